@@ -1,0 +1,278 @@
+//! Atomic integers in shared memory.
+//!
+//! The accesses are single instructions (or the processor's short loops) of the guarded routines, so a page that is gone is
+//! an error here, too. Orders weaker than what a routine does are allowed by every memory model, so few routines do.
+#![allow(unsafe_code)]
+
+use core::fmt;
+use core::marker::PhantomData;
+use core::sync::atomic::{self, Ordering};
+
+use crate::access::{Access, ReadWrite};
+use crate::error::Error;
+use crate::sys::guard;
+use crate::view::View;
+
+/// An integer in a [`View`], accessed atomically: by [`View::atomic_u32`] and its like.
+///
+/// The methods are those of [`std::sync::atomic`], and the orders mean the same between processes. As everywhere in a
+/// view, each access can fail with a [`Fault`](crate::ErrorKind::Fault). An order that an operation cannot have, such as a
+/// load with `Release`, is taken as `SeqCst`.
+///
+/// ```
+/// use std::sync::atomic::Ordering;
+///
+/// let memory = mmf::SharedMemory::anonymous(4096)?;
+/// let view = memory.view()?;
+/// let counter = view.atomic_u32(8)?;
+/// assert_eq!(counter.fetch_add(5, Ordering::Relaxed)?, 0);
+/// assert_eq!(view.as_read_only().atomic_u32(8)?.load(Ordering::Acquire)?, 5);
+/// # Ok::<(), mmf::Error>(())
+/// ```
+pub struct Atomic<'v, T: AtomicInteger, A: Access = ReadWrite> {
+    view: &'v View<A>,
+    /// Inside the view and aligned: [`View`] has checked both.
+    address: *mut u8,
+    integer: PhantomData<fn() -> T>,
+}
+
+// SAFETY: the address is only used for atomic accesses, from any thread, while the view is borrowed.
+unsafe impl<T: AtomicInteger, A: Access> Send for Atomic<'_, T, A> {}
+// SAFETY: as for Send.
+unsafe impl<T: AtomicInteger, A: Access> Sync for Atomic<'_, T, A> {}
+
+impl<T: AtomicInteger, A: Access> Clone for Atomic<'_, T, A> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<T: AtomicInteger, A: Access> Copy for Atomic<'_, T, A> {}
+
+impl<'v, T: AtomicInteger, A: Access> Atomic<'v, T, A> {
+    pub(crate) fn new(view: &'v View<A>, address: *mut u8) -> Self {
+        Atomic { view, address, integer: PhantomData }
+    }
+
+    #[inline]
+    fn access(&self, operation: guard::Atomic, first: T, second: T) -> Result<T, Error> {
+        // SAFETY: the address is inside the view's mapping and a multiple of the size (checked when this was made), the view
+        // lives; and operations that write exist only where the view may be written.
+        unsafe { guard::atomic(operation, T::BITS, self.address, first.to_bits(), second.to_bits()) }
+            .map(T::from_bits)
+            .map_err(|caught| self.view.atomic_fault(caught))
+    }
+
+    /// Loads the value.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Fault`](crate::ErrorKind::Fault).
+    #[inline]
+    pub fn load(&self, order: Ordering) -> Result<T, Error> {
+        // One routine serves all orders: it acquires, and is in the one order of SeqCst with the other routines.
+        let _ = order;
+        self.access(guard::Atomic::Load, T::ZERO, T::ZERO)
+    }
+
+    /// The atomic of the standard library at this place: without a call, for the innermost loops.
+    ///
+    /// # Safety
+    ///
+    /// - For as long as the reference is used, nobody takes the page away: touching it would end the process.
+    /// - If the view is read-only, nothing but `load` is called.
+    /// - All accesses to these bytes at the same time are atomic and of the same size.
+    #[must_use]
+    #[inline]
+    pub unsafe fn as_std(&self) -> &'v T::Std {
+        // SAFETY: the address is mapped as long as the view is borrowed and aligned to the size, which for the standard
+        // atomics is their alignment; any bits are a value; the caller promises the rest.
+        unsafe { &*self.address.cast::<T::Std>() }
+    }
+}
+
+impl<T: AtomicInteger> Atomic<'_, T, ReadWrite> {
+    /// Stores a value.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Fault`](crate::ErrorKind::Fault).
+    #[inline]
+    pub fn store(&self, value: T, order: Ordering) -> Result<(), Error> {
+        let operation = match order {
+            Ordering::Relaxed | Ordering::Release => guard::Atomic::Store,
+            _ => guard::Atomic::Swap,
+        };
+        self.access(operation, value, T::ZERO).map(drop)
+    }
+
+    /// Stores a value and gives the former one.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Fault`](crate::ErrorKind::Fault).
+    #[inline]
+    pub fn swap(&self, value: T, order: Ordering) -> Result<T, Error> {
+        let _ = order;
+        self.access(guard::Atomic::Swap, value, T::ZERO)
+    }
+
+    /// Stores `new` if the value is `current`. The inner result is `Ok` with the former value if it was, and `Err` with the
+    /// value that was there instead.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Fault`](crate::ErrorKind::Fault).
+    #[inline]
+    pub fn compare_exchange(
+        &self,
+        current: T,
+        new: T,
+        success: Ordering,
+        failure: Ordering,
+    ) -> Result<Result<T, T>, Error> {
+        let _ = (success, failure);
+        let before = self.access(guard::Atomic::CompareExchange, current, new)?;
+        Ok(if before == current { Ok(before) } else { Err(before) })
+    }
+
+    /// Adds, wrapping around, and gives the former value.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Fault`](crate::ErrorKind::Fault).
+    #[inline]
+    pub fn fetch_add(&self, value: T, order: Ordering) -> Result<T, Error> {
+        let _ = order;
+        self.access(guard::Atomic::Add, value, T::ZERO)
+    }
+
+    /// Subtracts, wrapping around, and gives the former value.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Fault`](crate::ErrorKind::Fault).
+    #[inline]
+    pub fn fetch_sub(&self, value: T, order: Ordering) -> Result<T, Error> {
+        self.fetch_add(value.wrapping_negative(), order)
+    }
+
+    /// Stores the value *and* `value`, bit by bit, and gives the former value.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Fault`](crate::ErrorKind::Fault).
+    pub fn fetch_and(&self, value: T, order: Ordering) -> Result<T, Error> {
+        self.fetch_with(order, |before| T::from_bits(before.to_bits() & value.to_bits()))
+    }
+
+    /// Stores the value *or* `value`, bit by bit, and gives the former value.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Fault`](crate::ErrorKind::Fault).
+    pub fn fetch_or(&self, value: T, order: Ordering) -> Result<T, Error> {
+        self.fetch_with(order, |before| T::from_bits(before.to_bits() | value.to_bits()))
+    }
+
+    /// Stores the value *exclusive or* `value`, bit by bit, and gives the former value.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Fault`](crate::ErrorKind::Fault).
+    pub fn fetch_xor(&self, value: T, order: Ordering) -> Result<T, Error> {
+        self.fetch_with(order, |before| T::from_bits(before.to_bits() ^ value.to_bits()))
+    }
+
+    /// Stores the larger of the value and `value`, and gives the former value.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Fault`](crate::ErrorKind::Fault).
+    pub fn fetch_max(&self, value: T, order: Ordering) -> Result<T, Error> {
+        self.fetch_with(order, |before| before.max(value))
+    }
+
+    /// Stores the smaller of the value and `value`, and gives the former value.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Fault`](crate::ErrorKind::Fault).
+    pub fn fetch_min(&self, value: T, order: Ordering) -> Result<T, Error> {
+        self.fetch_with(order, |before| before.min(value))
+    }
+
+    /// Each round fails only if somebody else has changed the value meanwhile.
+    fn fetch_with(&self, order: Ordering, new: impl Fn(T) -> T) -> Result<T, Error> {
+        let mut before = self.load(order)?;
+        loop {
+            match self.compare_exchange(before, new(before), order, order)? {
+                Ok(before) => return Ok(before),
+                Err(other) => before = other,
+            }
+        }
+    }
+}
+
+/// Shows the value, or that it cannot be read.
+impl<T: AtomicInteger, A: Access> fmt::Debug for Atomic<'_, T, A> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.load(Ordering::SeqCst) {
+            Ok(value) => value.fmt(f),
+            Err(_) => f.write_str("<fault>"),
+        }
+    }
+}
+
+/// The integers that can be accessed atomically: `u8` to `u64` and `i8` to `i64`.
+pub trait AtomicInteger: sealed::Bits + fmt::Debug + Ord + Copy + 'static {
+    /// The standard library's atomic of the same layout.
+    type Std;
+}
+
+mod sealed {
+    pub trait Bits {
+        const BITS: u32;
+        const ZERO: Self;
+        fn to_bits(self) -> u64;
+        fn from_bits(bits: u64) -> Self;
+        fn wrapping_negative(self) -> Self;
+    }
+}
+
+macro_rules! integers {
+    ($($integer:ident $unsigned:ident $std:ident;)*) => {
+        $(
+            #[allow(
+                clippy::cast_possible_truncation,
+                clippy::cast_possible_wrap,
+                clippy::cast_sign_loss,
+                clippy::cast_lossless,
+                reason = "the same bits, as another type"
+            )]
+            impl sealed::Bits for $integer {
+                const BITS: u32 = $integer::BITS;
+                const ZERO: Self = 0;
+                #[inline]
+                fn to_bits(self) -> u64 {
+                    self as $unsigned as u64
+                }
+                #[inline]
+                fn from_bits(bits: u64) -> Self {
+                    bits as $integer
+                }
+                #[inline]
+                fn wrapping_negative(self) -> Self {
+                    self.wrapping_neg()
+                }
+            }
+            impl AtomicInteger for $integer {
+                type Std = atomic::$std;
+            }
+        )*
+    };
+}
+integers! {
+    u8 u8 AtomicU8; u16 u16 AtomicU16; u32 u32 AtomicU32; u64 u64 AtomicU64;
+    i8 u8 AtomicI8; i16 u16 AtomicI16; i32 u32 AtomicI32; i64 u64 AtomicI64;
+}

@@ -1,0 +1,386 @@
+//! What went wrong: the operation, the name, the cause, and the cure.
+
+use core::fmt;
+use std::io;
+
+use crate::sys::{Failure, Reason};
+
+/// What kind of thing went wrong: to match on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum ErrorKind {
+    /// A name without a text.
+    EmptyName,
+    /// A name that is longer than the system can hold. It is never cut.
+    NameTooLong,
+    /// A name with characters that it cannot have, or with something that only looks like a prefix.
+    MalformedName,
+    /// There is no memory of this name.
+    NotFound,
+    /// There is a memory of this name already.
+    AlreadyExists,
+    /// The name belongs to something else (an event, a mutex, a directory), or the handle to something that is no shared
+    /// memory.
+    NotSharedMemory,
+    /// The system refuses the access.
+    PermissionDenied,
+    /// The memory may be read but not written by this user or through this handle.
+    NotWritable,
+    /// A memory of no bytes.
+    ZeroLength,
+    /// A length that the system, or this process's address space, cannot hold.
+    TooLarge,
+    /// The memory is smaller than was asked for.
+    TooSmall,
+    /// There is not enough memory left.
+    OutOfMemory,
+    /// An offset or a length reaches past the end.
+    OutOfBounds,
+    /// The address of an atomic is not a multiple of its size.
+    Misaligned,
+    /// Touching the memory failed: somebody has taken pages away or made them inaccessible. See [`Error::fault`].
+    Fault,
+    /// This system does not offer it.
+    Unsupported,
+    /// Others came in between again and again.
+    Busy,
+    /// Anything else that the system says: [`Error::raw_os_error`] and the message tell.
+    Other,
+}
+
+impl ErrorKind {
+    /// What it means, in a few words.
+    fn describe(self) -> &'static str {
+        match self {
+            ErrorKind::EmptyName => "the name is empty",
+            ErrorKind::NameTooLong => "the name is too long",
+            ErrorKind::MalformedName => "this is not a name",
+            ErrorKind::NotFound => "there is no shared memory of this name",
+            ErrorKind::AlreadyExists => "there is something of this name already",
+            ErrorKind::NotSharedMemory => "this is not a shared memory",
+            ErrorKind::PermissionDenied => "the system refuses the access",
+            ErrorKind::NotWritable => "it may be read but not written",
+            ErrorKind::ZeroLength => "a shared memory has at least one byte",
+            ErrorKind::TooLarge => "it is too large",
+            ErrorKind::TooSmall => "the memory is smaller than asked for",
+            ErrorKind::OutOfMemory => "there is not enough memory",
+            ErrorKind::OutOfBounds => "this reaches past the end",
+            ErrorKind::Misaligned => "the offset does not fit an atomic access",
+            ErrorKind::Fault => "the memory could not be accessed",
+            ErrorKind::Unsupported => "this system does not offer it",
+            ErrorKind::Busy => "others came in between again and again",
+            ErrorKind::Other => "the system reports an error",
+        }
+    }
+
+    /// What to do, where it does not depend on the case.
+    fn cure(self) -> &'static str {
+        match self {
+            ErrorKind::NotFound => {
+                "start the program that makes it first, and compare the spelling and the namespace (Local or Global)"
+            }
+            ErrorKind::AlreadyExists => {
+                "open it, use open_or_create, or choose another name if it is somebody else's"
+            }
+            ErrorKind::NotSharedMemory => "choose another name: file mappings, events, mutexes and the like share one namespace",
+            ErrorKind::PermissionDenied => {
+                "run as the user who made it, or let its maker grant access; making a Global name needs a privilege on Windows"
+            }
+            ErrorKind::NotWritable => "open it read-only, or let its maker grant writing",
+            ErrorKind::ZeroLength => "give a length in bytes",
+            ErrorKind::TooLarge => "map a part of it with view_at, or ask for less",
+            ErrorKind::TooSmall => "ask its maker for more, or accept what there is: open without len",
+            ErrorKind::OutOfMemory => "ask for less, or end what holds memory",
+            ErrorKind::OutOfBounds => "stay below the length: len() tells it",
+            ErrorKind::Misaligned => "use an offset that is a multiple of the size",
+            ErrorKind::Fault => "its maker has cut it off or closed it in: open it again",
+            ErrorKind::Busy => "try again",
+            ErrorKind::EmptyName
+            | ErrorKind::NameTooLong
+            | ErrorKind::MalformedName
+            | ErrorKind::Unsupported
+            | ErrorKind::Other => "",
+        }
+    }
+}
+
+/// What was being done when it went wrong.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Operation {
+    /// Checking a name.
+    Name,
+    /// Making a memory.
+    Create,
+    /// Opening a memory.
+    Open,
+    /// Opening a memory, or making it if there is none.
+    OpenOrCreate,
+    /// Taking over a handle or a descriptor.
+    Adopt,
+    /// Giving up the right to write.
+    IntoReadOnly,
+    /// Mapping a view.
+    Map,
+    /// Reading bytes or a value.
+    Read,
+    /// Writing bytes or a value.
+    Write,
+    /// Filling with a byte.
+    Fill,
+    /// Copying from a view to a view.
+    Copy,
+    /// An atomic access.
+    Atomic,
+    /// Making part of a view into a view.
+    Slice,
+    /// Moving the position of a cursor.
+    Seek,
+    /// Writing to what is behind the memory.
+    Flush,
+    /// Bringing pages into RAM.
+    Prefetch,
+    /// Keeping pages in RAM.
+    Lock,
+    /// Listing the memories of the machine.
+    List,
+}
+
+impl Operation {
+    fn describe(self) -> &'static str {
+        match self {
+            Operation::Name => "use as a name",
+            Operation::Create => "create the shared memory",
+            Operation::Open => "open the shared memory",
+            Operation::OpenOrCreate => "open or create the shared memory",
+            Operation::Adopt => "take over the handle",
+            Operation::IntoReadOnly => "give up writing to the shared memory",
+            Operation::Map => "map a view of the shared memory",
+            Operation::Read => "read",
+            Operation::Write => "write",
+            Operation::Fill => "fill",
+            Operation::Copy => "copy between views",
+            Operation::Atomic => "access an atomic",
+            Operation::Slice => "take a part of a view",
+            Operation::Seek => "move a cursor",
+            Operation::Flush => "flush a view",
+            Operation::Prefetch => "prefetch a view",
+            Operation::Lock => "lock a view in RAM",
+            Operation::List => "list the shared memories",
+        }
+    }
+}
+
+/// A fault: touching a byte of a view failed, because its page was taken away or made inaccessible.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Fault {
+    pub(crate) offset: usize,
+    pub(crate) code: u32,
+    pub(crate) detail: i32,
+}
+
+impl Fault {
+    /// The first byte that could not be accessed, in bytes from the start of the view. Where the system reports pages only,
+    /// the first byte of that page which the access touched.
+    #[must_use]
+    pub fn offset(&self) -> usize {
+        self.offset
+    }
+
+    /// The system's code: on Windows that of the exception (`0xC0000005`, an access violation, or `0xC0000006`, an
+    /// in-page error), on Unix the signal (`SIGSEGV` or `SIGBUS`).
+    #[must_use]
+    pub fn code(&self) -> u32 {
+        self.code
+    }
+
+    /// More from the system: on Windows the status behind an in-page error, else 0; on Unix the signal's `si_code`.
+    #[must_use]
+    pub fn detail(&self) -> i32 {
+        self.detail
+    }
+}
+
+/// What went wrong, why, and what to do.
+///
+/// [`kind`](Error::kind) is to match on; the printed text is for people: it names the operation, the memory, the cause and
+/// the cure. Converts to [`std::io::Error`], so `?` works where that is expected.
+///
+/// ```
+/// let error = mmf::SharedMemory::open("nobody made this").unwrap_err();
+/// assert_eq!(error.kind(), mmf::ErrorKind::NotFound);
+/// assert_eq!(error.name(), Some(r"Local\nobody made this"));
+/// println!("{error}"); // cannot open the shared memory "Local\nobody made this": there is no shared memory of this name; …
+/// ```
+pub struct Error(Box<Inner>);
+
+struct Inner {
+    operation: Operation,
+    kind: ErrorKind,
+    /// The name of the memory, where it has one.
+    subject: Option<String>,
+    detail: Option<String>,
+    code: Option<i32>,
+    fault: Option<Fault>,
+}
+
+impl Error {
+    #[cold]
+    pub(crate) fn new(operation: Operation, kind: ErrorKind) -> Self {
+        Error(Box::new(Inner { operation, kind, subject: None, detail: None, code: None, fault: None }))
+    }
+
+    pub(crate) fn with_subject(mut self, subject: &(impl ToString + ?Sized)) -> Self {
+        self.0.subject = Some(subject.to_string());
+        self
+    }
+
+    /// What is special about this case; takes the place of the kind's general cure.
+    pub(crate) fn with_detail(mut self, detail: impl Into<String>) -> Self {
+        self.0.detail = Some(detail.into());
+        self
+    }
+
+    pub(crate) fn with_fault(mut self, fault: Fault) -> Self {
+        self.0.fault = Some(fault);
+        self
+    }
+
+    /// What the system said, in the words of this library.
+    pub(crate) fn from_system(operation: Operation, failure: Failure) -> Self {
+        let kind = match failure.reason {
+            Reason::Missing => ErrorKind::NotFound,
+            Reason::Exists => ErrorKind::AlreadyExists,
+            Reason::Denied => ErrorKind::PermissionDenied,
+            Reason::ReadOnly => ErrorKind::NotWritable,
+            Reason::WrongKind => ErrorKind::NotSharedMemory,
+            Reason::NoMemory => ErrorKind::OutOfMemory,
+            Reason::TooLarge => ErrorKind::TooLarge,
+            Reason::BadName => ErrorKind::MalformedName,
+            Reason::NotReady => ErrorKind::TooSmall,
+            Reason::Unsupported => ErrorKind::Unsupported,
+            Reason::Other => ErrorKind::Other,
+        };
+        let mut error = Error::new(operation, kind);
+        error.0.code = failure.code;
+        match (failure.reason, failure.figure) {
+            (Reason::Exists, Some(len)) => error.with_detail(format!("it has {len} bytes; {}", kind.cure())),
+            (Reason::NoMemory, Some(left)) => error.with_detail(format!("{left} bytes are left; {}", kind.cure())),
+            (Reason::NotReady, _) => {
+                error.with_detail("it has no bytes yet: its maker has named it but not sized it; try again")
+            }
+            _ => error,
+        }
+    }
+
+    /// What kind of thing went wrong.
+    #[must_use]
+    pub fn kind(&self) -> ErrorKind {
+        self.0.kind
+    }
+
+    /// What was being done.
+    #[must_use]
+    pub fn operation(&self) -> Operation {
+        self.0.operation
+    }
+
+    /// The name of the memory, with its namespace; or what was given as a name, if it is none.
+    #[must_use]
+    pub fn name(&self) -> Option<&str> {
+        self.0.subject.as_deref()
+    }
+
+    /// The system's error code: Windows' `GetLastError` or Unix' `errno`. None if the system was not asked.
+    #[must_use]
+    pub fn raw_os_error(&self) -> Option<i32> {
+        self.0.code
+    }
+
+    /// Where and how a [`Fault`](ErrorKind::Fault) happened.
+    #[must_use]
+    pub fn fault(&self) -> Option<Fault> {
+        self.0.fault
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Inner { operation, kind, subject, detail, code, fault } = &*self.0;
+        write!(f, "cannot {}", operation.describe())?;
+        if let Some(subject) = subject {
+            // As it is: {:?} would double the backslash that people are to compare.
+            write!(f, " \"{}\"", subject.replace('\0', "\\0"))?;
+        }
+        write!(f, ": {}", kind.describe())?;
+        let more = detail.as_deref().unwrap_or(kind.cure());
+        if !more.is_empty() {
+            write!(f, "; {more}")?;
+        }
+        if let Some(fault) = fault {
+            write!(f, " (byte {}, {}, {:#x})", fault.offset, describe_code(fault.code), fault.detail)?;
+        }
+        if let Some(code) = code {
+            write!(f, " ({})", io::Error::from_raw_os_error(*code))?;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(windows)]
+fn describe_code(code: u32) -> String {
+    format!("exception {code:#010x}")
+}
+
+#[cfg(unix)]
+fn describe_code(code: u32) -> String {
+    format!("signal {code}")
+}
+
+impl fmt::Debug for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Inner { operation, kind, subject, code, fault, .. } = &*self.0;
+        let mut debug = f.debug_struct("Error");
+        debug.field("operation", operation).field("kind", kind);
+        if let Some(subject) = subject {
+            debug.field("name", subject);
+        }
+        if let Some(code) = code {
+            debug.field("code", code);
+        }
+        if let Some(fault) = fault {
+            debug.field("fault", fault);
+        }
+        debug.field("message", &self.to_string()).finish()
+    }
+}
+
+impl core::error::Error for Error {}
+
+impl From<core::convert::Infallible> for Error {
+    fn from(never: core::convert::Infallible) -> Self {
+        match never {}
+    }
+}
+
+impl From<Error> for io::Error {
+    fn from(error: Error) -> Self {
+        let kind = match error.kind() {
+            ErrorKind::NotFound => io::ErrorKind::NotFound,
+            ErrorKind::AlreadyExists => io::ErrorKind::AlreadyExists,
+            ErrorKind::PermissionDenied | ErrorKind::NotWritable => io::ErrorKind::PermissionDenied,
+            ErrorKind::OutOfMemory => io::ErrorKind::OutOfMemory,
+            ErrorKind::Unsupported => io::ErrorKind::Unsupported,
+            ErrorKind::Busy => io::ErrorKind::ResourceBusy,
+            ErrorKind::EmptyName
+            | ErrorKind::NameTooLong
+            | ErrorKind::MalformedName
+            | ErrorKind::ZeroLength
+            | ErrorKind::TooLarge
+            | ErrorKind::OutOfBounds
+            | ErrorKind::Misaligned => io::ErrorKind::InvalidInput,
+            ErrorKind::NotSharedMemory | ErrorKind::TooSmall | ErrorKind::Fault | ErrorKind::Other => io::ErrorKind::Other,
+        };
+        io::Error::new(kind, error)
+    }
+}

@@ -1,0 +1,69 @@
+//! Named shared memory: pagefile-backed memory-mapped files on Windows, with the same API on Unix.
+//!
+//! A process makes a block of memory with a name, others open it by that name, and all see the same bytes at memory speed.
+//!
+//! ```
+//! use mmf::SharedMemory;
+//!
+//! // in one process
+//! let memory = SharedMemory::create("lib-telemetry", 64 * 1024)?;
+//! let view = memory.view()?;
+//! view.write_at(0, b"hello")?;
+//!
+//! // in another one
+//! let memory = SharedMemory::open_read_only("lib-telemetry")?; // the size is discovered
+//! let mut bytes = [0; 5];
+//! memory.view()?.read_at(0, &mut bytes)?; // write_at does not exist on View<ReadOnly>
+//! assert_eq!(&bytes, b"hello");
+//! # Ok::<(), mmf::Error>(())
+//! ```
+//!
+//! # The map
+//!
+//! | you want to | look at |
+//! | --- | --- |
+//! | make, open, or either | [`SharedMemory`], [`OpenOptions`] |
+//! | know what may be a name, and what other languages call it | [`Name`] |
+//! | read and write | [`View`]: copies, typed values, [atomics](Atomic), a [`Cursor`] |
+//! | know what went wrong and what to do | [`Error`], [`ErrorKind`], [`Fault`] |
+//! | see what is there | [`list`] |
+//! | pass handles and descriptors | [`os`] |
+//!
+//! # What holds for all of it
+//!
+//! - **The bytes are yours.** Byte 0 of a memory is byte 0 of what you put there: no header, no file beside it. Whatever
+//!   other programs have made opens, and they open what you make.
+//! - **Peers are not trusted.** They may write anything at any time, or take pages away. No safe call is undefined behaviour
+//!   then; a page that is gone is an [`ErrorKind::Fault`]. References into the memory need `unsafe` and a promise.
+//! - **Nothing is left behind.** The memory and its name go with the last holder, killed ones included.
+//! - **Rights are types.** What is opened read-only has no methods to write, and the system would not let it.
+//!
+//! # Signals and exceptions
+//!
+//! Faults are caught where they happen and nowhere else. On Windows by structured exception handling of the copy routines
+//! alone. On Unix by a handler for `SIGSEGV` and `SIGBUS`, installed when the first view is mapped, which passes on whatever is
+//! not ours. A program that installs a handler for these signals *later* must pass on what it does not know, too.
+#![deny(unsafe_code)]
+
+mod access;
+mod atomic;
+mod cursor;
+mod error;
+mod list;
+mod memory;
+mod name;
+mod options;
+pub mod os;
+#[allow(unsafe_code)]
+mod sys;
+mod view;
+
+pub use access::{Access, ReadOnly, ReadWrite};
+pub use atomic::{Atomic, AtomicInteger};
+pub use cursor::Cursor;
+pub use error::{Error, ErrorKind, Fault, Operation};
+pub use list::{Entry, list};
+pub use memory::SharedMemory;
+pub use name::{Name, Namespace};
+pub use options::{Disposition, OpenOptions};
+pub use view::View;

@@ -1,0 +1,70 @@
+//! What is there: the named memories of the machine.
+
+use crate::error::{Error, Operation};
+use crate::name::{Name, Namespace};
+use crate::sys;
+
+/// A named memory of the machine, made by anybody, found by [`list`].
+#[derive(Clone, Debug)]
+pub struct Entry {
+    namespace: Namespace,
+    text: String,
+    stale: bool,
+}
+
+impl Entry {
+    /// Who can see it.
+    #[must_use]
+    pub fn namespace(&self) -> Namespace {
+        self.namespace
+    }
+
+    /// The text of its name, without the namespace.
+    #[must_use]
+    pub fn text(&self) -> &str {
+        &self.text
+    }
+
+    /// Its name, to open it by.
+    ///
+    /// # Errors
+    ///
+    /// Others may use names that [`Name`] does not allow, such as very long ones; see [`Name::from_parts`].
+    pub fn name(&self) -> Result<Name, Error> {
+        Name::from_parts(self.namespace, &self.text)
+    }
+
+    /// On Unix: its holders have all been killed; who asks for it next removes it. Never true on Windows, where the system
+    /// does that at once.
+    #[must_use]
+    pub fn is_stale(&self) -> bool {
+        self.stale
+    }
+}
+
+/// Lists the named memories that this user can see, whoever made them.
+///
+/// Windows: the sections in the directories `BaseNamedObjects` of the session and the machine. Linux: the files of
+/// `/dev/shm`, without other users' local ones. What it finds may be gone a moment later.
+///
+/// # Errors
+///
+/// [`ErrorKind::Unsupported`](crate::ErrorKind::Unsupported) on macOS, which has no such list.
+///
+/// ```no_run
+/// for entry in mmf::list()? {
+///     println!("{}{}", entry.namespace().prefix(), entry.text());
+/// }
+/// # Ok::<(), mmf::Error>(())
+/// ```
+pub fn list() -> Result<Vec<Entry>, Error> {
+    let found = sys::list().map_err(|failure| Error::from_system(Operation::List, failure))?;
+    Ok(found
+        .into_iter()
+        .map(|found| Entry {
+            namespace: if found.global { Namespace::Global } else { Namespace::Local },
+            text: found.text,
+            stale: found.stale,
+        })
+        .collect())
+}

@@ -1,0 +1,223 @@
+//! Making and opening: three intents, three verbs.
+
+use crate::access::{Access, ReadOnly, ReadWrite};
+use crate::error::{Error, ErrorKind, Operation};
+use crate::memory::SharedMemory;
+use crate::name::Name;
+use crate::sys::{Attempt, Failure, Object, ObjectName, Reason};
+
+/// How often an operation starts again when others come in between, before it says [`ErrorKind::Busy`]. Each time somebody
+/// else has made or removed the very same name, so it takes a program that does nothing else to get there.
+const ATTEMPTS: u32 = 1000;
+
+/// Whether [`OpenOptions::open_or_create`] made the memory or found it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Disposition {
+    /// It was made: all bytes are zero.
+    Created,
+    /// It was there already.
+    Opened,
+}
+
+/// How to make or open a shared memory.
+///
+/// Three verbs for three intents: [`create`](OpenOptions::create) only makes, [`open`](OpenOptions::open) never makes, and
+/// [`open_or_create`](OpenOptions::open_or_create) says which it was.
+///
+/// ```
+/// use mmf::{Disposition, OpenOptions};
+///
+/// let options = OpenOptions::new().len(1 << 20);
+/// let (memory, how) = options.open_or_create("doc-options-frames")?;
+/// assert_eq!(how, Disposition::Created);
+/// let (again, how) = options.open_or_create("doc-options-frames")?;
+/// assert_eq!(how, Disposition::Opened);
+/// # Ok::<(), mmf::Error>(())
+/// ```
+#[derive(Clone, Debug, Default)]
+#[must_use = "options do nothing until a verb is called"]
+pub struct OpenOptions {
+    len: Option<u64>,
+}
+
+impl OpenOptions {
+    /// Options that ask for nothing special.
+    pub fn new() -> Self {
+        OpenOptions::default()
+    }
+
+    /// The length in bytes: of a memory that is made, exactly what is asked of the system (which may round it up to whole
+    /// pages); of one that is opened, the least that will do.
+    pub fn len(mut self, bytes: u64) -> Self {
+        self.len = Some(bytes);
+        self
+    }
+
+    /// Makes a memory under a name that nobody uses yet. All its bytes are zero.
+    ///
+    /// # Errors
+    ///
+    /// - [`ErrorKind::AlreadyExists`]: somebody else has this name; the message says how big theirs is.
+    /// - [`ErrorKind::NotSharedMemory`]: the name belongs to something else, such as an event or a mutex.
+    /// - [`ErrorKind::ZeroLength`]: no [`len`](OpenOptions::len), or 0.
+    /// - [`ErrorKind::TooLarge`], [`ErrorKind::OutOfMemory`]: the system cannot make it, or not now.
+    /// - [`ErrorKind::PermissionDenied`]: for example a `Global\` name without the privilege that Windows wants for it.
+    /// - what [`Name::new`] says about the name.
+    pub fn create(&self, name: impl TryInto<Name, Error: Into<Error>>) -> Result<SharedMemory<ReadWrite>, Error> {
+        let target = Target::new(Operation::Create, name)?;
+        let len = self.len_to_make(&target)?;
+        let object = target.until_done(|object| Object::create(Some(object), len))?;
+        Ok(target.memory(object))
+    }
+
+    /// Makes a memory without a name.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::ZeroLength`], [`ErrorKind::TooLarge`], [`ErrorKind::OutOfMemory`].
+    pub fn anonymous(&self) -> Result<SharedMemory<ReadWrite>, Error> {
+        let operation = Operation::Create;
+        let len = self.len.unwrap_or(0);
+        if len == 0 {
+            return Err(Error::new(operation, ErrorKind::ZeroLength));
+        }
+        check_size(len).map_err(|failure| too_large(operation, len, failure))?;
+        match Object::create(None, len).map_err(|failure| too_large(operation, len, failure))? {
+            Attempt::Done(object) => Ok(SharedMemory::from_object(object, None)),
+            Attempt::Again => Err(Error::new(operation, ErrorKind::Busy)),
+        }
+    }
+
+    /// Opens a memory that exists, to read and write it.
+    ///
+    /// # Errors
+    ///
+    /// - [`ErrorKind::NotFound`]: there is none.
+    /// - [`ErrorKind::NotWritable`]: it may be read only; [`open_read_only`](OpenOptions::open_read_only) would do.
+    /// - [`ErrorKind::PermissionDenied`]: not even that.
+    /// - [`ErrorKind::NotSharedMemory`]: the name belongs to something else, such as an event or a mutex.
+    /// - [`ErrorKind::TooSmall`]: it has less than [`len`](OpenOptions::len) bytes, or none yet.
+    /// - what [`Name::new`] says about the name.
+    pub fn open(&self, name: impl TryInto<Name, Error: Into<Error>>) -> Result<SharedMemory<ReadWrite>, Error> {
+        self.open_as(Target::new(Operation::Open, name)?)
+    }
+
+    /// Opens a memory that exists, to read it. Nobody can write through what this gives.
+    ///
+    /// # Errors
+    ///
+    /// As [`open`](OpenOptions::open), but for [`ErrorKind::NotWritable`].
+    pub fn open_read_only(&self, name: impl TryInto<Name, Error: Into<Error>>) -> Result<SharedMemory<ReadOnly>, Error> {
+        self.open_as(Target::new(Operation::Open, name)?)
+    }
+
+    fn open_as<A: Access>(&self, target: Target) -> Result<SharedMemory<A>, Error> {
+        let object = target.until_done(|object| Object::open(object, A::WRITABLE))?;
+        self.check_opened(&target, &object)?;
+        Ok(target.memory(object))
+    }
+
+    /// Opens a memory, or makes it if there is none; says which it was. However many processes do this at once, one makes
+    /// it and the others open the same.
+    ///
+    /// # Errors
+    ///
+    /// As [`create`](OpenOptions::create) and [`open`](OpenOptions::open), but for [`ErrorKind::NotFound`] and
+    /// [`ErrorKind::AlreadyExists`].
+    pub fn open_or_create(
+        &self,
+        name: impl TryInto<Name, Error: Into<Error>>,
+    ) -> Result<(SharedMemory<ReadWrite>, Disposition), Error> {
+        let target = Target::new(Operation::OpenOrCreate, name)?;
+        let len = self.len_to_make(&target)?;
+        let (object, how) = target.until_done(|object| {
+            match Object::open(object, true) {
+                Ok(Attempt::Done(opened)) => return Ok(Attempt::Done((opened, Disposition::Opened))),
+                Ok(Attempt::Again) => return Ok(Attempt::Again),
+                Err(failure) if failure.reason == Reason::Missing => {}
+                Err(failure) => return Err(failure),
+            }
+            match Object::create(Some(object), len) {
+                Ok(Attempt::Done(made)) => Ok(Attempt::Done((made, Disposition::Created))),
+                Ok(Attempt::Again) => Ok(Attempt::Again),
+                // Somebody was faster; now it can be opened. Where it cannot be opened either, its owner may not let us see it:
+                // the next round says so, and the last one gives up.
+                Err(failure) if failure.reason == Reason::Exists && failure.code.is_none() => Ok(Attempt::Again),
+                Err(failure) => Err(failure),
+            }
+        })?;
+        if how == Disposition::Opened {
+            self.check_opened(&target, &object)?;
+        }
+        Ok((target.memory(object), how))
+    }
+
+    fn len_to_make(&self, target: &Target) -> Result<u64, Error> {
+        let len = self.len.unwrap_or(0);
+        if len == 0 {
+            return Err(Error::new(target.operation, ErrorKind::ZeroLength).with_subject(&target.name));
+        }
+        check_size(len).map_err(|f| too_large(target.operation, len, f).with_subject(&target.name))?;
+        Ok(len)
+    }
+
+    fn check_opened(&self, target: &Target, object: &Object) -> Result<(), Error> {
+        let wanted = self.len.unwrap_or(0);
+        let len = object.len().map_err(|f| target.error(f))?;
+        if len >= wanted {
+            return Ok(());
+        }
+        let detail = format!("{wanted} bytes were asked for and it has {len}; ask its maker for more, or accept what there is");
+        Err(Error::new(target.operation, ErrorKind::TooSmall).with_subject(&target.name).with_detail(detail))
+    }
+}
+
+/// No system counts a memory's bytes beyond this.
+fn check_size(len: u64) -> Result<(), Failure> {
+    if i64::try_from(len).is_ok() { Ok(()) } else { Err(Failure::new(Reason::TooLarge)) }
+}
+
+fn too_large(operation: Operation, len: u64, failure: Failure) -> Error {
+    let error = Error::from_system(operation, failure);
+    if failure.reason == Reason::TooLarge {
+        error.with_detail(format!("{len} bytes were asked for; ask for less"))
+    } else {
+        error
+    }
+}
+
+/// What an operation is about.
+struct Target {
+    operation: Operation,
+    name: Name,
+    object: ObjectName,
+}
+
+impl Target {
+    fn new(operation: Operation, name: impl TryInto<Name, Error: Into<Error>>) -> Result<Self, Error> {
+        let name = name.try_into().map_err(Into::into)?;
+        let object = name.object_name().map_err(|f| Error::from_system(operation, f).with_subject(&name))?;
+        Ok(Target { operation, name, object })
+    }
+
+    fn error(&self, failure: Failure) -> Error {
+        Error::from_system(self.operation, failure).with_subject(&self.name)
+    }
+
+    fn memory<A: Access>(self, object: Object) -> SharedMemory<A> {
+        SharedMemory::from_object(object, Some(self.name))
+    }
+
+    /// Makes attempts until one is done, up to a bound.
+    fn until_done<T>(&self, mut attempt: impl FnMut(&ObjectName) -> Result<Attempt<T>, Failure>) -> Result<T, Error> {
+        for round in 0..ATTEMPTS {
+            match attempt(&self.object).map_err(|f| self.error(f))? {
+                Attempt::Done(done) => return Ok(done),
+                // Whoever is in the way is in the middle of a few system calls: let it get on.
+                Attempt::Again if round > 2 => std::thread::yield_now(),
+                Attempt::Again => {}
+            }
+        }
+        Err(Error::new(self.operation, ErrorKind::Busy).with_subject(&self.name))
+    }
+}

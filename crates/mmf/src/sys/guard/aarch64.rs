@@ -1,0 +1,197 @@
+//! The guarded routines for ARM64, Windows and Unix.
+//!
+//! Both follow the same calling convention: arguments in x0 to x3; x0 to x17 and v0 to v7 are free (x18 is the system's).
+//!
+//! What the fault handlers rest on:
+//!
+//! - x3 holds the address of the [`Guard`] from the first to the last instruction between `begin` and `end`.
+//! - Between them the stack pointer, the link register and all registers that the caller wants back are as on entry. So a
+//!   fault may continue at `fault`, which returns at once, and Windows can unwind from anywhere.
+//! - Nothing outside the given ranges is touched, not even to read.
+
+use core::arch::global_asm;
+
+use super::Guard;
+
+/// The longest copy that `copy_short` can do.
+const SHORT: usize = 64;
+
+/// Five routines for one width: x0 = address, x1 and x2 = operands; the former value in x0. `$r` is w or x, `$s` the
+/// suffix of the instructions.
+macro_rules! atomics {
+    ($bits:literal, $r:literal, $s:literal) => {
+        concat!(
+            label!("load" $bits), "    ldar", $s, " ", $r, "0, [x0]\n    ret\n",
+            label!("store" $bits), "    stlr", $s, " ", $r, "1, [x0]\n    ret\n",
+            label!("swap" $bits),
+            "1:  ldaxr", $s, " ", $r, "9, [x0]\n    stlxr", $s, " w10, ", $r, "1, [x0]\n    cbnz w10, 1b\n",
+            "    mov x0, x9\n    ret\n",
+            label!("add" $bits),
+            "1:  ldaxr", $s, " ", $r, "9, [x0]\n    add ", $r, "11, ", $r, "9, ", $r, "1\n",
+            "    stlxr", $s, " w10, ", $r, "11, [x0]\n    cbnz w10, 1b\n    mov x0, x9\n    ret\n",
+            label!("cas" $bits),
+            "1:  ldaxr", $s, " ", $r, "9, [x0]\n    cmp ", $r, "9, ", $r, "1\n    b.ne 2f\n",
+            "    stlxr", $s, " w10, ", $r, "2, [x0]\n    cbnz w10, 1b\n    dmb ish\n    mov x0, x9\n    ret\n",
+            "2:  clrex\n    dmb ish\n    mov x0, x9\n    ret\n",
+        )
+    };
+}
+
+macro_rules! text {
+    () => {
+        concat!(
+            open!(),
+            label!("copy_short"), // 0 to 64 bytes
+            "
+    cmp x2, #16
+    b.hi 4f
+    tbnz x2, #4, 3f
+    tbnz x2, #3, 3f
+    tbnz x2, #2, 2f
+    cbz x2, 9f
+    sub x4, x2, #1                     // 1 to 3
+    lsr x5, x2, #1
+    ldrb w6, [x1]
+    ldrb w7, [x1, x5]
+    ldrb w8, [x1, x4]
+    strb w6, [x0]
+    strb w7, [x0, x5]
+    strb w8, [x0, x4]
+    ret
+2:  sub x4, x2, #4                     // 4 to 7
+    ldr w6, [x1]
+    ldr w7, [x1, x4]
+    str w6, [x0]
+    str w7, [x0, x4]
+    ret
+3:  sub x4, x2, #8                     // 8 to 16
+    ldr x6, [x1]
+    ldr x7, [x1, x4]
+    str x6, [x0]
+    str x7, [x0, x4]
+    ret
+4:  sub x4, x2, #16
+    ldr q0, [x1]
+    ldr q1, [x1, x4]
+    cmp x2, #32
+    b.hi 5f
+    str q0, [x0]                       // 17 to 32
+    str q1, [x0, x4]
+    ret
+5:  sub x5, x2, #32                    // 33 to 64
+    ldr q2, [x1, #16]
+    ldr q3, [x1, x5]
+    str q0, [x0]
+    str q2, [x0, #16]
+    str q3, [x0, x5]
+    str q1, [x0, x4]
+9:  ret
+    .p2align 4
+",
+            label!("copy_long"), // 32 bytes and more
+            "
+    sub x4, x2, #16                    // the last 16 bytes, stored last, at x5
+    ldr q6, [x1, x4]
+    add x5, x0, x4
+    ldr q7, [x1]                       // the first 16 bytes, then on from an aligned destination
+    str q7, [x0]
+    and x6, x0, #15
+    sub x6, x6, #16
+    sub x0, x0, x6
+    sub x1, x1, x6
+    add x2, x2, x6
+    sub x2, x2, #16                    // what the last 16 bytes will not cover
+    subs x2, x2, #64
+    b.lo 2f
+    .p2align 4
+1:  ldp q0, q1, [x1]
+    ldp q2, q3, [x1, #32]
+    stp q0, q1, [x0]
+    stp q2, q3, [x0, #32]
+    add x1, x1, #64
+    add x0, x0, #64
+    subs x2, x2, #64
+    b.hs 1b
+2:  add x2, x2, #64
+3:  subs x2, x2, #16
+    b.lo 4f
+    ldr q0, [x1], #16
+    str q0, [x0], #16
+    b 3b
+4:  str q6, [x5]
+    ret
+    .p2align 4
+",
+            label!("fill"), // x0 = destination, w1 = byte, x2 = length
+            "
+    dup v0.16b, w1
+    cmp x2, #16
+    b.hs 3f
+    tbz x2, #3, 1f
+    sub x4, x2, #8                     // 8 to 15
+    str d0, [x0]
+    str d0, [x0, x4]
+    ret
+1:  cbz x2, 9f
+2:  sub x2, x2, #1                     // 1 to 7
+    strb w1, [x0, x2]
+    cbnz x2, 2b
+9:  ret
+3:  sub x4, x2, #16
+    add x5, x0, x4
+    str q0, [x0]
+    and x6, x0, #15
+    sub x6, x6, #16
+    sub x0, x0, x6
+    add x2, x2, x6
+    subs x2, x2, #16
+    b.ls 8f
+    subs x2, x2, #64
+    b.lo 5f
+4:  stp q0, q0, [x0]
+    stp q0, q0, [x0, #32]
+    add x0, x0, #64
+    subs x2, x2, #64
+    b.hs 4b
+5:  add x2, x2, #64
+6:  subs x2, x2, #16
+    b.lo 8f
+    str q0, [x0], #16
+    b 6b
+8:  str q0, [x5]
+    ret
+",
+            atomics!("8", "w", "b"),
+            atomics!("16", "w", "h"),
+            atomics!("32", "w", ""),
+            atomics!("64", "x", ""),
+            close!(),
+            // Outside the guarded range: where a fault continues.
+            label!("fault"),
+            "    ret\n",
+        )
+    };
+}
+#[cfg(windows)]
+global_asm!(text!(), handler = sym crate::sys::fault::handler);
+#[cfg(unix)]
+global_asm!(text!());
+
+bind!("C");
+
+declare! { "C";
+    copy_long = "\u{1}mmf_0_1_copy_long": (*mut u8, *const u8, usize, &Guard);
+}
+
+/// # Safety
+///
+/// As [`super::copy`].
+#[inline]
+pub(super) unsafe fn copy(dst: *mut u8, src: *const u8, len: usize, guard: &Guard) {
+    let routine = if len <= SHORT { copy_short } else { copy_long };
+    // SAFETY: the caller's contract; each routine is chosen for the lengths that it can do.
+    unsafe { routine(dst, src, len, guard) };
+}
+
+/// To be called after a fault: nothing has to be cleaned up.
+pub(super) fn after_fault() {}

@@ -1,0 +1,387 @@
+//! The guarded routines for x86 (32 bits) on Windows.
+//!
+//! Here a handler is not found by a table but by a chain of records on the stack that starts at `fs:[0]`. So every call
+//! goes through `run`, which puts a record into the chain, calls a routine, and takes the record out again.
+//!
+//! Inside a routine: ecx = destination or address, edx = source or operands, eax = length, edi = the [`Guard`];
+//! eax, ebx, ecx, edx, esi and xmm0 to xmm7 are free. edi changes only in the 64-bit atomics: the handler finds the guard
+//! by the frame.
+//!
+//! What the fault handler rests on:
+//!
+//! - While `run` calls a routine, the record is at a fixed place in `run`'s frame, see [`Frame`].
+//! - A fault between `begin` and `end` may continue at `fault` with esp = the record and ebp = the frame.
+//! - Nothing outside the given ranges is touched, not even to read.
+
+use core::arch::global_asm;
+
+use super::{Atomic, Guard};
+
+/// The stack as `run` lays it out, from the record upwards. The handler is given the record's address.
+#[repr(C)]
+pub(in crate::sys) struct Frame {
+    next: u32,
+    handler: u32,
+    saved: [u32; 3],
+    ebp: u32,
+    back: u32,
+    routine: u32,
+    arguments: [u32; 3],
+    pub(in crate::sys) guard: *const Guard,
+}
+
+impl Frame {
+    /// The value of ebp when the record is at `record`.
+    pub(in crate::sys) fn ebp(record: u32) -> u32 {
+        record.wrapping_add(20)
+    }
+}
+
+/// Five routines for a width of up to 32 bits: ecx = address, edx = operands (two of 8 bytes each) and after them the
+/// place of the result.
+macro_rules! atomics {
+    ($bits:literal, $a:literal, $b:literal) => {
+        concat!(
+            label!("load" $bits), "    xor eax, eax\n    mov ", $a, ", [ecx]\n    jmp 9f\n",
+            label!("store" $bits), "    mov eax, [edx]\n    mov [ecx], ", $a, "\n    ret\n",
+            label!("swap" $bits), "    mov eax, [edx]\n    xchg [ecx], ", $a, "\n    jmp 9f\n",
+            label!("add" $bits), "    mov eax, [edx]\n    lock xadd [ecx], ", $a, "\n    jmp 9f\n",
+            label!("cas" $bits), "    mov eax, [edx]\n    mov ebx, [edx + 8]\n    lock cmpxchg [ecx], ", $b, "\n",
+            "9:  mov [edx + 16], eax\n    mov dword ptr [edx + 20], 0\n    ret\n",
+        )
+    };
+}
+
+global_asm!(
+    concat!(
+        "
+    .text
+    .def mmf_0_1_handler; .scl 3; .type 32; .endef
+mmf_0_1_handler:
+    jmp {handler}
+    .p2align 4
+",
+        label!("run"), // cdecl (routine, destination, source, length, guard)
+        "
+    push ebp
+    mov ebp, esp
+    push esi
+    push edi
+    push ebx
+    mov eax, offset mmf_0_1_handler    // (`push offset` does not assemble)
+    push eax
+    push dword ptr fs:[0]
+    mov dword ptr fs:[0], esp
+    mov ecx, [ebp + 12]
+    mov edx, [ebp + 16]
+    mov eax, [ebp + 20]
+    mov edi, [ebp + 24]
+    call dword ptr [ebp + 8]
+",
+        label!("fault"),
+        "
+    pop dword ptr fs:[0]
+    add esp, 4
+    pop ebx
+    pop edi
+    pop esi
+    pop ebp
+    ret
+",
+        open!(),
+        label!("copy_short"), // 0 to 32 bytes
+        "
+    cmp eax, 16
+    ja 4f
+    cmp eax, 8
+    jae 3f
+    cmp eax, 4
+    jae 2f
+1:  test eax, eax
+    je 9f
+    dec eax                            // 1 to 3
+    mov bl, [edx + eax]
+    mov [ecx + eax], bl
+    jmp 1b
+2:  mov ebx, [edx]                     // 4 to 7
+    mov esi, [edx + eax - 4]
+    mov [ecx], ebx
+    mov [ecx + eax - 4], esi
+    ret
+3:  movq xmm0, qword ptr [edx]         // 8 to 16
+    movq xmm1, qword ptr [edx + eax - 8]
+    movq qword ptr [ecx], xmm0
+    movq qword ptr [ecx + eax - 8], xmm1
+    ret
+4:  movups xmm0, [edx]                 // 17 to 32
+    movups xmm1, [edx + eax - 16]
+    movups [ecx], xmm0
+    movups [ecx + eax - 16], xmm1
+9:  ret
+    .p2align 4
+",
+        label!("copy_long"), // 32 bytes and more
+        "
+    movups xmm4, [edx + eax - 16]      // the last 16 bytes, stored last, at esi
+    movups xmm5, [edx]                 // the first 16 bytes, then on from an aligned destination
+    lea esi, [ecx + eax - 16]
+    movups [ecx], xmm5
+    mov ebx, ecx
+    and ebx, 15
+    sub ebx, 16
+    sub ecx, ebx
+    sub edx, ebx
+    add eax, ebx
+    sub eax, 16                        // what the last 16 bytes will not cover
+    jmp 2f
+    .p2align 4
+1:  movups xmm0, [edx]
+    movups xmm1, [edx + 16]
+    movups xmm2, [edx + 32]
+    movups xmm3, [edx + 48]
+    movaps [ecx], xmm0
+    movaps [ecx + 16], xmm1
+    movaps [ecx + 32], xmm2
+    movaps [ecx + 48], xmm3
+    add edx, 64
+    add ecx, 64
+2:  sub eax, 64
+    jae 1b
+    add eax, 64
+3:  sub eax, 16
+    jb 4f
+    movups xmm0, [edx]
+    movaps [ecx], xmm0
+    add edx, 16
+    add ecx, 16
+    jmp 3b
+4:  movups [esi], xmm4
+    ret
+    .p2align 4
+",
+        label!("copy_stream"), // 32 bytes and more, around the caches
+        "
+    movups xmm4, [edx + eax - 16]
+    movups xmm5, [edx]
+    lea esi, [ecx + eax - 16]
+    movups [ecx], xmm5
+    mov ebx, ecx
+    and ebx, 15
+    sub ebx, 16
+    sub ecx, ebx
+    sub edx, ebx
+    add eax, ebx
+    sub eax, 16
+    jmp 2f
+    .p2align 4
+1:  prefetcht0 [edx + 512]             // (a prefetch never faults)
+    movups xmm0, [edx]
+    movups xmm1, [edx + 16]
+    movups xmm2, [edx + 32]
+    movups xmm3, [edx + 48]
+    movntps [ecx], xmm0
+    movntps [ecx + 16], xmm1
+    movntps [ecx + 32], xmm2
+    movntps [ecx + 48], xmm3
+    add edx, 64
+    add ecx, 64
+2:  sub eax, 64
+    jae 1b
+    add eax, 64
+3:  sub eax, 16
+    jb 4f
+    movups xmm0, [edx]
+    movaps [ecx], xmm0
+    add edx, 16
+    add ecx, 16
+    jmp 3b
+4:  movups [esi], xmm4
+    sfence                             // such stores are not ordered with later ones otherwise
+    ret
+    .p2align 4
+",
+        label!("fill"), // ecx = destination, edx = the byte four times, eax = length
+        "
+    cmp eax, 16
+    jae 3f
+1:  test eax, eax
+    je 9f
+    dec eax
+    mov [ecx + eax], dl
+    jmp 1b
+3:  movd xmm0, edx
+    pshufd xmm0, xmm0, 0
+    lea esi, [ecx + eax - 16]
+    movups [ecx], xmm0
+    mov ebx, ecx
+    and ebx, 15
+    sub ebx, 16
+    sub ecx, ebx
+    add eax, ebx
+    sub eax, 16
+    jbe 8f
+    jmp 5f
+    .p2align 4
+4:  movaps [ecx], xmm0
+    movaps [ecx + 16], xmm0
+    movaps [ecx + 32], xmm0
+    movaps [ecx + 48], xmm0
+    add ecx, 64
+5:  sub eax, 64
+    jae 4b
+    add eax, 64
+6:  sub eax, 16
+    jb 8f
+    movaps [ecx], xmm0
+    add ecx, 16
+    jmp 6b
+8:  movups [esi], xmm0
+9:  ret
+",
+        atomics!("8", "al", "bl"),
+        atomics!("16", "ax", "bx"),
+        atomics!("32", "eax", "ebx"),
+        label!("load64"),
+        "    movq xmm0, qword ptr [ecx]\n    movq qword ptr [edx + 16], xmm0\n    ret\n",
+        label!("store64"),
+        "    movq xmm0, qword ptr [edx]\n    movq qword ptr [ecx], xmm0\n    ret\n",
+        label!("swap64"),
+        "
+    mov edi, ecx
+    mov esi, edx
+    mov ebx, [esi]
+    mov ecx, [esi + 4]
+    mov eax, [edi]
+    mov edx, [edi + 4]
+1:  lock cmpxchg8b qword ptr [edi]
+    jne 1b
+    jmp 9f
+",
+        label!("add64"),
+        "
+    mov edi, ecx
+    mov esi, edx
+    mov eax, [edi]
+    mov edx, [edi + 4]
+1:  mov ebx, eax
+    mov ecx, edx
+    add ebx, [esi]
+    adc ecx, [esi + 4]
+    lock cmpxchg8b qword ptr [edi]
+    jne 1b
+    jmp 9f
+",
+        label!("cas64"),
+        "
+    mov edi, ecx
+    mov esi, edx
+    mov eax, [esi]
+    mov edx, [esi + 4]
+    mov ebx, [esi + 8]
+    mov ecx, [esi + 12]
+    lock cmpxchg8b qword ptr [edi]
+9:  mov [esi + 16], eax
+    mov [esi + 20], edx
+    ret
+",
+        close!(),
+    ),
+    handler = sym crate::sys::fault::handler,
+);
+// A program linked with MSVC's /SAFESEH calls only handlers of its table. With GNU's linker the directive would make a
+// section that Windows refuses to load.
+#[cfg(target_env = "msvc")]
+global_asm!("    .safeseh mmf_0_1_handler");
+
+declare! { "C";
+    begin = "\u{1}mmf_0_1_begin": ();
+    end = "\u{1}mmf_0_1_end": ();
+    fault = "\u{1}mmf_0_1_fault": ();
+    run = "\u{1}mmf_0_1_run": (Routine, *mut u8, *const u8, usize, &Guard);
+    copy_short = "\u{1}mmf_0_1_copy_short": ();
+    copy_long = "\u{1}mmf_0_1_copy_long": ();
+    copy_stream = "\u{1}mmf_0_1_copy_stream": ();
+    fill_bytes = "\u{1}mmf_0_1_fill": ();
+    load8 = "\u{1}mmf_0_1_load8": ();
+    load16 = "\u{1}mmf_0_1_load16": ();
+    load32 = "\u{1}mmf_0_1_load32": ();
+    load64 = "\u{1}mmf_0_1_load64": ();
+    store8 = "\u{1}mmf_0_1_store8": ();
+    store16 = "\u{1}mmf_0_1_store16": ();
+    store32 = "\u{1}mmf_0_1_store32": ();
+    store64 = "\u{1}mmf_0_1_store64": ();
+    swap8 = "\u{1}mmf_0_1_swap8": ();
+    swap16 = "\u{1}mmf_0_1_swap16": ();
+    swap32 = "\u{1}mmf_0_1_swap32": ();
+    swap64 = "\u{1}mmf_0_1_swap64": ();
+    add8 = "\u{1}mmf_0_1_add8": ();
+    add16 = "\u{1}mmf_0_1_add16": ();
+    add32 = "\u{1}mmf_0_1_add32": ();
+    add64 = "\u{1}mmf_0_1_add64": ();
+    cas8 = "\u{1}mmf_0_1_cas8": ();
+    cas16 = "\u{1}mmf_0_1_cas16": ();
+    cas32 = "\u{1}mmf_0_1_cas32": ();
+    cas64 = "\u{1}mmf_0_1_cas64": ();
+}
+
+/// A routine, to be called by `run` only.
+type Routine = unsafe extern "C" fn();
+
+/// The longest copy that `copy_short` can do.
+const SHORT: usize = 32;
+/// From here on a copy goes around the caches.
+const STREAM: usize = 16 << 20;
+
+/// Where the guarded instructions are, and where a fault in them continues.
+pub(in crate::sys) fn code_range() -> (core::ops::Range<usize>, usize) {
+    ((begin as *const ()).addr()..(end as *const ()).addr(), (fault as *const ()).addr())
+}
+
+/// # Safety
+///
+/// As [`super::copy`].
+pub(super) unsafe fn copy(dst: *mut u8, src: *const u8, len: usize, guard: &Guard) {
+    let routine = match len {
+        0..=SHORT => copy_short,
+        STREAM.. => copy_stream,
+        _ => copy_long,
+    };
+    // SAFETY: the caller's contract; each routine is chosen for the lengths that it can do.
+    unsafe { run(routine, dst, src, len, guard) };
+}
+
+/// # Safety
+///
+/// As [`super::fill`].
+pub(super) unsafe fn fill(dst: *mut u8, byte: u8, len: usize, guard: &Guard) {
+    let four_times = usize::from(byte) * 0x0101_0101;
+    // SAFETY: the caller's contract; the routine takes the byte where others take a source.
+    unsafe { run(fill_bytes, dst, core::ptr::without_provenance(four_times), len, guard) };
+}
+
+/// To be called after a fault: nothing has to be cleaned up.
+pub(super) fn after_fault() {}
+
+/// # Safety
+///
+/// As [`super::atomic`].
+pub(super) unsafe fn atomic(
+    operation: Atomic,
+    bits: u32,
+    address: *mut u8,
+    first: u64,
+    second: u64,
+    guard: &Guard,
+) -> u64 {
+    let widths: [Routine; 4] = match operation {
+        Atomic::Load => [load8, load16, load32, load64],
+        Atomic::Store => [store8, store16, store32, store64],
+        Atomic::Swap => [swap8, swap16, swap32, swap64],
+        Atomic::Add => [add8, add16, add32, add64],
+        Atomic::CompareExchange => [cas8, cas16, cas32, cas64],
+    };
+    let mut operands = [first, second, 0];
+    // SAFETY: the caller's contract; the routine finds its operands, and room for the result, where others have a source.
+    unsafe { run(widths[super::width(bits)], address, operands.as_mut_ptr().cast(), 0, guard) };
+    operands[2]
+}

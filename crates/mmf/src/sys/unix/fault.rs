@@ -1,0 +1,191 @@
+//! SIGSEGV and SIGBUS in the guarded routines become errors; all others go where they would have gone without us.
+
+use core::sync::atomic::{AtomicBool, AtomicPtr, Ordering};
+use std::sync::Once;
+use std::{io, mem, ptr};
+
+use libc::{c_int, c_void, siginfo_t};
+
+use crate::sys::guard::{self, Guard};
+
+/// Who handled the signal before us. Set once, before our handler is installed for it, and never freed: a handler may run
+/// at any time.
+struct Former {
+    action: AtomicPtr<libc::sigaction>,
+    /// The former handler asked to be called only once (`SA_RESETHAND`), and has been.
+    spent: AtomicBool,
+}
+
+impl Former {
+    const fn new() -> Self {
+        Former { action: AtomicPtr::new(ptr::null_mut()), spent: AtomicBool::new(false) }
+    }
+}
+
+static SEGV: Former = Former::new();
+static BUS: Former = Former::new();
+
+/// Installs the handler, once in a process. To be called before the first mapping is used.
+///
+/// A handler that somebody installs *later* must pass on what it does not know, as ours does; the documentation says so.
+pub(in crate::sys) fn install() -> io::Result<()> {
+    static ONCE: Once = Once::new();
+    static FAILED: AtomicBool = AtomicBool::new(false);
+    ONCE.call_once(|| {
+        let failed = install_for(libc::SIGSEGV, &SEGV).is_err() || install_for(libc::SIGBUS, &BUS).is_err();
+        FAILED.store(failed, Ordering::Relaxed);
+    });
+    if FAILED.load(Ordering::Relaxed) { Err(io::Error::from_raw_os_error(libc::EINVAL)) } else { Ok(()) }
+}
+
+fn install_for(signal: c_int, former: &Former) -> io::Result<()> {
+    // SAFETY: sigaction is a plain C structure for which all zeros is a value.
+    let mut old: libc::sigaction = unsafe { mem::zeroed() };
+    // SAFETY: a null new action only asks; `old` is valid for the answer.
+    if unsafe { libc::sigaction(signal, ptr::null(), &mut old) } != 0 {
+        return Err(io::Error::last_os_error());
+    }
+    // Ours runs under the mask that the former handler asked for, so that passing on is as if the kernel had called it.
+    let mut new = old;
+    new.sa_sigaction = on_signal as *const () as usize;
+    new.sa_flags = libc::SA_SIGINFO | libc::SA_ONSTACK | (old.sa_flags & (libc::SA_NODEFER | libc::SA_RESTART));
+    former.action.store(Box::into_raw(Box::new(old)), Ordering::Release);
+    // SAFETY: `new` is a whole action; its handler touches only what is allowed in a handler.
+    if unsafe { libc::sigaction(signal, &new, ptr::null_mut()) } != 0 {
+        return Err(io::Error::last_os_error());
+    }
+    Ok(())
+}
+
+extern "C" fn on_signal(signal: c_int, info: *mut siginfo_t, context: *mut c_void) {
+    // SAFETY: the kernel gives a handler with SA_SIGINFO a valid siginfo.
+    let si = unsafe { &*info };
+    // SAFETY: for SIGSEGV and SIGBUS the address is part of the siginfo; for a signal that somebody sent it is garbage, but
+    // still a number, and the code below is checked first.
+    let address = unsafe { si.si_addr() }.addr();
+    // A positive code says that the kernel found the fault itself; kill() and its like have zero or a negative one.
+    if si.si_code > 0 {
+        // SAFETY: the kernel gives the handler the interrupted context, which nobody else uses meanwhile.
+        let interrupted = unsafe { &mut *context.cast::<libc::ucontext_t>() };
+        let (code, landing) = guard::code_range();
+        if code.contains(&registers::counter(interrupted)) {
+            // SAFETY: inside the guarded code this register holds the address of the guard of the interrupted call (see the
+            // head of guard/x86_64.rs and guard/aarch64.rs), which lives until that call returns.
+            let guard = unsafe { &*ptr::with_exposed_provenance::<Guard>(registers::guard(interrupted)) };
+            if guard.note(address, signal.unsigned_abs(), si.si_code) {
+                registers::set_counter(interrupted, landing);
+                return;
+            }
+        }
+    }
+    pass_on(signal, info, context);
+}
+
+/// What the handler needs of an interrupted context: the guard's register, and the program counter to read and to set.
+#[cfg(all(any(target_os = "linux", target_os = "android"), target_arch = "x86_64"))]
+#[allow(clippy::cast_sign_loss, clippy::cast_possible_wrap, clippy::cast_possible_truncation, reason = "a register is 64 bits, whatever its sign")]
+mod registers {
+    pub(super) fn guard(context: &libc::ucontext_t) -> usize {
+        context.uc_mcontext.gregs[libc::REG_R9 as usize] as usize
+    }
+    pub(super) fn counter(context: &libc::ucontext_t) -> usize {
+        context.uc_mcontext.gregs[libc::REG_RIP as usize] as usize
+    }
+    pub(super) fn set_counter(context: &mut libc::ucontext_t, to: usize) {
+        context.uc_mcontext.gregs[libc::REG_RIP as usize] = to as i64;
+    }
+}
+#[cfg(all(any(target_os = "linux", target_os = "android"), target_arch = "aarch64"))]
+mod registers {
+    pub(super) fn guard(context: &libc::ucontext_t) -> usize {
+        context.uc_mcontext.regs[3] as usize
+    }
+    pub(super) fn counter(context: &libc::ucontext_t) -> usize {
+        context.uc_mcontext.pc as usize
+    }
+    pub(super) fn set_counter(context: &mut libc::ucontext_t, to: usize) {
+        context.uc_mcontext.pc = to as u64;
+    }
+}
+#[cfg(target_vendor = "apple")]
+mod registers {
+    use libc::ucontext_t;
+
+    /// The machine context hangs on a pointer here.
+    fn thread_state(context: &ucontext_t) -> &mut ThreadState {
+        // SAFETY: the kernel gives a handler a context whose machine context is valid until the handler returns; nobody else
+        // uses it meanwhile, and the callers below keep no two references.
+        unsafe { &mut (*context.uc_mcontext).__ss }
+    }
+    #[cfg(target_arch = "x86_64")]
+    use libc::__darwin_x86_thread_state64 as ThreadState;
+    #[cfg(target_arch = "aarch64")]
+    use libc::__darwin_arm_thread_state64 as ThreadState;
+
+    #[cfg(target_arch = "x86_64")]
+    pub(super) fn guard(context: &ucontext_t) -> usize {
+        thread_state(context).__r9 as usize
+    }
+    #[cfg(target_arch = "aarch64")]
+    pub(super) fn guard(context: &ucontext_t) -> usize {
+        thread_state(context).__x[3] as usize
+    }
+    #[cfg(target_arch = "x86_64")]
+    pub(super) fn counter(context: &ucontext_t) -> usize {
+        thread_state(context).__rip as usize
+    }
+    #[cfg(target_arch = "aarch64")]
+    pub(super) fn counter(context: &ucontext_t) -> usize {
+        thread_state(context).__pc as usize
+    }
+    #[cfg(target_arch = "x86_64")]
+    pub(super) fn set_counter(context: &mut ucontext_t, to: usize) {
+        thread_state(context).__rip = to as u64;
+    }
+    #[cfg(target_arch = "aarch64")]
+    pub(super) fn set_counter(context: &mut ucontext_t, to: usize) {
+        thread_state(context).__pc = to as u64;
+    }
+}
+
+/// Does what would have happened had we never been there.
+fn pass_on(signal: c_int, info: *mut siginfo_t, context: *mut c_void) {
+    let former = if signal == libc::SIGBUS { &BUS } else { &SEGV };
+    // SAFETY: the pointer was stored before our handler was installed, is never changed and never freed.
+    let action = unsafe { &*former.action.load(Ordering::Acquire) };
+    let sent = {
+        // SAFETY: the kernel gives a handler with SA_SIGINFO a valid siginfo.
+        let si = unsafe { &*info };
+        si.si_code <= 0
+    };
+    let mut handler = action.sa_sigaction;
+    if action.sa_flags & libc::SA_RESETHAND != 0 && former.spent.swap(true, Ordering::Relaxed) {
+        handler = libc::SIG_DFL;
+    }
+    match handler {
+        // An ignored signal is ignored only if somebody sent it: the kernel does not let a fault be ignored.
+        libc::SIG_IGN if sent => {}
+        libc::SIG_DFL | libc::SIG_IGN => {
+            // SAFETY: sigaction is a plain C structure for which all zeros is a value: the default action.
+            let default: libc::sigaction = unsafe { mem::zeroed() };
+            // SAFETY: a whole action; changing it is allowed in a handler.
+            unsafe { libc::sigaction(signal, &default, ptr::null_mut()) };
+            if sent {
+                // The instruction did not fault and would not do so again, so the signal is sent once more; it arrives when
+                // this handler returns and unblocks it.
+                // SAFETY: raise has no requirements and is allowed in a handler.
+                unsafe { libc::raise(signal) };
+            }
+        }
+        _ if action.sa_flags & libc::SA_SIGINFO != 0 => {
+            // SAFETY: with SA_SIGINFO the stored value is a function of this type.
+            let call = unsafe { mem::transmute::<usize, extern "C" fn(c_int, *mut siginfo_t, *mut c_void)>(handler) };
+            call(signal, info, context);
+        }
+        _ => {
+            // SAFETY: without SA_SIGINFO the stored value is a function of this type.
+            let call = unsafe { mem::transmute::<usize, extern "C" fn(c_int)>(handler) };
+            call(signal);
+        }
+    }
+}

@@ -1,0 +1,35 @@
+//! The named memories of the machine.
+
+use std::ffi::CString;
+use std::os::unix::ffi::OsStrExt;
+
+use super::name::{DIRECTORY, split_local};
+use super::named;
+use crate::sys::{Failure, Found, Reason};
+
+/// Reads `/dev/shm`. Other systems cannot list their objects.
+pub(crate) fn list() -> Result<Vec<Found>, Failure> {
+    if DIRECTORY == "/" {
+        return Err(Failure::new(Reason::Unsupported));
+    }
+    let user = rustix::process::geteuid().as_raw();
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir(DIRECTORY)? {
+        let entry = entry?;
+        // What vanishes while we look was not there.
+        if !entry.file_type().is_ok_and(|kind| kind.is_file()) {
+            continue;
+        }
+        let Ok(path) = CString::new([DIRECTORY.as_bytes(), entry.file_name().as_bytes()].concat()) else { continue };
+        let object = entry.file_name().to_string_lossy().into_owned();
+        let (global, text) = match split_local(&object) {
+            Some((owner, text)) if owner == user => (false, text.to_owned()),
+            // Another user's local names: no name of ours reaches them.
+            Some(_) => continue,
+            None => (true, object),
+        };
+        found.push(Found { global, text, stale: named::is_stale(&path) });
+    }
+    found.sort_by(|a, b| (a.global, &a.text).cmp(&(b.global, &b.text)));
+    Ok(found)
+}

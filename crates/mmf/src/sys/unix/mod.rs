@@ -1,0 +1,38 @@
+//! Unix: POSIX shared memory objects, with the promises that Windows makes for its own.
+//!
+//! A POSIX object keeps its name and its memory until somebody unlinks it, also when everybody who used it is gone. Here
+//! the kernel is made to count its holders, by file locks (Linux; see `memory`). No file is made beside the object.
+
+pub(super) mod fault;
+pub(super) mod list;
+pub(super) mod memory;
+pub(super) mod name;
+
+/// Making, opening and releasing named objects.
+#[cfg(any(target_os = "linux", target_os = "android"))]
+#[path = "named_linux.rs"]
+mod named;
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+#[path = "named_posix.rs"]
+mod named;
+
+use rustix::io::Errno;
+
+use crate::sys::{Failure, Reason};
+
+impl From<Errno> for Failure {
+    fn from(errno: Errno) -> Self {
+        let reason = match errno {
+            Errno::NOENT => Reason::Missing,
+            Errno::EXIST => Reason::Exists,
+            Errno::ACCESS | Errno::PERM => Reason::Denied,
+            // A link, a directory, a socket or a device of this name.
+            Errno::LOOP | Errno::ISDIR | Errno::NXIO | Errno::NODEV => Reason::WrongKind,
+            Errno::NOMEM | Errno::NOSPC | Errno::DQUOT => Reason::NoMemory,
+            Errno::FBIG | Errno::OVERFLOW => Reason::TooLarge,
+            Errno::NOSYS | Errno::OPNOTSUPP => Reason::Unsupported,
+            _ => Reason::Other,
+        };
+        Failure { reason, code: Some(errno.raw_os_error()), figure: None }
+    }
+}

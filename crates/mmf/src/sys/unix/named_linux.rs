@@ -1,0 +1,230 @@
+//! Named objects on Linux: files in `/dev/shm`, counted by the kernel.
+//!
+//! What the kernel does not do by itself, and how it is made to:
+//!
+//! - **It counts the holders.** Every holder has a shared `flock` on the object. Such a lock belongs to the open file
+//!   description, so the kernel drops it when the last descriptor *and mapping* of a holder is gone, however the holder
+//!   ended. Whoever gets the exclusive lock knows that nobody else holds the object.
+//! - **The last one removes the name.** When a holder lets go it tries for the exclusive lock, and unlinks if it gets it.
+//! - **A stale name is no name.** If the last holder was killed, the next who asks for the name (or makes any memory, see
+//!   [`sweep`]) gets the exclusive lock, and unlinks it.
+//! - **A name appears with everything behind it.** An object is made without a name, sized, locked, and then linked to its
+//!   name in one step that fails if the name is taken. Nobody ever sees it empty or unlocked.
+//! - **Others' objects are left alone.** Ours have a mark that no other maker uses: the mode bits [`MARK`]. An object
+//!   without it is opened as it is, never locked and never unlinked.
+
+use std::ffi::CStr;
+use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
+use std::sync::Once;
+
+use rustix::fs::{
+    AtFlags, CWD, FileType, FlockOperation, MemfdFlags, Mode, OFlags, SealFlags, Stat, fcntl_add_seals, flock, fstat,
+    ftruncate, linkat, memfd_create, open as open_file, statvfs, unlink,
+};
+use rustix::io::Errno;
+
+use super::name::{DIRECTORY, ObjectName};
+use crate::sys::{Attempt, Failure, Reason};
+
+/// The mark of an object of ours: set-group-id and sticky without the right to execute. It means nothing for a file, so
+/// nobody has a reason to set it.
+const MARK: u32 = 0o3000;
+const OWNER_ONLY: u32 = 0o600;
+
+fn is_ours(stat: &Stat) -> bool {
+    FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile && stat.st_mode & (MARK | 0o111) == MARK
+}
+
+pub(super) fn create(name: &ObjectName, len: u64) -> Result<Attempt<OwnedFd>, Failure> {
+    sweep();
+    let free = statvfs(DIRECTORY)?;
+    let free = free.f_bavail.saturating_mul(free.f_frsize);
+    if len > free {
+        return Err(Failure::new(Reason::NoMemory).with_figure(free));
+    }
+    let mode = Mode::from_raw_mode(MARK | OWNER_ONLY);
+    let fd = open_file(DIRECTORY, OFlags::TMPFILE | OFlags::RDWR | OFlags::CLOEXEC, mode)?;
+    resize(&fd, len)?;
+    flock(&fd, FlockOperation::NonBlockingLockShared)?;
+    match link(&fd, name.path()) {
+        Ok(()) => Ok(Attempt::Done(fd)),
+        Err(Errno::EXIST) => taken(name),
+        Err(errno) => Err(errno.into()),
+    }
+}
+
+fn resize(fd: &OwnedFd, len: u64) -> Result<(), Failure> {
+    ftruncate(fd, len).map_err(|errno| match errno {
+        Errno::INVAL | Errno::FBIG => Failure { reason: Reason::TooLarge, ..errno.into() },
+        _ => errno.into(),
+    })
+}
+
+/// Gives a nameless file a name, unless the name is taken.
+fn link(fd: &OwnedFd, path: &CStr) -> Result<(), Errno> {
+    // The direct way needs Linux 6.10 or a privilege; the other one needs /proc.
+    match linkat(fd, c"", CWD, path, AtFlags::EMPTY_PATH) {
+        Err(Errno::NOENT | Errno::PERM) => {
+            linkat(CWD, format!("/proc/self/fd/{}", fd.as_raw_fd()), CWD, path, AtFlags::SYMLINK_FOLLOW)
+        }
+        result => result,
+    }
+}
+
+/// What to say to a maker who found the name taken.
+fn taken(name: &ObjectName) -> Result<Attempt<OwnedFd>, Failure> {
+    let fd = match look(name.path(), OFlags::RDONLY) {
+        Ok(fd) => fd,
+        Err(Errno::NOENT) => return Ok(Attempt::Again),
+        Err(Errno::ACCESS) => return Err(Failure::new(Reason::Exists)),
+        Err(errno) => return Err(errno.into()),
+    };
+    let stat = fstat(&fd)?;
+    if FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile {
+        return Err(Failure::new(Reason::WrongKind));
+    }
+    let exists = Failure::new(Reason::Exists).with_figure(u64::try_from(stat.st_size).unwrap_or(0));
+    if !is_ours(&stat) {
+        return Err(exists);
+    }
+    if flock(&fd, FlockOperation::NonBlockingLockExclusive).is_err() {
+        if flock(&fd, FlockOperation::NonBlockingLockShared).is_err() {
+            // Somebody has the exclusive lock for a moment, to find out the same or to remove it.
+            return Ok(Attempt::Again);
+        }
+        if flock(&fd, FlockOperation::NonBlockingLockExclusive).is_err() {
+            return Err(exists);
+        }
+    }
+    // Nobody holds it. In a directory like /dev/shm only its owner may remove it, though.
+    match remove(&fd, name.path()) {
+        Ok(()) => Ok(Attempt::Again),
+        Err(errno) => Err(Failure { code: Some(errno.raw_os_error()), ..exists }),
+    }
+}
+
+/// Opens whatever has this name, without waiting for anything and without following links.
+fn look(path: &CStr, access: OFlags) -> Result<OwnedFd, Errno> {
+    open_file(path, access | OFlags::CLOEXEC | OFlags::NOFOLLOW | OFlags::NONBLOCK, Mode::empty())
+}
+
+/// Unlinks an object on which the caller has the exclusive lock, if it has its name still.
+fn remove(fd: &OwnedFd, path: &CStr) -> Result<(), Errno> {
+    // Only who has the exclusive lock unlinks, so a name that is linked is linked to this very object.
+    if fstat(fd)?.st_nlink == 0 { Ok(()) } else { unlink(path) }
+}
+
+/// Opens an object; says whether it is one of ours, which the caller then holds.
+pub(super) fn open(name: &ObjectName, writable: bool) -> Result<Attempt<(OwnedFd, bool)>, Failure> {
+    let fd = match look(name.path(), if writable { OFlags::RDWR } else { OFlags::RDONLY }) {
+        Ok(fd) => fd,
+        Err(Errno::ACCESS) if writable && look(name.path(), OFlags::RDONLY).is_ok() => {
+            return Err(Failure { reason: Reason::ReadOnly, ..Errno::ACCESS.into() });
+        }
+        Err(errno) => return Err(errno.into()),
+    };
+    let stat = fstat(&fd)?;
+    if FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile {
+        return Err(Failure::new(Reason::WrongKind));
+    }
+    // Somebody else has taken a name of this user's.
+    if name.is_local() && stat.st_uid != rustix::process::geteuid().as_raw() {
+        return Err(Failure::new(Reason::Denied));
+    }
+    if !is_ours(&stat) {
+        return Ok(Attempt::Done((fd, false)));
+    }
+    if flock(&fd, FlockOperation::NonBlockingLockExclusive).is_ok() {
+        return match remove(&fd, name.path()) {
+            Ok(()) => Ok(Attempt::Again),
+            // Its owner will remove it some day; it is gone all the same.
+            Err(_) => Err(Failure::new(Reason::Missing)),
+        };
+    }
+    if flock(&fd, FlockOperation::NonBlockingLockShared).is_err() {
+        // Somebody has the exclusive lock for a moment, to find out the same or to remove it.
+        return Ok(Attempt::Again);
+    }
+    if fstat(&fd)?.st_nlink == 0 { Ok(Attempt::Again) } else { Ok(Attempt::Done((fd, true))) }
+}
+
+/// A holder lets go: the last one takes the name along.
+pub(super) fn release(fd: BorrowedFd<'_>, name: &ObjectName) {
+    // If the lock is not to be had, somebody else holds the object and will come here in turn. (The attempt gives up our
+    // own shared lock, which is what we want anyway.)
+    if flock(fd, FlockOperation::NonBlockingLockExclusive).is_ok() && fstat(fd).is_ok_and(|stat| stat.st_nlink > 0) {
+        // Who may not remove it leaves that to its owner: without a holder the name counts as gone.
+        let _ = unlink(name.path());
+    }
+}
+
+/// A memory that never had a name. Nobody can make it shorter.
+pub(super) fn anonymous(len: u64) -> Result<OwnedFd, Failure> {
+    let system = rustix::system::sysinfo();
+    let all = (system.totalram as u64 + system.totalswap as u64).saturating_mul(u64::from(system.mem_unit));
+    if len > all {
+        return Err(Failure::new(Reason::NoMemory).with_figure(all));
+    }
+    let fd = memfd_create("mmf", MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING)?;
+    resize(&fd, len)?;
+    fcntl_add_seals(&fd, SealFlags::SHRINK)?;
+    Ok(fd)
+}
+
+/// The same object through a new descriptor that can only read; of a named object, a holder of its own.
+pub(super) fn reopen_read_only(fd: BorrowedFd<'_>, name: Option<&ObjectName>) -> Result<OwnedFd, Failure> {
+    match name {
+        Some(_) => reopen(fd, false),
+        None => reopen_as(fd, OFlags::RDONLY),
+    }
+}
+
+/// Another holder of a named object.
+pub(super) fn reopen(fd: BorrowedFd<'_>, writable: bool) -> Result<OwnedFd, Failure> {
+    let new = reopen_as(fd, if writable { OFlags::RDWR } else { OFlags::RDONLY })?;
+    flock(&new, FlockOperation::NonBlockingLockShared)?;
+    Ok(new)
+}
+
+fn reopen_as(fd: BorrowedFd<'_>, access: OFlags) -> Result<OwnedFd, Failure> {
+    Ok(open_file(format!("/proc/self/fd/{}", fd.as_raw_fd()), access | OFlags::CLOEXEC, Mode::empty())?)
+}
+
+/// Removes what killed processes of this user have left, once in the life of a process: their memory would otherwise stay
+/// until somebody asks for the very same name.
+fn sweep() {
+    static ONCE: Once = Once::new();
+    ONCE.call_once(|| {
+        let _ = for_each_stale(|path, fd| {
+            let _ = remove(fd, path);
+        });
+    });
+}
+
+/// Calls `what` for each object of ours that nobody holds, with the exclusive lock on it.
+fn for_each_stale(mut what: impl FnMut(&CStr, &OwnedFd)) -> Result<(), Errno> {
+    let user = rustix::process::geteuid().as_raw();
+    let directory = open_file(DIRECTORY, OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())?;
+    for entry in rustix::fs::Dir::new(directory)? {
+        let entry = entry?;
+        let mut path = DIRECTORY.as_bytes().to_vec();
+        path.extend_from_slice(entry.file_name().to_bytes_with_nul());
+        let Ok(path) = CStr::from_bytes_with_nul(&path) else { continue };
+        // Asked before it is opened: somebody else's pipe or device is not to be opened by the way.
+        let Ok(stat) = rustix::fs::lstat(path) else { continue };
+        if stat.st_uid != user || !is_ours(&stat) {
+            continue;
+        }
+        let Ok(fd) = look(path, OFlags::RDONLY) else { continue };
+        if fstat(&fd).is_ok_and(|stat| is_ours(&stat)) && flock(&fd, FlockOperation::NonBlockingLockExclusive).is_ok() {
+            what(path, &fd);
+        }
+    }
+    Ok(())
+}
+
+/// Whether no process holds what has this path. Asking changes nothing.
+pub(super) fn is_stale(path: &CStr) -> bool {
+    let Ok(fd) = look(path, OFlags::RDONLY) else { return false };
+    fstat(&fd).is_ok_and(|stat| is_ours(&stat)) && flock(&fd, FlockOperation::NonBlockingLockExclusive).is_ok()
+}

@@ -1,0 +1,96 @@
+//! Named objects on other Unix systems, where they are no files: nothing lists them, locks them or counts their holders.
+//!
+//! So the name goes when the process that made it lets go; if that process is killed, the name stays, and `create` says
+//! that it exists. The documentation (`docs/platforms.md`) says so.
+
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+
+use rustix::fs::{Mode, fstat, ftruncate};
+use rustix::io::Errno;
+use rustix::shm::{OFlags, open as open_object, unlink};
+
+use super::name::ObjectName;
+use crate::sys::{Attempt, Failure, Reason};
+
+pub(super) fn create(name: &ObjectName, len: u64) -> Result<Attempt<OwnedFd>, Failure> {
+    let flags = OFlags::CREATE | OFlags::EXCL | OFlags::RDWR;
+    let fd = match open_object(name.path(), flags, Mode::from_raw_mode(0o600)) {
+        Ok(fd) => fd,
+        Err(Errno::EXIST) => {
+            let size = open_object(name.path(), OFlags::RDONLY, Mode::empty()).and_then(fstat).map(|stat| stat.st_size);
+            let failure = Failure::from(Errno::EXIST);
+            return Err(size.map_or(failure, |size| failure.with_figure(u64::try_from(size).unwrap_or(0))));
+        }
+        Err(errno) => return Err(errno.into()),
+    };
+    if let Err(failure) = resize(fd.as_fd(), len) {
+        let _ = unlink(name.path());
+        return Err(failure);
+    }
+    Ok(Attempt::Done(fd))
+}
+
+fn resize(fd: BorrowedFd<'_>, len: u64) -> Result<(), Failure> {
+    ftruncate(fd, len).map_err(|errno| match errno {
+        Errno::INVAL | Errno::FBIG => Failure { reason: Reason::TooLarge, ..errno.into() },
+        _ => errno.into(),
+    })
+}
+
+/// Nothing that is opened is ever ours to remove.
+pub(super) fn open(name: &ObjectName, writable: bool) -> Result<Attempt<(OwnedFd, bool)>, Failure> {
+    match open_object(name.path(), if writable { OFlags::RDWR } else { OFlags::RDONLY }, Mode::empty()) {
+        Ok(fd) => Ok(Attempt::Done((fd, false))),
+        Err(Errno::ACCESS) if writable && open_object(name.path(), OFlags::RDONLY, Mode::empty()).is_ok() => {
+            Err(Failure { reason: Reason::ReadOnly, ..Errno::ACCESS.into() })
+        }
+        Err(errno) => Err(errno.into()),
+    }
+}
+
+pub(super) fn release(_fd: BorrowedFd<'_>, name: &ObjectName) {
+    let _ = unlink(name.path());
+}
+
+/// A memory without a name: its name is removed before anybody can know it.
+pub(super) fn anonymous(len: u64) -> Result<OwnedFd, Failure> {
+    use std::sync::atomic::{AtomicU32, Ordering};
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    for _ in 0..100 {
+        let number = NEXT.fetch_add(1, Ordering::Relaxed);
+        let time = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).map_or(0, |t| t.subsec_nanos());
+        let text = format!("{:x}.{number:x}.{time:x}", std::process::id());
+        let name = ObjectName::new(true, &text)?;
+        match open_object(name.path(), OFlags::CREATE | OFlags::EXCL | OFlags::RDWR, Mode::from_raw_mode(0o600)) {
+            Ok(fd) => {
+                let _ = unlink(name.path());
+                resize(fd.as_fd(), len)?;
+                return Ok(fd);
+            }
+            Err(Errno::EXIST) => {}
+            Err(errno) => return Err(errno.into()),
+        }
+    }
+    Err(Failure::new(Reason::Exists))
+}
+
+/// A new right to the same memory can only be had by name.
+pub(super) fn reopen_read_only(fd: BorrowedFd<'_>, name: Option<&ObjectName>) -> Result<OwnedFd, Failure> {
+    let name = name.ok_or(Failure::new(Reason::Unsupported))?;
+    let new = open_object(name.path(), OFlags::RDONLY, Mode::empty())?;
+    let (old_stat, new_stat) = (fstat(fd)?, fstat(&new)?);
+    if (old_stat.st_dev, old_stat.st_ino) == (new_stat.st_dev, new_stat.st_ino) {
+        Ok(new)
+    } else {
+        Err(Failure::new(Reason::Missing))
+    }
+}
+
+/// Nobody counts holders here, so any descriptor will do.
+pub(super) fn reopen(fd: BorrowedFd<'_>, _writable: bool) -> Result<OwnedFd, Failure> {
+    Ok(rustix::io::fcntl_dupfd_cloexec(fd, 3)?)
+}
+
+pub(super) fn is_stale(_path: &std::ffi::CStr) -> bool {
+    false
+}

@@ -1,0 +1,391 @@
+//! Views: address ranges in which shared memory is mapped.
+//!
+//! `unsafe` is used here for two things: to call the guarded routines with ranges that have been checked, and to offer
+//! references to those who promise what the library cannot check.
+#![allow(unsafe_code)]
+
+use core::marker::PhantomData;
+use core::mem::MaybeUninit;
+use core::slice;
+use std::sync::Arc;
+
+use zerocopy::{FromBytes, Immutable, IntoBytes};
+
+use crate::access::{Access, ReadOnly, ReadWrite};
+use crate::atomic::{Atomic, AtomicInteger};
+use crate::cursor::Cursor;
+use crate::error::{Error, ErrorKind, Fault, Operation};
+use crate::memory::Right;
+use crate::sys::guard::{self, Caught, Shared};
+use crate::sys::{Failure, Mapping};
+
+/// An address range of this process in which (part of) a shared memory is mapped.
+///
+/// Peers may write to the same bytes at any time, so a view never gives a safe reference to them: bytes are copied in and
+/// out, and atomics are accessed where they are. All offsets are in bytes from the start of the view. An access is checked
+/// against the view's length, and if its pages turn out to be gone it is an [`ErrorKind::Fault`], not a crash.
+///
+/// A view keeps the memory and its name alive. Clones share one mapping. Views can be used by several threads at once; what
+/// two sides do to the same bytes at the same time is not ordered, unless they use [atomics](View::atomic_u32) to agree on it.
+#[derive(Debug)]
+pub struct View<A: Access = ReadWrite> {
+    mapped: Arc<Mapped>,
+    /// Where this view starts in the mapping.
+    start: usize,
+    len: usize,
+    access: PhantomData<fn() -> A>,
+}
+
+/// Dropped in this order: first the mapping, then the right.
+#[derive(Debug)]
+struct Mapped {
+    mapping: Mapping,
+    right: Arc<Right>,
+}
+
+impl<A: Access> View<A> {
+    pub(crate) fn new(mapping: Mapping, right: Arc<Right>, len: usize) -> Self {
+        View { mapped: Arc::new(Mapped { mapping, right }), start: 0, len, access: PhantomData }
+    }
+
+    /// The length in bytes. It is never 0 and never changes.
+    #[must_use]
+    #[allow(clippy::len_without_is_empty, reason = "a view is never empty")]
+    #[inline]
+    pub fn len(&self) -> usize {
+        self.len
+    }
+
+    /// The address of the first byte, for those who know what they do: C interfaces, devices.
+    ///
+    /// Reading through it is subject to all that [`as_slice`](View::as_slice) says.
+    #[must_use]
+    #[inline]
+    pub fn as_ptr(&self) -> *const u8 {
+        self.address().cast_const()
+    }
+
+    #[inline]
+    fn address(&self) -> *mut u8 {
+        self.mapped.mapping.address().wrapping_add(self.start)
+    }
+
+    /// The address of `len` bytes at `offset`, if they are inside.
+    #[inline]
+    fn at(&self, operation: Operation, offset: usize, len: usize) -> Result<*mut u8, Error> {
+        if len > self.len || offset > self.len - len {
+            return Err(self.out_of_bounds(operation, offset, len));
+        }
+        Ok(self.address().wrapping_add(offset))
+    }
+
+    #[cold]
+    fn out_of_bounds(&self, operation: Operation, offset: usize, len: usize) -> Error {
+        let detail = format!("{len} bytes at offset {offset} do not fit into the {} of this view", self.len);
+        self.mapped.right.name_it(Error::new(operation, ErrorKind::OutOfBounds).with_detail(detail))
+    }
+
+    #[cold]
+    fn fault(&self, operation: Operation, caught: Caught) -> Error {
+        let offset = caught.address.wrapping_sub(self.address().addr());
+        let fault = Fault { offset, code: caught.code, detail: caught.detail };
+        self.mapped.right.name_it(Error::new(operation, ErrorKind::Fault).with_fault(fault))
+    }
+
+    fn system(&self, operation: Operation) -> impl Fn(Failure) -> Error + '_ {
+        move |failure| self.mapped.right.error(operation, failure)
+    }
+
+    /// Copies bytes out of the memory. Reads all of `bytes`, or says why not.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::OutOfBounds`]; [`ErrorKind::Fault`] (then part of `bytes` may have been written).
+    #[inline]
+    pub fn read_at(&self, offset: usize, bytes: &mut [u8]) -> Result<(), Error> {
+        let source = self.at(Operation::Read, offset, bytes.len())?;
+        // SAFETY: `bytes` is ours alone for the time of the call, so it is valid to write and does not overlap a mapping;
+        // the source was checked to be inside this view's mapping, which lives as long as the view.
+        unsafe { guard::copy(bytes.as_mut_ptr(), source, bytes.len(), Shared::Source) }
+            .map_err(|caught| self.fault(Operation::Read, caught))
+    }
+
+    /// Copies `len` bytes out of the memory into a new vector.
+    ///
+    /// # Errors
+    ///
+    /// As [`read_at`](View::read_at).
+    pub fn read_vec(&self, offset: usize, len: usize) -> Result<Vec<u8>, Error> {
+        self.at(Operation::Read, offset, len)?;
+        let mut bytes = vec![0; len];
+        self.read_at(offset, &mut bytes)?;
+        Ok(bytes)
+    }
+
+    /// Reads a value. Any bytes that a peer may have put there are a valid `T`; zerocopy's [`FromBytes`] sees to that.
+    ///
+    /// The offset needs no alignment. The value is copied in one go but not atomically: if a peer writes meanwhile, parts of
+    /// it may be old and others new. Use [atomics](View::atomic_u32) where that matters.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::OutOfBounds`], [`ErrorKind::Fault`].
+    ///
+    /// ```
+    /// use zerocopy::{FromBytes, Immutable, IntoBytes};
+    ///
+    /// #[derive(FromBytes, IntoBytes, Immutable, Debug, PartialEq)]
+    /// #[repr(C)]
+    /// struct Pose { x: f32, y: f32, heading: f32 }
+    ///
+    /// let memory = mmf::SharedMemory::anonymous(4096)?;
+    /// let view = memory.view()?;
+    /// let pose = Pose { x: 1.0, y: 2.0, heading: 0.5 };
+    /// view.write(64, &pose)?;
+    /// assert_eq!(view.read::<Pose>(64)?, pose);
+    /// # Ok::<(), mmf::Error>(())
+    /// ```
+    #[inline]
+    pub fn read<T: FromBytes>(&self, offset: usize) -> Result<T, Error> {
+        let source = self.at(Operation::Read, offset, size_of::<T>())?;
+        let mut value = MaybeUninit::<T>::uninit();
+        // SAFETY: `value` is valid to write for the size of a T, and on our stack; the source as in `read_at`.
+        unsafe { guard::copy(value.as_mut_ptr().cast(), source, size_of::<T>(), Shared::Source) }
+            .map_err(|caught| self.fault(Operation::Read, caught))?;
+        // SAFETY: all bytes of the value have been written, and any bytes are a T: the guarantee of FromBytes.
+        Ok(unsafe { value.assume_init() })
+    }
+
+    /// Copies `len` bytes at `offset` to `to_offset` in another view, of the same memory or another.
+    ///
+    /// The two ranges may overlap within one mapping. (Where two views map the same bytes at different addresses and the
+    /// ranges overlap there, the result is unspecified.)
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::OutOfBounds`] for either side; [`ErrorKind::Fault`], with the offset in the view that it happened in.
+    pub fn copy_to(&self, offset: usize, to: &View<ReadWrite>, to_offset: usize, len: usize) -> Result<(), Error> {
+        let source = self.at(Operation::Copy, offset, len)?;
+        let destination = to.at(Operation::Copy, to_offset, len)?;
+        let fault = |caught: Caught| {
+            let inside = |start: *mut u8| (start.addr()..start.addr() + len).contains(&caught.address);
+            if inside(source) { self.fault(Operation::Copy, caught) } else { to.fault(Operation::Copy, caught) }
+        };
+        let distance = destination.addr().abs_diff(source.addr());
+        if distance >= len {
+            // SAFETY: both were checked to be inside the mappings of views that live for the time of the call, and they
+            // are further apart than they are long.
+            return unsafe { guard::copy(destination, source, len, Shared::Both) }.map_err(fault);
+        }
+        // They overlap: in pieces by way of a buffer, from the end that is not overwritten before it has been read.
+        let mut buffer = [0; 4096];
+        let mut done = 0;
+        while done < len {
+            let piece = buffer.len().min(len - done);
+            let at = if destination > source { len - done - piece } else { done };
+            self.read_at(offset + at, &mut buffer[..piece])?;
+            to.write_at(to_offset + at, &buffer[..piece])?;
+            done += piece;
+        }
+        Ok(())
+    }
+
+    /// A part of this view as a view of its own. It shares the mapping.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::ZeroLength`], [`ErrorKind::OutOfBounds`].
+    pub fn slice(&self, offset: usize, len: usize) -> Result<View<A>, Error> {
+        if len == 0 {
+            return Err(self.mapped.right.name_it(Error::new(Operation::Slice, ErrorKind::ZeroLength)));
+        }
+        self.at(Operation::Slice, offset, len)?;
+        Ok(View { mapped: Arc::clone(&self.mapped), start: self.start + offset, len, access: PhantomData })
+    }
+
+    /// A cursor at the start, for [`std::io::Read`], [`Seek`](std::io::Seek) and, if it may be written,
+    /// [`Write`](std::io::Write).
+    #[must_use]
+    pub fn cursor(&self) -> Cursor<A> {
+        Cursor::new(self.clone())
+    }
+
+    /// The bytes as a slice.
+    ///
+    /// # Safety
+    ///
+    /// For as long as the slice is used, you promise for all processes:
+    ///
+    /// - Nobody writes to these bytes, not through another view of this process either.
+    /// - Nobody takes pages of them away (Unix: makes the object shorter; a mapped file: makes it shorter or loses the disk).
+    ///   Touching such a page ends the process, since nothing guards a plain access.
+    #[must_use]
+    #[inline]
+    pub unsafe fn as_slice(&self) -> &[u8] {
+        // SAFETY: the range is mapped for as long as the view lives, no longer than isize::MAX (see `SharedMemory::map`),
+        // bytes have no alignment and no invalid values, and the caller promises that nobody changes them.
+        unsafe { slice::from_raw_parts(self.as_ptr(), self.len) }
+    }
+
+    /// Writes what has changed to the file behind the memory. Without one, as for all memory that this library makes, it
+    /// does nothing.
+    ///
+    /// # Errors
+    ///
+    /// What the system says.
+    pub fn flush(&self) -> Result<(), Error> {
+        self.mapped.mapping.flush(self.start, self.len).map_err(self.system(Operation::Flush))
+    }
+
+    /// Asks the system to bring the pages into RAM before they are used. (Windows: `PrefetchVirtualMemory`; Unix: `madvise`
+    /// with `MADV_WILLNEED`.)
+    ///
+    /// # Errors
+    ///
+    /// What the system says. It may ignore the wish without an error.
+    pub fn prefetch(&self) -> Result<(), Error> {
+        self.mapped.mapping.prefetch(self.start, self.len).map_err(self.system(Operation::Prefetch))
+    }
+
+    /// Keeps the pages in RAM, until [`unlock`](View::unlock) or until the mapping goes. (Windows: `VirtualLock`; Unix:
+    /// `mlock`.) Whole pages are locked, and locking does not nest: one `unlock` ends it.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::OutOfMemory`] if a limit forbids so much (Windows: the working set; Unix: `RLIMIT_MEMLOCK`).
+    pub fn lock(&self) -> Result<(), Error> {
+        self.mapped.mapping.lock(self.start, self.len).map_err(self.system(Operation::Lock))
+    }
+
+    /// Ends what [`lock`](View::lock) did.
+    ///
+    /// # Errors
+    ///
+    /// What the system says, for example that the pages are not locked (Windows).
+    pub fn unlock(&self) -> Result<(), Error> {
+        self.mapped.mapping.unlock(self.start, self.len).map_err(self.system(Operation::Lock))
+    }
+
+    #[inline]
+    fn atomic<T: AtomicInteger>(&self, offset: usize) -> Result<Atomic<'_, T, A>, Error> {
+        let address = self.at(Operation::Atomic, offset, size_of::<T>())?;
+        if address.addr() % size_of::<T>() != 0 {
+            let detail = format!("offset {offset} is not a multiple of {}", size_of::<T>());
+            return Err(self.mapped.right.name_it(Error::new(Operation::Atomic, ErrorKind::Misaligned).with_detail(detail)));
+        }
+        Ok(Atomic::new(self, address))
+    }
+
+    pub(crate) fn atomic_fault(&self, caught: Caught) -> Error {
+        self.fault(Operation::Atomic, caught)
+    }
+}
+
+macro_rules! atomics {
+    ($($method:ident $integer:ident;)*) => {
+        impl<A: Access> View<A> {
+            $(
+                #[doc = concat!("The `", stringify!($integer), "` at `offset`, for atomic access.")]
+                ///
+                /// # Errors
+                ///
+                /// [`ErrorKind::OutOfBounds`]; [`ErrorKind::Misaligned`] if the address is not a multiple of the size.
+                #[inline]
+                pub fn $method(&self, offset: usize) -> Result<Atomic<'_, $integer, A>, Error> {
+                    self.atomic(offset)
+                }
+            )*
+        }
+    };
+}
+atomics! {
+    atomic_u8 u8; atomic_u16 u16; atomic_u32 u32; atomic_u64 u64;
+    atomic_i8 i8; atomic_i16 i16; atomic_i32 i32; atomic_i64 i64;
+}
+
+impl View<ReadWrite> {
+    /// Copies bytes into the memory.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::OutOfBounds`]; [`ErrorKind::Fault`] (then part of the bytes may have been written).
+    #[inline]
+    pub fn write_at(&self, offset: usize, bytes: &[u8]) -> Result<(), Error> {
+        let destination = self.at(Operation::Write, offset, bytes.len())?;
+        // SAFETY: `bytes` is valid to read, and lies outside the mapping (who has made a slice of the mapping has promised
+        // that nobody writes to it); the destination was checked to be inside this view's mapping, which lives as long.
+        unsafe { guard::copy(destination, bytes.as_ptr(), bytes.len(), Shared::Destination) }
+            .map_err(|caught| self.fault(Operation::Write, caught))
+    }
+
+    /// Writes a value. See [`read`](View::read).
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::OutOfBounds`], [`ErrorKind::Fault`].
+    #[inline]
+    pub fn write<T: IntoBytes + Immutable + ?Sized>(&self, offset: usize, value: &T) -> Result<(), Error> {
+        self.write_at(offset, value.as_bytes())
+    }
+
+    /// Sets `len` bytes at `offset` to `byte`.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::OutOfBounds`], [`ErrorKind::Fault`].
+    pub fn fill(&self, offset: usize, len: usize, byte: u8) -> Result<(), Error> {
+        let destination = self.at(Operation::Fill, offset, len)?;
+        // SAFETY: the destination was checked to be inside this view's mapping, which lives as long as the view.
+        unsafe { guard::fill(destination, byte, len) }.map_err(|caught| self.fault(Operation::Fill, caught))
+    }
+
+    /// Copies `len` bytes at `from_offset` in another view to `offset` in this one. See [`copy_to`](View::copy_to).
+    ///
+    /// # Errors
+    ///
+    /// As [`copy_to`](View::copy_to).
+    pub fn copy_from<B: Access>(&self, offset: usize, from: &View<B>, from_offset: usize, len: usize) -> Result<(), Error> {
+        from.copy_to(from_offset, self, offset, len)
+    }
+
+    /// The address of the first byte, for those who know what they do.
+    ///
+    /// Writing through it is subject to all that [`as_mut_slice`](View::as_mut_slice) says.
+    #[must_use]
+    #[inline]
+    pub fn as_mut_ptr(&self) -> *mut u8 {
+        self.address()
+    }
+
+    /// The bytes as a slice that can be written.
+    ///
+    /// # Safety
+    ///
+    /// For as long as the slice is used, you promise for all processes:
+    ///
+    /// - Nobody else reads or writes these bytes, not through this or another view of this process either. All peers keep a
+    ///   protocol, such as a lock, that sees to it.
+    /// - Nobody takes pages of them away; see [`as_slice`](View::as_slice).
+    #[must_use]
+    #[inline]
+    #[allow(clippy::mut_from_ref, reason = "the caller promises to be alone")]
+    pub unsafe fn as_mut_slice(&self) -> &mut [u8] {
+        // SAFETY: the range is mapped for writing as long as the view lives, no longer than isize::MAX, bytes have no
+        // alignment and no invalid values, and the caller promises that nobody else touches them.
+        unsafe { slice::from_raw_parts_mut(self.as_mut_ptr(), self.len) }
+    }
+
+    /// The same view without its methods to write. The mapping stays as it is; to hand out memory that cannot be written,
+    /// use [`SharedMemory::into_read_only`](crate::SharedMemory::into_read_only).
+    #[must_use]
+    pub fn as_read_only(&self) -> View<ReadOnly> {
+        View { mapped: Arc::clone(&self.mapped), start: self.start, len: self.len, access: PhantomData }
+    }
+}
+
+/// Another handle to the same mapping.
+impl<A: Access> Clone for View<A> {
+    fn clone(&self) -> Self {
+        View { mapped: Arc::clone(&self.mapped), start: self.start, len: self.len, access: PhantomData }
+    }
+}

@@ -82,7 +82,9 @@ impl ErrorKind {
             ErrorKind::AlreadyExists => {
                 "open it, use open_or_create, or choose another name if it is somebody else's"
             }
-            ErrorKind::NotSharedMemory => "choose another name: file mappings, events, mutexes and the like share one namespace",
+            ErrorKind::NotSharedMemory => {
+                "choose another name: file mappings, events, mutexes and the like share one namespace"
+            }
             ErrorKind::PermissionDenied => {
                 "run as the user who made it, or let its maker grant access; making a Global name needs a privilege on Windows"
             }
@@ -265,7 +267,9 @@ impl Error {
         error.0.code = failure.code;
         match (failure.reason, failure.figure) {
             (Reason::Exists, Some(len)) => error.with_detail(format!("it has {len} bytes; {}", kind.cure())),
-            (Reason::NoMemory, Some(left)) => error.with_detail(format!("{left} bytes are left; {}", kind.cure())),
+            (Reason::NoMemory, Some(left)) => {
+                error.with_detail(format!("{left} bytes are left; {}", kind.cure()))
+            }
             (Reason::NotReady, _) => {
                 error.with_detail("it has no bytes yet: its maker has named it but not sized it; try again")
             }
@@ -379,7 +383,9 @@ impl From<Error> for io::Error {
             | ErrorKind::TooLarge
             | ErrorKind::OutOfBounds
             | ErrorKind::Misaligned => io::ErrorKind::InvalidInput,
-            ErrorKind::NotSharedMemory | ErrorKind::TooSmall | ErrorKind::Fault | ErrorKind::Other => io::ErrorKind::Other,
+            ErrorKind::NotSharedMemory | ErrorKind::TooSmall | ErrorKind::Fault | ErrorKind::Other => {
+                io::ErrorKind::Other
+            }
         };
         io::Error::new(kind, error)
     }

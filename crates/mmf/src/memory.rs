@@ -186,8 +186,9 @@ impl<A: Access> SharedMemory<A> {
         }
         let all = self.right.object.len().map_err(|f| self.right.error(Operation::Map, f))?;
         if offset.checked_add(len as u64).is_none_or(|end| end > all) {
-            return Err(fail(ErrorKind::OutOfBounds)
-                .with_detail(format!("bytes {offset} and {len} more do not fit into the {all} that there are")));
+            return Err(fail(ErrorKind::OutOfBounds).with_detail(format!(
+                "bytes {offset} and {len} more do not fit into the {all} that there are"
+            )));
         }
         self.map(offset, Some(len), len as u64)
     }
@@ -195,8 +196,12 @@ impl<A: Access> SharedMemory<A> {
     fn map(&self, offset: u64, len: Option<usize>, wanted: u64) -> Result<View<A>, Error> {
         // No object of Rust's, and so no pointer arithmetic in it, reaches further than isize::MAX.
         let Some(len) = len.filter(|len| isize::try_from(*len).is_ok()) else {
-            let detail = format!("{wanted} bytes do not fit the address space of this process: map parts with view_at");
-            return Err(self.right.name_it(Error::new(Operation::Map, ErrorKind::TooLarge).with_detail(detail)));
+            let detail = format!(
+                "{wanted} bytes do not fit the address space of this process: map parts with view_at"
+            );
+            return Err(self
+                .right
+                .name_it(Error::new(Operation::Map, ErrorKind::TooLarge).with_detail(detail)));
         };
         let mapping = self.right.object.map(offset, len).map_err(|f| self.right.error(Operation::Map, f))?;
         Ok(View::new(mapping, Arc::clone(&self.right), len))

@@ -73,7 +73,8 @@ impl Name {
     /// - [`ErrorKind::MalformedName`]: it holds a NUL, a further backslash or (on Unix) a slash; or it starts with
     ///   something that looks like a prefix but is none: `local\`, `/`, `Session\`.
     pub fn new(name: &str) -> Result<Self, Error> {
-        let fail = |kind, detail: String| Error::new(Operation::Name, kind).with_subject(name).with_detail(detail);
+        let fail =
+            |kind, detail: String| Error::new(Operation::Name, kind).with_subject(name).with_detail(detail);
         let (namespace, text) = if let Some(text) = name.strip_prefix(Namespace::Local.prefix()) {
             (Namespace::Local, text)
         } else if let Some(text) = name.strip_prefix(Namespace::Global.prefix()) {
@@ -83,23 +84,34 @@ impl Name {
         };
         if let Some((prefix, rest)) = text.split_once('\\') {
             for known in [Namespace::Local, Namespace::Global] {
-                if prefix.eq_ignore_ascii_case(&known.prefix()[..known.prefix().len() - 1]) && text.len() == name.len() {
+                if prefix.eq_ignore_ascii_case(&known.prefix()[..known.prefix().len() - 1])
+                    && text.len() == name.len()
+                {
                     let detail = format!("prefixes are case-sensitive: write {}{rest}", known.prefix());
                     return Err(fail(ErrorKind::MalformedName, detail));
                 }
             }
             let detail = if prefix.eq_ignore_ascii_case("Session") {
-                r"Session\ is reserved by Windows: write Local\ for this session or Global\ for the machine".to_owned()
+                r"Session\ is reserved by Windows: write Local\ for this session or Global\ for the machine"
+                    .to_owned()
             } else {
-                format!(r"a backslash only ends the prefix Local\ or Global\: write {}", text.replace('\\', "-"))
+                format!(
+                    r"a backslash only ends the prefix Local\ or Global\: write {}",
+                    text.replace('\\', "-")
+                )
             };
             return Err(fail(ErrorKind::MalformedName, detail));
         }
         if let Some(rest) = text.strip_prefix('/') {
             let detail = if text.len() == name.len() {
-                format!("the leading slash of POSIX is not part of a name here: write Global\\{rest} for what others open as /{rest}")
+                format!(
+                    "the leading slash of POSIX is not part of a name here: write Global\\{rest} for what others open as /{rest}"
+                )
             } else {
-                format!("the leading slash of POSIX is not part of a name here: write {}{rest}", namespace.prefix())
+                format!(
+                    "the leading slash of POSIX is not part of a name here: write {}{rest}",
+                    namespace.prefix()
+                )
             };
             return Err(fail(ErrorKind::MalformedName, detail));
         }
@@ -120,10 +132,17 @@ impl Name {
             Error::new(Operation::Name, kind).with_subject(&subject).with_detail(detail)
         };
         if text.is_empty() {
-            return Err(fail(ErrorKind::EmptyName, "for a memory without a name there is SharedMemory::anonymous".into()));
+            return Err(fail(
+                ErrorKind::EmptyName,
+                "for a memory without a name there is SharedMemory::anonymous".into(),
+            ));
         }
         if text.len() > Name::MAX_LEN {
-            let detail = format!("it has {} bytes, {} are allowed; it is not cut: choose a shorter one", text.len(), Name::MAX_LEN);
+            let detail = format!(
+                "it has {} bytes, {} are allowed; it is not cut: choose a shorter one",
+                text.len(),
+                Name::MAX_LEN
+            );
             return Err(fail(ErrorKind::NameTooLong, detail));
         }
         if text.contains('\0') {

@@ -63,7 +63,10 @@ impl OpenOptions {
     /// - [`ErrorKind::TooLarge`], [`ErrorKind::OutOfMemory`]: the system cannot make it, or not now.
     /// - [`ErrorKind::PermissionDenied`]: for example a `Global\` name without the privilege that Windows wants for it.
     /// - what [`Name::new`] says about the name.
-    pub fn create(&self, name: impl TryInto<Name, Error: Into<Error>>) -> Result<SharedMemory<ReadWrite>, Error> {
+    pub fn create(
+        &self,
+        name: impl TryInto<Name, Error: Into<Error>>,
+    ) -> Result<SharedMemory<ReadWrite>, Error> {
         let target = Target::new(Operation::Create, name)?;
         let len = self.len_to_make(&target)?;
         let object = target.until_done(|object| Object::create(Some(object), len))?;
@@ -98,7 +101,10 @@ impl OpenOptions {
     /// - [`ErrorKind::NotSharedMemory`]: the name belongs to something else, such as an event or a mutex.
     /// - [`ErrorKind::TooSmall`]: it has less than [`len`](OpenOptions::len) bytes, or none yet.
     /// - what [`Name::new`] says about the name.
-    pub fn open(&self, name: impl TryInto<Name, Error: Into<Error>>) -> Result<SharedMemory<ReadWrite>, Error> {
+    pub fn open(
+        &self,
+        name: impl TryInto<Name, Error: Into<Error>>,
+    ) -> Result<SharedMemory<ReadWrite>, Error> {
         self.open_as(Target::new(Operation::Open, name)?)
     }
 
@@ -107,7 +113,10 @@ impl OpenOptions {
     /// # Errors
     ///
     /// As [`open`](OpenOptions::open), but for [`ErrorKind::NotWritable`].
-    pub fn open_read_only(&self, name: impl TryInto<Name, Error: Into<Error>>) -> Result<SharedMemory<ReadOnly>, Error> {
+    pub fn open_read_only(
+        &self,
+        name: impl TryInto<Name, Error: Into<Error>>,
+    ) -> Result<SharedMemory<ReadOnly>, Error> {
         self.open_as(Target::new(Operation::Open, name)?)
     }
 
@@ -142,7 +151,9 @@ impl OpenOptions {
                 Ok(Attempt::Again) => Ok(Attempt::Again),
                 // Somebody was faster; now it can be opened. Where it cannot be opened either, its owner may not let us see it:
                 // the next round says so, and the last one gives up.
-                Err(failure) if failure.reason == Reason::Exists && failure.code.is_none() => Ok(Attempt::Again),
+                Err(failure) if failure.reason == Reason::Exists && failure.code.is_none() => {
+                    Ok(Attempt::Again)
+                }
                 Err(failure) => Err(failure),
             }
         })?;
@@ -167,7 +178,9 @@ impl OpenOptions {
         if len >= wanted {
             return Ok(());
         }
-        let detail = format!("{wanted} bytes were asked for and it has {len}; ask its maker for more, or accept what there is");
+        let detail = format!(
+            "{wanted} bytes were asked for and it has {len}; ask its maker for more, or accept what there is"
+        );
         Err(Error::new(target.operation, ErrorKind::TooSmall).with_subject(&target.name).with_detail(detail))
     }
 }
@@ -209,7 +222,10 @@ impl Target {
     }
 
     /// Makes attempts until one is done, up to a bound.
-    fn until_done<T>(&self, mut attempt: impl FnMut(&ObjectName) -> Result<Attempt<T>, Failure>) -> Result<T, Error> {
+    fn until_done<T>(
+        &self,
+        mut attempt: impl FnMut(&ObjectName) -> Result<Attempt<T>, Failure>,
+    ) -> Result<T, Error> {
         for round in 0..ATTEMPTS {
             match attempt(&self.object).map_err(|f| self.error(f))? {
                 Attempt::Done(done) => return Ok(done),

@@ -164,12 +164,22 @@ impl<A: Access> View<A> {
     /// # Errors
     ///
     /// [`ErrorKind::OutOfBounds`] for either side; [`ErrorKind::Fault`], with the offset in the view that it happened in.
-    pub fn copy_to(&self, offset: usize, to: &View<ReadWrite>, to_offset: usize, len: usize) -> Result<(), Error> {
+    pub fn copy_to(
+        &self,
+        offset: usize,
+        to: &View<ReadWrite>,
+        to_offset: usize,
+        len: usize,
+    ) -> Result<(), Error> {
         let source = self.at(Operation::Copy, offset, len)?;
         let destination = to.at(Operation::Copy, to_offset, len)?;
         let fault = |caught: Caught| {
             let inside = |start: *mut u8| (start.addr()..start.addr() + len).contains(&caught.address);
-            if inside(source) { self.fault(Operation::Copy, caught) } else { to.fault(Operation::Copy, caught) }
+            if inside(source) {
+                self.fault(Operation::Copy, caught)
+            } else {
+                to.fault(Operation::Copy, caught)
+            }
         };
         let distance = destination.addr().abs_diff(source.addr());
         if distance >= len {
@@ -271,7 +281,10 @@ impl<A: Access> View<A> {
         let address = self.at(Operation::Atomic, offset, size_of::<T>())?;
         if address.addr() % size_of::<T>() != 0 {
             let detail = format!("offset {offset} is not a multiple of {}", size_of::<T>());
-            return Err(self.mapped.right.name_it(Error::new(Operation::Atomic, ErrorKind::Misaligned).with_detail(detail)));
+            return Err(self
+                .mapped
+                .right
+                .name_it(Error::new(Operation::Atomic, ErrorKind::Misaligned).with_detail(detail)));
         }
         Ok(Atomic::new(self, address))
     }
@@ -344,7 +357,13 @@ impl View<ReadWrite> {
     /// # Errors
     ///
     /// As [`copy_to`](View::copy_to).
-    pub fn copy_from<B: Access>(&self, offset: usize, from: &View<B>, from_offset: usize, len: usize) -> Result<(), Error> {
+    pub fn copy_from<B: Access>(
+        &self,
+        offset: usize,
+        from: &View<B>,
+        from_offset: usize,
+        len: usize,
+    ) -> Result<(), Error> {
         from.copy_to(from_offset, self, offset, len)
     }
 

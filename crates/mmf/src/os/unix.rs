@@ -46,7 +46,8 @@ pub trait SharedMemoryExt: Sized {
 
 impl<A: Access> SharedMemoryExt for SharedMemory<A> {
     fn from_fd(fd: OwnedFd) -> Result<Self, Error> {
-        let object = Object::from_owned(fd, A::WRITABLE).map_err(|f| Error::from_system(Operation::Adopt, f))?;
+        let object =
+            Object::from_owned(fd, A::WRITABLE).map_err(|f| Error::from_system(Operation::Adopt, f))?;
         Ok(SharedMemory::from_object(object, None))
     }
 

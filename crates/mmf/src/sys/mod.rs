@@ -22,11 +22,11 @@ mod system;
 #[path = "windows/mod.rs"]
 mod system;
 
+#[cfg(windows)]
+pub(in crate::sys) use system::fault;
 pub(crate) use system::list::list;
 pub(crate) use system::memory::{Mapping, Object};
 pub(crate) use system::name::ObjectName;
-#[cfg(windows)]
-pub(in crate::sys) use system::fault;
 
 /// Why a call did not do what it should.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,7 +47,8 @@ pub(crate) enum Reason {
     TooLarge,
     /// The system does not accept the name.
     BadName,
-    /// It exists, but has no length: who makes it is not done.
+    /// It exists, but has no length: who makes it is not done (Unix).
+    #[cfg_attr(windows, allow(dead_code))]
     NotReady,
     /// The system does not offer this.
     Unsupported,

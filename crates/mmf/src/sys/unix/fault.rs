@@ -48,7 +48,8 @@ fn install_for(signal: c_int, former: &Former) -> io::Result<()> {
     // Ours runs under the mask that the former handler asked for, so that passing on is as if the kernel had called it.
     let mut new = old;
     new.sa_sigaction = on_signal as *const () as usize;
-    new.sa_flags = libc::SA_SIGINFO | libc::SA_ONSTACK | (old.sa_flags & (libc::SA_NODEFER | libc::SA_RESTART));
+    new.sa_flags =
+        libc::SA_SIGINFO | libc::SA_ONSTACK | (old.sa_flags & (libc::SA_NODEFER | libc::SA_RESTART));
     former.action.store(Box::into_raw(Box::new(old)), Ordering::Release);
     // SAFETY: `new` is a whole action; its handler touches only what is allowed in a handler.
     if unsafe { libc::sigaction(signal, &new, ptr::null_mut()) } != 0 {
@@ -83,7 +84,12 @@ extern "C" fn on_signal(signal: c_int, info: *mut siginfo_t, context: *mut c_voi
 
 /// What the handler needs of an interrupted context: the guard's register, and the program counter to read and to set.
 #[cfg(all(any(target_os = "linux", target_os = "android"), target_arch = "x86_64"))]
-#[allow(clippy::cast_sign_loss, clippy::cast_possible_wrap, clippy::cast_possible_truncation, reason = "a register is 64 bits, whatever its sign")]
+#[allow(
+    clippy::cast_sign_loss,
+    clippy::cast_possible_wrap,
+    clippy::cast_possible_truncation,
+    reason = "a register is 64 bits, whatever its sign"
+)]
 mod registers {
     pub(super) fn guard(context: &libc::ucontext_t) -> usize {
         context.uc_mcontext.gregs[libc::REG_R9 as usize] as usize
@@ -117,10 +123,10 @@ mod registers {
         // uses it meanwhile, and the callers below keep no two references.
         unsafe { &mut (*context.uc_mcontext).__ss }
     }
-    #[cfg(target_arch = "x86_64")]
-    use libc::__darwin_x86_thread_state64 as ThreadState;
     #[cfg(target_arch = "aarch64")]
     use libc::__darwin_arm_thread_state64 as ThreadState;
+    #[cfg(target_arch = "x86_64")]
+    use libc::__darwin_x86_thread_state64 as ThreadState;
 
     #[cfg(target_arch = "x86_64")]
     pub(super) fn guard(context: &ucontext_t) -> usize {
@@ -179,7 +185,9 @@ fn pass_on(signal: c_int, info: *mut siginfo_t, context: *mut c_void) {
         }
         _ if action.sa_flags & libc::SA_SIGINFO != 0 => {
             // SAFETY: with SA_SIGINFO the stored value is a function of this type.
-            let call = unsafe { mem::transmute::<usize, extern "C" fn(c_int, *mut siginfo_t, *mut c_void)>(handler) };
+            let call = unsafe {
+                mem::transmute::<usize, extern "C" fn(c_int, *mut siginfo_t, *mut c_void)>(handler)
+            };
             call(signal, info, context);
         }
         _ => {

@@ -20,7 +20,9 @@ pub(crate) fn list() -> Result<Vec<Found>, Failure> {
         if !entry.file_type().is_ok_and(|kind| kind.is_file()) {
             continue;
         }
-        let Ok(path) = CString::new([DIRECTORY.as_bytes(), entry.file_name().as_bytes()].concat()) else { continue };
+        let Ok(path) = CString::new([DIRECTORY.as_bytes(), entry.file_name().as_bytes()].concat()) else {
+            continue;
+        };
         let object = entry.file_name().to_string_lossy().into_owned();
         let (global, text) = match split_local(&object) {
             Some((owner, text)) if owner == user => (false, text.to_owned()),

@@ -83,7 +83,14 @@ impl Object {
         let protection = if self.writable { ProtFlags::READ | ProtFlags::WRITE } else { ProtFlags::READ };
         // SAFETY: a null hint lets the kernel choose the place, so nothing that is mapped already is touched.
         let base = unsafe {
-            rustix::mm::mmap(ptr::null_mut(), whole, protection, MapFlags::SHARED, &self.fd, offset - slack as u64)
+            rustix::mm::mmap(
+                ptr::null_mut(),
+                whole,
+                protection,
+                MapFlags::SHARED,
+                &self.fd,
+                offset - slack as u64,
+            )
         };
         let base = base.map_err(|errno| match errno {
             // The address space is full, or never had so much.

@@ -30,8 +30,7 @@ impl ObjectName {
         if text.contains('/') || (global && split_local(text).is_some()) {
             return Err(bad);
         }
-        let object =
-            if global { text.to_owned() } else { format!("{LOCAL}{}.{text}", geteuid().as_raw()) };
+        let object = if global { text.to_owned() } else { format!("{LOCAL}{}.{text}", geteuid().as_raw()) };
         if object.len() > LONGEST {
             return Err(bad.with_figure((LONGEST - (object.len() - text.len())) as u64));
         }

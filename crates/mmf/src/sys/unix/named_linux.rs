@@ -18,8 +18,8 @@ use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
 use std::sync::Once;
 
 use rustix::fs::{
-    AtFlags, CWD, FileType, FlockOperation, MemfdFlags, Mode, OFlags, SealFlags, Stat, fcntl_add_seals, flock, fstat,
-    ftruncate, linkat, memfd_create, open as open_file, statvfs, unlink,
+    AtFlags, CWD, FileType, FlockOperation, MemfdFlags, Mode, OFlags, SealFlags, Stat, fcntl_add_seals,
+    flock, fstat, ftruncate, linkat, memfd_create, open as open_file, statvfs, unlink,
 };
 use rustix::io::Errno;
 
@@ -152,7 +152,9 @@ pub(super) fn open(name: &ObjectName, writable: bool) -> Result<Attempt<(OwnedFd
 pub(super) fn release(fd: BorrowedFd<'_>, name: &ObjectName) {
     // If the lock is not to be had, somebody else holds the object and will come here in turn. (The attempt gives up our
     // own shared lock, which is what we want anyway.)
-    if flock(fd, FlockOperation::NonBlockingLockExclusive).is_ok() && fstat(fd).is_ok_and(|stat| stat.st_nlink > 0) {
+    if flock(fd, FlockOperation::NonBlockingLockExclusive).is_ok()
+        && fstat(fd).is_ok_and(|stat| stat.st_nlink > 0)
+    {
         // Who may not remove it leaves that to its owner: without a holder the name counts as gone.
         let _ = unlink(name.path());
     }
@@ -204,7 +206,8 @@ fn sweep() {
 /// Calls `what` for each object of ours that nobody holds, with the exclusive lock on it.
 fn for_each_stale(mut what: impl FnMut(&CStr, &OwnedFd)) -> Result<(), Errno> {
     let user = rustix::process::geteuid().as_raw();
-    let directory = open_file(DIRECTORY, OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())?;
+    let directory =
+        open_file(DIRECTORY, OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())?;
     for entry in rustix::fs::Dir::new(directory)? {
         let entry = entry?;
         let mut path = DIRECTORY.as_bytes().to_vec();
@@ -216,7 +219,9 @@ fn for_each_stale(mut what: impl FnMut(&CStr, &OwnedFd)) -> Result<(), Errno> {
             continue;
         }
         let Ok(fd) = look(path, OFlags::RDONLY) else { continue };
-        if fstat(&fd).is_ok_and(|stat| is_ours(&stat)) && flock(&fd, FlockOperation::NonBlockingLockExclusive).is_ok() {
+        if fstat(&fd).is_ok_and(|stat| is_ours(&stat))
+            && flock(&fd, FlockOperation::NonBlockingLockExclusive).is_ok()
+        {
             what(path, &fd);
         }
     }
@@ -226,5 +231,6 @@ fn for_each_stale(mut what: impl FnMut(&CStr, &OwnedFd)) -> Result<(), Errno> {
 /// Whether no process holds what has this path. Asking changes nothing.
 pub(super) fn is_stale(path: &CStr) -> bool {
     let Ok(fd) = look(path, OFlags::RDONLY) else { return false };
-    fstat(&fd).is_ok_and(|stat| is_ours(&stat)) && flock(&fd, FlockOperation::NonBlockingLockExclusive).is_ok()
+    fstat(&fd).is_ok_and(|stat| is_ours(&stat))
+        && flock(&fd, FlockOperation::NonBlockingLockExclusive).is_ok()
 }

@@ -17,7 +17,9 @@ pub(super) fn create(name: &ObjectName, len: u64) -> Result<Attempt<OwnedFd>, Fa
     let fd = match open_object(name.path(), flags, Mode::from_raw_mode(0o600)) {
         Ok(fd) => fd,
         Err(Errno::EXIST) => {
-            let size = open_object(name.path(), OFlags::RDONLY, Mode::empty()).and_then(fstat).map(|stat| stat.st_size);
+            let size = open_object(name.path(), OFlags::RDONLY, Mode::empty())
+                .and_then(fstat)
+                .map(|stat| stat.st_size);
             let failure = Failure::from(Errno::EXIST);
             return Err(size.map_or(failure, |size| failure.with_figure(u64::try_from(size).unwrap_or(0))));
         }
@@ -58,10 +60,16 @@ pub(super) fn anonymous(len: u64) -> Result<OwnedFd, Failure> {
     static NEXT: AtomicU32 = AtomicU32::new(0);
     for _ in 0..100 {
         let number = NEXT.fetch_add(1, Ordering::Relaxed);
-        let time = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).map_or(0, |t| t.subsec_nanos());
+        let time = std::time::SystemTime::now()
+            .duration_since(std::time::UNIX_EPOCH)
+            .map_or(0, |t| t.subsec_nanos());
         let text = format!("{:x}.{number:x}.{time:x}", std::process::id());
         let name = ObjectName::new(true, &text)?;
-        match open_object(name.path(), OFlags::CREATE | OFlags::EXCL | OFlags::RDWR, Mode::from_raw_mode(0o600)) {
+        match open_object(
+            name.path(),
+            OFlags::CREATE | OFlags::EXCL | OFlags::RDWR,
+            Mode::from_raw_mode(0o600),
+        ) {
             Ok(fd) => {
                 let _ = unlink(name.path());
                 resize(fd.as_fd(), len)?;

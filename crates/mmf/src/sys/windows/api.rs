@@ -1,0 +1,295 @@
+//! One thin wrapper per system call.
+//!
+//! Each says in its type how the call fails, and reads the last error on the next line, before anything else can change it.
+//! Success is told by the result that the call's documentation names (for sections a null handle, not
+//! `INVALID_HANDLE_VALUE`), never by the last error, with the one exception that `create_section` explains.
+
+use core::ffi::c_void;
+use core::ptr::{self, NonNull};
+use std::os::windows::io::{AsRawHandle, BorrowedHandle, FromRawHandle, OwnedHandle};
+
+use windows_sys::Wdk::Foundation::{NtQueryObject, OBJECT_ATTRIBUTES, OBJECT_INFORMATION_CLASS};
+use windows_sys::Wdk::Storage::FileSystem::{NtOpenDirectoryObject, NtQueryDirectoryObject};
+use windows_sys::Wdk::System::SystemServices::DIRECTORY_QUERY;
+use windows_sys::Win32::Foundation::{
+    DuplicateHandle, ERROR_ALREADY_EXISTS, GetLastError, INVALID_HANDLE_VALUE, NTSTATUS,
+    RtlNtStatusToDosError, UNICODE_STRING,
+};
+use windows_sys::Win32::Security::{GetTokenInformation, SECURITY_ATTRIBUTES, TOKEN_INFORMATION_CLASS};
+use windows_sys::Win32::System::Memory::{
+    CreateFileMappingW, FlushViewOfFile, MEMORY_BASIC_INFORMATION, MEMORY_MAPPED_VIEW_ADDRESS, MapViewOfFile,
+    OpenFileMappingW, PAGE_READWRITE, PrefetchVirtualMemory, UnmapViewOfFile, VirtualLock, VirtualQuery,
+    VirtualUnlock, WIN32_MEMORY_RANGE_ENTRY,
+};
+use windows_sys::Win32::System::RemoteDesktop::ProcessIdToSessionId;
+use windows_sys::Win32::System::SystemInformation::{GetSystemInfo, SYSTEM_INFO};
+use windows_sys::Win32::System::Threading::{GetCurrentProcess, GetCurrentProcessId};
+
+use super::LastError;
+use super::name::ObjectName;
+
+pub(super) fn last_error() -> LastError {
+    // SAFETY: it has no requirements.
+    LastError(unsafe { GetLastError() })
+}
+
+fn succeeded(result: windows_sys::core::BOOL) -> Result<(), LastError> {
+    if result == 0 { Err(last_error()) } else { Ok(()) }
+}
+
+fn status(status: NTSTATUS) -> Result<(), LastError> {
+    if status >= 0 {
+        return Ok(());
+    }
+    // SAFETY: it has no requirements.
+    Err(LastError(unsafe { RtlNtStatusToDosError(status) }))
+}
+
+/// Upper and lower half, as the calls want them.
+fn halves(value: u64) -> (u32, u32) {
+    let [a, b, c, d, e, f, g, h] = value.to_be_bytes();
+    (u32::from_be_bytes([a, b, c, d]), u32::from_be_bytes([e, f, g, h]))
+}
+
+/// `CreateFileMappingW` for memory in the page file that can be read and written. Says whether it is new: for a name that
+/// exists the call *succeeds* with that object, whatever its size, and only the last error tells.
+///
+/// # Safety
+///
+/// The attributes, and what they point to, are valid.
+pub(super) unsafe fn create_section(
+    attributes: &SECURITY_ATTRIBUTES,
+    len: u64,
+    name: Option<&ObjectName>,
+) -> Result<(OwnedHandle, bool), LastError> {
+    let (high, low) = halves(len);
+    let name = name.map_or(ptr::null(), ObjectName::as_ptr);
+    // SAFETY: the attributes are valid (the contract of this function); the name is null or zero-terminated, and lives.
+    let handle =
+        unsafe { CreateFileMappingW(INVALID_HANDLE_VALUE, attributes, PAGE_READWRITE, high, low, name) };
+    let error = last_error();
+    if handle.is_null() {
+        return Err(error);
+    }
+    // SAFETY: the call gave a handle that nobody else owns.
+    Ok((unsafe { OwnedHandle::from_raw_handle(handle) }, error.0 != ERROR_ALREADY_EXISTS))
+}
+
+/// `OpenFileMappingW`. `access` is made of `FILE_MAP_*` and `SECTION_*`.
+pub(super) fn open_section(access: u32, name: &ObjectName) -> Result<OwnedHandle, LastError> {
+    // SAFETY: the name is zero-terminated and lives.
+    let handle = unsafe { OpenFileMappingW(access, 0, name.as_ptr()) };
+    if handle.is_null() {
+        return Err(last_error());
+    }
+    // SAFETY: the call gave a handle that nobody else owns.
+    Ok(unsafe { OwnedHandle::from_raw_handle(handle) })
+}
+
+/// `MapViewOfFile`. The offset is a multiple of the granularity; a length of 0 means all.
+pub(super) fn map(
+    section: BorrowedHandle<'_>,
+    access: u32,
+    offset: u64,
+    len: usize,
+) -> Result<NonNull<u8>, LastError> {
+    let (high, low) = halves(offset);
+    // SAFETY: the handle is open; the system chooses the place, so nothing that is mapped already is touched.
+    let view = unsafe { MapViewOfFile(section.as_raw_handle(), access, high, low, len) };
+    NonNull::new(view.Value.cast()).ok_or_else(last_error)
+}
+
+/// `UnmapViewOfFile`.
+///
+/// # Safety
+///
+/// `base` came from [`map`], has not been unmapped, and nobody uses the addresses any more.
+pub(super) unsafe fn unmap(base: NonNull<u8>) -> Result<(), LastError> {
+    let view = MEMORY_MAPPED_VIEW_ADDRESS { Value: base.as_ptr().cast() };
+    // SAFETY: the contract of this function.
+    succeeded(unsafe { UnmapViewOfFile(view) })
+}
+
+/// `VirtualQuery`: the pages at an address that have the same attributes.
+pub(super) fn query_pages(address: *const u8) -> Result<MEMORY_BASIC_INFORMATION, LastError> {
+    let mut information = MEMORY_BASIC_INFORMATION::default();
+    let len = size_of::<MEMORY_BASIC_INFORMATION>();
+    // SAFETY: the place for the answer is as long as said; the address is only looked up.
+    if unsafe { VirtualQuery(address.cast(), &mut information, len) } == 0 {
+        return Err(last_error());
+    }
+    Ok(information)
+}
+
+// Not in the bindings. `NtQuerySection` of ntifs.h; class 0 is SectionBasicInformation.
+windows_link::link!("ntdll.dll" "system" fn NtQuerySection(section: *mut c_void, class: i32, information: *mut c_void, len: usize, returned: *mut usize) -> NTSTATUS);
+
+/// What `NtQuerySection` says about a section.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub(super) struct SectionInformation {
+    base: *mut c_void,
+    /// `SEC_*`.
+    pub(super) attributes: u32,
+    pub(super) len: i64,
+}
+
+/// `NtQuerySection`. The handle needs `SECTION_QUERY`.
+pub(super) fn query_section(section: BorrowedHandle<'_>) -> Result<SectionInformation, LastError> {
+    let mut information = SectionInformation { base: ptr::null_mut(), attributes: 0, len: 0 };
+    let place = (&raw mut information).cast();
+    let len = size_of::<SectionInformation>();
+    // SAFETY: the handle is open; the place for the answer is as long as said, and has the layout of this class.
+    status(unsafe { NtQuerySection(section.as_raw_handle(), 0, place, len, ptr::null_mut()) })?;
+    Ok(information)
+}
+
+/// `NtQueryObject`: an answer of any class, in 64-bit words. It may point into itself, so it stays where it is.
+pub(super) fn query_object(
+    handle: BorrowedHandle<'_>,
+    class: OBJECT_INFORMATION_CLASS,
+    answer: &mut [u64],
+) -> Result<(), LastError> {
+    let len = u32::try_from(size_of_val(answer)).unwrap_or(0);
+    let mut returned = 0;
+    // SAFETY: the handle is open; the place for the answer is as long as said, and aligned for every class.
+    status(unsafe {
+        NtQueryObject(handle.as_raw_handle(), class, answer.as_mut_ptr().cast(), len, &mut returned)
+    })
+}
+
+/// `DuplicateHandle` inside this process: with fewer rights, or with the same ones.
+pub(super) fn duplicate(handle: BorrowedHandle<'_>, access: Option<u32>) -> Result<OwnedHandle, LastError> {
+    use windows_sys::Win32::Foundation::DUPLICATE_SAME_ACCESS;
+    // SAFETY: it has no requirements; the pseudo handle that it gives needs no closing.
+    let process = unsafe { GetCurrentProcess() };
+    let mut new = ptr::null_mut();
+    let options = if access.is_none() { DUPLICATE_SAME_ACCESS } else { 0 };
+    let access = access.unwrap_or(0);
+    // SAFETY: the handles are open, and `new` is a valid place for the new one.
+    succeeded(unsafe {
+        DuplicateHandle(process, handle.as_raw_handle(), process, &mut new, access, 0, options)
+    })?;
+    // SAFETY: the call gave a handle that nobody else owns.
+    Ok(unsafe { OwnedHandle::from_raw_handle(new) })
+}
+
+/// `FlushViewOfFile`.
+pub(super) fn flush(address: *const u8, len: usize) -> Result<(), LastError> {
+    // SAFETY: the call only looks the addresses up; it changes no byte.
+    succeeded(unsafe { FlushViewOfFile(address.cast(), len) })
+}
+
+/// `PrefetchVirtualMemory`.
+pub(super) fn prefetch(address: *mut u8, len: usize) -> Result<(), LastError> {
+    let range = WIN32_MEMORY_RANGE_ENTRY { VirtualAddress: address.cast(), NumberOfBytes: len };
+    // SAFETY: it has no requirements; the pseudo handle that it gives needs no closing.
+    let process = unsafe { GetCurrentProcess() };
+    // SAFETY: one valid range; the call changes no byte.
+    succeeded(unsafe { PrefetchVirtualMemory(process, 1, &range, 0) })
+}
+
+/// `VirtualLock`.
+pub(super) fn lock(address: *const u8, len: usize) -> Result<(), LastError> {
+    // SAFETY: the call changes no byte.
+    succeeded(unsafe { VirtualLock(address.cast(), len) })
+}
+
+/// `VirtualUnlock`.
+pub(super) fn unlock(address: *const u8, len: usize) -> Result<(), LastError> {
+    // SAFETY: the call changes no byte.
+    succeeded(unsafe { VirtualUnlock(address.cast(), len) })
+}
+
+/// `GetSystemInfo`.
+pub(super) fn system_info() -> SYSTEM_INFO {
+    let mut information = SYSTEM_INFO::default();
+    // SAFETY: a valid place for the answer.
+    unsafe { GetSystemInfo(&mut information) };
+    information
+}
+
+/// `GetTokenInformation` for whoever this thread acts for; an answer of any class, in 64-bit words. It may point into
+/// itself, so it stays where it is.
+pub(super) fn query_token(class: TOKEN_INFORMATION_CLASS, answer: &mut [u64]) -> Result<(), LastError> {
+    // GetCurrentThreadEffectiveToken() of the Windows headers: the pseudo handle -6, which needs no closing.
+    let token = ptr::without_provenance_mut(usize::MAX - 5);
+    let mut returned = 0;
+    let len = u32::try_from(size_of_val(answer)).unwrap_or(0);
+    // SAFETY: the place for the answer is as long as said, and aligned for every class.
+    succeeded(unsafe { GetTokenInformation(token, class, answer.as_mut_ptr().cast(), len, &mut returned) })
+}
+
+/// The session that this process belongs to: `ProcessIdToSessionId`.
+pub(super) fn session() -> Result<u32, LastError> {
+    // SAFETY: it has no requirements.
+    let process = unsafe { GetCurrentProcessId() };
+    let mut session = 0;
+    // SAFETY: a valid place for the answer.
+    succeeded(unsafe { ProcessIdToSessionId(process, &mut session) })?;
+    Ok(session)
+}
+
+fn unicode(text: &[u16]) -> UNICODE_STRING {
+    let bytes = u16::try_from(size_of_val(text)).unwrap_or(u16::MAX);
+    UNICODE_STRING { Length: bytes, MaximumLength: bytes, Buffer: text.as_ptr().cast_mut() }
+}
+
+/// `NtOpenDirectoryObject`, to list what is in it.
+pub(super) fn open_directory(path: &str) -> Result<OwnedHandle, LastError> {
+    let path: Vec<u16> = path.encode_utf16().collect();
+    let path = unicode(&path);
+    let attributes = OBJECT_ATTRIBUTES {
+        Length: u32::try_from(size_of::<OBJECT_ATTRIBUTES>()).unwrap_or(0),
+        RootDirectory: ptr::null_mut(),
+        ObjectName: &path,
+        Attributes: 0,
+        SecurityDescriptor: ptr::null(),
+        SecurityQualityOfService: ptr::null(),
+    };
+    let mut handle = ptr::null_mut();
+    // SAFETY: the attributes and the path in them live; `handle` is a valid place for the answer.
+    status(unsafe { NtOpenDirectoryObject(&mut handle, DIRECTORY_QUERY, &attributes) })?;
+    // SAFETY: the call gave a handle that nobody else owns.
+    Ok(unsafe { OwnedHandle::from_raw_handle(handle) })
+}
+
+/// `NtQueryDirectoryObject`: the next entry, as its name and the name of its type; None after the last.
+pub(super) fn next_entry(
+    directory: BorrowedHandle<'_>,
+    context: &mut u32,
+) -> Result<Option<(String, String)>, LastError> {
+    use windows_sys::Win32::Foundation::{STATUS_MORE_ENTRIES, STATUS_NO_MORE_ENTRIES, STATUS_SUCCESS};
+    // Two UNICODE_STRINGs, a pair of empty ones that ends the list, and their texts of up to 64 KiB each.
+    let mut buffer = vec![0u64; 2 * 0x10000 / 8 + 32];
+    let len = u32::try_from(buffer.len() * 8).unwrap_or(0);
+    let mut returned = 0;
+    let (place, handle) = (buffer.as_mut_ptr(), directory.as_raw_handle());
+    // SAFETY: the handle is open; the buffer is as long as said; the other places are valid.
+    let code =
+        unsafe { NtQueryDirectoryObject(handle, place.cast(), len, true, false, context, &mut returned) };
+    match code {
+        STATUS_SUCCESS | STATUS_MORE_ENTRIES => {}
+        STATUS_NO_MORE_ENTRIES => return Ok(None),
+        code => return status(code).map(|()| None),
+    }
+    // SAFETY: on success the buffer starts with the two strings of the entry, and it is aligned for them.
+    let [name, kind] = unsafe { place.cast::<[UNICODE_STRING; 2]>().read() };
+    // SAFETY: their texts are in the buffer, which lives.
+    let name = unsafe { text(&name) };
+    // SAFETY: the same.
+    let kind = unsafe { text(&kind) };
+    Ok(Some((name, kind)))
+}
+
+/// # Safety
+///
+/// The string's buffer is valid for its length.
+pub(super) unsafe fn text(string: &UNICODE_STRING) -> String {
+    if string.Buffer.is_null() {
+        return String::new();
+    }
+    // SAFETY: the contract of this function; the system's strings are aligned.
+    let units = unsafe { core::slice::from_raw_parts(string.Buffer, usize::from(string.Length) / 2) };
+    String::from_utf16_lossy(units)
+}

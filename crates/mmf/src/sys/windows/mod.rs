@@ -1,0 +1,44 @@
+//! Windows: sections ("file mapping objects") of the object manager, backed by the page file.
+//!
+//! Only `api` calls the system: one thin wrapper per call, which says how the call reports failure. `fault` is called by it.
+
+mod api;
+pub(super) mod fault;
+pub(super) mod list;
+pub(super) mod memory;
+pub(super) mod name;
+mod security;
+
+use windows_sys::Win32::Foundation as win;
+
+use crate::sys::{Failure, Reason};
+
+/// What `GetLastError` said.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct LastError(u32);
+
+impl From<LastError> for Failure {
+    fn from(LastError(code): LastError) -> Self {
+        let reason = match code {
+            win::ERROR_FILE_NOT_FOUND => Reason::Missing,
+            win::ERROR_ALREADY_EXISTS => Reason::Exists,
+            win::ERROR_ACCESS_DENIED | win::ERROR_PRIVILEGE_NOT_HELD => Reason::Denied,
+            // The name, or the handle, is that of another kind of object.
+            win::ERROR_INVALID_HANDLE => Reason::WrongKind,
+            win::ERROR_NOT_ENOUGH_MEMORY
+            | win::ERROR_OUTOFMEMORY
+            | win::ERROR_COMMITMENT_LIMIT
+            | win::ERROR_COMMITMENT_MINIMUM
+            | win::ERROR_NO_SYSTEM_RESOURCES
+            | win::ERROR_WORKING_SET_QUOTA
+            | win::ERROR_NOT_ENOUGH_QUOTA
+            | win::ERROR_DISK_FULL => Reason::NoMemory,
+            win::ERROR_FILENAME_EXCED_RANGE | win::ERROR_BAD_PATHNAME | win::ERROR_INVALID_NAME => {
+                Reason::BadName
+            }
+            win::ERROR_NOT_SUPPORTED | win::ERROR_CALL_NOT_IMPLEMENTED => Reason::Unsupported,
+            _ => Reason::Other,
+        };
+        Failure { reason, code: Some(i32::from_ne_bytes(code.to_ne_bytes())), figure: None }
+    }
+}

@@ -36,14 +36,18 @@ install_debs() {
 # newer_debian: set up, once, an apt of our own that knows a newer Debian than the machine's. The system's is not touched.
 # The address is the one the machine already uses for its own release, so that mirrors and proxies keep working.
 NEWER_SUITE=trixie
+debian_address() {
+    # shellcheck disable=SC2016 # apt's variables, not the shell's
+    apt-get indextargets --format '$(REPO_URI) $(ORIGIN) $(RELEASE)' 'Created-By: Packages' |
+        awk '$2 == "Debian" && $3 !~ /security|updates|backports/ && !seen { print $1; seen = 1 }'
+}
 newer_debian() {
     local a=$PREFIX/apt uri
     mkdir -p "$a"/{lists/partial,cache/archives/partial,preferences.d}
     [ ! -e "$a/updated" ] || return 0
-    # shellcheck disable=SC2016 # apt's variables, not the shell's
-    uri=$(apt-get indextargets --format '$(REPO_URI) $(ORIGIN) $(RELEASE)' 'Created-By: Packages' |
-        awk '$2 == "Debian" && $3 !~ /security|updates|backports/ && !seen { print $1; seen = 1 }')
-    [ -n "$uri" ] || die "apt knows no Debian release; run apt-get update first"
+    uri=$(debian_address)
+    if [ -z "$uri" ]; then apt-get update -qq; uri=$(debian_address); fi # apt knows it from its lists, and images come without
+    [ -n "$uri" ] || die "apt-get knows no Debian release"
     echo "deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] $uri $NEWER_SUITE main" >"$a/sources.list"
     cat >"$a/apt.conf" <<CONF
 Dir::Etc::sourcelist "$a/sources.list";

@@ -77,15 +77,18 @@ trap 'exit 130' INT TERM HUP
 # ---------------------------------------------------------------- runs
 rows=() failed=0
 row() { rows+=("$(printf '%-28s %-7s %7s %7s %7s %6s  %s' "$@")"); }
-# run LOG COMMAND...: in the background, so that Ctrl-C reaches us (timeout has a process group of its own) and ends it
+# run LOG COMMAND...: in the background, for only wait lets a signal in at once (and timeout, in a process group of its
+# own, hears no Ctrl-C: clean_up tells it)
 run() {
-    local log=$1 status=0; shift
+    local log=$1 status=0 shown; shift
     : >"$log" # there before tail looks for it
     timeout -k 30 "$LIMIT" "$@" >"$log" 2>&1 </dev/null 9>&- &
     running=$!
-    tail -n +1 -f -s 0.3 --pid="$running" "$log" 9>&-
+    tail -n +1 -f -s 0.3 --pid="$running" "$log" 9>&- &
+    shown=$!
     wait "$running" || status=$?
     running=
+    wait "$shown" || true
     [ $status -ne 124 ] || echo "stopped after $LIMIT s" | tee -a "$log"
     return $status
 }

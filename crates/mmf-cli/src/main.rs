@@ -1,2 +1,37 @@
-//! x
-fn main() {}
+//! The command `mmf`: named shared memory from the command line.
+#![forbid(unsafe_code)]
+
+mod args;
+mod create;
+mod demo;
+mod dump;
+mod info;
+mod ls;
+mod output;
+mod size;
+mod write;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use args::{Args, Command};
+use output::{Failure, Output};
+
+fn main() -> ExitCode {
+    let args = match Args::try_parse() {
+        Ok(args) => args,
+        Err(error) => return output::usage(&error),
+    };
+    let output = Output { json: args.json };
+    let result = match &args.command {
+        Command::Demo(args) => demo::run(args, output),
+        Command::DemoPeer(args) => demo::peer(args),
+        Command::Create(args) => create::run(args, output),
+        Command::Info(args) => info::run(args, output),
+        Command::Dump(args) => dump::run(args, output),
+        Command::Write(args) => write::run(args, output),
+        Command::Ls => ls::run(output),
+    };
+    result.map_or_else(|failure: Failure| output.fail(&failure), |()| ExitCode::SUCCESS)
+}

@@ -182,8 +182,8 @@ pub struct Fault {
 }
 
 impl Fault {
-    /// The first byte that could not be accessed, in bytes from the start of the view. Where the system reports pages only,
-    /// the first byte of that page which the access touched.
+    /// The byte that could not be accessed, in bytes from the start of the view: what the system reports. A copy touches
+    /// its first bytes first and may touch its last ones before those between, so there may be others before it.
     #[must_use]
     pub fn offset(&self) -> usize {
         self.offset

@@ -1,1 +1,127 @@
-//! x
+//! What the tests of mmf have in common: second processes, unique names, and looks at what the process holds.
+//!
+//! A test file is a program of its own (`harness = false`) that lists its tests and its *roles*. A test starts the same
+//! program again to play a role, talks to it by lines, and can kill it. Everything has a watchdog: a test that waits for
+//! something that never comes fails and shows what the other process has printed.
+//!
+//! ```no_run
+//! fn test_greets() {
+//!     let mut peer = testkit::Peer::start("greeter", &["world"]);
+//!     assert_eq!(peer.hear(), "hello world");
+//!     peer.finish();
+//! }
+//!
+//! fn role_greeter(role: &mut testkit::Role) {
+//!     role.say(format!("hello {}", role.argument(0)));
+//! }
+//!
+//! fn main() {
+//!     testkit::run(&[("greets", test_greets)], &[("greeter", role_greeter)]);
+//! }
+//! ```
+
+mod peer;
+mod system;
+
+pub use peer::{Ending, Peer, Role};
+pub use system::{Protection, inaccessible_page, mapped_views, open_handles, page_size, protect};
+
+use std::panic::{self, AssertUnwindSafe};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use libtest_mimic::{Arguments, Completion, Failed, Trial};
+
+/// How long anything may take before its test fails. Far more than it needs, also on a slow or emulated machine.
+pub const WATCHDOG: Duration = Duration::from_secs(120);
+
+/// A test and its name.
+pub type Test = (&'static str, fn());
+/// A role and its name.
+pub type Played = (&'static str, fn(&mut Role));
+
+/// The main function of a test program: plays a role if it was started for one, else runs the tests.
+pub fn run(tests: &[Test], roles: &[Played]) {
+    let mut arguments = std::env::args().skip(1);
+    if arguments.next().as_deref() == Some(peer::ROLE_FLAG) {
+        let name = arguments.next().unwrap_or_default();
+        let Some((_, play)) = roles.iter().find(|(role, _)| *role == name) else {
+            eprintln!("no role is called {name:?}");
+            std::process::exit(2);
+        };
+        play(&mut Role::new(arguments.collect()));
+        std::process::exit(0);
+    }
+    // A skipped test says so by a panic of its own kind, which is no news.
+    let former = panic::take_hook();
+    panic::set_hook(Box::new(move |info| {
+        if !info.payload().is::<Skipped>() {
+            former(info);
+        }
+    }));
+    let trials =
+        tests.iter().map(|&(name, test)| Trial::ignorable_test(name, move || run_one(test))).collect();
+    libtest_mimic::run(&Arguments::from_args(), trials).exit();
+}
+
+struct Skipped(String);
+
+fn run_one(test: fn()) -> Result<Completion, Failed> {
+    match panic::catch_unwind(AssertUnwindSafe(test)) {
+        Ok(()) => Ok(Completion::Completed),
+        Err(payload) => match payload.downcast::<Skipped>() {
+            Ok(skipped) => Ok(Completion::ignored_with(skipped.0)),
+            Err(payload) => {
+                let text = payload.downcast_ref::<String>().cloned();
+                let text = text.or_else(|| payload.downcast_ref::<&str>().map(|text| (*text).to_owned()));
+                Err(text.unwrap_or_else(|| "it panicked".to_owned()).into())
+            }
+        },
+    }
+}
+
+/// Ends the test as skipped; the reason stands in the output.
+pub fn skip(reason: impl Into<String>) -> ! {
+    panic::panic_any(Skipped(reason.into()))
+}
+
+/// A name that no other test, run or program uses.
+#[must_use]
+pub fn unique_name(tag: &str) -> String {
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    let time = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |time| time.as_nanos());
+    format!("mmf-test-{tag}-{:x}-{:x}-{time:x}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed))
+}
+
+/// Waits until `condition` holds.
+///
+/// # Panics
+///
+/// If it does not within [`WATCHDOG`].
+pub fn wait_until(what: &str, mut condition: impl FnMut() -> bool) {
+    let deadline = Instant::now() + WATCHDOG;
+    while !condition() {
+        assert!(Instant::now() < deadline, "waited in vain: {what}");
+        std::thread::sleep(Duration::from_millis(2));
+    }
+}
+
+/// Checks that two rows of bytes are the same; shows the first difference, not all of them.
+///
+/// # Panics
+///
+/// If they are not.
+#[track_caller]
+pub fn assert_bytes(left: &[u8], right: &[u8], what: &str) {
+    assert_eq!(left.len(), right.len(), "lengths: {what}");
+    if let Some(at) = left.iter().zip(right).position(|(left, right)| left != right) {
+        let end = left.len().min(at + 16);
+        panic!("{what}: from byte {at} on {:02x?} instead of {:02x?}", &left[at..end], &right[at..end]);
+    }
+}
+
+/// Whether the program runs under Wine, which does not enforce all that Windows does.
+#[must_use]
+pub fn under_wine() -> bool {
+    system::under_wine()
+}

@@ -91,9 +91,9 @@ macro_rules! text {
             label!("copy_long"), // 32 bytes and more
             "
     sub x4, x2, #16                    // the last 16 bytes, stored last, at x5
+    ldr q7, [x1]                       // the first 16 bytes, then on from an aligned destination
     ldr q6, [x1, x4]
     add x5, x0, x4
-    ldr q7, [x1]                       // the first 16 bytes, then on from an aligned destination
     str q7, [x0]
     and x6, x0, #15
     sub x6, x6, #16
@@ -112,12 +112,12 @@ macro_rules! text {
     add x0, x0, #64
     subs x2, x2, #64
     b.hs 1b
-2:  add x2, x2, #64
-3:  subs x2, x2, #16
-    b.lo 4f
-    ldr q0, [x1], #16
+2:  adds x2, x2, #64
+    b.eq 4f
+3:  ldr q0, [x1], #16
     str q0, [x0], #16
-    b 3b
+    subs x2, x2, #16
+    b.hi 3b
 4:  str q6, [x5]
     ret
     .p2align 4
@@ -133,9 +133,9 @@ macro_rules! text {
     str d0, [x0, x4]
     ret
 1:  cbz x2, 9f
-2:  sub x2, x2, #1                     // 1 to 7
-    strb w1, [x0, x2]
-    cbnz x2, 2b
+2:  strb w1, [x0], #1                  // 1 to 7
+    subs x2, x2, #1
+    b.ne 2b
 9:  ret
 3:  sub x4, x2, #16
     add x5, x0, x4
@@ -153,11 +153,11 @@ macro_rules! text {
     add x0, x0, #64
     subs x2, x2, #64
     b.hs 4b
-5:  add x2, x2, #64
-6:  subs x2, x2, #16
-    b.lo 8f
-    str q0, [x0], #16
-    b 6b
+5:  adds x2, x2, #64
+    b.eq 8f
+6:  str q0, [x0], #16
+    subs x2, x2, #16
+    b.hi 6b
 8:  str q0, [x5]
     ret
 ",

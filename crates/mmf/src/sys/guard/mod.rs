@@ -12,7 +12,7 @@
 // What the assembly of all processors shares. The version is in the names, so that two versions of this crate can be
 // linked into one program; the names are the same on every system (see `link_name` in the files).
 
-/// A label that Rust can see.
+/// A label that Rust can see. (Local ones are numbers, but neither 0 nor 1 on x86: `1b` could be read as binary.)
 macro_rules! label {
     ($($name:tt)*) => {
         concat!(
@@ -181,7 +181,7 @@ use core::cell::UnsafeCell;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(C)]
 pub(crate) struct Caught {
-    /// The address that was touched.
+    /// The address that could not be touched. All routines touch their first bytes first, then perhaps the last ones.
     pub(crate) address: usize,
     /// Windows: the exception's code. Unix: the signal. Never 0.
     pub(crate) code: u32,

@@ -97,12 +97,15 @@ mmf_0_1_handler:
     jae 3f
     cmp eax, 4
     jae 2f
-1:  test eax, eax
-    je 9f
-    dec eax                            // 1 to 3
-    mov bl, [edx + eax]
-    mov [ecx + eax], bl
-    jmp 1b
+    lea esi, [edx + eax]               // 0 to 3
+    jmp 7f
+5:  mov bl, [edx]
+    mov [ecx], bl
+    inc edx
+    inc ecx
+7:  cmp edx, esi
+    jne 5b
+    ret
 2:  mov ebx, [edx]                     // 4 to 7
     mov esi, [edx + eax - 4]
     mov [ecx], ebx
@@ -117,13 +120,13 @@ mmf_0_1_handler:
     movups xmm1, [edx + eax - 16]
     movups [ecx], xmm0
     movups [ecx + eax - 16], xmm1
-9:  ret
+    ret
     .p2align 4
 ",
         label!("copy_long"), // 32 bytes and more
         "
-    movups xmm4, [edx + eax - 16]      // the last 16 bytes, stored last, at esi
     movups xmm5, [edx]                 // the first 16 bytes, then on from an aligned destination
+    movups xmm4, [edx + eax - 16]      // the last 16 bytes, stored last, at esi
     lea esi, [ecx + eax - 16]
     movups [ecx], xmm5
     mov ebx, ecx
@@ -135,7 +138,7 @@ mmf_0_1_handler:
     sub eax, 16                        // what the last 16 bytes will not cover
     jmp 2f
     .p2align 4
-1:  movups xmm0, [edx]
+7:  movups xmm0, [edx]
     movups xmm1, [edx + 16]
     movups xmm2, [edx + 32]
     movups xmm3, [edx + 48]
@@ -146,23 +149,23 @@ mmf_0_1_handler:
     add edx, 64
     add ecx, 64
 2:  sub eax, 64
-    jae 1b
+    jae 7b
     add eax, 64
-3:  sub eax, 16
-    jb 4f
-    movups xmm0, [edx]
+    je 4f
+3:  movups xmm0, [edx]
     movaps [ecx], xmm0
     add edx, 16
     add ecx, 16
-    jmp 3b
+    sub eax, 16
+    ja 3b
 4:  movups [esi], xmm4
     ret
     .p2align 4
 ",
         label!("copy_stream"), // 32 bytes and more, around the caches
         "
-    movups xmm4, [edx + eax - 16]
     movups xmm5, [edx]
+    movups xmm4, [edx + eax - 16]
     lea esi, [ecx + eax - 16]
     movups [ecx], xmm5
     mov ebx, ecx
@@ -174,7 +177,7 @@ mmf_0_1_handler:
     sub eax, 16
     jmp 2f
     .p2align 4
-1:  prefetcht0 [edx + 512]             // (a prefetch never faults)
+7:  prefetcht0 [edx + 512]             // (a prefetch never faults)
     movups xmm0, [edx]
     movups xmm1, [edx + 16]
     movups xmm2, [edx + 32]
@@ -186,15 +189,15 @@ mmf_0_1_handler:
     add edx, 64
     add ecx, 64
 2:  sub eax, 64
-    jae 1b
+    jae 7b
     add eax, 64
-3:  sub eax, 16
-    jb 4f
-    movups xmm0, [edx]
+    je 4f
+3:  movups xmm0, [edx]
     movaps [ecx], xmm0
     add edx, 16
     add ecx, 16
-    jmp 3b
+    sub eax, 16
+    ja 3b
 4:  movups [esi], xmm4
     sfence                             // such stores are not ordered with later ones otherwise
     ret
@@ -204,11 +207,13 @@ mmf_0_1_handler:
         "
     cmp eax, 16
     jae 3f
-1:  test eax, eax
-    je 9f
-    dec eax
-    mov [ecx + eax], dl
-    jmp 1b
+    add eax, ecx
+    jmp 2f
+7:  mov [ecx], dl
+    inc ecx
+2:  cmp ecx, eax
+    jne 7b
+    ret
 3:  movd xmm0, edx
     pshufd xmm0, xmm0, 0
     lea esi, [ecx + eax - 16]
@@ -230,13 +235,13 @@ mmf_0_1_handler:
 5:  sub eax, 64
     jae 4b
     add eax, 64
-6:  sub eax, 16
-    jb 8f
-    movaps [ecx], xmm0
+    je 8f
+6:  movaps [ecx], xmm0
     add ecx, 16
-    jmp 6b
+    sub eax, 16
+    ja 6b
 8:  movups [esi], xmm0
-9:  ret
+    ret
 ",
         atomics!("8", "al", "bl"),
         atomics!("16", "ax", "bx"),
@@ -253,8 +258,8 @@ mmf_0_1_handler:
     mov ecx, [esi + 4]
     mov eax, [edi]
     mov edx, [edi + 4]
-1:  lock cmpxchg8b qword ptr [edi]
-    jne 1b
+7:  lock cmpxchg8b qword ptr [edi]
+    jne 7b
     jmp 9f
 ",
         label!("add64"),
@@ -263,12 +268,12 @@ mmf_0_1_handler:
     mov esi, edx
     mov eax, [edi]
     mov edx, [edi + 4]
-1:  mov ebx, eax
+7:  mov ebx, eax
     mov ecx, edx
     add ebx, [esi]
     adc ecx, [esi + 4]
     lock cmpxchg8b qword ptr [edi]
-    jne 1b
+    jne 7b
     jmp 9f
 ",
         label!("cas64"),

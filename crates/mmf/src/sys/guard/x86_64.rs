@@ -50,19 +50,19 @@ macro_rules! text {
     cmp r8, 8
     jae 2f
     cmp r8, 4
-    jae 1f
+    jae 7f
     test r8, r8
     je 9f
-    movzx eax, byte ptr [rdx + r8 - 1] // 1 to 3
-    movzx r10d, byte ptr [rdx]
+    movzx r10d, byte ptr [rdx]         // 1 to 3
+    movzx eax, byte ptr [rdx + r8 - 1]
     shr r8, 1
     movzx r11d, byte ptr [rdx + r8]
-    mov [rcx + r8], r11b
     mov [rcx], r10b
+    mov [rcx + r8], r11b
     adc r8, r8                         // r8 = the length again: the shift left its lowest bit in the carry flag
     mov [rcx + r8 - 1], al
     ret
-1:  mov eax, [rdx]                     // 4 to 7
+7:  mov eax, [rdx]                     // 4 to 7
     mov r10d, [rdx + r8 - 4]
     mov [rcx], eax
     mov [rcx + r8 - 4], r10d
@@ -105,8 +105,8 @@ macro_rules! text {
 ",
             label!("copy_sse"), // 32 bytes and more
             "
-    movups xmm4, [rdx + r8 - 16]       // the last 16 bytes, stored last, at r10
     movups xmm5, [rdx]                 // the first 16 bytes, then on from an aligned destination
+    movups xmm4, [rdx + r8 - 16]       // the last 16 bytes, stored last, at r10
     lea r10, [rcx + r8 - 16]
     movups [rcx], xmm5
     mov rax, rcx
@@ -118,7 +118,7 @@ macro_rules! text {
     sub r8, 16                         // what the last 16 bytes will not cover
     jmp 2f
     .p2align 5
-1:  movups xmm0, [rdx]
+7:  movups xmm0, [rdx]
     movups xmm1, [rdx + 16]
     movups xmm2, [rdx + 32]
     movups xmm3, [rdx + 48]
@@ -129,23 +129,23 @@ macro_rules! text {
     add rdx, 64
     add rcx, 64
 2:  sub r8, 64
-    jae 1b
+    jae 7b
     add r8, 64
-3:  sub r8, 16
-    jb 4f
-    movups xmm0, [rdx]
+    je 4f
+3:  movups xmm0, [rdx]
     movaps [rcx], xmm0
     add rdx, 16
     add rcx, 16
-    jmp 3b
+    sub r8, 16
+    ja 3b
 4:  movups [r10], xmm4
     ret
     .p2align 5
 ",
             label!("copy_stream"), // 32 bytes and more, around the caches
             "
-    movups xmm4, [rdx + r8 - 16]
     movups xmm5, [rdx]
+    movups xmm4, [rdx + r8 - 16]
     lea r10, [rcx + r8 - 16]
     movups [rcx], xmm5
     mov rax, rcx
@@ -157,7 +157,7 @@ macro_rules! text {
     sub r8, 16
     jmp 2f
     .p2align 5
-1:  prefetcht0 [rdx + 512]             // (a prefetch never faults)
+7:  prefetcht0 [rdx + 512]             // (a prefetch never faults)
     movups xmm0, [rdx]
     movups xmm1, [rdx + 16]
     movups xmm2, [rdx + 32]
@@ -169,15 +169,15 @@ macro_rules! text {
     add rdx, 64
     add rcx, 64
 2:  sub r8, 64
-    jae 1b
+    jae 7b
     add r8, 64
-3:  sub r8, 16
-    jb 4f
-    movups xmm0, [rdx]
+    je 4f
+3:  movups xmm0, [rdx]
     movaps [rcx], xmm0
     add rdx, 16
     add rcx, 16
-    jmp 3b
+    sub r8, 16
+    ja 3b
 4:  movups [r10], xmm4
     sfence                             // such stores are not ordered with later ones otherwise
     ret
@@ -185,8 +185,8 @@ macro_rules! text {
 ",
             label!("copy_avx"), // 64 bytes and more
             "
-    vmovdqu ymm4, [rdx + r8 - 32]      // as copy_sse, twice as wide
-    vmovdqu ymm5, [rdx]
+    vmovdqu ymm5, [rdx]                // as copy_sse, twice as wide
+    vmovdqu ymm4, [rdx + r8 - 32]
     lea r10, [rcx + r8 - 32]
     vmovdqu [rcx], ymm5
     mov rax, rcx
@@ -198,7 +198,7 @@ macro_rules! text {
     sub r8, 32
     jmp 2f
     .p2align 5
-1:  vmovdqu ymm0, [rdx]
+7:  vmovdqu ymm0, [rdx]
     vmovdqu ymm1, [rdx + 32]
     vmovdqu ymm2, [rdx + 64]
     vmovdqu ymm3, [rdx + 96]
@@ -209,15 +209,15 @@ macro_rules! text {
     sub rdx, -128
     sub rcx, -128
 2:  sub r8, 128
-    jae 1b
+    jae 7b
     add r8, 128
-3:  sub r8, 32
-    jb 4f
-    vmovdqu ymm0, [rdx]
+    je 4f
+3:  vmovdqu ymm0, [rdx]
     vmovdqa [rcx], ymm0
     add rdx, 32
     add rcx, 32
-    jmp 3b
+    sub r8, 32
+    ja 3b
 4:  vmovdqu [r10], ymm4
     vzeroupper
     ret
@@ -231,16 +231,17 @@ macro_rules! text {
     cmp r8, 16
     jae 3f
     test r8, 8
-    je 1f
+    je 7f
     mov [rcx], rax
     mov [rcx + r8 - 8], rax
     ret
-1:  test r8, r8
-    je 9f
-2:  mov [rcx + r8 - 1], al
-    dec r8
+7:  add r8, rcx
+    jmp 9f
+2:  mov [rcx], al
+    inc rcx
+9:  cmp rcx, r8
     jne 2b
-9:  ret
+    ret
 3:  movq xmm0, rax
     punpcklqdq xmm0, xmm0
     lea r10, [rcx + r8 - 16]
@@ -262,11 +263,11 @@ macro_rules! text {
 5:  sub r8, 64
     jae 4b
     add r8, 64
-6:  sub r8, 16
-    jb 8f
-    movaps [rcx], xmm0
+    je 8f
+6:  movaps [rcx], xmm0
     add rcx, 16
-    jmp 6b
+    sub r8, 16
+    ja 6b
 8:  movups [r10], xmm0
     ret
 ",

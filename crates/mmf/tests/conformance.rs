@@ -1,0 +1,61 @@
+//! The conformance suite: the promises of the library, one test each, on every system and processor.
+//!
+//! Where a promise is about processes, the other process is this program again, in a role; or a program of another
+//! language.
+
+#[path = "conformance/errors.rs"]
+mod errors;
+#[path = "conformance/faults.rs"]
+mod faults;
+#[path = "conformance/foreign.rs"]
+mod foreign;
+#[path = "conformance/lifetime.rs"]
+mod lifetime;
+#[path = "conformance/sharing.rs"]
+mod sharing;
+#[path = "conformance/system.rs"]
+mod system;
+#[path = "conformance/views.rs"]
+mod views;
+
+/// Pairs of a function's path, as its name, and the function.
+macro_rules! named {
+    ($($module:ident: $($function:ident)*;)*) => {
+        &[$($((concat!(stringify!($module), "::", stringify!($function)), $module::$function as _)),*),*]
+    };
+}
+
+fn main() {
+    let tests = named! {
+        sharing: create_and_open_in_another_process writes_are_seen_both_ways read_only_process_cannot_write_to_the_pages
+            open_or_create_says_which_it_was only_one_of_many_creates atomics_add_up_across_processes
+            processes_of_both_widths_share names_are_case_sensitive local_is_the_default local_and_global_are_different
+            names_of_all_lengths;
+        lifetime: the_name_goes_with_the_last_holder another_holder_keeps_it_alive a_view_keeps_the_name
+            a_killed_holder_leaves_nothing a_killed_last_holder_does_not_block_open_or_create bytes_outlive_the_memory
+            clones_are_holders many_killed_holders nothing_leaks_in_a_thousand_rounds list_finds_what_is_there
+            a_new_memory_is_zero;
+        views: any_offset_and_any_length many_at_once typed_values unaligned_values fill_and_copy overlapping_copies
+            copies_of_every_length slices cursor_reads_writes_and_seeks atomics_of_every_width atomics_race_in_threads
+            unsafe_slices read_only_view_of_a_writable_one large_copies;
+        errors: names_that_are_none missing_name existing_name wrong_lengths too_large not_enough_memory out_of_bounds
+            misaligned_atomics smaller_than_asked_for names_of_other_kinds messages_name_the_cure failing_leaks_nothing
+            converts_to_io_error;
+        faults: an_inaccessible_page a_read_only_page uncommitted_memory in_many_threads_at_once in_atomics
+            with_another_handler_before with_another_handler_after outside_the_view_ends_the_process
+            a_private_buffer_ends_the_process truncated_by_another_process truncated_again_and_again_during_copies
+            a_sent_signal_is_not_ours panics_still_unwind;
+        foreign: c_opens_ours we_open_c python_opens_ours we_open_python foreign_objects_are_never_removed
+            an_unsized_object_is_not_ready read_only_grants no_grants;
+        system: handles_in_and_out handles_that_are_none read_only_handles_stay_read_only into_read_only_is_for_good
+            flush_prefetch_and_lock only_this_user_may_open children_inherit_nothing;
+    };
+    let roles = named! {
+        sharing: role_open_and_check role_answer role_scribble role_create_or_open role_count role_share;
+        lifetime: role_hold role_leak_check role_open_or_create;
+        faults: role_handler_before role_handler_after role_outside role_private_buffer role_sent_signal
+            role_truncate;
+        system: role_other_user role_list_handles;
+    };
+    testkit::run(tests, roles);
+}

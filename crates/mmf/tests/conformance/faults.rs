@@ -1,0 +1,449 @@
+//! Faults in shared memory are error values; all others are left to whom they belong.
+
+use std::panic::catch_unwind;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use mmf::{Error, ErrorKind, ReadWrite, SharedMemory, View};
+use testkit::{Peer, Protection, Role, inaccessible_page, page_size, protect, unique_name};
+
+fn anonymous(len: usize) -> View<ReadWrite> {
+    SharedMemory::anonymous(len as u64).unwrap().view().unwrap()
+}
+
+/// A view of four pages, the third of which allows only this.
+fn with_third_page(protection: Protection) -> View<ReadWrite> {
+    let page = page_size();
+    let view = anonymous(4 * page);
+    view.fill(0, 4 * page, 0x77).unwrap();
+    // SAFETY: the page belongs to this view alone, and is only accessed by guarded routines.
+    unsafe { protect(view.as_mut_ptr().wrapping_add(2 * page), page, protection) };
+    view
+}
+
+fn assert_fault(result: Result<(), Error>, offset: usize) {
+    let error = result.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Fault, "{error}");
+    let fault = error.fault().unwrap();
+    assert_eq!(fault.offset(), offset, "{error}");
+    if cfg!(windows) {
+        assert_eq!(fault.code(), 0xC000_0005);
+    } else {
+        assert!(matches!(fault.code(), 7 | 10 | 11), "{error}");
+    }
+    assert!(error.to_string().contains(&format!("byte {offset}")), "{error}");
+}
+
+pub(crate) fn an_inaccessible_page() {
+    let page = page_size();
+    let view = with_third_page(Protection::None);
+    for len in [1, 2, 3, 4, 7, 8, 15, 16, 31, 32, 63, 64, 65, 100, 128, 129, 255, 256, 300, 1000, page] {
+        let mut bytes = vec![0; len];
+        // All inside, and from the page before across the border.
+        assert_fault(view.read_at(2 * page + 5 - 5, &mut bytes), 2 * page);
+        assert_fault(view.write_at(2 * page, &bytes), 2 * page);
+        assert_fault(view.fill(2 * page, len, 1), 2 * page);
+        // A copy may touch any of its bytes first, so which page is what counts.
+        for error in [
+            view.read_at(2 * page - 1, &mut vec![0; len + 1]).unwrap_err(),
+            view.write_at(2 * page - 1, &vec![0; len + 1]).unwrap_err(),
+            view.fill(2 * page - 1, len + 1, 0x77).unwrap_err(),
+        ] {
+            assert!((2 * page..2 * page + len).contains(&error.fault().unwrap().offset()), "{error}");
+        }
+        // What lies beside the page is fine.
+        view.read_at(2 * page - len, &mut bytes).unwrap();
+        view.read_at(3 * page, &mut bytes).unwrap();
+    }
+    assert_eq!(view.read::<u64>(2 * page + 8).unwrap_err().fault().unwrap().offset(), 2 * page + 8);
+    assert_eq!(view.write(2 * page + 8, &1_u64).unwrap_err().fault().unwrap().offset(), 2 * page + 8);
+    let other = anonymous(4 * page);
+    // Between views, on either side: the offset is that of the view that it happened in.
+    assert_fault(view.copy_to(2 * page, &other, 0, 100), 2 * page);
+    assert_fault(other.copy_to(0, &view, 2 * page, 100), 2 * page);
+    assert_fault(view.slice(2 * page - 50, 200).unwrap().read_at(50, &mut [0; 10]), 50);
+    // The same pages, when they can be accessed again.
+    // SAFETY: as above.
+    unsafe { protect(view.as_mut_ptr().wrapping_add(2 * page), page, Protection::ReadWrite) };
+    assert!(view.read_at(0, &mut vec![0; 4 * page]).is_ok());
+}
+
+pub(crate) fn a_read_only_page() {
+    let page = page_size();
+    let view = with_third_page(Protection::Read);
+    assert_eq!(view.read::<u8>(2 * page).unwrap(), 0x77);
+    assert_fault(view.write_at(2 * page, &[1; 100]), 2 * page);
+    assert_fault(view.fill(2 * page, page, 1), 2 * page);
+    assert_eq!(view.read::<u8>(2 * page).unwrap(), 0x77);
+    assert_eq!(view.atomic_u32(2 * page).unwrap().load(Ordering::SeqCst).unwrap(), 0x7777_7777);
+    let error = view.atomic_u32(2 * page).unwrap().fetch_add(1, Ordering::SeqCst).unwrap_err();
+    assert_eq!(error.fault().unwrap().offset(), 2 * page);
+}
+
+#[cfg(windows)]
+pub(crate) fn uncommitted_memory() {
+    let name = unique_name("reserved");
+    let mut peer = crate::foreign::c_peer();
+    peer.say(&format!(r"reserve Local\{name} 1048576"));
+    peer.expect("created");
+    let view = SharedMemory::open(&name).unwrap().view().unwrap();
+    assert_eq!(view.len(), 1 << 20);
+    // The peer has committed the first page.
+    view.write(0, &1_u8).unwrap();
+    if testkit::under_wine() {
+        testkit::skip(
+            "Wine commits reserved pages when they are touched; the unit tests provoke the same with VirtualAlloc",
+        );
+    }
+    assert_fault(view.write_at(65536, &[1; 10]), 65536);
+    assert_fault(view.read_at(65536, &mut [1; 10]), 65536);
+}
+
+#[cfg(unix)]
+pub(crate) fn uncommitted_memory() {
+    testkit::skip(
+        "Unix has no memory that is reserved and not committed; what is past the end is tested as truncated",
+    );
+}
+
+pub(crate) fn in_many_threads_at_once() {
+    let page = page_size();
+    let view = with_third_page(Protection::None);
+    std::thread::scope(|scope| {
+        for thread in 0..8_usize {
+            let view = &view;
+            scope.spawn(move || {
+                for round in 0..500 {
+                    let at = 2 * page + (thread * 97 + round) % (page - 200);
+                    assert_fault(view.read_at(at, &mut [0; 150]), at);
+                    assert_fault(view.write_at(at, &[0; 9]), at);
+                    assert_eq!(view.read::<u8>(round).unwrap(), 0x77);
+                }
+            });
+        }
+    });
+}
+
+pub(crate) fn in_atomics() {
+    let page = page_size();
+    let view = with_third_page(Protection::None);
+    let offset = 2 * page + 64;
+    macro_rules! check {
+        ($($method:ident)*) => {$(
+            let atomic = view.$method(offset).unwrap();
+            let order = Ordering::SeqCst;
+            for error in [
+                atomic.load(order).unwrap_err(),
+                atomic.store(1, order).unwrap_err(),
+                atomic.store(1, Ordering::Release).unwrap_err(),
+                atomic.swap(1, order).unwrap_err(),
+                atomic.fetch_add(1, order).unwrap_err(),
+                atomic.compare_exchange(1, 2, order, order).unwrap_err(),
+                atomic.fetch_and(1, order).unwrap_err(),
+            ] {
+                assert_eq!(error.kind(), ErrorKind::Fault);
+                assert_eq!(error.fault().unwrap().offset(), offset);
+            }
+            assert_eq!(format!("{atomic:?}"), "<fault>");
+        )*};
+    }
+    check!(atomic_u8 atomic_u16 atomic_u32 atomic_u64);
+}
+
+pub(crate) fn with_another_handler_before() {
+    let mut peer = Peer::start("faults::role_handler_before", &[]);
+    peer.expect("fault is an error");
+    assert_eq!(peer.wait().code(), Some(42), "its own fault went to its own handler");
+}
+
+pub(crate) fn role_handler_before(role: &mut Role) {
+    handler::install();
+    let view = with_third_page(Protection::None);
+    assert_fault(view.read_at(2 * page_size(), &mut [0; 100]), 2 * page_size());
+    assert!(!handler::CALLED_FOR_OURS.load(Ordering::SeqCst));
+    role.say("fault is an error");
+    handler::provoke();
+}
+
+pub(crate) fn with_another_handler_after() {
+    let mut peer = Peer::start("faults::role_handler_after", &[]);
+    peer.expect("fault is an error");
+    assert_eq!(peer.wait().code(), Some(42), "its own fault went to its own handler");
+}
+
+pub(crate) fn role_handler_after(role: &mut Role) {
+    let view = with_third_page(Protection::None);
+    handler::install();
+    for _ in 0..3 {
+        assert_fault(view.read_at(2 * page_size(), &mut [0; 100]), 2 * page_size());
+    }
+    role.say("fault is an error");
+    handler::provoke();
+}
+
+/// Somebody else's handler: it ends the process with status 42 for a certain page, and passes on everything else.
+#[cfg(unix)]
+mod handler {
+    use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicUsize, Ordering};
+
+    pub(crate) static CALLED_FOR_OURS: AtomicBool = AtomicBool::new(false);
+    static PAGE: AtomicUsize = AtomicUsize::new(0);
+    static FORMER: AtomicPtr<libc::sigaction> = AtomicPtr::new(std::ptr::null_mut());
+
+    pub(crate) fn install() {
+        // SAFETY: a plain C structure for which all zeros is a value.
+        let mut action: libc::sigaction = unsafe { std::mem::zeroed() };
+        action.sa_sigaction = on_signal as *const () as usize;
+        action.sa_flags = libc::SA_SIGINFO | libc::SA_ONSTACK;
+        let former = Box::into_raw(Box::new(action));
+        FORMER.store(former, Ordering::SeqCst);
+        // SAFETY: whole actions.
+        assert_eq!(unsafe { libc::sigaction(libc::SIGSEGV, &action, former) }, 0);
+    }
+
+    pub(crate) fn provoke() {
+        let page = testkit::inaccessible_page();
+        PAGE.store(page.addr(), Ordering::SeqCst);
+        // SAFETY: not safe at all: the handler ends the process.
+        unsafe { page.read_volatile() };
+    }
+
+    extern "C" fn on_signal(signal: libc::c_int, info: *mut libc::siginfo_t, context: *mut libc::c_void) {
+        // SAFETY: the kernel gives a valid siginfo.
+        let address = unsafe { (*info).si_addr() }.addr();
+        if address == PAGE.load(Ordering::SeqCst) {
+            // SAFETY: allowed in a handler.
+            unsafe { libc::_exit(42) };
+        }
+        CALLED_FOR_OURS.store(true, Ordering::SeqCst);
+        // SAFETY: stored before this handler was installed, and never freed.
+        let former = unsafe { (*FORMER.load(Ordering::SeqCst)).sa_sigaction };
+        assert!(former > 1, "somebody was there before");
+        // SAFETY: it is a function of this type: mmf's, or the standard library's.
+        let former = unsafe {
+            std::mem::transmute::<usize, extern "C" fn(libc::c_int, *mut libc::siginfo_t, *mut libc::c_void)>(
+                former,
+            )
+        };
+        former(signal, info, context);
+    }
+}
+
+/// Somebody else's handler: Windows asks it first, for every exception.
+#[cfg(windows)]
+mod handler {
+    use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+
+    use windows_sys::Win32::System::Diagnostics::Debug::{AddVectoredExceptionHandler, EXCEPTION_POINTERS};
+
+    pub(crate) static CALLED_FOR_OURS: AtomicBool = AtomicBool::new(false);
+    static PAGE: AtomicUsize = AtomicUsize::new(0);
+
+    pub(crate) fn install() {
+        // SAFETY: the handler touches only what it is given.
+        assert!(!unsafe { AddVectoredExceptionHandler(1, Some(on_exception)) }.is_null());
+    }
+
+    pub(crate) fn provoke() {
+        let page = testkit::inaccessible_page();
+        PAGE.store(page.addr(), Ordering::SeqCst);
+        // SAFETY: not safe at all: the handler ends the process.
+        unsafe { page.read_volatile() };
+    }
+
+    unsafe extern "system" fn on_exception(pointers: *mut EXCEPTION_POINTERS) -> i32 {
+        // SAFETY: Windows gives valid pointers.
+        let record = unsafe { (*pointers).ExceptionRecord };
+        // SAFETY: as above.
+        let address = unsafe { (*record).ExceptionInformation[1] };
+        if address == PAGE.load(Ordering::SeqCst) {
+            std::process::exit(42);
+        }
+        0 // EXCEPTION_CONTINUE_SEARCH
+    }
+}
+
+pub(crate) fn outside_the_view_ends_the_process() {
+    let mut peer = Peer::start("faults::role_outside", &[]);
+    peer.expect("trying");
+    let ending = peer.wait();
+    assert!(ending.is_memory_fault(), "{ending:?}");
+}
+
+pub(crate) fn role_outside(role: &mut Role) {
+    let view = with_third_page(Protection::None);
+    assert!(view.read::<u8>(2 * page_size()).is_err());
+    role.say("trying");
+    // SAFETY: not safe at all: this ends the process, which is what the test is about.
+    unsafe { inaccessible_page().read_volatile() };
+    role.say("survived");
+}
+
+pub(crate) fn a_private_buffer_ends_the_process() {
+    let mut peer = Peer::start("faults::role_private_buffer", &[]);
+    peer.expect("trying");
+    let ending = peer.wait();
+    assert!(ending.is_memory_fault(), "{ending:?}");
+}
+
+pub(crate) fn role_private_buffer(role: &mut Role) {
+    let view = anonymous(4096);
+    // SAFETY: not safe at all: nobody may make such a slice. A fault in it is its owner's bug, not shared memory's news.
+    let buffer = unsafe { std::slice::from_raw_parts_mut(inaccessible_page(), 100) };
+    role.say("trying");
+    let result = view.read_at(0, buffer);
+    role.say(format!("survived: {result:?}"));
+}
+
+#[cfg(target_os = "linux")]
+fn path_of(text: &str) -> String {
+    format!("/dev/shm/{text}")
+}
+
+#[cfg(target_os = "linux")]
+pub(crate) fn truncated_by_another_process() {
+    let text = unique_name("cut");
+    let page = page_size();
+    let view = SharedMemory::create(format!(r"Global\{text}"), 8 * page as u64).unwrap().view().unwrap();
+    view.fill(0, view.len(), 5).unwrap();
+    let mut peer = Peer::start("faults::role_truncate", &[&path_of(&text), "once"]);
+    peer.expect("cut");
+    assert_eq!(view.read::<u8>(page - 1).unwrap(), 5);
+    assert_fault(view.read_at(page, &mut [0; 64]), page);
+    assert_fault(view.write_at(3 * page, &[0; 64]), 3 * page);
+    assert_fault(view.fill(page, 7 * page, 1), page);
+    assert_eq!(view.atomic_u32(page).unwrap().load(Ordering::SeqCst).unwrap_err().kind(), ErrorKind::Fault);
+    let error = view.read_at(0, &mut vec![0; 8 * page]).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Fault);
+    peer.say("restore");
+    peer.expect("restored");
+    assert_eq!(view.read::<u8>(page).unwrap(), 0);
+    peer.finish();
+}
+
+#[cfg(target_os = "linux")]
+pub(crate) fn truncated_again_and_again_during_copies() {
+    let text = unique_name("saw");
+    let page = page_size();
+    let memory = SharedMemory::create(format!(r"Global\{text}"), 64 * page as u64).unwrap();
+    let view = memory.view().unwrap();
+    let peer = Peer::start("faults::role_truncate", &[&path_of(&text), "again and again"]);
+    let (faulted, went_well) = (AtomicBool::new(false), AtomicBool::new(false));
+    std::thread::scope(|scope| {
+        for _ in 0..3 {
+            scope.spawn(|| {
+                let mut buffer = vec![1; 60 * page];
+                testkit::wait_until("both outcomes were seen", || {
+                    for result in [
+                        view.read_at(100, &mut buffer),
+                        view.write_at(50, &buffer),
+                        view.fill(9, 60 * page, 3),
+                    ] {
+                        match result {
+                            Ok(()) => went_well.store(true, Ordering::Relaxed),
+                            Err(error) if error.kind() == ErrorKind::Fault => {
+                                faulted.store(true, Ordering::Relaxed)
+                            }
+                            Err(error) => panic!("{error}"),
+                        }
+                    }
+                    faulted.load(Ordering::Relaxed) && went_well.load(Ordering::Relaxed)
+                });
+            });
+        }
+    });
+    peer.finish();
+}
+
+#[cfg(target_os = "linux")]
+pub(crate) fn role_truncate(role: &mut Role) {
+    let file = std::fs::File::options().write(true).open(role.argument(0)).unwrap();
+    let len = file.metadata().unwrap().len();
+    if role.argument(1) == "once" {
+        file.set_len(page_size() as u64).unwrap();
+        role.say("cut");
+        assert_eq!(role.hear(), "restore");
+        file.set_len(len).unwrap();
+        role.say("restored");
+        role.stay();
+        return;
+    }
+    let done = std::thread::spawn(|| std::io::stdin().read_line(&mut String::new()));
+    while !done.is_finished() {
+        file.set_len(0).unwrap();
+        file.set_len(len).unwrap();
+        // Long enough for a copy to go well.
+        std::thread::yield_now();
+    }
+}
+
+#[cfg(not(target_os = "linux"))]
+const NO_TRUNCATION: &str = "nobody can make a memory shorter here";
+
+#[cfg(not(target_os = "linux"))]
+pub(crate) fn truncated_by_another_process() {
+    testkit::skip(NO_TRUNCATION);
+}
+
+#[cfg(not(target_os = "linux"))]
+pub(crate) fn truncated_again_and_again_during_copies() {
+    testkit::skip(NO_TRUNCATION);
+}
+
+#[cfg(not(target_os = "linux"))]
+pub(crate) fn role_truncate(_: &mut Role) {}
+
+#[cfg(unix)]
+pub(crate) fn a_sent_signal_is_not_ours() {
+    // What happens to a signal that somebody sends is the same with and without a view.
+    let ends = ["without", "with"].map(|how| {
+        let mut peer = Peer::start("faults::role_sent_signal", &[how]);
+        let mut said = vec![peer.hear()];
+        let ending = peer.wait();
+        if ending.success() {
+            said.push("success".into());
+        }
+        (said, ending.signal(), ending.code())
+    });
+    assert_eq!(ends[0], ends[1]);
+    assert_eq!(ends[0].1, Some(libc::SIGSEGV));
+}
+
+#[cfg(unix)]
+pub(crate) fn role_sent_signal(role: &mut Role) {
+    let view = (role.argument(0) == "with").then(|| with_third_page(Protection::None));
+    role.say("sending");
+    for _ in 0..2 {
+        // The standard library's own handler lets the first one pass, and leaves nobody in charge for the next.
+        // SAFETY: it has no requirements.
+        unsafe { libc::raise(libc::SIGSEGV) };
+        if let Some(view) = &view {
+            assert_fault(view.read_at(2 * page_size(), &mut [0; 100]), 2 * page_size());
+        }
+    }
+}
+
+#[cfg(not(unix))]
+pub(crate) fn a_sent_signal_is_not_ours() {
+    testkit::skip("there are no signals here");
+}
+
+#[cfg(not(unix))]
+pub(crate) fn role_sent_signal(_: &mut Role) {}
+
+pub(crate) fn panics_still_unwind() {
+    struct Dropped<'a>(&'a AtomicBool);
+    impl Drop for Dropped<'_> {
+        fn drop(&mut self) {
+            self.0.store(true, Ordering::SeqCst);
+        }
+    }
+    let dropped = AtomicBool::new(false);
+    let view = with_third_page(Protection::None);
+    let result = catch_unwind(|| {
+        let _guard = Dropped(&dropped);
+        let error = view.read::<u64>(2 * page_size()).unwrap_err();
+        std::panic::resume_unwind(Box::new(error.kind()));
+    });
+    assert_eq!(*result.unwrap_err().downcast::<ErrorKind>().unwrap(), ErrorKind::Fault);
+    assert!(dropped.load(Ordering::SeqCst));
+}

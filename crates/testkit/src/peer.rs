@@ -1,0 +1,262 @@
+//! Second processes.
+
+use std::io::{BufRead, BufReader, Write};
+use std::path::PathBuf;
+use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use crate::WATCHDOG;
+
+pub(crate) const ROLE_FLAG: &str = "--play-role";
+
+/// Another process that plays a role, or any other program that talks by lines.
+///
+/// Dropped without an end, it is killed. If the test fails, what it printed is shown.
+#[derive(Debug)]
+pub struct Peer {
+    name: String,
+    child: Child,
+    input: Option<ChildStdin>,
+    lines: Receiver<String>,
+    log: Arc<Mutex<Vec<String>>>,
+    ended: bool,
+}
+
+/// How a process ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Ending(ExitStatus);
+
+impl Ending {
+    /// It said that all went well.
+    #[must_use]
+    pub fn success(self) -> bool {
+        self.0.success()
+    }
+
+    /// Its exit status, if it ended by itself. On Windows that is also the code of the exception that ended it.
+    #[must_use]
+    pub fn code(self) -> Option<i32> {
+        self.0.code()
+    }
+
+    /// The signal that ended it (Unix).
+    #[must_use]
+    pub fn signal(self) -> Option<i32> {
+        #[cfg(unix)]
+        return std::os::unix::process::ExitStatusExt::signal(&self.0);
+        #[cfg(not(unix))]
+        None
+    }
+
+    /// A bad memory access ended it: a signal (Unix) or the exception `0xC0000005` (Windows).
+    #[must_use]
+    pub fn is_memory_fault(self) -> bool {
+        // SIGSEGV is 11 everywhere; SIGBUS is 7 on Linux and 10 elsewhere.
+        matches!(self.signal(), Some(7 | 10 | 11))
+            || self.code() == Some(i32::from_ne_bytes(0xC000_0005_u32.to_ne_bytes()))
+    }
+}
+
+impl Peer {
+    /// Starts this test program again to play a role.
+    ///
+    /// # Panics
+    ///
+    /// If it cannot be started.
+    #[must_use]
+    pub fn start(role: &str, arguments: &[&str]) -> Self {
+        Peer::start_in(std::env::current_exe().expect("the path of this program"), role, arguments)
+    }
+
+    /// Starts another build of this test program, for example for another processor, to play a role.
+    ///
+    /// # Panics
+    ///
+    /// If it cannot be started.
+    #[must_use]
+    pub fn start_in(program: impl Into<PathBuf>, role: &str, arguments: &[&str]) -> Self {
+        let mut command = Command::new(program.into());
+        command.arg(ROLE_FLAG).arg(role).args(arguments);
+        Peer::spawn(role, &mut command)
+    }
+
+    /// Starts any program.
+    ///
+    /// # Panics
+    ///
+    /// If it cannot be started.
+    #[must_use]
+    pub fn spawn(name: &str, command: &mut Command) -> Self {
+        let spawned = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
+        let mut child = spawned.unwrap_or_else(|error| panic!("cannot start {command:?}: {error}"));
+        let log = Arc::new(Mutex::new(Vec::new()));
+        let (sender, lines) = channel();
+        let (output, errors) = (child.stdout.take(), child.stderr.take());
+        let kept = Arc::clone(&log);
+        thread::spawn(move || {
+            for line in BufReader::new(output.expect("piped")).lines().map_while(Result::ok) {
+                let line = line.trim_end_matches('\r').to_owned();
+                keep(&kept, format!("out: {line}"));
+                if sender.send(line).is_err() {
+                    break;
+                }
+            }
+        });
+        let kept = Arc::clone(&log);
+        thread::spawn(move || {
+            for line in BufReader::new(errors.expect("piped")).lines().map_while(Result::ok) {
+                keep(&kept, format!("err: {line}"));
+            }
+        });
+        Peer { name: name.to_owned(), input: child.stdin.take(), child, lines, log, ended: false }
+    }
+
+    /// Its process id.
+    #[must_use]
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// The next line that it prints.
+    ///
+    /// # Panics
+    ///
+    /// If none comes.
+    pub fn hear(&mut self) -> String {
+        match self.lines.recv_timeout(WATCHDOG) {
+            Ok(line) => line,
+            Err(RecvTimeoutError::Timeout) => panic!("{} said nothing for {WATCHDOG:?}", self.name),
+            Err(RecvTimeoutError::Disconnected) => panic!("{} has ended without a word", self.name),
+        }
+    }
+
+    /// Hears one certain line.
+    ///
+    /// # Panics
+    ///
+    /// If another one comes, or none.
+    pub fn expect(&mut self, line: &str) {
+        assert_eq!(self.hear(), line, "said by {}", self.name);
+    }
+
+    /// Says a line to it.
+    ///
+    /// # Panics
+    ///
+    /// If it does not listen any more.
+    pub fn say(&mut self, line: &str) {
+        let input = self.input.as_mut().expect("it is still listening");
+        writeln!(input, "{line}")
+            .and_then(|()| input.flush())
+            .unwrap_or_else(|error| panic!("{}: {error}", self.name));
+    }
+
+    /// Closes its input, waits for its end, and checks that all went well.
+    ///
+    /// # Panics
+    ///
+    /// If it did not.
+    pub fn finish(mut self) {
+        let ending = self.wait();
+        assert!(ending.success(), "{} ended with {ending:?}", self.name);
+    }
+
+    /// Closes its input, and waits for its end.
+    ///
+    /// # Panics
+    ///
+    /// If it does not come.
+    pub fn wait(&mut self) -> Ending {
+        self.input = None;
+        let deadline = Instant::now() + WATCHDOG;
+        loop {
+            if let Some(status) = self.child.try_wait().expect("the state of a child") {
+                self.ended = true;
+                return Ending(status);
+            }
+            assert!(Instant::now() < deadline, "{} does not end", self.name);
+            thread::sleep(Duration::from_millis(2));
+        }
+    }
+
+    /// Kills it (`SIGKILL`, `TerminateProcess`) and waits until it is gone.
+    ///
+    /// # Panics
+    ///
+    /// If that is not possible.
+    pub fn kill(&mut self) {
+        self.child.kill().expect("to kill a child");
+        self.child.wait().expect("to wait for a child");
+        self.ended = true;
+    }
+}
+
+impl Drop for Peer {
+    fn drop(&mut self) {
+        if !self.ended {
+            let _ = self.child.kill();
+            let _ = self.child.wait();
+        }
+        if thread::panicking() {
+            eprintln!("--- {} (process {}) printed:", self.name, self.child.id());
+            for line in self.log.lock().unwrap_or_else(PoisonError::into_inner).iter() {
+                eprintln!("    {line}");
+            }
+        }
+    }
+}
+
+fn keep(log: &Mutex<Vec<String>>, line: String) {
+    log.lock().unwrap_or_else(PoisonError::into_inner).push(line);
+}
+
+/// What a process that plays a role has: its arguments, and lines to and from the test that started it.
+#[derive(Debug)]
+pub struct Role {
+    arguments: Vec<String>,
+}
+
+impl Role {
+    pub(crate) fn new(arguments: Vec<String>) -> Self {
+        Role { arguments }
+    }
+
+    /// One of its arguments.
+    ///
+    /// # Panics
+    ///
+    /// If there are fewer.
+    #[must_use]
+    pub fn argument(&self, index: usize) -> &str {
+        &self.arguments[index]
+    }
+
+    /// Says a line to the test.
+    pub fn say(&self, line: impl AsRef<str>) {
+        let mut output = std::io::stdout().lock();
+        // The test may have ended; so will this.
+        let _ = writeln!(output, "{}", line.as_ref());
+        let _ = output.flush();
+    }
+
+    /// The next line that the test says. If the test is gone, so is this process.
+    #[must_use]
+    pub fn hear(&self) -> String {
+        let mut line = String::new();
+        match std::io::stdin().lock().read_line(&mut line) {
+            Ok(0) | Err(_) => std::process::exit(0),
+            Ok(_) => line.trim_end().to_owned(),
+        }
+    }
+
+    /// Stays until the test closes the line or kills this process.
+    pub fn stay(&self) {
+        let mut line = String::new();
+        while std::io::stdin().lock().read_line(&mut line).is_ok_and(|len| len > 0) {
+            line.clear();
+        }
+    }
+}

@@ -1,1 +1,8 @@
-//! x
+//! What the benches have in common: runs in pairs, and the bare system calls to compare with.
+//!
+//! `cargo bench -p bench` measures with criterion; each group holds the library and what it is compared with, in the same
+//! run. `cargo run --release -p bench` prints the ratios: it alternates the sides in short rounds, so that a machine's moods
+//! hit both, and compares the best rounds.
+
+pub mod bare;
+pub mod pairs;

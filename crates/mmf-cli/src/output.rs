@@ -56,10 +56,6 @@ impl Failure {
         self.status == 0
     }
 
-    pub(crate) fn message(&self) -> &str {
-        &self.message
-    }
-
     /// More about it, on lines of its own.
     pub(crate) fn with(mut self, more: &str) -> Self {
         self.message.push_str(more);
@@ -82,7 +78,7 @@ impl Output {
     /// Prints a command's result: `document` for programs, `text` for people.
     pub(crate) fn print(self, document: &impl Serialize, text: impl Display) -> Result<(), Failure> {
         if self.json {
-            let document = serde_json::to_string_pretty(document).map_err(|e| printing(&e.into()))?;
+            let document = serde_json::to_string(document).map_err(|e| printing(&e.into()))?;
             line(document)
         } else {
             line(text)
@@ -110,7 +106,7 @@ impl Output {
 
 fn print_error_document(kind: &str, message: &str, code: Option<i32>) {
     let document = json!({ "error": { "kind": kind, "message": message, "code": code } });
-    let _ = writeln!(io::stderr(), "{document:#}");
+    let _ = writeln!(io::stderr(), "{document}");
 }
 
 /// A line on standard output, at once: somebody may wait for it.

@@ -2,6 +2,14 @@
 //!
 //! Where a promise is about processes, the other process is this program again, in a role; or a program of another
 //! language.
+#![allow(
+    clippy::unwrap_used,
+    clippy::wildcard_imports,
+    clippy::cast_possible_truncation,
+    clippy::multiple_unsafe_ops_per_block,
+    clippy::semicolon_if_nothing_returned,
+    reason = "a test"
+)]
 
 #[path = "conformance/errors.rs"]
 mod errors;

@@ -26,6 +26,7 @@ mod system;
 pub use peer::{Ending, Peer, Role};
 pub use system::{Protection, inaccessible_page, mapped_views, open_handles, page_size, protect};
 
+use std::cell::Cell;
 use std::panic::{self, AssertUnwindSafe};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
@@ -66,11 +67,24 @@ pub fn run(tests: &[Test], roles: &[Played]) {
 
 struct Skipped(String);
 
+thread_local! {
+    /// A skipped test is no reason to show what others have printed.
+    static SKIPPING: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Whether this thread ends a test that has failed.
+fn failing() -> bool {
+    std::thread::panicking() && !SKIPPING.get()
+}
+
 fn run_one(test: fn()) -> Result<Completion, Failed> {
     match panic::catch_unwind(AssertUnwindSafe(test)) {
         Ok(()) => Ok(Completion::Completed),
         Err(payload) => match payload.downcast::<Skipped>() {
-            Ok(skipped) => Ok(Completion::ignored_with(skipped.0)),
+            Ok(skipped) => {
+                SKIPPING.set(false);
+                Ok(Completion::ignored_with(skipped.0))
+            }
             Err(payload) => {
                 let text = payload.downcast_ref::<String>().cloned();
                 let text = text.or_else(|| payload.downcast_ref::<&str>().map(|text| (*text).to_owned()));
@@ -82,6 +96,7 @@ fn run_one(test: fn()) -> Result<Completion, Failed> {
 
 /// Ends the test as skipped; the reason stands in the output.
 pub fn skip(reason: impl Into<String>) -> ! {
+    SKIPPING.set(true);
     panic::panic_any(Skipped(reason.into()))
 }
 

@@ -200,7 +200,7 @@ impl Drop for Peer {
             let _ = self.child.kill();
             let _ = self.child.wait();
         }
-        if thread::panicking() {
+        if crate::failing() {
             eprintln!("--- {} (process {}) printed:", self.name, self.child.id());
             for line in self.log.lock().unwrap_or_else(PoisonError::into_inner).iter() {
                 eprintln!("    {line}");

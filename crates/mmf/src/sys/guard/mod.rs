@@ -324,3 +324,6 @@ pub(crate) unsafe fn atomic(
 fn width(bits: u32) -> usize {
     bits.trailing_zeros() as usize - 3
 }
+
+#[cfg(test)]
+mod tests;

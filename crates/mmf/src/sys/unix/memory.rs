@@ -36,12 +36,12 @@ impl Object {
 
     /// Opens what has this name, to read or also to write.
     pub(crate) fn open(name: &ObjectName, writable: bool) -> Result<Attempt<Self>, Failure> {
-        let Attempt::Done((fd, ours)) = named::open(name, writable)? else {
-            return Ok(Attempt::Again);
-        };
-        let object = Object { fd, writable, held: if ours { holder(name) } else { None } };
-        // Other makers size an object after they have named it.
-        if object.len()? == 0 { Err(Failure::new(Reason::NotReady)) } else { Ok(Attempt::Done(object)) }
+        Ok(match named::open(name, writable)? {
+            Attempt::Done((fd, ours)) => {
+                Attempt::Done(Object { fd, writable, held: if ours { holder(name) } else { None } })
+            }
+            Attempt::Again => Attempt::Again,
+        })
     }
 
     /// Takes a descriptor that came from elsewhere, if it is what it should be.

@@ -3,7 +3,7 @@
 //! A POSIX object keeps its name and its memory until somebody unlinks it, also when everybody who used it is gone. Here
 //! the kernel is made to count its holders, by file locks (Linux; see `memory`). No file is made beside the object.
 
-pub(super) mod fault;
+pub(in crate::sys) mod fault;
 pub(super) mod list;
 pub(super) mod memory;
 pub(super) mod name;

@@ -8,18 +8,19 @@
 //! - **The last one removes the name.** When a holder lets go it tries for the exclusive lock, and unlinks if it gets it.
 //! - **A stale name is no name.** If the last holder was killed, the next who asks for the name (or makes any memory, see
 //!   [`sweep`]) gets the exclusive lock, and unlinks it.
-//! - **A name appears with everything behind it.** An object is made without a name, sized, locked, and then linked to its
-//!   name in one step that fails if the name is taken. Nobody ever sees it empty or unlocked.
+//! - **Making takes three steps**, and its maker may be killed between any two of them: named (and marked as ours), locked,
+//!   sized. Whoever meets an object that nobody has locked removes it; so a maker who has locked it looks whether it still has
+//!   its name, and starts again if not. Whoever meets one that is locked and has no length yet tries again.
 //! - **Others' objects are left alone.** Ours have a mark that no other maker uses: the mode bits [`MARK`]. An object
 //!   without it is opened as it is, never locked and never unlinked.
 
 use std::ffi::CStr;
-use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::sync::Once;
 
 use rustix::fs::{
-    AtFlags, CWD, FileType, FlockOperation, MemfdFlags, Mode, OFlags, SealFlags, Stat, fcntl_add_seals,
-    flock, fstat, ftruncate, linkat, memfd_create, open as open_file, statvfs, unlink,
+    FileType, FlockOperation, MemfdFlags, Mode, OFlags, SealFlags, Stat, fcntl_add_seals, flock, fstat,
+    fstatvfs, ftruncate, memfd_create, open as open_file, unlink,
 };
 use rustix::io::Errno;
 
@@ -37,20 +38,30 @@ fn is_ours(stat: &Stat) -> bool {
 
 pub(super) fn create(name: &ObjectName, len: u64) -> Result<Attempt<OwnedFd>, Failure> {
     sweep();
-    let free = statvfs(DIRECTORY)?;
-    let free = free.f_bavail.saturating_mul(free.f_frsize);
-    if len > free {
-        return Err(Failure::new(Reason::NoMemory).with_figure(free));
+    let flags = OFlags::CREATE | OFlags::EXCL | OFlags::RDWR | OFlags::CLOEXEC | OFlags::NOFOLLOW;
+    let fd = match open_file(name.path(), flags, Mode::from_raw_mode(MARK | OWNER_ONLY)) {
+        Ok(fd) => fd,
+        Err(Errno::EXIST) => return taken(name),
+        Err(errno) => return Err(errno.into()),
+    };
+    // Somebody who came by before it was locked takes it for stale: then it is his to remove, and ours to start again.
+    if flock(&fd, FlockOperation::NonBlockingLockShared).is_err() || fstat(&fd)?.st_nlink == 0 {
+        return Ok(Attempt::Again);
     }
-    let mode = Mode::from_raw_mode(MARK | OWNER_ONLY);
-    let fd = open_file(DIRECTORY, OFlags::TMPFILE | OFlags::RDWR | OFlags::CLOEXEC, mode)?;
-    resize(&fd, len)?;
-    flock(&fd, FlockOperation::NonBlockingLockShared)?;
-    match link(&fd, name.path()) {
+    match check_space(&fd, len).and_then(|()| resize(&fd, len)) {
         Ok(()) => Ok(Attempt::Done(fd)),
-        Err(Errno::EXIST) => taken(name),
-        Err(errno) => Err(errno.into()),
+        Err(failure) => {
+            release(fd.as_fd(), name);
+            Err(failure)
+        }
     }
+}
+
+/// A file in memory gets its pages when they are touched; so that this does not fail, what is asked for must be free now.
+fn check_space(fd: &OwnedFd, len: u64) -> Result<(), Failure> {
+    let system = fstatvfs(fd)?;
+    let free = system.f_bavail.saturating_mul(system.f_frsize);
+    if len > free { Err(Failure::new(Reason::NoMemory).with_figure(free)) } else { Ok(()) }
 }
 
 fn resize(fd: &OwnedFd, len: u64) -> Result<(), Failure> {
@@ -58,17 +69,6 @@ fn resize(fd: &OwnedFd, len: u64) -> Result<(), Failure> {
         Errno::INVAL | Errno::FBIG => Failure { reason: Reason::TooLarge, ..errno.into() },
         _ => errno.into(),
     })
-}
-
-/// Gives a nameless file a name, unless the name is taken.
-fn link(fd: &OwnedFd, path: &CStr) -> Result<(), Errno> {
-    // The direct way needs Linux 6.10 or a privilege; the other one needs /proc.
-    match linkat(fd, c"", CWD, path, AtFlags::EMPTY_PATH) {
-        Err(Errno::NOENT | Errno::PERM) => {
-            linkat(CWD, format!("/proc/self/fd/{}", fd.as_raw_fd()), CWD, path, AtFlags::SYMLINK_FOLLOW)
-        }
-        result => result,
-    }
 }
 
 /// What to say to a maker who found the name taken.
@@ -132,7 +132,12 @@ pub(super) fn open(name: &ObjectName, writable: bool) -> Result<Attempt<(OwnedFd
         return Err(Failure::new(Reason::Denied));
     }
     if !is_ours(&stat) {
-        return Ok(Attempt::Done((fd, false)));
+        // Other makers, too, size an object after they have named it; but how long they take nobody knows.
+        return if stat.st_size == 0 {
+            Err(Failure::new(Reason::NotReady))
+        } else {
+            Ok(Attempt::Done((fd, false)))
+        };
     }
     if flock(&fd, FlockOperation::NonBlockingLockExclusive).is_ok() {
         return match remove(&fd, name.path()) {
@@ -145,7 +150,9 @@ pub(super) fn open(name: &ObjectName, writable: bool) -> Result<Attempt<(OwnedFd
         // Somebody has the exclusive lock for a moment, to find out the same or to remove it.
         return Ok(Attempt::Again);
     }
-    if fstat(&fd)?.st_nlink == 0 { Ok(Attempt::Again) } else { Ok(Attempt::Done((fd, true))) }
+    let stat = fstat(&fd)?;
+    let ready = stat.st_nlink > 0 && stat.st_size > 0;
+    Ok(if ready { Attempt::Done((fd, true)) } else { Attempt::Again })
 }
 
 /// A holder lets go: the last one takes the name along.

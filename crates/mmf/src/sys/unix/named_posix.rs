@@ -42,6 +42,8 @@ fn resize(fd: BorrowedFd<'_>, len: u64) -> Result<(), Failure> {
 /// Nothing that is opened is ever ours to remove.
 pub(super) fn open(name: &ObjectName, writable: bool) -> Result<Attempt<(OwnedFd, bool)>, Failure> {
     match open_object(name.path(), if writable { OFlags::RDWR } else { OFlags::RDONLY }, Mode::empty()) {
+        // Other makers size an object after they have named it.
+        Ok(fd) if fstat(&fd)?.st_size == 0 => Err(Failure::new(Reason::NotReady)),
         Ok(fd) => Ok(Attempt::Done((fd, false))),
         Err(Errno::ACCESS) if writable && open_object(name.path(), OFlags::RDONLY, Mode::empty()).is_ok() => {
             Err(Failure { reason: Reason::ReadOnly, ..Errno::ACCESS.into() })

@@ -1,0 +1,111 @@
+//! The bare system calls: what somebody would write without a library, and without any check.
+
+#[cfg(unix)]
+mod imp {
+    use std::ffi::CString;
+
+    /// Makes a named memory, maps it, touches it, and removes everything again.
+    ///
+    /// # Panics
+    ///
+    /// If the system refuses.
+    pub fn create_map_touch_remove(name: &str, len: usize) {
+        let name = CString::new(format!("/{name}")).expect("no NUL");
+        // SAFETY: a zero-terminated name.
+        let fd = unsafe { libc::shm_open(name.as_ptr(), libc::O_CREAT | libc::O_EXCL | libc::O_RDWR, 0o600) };
+        assert!(fd >= 0);
+        // SAFETY: an open descriptor.
+        let sized = unsafe { libc::ftruncate(fd, libc::off_t::try_from(len).expect("a length")) };
+        assert_eq!(sized, 0);
+        touch_and_unmap(fd, len);
+        // SAFETY: an open descriptor, closed once.
+        unsafe { libc::close(fd) };
+        // SAFETY: a zero-terminated name.
+        unsafe { libc::shm_unlink(name.as_ptr()) };
+    }
+
+    /// Opens a named memory, maps it, touches it, and closes it.
+    ///
+    /// # Panics
+    ///
+    /// If the system refuses.
+    pub fn open_map_touch_close(name: &str) {
+        let name = CString::new(format!("/{name}")).expect("no NUL");
+        // SAFETY: a zero-terminated name.
+        let fd = unsafe { libc::shm_open(name.as_ptr(), libc::O_RDWR, 0) };
+        assert!(fd >= 0);
+        // SAFETY: a plain C structure for which all zeros is a value.
+        let mut stat: libc::stat = unsafe { std::mem::zeroed() };
+        // SAFETY: an open descriptor and a valid place.
+        unsafe { libc::fstat(fd, &mut stat) };
+        touch_and_unmap(fd, usize::try_from(stat.st_size).expect("a length"));
+        // SAFETY: an open descriptor, closed once.
+        unsafe { libc::close(fd) };
+    }
+
+    fn touch_and_unmap(fd: i32, len: usize) {
+        let both = libc::PROT_READ | libc::PROT_WRITE;
+        // SAFETY: a new mapping at a place that the system chooses.
+        let address = unsafe { libc::mmap(std::ptr::null_mut(), len, both, libc::MAP_SHARED, fd, 0) };
+        assert_ne!(address, libc::MAP_FAILED);
+        // SAFETY: mapped for writing.
+        unsafe { address.cast::<u8>().write_volatile(1) };
+        // SAFETY: this mapping, once.
+        unsafe { libc::munmap(address, len) };
+    }
+}
+
+#[cfg(windows)]
+mod imp {
+    use std::ptr::null;
+
+    use windows_sys::Win32::Foundation::{CloseHandle, HANDLE, INVALID_HANDLE_VALUE};
+    use windows_sys::Win32::System::Memory::{
+        CreateFileMappingW, FILE_MAP_READ, FILE_MAP_WRITE, MapViewOfFile, OpenFileMappingW, PAGE_READWRITE,
+        UnmapViewOfFile,
+    };
+
+    fn wide(name: &str) -> Vec<u16> {
+        format!(r"Local\{name}").encode_utf16().chain([0]).collect()
+    }
+
+    /// Makes a named memory, maps it, touches it, and removes everything again.
+    ///
+    /// # Panics
+    ///
+    /// If the system refuses.
+    pub fn create_map_touch_remove(name: &str, len: usize) {
+        let len = u32::try_from(len).expect("a length");
+        // SAFETY: a zero-terminated name.
+        let section = unsafe {
+            CreateFileMappingW(INVALID_HANDLE_VALUE, null(), PAGE_READWRITE, 0, len, wide(name).as_ptr())
+        };
+        touch_and_close(section);
+    }
+
+    /// Opens a named memory, maps it, touches it, and closes it.
+    ///
+    /// # Panics
+    ///
+    /// If the system refuses.
+    pub fn open_map_touch_close(name: &str) {
+        // SAFETY: a zero-terminated name.
+        let section = unsafe { OpenFileMappingW(FILE_MAP_READ | FILE_MAP_WRITE, 0, wide(name).as_ptr()) };
+        touch_and_close(section);
+    }
+
+    fn touch_and_close(section: HANDLE) {
+        assert!(!section.is_null());
+        // SAFETY: an open section; a place that the system chooses.
+        let view = unsafe { MapViewOfFile(section, FILE_MAP_READ | FILE_MAP_WRITE, 0, 0, 0) };
+        assert!(!view.Value.is_null());
+        // SAFETY: mapped for writing.
+        unsafe { view.Value.cast::<u8>().write_volatile(1) };
+        // SAFETY: this view, once.
+        unsafe { UnmapViewOfFile(view) };
+        // SAFETY: this handle, once.
+        unsafe { CloseHandle(section) };
+    }
+}
+
+pub use imp::{create_map_touch_remove, open_map_touch_close};

@@ -1,0 +1,116 @@
+//! Prints what the library costs as ratios to what it cannot beat: `memcpy`, plain loads and stores, bare system calls.
+#![allow(clippy::cast_precision_loss, reason = "figures for people")]
+
+use std::hint::black_box;
+use std::sync::atomic::Ordering;
+
+use bench::{bare, pairs};
+use mmf::SharedMemory;
+
+fn main() -> Result<(), mmf::Error> {
+    copies()?;
+    values()?;
+    objects()
+}
+
+fn copies() -> Result<(), mmf::Error> {
+    const LARGEST: usize = 64 << 20;
+    let view = SharedMemory::anonymous(LARGEST as u64 + 64)?.view()?;
+    let mut private = vec![1_u8; LARGEST + 64];
+    let mut other = vec![2_u8; LARGEST + 64];
+    view.write_at(0, &private)?;
+    println!(
+        "copies, to or from a place 16 bytes past a cache line; memcpy between two private buffers is 1.00\n"
+    );
+    println!(
+        "{:>10} {:>12} {:>8} {:>7} {:>9} {:>7} {:>9}",
+        "bytes", "memcpy ns", "GB/s", "read", "diff ns", "write", "diff ns"
+    );
+    let mut len = 8;
+    while len <= LARGEST {
+        let to_read = &mut vec![0; len + 64];
+        let (source, target) = (&private[16..16 + len], other[16..16 + len].as_mut_ptr());
+        let [plain, read, write] = pairs::measure([
+            &mut || {
+                // SAFETY: two private buffers of this length.
+                unsafe {
+                    std::ptr::copy_nonoverlapping(
+                        black_box(source.as_ptr()),
+                        black_box(target),
+                        black_box(len),
+                    )
+                }
+            },
+            &mut || view.read_at(black_box(16), black_box(&mut to_read[16..16 + len])).expect("to read"),
+            &mut || view.write_at(black_box(16), black_box(source)).expect("to write"),
+        ]);
+        println!(
+            "{len:>10} {plain:>12.1} {:>8.1} {:>7.2} {:>9.1} {:>7.2} {:>9.1}",
+            len as f64 / plain,
+            plain / read,
+            read - plain,
+            plain / write,
+            write - plain
+        );
+        len *= 2;
+    }
+    private.clear();
+    Ok(())
+}
+
+fn values() -> Result<(), mmf::Error> {
+    let view = SharedMemory::anonymous(4096)?.view()?;
+    let counter = view.atomic_u64(64)?;
+    let (mut plain, standard) = (7_u64, std::sync::atomic::AtomicU64::new(0));
+    let place = &raw mut plain;
+    println!("\nvalues of 8 bytes, in nanoseconds\n");
+    let [load, read, store, write] = pairs::measure([
+        // SAFETY: our own variable.
+        &mut || drop(black_box(unsafe { black_box(place).read_volatile() })),
+        &mut || drop(black_box(view.read::<u64>(black_box(8)).expect("to read"))),
+        // SAFETY: our own variable.
+        &mut || unsafe { black_box(place).write_volatile(black_box(9)) },
+        &mut || view.write(black_box(8), &black_box(9_u64)).expect("to write"),
+    ]);
+    println!("volatile load  {load:>6.2}   read::<u64>   {read:>6.2}   difference {:>6.2}", read - load);
+    println!("volatile store {store:>6.2}   write::<u64>  {write:>6.2}   difference {:>6.2}", write - store);
+    let [load, ours_load, add, ours_add] = pairs::measure([
+        &mut || drop(black_box(standard.load(Ordering::Acquire))),
+        &mut || drop(black_box(counter.load(Ordering::Acquire).expect("to load"))),
+        &mut || drop(black_box(standard.fetch_add(1, Ordering::AcqRel))),
+        &mut || drop(black_box(counter.fetch_add(1, Ordering::AcqRel).expect("to add"))),
+    ]);
+    println!(
+        "AtomicU64 load {load:>6.2}   atomic load   {ours_load:>6.2}   difference {:>6.2}",
+        ours_load - load
+    );
+    println!(
+        "AtomicU64 add  {add:>6.2}   atomic add    {ours_add:>6.2}   difference {:>6.2}",
+        ours_add - add
+    );
+    Ok(())
+}
+
+fn objects() -> Result<(), mmf::Error> {
+    println!(
+        "\nmaking, mapping, touching and removing a memory; opening, mapping, touching and closing one\n"
+    );
+    println!("{:>10} {:>12} {:>12} {:>7}", "bytes", "bare ns", "mmf ns", "times");
+    for len in [4096, 1 << 20] {
+        let name = format!("mmf-bench-{}", std::process::id());
+        let full = format!(r"{}{name}", if cfg!(unix) { r"Global\" } else { r"Local\" });
+        let [bare, ours] = pairs::measure([&mut || bare::create_map_touch_remove(&name, len), &mut || {
+            let memory = SharedMemory::create(&full, len as u64).expect("to make");
+            memory.view().expect("to map").write(0, &1_u8).expect("to write");
+        }]);
+        println!("{len:>10} {bare:>12.0} {ours:>12.0} {:>7.2}  create", ours / bare);
+        let memory = SharedMemory::create(&full, len as u64)?;
+        let [bare, ours] = pairs::measure([&mut || bare::open_map_touch_close(&name), &mut || {
+            let memory = SharedMemory::open(&full).expect("to open");
+            memory.view().expect("to map").write(0, &1_u8).expect("to write");
+        }]);
+        println!("{len:>10} {bare:>12.0} {ours:>12.0} {:>7.2}  open", ours / bare);
+        drop(memory);
+    }
+    Ok(())
+}

@@ -1,0 +1,311 @@
+//! create, info, dump, write and ls, as programs and people call them.
+#![allow(missing_docs, clippy::unwrap_used, unreachable_pub, reason = "a test")]
+
+mod common;
+
+use std::fs;
+use std::io::{BufRead, BufReader};
+use std::process::Stdio;
+
+use common::{ask_to_end, command, finish, listed, run, run_with_input};
+use serde_json::{Value, json};
+use testkit::{Peer, unique_name, wait_until};
+
+fn main() {
+    testkit::run(
+        &[
+            ("one_memory_and_all_commands", one_memory_and_all_commands),
+            ("create_puts_a_file_in", create_puts_a_file_in),
+            ("create_ends_after_its_time", create_ends_after_its_time),
+            ("create_ends_cleanly_on_ctrl_c", || ends_cleanly_on("INT")),
+            ("create_ends_cleanly_on_termination", || ends_cleanly_on("TERM")),
+            ("create_says_json", create_says_json),
+            ("create_fails", create_fails),
+            ("dump_shows_parts", dump_shows_parts),
+            ("dump_spans_pieces", dump_spans_pieces),
+            ("dump_fails", dump_fails),
+            ("dump_into_a_closed_pipe", dump_into_a_closed_pipe),
+            ("write_takes_all_sources", write_takes_all_sources),
+            ("write_writes_all_or_nothing", write_writes_all_or_nothing),
+            ("missing_names_are_said", missing_names_are_said),
+            ("wrong_names_are_said", wrong_names_are_said),
+            ("usage_errors", usage_errors),
+            ("help_and_version", help_and_version),
+            ("ls_shows_rights_and_sizes", ls_shows_rights_and_sizes),
+        ],
+        &[],
+    );
+}
+
+/// A memory, kept by another process until that is dropped.
+fn create(name: &str, more: &[&str]) -> Peer {
+    let mut maker = Peer::spawn("create", &mut command(["create", name].iter().chain(more)));
+    let line = maker.hear();
+    assert!(line.starts_with(&format!(r"Local\{name}: ")), "{line}");
+    maker
+}
+
+fn temporary_file(content: &[u8]) -> (tempfile::TempDir, String) {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("content");
+    fs::write(&path, content).unwrap();
+    let path = path.to_str().unwrap().to_owned();
+    (folder, path)
+}
+
+fn one_memory_and_all_commands() {
+    let name = &unique_name("all");
+    let full = &format!(r"Local\{name}");
+    let mut maker = create(name, &["64K"]);
+
+    let info = run(["info", name]).succeeded().text();
+    assert!(
+        info.starts_with(&format!("{full}\n  length   65536 bytes (64 KiB)\n  read     yes\n  write    yes")),
+        "{info}"
+    );
+    let info = run(["info", name, "--json"]).succeeded().json();
+    assert_eq!((&info["name"], &info["length"]), (&json!(full), &json!(65_536)));
+    assert_eq!((&info["read"], &info["write"]), (&json!(true), &json!(true)));
+
+    let written = run(["write", name, "--offset", "16", "--text", "Hello, world"]).succeeded().text();
+    assert_eq!(written, format!("{full}: 12 bytes written at offset 16\n"));
+    let dump = run(["dump", full]).succeeded().text();
+    assert_eq!(
+        dump,
+        "00000000  00 00 00 00 00 00 00 00  00 00 00 00 00 00 00 00  |................|\n\
+         00000010  48 65 6c 6c 6f 2c 20 77  6f 72 6c 64 00 00 00 00  |Hello, world....|\n\
+         00000020  00 00 00 00 00 00 00 00  00 00 00 00 00 00 00 00  |................|\n\
+         *\n\
+         00010000\n"
+    );
+    assert_eq!(listed(full), [(full.clone(), false)]);
+
+    // Looking has left the memory to its maker alone.
+    maker.kill();
+    wait_until("the name is gone, or counts as gone", || listed(full).iter().all(|(_, stale)| *stale));
+    run(["info", name]).failed(1, &["no shared memory of this name"]);
+    assert_eq!(listed(full), []);
+}
+
+fn create_puts_a_file_in() {
+    let content: Vec<u8> = (0..3_000_000_u32).map(|i| i.to_le_bytes()[1]).collect();
+    let (_folder, path) = temporary_file(&content);
+    let name = &unique_name("from");
+    {
+        let _maker = create(name, &["--from", &path]);
+        assert_eq!(run(["dump", name, "--raw", "--length", "3000000"]).succeeded().out, content);
+    }
+    let name = &unique_name("from-larger");
+    let _maker = create(name, &["4M", "--from", &path]);
+    let bytes = run(["dump", name, "--raw"]).succeeded().out;
+    assert_eq!((bytes.len(), &bytes[..content.len()]), (4 << 20, &content[..]));
+}
+
+fn create_ends_after_its_time() {
+    let name = &unique_name("for");
+    let outcome = run(["create", name, "4096", "--for", "0.05"]).succeeded();
+    assert_eq!(outcome.text(), format!("Local\\{name}: 4096 bytes (4 KiB), kept for 0.05 s\n"));
+    assert_eq!(listed(&format!(r"Local\{name}")), []);
+}
+
+fn ends_cleanly_on(signal: &str) {
+    let name = &unique_name("signal");
+    let mut maker = create(name, &["4096"]);
+    ask_to_end(&maker, signal);
+    assert_eq!(maker.wait().code(), Some(0));
+    assert_eq!(listed(&format!(r"Local\{name}")), []);
+}
+
+fn create_says_json() {
+    let name = &unique_name("json");
+    let mut maker = Peer::spawn("create", &mut command(["--json", "create", name, "1000"]));
+    let document: Value = serde_json::from_str(&maker.hear()).unwrap();
+    assert_eq!((&document["name"], &document["asked"]), (&json!(format!(r"Local\{name}")), &json!(1000)));
+    // Where the system rounds up to pages, this says so.
+    let info = run(["info", name, "--json"]).succeeded().json();
+    assert_eq!(document["length"], info["length"]);
+}
+
+fn create_fails() {
+    let name = &unique_name("exists");
+    let _maker = create(name, &["4096"]);
+    run(["create", name, "4096"]).failed(1, &["cannot create", name, "already", "4096 bytes", "open it"]);
+    let error = run(["create", name, "4096", "--json"]).json_error();
+    assert_eq!(error["kind"], "AlreadyExists");
+    assert!(error["message"].as_str().unwrap().contains(name), "{error}");
+
+    let name = &unique_name("fails");
+    run(["create", name, "0"]).failed(1, &["at least one byte"]);
+    run(["create", name, "16777215T"]).failed(1, &["cannot create", "ask for less"]);
+    let (folder, path) = temporary_file(b"");
+    run(["create", name, "--from", &path]).failed(1, &["the file is empty", "give a size"]);
+    fs::write(&path, [1; 5000]).unwrap();
+    run(["create", name, "4096", "--from", &path]).failed(1, &["has 5000", "leave the size out"]);
+    let missing = folder.path().join("missing");
+    let missing = missing.to_str().unwrap();
+    let error = run(["create", name, "--from", missing, "--json"]).json_error();
+    assert_eq!(error["kind"], "Io");
+    assert!(error["code"].is_number() && error["message"].as_str().unwrap().contains("missing"), "{error}");
+    assert_eq!(listed(&format!(r"Local\{name}")), []);
+}
+
+fn dump_shows_parts() {
+    let name = &unique_name("parts");
+    let _maker = create(name, &["4096"]);
+    run(["write", name, "--text", "0123456789"]).succeeded();
+    let dump = run(["dump", name, "--offset", "3", "--length", "0x4"]).succeeded().text();
+    assert_eq!(
+        dump,
+        "00000003  33 34 35 36                                       |3456|\n\
+         00000007\n"
+    );
+    let dump = run(["dump", name, "--offset", "8", "--length", "3", "--json"]).succeeded().json();
+    assert_eq!(dump, json!({ "name": format!(r"Local\{name}"), "offset": 8, "length": 3, "hex": "383900" }));
+    assert_eq!(run(["dump", name, "--offset", "8", "--length", "3", "--raw"]).succeeded().out, b"89\0");
+    assert_eq!(run(["dump", name, "--offset", "4K"]).succeeded().text(), "00001000\n");
+}
+
+fn dump_spans_pieces() {
+    let name = &unique_name("pieces");
+    let _maker = create(name, &["5M"]);
+    run(["write", name, "--offset", "1048574", "--text", "seam"]).succeeded();
+    let dump = run(["dump", name]).succeeded().text();
+    assert_eq!(
+        dump,
+        "00000000  00 00 00 00 00 00 00 00  00 00 00 00 00 00 00 00  |................|\n\
+         *\n\
+         000ffff0  00 00 00 00 00 00 00 00  00 00 00 00 00 00 73 65  |..............se|\n\
+         00100000  61 6d 00 00 00 00 00 00  00 00 00 00 00 00 00 00  |am..............|\n\
+         00100010  00 00 00 00 00 00 00 00  00 00 00 00 00 00 00 00  |................|\n\
+         *\n\
+         00500000\n"
+    );
+    assert_eq!(run(["dump", name, "--raw", "--offset", "1048574", "--length", "4"]).succeeded().out, b"seam");
+    let hex = run(["dump", name, "--json"]).succeeded().json()["hex"].as_str().unwrap().to_owned();
+    assert_eq!(hex.len(), 10 << 20);
+}
+
+fn dump_fails() {
+    let name = &unique_name("dump-fails");
+    let _maker = create(name, &["4096"]);
+    for arguments in [["--offset", "4097"], ["--length", "4097"], ["--offset", "16777215T"]] {
+        run(["dump", name].iter().chain(&arguments)).failed(1, &["cannot dump", "4096 bytes"]);
+    }
+    let error = run(["dump", name, "--offset", "9999", "--json"]).json_error();
+    assert_eq!((&error["kind"], &error["code"]), (&json!("OutOfBounds"), &Value::Null));
+    run(["dump", name, "--raw", "--json"]).failed(2, &[]);
+    run(["dump", name, "--force"]).failed(2, &[]);
+}
+
+fn dump_into_a_closed_pipe() {
+    let name = &unique_name("closed");
+    let _maker = create(name, &["8M"]);
+    let content: Vec<u8> = (0..200_000_u32).flat_map(u32::to_le_bytes).collect();
+    run_with_input(["write", name, "-"], &content).succeeded();
+    let mut dump = command(["dump", name])
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut line = String::new();
+    BufReader::new(dump.stdout.take().unwrap()).read_line(&mut line).unwrap();
+    assert!(line.starts_with("00000000  00 00 00 00 01"), "{line}");
+    let ended = dump.wait_with_output().unwrap();
+    assert!(ended.status.success() && ended.stderr.is_empty(), "{ended:?}");
+}
+
+fn write_takes_all_sources() {
+    let name = &unique_name("sources");
+    let _maker = create(name, &["3M"]);
+    run(["write", name, "--text", "-text-"]).succeeded();
+    run(["write", name, "--offset", "6", "--hex", "CA fe:00"]).succeeded();
+    let (_folder, path) = temporary_file(b"file");
+    run(["write", name, "--offset", "9", "--from", &path]).succeeded();
+    run_with_input(["write", name, "--offset", "13", "-"], b"input").succeeded();
+    let bytes = run(["dump", name, "--raw", "--length", "19"]).succeeded().out;
+    assert_eq!(bytes, b"-text-\xca\xfe\0fileinput\0");
+
+    let content: Vec<u8> = (0..786_432_u32).flat_map(u32::to_le_bytes).collect();
+    let document = run_with_input(["write", name, "--json", "-"], &content).succeeded().json();
+    assert_eq!(document, json!({ "name": format!(r"Local\{name}"), "offset": 0, "written": content.len() }));
+    assert_eq!(run(["dump", name, "--raw"]).succeeded().out, content);
+}
+
+fn write_writes_all_or_nothing() {
+    let name = &unique_name("nothing");
+    let _maker = create(name, &["4096"]);
+    let (_folder, path) = temporary_file(&[b'x'; 4097]);
+    let nothing = "nothing was written";
+    run(["write", name, "--from", &path]).failed(1, &["4097 bytes", "has 4096 bytes", nothing]);
+    run(["write", name, "--offset", "4093", "--text", "four"])
+        .failed(1, &["4 bytes at offset 4093", nothing]);
+    run(["write", name, "--offset", "4097", "--text", ""]).failed(1, &["offset 4097", nothing]);
+    run(["write", name, "--offset", "18446744073709551615", "--text", "x"]).failed(1, &[nothing]);
+    run_with_input(["write", name, "--offset", "1", "-"], &[b'x'; 4096])
+        .failed(1, &["standard input", nothing]);
+    run(["write", name, "--hex", "abc"]).failed(1, &["odd number of digits"]);
+    let error = run(["write", name, "--hex", "0g", "--json"]).json_error();
+    assert_eq!(error["kind"], "MalformedHex");
+    run(["write", name, "--from", "/no/such/file"]).failed(1, &["cannot open \"/no/such/file\""]);
+    let bytes = run(["dump", name, "--raw"]).succeeded().out;
+    assert!(bytes.iter().all(|byte| *byte == 0));
+}
+
+fn missing_names_are_said() {
+    let name = &unique_name("missing");
+    let commands: [&[&str]; 3] = [&["info", name], &["dump", name], &["write", name, "--text", "x"]];
+    for arguments in commands {
+        run(arguments)
+            .failed(1, &["cannot open", name, "no shared memory of this name", "start the program"]);
+        let error = run(["--json"].iter().chain(arguments)).json_error();
+        assert_eq!(error["kind"], "NotFound");
+        assert!(error["code"].is_number(), "{error}");
+    }
+}
+
+fn wrong_names_are_said() {
+    for command in ["info", "dump"] {
+        run([command, r"global\x"]).failed(1, &[r"Global\x"]);
+        run([command, "/x"]).failed(1, &[r"Global\x"]);
+        run([command, ""]).failed(1, &["empty"]);
+        run([command, &"x".repeat(231)]).failed(1, &["too long"]);
+    }
+    assert_eq!(run(["create", r"a\b", "1", "--json"]).json_error()["kind"], "MalformedName");
+}
+
+fn usage_errors() {
+    run(["create", "x", "64KB"]).failed(2, &["64KB", "write K"]);
+    run(["create", "x", "many"]).failed(2, &["many", "64K"]);
+    run(["create", "x", "16777216T"]).failed(2, &["at most"]);
+    run(["create", "x"]).failed(2, &["SIZE", "--from"]);
+    run(["create", "x", "1", "--for", "-1"]).failed(2, &[]);
+    run(["create", "x", "1", "--for", "soon"]).failed(2, &["seconds"]);
+    run(["write", "x"]).failed(2, &["--text"]);
+    run(["write", "x", "--text", "a", "--hex", "00"]).failed(2, &["--hex"]);
+    run(["write", "x", "content"]).failed(2, &["content"]);
+    run(["frobnicate"]).failed(2, &["frobnicate"]);
+    let outcome = run(["create", "x", "--json"]).failed(2, &[]);
+    assert_eq!(outcome.json_error()["kind"], "Usage");
+}
+
+fn help_and_version() {
+    let help = run(["--help"]).succeeded().text();
+    for word in ["demo", "create", "info", "dump", "write", "ls", "--json"] {
+        assert!(help.contains(word), "{help}");
+    }
+    assert!(!help.contains("demo_peer"), "{help}");
+    assert_eq!(run(["--version"]).succeeded().text(), format!("mmf {}\n", env!("CARGO_PKG_VERSION")));
+    let nothing: [&str; 0] = [];
+    run(nothing).failed(2, &["Usage"]);
+}
+
+fn ls_shows_rights_and_sizes() {
+    let name = &unique_name("listed");
+    let _maker = create(name, &["12K"]);
+    let table = finish(&mut command(["ls"]), b"").succeeded().text();
+    let row = table.lines().find(|line| line.contains(name)).unwrap_or_else(|| panic!("{table}"));
+    let columns: Vec<&str> = row.split_whitespace().collect();
+    assert_eq!(columns, [&format!(r"Local\{name}"), "12288", "rw"]);
+    assert!(table.starts_with("name "), "{table}");
+}

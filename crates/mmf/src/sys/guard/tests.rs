@@ -1,0 +1,155 @@
+//! The routines at the edges: every length, every alignment, right beside a page that cannot be touched.
+
+use testkit::{inaccessible_page, page_size};
+
+use super::{Atomic, Caught, Shared, atomic, copy, fill};
+
+/// The access violation of Windows, and what Unix calls it.
+fn is_fault(caught: Caught, address: *const u8) {
+    assert_eq!(caught.address, address.addr());
+    assert!(
+        if cfg!(windows) { caught.code == 0xC000_0005 } else { matches!(caught.code, 7 | 10 | 11) },
+        "{caught:?}"
+    );
+}
+
+/// A page of bytes that ends where one begins that cannot be touched.
+struct Edge {
+    start: *mut u8,
+    end: *mut u8,
+}
+
+impl Edge {
+    fn new() -> Self {
+        #[cfg(unix)]
+        crate::sys::system::fault::install().unwrap();
+        let end = inaccessible_page();
+        Edge { start: end.wrapping_sub(page_size()), end }
+    }
+
+    fn bytes(&mut self) -> &mut [u8] {
+        // SAFETY: the page is ours alone, can be read and written, and lives as long as the process.
+        unsafe { core::slice::from_raw_parts_mut(self.start, page_size()) }
+    }
+}
+
+fn lengths() -> impl Iterator<Item = usize> {
+    (0..400).chain([511, 512, 513, 1000, 1023, 1024, 1025, 2000])
+}
+
+#[test]
+fn copies_end_at_the_edge() {
+    let (mut from, mut to) = (Edge::new(), Edge::new());
+    for len in lengths() {
+        for (index, byte) in from.bytes().iter_mut().enumerate() {
+            *byte = index.to_le_bytes()[0] ^ index.to_le_bytes()[1].wrapping_mul(37);
+        }
+        for gap in 0..17 {
+            to.bytes().fill(0xEE);
+            let (source, target) = (from.end.wrapping_sub(len), to.end.wrapping_sub(len + gap));
+            // SAFETY: both ranges are inside pages that are ours.
+            unsafe { copy(target, source, len, Shared::Both) }.unwrap();
+            let page = page_size();
+            let expected = &from.bytes()[page - len..];
+            let written = &to.bytes()[page - len - gap..page - gap];
+            assert!(expected == written, "{len} bytes, {gap} before the edge");
+            let bytes = to.bytes();
+            let mut beside = bytes[..page - len - gap].iter().chain(&bytes[page - gap..]);
+            assert!(
+                beside.all(|byte| *byte == 0xEE),
+                "{len} bytes, {gap} before the edge: something beside them was written"
+            );
+        }
+    }
+}
+
+#[test]
+fn fills_end_at_the_edge() {
+    let mut to = Edge::new();
+    for len in lengths() {
+        for gap in 0..17 {
+            to.bytes().fill(0xEE);
+            // SAFETY: the range is inside a page that is ours.
+            unsafe { fill(to.end.wrapping_sub(len + gap), 0x5A, len) }.unwrap();
+            let page = page_size();
+            for (index, byte) in to.bytes().iter().enumerate() {
+                let inside = (page - len - gap..page - gap).contains(&index);
+                assert_eq!(
+                    *byte,
+                    if inside { 0x5A } else { 0xEE },
+                    "{len} bytes, {gap} before the edge, byte {index}"
+                );
+            }
+        }
+    }
+}
+
+#[test]
+fn one_byte_too_many_is_a_fault() {
+    let mut edge = Edge::new();
+    edge.bytes().fill(1);
+    for len in lengths().skip(1) {
+        let mut private = vec![0; len];
+        let over = edge.end.wrapping_sub(len - 1);
+        // SAFETY: the private side is valid; the other one is no one else's, and faults where it ends.
+        let read = unsafe { copy(private.as_mut_ptr(), over, len, Shared::Source) }.unwrap_err();
+        // SAFETY: the same.
+        let written = unsafe { copy(over, private.as_ptr(), len, Shared::Destination) }.unwrap_err();
+        // SAFETY: the same.
+        let filled = unsafe { fill(over, 1, len) }.unwrap_err();
+        for caught in [read, written, filled] {
+            is_fault(caught, edge.end);
+        }
+    }
+}
+
+#[test]
+fn every_register_survives_a_fault() {
+    let edge = Edge::new();
+    let mut private = [0; 300];
+    let (mut whole, mut real) = (1_u64, 1.5_f64);
+    let mut check = (1_u64, 1.5_f64);
+    for round in 0..2000_u32 {
+        let len = 1 + round as usize % 299;
+        // SAFETY: the private side is valid; the other one is no one else's, and faults.
+        let caught = unsafe { copy(private.as_mut_ptr(), edge.end, len, Shared::Source) }.unwrap_err();
+        whole = whole.wrapping_mul(31).wrapping_add(u64::from(caught.code != 0));
+        real = real * 1.0001 + f64::from(round);
+        check = (check.0.wrapping_mul(31).wrapping_add(1), check.1 * 1.0001 + f64::from(round));
+    }
+    assert_eq!((whole, real.to_bits()), (check.0, check.1.to_bits()));
+}
+
+#[test]
+fn atomics_beside_the_edge() {
+    let edge = Edge::new();
+    for bits in [8, 16, 32, 64] {
+        let bytes = bits as usize / 8;
+        let (inside, outside) = (edge.end.wrapping_sub(bytes), edge.end);
+        let most = u64::MAX >> (64 - bits);
+        let inside_of = |operation, first, second| {
+            // SAFETY: an aligned integer in a page that is ours.
+            unsafe { atomic(operation, bits, inside, first, second) }.unwrap()
+        };
+        inside_of(Atomic::Store, most - 1, 0);
+        assert_eq!(inside_of(Atomic::Load, 0, 0), most - 1);
+        assert_eq!(inside_of(Atomic::Add, 3, 0), most - 1);
+        assert_eq!(inside_of(Atomic::Swap, most, 0), 1);
+        assert_eq!(inside_of(Atomic::CompareExchange, 5, 6), most);
+        assert_eq!(inside_of(Atomic::CompareExchange, most, 6), most);
+        assert_eq!(inside_of(Atomic::Load, 0, 0), 6);
+        for operation in [Atomic::Load, Atomic::Store, Atomic::Swap, Atomic::Add, Atomic::CompareExchange] {
+            // SAFETY: an aligned address that is no one else's, and faults.
+            let caught = unsafe { atomic(operation, bits, outside, 1, 2) }.unwrap_err();
+            is_fault(caught, outside);
+        }
+    }
+}
+
+#[test]
+fn symbols_carry_the_version() {
+    // Two versions of this crate that may differ in these routines must not share their names.
+    let text =
+        concat!("mmf_", env!("CARGO_PKG_VERSION_MAJOR"), "_", env!("CARGO_PKG_VERSION_MINOR"), "_begin");
+    assert_eq!(text, "mmf_0_1_begin", "rename the symbols in guard/*.rs");
+}

@@ -7,54 +7,55 @@ use std::sync::atomic::Ordering;
 use bench::{bare, pairs};
 use mmf::SharedMemory;
 
+/// The value was wanted for nothing but its coming.
+fn drop_value<T>(_: T) {}
+
 fn main() -> Result<(), mmf::Error> {
     copies()?;
     values()?;
     objects()
 }
 
+/// On both sides the same bytes move between the same two places: memory that is shared, and memory that is not.
 fn copies() -> Result<(), mmf::Error> {
     const LARGEST: usize = 64 << 20;
-    let view = SharedMemory::anonymous(LARGEST as u64 + 64)?.view()?;
-    let mut private = vec![1_u8; LARGEST + 64];
-    let mut other = vec![2_u8; LARGEST + 64];
+    let view = SharedMemory::anonymous(LARGEST as u64 + 4096)?.view()?;
+    let mut private = vec![1_u8; LARGEST + 4096];
     view.write_at(0, &private)?;
     println!(
-        "copies, to or from a place 16 bytes past a cache line; memcpy between two private buffers is 1.00\n"
+        "copies out of and into shared memory, nanoseconds; times: memcpy between the same two places is 1.00\n"
     );
     println!(
-        "{:>10} {:>12} {:>8} {:>7} {:>9} {:>7} {:>9}",
-        "bytes", "memcpy ns", "GB/s", "read", "diff ns", "write", "diff ns"
+        "{:>10} | {:>11} {:>11} {:>6} {:>6} | {:>11} {:>11} {:>6} {:>6}",
+        "bytes", "memcpy out", "read_at", "times", "diff", "memcpy in", "write_at", "times", "diff"
     );
     let mut len = 8;
     while len <= LARGEST {
-        let to_read = &mut vec![0; len + 64];
-        let (source, target) = (&private[16..16 + len], other[16..16 + len].as_mut_ptr());
-        let [plain, read, write] = pairs::measure([
-            &mut || {
-                // SAFETY: two private buffers of this length.
-                unsafe {
-                    std::ptr::copy_nonoverlapping(
-                        black_box(source.as_ptr()),
-                        black_box(target),
-                        black_box(len),
-                    )
-                }
+        let (shared, own) = (view.as_mut_ptr().wrapping_add(64), private[64..64 + len].as_mut_ptr());
+        let bytes = &mut private[64..64 + len];
+        let [plain_out, read] = pairs::measure([
+            // SAFETY: a place in the view and a private buffer, both of this length.
+            &mut || unsafe {
+                std::ptr::copy_nonoverlapping(black_box(shared), black_box(own), black_box(len))
             },
-            &mut || view.read_at(black_box(16), black_box(&mut to_read[16..16 + len])).expect("to read"),
-            &mut || view.write_at(black_box(16), black_box(source)).expect("to write"),
+            &mut || view.read_at(black_box(64), black_box(&mut *bytes)).expect("to read"),
+        ]);
+        let [plain_in, write] = pairs::measure([
+            // SAFETY: a private buffer and a place in the view, both of this length.
+            &mut || unsafe {
+                std::ptr::copy_nonoverlapping(black_box(own), black_box(shared), black_box(len))
+            },
+            &mut || view.write_at(black_box(64), black_box(&private[64..64 + len])).expect("to write"),
         ]);
         println!(
-            "{len:>10} {plain:>12.1} {:>8.1} {:>7.2} {:>9.1} {:>7.2} {:>9.1}",
-            len as f64 / plain,
-            plain / read,
-            read - plain,
-            plain / write,
-            write - plain
+            "{len:>10} | {plain_out:>11.1} {read:>11.1} {:>6.2} {:>6.1} | {plain_in:>11.1} {write:>11.1} {:>6.2} {:>6.1}",
+            plain_out / read,
+            read - plain_out,
+            plain_in / write,
+            write - plain_in
         );
         len *= 2;
     }
-    private.clear();
     Ok(())
 }
 
@@ -66,8 +67,8 @@ fn values() -> Result<(), mmf::Error> {
     println!("\nvalues of 8 bytes, in nanoseconds\n");
     let [load, read, store, write] = pairs::measure([
         // SAFETY: our own variable.
-        &mut || drop(black_box(unsafe { black_box(place).read_volatile() })),
-        &mut || drop(black_box(view.read::<u64>(black_box(8)).expect("to read"))),
+        &mut || drop_value(black_box(unsafe { black_box(place).read_volatile() })),
+        &mut || drop_value(black_box(view.read::<u64>(black_box(8)).expect("to read"))),
         // SAFETY: our own variable.
         &mut || unsafe { black_box(place).write_volatile(black_box(9)) },
         &mut || view.write(black_box(8), &black_box(9_u64)).expect("to write"),
@@ -75,10 +76,10 @@ fn values() -> Result<(), mmf::Error> {
     println!("volatile load  {load:>6.2}   read::<u64>   {read:>6.2}   difference {:>6.2}", read - load);
     println!("volatile store {store:>6.2}   write::<u64>  {write:>6.2}   difference {:>6.2}", write - store);
     let [load, ours_load, add, ours_add] = pairs::measure([
-        &mut || drop(black_box(standard.load(Ordering::Acquire))),
-        &mut || drop(black_box(counter.load(Ordering::Acquire).expect("to load"))),
-        &mut || drop(black_box(standard.fetch_add(1, Ordering::AcqRel))),
-        &mut || drop(black_box(counter.fetch_add(1, Ordering::AcqRel).expect("to add"))),
+        &mut || drop_value(black_box(standard.load(Ordering::Acquire))),
+        &mut || drop_value(black_box(counter.load(Ordering::Acquire).expect("to load"))),
+        &mut || drop_value(black_box(standard.fetch_add(1, Ordering::AcqRel))),
+        &mut || drop_value(black_box(counter.fetch_add(1, Ordering::AcqRel).expect("to add"))),
     ]);
     println!(
         "AtomicU64 load {load:>6.2}   atomic load   {ours_load:>6.2}   difference {:>6.2}",

@@ -78,7 +78,7 @@ impl Peer {
     /// If it cannot be started.
     #[must_use]
     pub fn start_in(program: impl Into<PathBuf>, role: &str, arguments: &[&str]) -> Self {
-        let mut command = Command::new(program.into());
+        let mut command = command_for(program.into());
         command.arg(ROLE_FLAG).arg(role).args(arguments);
         Peer::spawn(role, &mut command)
     }
@@ -205,6 +205,18 @@ impl Drop for Peer {
             for line in self.log.lock().unwrap_or_else(PoisonError::into_inner).iter() {
                 eprintln!("    {line}");
             }
+        }
+    }
+}
+
+/// A command that starts a test program: by itself, or by what `MMF_TEST_RUNNER` names, such as an emulator.
+pub fn command_for(program: impl Into<PathBuf>) -> Command {
+    match std::env::var_os("MMF_TEST_RUNNER") {
+        None => Command::new(program.into()),
+        Some(runner) => {
+            let mut command = Command::new(runner);
+            command.arg(program.into());
+            command
         }
     }
 }

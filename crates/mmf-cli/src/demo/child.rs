@@ -14,13 +14,11 @@ use sha2::{Digest, Sha256};
 
 use super::control::{Answer, Control, Hello, Job, Task};
 use super::wait::Waiter;
-use super::{LAP, PIECE, reserve};
+use super::{LAP, PIECE, fresh_buffer};
 use crate::args::DemoPeer;
 use crate::output::Failure;
 
 /// How often a wait that has nothing to look at gives a sign of life.
-const LEAD: usize = 8 << 20;
-const PAGE: usize = 4096;
 const BEAT: Duration = Duration::from_millis(100);
 
 pub(crate) fn run(args: &DemoPeer) -> Result<(), Failure> {
@@ -29,14 +27,13 @@ pub(crate) fn run(args: &DemoPeer) -> Result<(), Failure> {
     let data = SharedMemory::open_read_only(&Name::new(&args.data)?)?;
     let control = Control::new(SharedMemory::open(&Name::new(&args.control)?)?.view()?);
     control.set_hello(&Hello { process: process::id().into(), data_len: data.len() })?;
-    let buffer = reserve(usize::try_from(data.len()).unwrap_or(LAP).min(LAP))?;
     let pipe = Pipe::listen(control.clone());
     let mut child = Child {
         data,
         control,
         pipe,
         lap: None,
-        buffer,
+        buffer: Vec::new(),
         socket: None,
         sha: Sha256::new(),
         looked: Duration::ZERO,
@@ -112,9 +109,14 @@ impl Child {
     /// Takes a part of the file to the buffer, and compares it with the memory. Says false if the parent is gone.
     fn transfer(&mut self, task: Task, job: &Job, len: usize, number: u32) -> Result<bool, Failure> {
         let view = self.view(job, len)?;
-        self.buffer.resize(len, 0);
-        // What an earlier transfer has left would pass for a success of this one.
-        self.buffer.fill(0);
+        if job.fresh != 0 || self.buffer.len() != len {
+            // Given back before a new one is taken, whose pages nobody has touched.
+            self.buffer = Vec::new();
+            self.buffer = fresh_buffer(len)?;
+        } else {
+            // What an earlier transfer has left would pass for a success of this one.
+            self.buffer.fill(0);
+        }
         match task {
             Task::Memory => {
                 self.control.set_ready(number)?;
@@ -158,24 +160,13 @@ impl Child {
 
     /// Copies what the parent has published, up to the end.
     fn copy_out(&mut self, view: &View<ReadOnly>, len: usize) -> Result<bool, Failure> {
-        let (mut taken, mut ahead) = (0, 0);
+        let mut taken = 0;
         while taken < len {
             let mut published = 0;
             let mut waiter = Waiter::default();
             while published <= taken {
                 published = usize::try_from(self.control.published()?).unwrap_or(0);
-                ahead = ahead.max(published + LEAD);
-                if published > taken {
-                    break;
-                }
-                if std::env::var_os("AHEAD").is_some() && ahead < len {
-                    for _ in 0..16 {
-                        if ahead < len {
-                            view.read::<u8>(ahead)?;
-                            ahead += PAGE;
-                        }
-                    }
-                } else if waiter.pause() && self.pipe.is_closed() {
+                if published <= taken && waiter.pause() && self.pipe.is_closed() {
                     return Ok(false);
                 }
             }

@@ -25,13 +25,15 @@ const HELLO: usize = 640;
 const ANSWER: usize = 768;
 
 /// What the parent wants.
-#[derive(Clone, Copy, Debug, FromBytes, IntoBytes, Immutable)]
+#[derive(Clone, Copy, Debug, Default, FromBytes, IntoBytes, Immutable)]
 #[repr(C)]
 pub(super) struct Job {
     /// One of [`Task`].
     pub(super) task: u32,
+    /// Not 0: into a buffer that nobody has touched yet.
+    pub(super) fresh: u32,
     /// Where the child can connect to.
-    pub(super) port: u32,
+    pub(super) port: u64,
     /// What the child says on the connection, so that the parent knows it.
     pub(super) token: u64,
     /// Which part of the file it is about.

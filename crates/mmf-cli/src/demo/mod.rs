@@ -93,7 +93,7 @@ fn share(
     peer.connect()?;
     let mut sha = Sha256::new();
     let lap_len = usize::try_from(file.len).unwrap_or(LAP).min(LAP);
-    let mut buffer = reserve(lap_len)?;
+    let mut buffer = fresh_buffer(lap_len)?;
     let rounds = rounds(file.len);
     let mut offset = 0;
     loop {
@@ -102,23 +102,25 @@ fn share(
         file.read(source)?;
         let view: View = data.view_at(offset, len)?;
         let lap = Lap { offset, source, view: &view };
-        let time = |peer: &mut Peer, task| {
-            let time = peer.transfer(task, &lap);
+        let time = |peer: &mut Peer, task, fresh| {
+            let time = peer.transfer(task, fresh, &lap);
             bar.advance(len);
             time
         };
-        let first = time(peer, Task::Memory)?;
+        let mut first = [Duration::ZERO; 3];
+        for (way, first) in Way::ALL.into_iter().zip(&mut first) {
+            *first = time(peer, way.task(), true)?;
+        }
         let answer = peer.look(&lap, || sha.update(lap.source))?;
         bar.advance(len);
-        let mut times = Times { first, ..Times::default() };
         // In turns, so that what else the machine does meets all of them.
-        let mut all = [Vec::new(), Vec::new(), Vec::new()];
+        let mut again = [const { Vec::new() }; 3];
         for _ in 0..rounds {
-            for (task, times) in [Task::Memory, Task::Pipe, Task::Tcp].into_iter().zip(&mut all) {
-                times.push(time(peer, task)?);
+            for (way, again) in Way::ALL.into_iter().zip(&mut again) {
+                again.push(time(peer, way.task(), false)?);
             }
         }
-        [times.again, times.pipe, times.tcp] = all.map(median);
+        let times = Times { first, again: again.map(median) };
         report.add(&times);
         offset += len as u64;
         if offset == file.len {
@@ -135,6 +137,26 @@ fn rounds(len: u64) -> usize {
 fn median(mut times: Vec<Duration>) -> Duration {
     times.sort_unstable();
     times[times.len() / 2]
+}
+
+/// What the bytes can go through.
+#[derive(Clone, Copy, Debug)]
+enum Way {
+    Memory,
+    Pipe,
+    Tcp,
+}
+
+impl Way {
+    const ALL: [Way; 3] = [Way::Memory, Way::Pipe, Way::Tcp];
+
+    fn task(self) -> Task {
+        match self {
+            Way::Memory => Task::Memory,
+            Way::Pipe => Task::Pipe,
+            Way::Tcp => Task::Tcp,
+        }
+    }
 }
 
 /// The file.
@@ -194,18 +216,19 @@ impl Source {
     }
 }
 
-/// A buffer whose pages are there already.
-fn reserve(len: usize) -> Result<Vec<u8>, Failure> {
-    let mut buffer = Vec::new();
-    buffer.try_reserve_exact(len).map_err(|_| {
+/// A buffer of zeros, with pages that nobody has touched yet (if it is large enough to have its own).
+fn fresh_buffer(len: usize) -> Result<Vec<u8>, Failure> {
+    // Asked for in vain, `vec!` would end the process.
+    let mut probe: Vec<u8> = Vec::new();
+    probe.try_reserve_exact(len).map_err(|_| {
         let size = crate::size::show(len as u64);
         Failure::new(
             "OutOfMemory",
             format!("cannot get a buffer of {size}: there is not enough memory; end what holds it"),
         )
     })?;
-    buffer.resize(len, 0);
-    Ok(buffer)
+    drop(probe);
+    Ok(vec![0; len])
 }
 
 /// A number that nobody else will think of.

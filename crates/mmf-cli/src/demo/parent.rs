@@ -202,7 +202,7 @@ impl Peer {
         listener.set_nonblocking(true).map_err(failed)?;
         let port = listener.local_addr().map_err(failed)?.port().into();
         let token = random();
-        self.order(Task::Connect, Job { task: 0, port, token, offset: 0, len: 0 })?;
+        self.order(Task::Connect, Job { port, token, ..Job::default() })?;
         let mut waiter = Waiter::default();
         loop {
             match listener.accept() {
@@ -233,11 +233,11 @@ impl Peer {
         self.wait(|control| Ok(control.checked()? == number))
     }
 
-    /// Moves a part of the file to the second process's buffer. Gives the time from before the first byte is sent until it
+    /// Moves a part of the file to a buffer of the second process, a fresh one or the last one. Gives the time from before the first byte is sent until it
     /// is known that the last one has arrived.
-    pub(super) fn transfer(&mut self, task: Task, lap: &Lap<'_>) -> Result<Duration, Failure> {
+    pub(super) fn transfer(&mut self, task: Task, fresh: bool, lap: &Lap<'_>) -> Result<Duration, Failure> {
         let len = lap.source.len();
-        self.order(task, Job { task: 0, port: 0, token: 0, offset: lap.offset, len: len as u64 })?;
+        self.order(task, Job { fresh: fresh.into(), offset: lap.offset, len: len as u64, ..Job::default() })?;
         if task == Task::Pipe {
             self.pipe.write_all(&[0]).map_err(|e| self.broken("write to the pipe", &e))?;
         }
@@ -269,17 +269,19 @@ impl Peer {
                 }
             }
         }
+        let sent = started.elapsed();
         self.wait(|control| Ok(control.done()? == number))?;
         let time = started.elapsed();
 
         self.wait_checked()?;
+        eprintln!("{task:?} {fresh} sent {sent:?} all {time:?}");
         Ok(time)
     }
 
     /// Has the second process digest a part of the memory, and does `meanwhile` itself.
     pub(super) fn look(&mut self, lap: &Lap<'_>, meanwhile: impl FnOnce()) -> Result<Answer, Failure> {
         let len = lap.source.len() as u64;
-        self.order(Task::Look, Job { task: 0, port: 0, token: 0, offset: lap.offset, len })?;
+        self.order(Task::Look, Job { offset: lap.offset, len, ..Job::default() })?;
         meanwhile();
         self.wait_checked()?;
         Ok(self.control.answer()?)
@@ -287,7 +289,7 @@ impl Peer {
 
     /// Lets the second process end, and waits for that.
     pub(super) fn end(mut self) -> Result<(), Failure> {
-        self.order(Task::End, Job { task: 0, port: 0, token: 0, offset: 0, len: 0 })?;
+        self.order(Task::End, Job::default())?;
         let mut waiter = Waiter::default();
         loop {
             match self.process.ended() {

@@ -8,19 +8,17 @@ use mmf::{ErrorKind, Name, SharedMemory};
 use serde_json::{Value, json};
 
 use super::control::{Answer, Hello};
-use super::{Source, rounds};
+use super::{Source, Way, rounds};
 use crate::output::Failure;
 use crate::size;
 
-/// How long each way took.
+/// How long each [`Way`] took.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Times {
-    /// Through memory that nobody has touched before.
-    pub(super) first: Duration,
-    /// Through the same memory once more.
-    pub(super) again: Duration,
-    pub(super) pipe: Duration,
-    pub(super) tcp: Duration,
+    /// Through and into memory that nobody has touched before.
+    pub(super) first: [Duration; 3],
+    /// Through and into the same memory once more.
+    pub(super) again: [Duration; 3],
 }
 
 /// What is known so far.
@@ -69,10 +67,10 @@ impl Report {
     }
 
     pub(super) fn add(&mut self, lap: &Times) {
-        self.times.first += lap.first;
-        self.times.again += lap.again;
-        self.times.pipe += lap.pipe;
-        self.times.tcp += lap.tcp;
+        for way in Way::ALL {
+            self.times.first[way as usize] += lap.first[way as usize];
+            self.times.again[way as usize] += lap.again[way as usize];
+        }
     }
 
     pub(super) fn digested(&mut self, digest: [u8; 32]) {
@@ -141,30 +139,20 @@ impl Report {
     }
 
     pub(super) fn end_lines(&self) -> String {
-        let mut text = format!("{:25} {:>12} {:>14}\n", "the same bytes through", "time", "speed");
-        for (way, time) in self.ways() {
-            let _ = writeln!(text, "{way:25} {:>12} {:>14}", show_time(time), self.show_speed(time));
+        let Times { first, again } = &self.times;
+        let mut text = format!("{:18} {:^26} {:^26}\n", "", "first time", "again");
+        for (way, title) in Way::ALL.into_iter().zip(["shared memory", "pipe", "TCP on loopback"]) {
+            let (first, again) = (first[way as usize], again[way as usize]);
+            let _ = writeln!(
+                text,
+                "{title:18} {:>12} {:>13} {:>12} {:>13}",
+                show_time(first),
+                self.show_speed(first),
+                show_time(again),
+                self.show_speed(again)
+            );
         }
-        let Times { first, again, pipe, tcp } = self.times;
-        let _ = write!(
-            text,
-            "\nShared memory is {} times as fast as the pipe and {} times as fast as TCP\n(when first used: {} and {} times).\n",
-            ratio(pipe, again),
-            ratio(tcp, again),
-            ratio(pipe, first),
-            ratio(tcp, first),
-        );
         text
-    }
-
-    fn ways(&self) -> [(&'static str, Duration); 4] {
-        let Times { first, again, pipe, tcp } = self.times;
-        [
-            ("shared memory, first use", first),
-            ("shared memory, again", again),
-            ("pipe", pipe),
-            ("TCP on loopback", tcp),
-        ]
     }
 
     #[allow(clippy::cast_precision_loss, reason = "it is rounded to three digits")]
@@ -177,9 +165,10 @@ impl Report {
     }
 
     pub(super) fn document(&self) -> Value {
-        let Times { first, again, pipe, tcp } = self.times;
-        let way =
+        let Times { first, again } = &self.times;
+        let figures =
             |time: Duration| json!({ "seconds": time.as_secs_f64(), "gb_per_second": self.speed(time) });
+        let way = |way: Way| json!({ "first": figures(first[way as usize]), "again": figures(again[way as usize]) });
         json!({
             "file": self.path,
             "length": self.len,
@@ -190,10 +179,9 @@ impl Report {
             "rounds": rounds(self.len),
             "sha256_seconds": self.looked.as_secs_f64(),
             "transfers": {
-                "memory_first": way(first),
-                "memory": way(again),
-                "pipe": way(pipe),
-                "tcp": way(tcp),
+                "memory": way(Way::Memory),
+                "pipe": way(Way::Pipe),
+                "tcp": way(Way::Tcp),
             },
             "left_behind": self.left,
         })

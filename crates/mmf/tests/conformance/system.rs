@@ -157,7 +157,6 @@ mod here {
     use std::os::fd::{AsRawFd, OwnedFd};
     use std::os::unix::fs::PermissionsExt;
     use std::os::unix::process::CommandExt;
-    use std::process::Command;
 
     use mmf::os::unix::SharedMemoryExt;
 
@@ -227,7 +226,7 @@ mod here {
         let program = std::env::temp_dir().join(unique_name("program"));
         std::fs::copy(std::env::current_exe().unwrap(), &program).unwrap();
         std::fs::set_permissions(&program, std::fs::Permissions::from_mode(0o755)).unwrap();
-        let mut command = Command::new(&program);
+        let mut command = testkit::command_for(&program);
         command.args(["--play-role", "system::role_other_user", &text]).uid(65534).gid(65534);
         let mut peer = Peer::spawn("somebody else", &mut command);
         assert_eq!([peer.hear(), peer.hear()], [to_write, to_read]);

@@ -8,6 +8,8 @@
 //! - Between them the stack pointer, the link register and all registers that the caller wants back are as on entry. So a
 //!   fault may continue at `fault`, which returns at once, and Windows can unwind from anywhere.
 //! - Nothing outside the given ranges is touched, not even to read.
+//!
+//! (No alignment inside: the assembler has to know the length of what the unwind table describes.)
 
 use core::arch::global_asm;
 
@@ -86,7 +88,6 @@ macro_rules! text {
     str q3, [x0, x5]
     str q1, [x0, x4]
 9:  ret
-    .p2align 4
 ",
             label!("copy_long"), // 32 bytes and more
             "
@@ -103,7 +104,6 @@ macro_rules! text {
     sub x2, x2, #16                    // what the last 16 bytes will not cover
     subs x2, x2, #64
     b.lo 2f
-    .p2align 4
 1:  ldp q0, q1, [x1]
     ldp q2, q3, [x1, #32]
     stp q0, q1, [x0]
@@ -120,7 +120,6 @@ macro_rules! text {
     b.hi 3b
 4:  str q6, [x5]
     ret
-    .p2align 4
 ",
             label!("fill"), // x0 = destination, w1 = byte, x2 = length
             "

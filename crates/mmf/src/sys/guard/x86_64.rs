@@ -10,8 +10,8 @@
 //!   fault may continue at `fault`, which returns at once, and Windows can unwind from anywhere.
 //! - Nothing outside the given ranges is touched, not even to read.
 //!
-//! What the speed rests on (`crates/bench` measures it): up to 128 bytes overlapping moves without a loop; then 128 bytes
-//! a turn with AVX where the processor has it, else 64 with SSE2, to an aligned destination; from 16 MiB on, where no
+//! What the speed rests on (`crates/bench` measures it): short copies are overlapping moves without a loop (up to 256
+//! bytes with AVX, up to 128 without); then 128 or 64 bytes a turn to an aligned destination; from 16 MiB on, where no
 //! cache holds it anyway, stores that go around the caches. `rep movsb` is not used: on AMD's Zen it is up to thirty
 //! times slower when the destination is misaligned.
 
@@ -19,10 +19,10 @@ use core::arch::global_asm;
 
 use super::Guard;
 
+/// The longest copy that `copy_short` does where AVX does the longer ones better.
+const SHORTEST: usize = 64;
 /// The longest copy that `copy_short` can do.
 const SHORT: usize = 128;
-/// From here on the AVX loop is worth its set-up. (It needs at least 64 bytes.)
-const WIDE: usize = 256;
 /// From here on a copy goes around the caches.
 const STREAM: usize = 16 << 20;
 
@@ -103,20 +103,17 @@ macro_rules! text {
 9:  ret
     .p2align 5
 ",
-            label!("copy_sse"), // 32 bytes and more
+            label!("copy_sse"), // more than 128 bytes
             "
-    movups xmm5, [rdx]                 // the first 16 bytes, then on from an aligned destination
-    movups xmm4, [rdx + r8 - 16]       // the last 16 bytes, stored last, at r10
-    lea r10, [rcx + r8 - 16]
-    movups [rcx], xmm5
+    movups xmm0, [rdx]                 // the first 16 bytes, then on from an aligned destination
+    lea r10, [rdx + r8 - 64]           // the last 64 bytes of the source, and of the destination
+    lea r11, [rcx + r8 - 64]
+    movups [rcx], xmm0
     mov rax, rcx
     and rax, 15
     sub rax, 16
     sub rcx, rax
     sub rdx, rax
-    add r8, rax
-    sub r8, 16                         // what the last 16 bytes will not cover
-    jmp 2f
     .p2align 5
 7:  movups xmm0, [rdx]
     movups xmm1, [rdx + 16]
@@ -128,34 +125,30 @@ macro_rules! text {
     movaps [rcx + 48], xmm3
     add rdx, 64
     add rcx, 64
-2:  sub r8, 64
-    jae 7b
-    add r8, 64
-    je 4f
-3:  movups xmm0, [rdx]
-    movaps [rcx], xmm0
-    add rdx, 16
-    add rcx, 16
-    sub r8, 16
-    ja 3b
-4:  movups [r10], xmm4
+    cmp rcx, r11
+    jb 7b
+    movups xmm0, [r10]                 // what is left, overlapping what is done
+    movups xmm1, [r10 + 16]
+    movups xmm2, [r10 + 32]
+    movups xmm3, [r10 + 48]
+    movups [r11], xmm0
+    movups [r11 + 16], xmm1
+    movups [r11 + 32], xmm2
+    movups [r11 + 48], xmm3
     ret
     .p2align 5
 ",
-            label!("copy_stream"), // 32 bytes and more, around the caches
+            label!("copy_stream"), // more than 128 bytes, around the caches
             "
-    movups xmm5, [rdx]
-    movups xmm4, [rdx + r8 - 16]
-    lea r10, [rcx + r8 - 16]
-    movups [rcx], xmm5
+    movups xmm0, [rdx]                 // the first 16 bytes, then on from an aligned destination
+    lea r10, [rdx + r8 - 64]           // the last 64 bytes of the source, and of the destination
+    lea r11, [rcx + r8 - 64]
+    movups [rcx], xmm0
     mov rax, rcx
     and rax, 15
     sub rax, 16
     sub rcx, rax
     sub rdx, rax
-    add r8, rax
-    sub r8, 16
-    jmp 2f
     .p2align 5
 7:  prefetcht0 [rdx + 512]             // (a prefetch never faults)
     movups xmm0, [rdx]
@@ -168,35 +161,57 @@ macro_rules! text {
     movntps [rcx + 48], xmm3
     add rdx, 64
     add rcx, 64
-2:  sub r8, 64
-    jae 7b
-    add r8, 64
-    je 4f
-3:  movups xmm0, [rdx]
-    movaps [rcx], xmm0
-    add rdx, 16
-    add rcx, 16
-    sub r8, 16
-    ja 3b
-4:  movups [r10], xmm4
+    cmp rcx, r11
+    jb 7b
+    movups xmm0, [r10]                 // what is left, overlapping what is done
+    movups xmm1, [r10 + 16]
+    movups xmm2, [r10 + 32]
+    movups xmm3, [r10 + 48]
+    movups [r11], xmm0
+    movups [r11 + 16], xmm1
+    movups [r11 + 32], xmm2
+    movups [r11 + 48], xmm3
     sfence                             // such stores are not ordered with later ones otherwise
     ret
     .p2align 5
 ",
-            label!("copy_avx"), // 64 bytes and more
+            label!("copy_avx"), // more than 64 bytes
             "
-    vmovdqu ymm5, [rdx]                // as copy_sse, twice as wide
-    vmovdqu ymm4, [rdx + r8 - 32]
-    lea r10, [rcx + r8 - 32]
-    vmovdqu [rcx], ymm5
+    vmovdqu ymm0, [rdx]
+    vmovdqu ymm1, [rdx + 32]
+    cmp r8, 256
+    ja 5f
+    vmovdqu ymm2, [rdx + r8 - 64]
+    vmovdqu ymm3, [rdx + r8 - 32]
+    vmovdqu [rcx], ymm0
+    vmovdqu [rcx + 32], ymm1
+    cmp r8, 128
+    jbe 4f
+    vmovdqu ymm0, [rdx + 64]           // 129 to 256
+    vmovdqu ymm1, [rdx + 96]
+    vmovdqu ymm4, [rdx + r8 - 128]
+    vmovdqu ymm5, [rdx + r8 - 96]
+    vmovdqu [rcx + 64], ymm0
+    vmovdqu [rcx + 96], ymm1
+    vmovdqu [rcx + r8 - 128], ymm4
+    vmovdqu [rcx + r8 - 96], ymm5
+4:  vmovdqu [rcx + r8 - 64], ymm2      // 65 to 128
+    vmovdqu [rcx + r8 - 32], ymm3
+    vzeroupper
+    ret
+    .p2align 5
+5:  vmovdqu [rcx], ymm0
+    mov eax, ecx                       // a destination that lies little more than whole pages after the source:
+    sub eax, edx                       // each load would seem to need the store before it, and wait
+    test eax, 0xF00
+    je 8f
+    lea r10, [rdx + r8 - 128]          // as copy_sse, twice as wide
+    lea r11, [rcx + r8 - 128]
     mov rax, rcx
     and rax, 31
     sub rax, 32
     sub rcx, rax
     sub rdx, rax
-    add r8, rax
-    sub r8, 32
-    jmp 2f
     .p2align 5
 7:  vmovdqu ymm0, [rdx]
     vmovdqu ymm1, [rdx + 32]
@@ -208,17 +223,44 @@ macro_rules! text {
     vmovdqa [rcx + 96], ymm3
     sub rdx, -128
     sub rcx, -128
-2:  sub r8, 128
-    jae 7b
-    add r8, 128
-    je 4f
-3:  vmovdqu ymm0, [rdx]
-    vmovdqa [rcx], ymm0
-    add rdx, 32
-    add rcx, 32
-    sub r8, 32
-    ja 3b
-4:  vmovdqu [r10], ymm4
+    cmp rcx, r11
+    jb 7b
+    vmovdqu ymm0, [r10]
+    vmovdqu ymm1, [r10 + 32]
+    vmovdqu ymm2, [r10 + 64]
+    vmovdqu ymm3, [r10 + 96]
+    vmovdqu [r11], ymm0
+    vmovdqu [r11 + 32], ymm1
+    vmovdqu [r11 + 64], ymm2
+    vmovdqu [r11 + 96], ymm3
+    vzeroupper
+    ret
+    .p2align 5
+8:  vmovdqu ymm4, [rdx + r8 - 32]      // so from the end to the start
+    vmovdqu [rcx + r8 - 32], ymm4
+    lea rax, [rcx + r8]
+    and eax, 31
+    sub r8, rax
+    .p2align 5
+9:  vmovdqu ymm0, [rdx + r8 - 32]
+    vmovdqu ymm1, [rdx + r8 - 64]
+    vmovdqu ymm2, [rdx + r8 - 96]
+    vmovdqu ymm3, [rdx + r8 - 128]
+    vmovdqa [rcx + r8 - 32], ymm0
+    vmovdqa [rcx + r8 - 64], ymm1
+    vmovdqa [rcx + r8 - 96], ymm2
+    vmovdqa [rcx + r8 - 128], ymm3
+    add r8, -128
+    cmp r8, 128
+    ja 9b
+    vmovdqu ymm0, [rdx]
+    vmovdqu ymm1, [rdx + 32]
+    vmovdqu ymm2, [rdx + 64]
+    vmovdqu ymm3, [rdx + 96]
+    vmovdqu [rcx], ymm0
+    vmovdqu [rcx + 32], ymm1
+    vmovdqu [rcx + 64], ymm2
+    vmovdqu [rcx + 96], ymm3
     vzeroupper
     ret
     .p2align 5
@@ -303,12 +345,14 @@ declare! { "win64";
 /// As [`super::copy`].
 #[inline]
 pub(super) unsafe fn copy(dst: *mut u8, src: *const u8, len: usize, guard: &Guard) {
-    let routine = if len <= SHORT {
+    let routine = if len <= SHORTEST {
         copy_short
     } else if len >= STREAM {
         copy_stream
-    } else if len >= WIDE && std::arch::is_x86_feature_detected!("avx") {
+    } else if std::arch::is_x86_feature_detected!("avx") {
         copy_avx
+    } else if len <= SHORT {
+        copy_short
     } else {
         copy_sse
     };

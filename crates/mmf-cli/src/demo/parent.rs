@@ -248,7 +248,8 @@ impl Peer {
         match task {
             Task::Memory => {
                 let mut done = 0;
-                for piece in lap.source.chunks(PIECE) {
+                let pp: usize = std::env::var("PP").ok().and_then(|v| v.parse().ok()).unwrap_or(PIECE);
+                for piece in lap.source.chunks(pp) {
                     lap.view.write_at(done, piece)?;
                     done += piece.len();
                     self.control.publish(done as u64)?;

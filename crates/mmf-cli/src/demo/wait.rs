@@ -20,7 +20,8 @@ impl Waiter {
     /// Lets a moment pass. Says whether this is a long wait, in which there is time to look at other things.
     pub(super) fn pause(&mut self) -> bool {
         self.rounds = self.rounds.saturating_add(1);
-        if self.rounds < SPINS {
+        static S: std::sync::LazyLock<u32> = std::sync::LazyLock::new(|| std::env::var("SP").ok().and_then(|v| v.parse().ok()).unwrap_or(SPINS));
+ if self.rounds < *S {
             std::hint::spin_loop();
             return false;
         }

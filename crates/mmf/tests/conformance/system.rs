@@ -157,6 +157,7 @@ mod here {
     use std::os::fd::{AsRawFd, OwnedFd};
     use std::os::unix::fs::PermissionsExt;
     use std::os::unix::process::CommandExt;
+    use std::process::Command;
 
     use mmf::os::unix::SharedMemoryExt;
 
@@ -222,9 +223,11 @@ mod here {
         let path = format!("/dev/shm/{text}");
         let marks = std::fs::metadata(&path).unwrap().permissions().mode() & 0o7000;
         std::fs::set_permissions(&path, std::fs::Permissions::from_mode(marks | mode)).unwrap();
-        // A copy, since the folder of this program may be closed to others.
+        // A copy, since the folder of this program may be closed to others. Made by another process: a descriptor that writes
+        // to it here could be inherited by another test's child, and then it could not be started ("text file busy").
         let program = std::env::temp_dir().join(unique_name("program"));
-        std::fs::copy(std::env::current_exe().unwrap(), &program).unwrap();
+        let copied = Command::new("cp").arg(std::env::current_exe().unwrap()).arg(&program).status().unwrap();
+        assert!(copied.success());
         std::fs::set_permissions(&program, std::fs::Permissions::from_mode(0o755)).unwrap();
         let mut command = testkit::command_for(&program);
         command.args(["--play-role", "system::role_other_user", &text]).uid(65534).gid(65534);

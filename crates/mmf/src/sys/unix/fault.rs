@@ -12,7 +12,7 @@ use crate::sys::guard::{self, Guard};
 /// at any time.
 struct Former {
     action: AtomicPtr<libc::sigaction>,
-    /// The former handler asked to be called only once (`SA_RESETHAND`), and has been.
+    /// The former handler is not to be called again: it asked for only one call (`SA_RESETHAND`), or has resigned.
     spent: AtomicBool,
 }
 
@@ -56,6 +56,17 @@ fn install_for(signal: c_int, former: &Former) -> io::Result<()> {
         return Err(io::Error::last_os_error());
     }
     Ok(())
+}
+
+/// Our action in the place of another. It runs under the mask that the other one asked for, so that passing on is as if the
+/// kernel had called it.
+fn ours(former: libc::sigaction) -> libc::sigaction {
+    let kept = former.sa_flags & (libc::SA_NODEFER | libc::SA_RESTART);
+    libc::sigaction {
+        sa_sigaction: on_signal as *const () as usize,
+        sa_flags: libc::SA_SIGINFO | libc::SA_ONSTACK | kept,
+        ..former
+    }
 }
 
 extern "C" fn on_signal(signal: c_int, info: *mut siginfo_t, context: *mut c_void) {
@@ -165,7 +176,8 @@ fn pass_on(signal: c_int, info: *mut siginfo_t, context: *mut c_void) {
         si.si_code <= 0
     };
     let mut handler = action.sa_sigaction;
-    if action.sa_flags & libc::SA_RESETHAND != 0 && former.spent.swap(true, Ordering::Relaxed) {
+    let once = action.sa_flags & libc::SA_RESETHAND != 0;
+    if former.spent.load(Ordering::Relaxed) || (once && former.spent.swap(true, Ordering::Relaxed)) {
         handler = libc::SIG_DFL;
     }
     match handler {
@@ -189,11 +201,27 @@ fn pass_on(signal: c_int, info: *mut siginfo_t, context: *mut c_void) {
                 mem::transmute::<usize, extern "C" fn(c_int, *mut siginfo_t, *mut c_void)>(handler)
             };
             call(signal, info, context);
+            stay(signal, former);
         }
         _ => {
             // SAFETY: without SA_SIGINFO the stored value is a function of this type.
             let call = unsafe { mem::transmute::<usize, extern "C" fn(c_int)>(handler) };
             call(signal);
+            stay(signal, former);
         }
+    }
+}
+
+/// A former handler may resign by restoring the default, as the standard library's does for what it does not know. Without us
+/// that would be its own affair; but it must not take our handler along.
+fn stay(signal: c_int, former: &Former) {
+    // SAFETY: sigaction is a plain C structure for which all zeros is a value.
+    let mut now: libc::sigaction = unsafe { mem::zeroed() };
+    // SAFETY: a null new action only asks; `now` is valid for the answer. It is allowed in a handler.
+    if unsafe { libc::sigaction(signal, ptr::null(), &mut now) } == 0 && now.sa_sigaction == libc::SIG_DFL {
+        former.spent.store(true, Ordering::Relaxed);
+        let new = ours(now);
+        // SAFETY: a whole action; changing it is allowed in a handler.
+        unsafe { libc::sigaction(signal, &new, ptr::null_mut()) };
     }
 }

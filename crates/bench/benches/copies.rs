@@ -1,1 +1,71 @@
+//! Copies into and out of shared memory, from 8 bytes to 64 MiB, beside `memcpy` between the same places and `memmap2`.
+#![allow(missing_docs, reason = "the macros of criterion make functions")]
 
+use std::hint::black_box;
+
+use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
+use mmf::SharedMemory;
+
+const LARGEST: usize = 64 << 20;
+const SIZES: [usize; 9] = [8, 64, 256, 1024, 4096, 65536, 1 << 20, 8 << 20, LARGEST];
+
+fn copies(criterion: &mut Criterion) {
+    let view =
+        SharedMemory::anonymous(LARGEST as u64 + 4096).and_then(|memory| memory.view()).expect("a memory");
+    let mut private = vec![1_u8; LARGEST + 4096];
+    view.write_at(0, &private).expect("to write");
+    let file = tempfile::tempfile().expect("a file");
+    file.set_len(LARGEST as u64 + 4096).expect("its length");
+    // SAFETY: nobody else knows the file.
+    let mut mapped = unsafe { memmap2::MmapMut::map_mut(&file) }.expect("a mapping");
+    mapped.fill(2);
+
+    let mut group = criterion.benchmark_group("read");
+    for len in SIZES {
+        group.throughput(Throughput::Bytes(len as u64));
+        let own = &mut private[64..64 + len];
+        group.bench_function(BenchmarkId::new("memcpy", len), |bencher| {
+            // SAFETY: a place in the view and a private buffer, both of this length.
+            bencher.iter(|| unsafe {
+                std::ptr::copy_nonoverlapping(
+                    black_box(view.as_ptr().wrapping_add(64)),
+                    own.as_mut_ptr(),
+                    black_box(len),
+                );
+            });
+        });
+        group.bench_function(BenchmarkId::new("mmf", len), |bencher| {
+            bencher.iter(|| view.read_at(black_box(64), black_box(&mut *own)));
+        });
+        group.bench_function(BenchmarkId::new("memmap2", len), |bencher| {
+            bencher.iter(|| own.copy_from_slice(black_box(&mapped[64..64 + len])));
+        });
+    }
+    group.finish();
+
+    let mut group = criterion.benchmark_group("write");
+    for len in SIZES {
+        group.throughput(Throughput::Bytes(len as u64));
+        let own = &private[64..64 + len];
+        group.bench_function(BenchmarkId::new("memcpy", len), |bencher| {
+            // SAFETY: a private buffer and a place in the view, both of this length.
+            bencher.iter(|| unsafe {
+                std::ptr::copy_nonoverlapping(
+                    own.as_ptr(),
+                    black_box(view.as_mut_ptr().wrapping_add(64)),
+                    black_box(len),
+                );
+            });
+        });
+        group.bench_function(BenchmarkId::new("mmf", len), |bencher| {
+            bencher.iter(|| view.write_at(black_box(64), black_box(own)));
+        });
+        group.bench_function(BenchmarkId::new("memmap2", len), |bencher| {
+            bencher.iter(|| black_box(&mut mapped[64..64 + len]).copy_from_slice(own));
+        });
+    }
+    group.finish();
+}
+
+criterion_group!(benches, copies);
+criterion_main!(benches);

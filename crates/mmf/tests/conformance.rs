@@ -7,7 +7,6 @@
     clippy::wildcard_imports,
     clippy::cast_possible_truncation,
     clippy::multiple_unsafe_ops_per_block,
-    clippy::semicolon_if_nothing_returned,
     reason = "a test"
 )]
 

@@ -161,7 +161,6 @@ impl Child {
     /// Copies what the parent has published, up to the end.
     fn copy_out(&mut self, view: &View<ReadOnly>, len: usize) -> Result<bool, Failure> {
         let mut taken = 0;
- let pp: usize = std::env::var("PC").ok().and_then(|v| v.parse().ok()).unwrap_or(PIECE);
         while taken < len {
             let mut published = 0;
             let mut waiter = Waiter::default();
@@ -171,7 +170,7 @@ impl Child {
                     return Ok(false);
                 }
             }
-            let piece = pp.min(published.min(len) - taken);
+            let piece = PIECE.min(published.min(len) - taken);
             view.read_at(taken, &mut self.buffer[taken..taken + piece])?;
             taken += piece;
             self.control.beat()?;

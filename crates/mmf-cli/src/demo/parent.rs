@@ -248,8 +248,7 @@ impl Peer {
         match task {
             Task::Memory => {
                 let mut done = 0;
-                let pp: usize = std::env::var("PP").ok().and_then(|v| v.parse().ok()).unwrap_or(PIECE);
-                for piece in lap.source.chunks(pp) {
+                for piece in lap.source.chunks(PIECE) {
                     lap.view.write_at(done, piece)?;
                     done += piece.len();
                     self.control.publish(done as u64)?;
@@ -270,12 +269,10 @@ impl Peer {
                 }
             }
         }
-        let sent = started.elapsed();
         self.wait(|control| Ok(control.done()? == number))?;
         let time = started.elapsed();
 
         self.wait_checked()?;
-        eprintln!("{task:?} {fresh} sent {sent:?} all {time:?}");
         Ok(time)
     }
 

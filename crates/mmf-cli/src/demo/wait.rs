@@ -3,8 +3,8 @@
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// How often it looks before it lets others run.
-const SPINS: u32 = 200;
+/// How often it looks before it lets others run: some 50 microseconds, the time that a piece takes.
+const SPINS: u32 = 2000;
 /// After this long it sleeps between two looks.
 const EAGER: Duration = Duration::from_millis(20);
 const NAP: Duration = Duration::from_millis(1);
@@ -20,8 +20,7 @@ impl Waiter {
     /// Lets a moment pass. Says whether this is a long wait, in which there is time to look at other things.
     pub(super) fn pause(&mut self) -> bool {
         self.rounds = self.rounds.saturating_add(1);
-        static S: std::sync::LazyLock<u32> = std::sync::LazyLock::new(|| std::env::var("SP").ok().and_then(|v| v.parse().ok()).unwrap_or(SPINS));
- if self.rounds < *S {
+        if self.rounds < SPINS {
             std::hint::spin_loop();
             return false;
         }

@@ -25,8 +25,8 @@ fn values(criterion: &mut Criterion) {
     group.finish();
 
     let mut group = criterion.benchmark_group("store");
-    // SAFETY: our own variable.
     group.bench_function("volatile", |bencher| {
+        // SAFETY: our own variable.
         bencher.iter(|| unsafe { black_box(place).write_volatile(black_box(9)) })
     });
     group.bench_function("write", |bencher| bencher.iter(|| view.write(black_box(8), &black_box(9_u64))));

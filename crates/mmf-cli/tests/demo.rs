@@ -50,8 +50,9 @@ fn check(document: &Value, content: &[u8]) {
     assert_ne!(document["processes"]["parent"], document["processes"]["child"]);
     assert_eq!(document["memory"]["length"], document["memory"]["seen_length"]);
     assert_eq!(document["left_behind"], json!([]));
-    for way in ["memory_first", "memory", "pipe", "tcp"] {
-        let way = &document["transfers"][way];
+    let ways = ["memory", "pipe", "tcp"].into_iter().flat_map(|way| [(way, "first"), (way, "again")]);
+    for (way, when) in ways {
+        let way = &document["transfers"][way][when];
         assert!(
             way["seconds"].as_f64().unwrap() > 0.0 && way["gb_per_second"].as_f64().unwrap() > 0.0,
             "{document}"

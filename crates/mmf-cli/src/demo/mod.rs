@@ -34,8 +34,8 @@ const PIECE: usize = 256 << 10;
 /// A file goes through in parts of this length, so that buffers need little memory beside the file's own, and any file fits
 /// the address space of a 32-bit process. Much larger than caches, so that the parts are as slow as the whole.
 const LAP: usize = 128 << 20;
-/// How often a file of one part is sent each way. A longer one gives steady figures by itself.
-const ROUNDS: usize = 5;
+/// How often a file of one part is sent each way: the shorter, the more often. A longer one gives steady figures by itself.
+const ROUNDS: std::ops::RangeInclusive<u64> = 5..=25;
 /// A demo that is over by then needs no progress bar.
 const PATIENCE: Duration = Duration::from_millis(700);
 
@@ -56,7 +56,7 @@ pub(crate) fn run(args: &Demo, output: Output) -> Result<(), Failure> {
     let name = Name::new(&format!("mmf-demo-{}-{:08x}", process::id(), random() & 0xffff_ffff))?;
     let control_name = Name::new(&format!("{}-control", name.text()))?;
     let mut report = Report::new(&file, &name, &control_name);
-    output.say(report.headline())?;
+    output.say(report.file_lines())?;
 
     // Declared before the peer, and so dropped after it: the last holder takes the names along.
     let data = SharedMemory::create(&name, file.len).map_err(|error| file.too_large(error))?;
@@ -131,8 +131,9 @@ fn share(
     }
 }
 
-fn rounds(len: u64) -> usize {
-    if len <= LAP as u64 { ROUNDS } else { 1 }
+fn rounds(len: u64) -> u64 {
+    let lap = LAP as u64;
+    if len > lap { 1 } else { (lap / len.max(1)).clamp(*ROUNDS.start(), *ROUNDS.end()) }
 }
 
 fn median(mut times: Vec<Duration>) -> Duration {

@@ -8,7 +8,7 @@ use mmf::{ErrorKind, Name, SharedMemory};
 use serde_json::{Value, json};
 
 use super::control::{Answer, Hello};
-use super::{Source, Way, rounds};
+use super::{PIECE, Source, Way, rounds};
 use crate::output::Failure;
 use crate::size;
 
@@ -102,55 +102,73 @@ impl Report {
         }
     }
 
-    pub(super) fn headline(&self) -> String {
-        format!("Sharing {}\n", self.path)
+    pub(super) fn file_lines(&self) -> String {
+        let Report { path, len, .. } = self;
+        let bytes = if *len < 1024 { String::new() } else { format!(" ({len} bytes)") };
+        format!("file       {path}\n           {}{bytes}", size::show(*len))
     }
 
     pub(super) fn made_lines(&self) -> String {
-        let Report { name, control, .. } = self;
-        let id = process::id();
+        let [data, control] = [&self.name, &self.control].map(ToString::to_string);
+        let widest = data.len().max(control.len());
         format!(
-            "process {id:<8} made      {name}\n{:26}{} ({} bytes)\n{:16} and      {control}\n{:26}{}",
-            "",
+            "process 1  id {}, this one; made two memories:\n             {data:widest$}  {}\n             {control:widest$}  {}",
+            process::id(),
             size::show(self.made),
-            self.made,
-            "",
-            "",
             size::show(self.control_made),
         )
     }
 
     pub(super) fn opened_lines(&self) -> String {
-        format!("process {:<8} opened    both by name, the first one read-only", self.peer)
+        format!("process 2  id {}; opened both by name, the first one read-only", self.peer)
     }
 
     pub(super) fn digest_lines(&self) -> String {
-        let hex = hex(&self.digest);
         format!(
-            "process {:<8} wrote     {} of the file\nprocess {:<8} read      the same: SHA-256\n{:26}{}\n{:26}{}\n",
-            process::id(),
-            size::show(self.len),
-            self.peer,
-            "",
-            &hex[..32],
-            "",
-            &hex[32..],
+            "process 1  wrote the file into the first memory\n\
+             process 2  read it there, and answered through the second memory:\n\
+             SHA-256    {}\n           \
+             which is what process 1 has computed, too",
+            hex(&self.digest),
         )
     }
 
     pub(super) fn end_lines(&self) -> String {
         let Times { first, again } = &self.times;
-        let mut text = format!("{:18} {:^26} {:^26}\n", "", "first time", "again");
+        let mut text = format!("\n{:18} {:>11} {:>14} {:>15}\n", "", "time", "speed", "first time");
         for (way, title) in Way::ALL.into_iter().zip(["shared memory", "pipe", "TCP on loopback"]) {
             let (first, again) = (first[way as usize], again[way as usize]);
-            let _ = writeln!(
-                text,
-                "{title:18} {:>12} {:>13} {:>12} {:>13}",
-                show_time(first),
-                self.show_speed(first),
-                show_time(again),
-                self.show_speed(again)
-            );
+            let speed = format!("{:.2} GB/s", self.speed(again));
+            let _ =
+                writeln!(text, "{title:18} {:>11} {speed:>14} {:>15}", show_time(again), show_time(first));
+        }
+        let times_as_fast = |way: Way| {
+            let seconds = |way: Way| again[way as usize].as_secs_f64().max(1e-9);
+            format!("{:.1} times as fast", seconds(way) / seconds(Way::Memory))
+        };
+        let _ = writeln!(
+            text,
+            "\nShared memory is {} as the pipe\nand {} as TCP.",
+            times_as_fast(Way::Pipe),
+            times_as_fast(Way::Tcp)
+        );
+        let rounds = match rounds(self.len) {
+            1 => String::new(),
+            rounds => format!("\nThe times are medians of {rounds}."),
+        };
+        let _ = writeln!(
+            text,
+            "\nTimed: from a buffer of process 1 until the last byte is in one of process 2, in\n\
+             pieces of {}. Reading the file and SHA-256 are not part of it.{rounds}\n\
+             First time: the memory and the buffer are new, and the system has yet to find\n\
+             pages for them. A program that keeps its memory pays that once.",
+            size::show(PIECE as u64),
+        );
+        match self.left.as_slice() {
+            [] => text.push_str("\nNothing is left behind: both names are gone."),
+            left => {
+                let _ = write!(text, "\nStill there, so somebody else has them open: {}", left.join(", "));
+            }
         }
         text
     }
@@ -158,10 +176,6 @@ impl Report {
     #[allow(clippy::cast_precision_loss, reason = "it is rounded to three digits")]
     fn speed(&self, time: Duration) -> f64 {
         self.len as f64 / time.as_secs_f64().max(1e-9) / 1e9
-    }
-
-    fn show_speed(&self, time: Duration) -> String {
-        format!("{:.2} GB/s", self.speed(time))
     }
 
     pub(super) fn document(&self) -> Value {
@@ -193,10 +207,6 @@ fn hex(bytes: &[u8]) -> String {
         let _ = write!(text, "{byte:02x}");
         text
     })
-}
-
-fn ratio(of: Duration, to: Duration) -> String {
-    format!("{:.1}", of.as_secs_f64() / to.as_secs_f64().max(1e-9))
 }
 
 fn show_time(time: Duration) -> String {

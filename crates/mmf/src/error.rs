@@ -270,6 +270,11 @@ impl Error {
             (Reason::NoMemory, Some(left)) => {
                 error.with_detail(format!("{left} bytes are left; {}", kind.cure()))
             }
+            (Reason::Unsupported, _)
+                if cfg!(unix) && matches!(operation, Operation::Create | Operation::OpenOrCreate) =>
+            {
+                error.with_detail("named memory needs a tmpfs mounted on /dev/shm")
+            }
             (Reason::NotReady, _) => {
                 error.with_detail("it has no bytes yet: its maker has named it but not sized it; try again")
             }

@@ -67,3 +67,7 @@ pub use memory::SharedMemory;
 pub use name::{Name, Namespace};
 pub use options::{Disposition, OpenOptions};
 pub use view::View;
+
+#[cfg(doctest)]
+#[doc = include_str!("../../../README.md")]
+struct Readme;

@@ -249,11 +249,9 @@ struct Bar {
 
 impl Bar {
     fn new(len: u64, output: Output) -> Self {
-        // Once to look, once the first way, and so many times each way.
-        let bar = ProgressBar::with_draw_target(
-            Some(len * (2 + 3 * rounds(len) as u64)),
-            ProgressDrawTarget::hidden(),
-        );
+        // Once to look, and each way once and then in rounds.
+        let all = len * (1 + 3 * (1 + rounds(len)));
+        let bar = ProgressBar::with_draw_target(Some(all), ProgressDrawTarget::hidden());
         let style = ProgressStyle::with_template("  {bar:48} {percent:>3} %  {eta} left");
         bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()).progress_chars("=> "));
         let wanted = !output.json && std::io::stderr().is_terminal();

@@ -42,6 +42,8 @@ pub(super) fn create(name: &ObjectName, len: u64) -> Result<Attempt<OwnedFd>, Fa
     let fd = match open_file(name.path(), flags, Mode::from_raw_mode(MARK | OWNER_ONLY)) {
         Ok(fd) => fd,
         Err(Errno::EXIST) => return taken(name),
+        // It is the directory that is not there.
+        Err(Errno::NOENT) => return Err(Failure { reason: Reason::Unsupported, ..Errno::NOENT.into() }),
         Err(errno) => return Err(errno.into()),
     };
     // Somebody who came by before it was locked takes it for stale: then it is his to remove, and ours to start again.

@@ -26,7 +26,7 @@
 //! | know what may be a name, and what other languages call it | [`Name`] |
 //! | read and write | [`View`]: copies, typed values, [atomics](Atomic), a [`Cursor`] |
 //! | know what went wrong and what to do | [`Error`], [`ErrorKind`], [`Fault`] |
-//! | see what is there | [`list`] |
+//! | see what is there | [`list()`] |
 //! | pass handles and descriptors | [`os`] |
 //!
 //! # What holds for all of it

@@ -52,6 +52,67 @@ macro_rules! atomics {
     };
 }
 
+/// A copy of 64 bytes a turn. `$store` writes to an aligned place.
+macro_rules! copy64 {
+    ($store:literal, $each_turn:literal, $at_the_end:literal) => {
+        concat!(
+            "
+    movups xmm5, [edx]                 // the first 16 bytes, then on from an aligned destination
+    movups xmm4, [edx + eax - 16]      // the last 16 bytes, stored last, at esi
+    lea esi, [ecx + eax - 16]
+    movups [ecx], xmm5
+    mov ebx, ecx
+    and ebx, 15
+    sub ebx, 16
+    sub ecx, ebx
+    sub edx, ebx
+    add eax, ebx
+    sub eax, 16                        // what the last 16 bytes will not cover
+    jmp 2f
+    .p2align 4
+7:
+",
+            $each_turn,
+            "    movups xmm0, [edx]
+    movups xmm1, [edx + 16]
+    movups xmm2, [edx + 32]
+    movups xmm3, [edx + 48]
+    ",
+            $store,
+            " [ecx], xmm0
+    ",
+            $store,
+            " [ecx + 16], xmm1
+    ",
+            $store,
+            " [ecx + 32], xmm2
+    ",
+            $store,
+            " [ecx + 48], xmm3
+    add edx, 64
+    add ecx, 64
+2:  sub eax, 64
+    jae 7b
+    add eax, 64
+    je 4f
+3:  movups xmm0, [edx]
+    ",
+            $store,
+            " [ecx], xmm0
+    add edx, 16
+    add ecx, 16
+    sub eax, 16
+    ja 3b
+4:  movups [esi], xmm4
+",
+            $at_the_end,
+            "    ret
+    .p2align 4
+",
+        )
+    };
+}
+
 global_asm!(
     concat!(
         "
@@ -124,85 +185,13 @@ mmf_0_1_handler:
     .p2align 4
 ",
         label!("copy_long"), // 32 bytes and more
-        "
-    movups xmm5, [edx]                 // the first 16 bytes, then on from an aligned destination
-    movups xmm4, [edx + eax - 16]      // the last 16 bytes, stored last, at esi
-    lea esi, [ecx + eax - 16]
-    movups [ecx], xmm5
-    mov ebx, ecx
-    and ebx, 15
-    sub ebx, 16
-    sub ecx, ebx
-    sub edx, ebx
-    add eax, ebx
-    sub eax, 16                        // what the last 16 bytes will not cover
-    jmp 2f
-    .p2align 4
-7:  movups xmm0, [edx]
-    movups xmm1, [edx + 16]
-    movups xmm2, [edx + 32]
-    movups xmm3, [edx + 48]
-    movaps [ecx], xmm0
-    movaps [ecx + 16], xmm1
-    movaps [ecx + 32], xmm2
-    movaps [ecx + 48], xmm3
-    add edx, 64
-    add ecx, 64
-2:  sub eax, 64
-    jae 7b
-    add eax, 64
-    je 4f
-3:  movups xmm0, [edx]
-    movaps [ecx], xmm0
-    add edx, 16
-    add ecx, 16
-    sub eax, 16
-    ja 3b
-4:  movups [esi], xmm4
-    ret
-    .p2align 4
-",
+        copy64!("movaps", "", ""),
         label!("copy_stream"), // 32 bytes and more, around the caches
-        "
-    movups xmm5, [edx]
-    movups xmm4, [edx + eax - 16]
-    lea esi, [ecx + eax - 16]
-    movups [ecx], xmm5
-    mov ebx, ecx
-    and ebx, 15
-    sub ebx, 16
-    sub ecx, ebx
-    sub edx, ebx
-    add eax, ebx
-    sub eax, 16
-    jmp 2f
-    .p2align 4
-7:  prefetcht0 [edx + 512]             // (a prefetch never faults)
-    movups xmm0, [edx]
-    movups xmm1, [edx + 16]
-    movups xmm2, [edx + 32]
-    movups xmm3, [edx + 48]
-    movntps [ecx], xmm0
-    movntps [ecx + 16], xmm1
-    movntps [ecx + 32], xmm2
-    movntps [ecx + 48], xmm3
-    add edx, 64
-    add ecx, 64
-2:  sub eax, 64
-    jae 7b
-    add eax, 64
-    je 4f
-3:  movups xmm0, [edx]
-    movaps [ecx], xmm0
-    add edx, 16
-    add ecx, 16
-    sub eax, 16
-    ja 3b
-4:  movups [esi], xmm4
-    sfence                             // such stores are not ordered with later ones otherwise
-    ret
-    .p2align 4
-",
+        copy64!(
+            "movntps",
+            "    prefetcht0 [edx + 512]             // (a prefetch never faults)\n",
+            "    sfence                             // such stores are not ordered with later ones otherwise\n"
+        ),
         label!("fill"), // ecx = destination, edx = the byte four times, eax = length
         "
     cmp eax, 16

@@ -39,6 +39,61 @@ macro_rules! atomics {
     };
 }
 
+/// A copy of 64 bytes a turn. `$store` writes to an aligned place.
+macro_rules! copy64 {
+    ($store:literal, $each_turn:literal, $at_the_end:literal) => {
+        concat!(
+            "
+    movups xmm0, [rdx]                 // the first 16 bytes, then on from an aligned destination
+    lea r10, [rdx + r8 - 64]           // the last 64 bytes of the source, and of the destination
+    lea r11, [rcx + r8 - 64]
+    movups [rcx], xmm0
+    mov rax, rcx
+    and rax, 15
+    sub rax, 16
+    sub rcx, rax
+    sub rdx, rax
+    .p2align 5
+7:
+",
+            $each_turn,
+            "    movups xmm0, [rdx]
+    movups xmm1, [rdx + 16]
+    movups xmm2, [rdx + 32]
+    movups xmm3, [rdx + 48]
+    ",
+            $store,
+            " [rcx], xmm0
+    ",
+            $store,
+            " [rcx + 16], xmm1
+    ",
+            $store,
+            " [rcx + 32], xmm2
+    ",
+            $store,
+            " [rcx + 48], xmm3
+    add rdx, 64
+    add rcx, 64
+    cmp rcx, r11
+    jb 7b
+    movups xmm0, [r10]                 // what is left, overlapping what is done
+    movups xmm1, [r10 + 16]
+    movups xmm2, [r10 + 32]
+    movups xmm3, [r10 + 48]
+    movups [r11], xmm0
+    movups [r11 + 16], xmm1
+    movups [r11 + 32], xmm2
+    movups [r11 + 48], xmm3
+",
+            $at_the_end,
+            "    ret
+    .p2align 5
+",
+        )
+    };
+}
+
 macro_rules! text {
     () => {
         concat!(
@@ -104,77 +159,13 @@ macro_rules! text {
     .p2align 5
 ",
             label!("copy_sse"), // more than 128 bytes
-            "
-    movups xmm0, [rdx]                 // the first 16 bytes, then on from an aligned destination
-    lea r10, [rdx + r8 - 64]           // the last 64 bytes of the source, and of the destination
-    lea r11, [rcx + r8 - 64]
-    movups [rcx], xmm0
-    mov rax, rcx
-    and rax, 15
-    sub rax, 16
-    sub rcx, rax
-    sub rdx, rax
-    .p2align 5
-7:  movups xmm0, [rdx]
-    movups xmm1, [rdx + 16]
-    movups xmm2, [rdx + 32]
-    movups xmm3, [rdx + 48]
-    movaps [rcx], xmm0
-    movaps [rcx + 16], xmm1
-    movaps [rcx + 32], xmm2
-    movaps [rcx + 48], xmm3
-    add rdx, 64
-    add rcx, 64
-    cmp rcx, r11
-    jb 7b
-    movups xmm0, [r10]                 // what is left, overlapping what is done
-    movups xmm1, [r10 + 16]
-    movups xmm2, [r10 + 32]
-    movups xmm3, [r10 + 48]
-    movups [r11], xmm0
-    movups [r11 + 16], xmm1
-    movups [r11 + 32], xmm2
-    movups [r11 + 48], xmm3
-    ret
-    .p2align 5
-",
+            copy64!("movaps", "", ""),
             label!("copy_stream"), // more than 128 bytes, around the caches
-            "
-    movups xmm0, [rdx]                 // the first 16 bytes, then on from an aligned destination
-    lea r10, [rdx + r8 - 64]           // the last 64 bytes of the source, and of the destination
-    lea r11, [rcx + r8 - 64]
-    movups [rcx], xmm0
-    mov rax, rcx
-    and rax, 15
-    sub rax, 16
-    sub rcx, rax
-    sub rdx, rax
-    .p2align 5
-7:  prefetcht0 [rdx + 512]             // (a prefetch never faults)
-    movups xmm0, [rdx]
-    movups xmm1, [rdx + 16]
-    movups xmm2, [rdx + 32]
-    movups xmm3, [rdx + 48]
-    movntps [rcx], xmm0
-    movntps [rcx + 16], xmm1
-    movntps [rcx + 32], xmm2
-    movntps [rcx + 48], xmm3
-    add rdx, 64
-    add rcx, 64
-    cmp rcx, r11
-    jb 7b
-    movups xmm0, [r10]                 // what is left, overlapping what is done
-    movups xmm1, [r10 + 16]
-    movups xmm2, [r10 + 32]
-    movups xmm3, [r10 + 48]
-    movups [r11], xmm0
-    movups [r11 + 16], xmm1
-    movups [r11 + 32], xmm2
-    movups [r11 + 48], xmm3
-    sfence                             // such stores are not ordered with later ones otherwise
-    ret
-    .p2align 5
-",
+            copy64!(
+                "movntps",
+                "    prefetcht0 [rdx + 512]             // (a prefetch never faults)\n",
+                "    sfence                             // such stores are not ordered with later ones otherwise\n"
+            ),
             label!("copy_avx"), // more than 64 bytes
             "
     vmovdqu ymm0, [rdx]

@@ -7,11 +7,11 @@
 //!   ended. Whoever gets the exclusive lock knows that nobody else holds the object.
 //! - **The last one removes the name.** When a holder lets go it tries for the exclusive lock, and unlinks if it gets it.
 //! - **A stale name is no name.** If the last holder was killed, the next who asks for the name (or makes any memory, see
-//!   [`sweep`]) gets the exclusive lock, and unlinks it.
+//!   `sweep`) gets the exclusive lock, and unlinks it.
 //! - **Making takes three steps**, and its maker may be killed between any two of them: named (and marked as ours), locked,
 //!   sized. Whoever meets an object that nobody has locked removes it; so a maker who has locked it looks whether it still has
 //!   its name, and starts again if not. Whoever meets one that is locked and has no length yet tries again.
-//! - **Others' objects are left alone.** Ours have a mark that no other maker uses: the mode bits [`MARK`]. An object
+//! - **Others' objects are left alone.** Ours have a mark that no other maker uses: the mode bits `MARK`. An object
 //!   without it is opened as it is, never locked and never unlinked.
 
 use std::ffi::CStr;

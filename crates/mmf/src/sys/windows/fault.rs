@@ -4,13 +4,12 @@
 //! below, a routine. They change where the interrupted code continues and nothing else, so nothing is unwound.
 
 use core::ffi::c_void;
+#[cfg(not(target_arch = "x86"))]
 use core::ptr;
 
 use windows_sys::Win32::Foundation::{EXCEPTION_ACCESS_VIOLATION, EXCEPTION_IN_PAGE_ERROR};
 use windows_sys::Win32::System::Diagnostics::Debug::{CONTEXT, EXCEPTION_RECORD};
 
-#[cfg(target_arch = "x86")]
-use crate::sys::guard::Frame;
 use crate::sys::guard::{self, Guard};
 
 // EXCEPTION_DISPOSITION of excpt.h.
@@ -36,89 +35,95 @@ fn note(record: &EXCEPTION_RECORD, guard: &Guard) -> bool {
     record.NumberParameters >= 2 && guard.note(record.ExceptionInformation[1], code, detail)
 }
 
-/// The handler of the routines, found by their unwind table.
+/// The handler of the routines: found by their unwind table, or (x86) by the record that `run` puts into the chain.
 ///
 /// # Safety
 ///
-/// To be called by Windows only, with what `__C_specific_handler` would get.
+/// To be called by Windows only, with what `__C_specific_handler` would get; on x86 the frame is the address of the record.
+pub(in crate::sys) unsafe extern "C" fn handler(
+    record: *const EXCEPTION_RECORD,
+    frame: *const c_void,
+    context: *mut CONTEXT,
+    _dispatcher: *const c_void,
+) -> i32 {
+    // SAFETY: Windows gives a valid record.
+    let record = unsafe { &*record };
+    if record.ExceptionFlags & UNWIND != 0 {
+        return CONTINUE_SEARCH;
+    }
+    // SAFETY: Windows gives the interrupted context, which nobody else uses meanwhile.
+    let context = unsafe { &mut *context };
+    let (code, landing) = guard::code_range();
+    if !code.contains(&interrupted::counter(context)) {
+        return CONTINUE_SEARCH;
+    }
+    // SAFETY: the routine was interrupted between `begin` and `end`.
+    let guard = unsafe { interrupted::guard(context, frame) };
+    // SAFETY: the guard lives until the interrupted call returns.
+    if !note(record, unsafe { &*guard }) {
+        return CONTINUE_SEARCH;
+    }
+    interrupted::continue_at(context, frame, landing);
+    CONTINUE_EXECUTION
+}
+
+/// The context of an interrupted routine: where it was, the guard that it had, and where it is to go on.
 #[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
-pub(in crate::sys) unsafe extern "C" fn handler(
-    record: *const EXCEPTION_RECORD,
-    _frame: *const c_void,
-    context: *mut CONTEXT,
-    _dispatcher: *const c_void,
-) -> i32 {
-    // SAFETY: Windows gives a valid record.
-    let record = unsafe { &*record };
-    if record.ExceptionFlags & UNWIND != 0 {
-        return CONTINUE_SEARCH;
+mod interrupted {
+    use super::{CONTEXT, Guard, c_void, ptr};
+
+    pub(super) fn counter(context: &CONTEXT) -> usize {
+        #[cfg(target_arch = "x86_64")]
+        let counter = context.Rip;
+        #[cfg(target_arch = "aarch64")]
+        let counter = context.Pc;
+        usize::try_from(counter).unwrap_or(0)
     }
-    // SAFETY: Windows gives the interrupted context, which nobody else uses meanwhile.
-    let context = unsafe { &mut *context };
-    let (code, landing) = guard::code_range();
-    if !usize::try_from(*counter(context)).is_ok_and(|counter| code.contains(&counter)) {
-        return CONTINUE_SEARCH;
+
+    /// # Safety
+    ///
+    /// The counter is between `begin` and `end`: there this register holds the guard (see the head of guard/x86_64.rs and
+    /// guard/aarch64.rs).
+    pub(super) unsafe fn guard(context: &CONTEXT, _frame: *const c_void) -> *const Guard {
+        #[cfg(target_arch = "x86_64")]
+        let register = context.R9;
+        // SAFETY: both sides of the union are the same 31 registers.
+        #[cfg(target_arch = "aarch64")]
+        let register = unsafe { context.Anonymous.X[3] };
+        ptr::with_exposed_provenance(usize::try_from(register).unwrap_or(0))
     }
-    let guard = ptr::with_exposed_provenance::<Guard>(usize::try_from(guard_register(context)).unwrap_or(0));
-    // SAFETY: inside the guarded code this register holds the address of the guard of the interrupted call (see the head of
-    // guard/x86_64.rs and guard/aarch64.rs), which lives until that call returns.
-    if !note(record, unsafe { &*guard }) {
-        return CONTINUE_SEARCH;
+
+    pub(super) fn continue_at(context: &mut CONTEXT, _frame: *const c_void, landing: usize) {
+        #[cfg(target_arch = "x86_64")]
+        let counter = &mut context.Rip;
+        #[cfg(target_arch = "aarch64")]
+        let counter = &mut context.Pc;
+        *counter = landing as u64;
     }
-    *counter(context) = landing as u64;
-    CONTINUE_EXECUTION
 }
 
-#[cfg(target_arch = "x86_64")]
-fn counter(context: &mut CONTEXT) -> &mut u64 {
-    &mut context.Rip
-}
-#[cfg(target_arch = "x86_64")]
-fn guard_register(context: &CONTEXT) -> u64 {
-    context.R9
-}
-#[cfg(target_arch = "aarch64")]
-fn counter(context: &mut CONTEXT) -> &mut u64 {
-    &mut context.Pc
-}
-#[cfg(target_arch = "aarch64")]
-fn guard_register(context: &CONTEXT) -> u64 {
-    // SAFETY: both sides of the union are the same 31 registers.
-    unsafe { context.Anonymous.X[3] }
-}
-
-/// The handler of the record that `run` puts into the chain.
-///
-/// # Safety
-///
-/// To be called by Windows only.
+/// The same for x86, where the guard is in the frame of `run`.
 #[cfg(target_arch = "x86")]
-pub(in crate::sys) unsafe extern "C" fn handler(
-    record: *const EXCEPTION_RECORD,
-    frame: *const Frame,
-    context: *mut CONTEXT,
-    _dispatcher: *const c_void,
-) -> i32 {
-    // SAFETY: Windows gives a valid record.
-    let record = unsafe { &*record };
-    if record.ExceptionFlags & UNWIND != 0 {
-        return CONTINUE_SEARCH;
+mod interrupted {
+    use super::{CONTEXT, Guard, c_void};
+    use crate::sys::guard::Frame;
+
+    pub(super) fn counter(context: &CONTEXT) -> usize {
+        context.Eip as usize
     }
-    // SAFETY: Windows gives the interrupted context, which nobody else uses meanwhile.
-    let context = unsafe { &mut *context };
-    let (code, landing) = guard::code_range();
-    if !code.contains(&(context.Eip as usize)) {
-        return CONTINUE_SEARCH;
+
+    /// # Safety
+    ///
+    /// The frame is the address of the record that `run` has put into the chain.
+    pub(super) unsafe fn guard(_context: &CONTEXT, frame: *const c_void) -> *const Guard {
+        // SAFETY: the record is part of `run`'s frame, see guard/x86.rs.
+        unsafe { (*frame.cast::<Frame>()).guard }
     }
-    // SAFETY: Windows gives the address of the record that `run` has put into the chain: its frame, see guard/x86.rs.
-    let guard = unsafe { (*frame).guard };
-    // SAFETY: `run`'s caller keeps the guard alive until `run` returns.
-    if !note(record, unsafe { &*guard }) {
-        return CONTINUE_SEARCH;
+
+    pub(super) fn continue_at(context: &mut CONTEXT, frame: *const c_void, landing: usize) {
+        let record = u32::try_from(frame.addr()).unwrap_or(0);
+        context.Esp = record;
+        context.Ebp = Frame::ebp(record);
+        context.Eip = u32::try_from(landing).unwrap_or(0);
     }
-    let record_address = u32::try_from(frame.addr()).unwrap_or(0);
-    context.Esp = record_address;
-    context.Ebp = Frame::ebp(record_address);
-    context.Eip = u32::try_from(landing).unwrap_or(0);
-    CONTINUE_EXECUTION
 }

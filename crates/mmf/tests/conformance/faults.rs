@@ -4,7 +4,9 @@ use std::panic::catch_unwind;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use mmf::{Error, ErrorKind, ReadWrite, SharedMemory, View};
-use testkit::{Peer, Protection, Role, inaccessible_page, page_size, protect, unique_name};
+#[cfg(any(windows, target_os = "linux"))]
+use testkit::unique_name;
+use testkit::{Peer, Protection, Role, inaccessible_page, page_size, protect};
 
 fn anonymous(len: usize) -> View<ReadWrite> {
     SharedMemory::anonymous(len as u64).unwrap().view().unwrap()

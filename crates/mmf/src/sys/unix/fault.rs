@@ -125,43 +125,43 @@ mod registers {
     }
 }
 #[cfg(target_vendor = "apple")]
+#[allow(clippy::cast_possible_truncation, reason = "addresses have 64 bits here")]
 mod registers {
-    use libc::ucontext_t;
-
-    /// The machine context hangs on a pointer here.
-    fn thread_state(context: &ucontext_t) -> &mut ThreadState {
-        // SAFETY: the kernel gives a handler a context whose machine context is valid until the handler returns; nobody else
-        // uses it meanwhile, and the callers below keep no two references.
-        unsafe { &mut (*context.uc_mcontext).__ss }
-    }
     #[cfg(target_arch = "aarch64")]
     use libc::__darwin_arm_thread_state64 as ThreadState;
     #[cfg(target_arch = "x86_64")]
     use libc::__darwin_x86_thread_state64 as ThreadState;
+    use libc::ucontext_t;
 
-    #[cfg(target_arch = "x86_64")]
+    /// The machine context hangs on a pointer here.
+    fn read(context: &ucontext_t) -> ThreadState {
+        // SAFETY: the kernel gives a handler a context whose machine context is valid until the handler returns.
+        unsafe { (*context.uc_mcontext).__ss }
+    }
+
     pub(super) fn guard(context: &ucontext_t) -> usize {
-        thread_state(context).__r9 as usize
+        #[cfg(target_arch = "x86_64")]
+        let register = read(context).__r9;
+        #[cfg(target_arch = "aarch64")]
+        let register = read(context).__x[3];
+        register as usize
     }
-    #[cfg(target_arch = "aarch64")]
-    pub(super) fn guard(context: &ucontext_t) -> usize {
-        thread_state(context).__x[3] as usize
-    }
-    #[cfg(target_arch = "x86_64")]
     pub(super) fn counter(context: &ucontext_t) -> usize {
-        thread_state(context).__rip as usize
+        #[cfg(target_arch = "x86_64")]
+        let register = read(context).__rip;
+        #[cfg(target_arch = "aarch64")]
+        let register = read(context).__pc;
+        register as usize
     }
-    #[cfg(target_arch = "aarch64")]
-    pub(super) fn counter(context: &ucontext_t) -> usize {
-        thread_state(context).__pc as usize
-    }
-    #[cfg(target_arch = "x86_64")]
     pub(super) fn set_counter(context: &mut ucontext_t, to: usize) {
-        thread_state(context).__rip = to as u64;
-    }
-    #[cfg(target_arch = "aarch64")]
-    pub(super) fn set_counter(context: &mut ucontext_t, to: usize) {
-        thread_state(context).__pc = to as u64;
+        let mut state = read(context);
+        #[cfg(target_arch = "x86_64")]
+        let register = &mut state.__rip;
+        #[cfg(target_arch = "aarch64")]
+        let register = &mut state.__pc;
+        *register = to as u64;
+        // SAFETY: as in `read`; nobody else uses it meanwhile.
+        unsafe { (*context.uc_mcontext).__ss = state };
     }
 }
 

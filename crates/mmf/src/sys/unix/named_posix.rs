@@ -41,15 +41,23 @@ fn resize(fd: BorrowedFd<'_>, len: u64) -> Result<(), Failure> {
 
 /// Nothing that is opened is ever ours to remove.
 pub(super) fn open(name: &ObjectName, writable: bool) -> Result<Attempt<(OwnedFd, bool)>, Failure> {
-    match open_object(name.path(), if writable { OFlags::RDWR } else { OFlags::RDONLY }, Mode::empty()) {
-        // Other makers size an object after they have named it.
-        Ok(fd) if fstat(&fd)?.st_size == 0 => Err(Failure::new(Reason::NotReady)),
-        Ok(fd) => Ok(Attempt::Done((fd, false))),
-        Err(Errno::ACCESS) if writable && open_object(name.path(), OFlags::RDONLY, Mode::empty()).is_ok() => {
-            Err(Failure { reason: Reason::ReadOnly, ..Errno::ACCESS.into() })
-        }
-        Err(errno) => Err(errno.into()),
+    let fd =
+        match open_object(name.path(), if writable { OFlags::RDWR } else { OFlags::RDONLY }, Mode::empty()) {
+            Ok(fd) => fd,
+            Err(Errno::ACCESS)
+                if writable && open_object(name.path(), OFlags::RDONLY, Mode::empty()).is_ok() =>
+            {
+                return Err(Failure { reason: Reason::ReadOnly, ..Errno::ACCESS.into() });
+            }
+            Err(errno) => return Err(errno.into()),
+        };
+    let stat = fstat(&fd)?;
+    // Somebody else has taken a name of this user's.
+    if name.is_local() && stat.st_uid != rustix::process::geteuid().as_raw() {
+        return Err(Failure::new(Reason::Denied));
     }
+    // Other makers size an object after they have named it.
+    if stat.st_size == 0 { Err(Failure::new(Reason::NotReady)) } else { Ok(Attempt::Done((fd, false))) }
 }
 
 pub(super) fn release(_fd: BorrowedFd<'_>, name: &ObjectName) {

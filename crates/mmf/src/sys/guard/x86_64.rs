@@ -172,22 +172,30 @@ macro_rules! text {
     vmovdqu ymm1, [rdx + 32]
     cmp r8, 256
     ja 5f
-    vmovdqu ymm2, [rdx + r8 - 64]
+    cmp r8, 128
+    ja 4f
+    vmovdqu ymm2, [rdx + r8 - 64]      // 65 to 128
     vmovdqu ymm3, [rdx + r8 - 32]
     vmovdqu [rcx], ymm0
     vmovdqu [rcx + 32], ymm1
-    cmp r8, 128
-    jbe 4f
-    vmovdqu ymm0, [rdx + 64]           // 129 to 256
-    vmovdqu ymm1, [rdx + 96]
+    vmovdqu [rcx + r8 - 64], ymm2
+    vmovdqu [rcx + r8 - 32], ymm3
+    vzeroupper
+    ret
+4:  vmovdqu ymm2, [rdx + 64]           // 129 to 256
+    vmovdqu ymm3, [rdx + 96]
     vmovdqu ymm4, [rdx + r8 - 128]
     vmovdqu ymm5, [rdx + r8 - 96]
-    vmovdqu [rcx + 64], ymm0
-    vmovdqu [rcx + 96], ymm1
+    vmovdqu [rcx], ymm0
+    vmovdqu [rcx + 32], ymm1
+    vmovdqu ymm0, [rdx + r8 - 64]
+    vmovdqu ymm1, [rdx + r8 - 32]
+    vmovdqu [rcx + 64], ymm2
+    vmovdqu [rcx + 96], ymm3
     vmovdqu [rcx + r8 - 128], ymm4
     vmovdqu [rcx + r8 - 96], ymm5
-4:  vmovdqu [rcx + r8 - 64], ymm2      // 65 to 128
-    vmovdqu [rcx + r8 - 32], ymm3
+    vmovdqu [rcx + r8 - 64], ymm0
+    vmovdqu [rcx + r8 - 32], ymm1
     vzeroupper
     ret
     .p2align 5

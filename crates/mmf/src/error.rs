@@ -42,7 +42,7 @@ pub enum ErrorKind {
     Fault,
     /// This system does not offer it.
     Unsupported,
-    /// Others came in between again and again.
+    /// Somebody else is in the middle of making or removing it, and has not finished for seconds.
     Busy,
     /// Anything else that the system says: [`Error::raw_os_error`] and the message tell.
     Other,
@@ -68,7 +68,7 @@ impl ErrorKind {
             ErrorKind::Misaligned => "the offset does not fit an atomic access",
             ErrorKind::Fault => "the memory could not be accessed",
             ErrorKind::Unsupported => "this system does not offer it",
-            ErrorKind::Busy => "others came in between again and again",
+            ErrorKind::Busy => "somebody else is in the middle of making or removing it",
             ErrorKind::Other => "the system reports an error",
         }
     }

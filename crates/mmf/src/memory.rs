@@ -99,7 +99,8 @@ impl SharedMemory<ReadWrite> {
 
     /// Gives up the right to write, for good: the handle itself loses it.
     ///
-    /// Views made before keep theirs.
+    /// Views made before keep theirs. Whom the handle is given to cannot write through it; but who may open the memory by its
+    /// name for writing still may, and on Linux a process of the same user can open a descriptor anew through `/proc`.
     ///
     /// # Errors
     ///
@@ -158,9 +159,15 @@ impl<A: Access> SharedMemory<A> {
     /// # Errors
     ///
     /// [`ErrorKind::TooLarge`] if it does not fit the address space that is left (map parts of it then, with
-    /// [`view_at`](SharedMemory::view_at)).
+    /// [`view_at`](SharedMemory::view_at)). [`ErrorKind::TooSmall`] if somebody has cut it down to nothing (Unix).
     pub fn view(&self) -> Result<View<A>, Error> {
         let len = self.right.object.len().map_err(|f| self.right.error(Operation::Map, f))?;
+        if len == 0 {
+            // It had some when it was opened.
+            let error = Error::new(Operation::Map, ErrorKind::TooSmall)
+                .with_detail("somebody has cut it down to nothing");
+            return Err(self.right.name_it(error));
+        }
         self.map(0, usize::try_from(len).ok(), len)
     }
 

@@ -1,14 +1,18 @@
 //! Making and opening: three intents, three verbs.
 
+use std::time::{Duration, Instant};
+
 use crate::access::{Access, ReadOnly, ReadWrite};
 use crate::error::{Error, ErrorKind, Operation};
 use crate::memory::SharedMemory;
 use crate::name::Name;
 use crate::sys::{Attempt, Failure, Object, ObjectName, Reason};
 
-/// How often an operation starts again when others come in between, before it says [`ErrorKind::Busy`]. Each time somebody
-/// else has made or removed the very same name, so it takes a program that does nothing else to get there.
-const ATTEMPTS: u32 = 1000;
+/// How long an operation starts again when others come in between, before it says [`ErrorKind::Busy`]. Each time somebody
+/// else is in the middle of making or removing the very same name: a few system calls, but he may have to wait for a processor.
+const PATIENCE: Duration = Duration::from_secs(2);
+/// How many attempts follow each other without waiting.
+const EAGER: u32 = 50;
 
 /// Whether [`OpenOptions::open_or_create`] made the memory or found it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -226,14 +230,21 @@ impl Target {
         &self,
         mut attempt: impl FnMut(&ObjectName) -> Result<Attempt<T>, Failure>,
     ) -> Result<T, Error> {
-        for round in 0..ATTEMPTS {
+        let mut round = 0;
+        let mut start = None;
+        loop {
             match attempt(&self.object).map_err(|f| self.error(f))? {
                 Attempt::Done(done) => return Ok(done),
-                // Whoever is in the way is in the middle of a few system calls: let it get on.
-                Attempt::Again if round > 2 => std::thread::yield_now(),
                 Attempt::Again => {}
             }
+            round += 1;
+            if round <= EAGER {
+                std::thread::yield_now();
+            } else if start.get_or_insert_with(Instant::now).elapsed() < PATIENCE {
+                std::thread::sleep(Duration::from_millis(1));
+            } else {
+                return Err(Error::new(self.operation, ErrorKind::Busy).with_subject(&self.name));
+            }
         }
-        Err(Error::new(self.operation, ErrorKind::Busy).with_subject(&self.name))
     }
 }

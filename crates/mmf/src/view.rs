@@ -193,8 +193,11 @@ impl<A: Access> View<A> {
         while done < len {
             let piece = buffer.len().min(len - done);
             let at = if destination > source { len - done - piece } else { done };
-            self.read_at(offset + at, &mut buffer[..piece])?;
-            to.write_at(to_offset + at, &buffer[..piece])?;
+            let (from, into) = (source.wrapping_add(at), destination.wrapping_add(at));
+            // SAFETY: the buffer is ours and long enough; the piece is inside what was checked.
+            unsafe { guard::copy(buffer.as_mut_ptr(), from, piece, Shared::Source) }.map_err(fault)?;
+            // SAFETY: the same.
+            unsafe { guard::copy(into, buffer.as_ptr(), piece, Shared::Destination) }.map_err(fault)?;
             done += piece;
         }
         Ok(())
@@ -279,8 +282,17 @@ impl<A: Access> View<A> {
     #[inline]
     fn atomic<T: AtomicInteger>(&self, offset: usize) -> Result<Atomic<'_, T, A>, Error> {
         let address = self.at(Operation::Atomic, offset, size_of::<T>())?;
-        if address.addr() % size_of::<T>() != 0 {
-            let detail = format!("offset {offset} is not a multiple of {}", size_of::<T>());
+        let past = address.addr() % size_of::<T>();
+        if past != 0 {
+            let (size, start) = (size_of::<T>(), self.address().addr() % size_of::<T>());
+            let detail = if start == 0 {
+                format!("offset {offset} is not a multiple of {size}")
+            } else {
+                format!(
+                    "this view starts {start} past a multiple of {size}: use offset {}, or more by multiples",
+                    size - start
+                )
+            };
             return Err(self
                 .mapped
                 .right

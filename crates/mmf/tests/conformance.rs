@@ -41,7 +41,7 @@ fn main() {
         lifetime: the_name_goes_with_the_last_holder another_holder_keeps_it_alive a_view_keeps_the_name
             a_killed_holder_leaves_nothing a_killed_last_holder_does_not_block_open_or_create bytes_outlive_the_memory
             clones_are_holders many_killed_holders nothing_leaks_in_a_thousand_rounds list_finds_what_is_there
-            a_new_memory_is_zero;
+            a_new_memory_is_zero only_our_own_object_is_removed listing_does_not_disturb cut_down_to_nothing;
         views: any_offset_and_any_length many_at_once typed_values unaligned_values fill_and_copy overlapping_copies
             copies_of_every_length slices cursor_reads_writes_and_seeks atomics_of_every_width atomics_race_in_threads
             unsafe_slices read_only_view_of_a_writable_one large_copies;
@@ -55,7 +55,8 @@ fn main() {
         foreign: c_opens_ours we_open_c python_opens_ours we_open_python foreign_objects_are_never_removed
             an_unsized_object_is_not_ready read_only_grants no_grants;
         system: handles_in_and_out handles_that_are_none read_only_handles_stay_read_only into_read_only_is_for_good
-            flush_prefetch_and_lock only_this_user_may_open children_inherit_nothing;
+            flush_prefetch_and_lock only_this_user_may_open children_inherit_nothing
+            other_users_cannot_reopen_a_descriptor;
     };
     let roles = named! {
         sharing: role_open_and_check role_answer role_scribble role_create_or_open role_count role_share;

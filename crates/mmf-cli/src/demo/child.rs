@@ -26,7 +26,11 @@ pub(crate) fn run(args: &DemoPeer) -> Result<(), Failure> {
     let _ = ctrlc::set_handler(|| {});
     let data = SharedMemory::open_read_only(&Name::new(&args.data)?)?;
     let control = Control::new(SharedMemory::open(&Name::new(&args.control)?)?.view()?);
-    control.set_hello(&Hello { process: process::id().into(), data_len: data.len() })?;
+    control.set_hello(&Hello {
+        process: process::id().into(),
+        data_len: data.len(),
+        bits: usize::BITS.into(),
+    })?;
     let pipe = Pipe::listen(control.clone());
     let mut child = Child {
         data,

@@ -48,6 +48,8 @@ pub(super) struct Hello {
     pub(super) process: u64,
     /// The length of the memory, as the system told the child.
     pub(super) data_len: u64,
+    /// The width of its addresses: processes of both widths can share.
+    pub(super) bits: u64,
 }
 
 /// What the child found when it looked.

@@ -32,6 +32,7 @@ pub(super) struct Report {
     control_made: u64,
     peer: u64,
     peer_len: u64,
+    peer_bits: u64,
     digest: [u8; 32],
     looked: Duration,
     times: Times,
@@ -49,6 +50,7 @@ impl Report {
             control_made: 0,
             peer: 0,
             peer_len: 0,
+            peer_bits: 0,
             digest: [0; 32],
             looked: Duration::ZERO,
             times: Times::default(),
@@ -63,7 +65,7 @@ impl Report {
     pub(super) fn opened(&mut self, id: u32, hello: &Hello) {
         // A process may know itself by another number than the one that its parent knows.
         self.peer = if hello.process == 0 { id.into() } else { hello.process };
-        self.peer_len = hello.data_len;
+        (self.peer_len, self.peer_bits) = (hello.data_len, hello.bits);
     }
 
     pub(super) fn add(&mut self, lap: &Times) {
@@ -120,7 +122,11 @@ impl Report {
     }
 
     pub(super) fn opened_lines(&self) -> String {
-        format!("process 2  id {}; opened both by name, the first one read-only", self.peer)
+        let width = match self.peer_bits {
+            bits if bits == u64::from(usize::BITS) => String::new(),
+            bits => format!(" ({bits}-bit)"),
+        };
+        format!("process 2  id {}{width}; opened both by name, the first one read-only", self.peer)
     }
 
     pub(super) fn digest_lines(&self) -> String {
@@ -189,7 +195,10 @@ impl Report {
             "sha256": hex(&self.digest),
             "memory": { "name": self.name.to_string(), "length": self.made, "seen_length": self.peer_len },
             "control": { "name": self.control.to_string(), "length": self.control_made },
-            "processes": { "parent": process::id(), "child": self.peer },
+            "processes": {
+                "parent": { "id": process::id(), "bits": usize::BITS },
+                "child": { "id": self.peer, "bits": self.peer_bits },
+            },
             "rounds": rounds(self.len),
             "sha256_seconds": self.looked.as_secs_f64(),
             "transfers": {

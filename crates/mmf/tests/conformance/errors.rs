@@ -166,6 +166,7 @@ pub(crate) fn misaligned_atomics() {
     let odd = view.slice(1, 64).unwrap();
     assert_eq!(odd.atomic_u32(0).unwrap_err().kind(), ErrorKind::Misaligned);
     assert!(odd.atomic_u32(3).is_ok());
+    assert!(odd.atomic_u32(0).unwrap_err().to_string().contains("use offset 3"));
 }
 
 pub(crate) fn smaller_than_asked_for() {

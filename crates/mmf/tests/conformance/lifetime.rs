@@ -192,3 +192,54 @@ pub(crate) fn a_new_memory_is_zero() {
         view.fill(0, view.len(), 0xFF).unwrap();
     }
 }
+
+pub(crate) fn only_our_own_object_is_removed() {
+    if !cfg!(target_os = "linux") {
+        testkit::skip("objects cannot be renamed here");
+    }
+    let text = unique_name("renamed");
+    let (path, other) = (format!("/dev/shm/{text}"), format!("/dev/shm/{text}-away"));
+    let memory = SharedMemory::create(format!(r"Global\{text}"), 4096).unwrap();
+    std::fs::rename(&path, &other).unwrap();
+    std::fs::write(&path, b"somebody else's").unwrap();
+    drop(memory);
+    assert_eq!(std::fs::read(&path).unwrap(), b"somebody else's");
+    std::fs::remove_file(&path).unwrap();
+    std::fs::remove_file(&other).unwrap();
+}
+
+pub(crate) fn listing_does_not_disturb() {
+    // Who lists looks at every object for a moment: that must neither bring a dead one back, nor hide a living one.
+    if mmf::list().is_err() {
+        testkit::skip("this system cannot list its shared memory objects");
+    }
+    let name = unique_name("looked-at");
+    let done = std::sync::atomic::AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            while !done.load(std::sync::atomic::Ordering::Relaxed) {
+                mmf::list().unwrap();
+            }
+        });
+        for _ in 0..if testkit::under_wine() { 50 } else { 500 } {
+            let memory = SharedMemory::create(&name, 4096).unwrap();
+            let opened = SharedMemory::open(&name).unwrap();
+            assert_eq!(SharedMemory::create(&name, 1).unwrap_err().kind(), ErrorKind::AlreadyExists);
+            drop((memory, opened));
+            assert!(is_gone(&name));
+        }
+        done.store(true, std::sync::atomic::Ordering::Relaxed);
+    });
+}
+
+pub(crate) fn cut_down_to_nothing() {
+    if !cfg!(target_os = "linux") {
+        testkit::skip("nobody can make a memory shorter here");
+    }
+    let text = unique_name("nothing");
+    let memory = SharedMemory::create(format!(r"Global\{text}"), 4096).unwrap();
+    std::fs::File::options().write(true).open(format!("/dev/shm/{text}")).unwrap().set_len(0).unwrap();
+    assert_eq!(memory.view().unwrap_err().kind(), ErrorKind::TooSmall);
+    assert_eq!(memory.len(), 0);
+    assert_eq!(memory.view_at(0, 1).unwrap_err().kind(), ErrorKind::OutOfBounds);
+}

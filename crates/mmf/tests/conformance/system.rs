@@ -134,6 +134,10 @@ mod here {
         assert_eq!(unsafe { (*list).AceCount }, 1);
     }
 
+    pub(crate) fn other_users_cannot_reopen_a_descriptor() {
+        testkit::skip("handles are not names here");
+    }
+
     pub(crate) fn role_other_user(_: &mut Role) {}
 
     pub(crate) fn children_inherit_nothing() {
@@ -184,6 +188,12 @@ mod here {
         assert!(SharedMemory::open(&name).is_ok());
         drop(descriptor);
         assert_eq!(SharedMemory::open(&name).unwrap_err().kind(), ErrorKind::NotFound);
+        // And who takes one over takes the name along in the end.
+        let descriptor = SharedMemory::create(&name, 10).unwrap().to_fd().unwrap();
+        let adopted = SharedMemory::<ReadWrite>::from_fd(descriptor).unwrap();
+        assert!(SharedMemory::open(&name).is_ok());
+        drop(adopted);
+        assert!(mmf::list().unwrap().iter().all(|entry| entry.text() != name), "it was left behind");
     }
 
     pub(crate) fn handles_that_are_none() {
@@ -207,6 +217,15 @@ mod here {
         // SAFETY: the page is this view's.
         let result = unsafe { libc::mprotect(view.as_ptr().cast_mut().cast(), 4096, flags) };
         assert_eq!(result, -1, "a read-only view was made writable");
+    }
+
+    pub(crate) fn other_users_cannot_reopen_a_descriptor() {
+        if !cfg!(target_os = "linux") {
+            testkit::skip("there is no /proc here");
+        }
+        let memory = SharedMemory::anonymous(4096).unwrap();
+        let mode = File::from(memory.to_fd().unwrap()).metadata().unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o600);
     }
 
     /// What another user gets to see of a memory with this mode: opened to write, and to read.

@@ -44,15 +44,17 @@ fn copies_end_at_the_edge() {
         for (index, byte) in from.bytes().iter_mut().enumerate() {
             *byte = index.to_le_bytes()[0] ^ index.to_le_bytes()[1].wrapping_mul(37);
         }
-        for gap in 0..17 {
+        // Also with the destination a little more than whole pages past the source, where copies may go backwards.
+        for (gap, ahead) in (0..17).map(|gap| (gap, 0)).chain([(0, 1), (0, 16), (0, 100), (3, 255), (0, 300)])
+        {
             to.bytes().fill(0xEE);
-            let (source, target) = (from.end.wrapping_sub(len), to.end.wrapping_sub(len + gap));
+            let (source, target) = (from.end.wrapping_sub(len + ahead), to.end.wrapping_sub(len + gap));
             // SAFETY: both ranges are inside pages that are ours.
             unsafe { copy(target, source, len, Shared::Both) }.unwrap();
             let page = page_size();
-            let expected = &from.bytes()[page - len..];
+            let expected = &from.bytes()[page - len - ahead..page - ahead];
             let written = &to.bytes()[page - len - gap..page - gap];
-            assert!(expected == written, "{len} bytes, {gap} before the edge");
+            assert!(expected == written, "{len} bytes, {gap} before the edge, {ahead} apart");
             let bytes = to.bytes();
             let mut beside = bytes[..page - len - gap].iter().chain(&bytes[page - gap..]);
             assert!(

@@ -8,8 +8,8 @@ use libc::{c_int, c_void, siginfo_t};
 
 use crate::sys::guard::{self, Guard};
 
-/// Who handled the signal before us. Set once, before our handler is installed for it, and never freed: a handler may run
-/// at any time.
+/// Who handled the signal before us. Set before our handler is installed for it, and never freed: a handler may run at any
+/// time.
 struct Former {
     action: AtomicPtr<libc::sigaction>,
     /// The former handler is not to be called again: it asked for only one call (`SA_RESETHAND`), or has resigned.
@@ -45,15 +45,17 @@ fn install_for(signal: c_int, former: &Former) -> io::Result<()> {
     if unsafe { libc::sigaction(signal, ptr::null(), &mut old) } != 0 {
         return Err(io::Error::last_os_error());
     }
-    // Ours runs under the mask that the former handler asked for, so that passing on is as if the kernel had called it.
-    let mut new = old;
-    new.sa_sigaction = on_signal as *const () as usize;
-    new.sa_flags =
-        libc::SA_SIGINFO | libc::SA_ONSTACK | (old.sa_flags & (libc::SA_NODEFER | libc::SA_RESTART));
+    // Ours may be called as soon as it is installed, and has to know by then whom to pass on to.
     former.action.store(Box::into_raw(Box::new(old)), Ordering::Release);
-    // SAFETY: `new` is a whole action; its handler touches only what is allowed in a handler.
-    if unsafe { libc::sigaction(signal, &new, ptr::null_mut()) } != 0 {
+    let new = ours(old);
+    let mut replaced = old;
+    // SAFETY: `new` is a whole action, whose handler does only what is allowed in one; `replaced` is valid for the answer.
+    if unsafe { libc::sigaction(signal, &new, &mut replaced) } != 0 {
         return Err(io::Error::last_os_error());
+    }
+    // Another thread may have installed one between our two calls.
+    if replaced.sa_sigaction != old.sa_sigaction {
+        former.action.store(Box::into_raw(Box::new(replaced)), Ordering::Release);
     }
     Ok(())
 }
@@ -75,8 +77,7 @@ extern "C" fn on_signal(signal: c_int, info: *mut siginfo_t, context: *mut c_voi
     // SAFETY: for SIGSEGV and SIGBUS the address is part of the siginfo; for a signal that somebody sent it is garbage, but
     // still a number, and the code below is checked first.
     let address = unsafe { si.si_addr() }.addr();
-    // A positive code says that the kernel found the fault itself; kill() and its like have zero or a negative one.
-    if si.si_code > 0 {
+    if !is_sent(signal, si.si_code) {
         // SAFETY: the kernel gives the handler the interrupted context, which nobody else uses meanwhile.
         let interrupted = unsafe { &mut *context.cast::<libc::ucontext_t>() };
         let (code, landing) = guard::code_range();
@@ -91,6 +92,13 @@ extern "C" fn on_signal(signal: c_int, info: *mut siginfo_t, context: *mut c_voi
         }
     }
     pass_on(signal, info, context);
+}
+
+/// Whether a signal came from elsewhere, and not from the interrupted instruction, which therefore would not fault again.
+fn is_sent(signal: c_int, code: c_int) -> bool {
+    // kill() and its like have zero or a negative code; a memory error that nobody has touched yet has this one.
+    const MEMORY_ERROR_ELSEWHERE: c_int = 5; // BUS_MCEERR_AO of Linux
+    code <= 0 || (cfg!(target_os = "linux") && signal == libc::SIGBUS && code == MEMORY_ERROR_ELSEWHERE)
 }
 
 /// What the handler needs of an interrupted context: the guard's register, and the program counter to read and to set.
@@ -168,12 +176,12 @@ mod registers {
 /// Does what would have happened had we never been there.
 fn pass_on(signal: c_int, info: *mut siginfo_t, context: *mut c_void) {
     let former = if signal == libc::SIGBUS { &BUS } else { &SEGV };
-    // SAFETY: the pointer was stored before our handler was installed, is never changed and never freed.
+    // SAFETY: a pointer was stored before our handler was installed, and what was ever stored is never freed.
     let action = unsafe { &*former.action.load(Ordering::Acquire) };
     let sent = {
         // SAFETY: the kernel gives a handler with SA_SIGINFO a valid siginfo.
         let si = unsafe { &*info };
-        si.si_code <= 0
+        is_sent(signal, si.si_code)
     };
     let mut handler = action.sa_sigaction;
     let once = action.sa_flags & libc::SA_RESETHAND != 0;

@@ -59,7 +59,8 @@ impl Object {
         if writable && !writes {
             return Err(Failure::new(Reason::ReadOnly));
         }
-        let object = Object { fd, writable, held: None };
+        let (fd, name) = named::adopt(fd, writable)?;
+        let object = Object { fd, writable, held: name.as_ref().and_then(holder) };
         if object.len()? == 0 { Err(Failure::new(Reason::NotReady)) } else { Ok(object) }
     }
 

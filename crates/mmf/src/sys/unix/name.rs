@@ -38,6 +38,14 @@ impl ObjectName {
         Ok(ObjectName { path, local: !global })
     }
 
+    /// The name of an object that is known by its path.
+    #[cfg(any(target_os = "linux", target_os = "android"))]
+    pub(super) fn from_path(path: CString) -> Option<Self> {
+        let object = path.to_str().ok()?.strip_prefix(DIRECTORY)?;
+        let local = split_local(object).is_some_and(|(user, _)| user == geteuid().as_raw());
+        Some(ObjectName { path, local })
+    }
+
     pub(super) fn path(&self) -> &std::ffi::CStr {
         &self.path
     }

@@ -6,6 +6,8 @@
 //!   description, so the kernel drops it when the last descriptor *and mapping* of a holder is gone, however the holder
 //!   ended. Whoever gets the exclusive lock knows that nobody else holds the object.
 //! - **The last one removes the name.** When a holder lets go it tries for the exclusive lock, and unlinks if it gets it.
+//!   (Turning a shared lock into an exclusive one is not one step: the shared one is gone even if the other is not to be had.
+//!   So of two who let go at once the second gets it.)
 //! - **A stale name is no name.** If the last holder was killed, the next who asks for the name (or makes any memory, see
 //!   `sweep`) gets the exclusive lock, and unlinks it.
 //! - **Making takes three steps**, and its maker may be killed between any two of them: named (and marked as ours), locked,
@@ -19,8 +21,9 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::sync::Once;
 
 use rustix::fs::{
-    FileType, FlockOperation, MemfdFlags, Mode, OFlags, SealFlags, Stat, fcntl_add_seals, flock, fstat,
-    fstatvfs, ftruncate, memfd_create, open as open_file, unlink,
+    FileType, FlockOperation, MemfdFlags, Mode, OFlags, SealFlags, Stat, fchmod, fcntl_add_seals,
+    fcntl_get_seals, flock, fstat, fstatvfs, ftruncate, lstat, memfd_create, open as open_file, readlink,
+    unlink,
 };
 use rustix::io::Errno;
 
@@ -62,6 +65,10 @@ pub(super) fn create(name: &ObjectName, len: u64) -> Result<Attempt<OwnedFd>, Fa
 /// A file in memory gets its pages when they are touched; so that this does not fail, what is asked for must be free now.
 fn check_space(fd: &OwnedFd, len: u64) -> Result<(), Failure> {
     let system = fstatvfs(fd)?;
+    // A file system without a limit has nothing to say.
+    if system.f_blocks == 0 {
+        return Ok(());
+    }
     let free = system.f_bavail.saturating_mul(system.f_frsize);
     if len > free { Err(Failure::new(Reason::NoMemory).with_figure(free)) } else { Ok(()) }
 }
@@ -89,20 +96,47 @@ fn taken(name: &ObjectName) -> Result<Attempt<OwnedFd>, Failure> {
     if !is_ours(&stat) {
         return Err(exists);
     }
-    if flock(&fd, FlockOperation::NonBlockingLockExclusive).is_err() {
-        if flock(&fd, FlockOperation::NonBlockingLockShared).is_err() {
-            // Somebody has the exclusive lock for a moment, to find out the same or to remove it.
-            return Ok(Attempt::Again);
+    match holders(&fd) {
+        // In a directory like /dev/shm only its owner may remove it, though.
+        Holders::None => match remove(&fd, name.path()) {
+            Ok(()) => Ok(Attempt::Again),
+            Err(errno) => Err(Failure { code: Some(errno.raw_os_error()), ..exists }),
+        },
+        Holders::Others => {
+            unlock(&fd);
+            Err(exists)
         }
-        if flock(&fd, FlockOperation::NonBlockingLockExclusive).is_err() {
-            return Err(exists);
+        Holders::Unclear => Ok(Attempt::Again),
+    }
+}
+
+/// Who else holds an object of ours.
+enum Holders {
+    /// Nobody: the caller has the exclusive lock.
+    None,
+    /// Somebody does: the caller has a shared lock now, too.
+    Others,
+    /// Somebody has the exclusive lock for a moment, to find out the same or to remove it. The caller has no lock.
+    Unclear,
+}
+
+fn holders(fd: &OwnedFd) -> Holders {
+    // Twice, since whoever was in the way may only have looked: the shared lock that follows would then be the only one.
+    for _ in 0..2 {
+        if flock(fd, FlockOperation::NonBlockingLockExclusive).is_ok() {
+            return Holders::None;
+        }
+        if flock(fd, FlockOperation::NonBlockingLockShared).is_err() {
+            return Holders::Unclear;
         }
     }
-    // Nobody holds it. In a directory like /dev/shm only its owner may remove it, though.
-    match remove(&fd, name.path()) {
-        Ok(()) => Ok(Attempt::Again),
-        Err(errno) => Err(Failure { code: Some(errno.raw_os_error()), ..exists }),
-    }
+    Holders::Others
+}
+
+/// A lock that was only taken to look is given back, not left to the descriptor's end: a child that another thread forks
+/// meanwhile has the descriptor, too.
+fn unlock(fd: &OwnedFd) {
+    let _ = flock(fd, FlockOperation::NonBlockingUnlock);
 }
 
 /// Opens whatever has this name, without waiting for anything and without following links.
@@ -110,10 +144,16 @@ fn look(path: &CStr, access: OFlags) -> Result<OwnedFd, Errno> {
     open_file(path, access | OFlags::CLOEXEC | OFlags::NOFOLLOW | OFlags::NONBLOCK, Mode::empty())
 }
 
-/// Unlinks an object on which the caller has the exclusive lock, if it has its name still.
-fn remove(fd: &OwnedFd, path: &CStr) -> Result<(), Errno> {
-    // Only who has the exclusive lock unlinks, so a name that is linked is linked to this very object.
-    if fstat(fd)?.st_nlink == 0 { Ok(()) } else { unlink(path) }
+/// Unlinks an object on which the caller has the exclusive lock, if this is its name still.
+///
+/// Between the look and the unlinking somebody may rename what is there; nobody who keeps to the locks does.
+fn remove(fd: impl AsFd, path: &CStr) -> Result<(), Errno> {
+    let (object, named) = (fstat(fd)?, lstat(path));
+    match named {
+        Ok(named) if (named.st_dev, named.st_ino) == (object.st_dev, object.st_ino) => unlink(path),
+        Ok(_) | Err(Errno::NOENT) => Ok(()),
+        Err(errno) => Err(errno),
+    }
 }
 
 /// Opens an object; says whether it is one of ours, which the caller then holds.
@@ -141,42 +181,51 @@ pub(super) fn open(name: &ObjectName, writable: bool) -> Result<Attempt<(OwnedFd
             Ok(Attempt::Done((fd, false)))
         };
     }
-    if flock(&fd, FlockOperation::NonBlockingLockExclusive).is_ok() {
-        return match remove(&fd, name.path()) {
+    match holders(&fd) {
+        Holders::None => match remove(&fd, name.path()) {
             Ok(()) => Ok(Attempt::Again),
             // Its owner will remove it some day; it is gone all the same.
-            Err(_) => Err(Failure::new(Reason::Missing)),
-        };
+            Err(_) => {
+                unlock(&fd);
+                Err(Failure::new(Reason::Missing))
+            }
+        },
+        Holders::Unclear => Ok(Attempt::Again),
+        Holders::Others => {
+            let stat = fstat(&fd)?;
+            if stat.st_nlink > 0 && stat.st_size > 0 {
+                return Ok(Attempt::Done((fd, true)));
+            }
+            unlock(&fd);
+            Ok(Attempt::Again)
+        }
     }
-    if flock(&fd, FlockOperation::NonBlockingLockShared).is_err() {
-        // Somebody has the exclusive lock for a moment, to find out the same or to remove it.
-        return Ok(Attempt::Again);
-    }
-    let stat = fstat(&fd)?;
-    let ready = stat.st_nlink > 0 && stat.st_size > 0;
-    Ok(if ready { Attempt::Done((fd, true)) } else { Attempt::Again })
 }
 
 /// A holder lets go: the last one takes the name along.
 pub(super) fn release(fd: BorrowedFd<'_>, name: &ObjectName) {
-    // If the lock is not to be had, somebody else holds the object and will come here in turn. (The attempt gives up our
-    // own shared lock, which is what we want anyway.)
-    if flock(fd, FlockOperation::NonBlockingLockExclusive).is_ok()
-        && fstat(fd).is_ok_and(|stat| stat.st_nlink > 0)
-    {
-        // Who may not remove it leaves that to its owner: without a holder the name counts as gone.
-        let _ = unlink(name.path());
+    // If the lock is not to be had, somebody else holds the object and will come here in turn. The attempt gives up our own
+    // shared lock, which is what we want anyway. Twice, since whoever was in the way may only have looked.
+    for _ in 0..2 {
+        if flock(fd, FlockOperation::NonBlockingLockExclusive).is_ok() {
+            // Who may not remove it leaves that to its owner: without a holder the name counts as gone.
+            let _ = remove(fd, name.path());
+            return;
+        }
     }
 }
 
-/// A memory that never had a name. Nobody can make it shorter.
+/// A memory that never had a name. Nobody can make it shorter, and no other user can open it anew by way of a descriptor.
 pub(super) fn anonymous(len: u64) -> Result<OwnedFd, Failure> {
     let system = rustix::system::sysinfo();
     let all = (system.totalram as u64 + system.totalswap as u64).saturating_mul(u64::from(system.mem_unit));
     if len > all {
         return Err(Failure::new(Reason::NoMemory).with_figure(all));
     }
-    let fd = memfd_create("mmf", MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING)?;
+    let flags = MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING;
+    // Never executable, where the kernel can promise it (Linux 6.3).
+    let fd = memfd_create("mmf", flags | MemfdFlags::NOEXEC_SEAL).or_else(|_| memfd_create("mmf", flags))?;
+    fchmod(&fd, Mode::from_raw_mode(OWNER_ONLY))?;
     resize(&fd, len)?;
     fcntl_add_seals(&fd, SealFlags::SHRINK)?;
     Ok(fd)
@@ -201,6 +250,25 @@ fn reopen_as(fd: BorrowedFd<'_>, access: OFlags) -> Result<OwnedFd, Failure> {
     Ok(open_file(format!("/proc/self/fd/{}", fd.as_raw_fd()), access | OFlags::CLOEXEC, Mode::empty())?)
 }
 
+/// Makes a holder of its own of a descriptor that came from elsewhere, if the object is one of ours and still has its name.
+/// Refuses what only looks like the right to access it.
+pub(super) fn adopt(fd: OwnedFd, writable: bool) -> Result<(OwnedFd, Option<ObjectName>), Failure> {
+    if rustix::fs::fcntl_getfl(&fd)?.contains(OFlags::PATH) {
+        return Err(Failure::new(Reason::WrongKind));
+    }
+    // (What cannot be sealed has no seals.)
+    let seals = fcntl_get_seals(&fd).unwrap_or(SealFlags::empty());
+    if writable && seals.intersects(SealFlags::WRITE | SealFlags::FUTURE_WRITE) {
+        return Err(Failure::new(Reason::ReadOnly));
+    }
+    if !is_ours(&fstat(&fd)?) {
+        return Ok((fd, None));
+    }
+    let path = readlink(format!("/proc/self/fd/{}", fd.as_raw_fd()), Vec::new());
+    let Some(name) = path.ok().and_then(ObjectName::from_path) else { return Ok((fd, None)) };
+    Ok((reopen(fd.as_fd(), writable)?, Some(name)))
+}
+
 /// Removes what killed processes of this user have left, once in the life of a process: their memory would otherwise stay
 /// until somebody asks for the very same name.
 fn sweep() {
@@ -223,7 +291,7 @@ fn for_each_stale(mut what: impl FnMut(&CStr, &OwnedFd)) -> Result<(), Errno> {
         path.extend_from_slice(entry.file_name().to_bytes_with_nul());
         let Ok(path) = CStr::from_bytes_with_nul(&path) else { continue };
         // Asked before it is opened: somebody else's pipe or device is not to be opened by the way.
-        let Ok(stat) = rustix::fs::lstat(path) else { continue };
+        let Ok(stat) = lstat(path) else { continue };
         if stat.st_uid != user || !is_ours(&stat) {
             continue;
         }
@@ -240,6 +308,10 @@ fn for_each_stale(mut what: impl FnMut(&CStr, &OwnedFd)) -> Result<(), Errno> {
 /// Whether no process holds what has this path. Asking changes nothing.
 pub(super) fn is_stale(path: &CStr) -> bool {
     let Ok(fd) = look(path, OFlags::RDONLY) else { return false };
-    fstat(&fd).is_ok_and(|stat| is_ours(&stat))
-        && flock(&fd, FlockOperation::NonBlockingLockExclusive).is_ok()
+    if !fstat(&fd).is_ok_and(|stat| is_ours(&stat)) {
+        return false;
+    }
+    let stale = flock(&fd, FlockOperation::NonBlockingLockExclusive).is_ok();
+    unlock(&fd);
+    stale
 }

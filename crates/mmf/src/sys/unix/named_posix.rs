@@ -109,6 +109,12 @@ pub(super) fn reopen(fd: BorrowedFd<'_>, _writable: bool) -> Result<OwnedFd, Fai
     Ok(rustix::io::fcntl_dupfd_cloexec(fd, 3)?)
 }
 
+/// Nothing that comes from elsewhere is ours to remove.
+#[allow(clippy::unnecessary_wraps, reason = "as on Linux")]
+pub(super) fn adopt(fd: OwnedFd, _writable: bool) -> Result<(OwnedFd, Option<ObjectName>), Failure> {
+    Ok((fd, None))
+}
+
 pub(super) fn is_stale(_path: &std::ffi::CStr) -> bool {
     false
 }

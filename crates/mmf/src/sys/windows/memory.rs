@@ -7,7 +7,9 @@ use std::sync::OnceLock;
 use windows_sys::Wdk::Foundation::{ObjectBasicInformation, ObjectTypeInformation};
 use windows_sys::Win32::Foundation as win;
 use windows_sys::Win32::Foundation::UNICODE_STRING;
-use windows_sys::Win32::System::Memory::{FILE_MAP_READ, FILE_MAP_WRITE, SEC_IMAGE, SECTION_QUERY};
+use windows_sys::Win32::System::Memory::{
+    FILE_MAP_READ, FILE_MAP_WRITE, MEM_IMAGE, SEC_IMAGE, SECTION_QUERY,
+};
 
 use super::name::ObjectName;
 use super::{LastError, api, security};

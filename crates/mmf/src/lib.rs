@@ -35,7 +35,8 @@
 //!   other programs have made opens, and they open what you make.
 //! - **Peers are not trusted.** They may write anything at any time, or take pages away. No safe call is undefined behaviour
 //!   then; a page that is gone is an [`ErrorKind::Fault`]. References into the memory need `unsafe` and a promise.
-//! - **Nothing is left behind.** The memory and its name go with the last holder, killed ones included.
+//! - **Nothing is left behind.** The memory and its name go with the last holder, killed ones included. (On Linux the name of
+//!   killed holders is gone for all who ask, and its memory is freed by the next who asks, or who makes something.)
 //! - **Rights are types.** What is opened read-only has no methods to write, and the system would not let it.
 //!
 //! # Signals and exceptions

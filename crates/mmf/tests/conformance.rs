@@ -50,7 +50,7 @@ fn main() {
             converts_to_io_error;
         faults: an_inaccessible_page a_read_only_page uncommitted_memory in_many_threads_at_once in_atomics
             with_another_handler_before with_another_handler_after outside_the_view_ends_the_process
-            a_private_buffer_ends_the_process truncated_by_another_process truncated_again_and_again_during_copies
+            a_private_buffer_ends_the_process truncated_by_another_process a_mapped_file_truncated_by_another_process truncated_again_and_again_during_copies
             a_sent_signal_is_not_ours panics_still_unwind;
         foreign: c_opens_ours we_open_c python_opens_ours we_open_python foreign_objects_are_never_removed
             an_unsized_object_is_not_ready read_only_grants no_grants;

@@ -356,7 +356,33 @@ pub(crate) fn truncated_again_and_again_during_copies() {
     peer.finish();
 }
 
-#[cfg(target_os = "linux")]
+#[cfg(unix)]
+pub(crate) fn a_mapped_file_truncated_by_another_process() {
+    use mmf::os::unix::SharedMemoryExt;
+    let page = page_size();
+    let path = std::env::temp_dir().join(testkit::unique_name("file"));
+    let file = std::fs::File::options().read(true).write(true).create_new(true).open(&path).unwrap();
+    file.set_len(8 * page as u64).unwrap();
+    let view = SharedMemory::<ReadWrite>::from_fd(file.into()).unwrap().view().unwrap();
+    view.fill(0, view.len(), 5).unwrap();
+    let mut peer = Peer::start("faults::role_truncate", &[path.to_str().unwrap(), "once"]);
+    peer.expect("cut");
+    assert_eq!(view.read::<u8>(page - 1).unwrap(), 5);
+    assert_fault(view.read_at(page, &mut [0; 64]), page);
+    assert_fault(view.write_at(3 * page, &[0; 64]), 3 * page);
+    peer.say("restore");
+    peer.expect("restored");
+    assert_eq!(view.read::<u8>(page).unwrap(), 0);
+    peer.finish();
+    std::fs::remove_file(path).unwrap();
+}
+
+#[cfg(not(unix))]
+pub(crate) fn a_mapped_file_truncated_by_another_process() {
+    testkit::skip("a file that is mapped cannot be made shorter here");
+}
+
+#[cfg(unix)]
 pub(crate) fn role_truncate(role: &mut Role) {
     let file = std::fs::File::options().write(true).open(role.argument(0)).unwrap();
     let len = file.metadata().unwrap().len();
@@ -391,7 +417,7 @@ pub(crate) fn truncated_again_and_again_during_copies() {
     testkit::skip(NO_TRUNCATION);
 }
 
-#[cfg(not(target_os = "linux"))]
+#[cfg(not(unix))]
 pub(crate) fn role_truncate(_: &mut Role) {}
 
 #[cfg(unix)]

@@ -9,12 +9,14 @@ use crate::size;
 
 /// Named shared memory from the command line.
 ///
-/// A NAME is a text ("telemetry"), seen by this session (Windows) or user (Unix), or one with the prefix Global\
-/// ('Global\telemetry'), seen by the whole machine. A SIZE is a number of bytes, or of K, M, G or T (powers of 1024).
+/// A NAME is a text, such as telemetry: seen by this session (Windows) or this
+/// user (Unix). With the prefix Global\, as in 'Global\telemetry', it is seen by
+/// the whole machine. A SIZE is a number of bytes, or of K, M, G or T, powers of
+/// 1024: 64K.
 #[derive(Debug, Parser)]
-#[command(name = "mmf", version, max_term_width = 100, arg_required_else_help = true)]
+#[command(name = "mmf", version, verbatim_doc_comment, arg_required_else_help = true)]
 pub(crate) struct Args {
-    /// One JSON document instead of text; errors too, on standard error
+    /// One JSON document instead of text; for errors, too
     #[arg(long, global = true)]
     pub(crate) json: bool,
 
@@ -24,7 +26,7 @@ pub(crate) struct Args {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    /// Share a file with a second process, and compare the speed with a pipe and with TCP
+    /// Share a file with a second process; compare with a pipe and with TCP
     Demo(Demo),
     // Also the name of a role in the tests, which stand in for this process.
     #[command(name = "demo_peer", hide = true)]
@@ -46,7 +48,7 @@ pub(crate) struct Demo {
     /// The file to share; without one, this program's own
     pub(crate) file: Option<PathBuf>,
 
-    /// The program to start as the second process: another build of this one, such as a 32-bit one
+    /// Start another build of this program as the second process
     #[arg(long, value_name = "PROGRAM")]
     pub(crate) peer: Option<PathBuf>,
 }
@@ -58,7 +60,10 @@ pub(crate) struct DemoPeer {
 }
 
 #[derive(Debug, clap::Args)]
-#[command(group = ArgGroup::new("content").args(["size", "from"]).required(true).multiple(true))]
+#[command(
+    group = ArgGroup::new("content").args(["size", "from"]).required(true).multiple(true),
+    override_usage = "mmf create <NAME> <SIZE> [OPTIONS]\n       mmf create <NAME> --from <FILE> [OPTIONS]",
+)]
 pub(crate) struct Create {
     /// Its name
     pub(crate) name: String,
@@ -105,7 +110,13 @@ pub(crate) struct Dump {
 }
 
 #[derive(Debug, clap::Args)]
-#[command(group = ArgGroup::new("content").args(["text", "hex", "from", "stdin"]).required(true))]
+#[command(
+    group = ArgGroup::new("content").args(["text", "hex", "from", "stdin"]).required(true),
+    override_usage = "mmf write <NAME> [--offset <SIZE>] --text <TEXT>\n       \
+        mmf write <NAME> [--offset <SIZE>] --hex <DIGITS>\n       \
+        mmf write <NAME> [--offset <SIZE>] --from <FILE>\n       \
+        mmf write <NAME> [--offset <SIZE>] -",
+)]
 pub(crate) struct Write {
     /// Its name
     pub(crate) name: String,
@@ -127,7 +138,7 @@ pub(crate) struct Write {
     pub(crate) from: Option<PathBuf>,
 
     /// What comes in on standard input
-    #[arg(value_name = "-", value_parser = ["-"])]
+    #[arg(value_name = "-", value_parser = ["-"], hide_possible_values = true)]
     pub(crate) stdin: Option<String>,
 }
 

@@ -97,7 +97,7 @@ impl Source {
         let mut offset = 0;
         while offset < self.len {
             if ended.try_recv().is_ok() {
-                return Err(Failure::interrupted("create"));
+                return Err(Failure::interrupted());
             }
             let wanted = piece.len().min(usize::try_from(self.len - offset).unwrap_or(usize::MAX));
             let read = self.file.read(&mut piece[..wanted]);

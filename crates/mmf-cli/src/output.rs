@@ -42,9 +42,9 @@ impl Failure {
     }
 
     /// By Ctrl-C or a request to end.
-    pub(crate) fn interrupted(doing: &str) -> Self {
+    pub(crate) fn interrupted() -> Self {
         // What shells report for a program that Ctrl-C has ended.
-        Failure { status: 130, ..Failure::new("Interrupted", format!("{doing}: interrupted")) }
+        Failure { status: 130, ..Failure::new("Interrupted", "interrupted") }
     }
 
     /// Who reads our output has had enough: nobody is left to tell, and nothing is wrong.
@@ -56,7 +56,7 @@ impl Failure {
         self.status == 0
     }
 
-    /// More about it, on lines of its own.
+    /// More about it.
     pub(crate) fn with(mut self, more: &str) -> Self {
         self.message.push_str(more);
         self

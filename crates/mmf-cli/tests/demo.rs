@@ -166,13 +166,14 @@ fn the_second_process_alone_fails() {
     run(["demo_peer", "mmf-test-nobody-made-this", "nor-this"]).failed(1, &["no shared memory of this name"]);
 }
 
-/// A demo that is under way, and how the names of its memories begin.
+/// A demo with both processes at work, and how the names of its memories begin.
 fn under_way(folder: &tempfile::TempDir) -> (Peer, String) {
     let path = folder.path().join("large");
     File::create(&path).unwrap().set_len(512 << 20).unwrap();
-    let demo = Peer::spawn("demo", command(["demo"]).arg(&path));
+    let mut demo = Peer::spawn("demo", command(["demo"]).arg(&path));
     let prefix = format!(r"Local\mmf-demo-{}-", demo.id());
-    wait_until("both memories are there", || listed(&prefix).len() == 2);
+    while !demo.hear().starts_with("process 2") {}
+    assert_eq!(listed(&prefix).len(), 2);
     (demo, prefix)
 }
 

@@ -192,7 +192,7 @@ impl Source {
     fn read(&mut self, to: &mut [u8]) -> Result<(), Failure> {
         for piece in to.chunks_mut(PIECE) {
             if INTERRUPTED.load(Ordering::Relaxed) {
-                return Err(Failure::interrupted("demo"));
+                return Err(Failure::interrupted());
             }
             let shown = self.path.display();
             self.file.read_exact(piece).map_err(|e| {
@@ -209,7 +209,7 @@ impl Source {
         if matches!(kind, ErrorKind::OutOfMemory | ErrorKind::TooLarge) {
             let (shown, size) = (self.path.display(), crate::size::show(self.len));
             failure.with(&format!(
-                "\n     \"{shown}\" has {size}, and all of it goes into memory: choose a smaller file"
+                "; \"{shown}\" has {size}, and all of it goes into memory: choose a smaller file"
             ))
         } else {
             failure

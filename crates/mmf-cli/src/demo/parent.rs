@@ -149,7 +149,7 @@ impl Peer {
 
     fn ended_early(&mut self, status: ExitStatus) -> Failure {
         if self.process.interrupted.load(Ordering::Relaxed) {
-            return Failure::interrupted("demo");
+            return Failure::interrupted();
         }
         let id = self.id;
         if self.process.silent.load(Ordering::Relaxed) {
@@ -183,7 +183,7 @@ impl Peer {
     /// Gives the second process something to do.
     fn order(&mut self, task: Task, job: Job) -> Result<(), Failure> {
         if self.process.interrupted.load(Ordering::Relaxed) {
-            return Err(Failure::interrupted("demo"));
+            return Err(Failure::interrupted());
         }
         self.number += 1;
         self.control.publish(0)?;

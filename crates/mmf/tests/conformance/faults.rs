@@ -4,9 +4,7 @@ use std::panic::catch_unwind;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use mmf::{Error, ErrorKind, ReadWrite, SharedMemory, View};
-#[cfg(any(windows, target_os = "linux"))]
-use testkit::unique_name;
-use testkit::{Peer, Protection, Role, inaccessible_page, page_size, protect};
+use testkit::{Peer, Protection, Role, inaccessible_page, page_size, protect, unique_name};
 
 fn anonymous(len: usize) -> View<ReadWrite> {
     SharedMemory::anonymous(len as u64).unwrap().view().unwrap()
@@ -360,7 +358,7 @@ pub(crate) fn truncated_again_and_again_during_copies() {
 pub(crate) fn a_mapped_file_truncated_by_another_process() {
     use mmf::os::unix::SharedMemoryExt;
     let page = page_size();
-    let path = std::env::temp_dir().join(testkit::unique_name("file"));
+    let path = std::env::temp_dir().join(unique_name("file"));
     let file = std::fs::File::options().read(true).write(true).create_new(true).open(&path).unwrap();
     file.set_len(8 * page as u64).unwrap();
     let view = SharedMemory::<ReadWrite>::from_fd(file.into()).unwrap().view().unwrap();

@@ -48,7 +48,7 @@ pub(crate) struct Demo {
     /// The file to share; without one, this program's own
     pub(crate) file: Option<PathBuf>,
 
-    /// Start another build of this program as the second process
+    /// Another build of this program, to be the second process
     #[arg(long, value_name = "PROGRAM")]
     pub(crate) peer: Option<PathBuf>,
 }
@@ -68,7 +68,7 @@ pub(crate) struct Create {
     /// Its name
     pub(crate) name: String,
 
-    /// Its size, such as 4096, 64K, 1M or 2G; with --from, the file's if it is left out
+    /// Its size, such as 4096, 64K or 2G; with --from it may be left out
     #[arg(value_parser = size::parse)]
     pub(crate) size: Option<u64>,
 

@@ -4,6 +4,7 @@ use core::fmt;
 use core::str::FromStr;
 
 use crate::error::{Error, ErrorKind, Operation};
+use crate::sys::{Failure, ObjectName};
 
 /// Who can see a name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -69,7 +70,7 @@ impl Name {
     /// # Errors
     ///
     /// - [`ErrorKind::EmptyName`]: there is no text.
-    /// - [`ErrorKind::NameTooLong`]: more than [`Name::MAX_LEN`] bytes (on macOS about 20, its own limit).
+    /// - [`ErrorKind::NameTooLong`]: more than [`Name::MAX_LEN`] bytes (on macOS 15, or 30 for a global one: its own limit).
     /// - [`ErrorKind::MalformedName`]: it holds a NUL, a further backslash or (on Unix) a slash; or it starts with
     ///   something that looks like a prefix but is none: `local\`, `/`, `Session\`.
     pub fn new(name: &str) -> Result<Self, Error> {
@@ -155,10 +156,9 @@ impl Name {
             let detail = "objects of this system are named like files of one folder: use letters, digits, '-', '_' and '.'";
             return Err(fail(ErrorKind::MalformedName, detail.into()));
         }
-        let name = Name { namespace, text: text.to_owned() };
         // The system's own limits, found now and not when the name is used.
-        match name.object_name() {
-            Ok(_) => Ok(name),
+        match ObjectName::check(namespace == Namespace::Global, text) {
+            Ok(()) => Ok(Name { namespace, text: text.to_owned() }),
             Err(failure) => Err(match failure.figure {
                 Some(most) => fail(
                     ErrorKind::NameTooLong,
@@ -184,8 +184,8 @@ impl Name {
         &self.text
     }
 
-    pub(crate) fn object_name(&self) -> Result<crate::sys::ObjectName, crate::sys::Failure> {
-        crate::sys::ObjectName::new(self.namespace == Namespace::Global, &self.text)
+    pub(crate) fn object_name(&self) -> Result<ObjectName, Failure> {
+        ObjectName::new(self.namespace == Namespace::Global, &self.text)
     }
 }
 

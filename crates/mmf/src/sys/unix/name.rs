@@ -24,17 +24,27 @@ pub(crate) struct ObjectName {
 }
 
 impl ObjectName {
-    pub(crate) fn new(global: bool, text: &str) -> Result<Self, Failure> {
+    /// Whether the system can have such a name.
+    pub(crate) fn check(global: bool, text: &str) -> Result<(), Failure> {
         let bad = Failure::new(Reason::BadName);
         // The file names of the local namespace belong to it alone, so that one object has one name.
         if text.contains('/') || (global && split_local(text).is_some()) {
             return Err(bad);
         }
-        let object = if global { text.to_owned() } else { format!("{LOCAL}{}.{text}", geteuid().as_raw()) };
-        if object.len() > LONGEST {
-            return Err(bad.with_figure((LONGEST - (object.len() - text.len())) as u64));
-        }
-        let path = CString::new(format!("{DIRECTORY}{object}")).map_err(|_| bad)?;
+        // For everybody the same, whatever the user's number.
+        let longest = if global { LONGEST } else { LONGEST - LOCAL.len() - "4294967295.".len() };
+        if text.len() > longest { Err(bad.with_figure(longest as u64)) } else { Ok(()) }
+    }
+
+    pub(crate) fn new(global: bool, text: &str) -> Result<Self, Failure> {
+        Self::check(global, text)?;
+        let bad = Failure::new(Reason::BadName);
+        let path = if global {
+            format!("{DIRECTORY}{text}")
+        } else {
+            format!("{DIRECTORY}{LOCAL}{}.{text}", geteuid().as_raw())
+        };
+        let path = CString::new(path).map_err(|_| bad)?;
         Ok(ObjectName { path, local: !global })
     }
 

@@ -254,32 +254,53 @@ pub(super) fn open_directory(path: &str) -> Result<OwnedHandle, LastError> {
     Ok(unsafe { OwnedHandle::from_raw_handle(handle) })
 }
 
-/// `NtQueryDirectoryObject`: the next entry, as its name and the name of its type; None after the last.
-pub(super) fn next_entry(
-    directory: BorrowedHandle<'_>,
-    context: &mut u32,
-) -> Result<Option<(String, String)>, LastError> {
-    use windows_sys::Win32::Foundation::{STATUS_MORE_ENTRIES, STATUS_NO_MORE_ENTRIES, STATUS_SUCCESS};
-    // Two UNICODE_STRINGs, a pair of empty ones that ends the list, and their texts of up to 64 KiB each.
-    let mut buffer = vec![0u64; 2 * 0x10000 / 8 + 32];
-    let len = u32::try_from(buffer.len() * 8).unwrap_or(0);
-    let mut returned = 0;
-    let (place, handle) = (buffer.as_mut_ptr(), directory.as_raw_handle());
-    // SAFETY: the handle is open; the buffer is as long as said; the other places are valid.
-    let code =
-        unsafe { NtQueryDirectoryObject(handle, place.cast(), len, true, false, context, &mut returned) };
-    match code {
-        STATUS_SUCCESS | STATUS_MORE_ENTRIES => {}
-        STATUS_NO_MORE_ENTRIES => return Ok(None),
-        code => return status(code).map(|()| None),
+/// `NtQueryDirectoryObject`: all entries, each as its name and the name of its type.
+///
+/// All in one call: the system goes by the place in the directory, so what comes and goes between two calls would make it
+/// pass over others.
+pub(super) fn entries(directory: BorrowedHandle<'_>) -> Result<Vec<(String, String)>, LastError> {
+    use windows_sys::Win32::Foundation::{
+        STATUS_BUFFER_TOO_SMALL, STATUS_MORE_ENTRIES, STATUS_NO_MORE_ENTRIES, STATUS_SUCCESS,
+    };
+    const MOST_WORDS: usize = (64 << 20) / 8;
+    let mut words = (64 << 10) / 8;
+    loop {
+        let mut buffer = vec![0u64; words];
+        let len = u32::try_from(size_of_val(&buffer[..])).unwrap_or(0);
+        let (mut context, mut returned) = (0, 0);
+        let (place, handle) = (buffer.as_mut_ptr(), directory.as_raw_handle());
+        // SAFETY: the handle is open; the buffer is as long as said; the other places are valid.
+        let code = unsafe {
+            NtQueryDirectoryObject(handle, place.cast(), len, false, true, &mut context, &mut returned)
+        };
+        match code {
+            STATUS_SUCCESS => {}
+            STATUS_NO_MORE_ENTRIES => return Ok(Vec::new()),
+            STATUS_MORE_ENTRIES | STATUS_BUFFER_TOO_SMALL if words < MOST_WORDS => {
+                words *= 2;
+                continue;
+            }
+            // What fits has to do.
+            STATUS_MORE_ENTRIES => {}
+            code => return status(code).map(|()| Vec::new()),
+        }
+        let mut found = Vec::new();
+        let mut entry = place.cast::<[UNICODE_STRING; 2]>().cast_const();
+        loop {
+            // SAFETY: the answer is a row of pairs of strings, aligned as the buffer is, that ends with an empty pair.
+            let [name, kind] = unsafe { entry.read() };
+            if name.Buffer.is_null() {
+                return Ok(found);
+            }
+            // SAFETY: the texts are in the buffer, which lives.
+            let name = unsafe { text(&name) };
+            // SAFETY: the same.
+            let kind = unsafe { text(&kind) };
+            found.push((name, kind));
+            // SAFETY: this pair was not the empty one at the end, so there is another one behind it.
+            entry = unsafe { entry.add(1) };
+        }
     }
-    // SAFETY: on success the buffer starts with the two strings of the entry, and it is aligned for them.
-    let [name, kind] = unsafe { place.cast::<[UNICODE_STRING; 2]>().read() };
-    // SAFETY: their texts are in the buffer, which lives.
-    let name = unsafe { text(&name) };
-    // SAFETY: the same.
-    let kind = unsafe { text(&kind) };
-    Ok(Some((name, kind)))
 }
 
 /// # Safety

@@ -20,8 +20,7 @@ pub(crate) fn list() -> Result<Vec<Found>, Failure> {
 
 fn read(path: &str, global: bool, found: &mut Vec<Found>) -> Result<(), Failure> {
     let directory = api::open_directory(path)?;
-    let mut context = 0;
-    while let Some((text, kind)) = api::next_entry(directory.as_handle(), &mut context)? {
+    for (text, kind) in api::entries(directory.as_handle())? {
         if kind == "Section" {
             found.push(Found { global, text, stale: false });
         }

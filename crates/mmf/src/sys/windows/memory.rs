@@ -79,8 +79,13 @@ impl Object {
         if writable && granted & FILE_MAP_WRITE == 0 {
             return Err(Failure::new(Reason::ReadOnly));
         }
-        if granted & SECTION_QUERY != 0 && api::query_section(handle.as_handle())?.attributes & SEC_IMAGE != 0
-        {
+        let is_image = if granted & SECTION_QUERY != 0 {
+            api::query_section(handle.as_handle())?.attributes & SEC_IMAGE != 0
+        } else {
+            let first = Mapping { base: api::map(handle.as_handle(), FILE_MAP_READ, 0, 1)?, slack: 0 };
+            api::query_pages(first.address())?.Type == MEM_IMAGE
+        };
+        if is_image {
             return Err(wrong);
         }
         Ok(Object::new(handle, writable))

@@ -164,17 +164,15 @@ impl Child {
 
     /// Copies what the parent has published, up to the end.
     fn copy_out(&mut self, view: &View<ReadOnly>, len: usize) -> Result<bool, Failure> {
+        let control = self.control.clone();
+        let published =
+            || -> Result<usize, Failure> { Ok(usize::try_from(control.published()?).unwrap_or(0).min(len)) };
         let mut taken = 0;
         while taken < len {
-            let mut published = 0;
-            let mut waiter = Waiter::default();
-            while published <= taken {
-                published = usize::try_from(self.control.published()?).unwrap_or(0);
-                if published <= taken && waiter.pause() && self.pipe.is_closed() {
-                    return Ok(false);
-                }
+            if !self.wait(|| Ok(published()? > taken))? {
+                return Ok(false);
             }
-            let piece = PIECE.min(published.min(len) - taken);
+            let piece = PIECE.min(published()?.saturating_sub(taken));
             view.read_at(taken, &mut self.buffer[taken..taken + piece])?;
             taken += piece;
             self.control.beat()?;

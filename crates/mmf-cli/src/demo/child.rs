@@ -20,6 +20,8 @@ use crate::output::Failure;
 
 /// How often a wait that has nothing to look at gives a sign of life.
 const BEAT: Duration = Duration::from_millis(100);
+/// How long this process, at its end, waits for a sign that the parent is gone.
+const FAREWELL: Duration = Duration::from_secs(1);
 
 pub(crate) fn run(args: &DemoPeer) -> Result<(), Failure> {
     // Ctrl-C reaches both processes. The parent decides; if it ends, this one ends, too.
@@ -72,7 +74,10 @@ impl Child {
                 return Err(Failure::new("Demo", "the first process asks for what this one does not know"));
             };
             let alive = match task {
-                Task::End => return Ok(()),
+                Task::End => {
+                    self.pipe.dismissed = true;
+                    return Ok(());
+                }
                 Task::Connect => self.connect(&job, number).map(|()| true),
                 Task::Look => self.look(&job, len, number).map(|()| true),
                 Task::Memory | Task::Pipe | Task::Tcp => self.transfer(task, &job, len, number),
@@ -236,6 +241,8 @@ struct Pipe {
     filled: Receiver<Result<Vec<u8>, Failure>>,
     control: Control,
     thread: Option<JoinHandle<()>>,
+    /// The parent has said that this is the end: it is alive, and holds the memories.
+    dismissed: bool,
 }
 
 impl Pipe {
@@ -248,7 +255,7 @@ impl Pipe {
             Pipe::read(&theirs, &to_fill, &give);
             flag.store(true, Ordering::Relaxed);
         });
-        Pipe { closed, buffers, filled, control, thread: Some(thread) }
+        Pipe { closed, buffers, filled, control, thread: Some(thread), dismissed: false }
     }
 
     fn read(
@@ -293,7 +300,12 @@ impl Pipe {
 impl Drop for Pipe {
     fn drop(&mut self) {
         // If the parent is gone, this process is the last one to hold the memories. The names go with the last view, and
-        // one of them belongs to the thread.
+        // one of them belongs to the thread. Who has learned it from a broken connection may be here before the thread has
+        // learned it from the pipe; if the parent is alive, though, the thread would wait for ever.
+        let since = Instant::now();
+        while !self.dismissed && !self.is_closed() && since.elapsed() < FAREWELL {
+            thread::sleep(Duration::from_millis(1));
+        }
         if self.is_closed() {
             if let Some(thread) = self.thread.take() {
                 let _ = thread.join();

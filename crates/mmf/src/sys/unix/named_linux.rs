@@ -6,8 +6,8 @@
 //!   description, so the kernel drops it when the last descriptor *and mapping* of a holder is gone, however the holder
 //!   ended. Whoever gets the exclusive lock knows that nobody else holds the object.
 //! - **The last one removes the name.** When a holder lets go it tries for the exclusive lock, and unlinks if it gets it.
-//!   (Turning a shared lock into an exclusive one is not one step: the shared one is gone even if the other is not to be had.
-//!   So of two who let go at once the second gets it.)
+//!   (An attempt to turn a shared lock into an exclusive one costs the shared one even if it fails, in one step.
+//!   So of several who let go at once the last one to try gets it.)
 //! - **A stale name is no name.** If the last holder was killed, the next who asks for the name (or makes any memory, see
 //!   `sweep`) gets the exclusive lock, and unlinks it.
 //! - **Making takes three steps**, and its maker may be killed between any two of them: named (and marked as ours), locked,
@@ -19,6 +19,7 @@
 use std::ffi::CStr;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::sync::Once;
+use std::time::Duration;
 
 use rustix::fs::{
     FileType, FlockOperation, MemfdFlags, Mode, OFlags, SealFlags, Stat, fchmod, fcntl_add_seals,
@@ -204,13 +205,26 @@ pub(super) fn open(name: &ObjectName, writable: bool) -> Result<Attempt<(OwnedFd
 
 /// A holder lets go: the last one takes the name along.
 pub(super) fn release(fd: BorrowedFd<'_>, name: &ObjectName) {
-    // If the lock is not to be had, somebody else holds the object and will come here in turn. The attempt gives up our own
-    // shared lock, which is what we want anyway. Twice, since whoever was in the way may only have looked.
-    for _ in 0..2 {
+    // Each attempt gives up our own shared lock, which is what we want anyway; whoever still holds the object will come here
+    // in turn. Of several who let go at once, the last one to ask for the exclusive lock gets it.
+    for round in 0..150 {
         if flock(fd, FlockOperation::NonBlockingLockExclusive).is_ok() {
             // Who may not remove it leaves that to its owner: without a holder the name counts as gone.
             let _ = remove(fd, name.path());
             return;
+        }
+        if flock(fd, FlockOperation::NonBlockingLockShared).is_ok() {
+            // So nobody has the exclusive lock. If others have a shared one, this fails and leaves us without any.
+            if flock(fd, FlockOperation::NonBlockingLockExclusive).is_ok() {
+                let _ = remove(fd, name.path());
+            }
+            return;
+        }
+        // Somebody has it for a moment, to look: he may be the only one, and will not remove the name.
+        if round < 50 {
+            std::thread::yield_now();
+        } else {
+            std::thread::sleep(Duration::from_millis(1));
         }
     }
 }

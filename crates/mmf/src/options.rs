@@ -136,7 +136,7 @@ impl OpenOptions {
     /// # Errors
     ///
     /// As [`create`](OpenOptions::create) and [`open`](OpenOptions::open), but for [`ErrorKind::NotFound`] and
-    /// [`ErrorKind::AlreadyExists`].
+    /// [`ErrorKind::AlreadyExists`]. [`ErrorKind::Busy`] if its maker does not finish it within seconds.
     pub fn open_or_create(
         &self,
         name: impl TryInto<Name, Error: Into<Error>>,
@@ -148,6 +148,8 @@ impl OpenOptions {
                 Ok(Attempt::Done(opened)) => return Ok(Attempt::Done((opened, Disposition::Opened))),
                 Ok(Attempt::Again) => return Ok(Attempt::Again),
                 Err(failure) if failure.reason == Reason::Missing => {}
+                // Its maker has named it, and will size it in a moment.
+                Err(failure) if failure.reason == Reason::NotReady => return Ok(Attempt::Again),
                 Err(failure) => return Err(failure),
             }
             match Object::create(Some(object), len) {

@@ -233,8 +233,8 @@ impl Peer {
         self.wait(|control| Ok(control.checked()? == number))
     }
 
-    /// Moves a part of the file to a buffer of the second process, a fresh one or the last one. Gives the time from before the first byte is sent until it
-    /// is known that the last one has arrived.
+    /// Moves a part of the file to a buffer of the second process, a fresh one or the last one. Gives the time from before
+    /// the first byte is sent until it is known that the last one has arrived.
     pub(super) fn transfer(&mut self, task: Task, fresh: bool, lap: &Lap<'_>) -> Result<Duration, Failure> {
         let len = lap.source.len();
         self.order(task, Job { fresh: fresh.into(), offset: lap.offset, len: len as u64, ..Job::default() })?;

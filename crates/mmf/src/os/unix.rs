@@ -36,7 +36,9 @@ pub trait SharedMemoryExt: Sized {
 
     /// A new descriptor with the same rights. It is closed on `exec`.
     ///
-    /// On Linux a descriptor of a *named* memory is a holder of its own: the name stays as long as it is open.
+    /// On Linux a descriptor of a *named* memory is a holder of its own: the name stays as long as it is open. If it is the last
+    /// holder and is merely closed, the next who asks for the name removes it; [`from_fd`](SharedMemoryExt::from_fd) makes a
+    /// holder of it that does so itself.
     ///
     /// # Errors
     ///

@@ -236,6 +236,8 @@ mod here {
         let error = SharedMemory::open(format!(r"Global\{text}")).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::TooSmall);
         assert!(error.to_string().contains("try again"), "{error}");
+        let either = mmf::OpenOptions::new().len(10).open_or_create(format!(r"Global\{text}")).unwrap_err();
+        assert_eq!(either.kind(), ErrorKind::Busy, "{either}");
         peer.say(&format!("unlink /{text}"));
         peer.expect("done");
         peer.finish();

@@ -3,7 +3,7 @@
 //! A peer can take pages away under a running copy (truncate a Unix object, lose the disk under a mapped file), and then
 //! a plain load ends the process. The routines here are written in assembly so that every instruction that can fault is
 //! known: the fault handler of the system's room (`sys/*/fault.rs`) recognises them by their address, sees in the
-//! [`Guard`] which addresses are ours to answer for, notes what happened there, and lets the routine return 1. Whatever
+//! [`Guard`] which addresses are ours to answer for, notes there what happened, and lets the routine return. Whatever
 //! else faults is none of our business and goes on to whoever was there before.
 //!
 //! Since the accesses are made by assembly, the compiler assumes nothing about the bytes: they may change at any time,

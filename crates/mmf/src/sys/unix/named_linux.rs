@@ -288,14 +288,12 @@ pub(super) fn adopt(fd: OwnedFd, writable: bool) -> Result<(OwnedFd, Option<Obje
 fn sweep() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
-        let _ = for_each_stale(|path, fd| {
-            let _ = remove(fd, path);
-        });
+        // Whoever makes something is not to fail for what others have left.
+        let _ = remove_stale();
     });
 }
 
-/// Calls `what` for each object of ours that nobody holds, with the exclusive lock on it.
-fn for_each_stale(mut what: impl FnMut(&CStr, &OwnedFd)) -> Result<(), Errno> {
+fn remove_stale() -> Result<(), Errno> {
     let user = rustix::process::geteuid().as_raw();
     let directory =
         open_file(DIRECTORY, OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())?;
@@ -313,7 +311,7 @@ fn for_each_stale(mut what: impl FnMut(&CStr, &OwnedFd)) -> Result<(), Errno> {
         if fstat(&fd).is_ok_and(|stat| is_ours(&stat))
             && flock(&fd, FlockOperation::NonBlockingLockExclusive).is_ok()
         {
-            what(path, &fd);
+            let _ = remove(&fd, path);
         }
     }
     Ok(())
@@ -325,7 +323,14 @@ pub(super) fn is_stale(path: &CStr) -> bool {
     if !fstat(&fd).is_ok_and(|stat| is_ours(&stat)) {
         return false;
     }
-    let stale = flock(&fd, FlockOperation::NonBlockingLockExclusive).is_ok();
-    unlock(&fd);
-    stale
+    // Not by a shared lock, as `holders` does: a last holder who lets go meanwhile would take it for another one. So who else
+    // looks at the same moment is waited for instead.
+    for _ in 0..20 {
+        if flock(&fd, FlockOperation::NonBlockingLockExclusive).is_ok() {
+            unlock(&fd);
+            return true;
+        }
+        std::thread::yield_now();
+    }
+    false
 }

@@ -20,7 +20,7 @@ pub(super) fn create(name: &ObjectName, len: u64) -> Result<Attempt<OwnedFd>, Fa
             let size = open_object(name.path(), OFlags::RDONLY, Mode::empty())
                 .and_then(fstat)
                 .map(|stat| stat.st_size);
-            let failure = Failure::from(Errno::EXIST);
+            let failure = Failure::new(Reason::Exists);
             return Err(size.map_or(failure, |size| failure.with_figure(u64::try_from(size).unwrap_or(0))));
         }
         Err(errno) => return Err(errno.into()),

@@ -34,8 +34,8 @@ impl Entry {
         Name::from_parts(self.namespace, &self.text)
     }
 
-    /// On Unix: its holders have all been killed; who asks for it next removes it. Never true on Windows, where the system
-    /// does that at once.
+    /// On Linux: its holders have all been killed; who asks for it next removes it. Never true on Windows, where the system
+    /// does that at once. A hint: false, too, for a name that somebody else looks at in the same moment.
     #[must_use]
     pub fn is_stale(&self) -> bool {
         self.stale

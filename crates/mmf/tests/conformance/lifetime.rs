@@ -179,7 +179,7 @@ pub(crate) fn list_finds_what_is_there() {
     let mut peer = Peer::start("lifetime::role_open_or_create", &[&text]);
     peer.expect("Created");
     peer.kill();
-    assert!(find().is_none_or(|entry| entry.is_stale()));
+    testkit::wait_until("a dead name is shown as one", || find().is_none_or(|entry| entry.is_stale()));
     assert!(is_gone(&text));
     assert!(find().is_none());
 }

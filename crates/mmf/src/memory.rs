@@ -7,6 +7,7 @@ use crate::access::{Access, ReadOnly, ReadWrite};
 use crate::error::{Error, ErrorKind, Operation};
 use crate::name::Name;
 use crate::options::OpenOptions;
+use crate::security::Security;
 use crate::sys::{Failure, Object};
 use crate::view::View;
 
@@ -146,6 +147,24 @@ impl<A: Access> SharedMemory<A> {
     #[allow(clippy::len_without_is_empty, reason = "a shared memory is never empty")]
     pub fn len(&self) -> u64 {
         self.right.object.len().unwrap_or(0)
+    }
+
+    /// Who may do what with it, as the system says: the owner, and who may read and write.
+    ///
+    /// Prints as a sentence; on Windows also as [SDDL](Security::to_sddl). It can be given to another memory.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::PermissionDenied`] on Windows, if this user may not see it.
+    ///
+    /// ```
+    /// let memory = mmf::SharedMemory::create("doc-memory-security", 4096)?;
+    /// println!("{}", memory.security()?); // owner ann; ann may …
+    /// # Ok::<(), mmf::Error>(())
+    /// ```
+    pub fn security(&self) -> Result<Security, Error> {
+        let shown = self.right.object.shown().map_err(|f| self.right.error(Operation::Security, f))?;
+        Security::from_shown(shown)
     }
 
     /// Its name, if it was made or opened by one.

@@ -3,10 +3,12 @@
 use std::time::{Duration, Instant};
 
 use crate::access::{Access, ReadOnly, ReadWrite};
+use crate::diagnosis::{self, Diagnosis, Question};
 use crate::error::{Error, ErrorKind, Operation};
 use crate::memory::SharedMemory;
 use crate::name::Name;
-use crate::sys::{Attempt, Failure, Object, ObjectName, Reason};
+use crate::security::{self, Account, Security, Who};
+use crate::sys::{self, Attempt, Failure, Object, ObjectName, Protection, Reason};
 
 /// How long an operation starts again when others come in between, before it says [`ErrorKind::Busy`]. Each time somebody
 /// else is in the middle of making or removing the very same name: a few system calls, but he may have to wait for a processor.
@@ -42,6 +44,9 @@ pub enum Disposition {
 #[must_use = "options do nothing until a verb is called"]
 pub struct OpenOptions {
     len: Option<u64>,
+    security: Option<Security>,
+    expect_owner: Option<Who>,
+    expect_len: Option<u64>,
 }
 
 impl OpenOptions {
@@ -54,6 +59,45 @@ impl OpenOptions {
     /// pages); of one that is opened, the least that will do.
     pub fn len(mut self, bytes: u64) -> Self {
         self.len = Some(bytes);
+        self
+    }
+
+    /// Who may open a memory that is made: without it, [`Security::current_user`]. A memory that is opened keeps what it has.
+    ///
+    /// ```
+    /// use mmf::{OpenOptions, Security, Who};
+    ///
+    /// let shared = OpenOptions::new().len(4096).security(Security::current_user().grant_read(Who::Everyone));
+    /// let memory = shared.create("doc-options-shared")?;
+    /// # Ok::<(), mmf::Error>(())
+    /// ```
+    pub fn security(mut self, security: Security) -> Self {
+        self.security = Some(security);
+        self
+    }
+
+    /// Whose a memory must be that is opened: any other is refused as [`ErrorKind::Mistrusted`] before it is touched.
+    ///
+    /// Anybody who may make names in a namespace can take one before its rightful maker does. On Windows the owner is who
+    /// made it (for elevated programs in other languages, the administrators); to learn it takes the right to see whose it is,
+    /// which every grant of this library includes.
+    ///
+    /// ```
+    /// use mmf::{ErrorKind, OpenOptions, SharedMemory, Who};
+    ///
+    /// let memory = SharedMemory::create("doc-options-owner", 4096)?;
+    /// assert!(OpenOptions::new().expect_owner(Who::CurrentUser).open("doc-options-owner").is_ok());
+    /// # Ok::<(), mmf::Error>(())
+    /// ```
+    pub fn expect_owner(mut self, who: Who) -> Self {
+        self.expect_owner = Some(who);
+        self
+    }
+
+    /// The exact length in bytes that a memory must have that is opened: any other is refused as [`ErrorKind::Mistrusted`]
+    /// before it is touched. (On Windows, where memories have whole pages, this is rounded up to them.)
+    pub fn expect_len(mut self, bytes: u64) -> Self {
+        self.expect_len = Some(bytes);
         self
     }
 
@@ -73,8 +117,51 @@ impl OpenOptions {
     ) -> Result<SharedMemory<ReadWrite>, Error> {
         let target = Target::new(Operation::Create, name)?;
         let len = self.len_to_make(&target)?;
-        let object = target.until_done(|object| Object::create(Some(object), len))?;
+        let protection = self.protection(&target)?;
+        let object =
+            target.until_done(self, true, |object| Object::create(Some(object), len, &protection))?;
         Ok(target.memory(object))
+    }
+
+    /// Whether [`create`](OpenOptions::create) would work, and if not, why. Nothing is made or changed by asking.
+    pub fn check_create(&self, name: impl TryInto<Name, Error: Into<Error>>) -> Diagnosis {
+        self.check(Operation::Create, true, name)
+    }
+
+    /// Whether [`open`](OpenOptions::open) would work, and if not, why. Nothing is changed by asking.
+    ///
+    /// ```
+    /// use mmf::{ErrorKind, OpenOptions};
+    ///
+    /// let diagnosis = OpenOptions::new().check_open("doc-options-nobody-made-this");
+    /// assert_eq!(diagnosis.error_kind(), Some(ErrorKind::NotFound));
+    /// println!("{diagnosis}"); // why: nothing has this name …
+    /// ```
+    pub fn check_open(&self, name: impl TryInto<Name, Error: Into<Error>>) -> Diagnosis {
+        self.check(Operation::Open, true, name)
+    }
+
+    /// Whether [`open_read_only`](OpenOptions::open_read_only) would work, and if not, why. Nothing is changed by asking.
+    pub fn check_open_read_only(&self, name: impl TryInto<Name, Error: Into<Error>>) -> Diagnosis {
+        self.check(Operation::Open, false, name)
+    }
+
+    /// Whether [`open_or_create`](OpenOptions::open_or_create) would work, and if not, why. Nothing is made or changed by
+    /// asking.
+    pub fn check_open_or_create(&self, name: impl TryInto<Name, Error: Into<Error>>) -> Diagnosis {
+        self.check(Operation::OpenOrCreate, true, name)
+    }
+
+    fn check(
+        &self,
+        operation: Operation,
+        write: bool,
+        name: impl TryInto<Name, Error: Into<Error>>,
+    ) -> Diagnosis {
+        match name.try_into() {
+            Ok(name) => diagnosis::ask(Question { operation, name: &name, write, options: self }),
+            Err(error) => Diagnosis::of_invalid(&error.into()),
+        }
     }
 
     /// Makes a memory without a name.
@@ -89,7 +176,8 @@ impl OpenOptions {
             return Err(Error::new(operation, ErrorKind::ZeroLength));
         }
         check_size(len).map_err(|failure| too_large(operation, len, failure))?;
-        match Object::create(None, len).map_err(|failure| too_large(operation, len, failure))? {
+        let protection = self.security_or_default().resolve(operation)?;
+        match Object::create(None, len, &protection).map_err(|failure| too_large(operation, len, failure))? {
             Attempt::Done(object) => Ok(SharedMemory::from_object(object, None)),
             Attempt::Again => Err(Error::new(operation, ErrorKind::Busy)),
         }
@@ -125,7 +213,7 @@ impl OpenOptions {
     }
 
     fn open_as<A: Access>(&self, target: Target) -> Result<SharedMemory<A>, Error> {
-        let object = target.until_done(|object| Object::open(object, A::WRITABLE))?;
+        let object = target.until_done(self, A::WRITABLE, |object| Object::open(object, A::WRITABLE))?;
         self.check_opened(&target, &object)?;
         Ok(target.memory(object))
     }
@@ -143,7 +231,8 @@ impl OpenOptions {
     ) -> Result<(SharedMemory<ReadWrite>, Disposition), Error> {
         let target = Target::new(Operation::OpenOrCreate, name)?;
         let len = self.len_to_make(&target)?;
-        let (object, how) = target.until_done(|object| {
+        let protection = self.protection(&target)?;
+        let (object, how) = target.until_done(self, true, |object| {
             match Object::open(object, true) {
                 Ok(Attempt::Done(opened)) => return Ok(Attempt::Done((opened, Disposition::Opened))),
                 Ok(Attempt::Again) => return Ok(Attempt::Again),
@@ -152,7 +241,7 @@ impl OpenOptions {
                 Err(failure) if failure.reason == Reason::NotReady => return Ok(Attempt::Again),
                 Err(failure) => return Err(failure),
             }
-            match Object::create(Some(object), len) {
+            match Object::create(Some(object), len, &protection) {
                 Ok(Attempt::Done(made)) => Ok(Attempt::Done((made, Disposition::Created))),
                 Ok(Attempt::Again) => Ok(Attempt::Again),
                 // Somebody was faster; now it can be opened. Where it cannot be opened either, its owner may not let us see it:
@@ -178,16 +267,51 @@ impl OpenOptions {
         Ok(len)
     }
 
-    fn check_opened(&self, target: &Target, object: &Object) -> Result<(), Error> {
-        let wanted = self.len.unwrap_or(0);
-        let len = object.len().map_err(|f| target.error(f))?;
-        if len >= wanted {
-            return Ok(());
+    fn protection(&self, target: &Target) -> Result<Protection, Error> {
+        match &self.security {
+            None => Ok(Protection::default()),
+            Some(security) => {
+                security.resolve(target.operation).map_err(|error| error.with_subject(&target.name))
+            }
         }
-        let detail = format!(
-            "{wanted} bytes were asked for and it has {len}; ask its maker for more, or accept what there is"
-        );
-        Err(Error::new(target.operation, ErrorKind::TooSmall).with_subject(&target.name).with_detail(detail))
+    }
+
+    fn check_opened(&self, target: &Target, object: &Object) -> Result<(), Error> {
+        let fail = |kind| Error::new(target.operation, kind).with_subject(&target.name);
+        let asked = self.len.unwrap_or(0);
+        let len = object.len().map_err(|f| target.error(f))?;
+        if len < asked {
+            return Err(fail(ErrorKind::TooSmall).with_diagnosis(Diagnosis::of_too_small(asked, len)));
+        }
+        if let Some(expected) = self.expected_len().filter(|expected| *expected != len) {
+            return Err(fail(ErrorKind::Mistrusted).with_diagnosis(Diagnosis::of_wrong_len(expected, len)));
+        }
+        let Some(who) = &self.expect_owner else { return Ok(()) };
+        let (expected, owner) = match object.shown().ok().and_then(|shown| Security::from_shown(shown).ok()) {
+            Some(security) => match security::is_owner(&security, who, target.operation) {
+                Ok((true, _)) => return Ok(()),
+                Ok((false, expected)) => (expected, security.owner()),
+                Err(error) => return Err(error.with_subject(&target.name)),
+            },
+            None => (Account { id: who.to_string(), name: None }, None),
+        };
+        Err(fail(ErrorKind::Mistrusted).with_diagnosis(Diagnosis::of_wrong_owner(expected, owner)))
+    }
+
+    pub(crate) fn wanted_len(&self) -> Option<u64> {
+        self.len
+    }
+
+    pub(crate) fn expected_len(&self) -> Option<u64> {
+        self.expect_len.map(sys::rounded)
+    }
+
+    pub(crate) fn expected_owner(&self) -> Option<&Who> {
+        self.expect_owner.as_ref()
+    }
+
+    pub(crate) fn security_or_default(&self) -> Security {
+        self.security.clone().unwrap_or_default()
     }
 }
 
@@ -227,15 +351,27 @@ impl Target {
         SharedMemory::from_object(object, Some(self.name))
     }
 
+    /// What the system said, and what was found out about it.
+    fn explained(&self, options: &OpenOptions, write: bool, failure: Failure) -> Error {
+        let error = self.error(failure);
+        let question = Question { operation: self.operation, name: &self.name, write, options };
+        match diagnosis::explain(question, failure, error.kind()) {
+            Some(diagnosis) => error.with_diagnosis(diagnosis),
+            None => error,
+        }
+    }
+
     /// Makes attempts until one is done, up to a bound.
     fn until_done<T>(
         &self,
+        options: &OpenOptions,
+        write: bool,
         mut attempt: impl FnMut(&ObjectName) -> Result<Attempt<T>, Failure>,
     ) -> Result<T, Error> {
         let mut round = 0;
         let mut start = None;
         loop {
-            match attempt(&self.object).map_err(|f| self.error(f))? {
+            match attempt(&self.object).map_err(|failure| self.explained(options, write, failure))? {
                 Attempt::Done(done) => return Ok(done),
                 Attempt::Again => {}
             }

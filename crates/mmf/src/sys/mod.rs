@@ -7,6 +7,9 @@
 //! | `name` | [`ObjectName`]: a checked name in the system's own spelling |
 //! | `memory` | [`Object`]: a right to a shared memory; [`Mapping`]: an address range in which it is mapped |
 //! | `list` | [`list`]: the named memories of the machine |
+//! | `security` | [`Protection`]: what an object is made with; [`Shown`]: what it says |
+//! | `account` | users and groups by name and number; on Windows also what the token says |
+//! | `sight` | [`sight`], [`space`], [`limits`]: what can be learnt without changing anything |
 //! | `fault` | the handler that makes errors out of faults in the [`guard`]ed routines |
 //!
 //! The contract: a call does one thing once and says how it ended, as a [`Failure`] with the system's own code. Policies
@@ -22,11 +25,18 @@ mod system;
 #[path = "windows/mod.rs"]
 mod system;
 
+pub(crate) use system::account;
 #[cfg(windows)]
 pub(in crate::sys) use system::fault;
 pub(crate) use system::list::list;
 pub(crate) use system::memory::{Mapping, Object};
 pub(crate) use system::name::ObjectName;
+pub(crate) use system::security::Protection;
+pub(crate) use system::sight::{
+    grants_to_users, has_private_namespaces, limit_reached, limits, page_sizes, rounded, sight, space,
+};
+#[cfg(windows)]
+pub(crate) use system::{descriptor, privilege};
 
 /// Why a call did not do what it should.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -52,6 +62,11 @@ pub(crate) enum Reason {
     NotReady,
     /// The system does not offer this.
     Unsupported,
+    /// A limit of the process: `figure` says which value it has, where it is known.
+    Limit,
+    /// Somebody else has taken a name that should be this user's (Unix).
+    #[cfg_attr(windows, allow(dead_code))]
+    Stranger,
     /// Anything else: the code has to speak for itself.
     Other,
 }
@@ -91,4 +106,79 @@ pub(crate) struct Found {
     pub(crate) text: String,
     /// No living process holds it; the next one who asks for it removes it (Unix).
     pub(crate) stale: bool,
+}
+
+/// What an object says about who may open it, as the system says it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Shown {
+    /// A self-relative security descriptor.
+    #[cfg_attr(unix, allow(dead_code))]
+    Descriptor(Vec<u8>),
+    /// Owner, group, the nine bits, and the extended attribute with the access list.
+    #[cfg_attr(windows, allow(dead_code))]
+    Posix { uid: u32, gid: u32, mode: u32, list: Option<Vec<u8>> },
+}
+
+/// What has a name.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(any(unix, windows), allow(dead_code, reason = "each system has its own"))]
+pub(crate) enum Presence {
+    #[default]
+    Nothing,
+    Memory,
+    /// A memory without a length yet.
+    Unfinished,
+    /// A memory whose holders are all dead; whether this process may remove it.
+    Abandoned {
+        removable: bool,
+    },
+    /// Something else.
+    Other(String),
+    /// Something that lets us see nothing.
+    Hidden,
+    /// A memory of another user, under a name that should be ours.
+    Strangers,
+}
+
+/// What can be seen of a name without changing anything.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Sighting {
+    pub(crate) presence: Presence,
+    pub(crate) len: Option<u64>,
+    /// Found out by the system itself, so all that it considers is considered.
+    pub(crate) may_read: bool,
+    pub(crate) may_write: bool,
+    pub(crate) shown: Option<Shown>,
+}
+
+/// What is left of what memories are made of.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Space {
+    /// What it is called.
+    pub(crate) place: &'static str,
+    /// Whether it is a mount, which can be made larger.
+    pub(crate) is_mount: bool,
+    pub(crate) left: u64,
+    pub(crate) limit: u64,
+    pub(crate) trouble: Option<Trouble>,
+}
+
+/// Why nothing can be made in a place.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(windows, allow(dead_code))]
+pub(crate) enum Trouble {
+    Missing,
+    ReadOnly,
+    Denied,
+    NoFiles,
+}
+
+/// Limits of the process; none where there is no limit.
+#[derive(Clone, Copy, Debug, Default)]
+#[cfg_attr(windows, allow(dead_code))]
+pub(crate) struct Limits {
+    /// The longest file.
+    pub(crate) file_size: Option<u64>,
+    /// Memory that can be kept in RAM.
+    pub(crate) locked: Option<u64>,
 }

@@ -9,8 +9,9 @@ use rustix::io::Errno;
 use rustix::mm::{Advice, MapFlags, MsyncFlags, ProtFlags};
 
 use super::name::ObjectName;
-use super::{fault, named};
-use crate::sys::{Attempt, Failure, Reason};
+use super::security::{self, Protection};
+use super::{fault, named, sight};
+use crate::sys::{Attempt, Failure, Reason, Shown};
 
 /// The right to a shared memory object: a descriptor.
 #[derive(Debug)]
@@ -24,11 +25,16 @@ pub(crate) struct Object {
 
 impl Object {
     /// Makes a memory of `len` zero bytes.
-    pub(crate) fn create(name: Option<&ObjectName>, len: u64) -> Result<Attempt<Self>, Failure> {
+    pub(crate) fn create(
+        name: Option<&ObjectName>,
+        len: u64,
+        protection: &Protection,
+    ) -> Result<Attempt<Self>, Failure> {
         let Some(name) = name else {
-            return Ok(Attempt::Done(Object { fd: named::anonymous(len)?, writable: true, held: None }));
+            let fd = named::anonymous(len, protection)?;
+            return Ok(Attempt::Done(Object { fd, writable: true, held: None }));
         };
-        Ok(match named::create(name, len)? {
+        Ok(match named::create(name, len, protection)? {
             Attempt::Done(fd) => Attempt::Done(Object { fd, writable: true, held: holder(name) }),
             Attempt::Again => Attempt::Again,
         })
@@ -67,6 +73,11 @@ impl Object {
     /// Its length in bytes, now: on Unix a peer can change it.
     pub(crate) fn len(&self) -> Result<u64, Failure> {
         Ok(u64::try_from(fstat(&self.fd)?.st_size).unwrap_or(0))
+    }
+
+    /// What it says about who may open it.
+    pub(crate) fn shown(&self) -> Result<Shown, Failure> {
+        security::of(&self.fd)
     }
 
     /// The same memory, with the right to read only.
@@ -177,7 +188,7 @@ impl Mapping {
     pub(crate) fn lock(&self, offset: usize, len: usize) -> Result<(), Failure> {
         let (start, len) = self.pages(offset, len);
         // SAFETY: the pages are part of this mapping; locking changes nothing in it.
-        unsafe { rustix::mm::mlock(start, len) }.map_err(out_of_pages)
+        unsafe { rustix::mm::mlock(start, len) }.map_err(|errno| sight::locking_failed(errno, len))
     }
 
     /// Ends what `lock` asked for.

@@ -3,10 +3,13 @@
 //! A POSIX object keeps its name and its memory until somebody unlinks it, also when everybody who used it is gone. Here
 //! the kernel is made to count its holders, by file locks (Linux; see `memory`). No file is made beside the object.
 
+pub(crate) mod account;
 pub(in crate::sys) mod fault;
 pub(super) mod list;
 pub(super) mod memory;
 pub(super) mod name;
+pub(super) mod security;
+pub(super) mod sight;
 
 /// Making, opening and releasing named objects.
 #[cfg(any(target_os = "linux", target_os = "android"))]
@@ -29,6 +32,7 @@ impl From<Errno> for Failure {
             // A link, a directory, a socket or a device of this name.
             Errno::LOOP | Errno::ISDIR | Errno::NXIO | Errno::NODEV => Reason::WrongKind,
             Errno::NOMEM | Errno::NOSPC | Errno::DQUOT => Reason::NoMemory,
+            Errno::MFILE | Errno::NFILE => Reason::Limit,
             Errno::FBIG | Errno::OVERFLOW => Reason::TooLarge,
             Errno::NOSYS | Errno::OPNOTSUPP => Reason::Unsupported,
             _ => Reason::Other,

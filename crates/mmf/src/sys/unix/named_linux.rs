@@ -29,18 +29,23 @@ use rustix::fs::{
 use rustix::io::Errno;
 
 use super::name::{DIRECTORY, ObjectName};
-use crate::sys::{Attempt, Failure, Reason};
+use super::security::{self, OWNER_ONLY, Protection};
+use super::sight::check_file_size;
+use crate::sys::{Attempt, Failure, Presence, Reason, Sighting, Space, Trouble};
 
 /// The mark of an object of ours: set-group-id and sticky without the right to execute. It means nothing for a file, so
 /// nobody has a reason to set it.
 const MARK: u32 = 0o3000;
-const OWNER_ONLY: u32 = 0o600;
 
 fn is_ours(stat: &Stat) -> bool {
     FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile && stat.st_mode & (MARK | 0o111) == MARK
 }
 
-pub(super) fn create(name: &ObjectName, len: u64) -> Result<Attempt<OwnedFd>, Failure> {
+pub(super) fn create(
+    name: &ObjectName,
+    len: u64,
+    protection: &Protection,
+) -> Result<Attempt<OwnedFd>, Failure> {
     sweep();
     let flags = OFlags::CREATE | OFlags::EXCL | OFlags::RDWR | OFlags::CLOEXEC | OFlags::NOFOLLOW;
     let fd = match open_file(name.path(), flags, Mode::from_raw_mode(MARK | OWNER_ONLY)) {
@@ -54,7 +59,11 @@ pub(super) fn create(name: &ObjectName, len: u64) -> Result<Attempt<OwnedFd>, Fa
     if flock(&fd, FlockOperation::NonBlockingLockShared).is_err() || fstat(&fd)?.st_nlink == 0 {
         return Ok(Attempt::Again);
     }
-    match check_space(&fd, len).and_then(|()| resize(&fd, len)) {
+    // Sized last: until then nobody who comes by can do more than wait for it.
+    let made = check_space(&fd, len)
+        .and_then(|()| security::protect(fd.as_fd(), protection, MARK))
+        .and_then(|()| resize(&fd, len));
+    match made {
         Ok(()) => Ok(Attempt::Done(fd)),
         Err(failure) => {
             release(fd.as_fd(), name);
@@ -75,6 +84,7 @@ fn check_space(fd: &OwnedFd, len: u64) -> Result<(), Failure> {
 }
 
 fn resize(fd: &OwnedFd, len: u64) -> Result<(), Failure> {
+    check_file_size(len)?;
     ftruncate(fd, len).map_err(|errno| match errno {
         Errno::INVAL | Errno::FBIG => Failure { reason: Reason::TooLarge, ..errno.into() },
         _ => errno.into(),
@@ -172,7 +182,7 @@ pub(super) fn open(name: &ObjectName, writable: bool) -> Result<Attempt<(OwnedFd
     }
     // Somebody else has taken a name of this user's.
     if name.is_local() && stat.st_uid != rustix::process::geteuid().as_raw() {
-        return Err(Failure::new(Reason::Denied));
+        return Err(Failure::new(Reason::Stranger));
     }
     if !is_ours(&stat) {
         // Other makers, too, size an object after they have named it; but how long they take nobody knows.
@@ -230,7 +240,7 @@ pub(super) fn release(fd: BorrowedFd<'_>, name: &ObjectName) {
 }
 
 /// A memory that never had a name. Nobody can make it shorter, and no other user can open it anew by way of a descriptor.
-pub(super) fn anonymous(len: u64) -> Result<OwnedFd, Failure> {
+pub(super) fn anonymous(len: u64, protection: &Protection) -> Result<OwnedFd, Failure> {
     let system = rustix::system::sysinfo();
     let all = (system.totalram as u64 + system.totalswap as u64).saturating_mul(u64::from(system.mem_unit));
     if len > all {
@@ -240,6 +250,7 @@ pub(super) fn anonymous(len: u64) -> Result<OwnedFd, Failure> {
     // Never executable, where the kernel can promise it (Linux 6.3).
     let fd = memfd_create("mmf", flags | MemfdFlags::NOEXEC_SEAL).or_else(|_| memfd_create("mmf", flags))?;
     fchmod(&fd, Mode::from_raw_mode(OWNER_ONLY))?;
+    security::protect(fd.as_fd(), protection, 0)?;
     resize(&fd, len)?;
     fcntl_add_seals(&fd, SealFlags::SHRINK)?;
     Ok(fd)
@@ -330,4 +341,74 @@ pub(super) fn is_stale(path: &CStr) -> bool {
         unlock(&fd);
     }
     stale
+}
+
+/// What can be seen of a name. Nothing is locked for longer than a look takes, nothing is removed.
+pub(crate) fn sight(name: &ObjectName) -> Sighting {
+    let stat = match lstat(name.path()) {
+        Ok(stat) => stat,
+        Err(Errno::NOENT) => return Sighting::default(),
+        Err(_) => return Sighting { presence: Presence::Hidden, ..Sighting::default() },
+    };
+    let kind = match FileType::from_raw_mode(stat.st_mode) {
+        FileType::RegularFile => None,
+        FileType::Directory => Some("directory"),
+        FileType::Symlink => Some("symbolic link"),
+        FileType::Socket => Some("socket"),
+        FileType::Fifo => Some("pipe"),
+        _ => Some("device"),
+    };
+    if let Some(kind) = kind {
+        return Sighting { presence: Presence::Other(kind.to_owned()), ..Sighting::default() };
+    }
+    let user = rustix::process::geteuid();
+    let presence = if name.is_local() && stat.st_uid != user.as_raw() {
+        Presence::Strangers
+    } else if is_ours(&stat) && is_stale(name.path()) {
+        Presence::Abandoned { removable: user.is_root() || stat.st_uid == user.as_raw() }
+    } else if stat.st_size == 0 {
+        Presence::Unfinished
+    } else {
+        Presence::Memory
+    };
+    Sighting {
+        presence,
+        len: u64::try_from(stat.st_size).ok().filter(|len| *len > 0),
+        may_read: look(name.path(), OFlags::RDONLY).is_ok(),
+        may_write: look(name.path(), OFlags::RDWR).is_ok(),
+        shown: Some(security::shown(&stat, security::list_at(name.path()))),
+    }
+}
+
+const PLACE: &str = "/dev/shm";
+
+/// What is left where named memories are.
+#[allow(clippy::unnecessary_wraps, reason = "other systems cannot say")]
+pub(crate) fn space() -> Option<Space> {
+    use rustix::fs::{Access, AtFlags, CWD, StatVfsMountFlags, accessat, statvfs};
+    let mut space = Space { place: PLACE, is_mount: true, left: u64::MAX, limit: u64::MAX, trouble: None };
+    let Ok(system) = statvfs(PLACE) else {
+        return Some(Space { trouble: Some(Trouble::Missing), ..space });
+    };
+    if system.f_blocks > 0 {
+        space.left = system.f_bavail.saturating_mul(system.f_frsize);
+        space.limit = system.f_blocks.saturating_mul(system.f_frsize);
+    }
+    let access = accessat(CWD, PLACE, Access::WRITE_OK | Access::EXEC_OK, AtFlags::EACCESS);
+    space.trouble = if system.f_flag.contains(StatVfsMountFlags::RDONLY) {
+        Some(Trouble::ReadOnly)
+    } else if matches!(access, Err(Errno::ACCESS | Errno::PERM)) {
+        Some(Trouble::Denied)
+    } else if system.f_files > 0 && system.f_favail == 0 {
+        Some(Trouble::NoFiles)
+    } else {
+        None
+    };
+    Some(space)
+}
+
+/// Whether single users can be granted something: where the mount has access lists.
+pub(crate) fn grants_to_users() -> bool {
+    let answer = rustix::fs::lgetxattr(PLACE, "system.posix_acl_access", &mut [0_u8; 0][..]);
+    !matches!(answer, Err(Errno::OPNOTSUPP | Errno::NOSYS | Errno::NOENT))
 }

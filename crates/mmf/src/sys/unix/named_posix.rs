@@ -10,9 +10,15 @@ use rustix::io::Errno;
 use rustix::shm::{OFlags, open as open_object, unlink};
 
 use super::name::ObjectName;
-use crate::sys::{Attempt, Failure, Reason};
+use super::security::{self, Protection};
+use super::sight::check_file_size;
+use crate::sys::{Attempt, Failure, Presence, Reason, Sighting, Space};
 
-pub(super) fn create(name: &ObjectName, len: u64) -> Result<Attempt<OwnedFd>, Failure> {
+pub(super) fn create(
+    name: &ObjectName,
+    len: u64,
+    protection: &Protection,
+) -> Result<Attempt<OwnedFd>, Failure> {
     let flags = OFlags::CREATE | OFlags::EXCL | OFlags::RDWR;
     let fd = match open_object(name.path(), flags, Mode::from_raw_mode(0o600)) {
         Ok(fd) => fd,
@@ -25,7 +31,8 @@ pub(super) fn create(name: &ObjectName, len: u64) -> Result<Attempt<OwnedFd>, Fa
         }
         Err(errno) => return Err(errno.into()),
     };
-    if let Err(failure) = resize(fd.as_fd(), len) {
+    let made = security::protect(fd.as_fd(), protection, 0).and_then(|()| resize(fd.as_fd(), len));
+    if let Err(failure) = made {
         let _ = unlink(name.path());
         return Err(failure);
     }
@@ -33,6 +40,7 @@ pub(super) fn create(name: &ObjectName, len: u64) -> Result<Attempt<OwnedFd>, Fa
 }
 
 fn resize(fd: BorrowedFd<'_>, len: u64) -> Result<(), Failure> {
+    check_file_size(len)?;
     ftruncate(fd, len).map_err(|errno| match errno {
         Errno::INVAL | Errno::FBIG => Failure { reason: Reason::TooLarge, ..errno.into() },
         _ => errno.into(),
@@ -54,7 +62,7 @@ pub(super) fn open(name: &ObjectName, writable: bool) -> Result<Attempt<(OwnedFd
     let stat = fstat(&fd)?;
     // Somebody else has taken a name of this user's.
     if name.is_local() && stat.st_uid != rustix::process::geteuid().as_raw() {
-        return Err(Failure::new(Reason::Denied));
+        return Err(Failure::new(Reason::Stranger));
     }
     // Other makers size an object after they have named it.
     if stat.st_size == 0 { Err(Failure::new(Reason::NotReady)) } else { Ok(Attempt::Done((fd, false))) }
@@ -65,7 +73,7 @@ pub(super) fn release(_fd: BorrowedFd<'_>, name: &ObjectName) {
 }
 
 /// A memory without a name: its name is removed before anybody can know it.
-pub(super) fn anonymous(len: u64) -> Result<OwnedFd, Failure> {
+pub(super) fn anonymous(len: u64, protection: &Protection) -> Result<OwnedFd, Failure> {
     use std::sync::atomic::{AtomicU32, Ordering};
     static NEXT: AtomicU32 = AtomicU32::new(0);
     for _ in 0..100 {
@@ -82,6 +90,7 @@ pub(super) fn anonymous(len: u64) -> Result<OwnedFd, Failure> {
         ) {
             Ok(fd) => {
                 let _ = unlink(name.path());
+                security::protect(fd.as_fd(), protection, 0)?;
                 resize(fd.as_fd(), len)?;
                 return Ok(fd);
             }
@@ -116,5 +125,42 @@ pub(super) fn adopt(fd: OwnedFd, _writable: bool) -> Result<(OwnedFd, Option<Obj
 }
 
 pub(super) fn is_stale(_path: &std::ffi::CStr) -> bool {
+    false
+}
+
+/// What can be seen of a name.
+pub(crate) fn sight(name: &ObjectName) -> Sighting {
+    let fd = match open_object(name.path(), OFlags::RDONLY, Mode::empty()) {
+        Ok(fd) => fd,
+        Err(Errno::NOENT) => return Sighting::default(),
+        Err(_) => return Sighting { presence: Presence::Hidden, ..Sighting::default() },
+    };
+    let Ok(stat) = fstat(&fd) else {
+        return Sighting { presence: Presence::Hidden, ..Sighting::default() };
+    };
+    let len = u64::try_from(stat.st_size).ok().filter(|len| *len > 0);
+    let presence = if name.is_local() && stat.st_uid != rustix::process::geteuid().as_raw() {
+        Presence::Strangers
+    } else if len.is_none() {
+        Presence::Unfinished
+    } else {
+        Presence::Memory
+    };
+    Sighting {
+        presence,
+        len,
+        may_read: true,
+        may_write: open_object(name.path(), OFlags::RDWR, Mode::empty()).is_ok(),
+        shown: security::of(&fd).ok(),
+    }
+}
+
+/// These systems do not say what is left.
+pub(crate) fn space() -> Option<Space> {
+    None
+}
+
+/// These objects have no access lists.
+pub(crate) fn grants_to_users() -> bool {
     false
 }

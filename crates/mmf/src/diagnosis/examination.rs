@@ -1,0 +1,122 @@
+//! One name, looked at from all sides.
+
+use super::facts::{self, Question};
+use super::{Diagnosis, Severity};
+use crate::error::{Error, Operation};
+use crate::name::Name;
+use crate::options::OpenOptions;
+use crate::security::{Account, Security};
+use crate::sys::{self, Presence, Sighting};
+
+/// What can be learnt about a name without opening what has it: see [`examine`].
+#[derive(Clone, Debug)]
+pub struct Examination {
+    name: Name,
+    sighting: Sighting,
+    security: Option<Security>,
+    diagnosis: Diagnosis,
+}
+
+impl Examination {
+    /// The name that was looked at.
+    #[must_use]
+    pub fn name(&self) -> &Name {
+        &self.name
+    }
+
+    /// What has the name: "shared memory", or for example "event" or "directory". None if nothing has it, or if it cannot
+    /// be learnt.
+    #[must_use]
+    pub fn kind(&self) -> Option<&str> {
+        match &self.sighting.presence {
+            Presence::Nothing | Presence::Hidden => None,
+            Presence::Other(kind) => Some(kind),
+            Presence::Memory | Presence::Unfinished | Presence::Abandoned { .. } | Presence::Strangers => {
+                Some("shared memory")
+            }
+        }
+    }
+
+    /// Whether something has the name.
+    #[must_use]
+    pub fn exists(&self) -> bool {
+        self.sighting.presence != Presence::Nothing
+    }
+
+    /// Whether all its holders were killed: it is about to go (Linux).
+    #[must_use]
+    pub fn is_stale(&self) -> bool {
+        matches!(self.sighting.presence, Presence::Abandoned { .. })
+    }
+
+    /// Its length in bytes, if it can be learnt.
+    #[must_use]
+    pub fn len(&self) -> Option<u64> {
+        self.sighting.len
+    }
+
+    /// Whether it exists without a byte: its maker is not done.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.sighting.presence == Presence::Unfinished
+    }
+
+    /// Whose it is, if it can be learnt.
+    #[must_use]
+    pub fn owner(&self) -> Option<Account> {
+        self.security.as_ref()?.owner()
+    }
+
+    /// Who may do what with it, if it can be learnt.
+    #[must_use]
+    pub fn security(&self) -> Option<&Security> {
+        self.security.as_ref()
+    }
+
+    /// Whether this process may read it: asked of the system itself.
+    #[must_use]
+    pub fn may_read(&self) -> bool {
+        self.sighting.may_read
+    }
+
+    /// Whether this process may write it: asked of the system itself.
+    #[must_use]
+    pub fn may_write(&self) -> bool {
+        self.sighting.may_write
+    }
+
+    /// What stands in the way of opening it to read and write, and what to do about it.
+    pub fn diagnosis(&self) -> &Diagnosis {
+        &self.diagnosis
+    }
+
+    /// Whether anything stands in the way.
+    #[must_use]
+    pub fn is_troubled(&self) -> bool {
+        self.diagnosis.findings().iter().any(|finding| finding.severity() > Severity::Note)
+    }
+}
+
+/// Looks at a name from all sides: what has it, how long it is, whose it is, who may do what, and what stands in the way of
+/// this process. Nothing is opened for use or changed.
+///
+/// # Errors
+///
+/// What [`Name::new`] says about the name.
+///
+/// ```
+/// let memory = mmf::SharedMemory::create("doc-examine-frames", 4096)?;
+/// let examination = mmf::examine("doc-examine-frames")?;
+/// assert!(examination.exists() && examination.may_write());
+/// assert_eq!(examination.owner(), memory.security()?.owner());
+/// # Ok::<(), mmf::Error>(())
+/// ```
+pub fn examine(name: impl TryInto<Name, Error: Into<Error>>) -> Result<Examination, Error> {
+    let name = name.try_into().map_err(Into::into)?;
+    let sighting = name.object_name().map(|name| sys::sight(&name)).unwrap_or_default();
+    let security = sighting.shown.clone().and_then(|shown| Security::from_shown(shown).ok());
+    let options = OpenOptions::new();
+    let question = Question { operation: Operation::Open, name: &name, write: true, options: &options };
+    let diagnosis = facts::ask(question);
+    Ok(Examination { sighting, security, diagnosis, name })
+}

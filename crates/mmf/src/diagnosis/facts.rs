@@ -1,0 +1,168 @@
+//! Facts: what the system says about a name, this process and this machine. Asking changes nothing.
+
+use super::machine::Held;
+use super::rules;
+use super::{Diagnosis, Finding};
+use crate::error::{ErrorKind, Operation};
+use crate::name::{Name, Namespace};
+use crate::options::OpenOptions;
+use crate::security::{self, Account, Level, Security};
+use crate::sys::{self, Failure, Limits, Presence, Reason, Sighting, Space};
+
+/// What is asked, or was refused.
+#[derive(Clone, Copy)]
+pub(crate) struct Question<'a> {
+    pub(crate) operation: Operation,
+    pub(crate) name: &'a Name,
+    /// Whether it is to be written, too.
+    pub(crate) write: bool,
+    pub(crate) options: &'a OpenOptions,
+}
+
+/// Who asks.
+#[derive(Clone, Debug)]
+pub(crate) struct Caller {
+    pub(crate) user: Option<Account>,
+    /// What follows exists on Windows only.
+    pub(crate) integrity: Option<Level>,
+    pub(crate) session: Option<u32>,
+    pub(crate) app_container: bool,
+    pub(crate) create_global: Held,
+}
+
+/// What was found out. Rules judge by this alone.
+#[derive(Clone, Debug)]
+pub(crate) struct Facts {
+    pub(crate) here: Sighting,
+    /// What it says about who may do what, if it lets us know.
+    pub(crate) security: Option<Security>,
+    /// What its list alone gives to us: to read, to write (Windows).
+    pub(crate) list_allows: Option<(bool, bool)>,
+    /// Its name in the other namespace, if there is one of that name.
+    pub(crate) elsewhere: Option<String>,
+    /// A name that differs in case only.
+    pub(crate) spelled: Option<String>,
+    pub(crate) caller: Caller,
+    pub(crate) space: Option<Space>,
+    pub(crate) limits: Limits,
+    /// Why the security that a new memory is to have cannot be had.
+    pub(crate) security_problem: Option<(ErrorKind, String)>,
+    /// Whose it should be, and whether it is.
+    pub(crate) expected_owner: Option<(bool, Account)>,
+}
+
+/// Whether it would work: all that can be said.
+pub(crate) fn ask(question: Question<'_>) -> Diagnosis {
+    Diagnosis::new(rules::judge(question, &gather(question, true)))
+}
+
+/// Why it did not work: what fits the failure, or nothing.
+#[cold]
+pub(crate) fn explain(question: Question<'_>, failure: Failure, kind: ErrorKind) -> Option<Diagnosis> {
+    // Programs wait for others by trying to open, so this has to stay cheap.
+    let thorough = !matches!(failure.reason, Reason::Missing);
+    if failure.reason == Reason::Limit {
+        return None; // it says so itself
+    }
+    let mut findings = rules::judge(question, &gather(question, thorough));
+    // Somebody may have changed it meanwhile: then it says nothing about the failure.
+    let fits = |finding: &Finding| finding.kind.is_none_or(|found| found == kind);
+    if !findings.iter().any(|finding| finding.kind == Some(kind)) {
+        return None;
+    }
+    findings.retain(fits);
+    Some(Diagnosis::new(findings))
+}
+
+fn gather(question: Question<'_>, thorough: bool) -> Facts {
+    let here = question.name.object_name().map(|name| sys::sight(&name)).unwrap_or_default();
+    let missing = here.presence == Presence::Nothing;
+    let opens = question.operation != Operation::Create;
+    let makes = question.operation != Operation::Open;
+    let security = here.shown.clone().and_then(|shown| Security::from_shown(shown).ok());
+    let (elsewhere, spelled) = if missing && opens {
+        (elsewhere(question.name), if thorough { spelled_otherwise(question.name) } else { None })
+    } else {
+        (None, None)
+    };
+    let expected_owner = question.options.expected_owner().and_then(|who| {
+        let security = security.as_ref()?;
+        security::is_owner(security, who, question.operation).ok()
+    });
+    let security_problem = if makes && thorough {
+        let problem = question.options.security_or_default().resolve(question.operation).err();
+        problem.map(|error| (error.kind(), error.cause_in_words()))
+    } else {
+        None
+    };
+    Facts {
+        list_allows: security.as_ref().and_then(list_allows),
+        security,
+        elsewhere,
+        spelled,
+        caller: caller(thorough),
+        space: if makes && thorough { sys::space() } else { None },
+        limits: sys::limits(),
+        security_problem,
+        expected_owner,
+        here,
+    }
+}
+
+/// The same text in the other namespace, if something is there.
+fn elsewhere(name: &Name) -> Option<String> {
+    let other = match name.namespace() {
+        Namespace::Local => Namespace::Global,
+        Namespace::Global => Namespace::Local,
+    };
+    let other = Name::from_parts(other, name.text()).ok()?;
+    let there = sys::sight(&other.object_name().ok()?);
+    matches!(there.presence, Presence::Memory | Presence::Unfinished | Presence::Hidden)
+        .then(|| other.to_string())
+}
+
+/// A name that differs in upper and lower case only.
+fn spelled_otherwise(name: &Name) -> Option<String> {
+    let text = name.text().to_lowercase();
+    let found = sys::list().ok()?;
+    let found = found
+        .into_iter()
+        .find(|found| !found.stale && found.text != name.text() && found.text.to_lowercase() == text)?;
+    let namespace = if found.global { Namespace::Global } else { Namespace::Local };
+    Some(format!("{}{}", namespace.prefix(), found.text))
+}
+
+#[cfg(unix)]
+pub(crate) fn caller(_thorough: bool) -> Caller {
+    Caller {
+        user: security::account_of_user(),
+        integrity: None,
+        session: None,
+        app_container: false,
+        create_global: Held::NotNeeded,
+    }
+}
+
+#[cfg(unix)]
+fn list_allows(_security: &Security) -> Option<(bool, bool)> {
+    None
+}
+
+#[cfg(windows)]
+pub(crate) fn caller(_thorough: bool) -> Caller {
+    use crate::sys::account;
+    let token = account::token().ok();
+    let session = token.as_ref().map(|token| token.session);
+    Caller {
+        user: security::account_of_user(),
+        integrity: token.as_ref().and_then(|token| token.integrity).map(Level::from_rid),
+        session,
+        app_container: token.as_ref().is_some_and(|token| token.app_container),
+        create_global: token.as_ref().map_or(Held::NotNeeded, super::machine::create_global),
+    }
+}
+
+#[cfg(windows)]
+fn list_allows(security: &Security) -> Option<(bool, bool)> {
+    security::list_allows(security, &crate::sys::account::token().ok()?)
+}

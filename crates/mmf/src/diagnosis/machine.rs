@@ -1,0 +1,250 @@
+//! What this user can do on this machine.
+
+use core::fmt;
+
+use super::facts::{self, Caller};
+use super::{Cause, Diagnosis, Finding, Remedy, Severity, rules};
+use crate::error::Operation;
+use crate::name::{Name, Namespace};
+use crate::options::OpenOptions;
+use crate::security::{Account, Level};
+use crate::sys;
+
+/// Whether this process has a privilege of Windows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Held {
+    /// It has it.
+    Enabled,
+    /// It has it, and it is enabled for the calls that need it.
+    Disabled,
+    /// It does not have it.
+    Missing,
+    /// Nothing here needs it.
+    NotNeeded,
+}
+
+/// Something that one may want to do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Task {
+    /// Making memories of this session or user.
+    CreateLocal,
+    /// Making memories of the machine.
+    CreateGlobal,
+    /// Granting rights to single users.
+    GrantToUsers,
+    /// Keeping pages in RAM.
+    LockMemory,
+    /// Names that only members of a boundary can make.
+    PrivateNamespaces,
+}
+
+impl fmt::Display for Task {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Task::CreateLocal => r"make Local\ memories",
+            Task::CreateGlobal => r"make Global\ memories",
+            Task::GrantToUsers => "grant rights to single users",
+            Task::LockMemory => "keep pages in RAM",
+            Task::PrivateNamespaces => "use private namespaces",
+        })
+    }
+}
+
+/// Whether something can be done here, and if not, why.
+#[derive(Clone, Debug)]
+pub struct Ability {
+    task: Task,
+    diagnosis: Diagnosis,
+}
+
+impl Ability {
+    /// What it is about.
+    #[must_use]
+    pub fn task(&self) -> Task {
+        self.task
+    }
+
+    /// What stands in the way, and what is good to know.
+    pub fn diagnosis(&self) -> &Diagnosis {
+        &self.diagnosis
+    }
+}
+
+/// What this user is, has and can do on this machine: see [`machine`].
+#[derive(Clone, Debug)]
+pub struct Machine {
+    caller: Caller,
+    elevated: Option<bool>,
+    privileges: Vec<(String, Held)>,
+    memory: Option<(&'static str, u64, u64)>,
+    page: u64,
+    granularity: u64,
+    large_page: Option<u64>,
+    abilities: Vec<Ability>,
+}
+
+impl Machine {
+    /// The user whom this process acts for.
+    #[must_use]
+    pub fn user(&self) -> Option<&Account> {
+        self.caller.user.as_ref()
+    }
+
+    /// Whether it has administrators' rights: elevated (Windows), the superuser (Unix).
+    #[must_use]
+    pub fn elevated(&self) -> Option<bool> {
+        self.elevated
+    }
+
+    /// The integrity level of this process (Windows).
+    #[must_use]
+    pub fn integrity(&self) -> Option<Level> {
+        self.caller.integrity
+    }
+
+    /// The session of this process (Windows); 0 is that of the services.
+    #[must_use]
+    pub fn session(&self) -> Option<u32> {
+        self.caller.session
+    }
+
+    /// Whether this process is in an `AppContainer` (Windows).
+    #[must_use]
+    pub fn app_container(&self) -> bool {
+        self.caller.app_container
+    }
+
+    /// The privileges that shared memory can need, and whether they are held (Windows).
+    #[must_use]
+    pub fn privileges(&self) -> &[(String, Held)] {
+        &self.privileges
+    }
+
+    /// What memories are made of: its name, the bytes that are left, and the bytes that there are.
+    #[must_use]
+    pub fn memory(&self) -> Option<(&str, u64, u64)> {
+        self.memory
+    }
+
+    /// The size of a page in bytes.
+    #[must_use]
+    pub fn page_size(&self) -> u64 {
+        self.page
+    }
+
+    /// What the system rounds the offsets of views to, in bytes. (Views of this library can start anywhere.)
+    #[must_use]
+    pub fn granularity(&self) -> u64 {
+        self.granularity
+    }
+
+    /// The size of a large page in bytes, if the processor has such (Windows).
+    #[must_use]
+    pub fn large_page_size(&self) -> Option<u64> {
+        self.large_page
+    }
+
+    /// What can be done, and what cannot.
+    #[must_use]
+    pub fn abilities(&self) -> &[Ability] {
+        &self.abilities
+    }
+}
+
+/// Looks at what this user can do on this machine. Nothing is made or changed.
+///
+/// ```
+/// let machine = mmf::machine();
+/// for ability in machine.abilities() {
+///     println!("{}: {}", ability.task(), if ability.diagnosis().is_ok() { "yes" } else { "no" });
+/// }
+/// ```
+#[must_use]
+pub fn machine() -> Machine {
+    let caller = facts::caller(true);
+    let (page, granularity, large_page) = sys::page_sizes();
+    let memory = sys::space().map(|space| (space.place, space.left, space.limit));
+    let abilities = vec![
+        Ability { task: Task::CreateLocal, diagnosis: can_create(Namespace::Local) },
+        Ability { task: Task::CreateGlobal, diagnosis: can_create(Namespace::Global) },
+        Ability { task: Task::GrantToUsers, diagnosis: can_grant() },
+        Ability { task: Task::LockMemory, diagnosis: can_lock() },
+        Ability { task: Task::PrivateNamespaces, diagnosis: can_be_private() },
+    ];
+    let (elevated, privileges) = token();
+    Machine { caller, elevated, privileges, memory, page, granularity, large_page, abilities }
+}
+
+/// A name that nobody has: the question is about all others.
+fn can_create(namespace: Namespace) -> Diagnosis {
+    let text = format!("mmf-doctor-{}", std::process::id());
+    match Name::from_parts(namespace, &text) {
+        Ok(name) => {
+            let options = OpenOptions::new().len(1);
+            let question =
+                facts::Question { operation: Operation::Create, name: &name, write: true, options: &options };
+            facts::ask(question)
+        }
+        Err(_) => Diagnosis::default(),
+    }
+}
+
+fn unsupported(what: &str, remedy: Remedy) -> Diagnosis {
+    Diagnosis::new(vec![Finding::error(Cause::Unsupported { what: what.to_owned() }).cure(remedy)])
+}
+
+fn can_grant() -> Diagnosis {
+    if sys::grants_to_users() {
+        return Diagnosis::default();
+    }
+    unsupported("access lists for memories", Remedy::UseOther { what: "grant to one group, or to everyone" })
+}
+
+fn can_lock() -> Diagnosis {
+    match sys::limits().locked {
+        None => Diagnosis::default(),
+        Some(0) => Diagnosis::new(vec![rules::limit("RLIMIT_MEMLOCK", 0, None)]),
+        Some(limit) => Diagnosis::new(vec![Finding {
+            severity: Severity::Note,
+            kind: None,
+            ..rules::limit("RLIMIT_MEMLOCK", limit, None)
+        }]),
+    }
+}
+
+fn can_be_private() -> Diagnosis {
+    if sys::has_private_namespaces() {
+        return Diagnosis::default();
+    }
+    unsupported("private namespaces", Remedy::UseOther { what: "check whose memory it is with expect_owner" })
+}
+
+#[cfg(unix)]
+fn token() -> (Option<bool>, Vec<(String, Held)>) {
+    (Some(sys::account::user() == 0), Vec::new())
+}
+
+#[cfg(windows)]
+fn token() -> (Option<bool>, Vec<(String, Held)>) {
+    let Ok(token) = sys::account::token() else { return (None, Vec::new()) };
+    let privileges = ["SeCreateGlobalPrivilege", "SeLockMemoryPrivilege"];
+    let privileges = privileges.iter().map(|name| ((*name).to_owned(), held(&token, name))).collect();
+    (token.elevated, privileges)
+}
+
+#[cfg(windows)]
+fn held(token: &sys::account::Token, privilege: &str) -> Held {
+    match token.privileges.iter().find(|(name, _)| name == privilege) {
+        Some((_, true)) => Held::Enabled,
+        Some((_, false)) => Held::Disabled,
+        None => Held::Missing,
+    }
+}
+
+/// Session 0, that of the services, has no names of its own: all are the machine's.
+#[cfg(windows)]
+pub(super) fn create_global(token: &sys::account::Token) -> Held {
+    if token.session == 0 { Held::NotNeeded } else { held(token, "SeCreateGlobalPrivilege") }
+}

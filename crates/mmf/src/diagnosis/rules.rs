@@ -1,0 +1,279 @@
+//! Findings, made of facts and of nothing else.
+
+use super::facts::{Facts, Question};
+use super::machine::Held;
+use super::{Cause, Finding, Remedy, Severity};
+use crate::error::{ErrorKind, Operation};
+use crate::name::Namespace;
+use crate::security::{Account, Who};
+use crate::sys::{Presence, Trouble};
+
+const CREATE_GLOBAL: &str = "SeCreateGlobalPrivilege";
+
+/// All that the facts say about the question.
+pub(crate) fn judge(question: Question<'_>, facts: &Facts) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    let there = !matches!(facts.here.presence, Presence::Nothing | Presence::Abandoned { removable: true });
+    match question.operation {
+        Operation::Create => {
+            if there {
+                findings.push(taken(question, facts));
+            }
+            make(question, facts, &mut findings);
+        }
+        Operation::OpenOrCreate if !there => make(question, facts, &mut findings),
+        _ => open(question, facts, &mut findings),
+    }
+    findings
+}
+
+/// What stands in the way of a new memory.
+fn taken(question: Question<'_>, facts: &Facts) -> Finding {
+    match &facts.here.presence {
+        Presence::Other(kind) => other_kind(kind),
+        Presence::Abandoned { .. } => abandoned(facts),
+        _ => {
+            let cause = Cause::Exists { len: facts.here.len, owner: owner(facts) };
+            let finding = Finding::error(cause).cure(Remedy::OpenExisting);
+            if trusted_namespace(question) { finding } else { finding.cure(Remedy::ChooseOtherName) }
+        }
+    }
+}
+
+/// Whether strangers cannot make names in it.
+fn trusted_namespace(_question: Question<'_>) -> bool {
+    false
+}
+
+fn owner(facts: &Facts) -> Option<Account> {
+    facts.security.as_ref().and_then(crate::security::Security::owner)
+}
+
+fn other_kind(kind: &str) -> Finding {
+    Finding::error(Cause::OtherKind { kind: kind.to_owned() }).cure(Remedy::ChooseOtherName)
+}
+
+fn abandoned(facts: &Facts) -> Finding {
+    let owner = owner(facts);
+    let who = owner.as_ref().map_or("its owner".to_owned(), Account::to_string);
+    Finding::error(Cause::Abandoned { owner }).cure(Remedy::RunAs { who }).cure(Remedy::ChooseOtherName)
+}
+
+/// What would keep a memory from being made, wherever its name may be.
+fn make(question: Question<'_>, facts: &Facts, findings: &mut Vec<Finding>) {
+    let before = findings.len();
+    let len = question.options.wanted_len().unwrap_or(0);
+    if len == 0 {
+        findings.push(invalid(
+            ErrorKind::ZeroLength,
+            "a shared memory has at least one byte; no len() was given",
+        ));
+    } else if i64::try_from(len).is_err() {
+        findings.push(invalid(ErrorKind::TooLarge, "no system counts so many bytes"));
+    }
+    if let Some((kind, message)) = &facts.security_problem {
+        findings.push(invalid(*kind, message));
+    }
+    if question.name.namespace() == Namespace::Global {
+        global(facts, findings);
+    }
+    if let Some(space) = &facts.space {
+        let (place, mount) = (space.place, space.is_mount);
+        if let Some(trouble) = space.trouble {
+            let (problem, kind) = match trouble {
+                Trouble::Missing => ("is not there", ErrorKind::Unsupported),
+                Trouble::ReadOnly => ("is mounted read-only", ErrorKind::Other),
+                Trouble::Denied => ("does not let this user make anything", ErrorKind::PermissionDenied),
+                Trouble::NoFiles => ("has no room for one more name", ErrorKind::OutOfMemory),
+            };
+            let finding = Finding::error(Cause::Place { place, problem }).with_kind(kind);
+            findings.push(if trouble == Trouble::Denied {
+                finding.cure(Remedy::UseOther { what: "let an administrator set its mode to 1777" })
+            } else {
+                finding.cure(Remedy::Mount)
+            });
+        } else if len > space.left {
+            let cause = Cause::NoMemory { asked: len, left: space.left, limit: space.limit, of: place };
+            let finding =
+                Finding::error(cause).cure(Remedy::AskForLess { most: space.left }).cure(Remedy::FreeMemory);
+            findings.push(if mount { finding.cure(Remedy::Mount) } else { finding });
+        } else if len > space.left / 10 * 9 {
+            let cause = Cause::NearlyFull { asked: len, left: space.left, of: place };
+            findings.push(Finding::new(Severity::Warning, cause).cure(Remedy::FreeMemory));
+        }
+    }
+    if let Some(most) = facts.limits.file_size {
+        if len > most {
+            findings.push(limit("RLIMIT_FSIZE", most, Some(len)));
+        }
+    }
+    if findings[before..].iter().all(|finding| finding.kind.is_none()) && before == 0 {
+        findings.push(Finding::note(Cause::Free));
+    }
+}
+
+/// What making a global name takes on Windows.
+fn global(facts: &Facts, findings: &mut Vec<Finding>) {
+    if facts.caller.app_container {
+        findings.push(Finding::error(Cause::AppContainer).cure(Remedy::HandOver).cure(Remedy::UseLocalName));
+        return;
+    }
+    match facts.caller.create_global {
+        Held::Missing => findings.push(
+            Finding::error(Cause::PrivilegeMissing { privilege: CREATE_GLOBAL })
+                .cure(Remedy::UseLocalName)
+                .cure(Remedy::Elevate)
+                .cure(Remedy::GrantPrivilege { privilege: CREATE_GLOBAL }),
+        ),
+        Held::Disabled => {
+            findings.push(Finding::note(Cause::PrivilegeDisabled { privilege: CREATE_GLOBAL }));
+        }
+        Held::Enabled | Held::NotNeeded => {}
+    }
+}
+
+fn invalid(kind: ErrorKind, message: &str) -> Finding {
+    Finding::error(Cause::Invalid { kind, message: message.to_owned() }).cure(Remedy::Correct)
+}
+
+pub(crate) fn limit(name: &'static str, limit: u64, asked: Option<u64>) -> Finding {
+    let finding = Finding::error(Cause::Limit { name, limit, asked }).cure(Remedy::RaiseLimit { name });
+    if asked.is_some() { finding.cure(Remedy::AskForLess { most: limit }) } else { finding }
+}
+
+/// What stands in the way of opening what is there, or may be there.
+fn open(question: Question<'_>, facts: &Facts, findings: &mut Vec<Finding>) {
+    match &facts.here.presence {
+        Presence::Nothing | Presence::Abandoned { removable: true } => missing(question, facts, findings),
+        Presence::Abandoned { removable: false } => {
+            if question.operation == Operation::Open {
+                missing(question, facts, findings);
+                findings.push(Finding { severity: Severity::Note, kind: None, ..abandoned(facts) });
+            } else {
+                findings.push(abandoned(facts));
+            }
+        }
+        Presence::Other(kind) => findings.push(other_kind(kind)),
+        Presence::Unfinished => {
+            findings.push(Finding::error(Cause::Unfinished).cure(Remedy::Retry).cure(Remedy::Distrust));
+        }
+        Presence::Hidden => {
+            if question.name.namespace() == Namespace::Global && facts.caller.app_container {
+                findings.push(Finding::error(Cause::AppContainer).cure(Remedy::HandOver));
+            }
+            findings.push(refused(question, facts));
+        }
+        Presence::Strangers => findings.push(strangers(facts)),
+        Presence::Memory => {
+            if !facts.here.may_read || (question.write && !facts.here.may_write) {
+                findings.push(refused(question, facts));
+            }
+            sizes(question, facts, findings);
+            trust(question, facts, findings);
+            if findings.iter().all(|finding| finding.kind.is_none()) {
+                findings.push(Finding::note(Cause::Usable { len: facts.here.len, write: question.write }));
+            }
+        }
+    }
+}
+
+fn missing(question: Question<'_>, facts: &Facts, findings: &mut Vec<Finding>) {
+    let mut finding = Finding::error(Cause::Missing);
+    if let Some(name) = facts.elsewhere.clone().or_else(|| facts.spelled.clone()) {
+        finding = finding.cure(Remedy::OpenName { name });
+    }
+    findings.push(finding.cure(Remedy::StartMaker));
+    if let Some(name) = &facts.elsewhere {
+        findings.push(Finding::note(Cause::OtherNamespace { name: name.clone() }));
+    } else if let Some(name) = &facts.spelled {
+        findings.push(Finding::note(Cause::OtherSpelling { name: name.clone() }));
+    } else if question.name.namespace() == Namespace::Local {
+        findings.push(
+            Finding::note(Cause::LocalToOthers { session: facts.caller.session }).cure(Remedy::UseGlobalName),
+        );
+    }
+}
+
+/// Why a memory that is there does not let us do what we want.
+fn refused(question: Question<'_>, facts: &Facts) -> Finding {
+    let read_works = facts.here.may_read;
+    let wants_write = question.write && read_works;
+    let kind = if wants_write { ErrorKind::NotWritable } else { ErrorKind::PermissionDenied };
+    // The list would allow it, and the system does not: what is judged before the list is integrity.
+    if let (Some((reads, writes)), Some(yours)) = (facts.list_allows, facts.caller.integrity) {
+        let object = facts.security.as_ref().and_then(crate::security::Security::label);
+        let object = object.unwrap_or(crate::security::Level::Medium);
+        let allowed = if wants_write || (question.write && !read_works) { writes } else { reads };
+        if allowed && object > yours {
+            let finding = Finding::error(Cause::Integrity { object, yours }).with_kind(kind);
+            let finding = finding.cure(Remedy::LetMakerLowerIntegrity { to: yours });
+            return if read_works { finding.cure(Remedy::OpenReadOnly) } else { finding };
+        }
+    }
+    let who = facts.caller.user.as_ref().map(|user| user.name.clone().unwrap_or_else(|| user.id.clone()));
+    let grant = Remedy::LetMakerGrant { write: question.write, who };
+    let cause = if facts.here.presence == Presence::Hidden && facts.security.is_none() {
+        Cause::Hidden
+    } else {
+        Cause::NotGranted {
+            write: wants_write,
+            you: facts.caller.user.clone(),
+            security: facts.security.clone().map(Box::new),
+        }
+    };
+    let mut finding = Finding::error(cause).with_kind(kind);
+    if wants_write {
+        finding = finding.cure(Remedy::OpenReadOnly);
+    }
+    finding = finding.cure(grant);
+    match owner(facts) {
+        Some(owner) if facts.caller.user.as_ref() != Some(&owner) => {
+            finding.cure(Remedy::RunAs { who: owner.to_string() })
+        }
+        _ => finding,
+    }
+}
+
+/// A local name of ours that somebody else has taken (Unix).
+fn strangers(facts: &Facts) -> Finding {
+    let expected =
+        facts.caller.user.clone().unwrap_or(Account { id: Who::CurrentUser.to_string(), name: None });
+    Finding::error(Cause::WrongOwner { expected, owner: owner(facts) })
+        .cure(Remedy::Distrust)
+        .cure(Remedy::ChooseOtherName)
+}
+
+fn sizes(question: Question<'_>, facts: &Facts, findings: &mut Vec<Finding>) {
+    let (Some(asked), Some(len)) = (question.options.wanted_len(), facts.here.len) else { return };
+    if len < asked {
+        findings.push(too_small(asked, len));
+    }
+}
+
+pub(crate) fn too_small(asked: u64, len: u64) -> Finding {
+    Finding::error(Cause::TooSmall { asked, len }).cure(Remedy::AcceptIt)
+}
+
+fn trust(question: Question<'_>, facts: &Facts, findings: &mut Vec<Finding>) {
+    if let (Some(expected), Some(len)) = (question.options.expected_len(), facts.here.len) {
+        if len != expected {
+            findings.push(wrong_len(expected, len));
+        }
+    }
+    match (&facts.expected_owner, question.options.expected_owner()) {
+        (Some((false, expected)), _) => findings.push(wrong_owner(expected.clone(), owner(facts))),
+        (None, Some(who)) => {
+            let expected = Account { id: who.to_string(), name: None };
+            findings.push(wrong_owner(expected, None));
+        }
+        _ => {}
+    }
+}
+
+pub(crate) fn wrong_len(expected: u64, len: u64) -> Finding {
+    Finding::error(Cause::WrongLen { expected, len }).cure(Remedy::Distrust)
+}
+
+pub(crate) fn wrong_owner(expected: Account, owner: Option<Account>) -> Finding {
+    Finding::error(Cause::WrongOwner { expected, owner }).cure(Remedy::Distrust).cure(Remedy::ChooseOtherName)
+}

@@ -1,0 +1,368 @@
+//! Security descriptors in their self-relative form, [MS-DTYP] 2.4.6: read and written without the system, so that what one
+//! says can be explained, and put together, in safe code. Whatever the bytes are, reading them is safe.
+
+use super::sid::Sid;
+
+/// Rights to a section (`winnt.h`): to ask for its size, to map it for writing and for reading.
+pub(crate) const SECTION_QUERY: u32 = 1;
+pub(crate) const SECTION_MAP_WRITE: u32 = 2;
+pub(crate) const SECTION_MAP_READ: u32 = 4;
+/// To read who may do what.
+pub(crate) const READ_CONTROL: u32 = 0x2_0000;
+pub(crate) const WRITE_DAC: u32 = 0x4_0000;
+pub(crate) const SECTION_ALL: u32 = 0xf_001f;
+/// What `GENERIC_READ` means for a section: what a reader needs to map it, to learn its size, and to see whose it is.
+pub(crate) const READ: u32 = SECTION_QUERY | SECTION_MAP_READ | READ_CONTROL;
+pub(crate) const READ_WRITE: u32 = READ | SECTION_MAP_WRITE;
+
+const DACL_PRESENT: u16 = 0x4;
+const SACL_PRESENT: u16 = 0x10;
+const DACL_PROTECTED: u16 = 0x1000;
+const SELF_RELATIVE: u16 = 0x8000;
+
+const ALLOWED: u8 = 0;
+const DENIED: u8 = 1;
+const ALLOWED_CALLBACK: u8 = 9;
+const DENIED_CALLBACK: u8 = 10;
+const LABEL: u8 = 0x11;
+/// It does not count for the object itself, only for what is made inside it.
+const INHERIT_ONLY: u8 = 8;
+/// In a label: who is lower must not write, read.
+const NO_WRITE_UP: u32 = 1;
+const NO_READ_UP: u32 = 2;
+
+/// An entry of a list. Of kinds that are not known here only the bytes are kept.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Ace {
+    kind: u8,
+    flags: u8,
+    body: Vec<u8>,
+}
+
+impl Ace {
+    fn new(kind: u8, mask: u32, sid: &Sid) -> Self {
+        let mut body = mask.to_le_bytes().to_vec();
+        body.extend(sid.to_bytes());
+        Ace { kind, flags: 0, body }
+    }
+
+    pub(crate) fn allow(mask: u32, sid: &Sid) -> Self {
+        Ace::new(ALLOWED, mask, sid)
+    }
+
+    /// Mask and identifier, which these kinds have at the same place.
+    fn parts(&self) -> Option<(u32, Sid)> {
+        let (mask, sid) = self.body.split_first_chunk()?;
+        Some((u32::from_le_bytes(*mask), Sid::from_bytes(sid)?))
+    }
+
+    /// Whether it allows (or denies), what, and to whom; if it is an entry of that kind and counts for the object itself.
+    pub(crate) fn rule(&self) -> Option<(bool, u32, Sid)> {
+        let allows = match self.kind {
+            ALLOWED | ALLOWED_CALLBACK => true,
+            DENIED | DENIED_CALLBACK => false,
+            _ => return None,
+        };
+        if self.flags & INHERIT_ONLY != 0 {
+            return None;
+        }
+        let (mask, sid) = self.parts()?;
+        Some((allows, specific(mask), sid))
+    }
+}
+
+/// The rights that the generic ones stand for, of a section.
+fn specific(mask: u32) -> u32 {
+    const GENERIC: [(u32, u32); 4] = [
+        (0x8000_0000, READ),
+        (0x4000_0000, READ_CONTROL | SECTION_MAP_WRITE),
+        (0x2000_0000, READ_CONTROL | 8),
+        (0x1000_0000, SECTION_ALL),
+    ];
+    GENERIC.iter().fold(
+        mask & 0x0fff_ffff,
+        |rights, (generic, meaning)| {
+            if mask & generic == 0 { rights } else { rights | meaning }
+        },
+    )
+}
+
+/// A discretionary list.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Dacl {
+    /// There is none, or it is NULL: for an object that exists, everybody may do everything.
+    Missing,
+    List(Vec<Ace>),
+}
+
+/// A security descriptor.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Descriptor {
+    pub(crate) owner: Option<Sid>,
+    pub(crate) group: Option<Sid>,
+    pub(crate) dacl: Dacl,
+    /// The system list: here, at most an integrity label.
+    sacl: Vec<Ace>,
+    protected: bool,
+}
+
+/// The bytes are not those of a descriptor.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct NoDescriptor;
+
+impl Descriptor {
+    /// One that names its owner and has these entries; nothing is inherited.
+    pub(crate) fn new(owner: Option<Sid>, entries: Vec<Ace>) -> Self {
+        Descriptor { owner, group: None, dacl: Dacl::List(entries), sacl: Vec::new(), protected: true }
+    }
+
+    pub(crate) fn from_bytes(bytes: &[u8]) -> Result<Self, NoDescriptor> {
+        let (head, _) = bytes.split_first_chunk::<20>().ok_or(NoDescriptor)?;
+        let control = u16::from_le_bytes([head[2], head[3]]);
+        if head[0] != 1 || control & SELF_RELATIVE == 0 {
+            return Err(NoDescriptor);
+        }
+        let part = |at: usize| {
+            let offset = u32::from_le_bytes([head[at], head[at + 1], head[at + 2], head[at + 3]]);
+            match usize::try_from(offset) {
+                Ok(0) => Ok(None),
+                Ok(offset) => bytes.get(offset..).map(Some).ok_or(NoDescriptor),
+                Err(_) => Err(NoDescriptor),
+            }
+        };
+        let sid = |at| part(at)?.map(|bytes| Sid::from_bytes(bytes).ok_or(NoDescriptor)).transpose();
+        let dacl = match part(16)? {
+            Some(list) if control & DACL_PRESENT != 0 => Dacl::List(entries(list)?),
+            _ => Dacl::Missing,
+        };
+        let sacl = match part(12)? {
+            Some(list) if control & SACL_PRESENT != 0 => entries(list)?,
+            _ => Vec::new(),
+        };
+        Ok(Descriptor {
+            owner: sid(4)?,
+            group: sid(8)?,
+            dacl,
+            sacl,
+            protected: control & DACL_PROTECTED != 0,
+        })
+    }
+
+    /// None if it says more than a descriptor can hold.
+    pub(crate) fn to_bytes(&self) -> Option<Vec<u8>> {
+        let mut control = SELF_RELATIVE;
+        let mut bytes = vec![0; 20];
+        let mut add = |at: usize, part: Option<Vec<u8>>| {
+            let Some(part) = part else { return };
+            let offset = u32::try_from(bytes.len()).unwrap_or(0);
+            bytes[at..at + 4].copy_from_slice(&offset.to_le_bytes());
+            bytes.extend(part);
+        };
+        add(4, self.owner.as_ref().map(Sid::to_bytes));
+        add(8, self.group.as_ref().map(Sid::to_bytes));
+        if !self.sacl.is_empty() {
+            control |= SACL_PRESENT;
+            add(12, Some(list(&self.sacl)?));
+        }
+        if let Dacl::List(entries) = &self.dacl {
+            control |= DACL_PRESENT;
+            add(16, Some(list(entries)?));
+        }
+        if self.protected {
+            control |= DACL_PROTECTED;
+        }
+        bytes[0] = 1;
+        bytes[2..4].copy_from_slice(&control.to_le_bytes());
+        Some(bytes)
+    }
+
+    /// Adds an entry that allows something, after all that deny.
+    pub(crate) fn allow(&mut self, mask: u32, sid: &Sid) {
+        if let Dacl::List(entries) = &mut self.dacl {
+            entries.push(Ace::allow(mask, sid));
+        }
+    }
+
+    pub(crate) fn set_label(&mut self, level: u32) {
+        self.sacl.retain(|ace| ace.kind != LABEL);
+        self.sacl.push(Ace::new(LABEL, NO_WRITE_UP, &Sid::label(level)));
+    }
+
+    /// The integrity label: the level, and whether a lower one may not even read.
+    pub(crate) fn label(&self) -> Option<(u32, bool)> {
+        let ace = self.sacl.iter().find(|ace| ace.kind == LABEL)?;
+        let (mask, sid) = ace.parts()?;
+        Some((sid.as_label()?, mask & NO_READ_UP != 0))
+    }
+
+    /// What the list gives to somebody who is all of `sids`, but of `only_denied` only for what denies. Integrity, privileges
+    /// and sandboxes are not considered.
+    pub(crate) fn granted(&self, sids: &[Sid], only_denied: &[Sid]) -> u32 {
+        let Dacl::List(entries) = &self.dacl else { return SECTION_ALL };
+        let is_owner = self.owner.as_ref().is_some_and(|owner| sids.contains(owner));
+        let has_owner_rights =
+            entries.iter().filter_map(Ace::rule).any(|(_, _, sid)| sid == Sid::owner_rights());
+        let mut granted = if is_owner && !has_owner_rights { READ_CONTROL | WRITE_DAC } else { 0 };
+        let mut denied = 0;
+        for (allows, mask, sid) in entries.iter().filter_map(Ace::rule) {
+            let is_us = sids.contains(&sid) || (is_owner && sid == Sid::owner_rights());
+            if allows && is_us {
+                granted |= mask & !denied;
+            } else if !allows && (is_us || only_denied.contains(&sid)) {
+                denied |= mask & !granted;
+            }
+        }
+        granted
+    }
+}
+
+fn entries(list: &[u8]) -> Result<Vec<Ace>, NoDescriptor> {
+    let (head, _) = list.split_first_chunk::<8>().ok_or(NoDescriptor)?;
+    let size = usize::from(u16::from_le_bytes([head[2], head[3]]));
+    let count = u16::from_le_bytes([head[4], head[5]]);
+    let mut rest = list.get(8..size).ok_or(NoDescriptor)?;
+    let mut found = Vec::new();
+    for _ in 0..count {
+        let (head, _) = rest.split_first_chunk::<4>().ok_or(NoDescriptor)?;
+        let size = usize::from(u16::from_le_bytes([head[2], head[3]]));
+        let body = rest.get(4..size).ok_or(NoDescriptor)?;
+        found.push(Ace { kind: head[0], flags: head[1], body: body.to_vec() });
+        rest = &rest[size..];
+    }
+    Ok(found)
+}
+
+/// None if it gets longer than its own length can say.
+fn list(entries: &[Ace]) -> Option<Vec<u8>> {
+    // The revision for lists without entries about parts of objects, or with them.
+    let revision =
+        if entries.iter().any(|ace| matches!(ace.kind, 5..=8 | 11 | 12 | 15 | 16)) { 4 } else { 2 };
+    let mut bytes = vec![revision, 0, 0, 0, 0, 0, 0, 0];
+    for ace in entries {
+        let size = u16::try_from(4 + ace.body.len()).ok()?.to_le_bytes();
+        bytes.extend([ace.kind, ace.flags, size[0], size[1]]);
+        bytes.extend(&ace.body);
+    }
+    let size = u16::try_from(bytes.len()).ok()?;
+    let count = u16::try_from(entries.len()).ok()?;
+    bytes[2..4].copy_from_slice(&size.to_le_bytes());
+    bytes[4..6].copy_from_slice(&count.to_le_bytes());
+    Some(bytes)
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a test")]
+mod tests {
+    use super::*;
+
+    fn sid(text: &str) -> Sid {
+        text.parse().unwrap()
+    }
+
+    fn ann() -> Sid {
+        sid("S-1-5-21-1-2-3-1001")
+    }
+
+    fn deny(mask: u32, sid: &Sid) -> Ace {
+        Ace::new(DENIED, mask, sid)
+    }
+
+    #[test]
+    fn bytes_and_back() {
+        let mut descriptor = Descriptor::new(Some(ann()), vec![Ace::allow(SECTION_ALL, &ann())]);
+        descriptor.allow(READ, &Sid::everyone());
+        descriptor.set_label(0x1000);
+        descriptor.set_label(0x2000);
+        let bytes = descriptor.to_bytes().unwrap();
+        let read = Descriptor::from_bytes(&bytes).unwrap();
+        assert_eq!(read, descriptor);
+        assert_eq!(read.label(), Some((0x2000, false)));
+        // As the system lays it out: O:WD D:P(A;;GR;;;WD), 20 + 12 + 8 + 20 bytes.
+        let small = Descriptor::new(Some(Sid::everyone()), vec![Ace::allow(0x8000_0000, &Sid::everyone())]);
+        let mut expected = vec![1, 0, 4, 0x90, 20, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 32, 0, 0, 0];
+        expected.extend([1, 1, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0]);
+        expected.extend([
+            2, 0, 28, 0, 1, 0, 0, 0, 0, 0, 20, 0, 0, 0, 0, 0x80, 1, 1, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0,
+        ]);
+        assert_eq!(small.to_bytes().unwrap(), expected);
+        assert_eq!(small.granted(&[Sid::everyone()], &[]) & 0xffff, SECTION_QUERY | SECTION_MAP_READ);
+    }
+
+    #[test]
+    fn a_missing_list_is_not_an_empty_one() {
+        let mut descriptor = Descriptor::new(None, Vec::new());
+        assert_eq!(descriptor.granted(&[Sid::everyone()], &[]), 0);
+        assert_eq!(
+            Descriptor::from_bytes(&descriptor.to_bytes().unwrap()).unwrap().dacl,
+            Dacl::List(Vec::new())
+        );
+        descriptor.dacl = Dacl::Missing;
+        assert_eq!(descriptor.granted(&[Sid::everyone()], &[]), SECTION_ALL);
+        assert_eq!(Descriptor::from_bytes(&descriptor.to_bytes().unwrap()).unwrap().dacl, Dacl::Missing);
+        // Present but NULL: the flag alone does not make a list.
+        let mut bytes = descriptor.to_bytes().unwrap();
+        bytes[2] |= 4;
+        assert_eq!(Descriptor::from_bytes(&bytes).unwrap().dacl, Dacl::Missing);
+    }
+
+    #[test]
+    fn the_first_entry_that_matches_counts() {
+        let (us, nobody) = ([ann(), Sid::everyone()], []);
+        let of = |entries: Vec<Ace>| Descriptor::new(None, entries).granted(&us, &nobody);
+        assert_eq!(of(vec![deny(SECTION_MAP_WRITE, &ann()), Ace::allow(READ_WRITE, &Sid::everyone())]), READ);
+        assert_eq!(
+            of(vec![Ace::allow(READ_WRITE, &Sid::everyone()), deny(SECTION_MAP_WRITE, &ann())]),
+            READ_WRITE
+        );
+        assert_eq!(of(vec![Ace::allow(READ, &Sid::system())]), 0);
+        // What one is only for the purpose of denying does not help.
+        let admins = Descriptor::new(None, vec![Ace::allow(READ, &Sid::administrators())]);
+        assert_eq!(admins.granted(&us, &[Sid::administrators()]), 0);
+        let denied =
+            Descriptor::new(None, vec![deny(READ, &Sid::administrators()), Ace::allow(READ, &ann())]);
+        assert_eq!(denied.granted(&us, &[Sid::administrators()]), 0);
+        let mut inherited = Ace::allow(READ, &ann());
+        inherited.flags = INHERIT_ONLY;
+        assert_eq!(of(vec![inherited]), 0);
+    }
+
+    #[test]
+    fn owners_may_change_the_rights() {
+        let own = Descriptor::new(Some(ann()), Vec::new());
+        assert_eq!(own.granted(&[ann()], &[]), READ_CONTROL | WRITE_DAC);
+        let own = Descriptor::new(Some(ann()), vec![Ace::allow(READ, &Sid::owner_rights())]);
+        assert_eq!(own.granted(&[ann()], &[]), READ);
+    }
+
+    #[test]
+    fn what_is_too_long_is_not_cut() {
+        let mut descriptor = Descriptor::new(None, Vec::new());
+        for number in 0..3000 {
+            descriptor.allow(READ, &sid(&format!("S-1-5-21-1-2-3-{number}")));
+        }
+        assert_eq!(descriptor.to_bytes(), None);
+    }
+
+    #[test]
+    fn any_bytes_can_be_read() {
+        let mut good = Descriptor::new(Some(ann()), vec![deny(1, &ann()), Ace::allow(READ, &ann())]);
+        good.set_label(0x3000);
+        let good = good.to_bytes().unwrap();
+        for len in 0..good.len() {
+            let _ = Descriptor::from_bytes(&good[..len]);
+        }
+        // Every byte of it takes every value.
+        for at in 0..good.len() {
+            for value in 0..=u8::MAX {
+                let mut bytes = good.clone();
+                bytes[at] = value;
+                if let Ok(read) = Descriptor::from_bytes(&bytes) {
+                    let _ = (read.granted(&[ann()], &[]), read.label());
+                    if let Some(written) = read.to_bytes() {
+                        assert_eq!(Descriptor::from_bytes(&written).as_ref(), Ok(&read));
+                    }
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,147 @@
+//! Who may open a memory on Unix: owner, group, mode, and the access list of `acl(5)`.
+
+use core::fmt;
+
+/// What an entry of an access list is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Tag {
+    Owner,
+    User(u32),
+    Group,
+    NamedGroup(u32),
+    /// The most that named users and all groups can get.
+    Mask,
+    Other,
+}
+
+/// An entry: bit 2 is to read, bit 1 to write.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Entry {
+    pub(crate) tag: Tag,
+    pub(crate) bits: u16,
+}
+
+pub(crate) const READ: u16 = 4;
+pub(crate) const WRITE: u16 = 2;
+const VERSION: u32 = 2;
+const NOBODY: u32 = u32::MAX;
+
+/// Reads the value of the extended attribute `system.posix_acl_access`; none if it is not one.
+pub(crate) fn read_list(bytes: &[u8]) -> Option<Vec<Entry>> {
+    let (version, rest) = bytes.split_first_chunk()?;
+    if u32::from_le_bytes(*version) != VERSION || rest.len() % 8 != 0 {
+        return None;
+    }
+    rest.chunks_exact(8)
+        .map(|e| {
+            let id = u32::from_le_bytes([e[4], e[5], e[6], e[7]]);
+            let tag = match u16::from_le_bytes([e[0], e[1]]) {
+                0x01 => Tag::Owner,
+                0x02 => Tag::User(id),
+                0x04 => Tag::Group,
+                0x08 => Tag::NamedGroup(id),
+                0x10 => Tag::Mask,
+                0x20 => Tag::Other,
+                _ => return None,
+            };
+            Some(Entry { tag, bits: u16::from_le_bytes([e[2], e[3]]) })
+        })
+        .collect()
+}
+
+pub(crate) fn write_list(entries: &[Entry]) -> Vec<u8> {
+    let mut sorted = entries.to_vec();
+    // The kernel wants them in this order.
+    sorted.sort_unstable();
+    let mut bytes = VERSION.to_le_bytes().to_vec();
+    for entry in sorted {
+        let (tag, id) = match entry.tag {
+            Tag::Owner => (0x01_u16, NOBODY),
+            Tag::User(id) => (0x02, id),
+            Tag::Group => (0x04, NOBODY),
+            Tag::NamedGroup(id) => (0x08, id),
+            Tag::Mask => (0x10, NOBODY),
+            Tag::Other => (0x20, NOBODY),
+        };
+        bytes.extend(tag.to_le_bytes());
+        bytes.extend(entry.bits.to_le_bytes());
+        bytes.extend(id.to_le_bytes());
+    }
+    bytes
+}
+
+/// Owner, group and who may do what.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Posix {
+    pub(crate) uid: u32,
+    pub(crate) gid: u32,
+    /// The nine bits of the mode; with a list, those of the group are its mask.
+    pub(crate) mode: u32,
+    /// Without it, the mode says all.
+    pub(crate) list: Vec<Entry>,
+}
+
+impl Posix {
+    /// All that are granted something, and what.
+    pub(crate) fn grants(&self) -> Vec<Entry> {
+        let bits = |shift: u32| u16::try_from(self.mode >> shift & 0o7).unwrap_or(0);
+        if self.list.is_empty() {
+            return vec![
+                Entry { tag: Tag::Owner, bits: bits(6) },
+                Entry { tag: Tag::Group, bits: bits(3) },
+                Entry { tag: Tag::Other, bits: bits(0) },
+            ];
+        }
+        let mask = self.list.iter().find(|entry| entry.tag == Tag::Mask).map_or(0o7, |entry| entry.bits);
+        let masked = |entry: &Entry| match entry.tag {
+            Tag::User(_) | Tag::Group | Tag::NamedGroup(_) => Entry { bits: entry.bits & mask, ..*entry },
+            _ => *entry,
+        };
+        self.list.iter().filter(|entry| entry.tag != Tag::Mask).map(masked).collect()
+    }
+}
+
+/// What bits mean for a memory.
+pub(crate) struct Words(pub(crate) u16);
+
+impl fmt::Display for Words {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match (self.0 & READ != 0, self.0 & WRITE != 0) {
+            (true, true) => "read and write",
+            (true, false) => "read",
+            // Nothing can be mapped for writing only.
+            (false, true) => "write by system calls only",
+            (false, false) => "nothing",
+        })
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a test")]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lists_and_back() {
+        let entries = vec![
+            Entry { tag: Tag::Owner, bits: 6 },
+            Entry { tag: Tag::User(1000), bits: 4 },
+            Entry { tag: Tag::User(1001), bits: 6 },
+            Entry { tag: Tag::Group, bits: 0 },
+            Entry { tag: Tag::NamedGroup(7), bits: 6 },
+            Entry { tag: Tag::Mask, bits: 4 },
+            Entry { tag: Tag::Other, bits: 0 },
+        ];
+        let mut shuffled = entries.clone();
+        shuffled.reverse();
+        let bytes = write_list(&shuffled);
+        assert_eq!(read_list(&bytes).unwrap(), entries);
+        assert_eq!(bytes[..12], [2, 0, 0, 0, 1, 0, 6, 0, 255, 255, 255, 255]);
+        for len in 0..bytes.len() {
+            assert_eq!(read_list(&bytes[..len]).is_some(), len >= 4 && (len - 4) % 8 == 0, "{len}");
+        }
+        let posix = Posix { uid: 0, gid: 0, mode: 0o640, list: entries };
+        let bits: Vec<u16> = posix.grants().iter().map(|entry| entry.bits).collect();
+        assert_eq!(bits, [6, 4, 4, 0, 4, 0], "the mask takes away");
+    }
+}

@@ -1,0 +1,188 @@
+//! Security identifiers, as in [MS-DTYP] 2.4.2: who somebody is, on Windows.
+
+use core::fmt;
+use core::str::FromStr;
+
+/// A security identifier.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) struct Sid {
+    authority: u64,
+    parts: Vec<u32>,
+}
+
+/// No identifier has more parts (`SID_MAX_SUB_AUTHORITIES`).
+const MOST_PARTS: usize = 15;
+const MOST_AUTHORITY: u64 = (1 << 48) - 1;
+
+impl Sid {
+    fn well_known(authority: u64, parts: &[u32]) -> Self {
+        Sid { authority, parts: parts.to_vec() }
+    }
+
+    pub(crate) fn everyone() -> Self {
+        Sid::well_known(1, &[0])
+    }
+
+    /// The owner of an object, whoever that is: what an entry for it says takes the place of an owner's implied rights.
+    pub(crate) fn owner_rights() -> Self {
+        Sid::well_known(3, &[4])
+    }
+
+    pub(crate) fn interactive() -> Self {
+        Sid::well_known(5, &[4])
+    }
+
+    pub(crate) fn services() -> Self {
+        Sid::well_known(5, &[6])
+    }
+
+    pub(crate) fn authenticated_users() -> Self {
+        Sid::well_known(5, &[11])
+    }
+
+    pub(crate) fn system() -> Self {
+        Sid::well_known(5, &[18])
+    }
+
+    pub(crate) fn administrators() -> Self {
+        Sid::well_known(5, &[32, 544])
+    }
+
+    pub(crate) fn all_application_packages() -> Self {
+        Sid::well_known(15, &[2, 1])
+    }
+
+    /// An integrity level.
+    pub(crate) fn label(level: u32) -> Self {
+        Sid::well_known(16, &[level])
+    }
+
+    /// The integrity level, if it is one.
+    pub(crate) fn as_label(&self) -> Option<u32> {
+        match (self.authority, &self.parts[..]) {
+            (16, [level]) => Some(*level),
+            _ => None,
+        }
+    }
+
+    /// Reads one from the start of `bytes`, which may go on behind it.
+    pub(crate) fn from_bytes(bytes: &[u8]) -> Option<Self> {
+        let (&[revision, count, a, b, c, d, e, f], rest) = bytes.split_first_chunk()?;
+        let count = usize::from(count);
+        if revision != 1 || count > MOST_PARTS || rest.len() < 4 * count {
+            return None;
+        }
+        let authority = u64::from_be_bytes([0, 0, a, b, c, d, e, f]);
+        let parts = rest.chunks_exact(4).take(count).map(|p| u32::from_le_bytes([p[0], p[1], p[2], p[3]]));
+        Some(Sid { authority, parts: parts.collect() })
+    }
+
+    pub(crate) fn to_bytes(&self) -> Vec<u8> {
+        let count = u8::try_from(self.parts.len()).unwrap_or(0);
+        let mut bytes = vec![1, count];
+        bytes.extend_from_slice(&self.authority.to_be_bytes()[2..]);
+        bytes.extend(self.parts.iter().flat_map(|part| part.to_le_bytes()));
+        bytes
+    }
+
+    /// What everybody calls it, if it is the same on every machine.
+    pub(crate) fn well_known_name(&self) -> Option<&'static str> {
+        Some(match (self.authority, &self.parts[..]) {
+            (1, [0]) => "Everyone",
+            (3, [0]) => "Creator owner",
+            (3, [4]) => "Owner rights",
+            (5, [2]) => "Network users",
+            (5, [4]) => "Interactive users",
+            (5, [6]) => "Services",
+            (5, [7]) => "Anonymous",
+            (5, [11]) => "Authenticated users",
+            (5, [12]) => "Restricted code",
+            (5, [18]) => "SYSTEM",
+            (5, [19]) => "LOCAL SERVICE",
+            (5, [20]) => "NETWORK SERVICE",
+            (5, [32, 544]) => "Administrators",
+            (5, [32, 545]) => "Users",
+            (15, [2, 1]) => "All application packages",
+            (15, [2, 2]) => "All restricted application packages",
+            _ => return None,
+        })
+    }
+}
+
+impl fmt::Display for Sid {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // As the system writes it: a large authority in hexadecimal digits.
+        if self.authority >> 32 == 0 {
+            write!(f, "S-1-{}", self.authority)?;
+        } else {
+            write!(f, "S-1-{:#014x}", self.authority)?;
+        }
+        self.parts.iter().try_for_each(|part| write!(f, "-{part}"))
+    }
+}
+
+/// The text is not that of a security identifier.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct NoSid;
+
+impl FromStr for Sid {
+    type Err = NoSid;
+
+    fn from_str(text: &str) -> Result<Self, NoSid> {
+        let mut fields = text.strip_prefix("S-1-").ok_or(NoSid)?.split('-');
+        let authority = fields.next().ok_or(NoSid)?;
+        let authority = match authority.strip_prefix("0x") {
+            Some(digits) => u64::from_str_radix(digits, 16),
+            None => authority.parse(),
+        };
+        let authority = authority.ok().filter(|value| *value <= MOST_AUTHORITY).ok_or(NoSid)?;
+        let parts: Vec<u32> =
+            fields.map(|field| field.parse().map_err(|_| NoSid)).collect::<Result<_, _>>()?;
+        if parts.is_empty() || parts.len() > MOST_PARTS { Err(NoSid) } else { Ok(Sid { authority, parts }) }
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a test")]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn texts_and_bytes() {
+        for (text, bytes) in [
+            ("S-1-1-0", &[1, 1, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0][..]),
+            ("S-1-5-32-544", &[1, 2, 0, 0, 0, 0, 0, 5, 32, 0, 0, 0, 0x20, 2, 0, 0]),
+            ("S-1-16-4096", &[1, 1, 0, 0, 0, 0, 0, 16, 0, 0x10, 0, 0]),
+            ("S-1-0x010203040506-7", &[1, 1, 1, 2, 3, 4, 5, 6, 7, 0, 0, 0]),
+        ] {
+            let sid: Sid = text.parse().unwrap();
+            assert_eq!((sid.to_string().as_str(), &sid.to_bytes()[..]), (text, bytes));
+            assert_eq!(Sid::from_bytes(bytes), Some(sid.clone()));
+            let longer = [bytes, &[9, 9, 9]].concat();
+            assert_eq!(Sid::from_bytes(&longer), Some(sid), "what is behind it does not matter");
+            for len in 0..bytes.len() {
+                assert_eq!(Sid::from_bytes(&bytes[..len]), None, "cut to {len}");
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_none() {
+        for text in [
+            "",
+            "S-1",
+            "S-1-",
+            "S-1-5",
+            "S-2-5-1",
+            "ann",
+            "S-1-5-x",
+            "S-1-5-4294967296",
+            "S-1-0x1000000000000-1",
+        ] {
+            assert_eq!(text.parse::<Sid>(), Err(NoSid), "{text}");
+        }
+        assert_eq!(format!("S-1-5{}", "-1".repeat(16)).parse::<Sid>(), Err(NoSid));
+        assert_eq!(Sid::from_bytes(&[2, 0, 0, 0, 0, 0, 0, 5]), None, "a revision that nobody knows");
+        assert_eq!(Sid::from_bytes(&[&[1, 16, 0, 0, 0, 0, 0, 5][..], &[0; 64]].concat()), None);
+    }
+}

@@ -1,0 +1,244 @@
+//! Who somebody is, and how far he is trusted.
+
+use core::convert::Infallible;
+use core::fmt;
+use core::str::FromStr;
+
+/// Somebody who may be granted something, or whose memory is expected.
+///
+/// Reads from a text, as on a command line: the words below, else the name of a user.
+///
+/// | | as a text | Windows | Unix |
+/// | --- | --- | --- | --- |
+/// | [`CurrentUser`](Who::CurrentUser) | `me` | the user of this thread's token | the effective user |
+/// | [`User`](Who::User) | a name, `HOST\name`, or an id | `LookupAccountNameW`, or a SID such as `S-1-5-21-…` | a name or a number |
+/// | [`Group`](Who::Group) | `group:` and a name or an id | as a user | a name or a number |
+/// | [`Everyone`](Who::Everyone) | `everyone` | `S-1-1-0`: all users and guests, not sandboxes | all users |
+/// | [`AuthenticatedUsers`](Who::AuthenticatedUsers) | `authenticated` | `S-1-5-11` | *unsupported* |
+/// | [`InteractiveUsers`](Who::InteractiveUsers) | `interactive` | `S-1-5-4`: who is logged on at the machine | *unsupported* |
+/// | [`Administrators`](Who::Administrators) | `administrators` | `S-1-5-32-544`, when elevated | the superuser |
+/// | [`Services`](Who::Services) | `services` | `S-1-5-6` | *unsupported* |
+/// | [`System`](Who::System) | `system` | `S-1-5-18`, whom most services run as | the superuser |
+/// | [`AllApplicationPackages`](Who::AllApplicationPackages) | `packages` | `S-1-15-2-1`: all AppContainer sandboxes | *unsupported* |
+/// | [`Package`](Who::Package) | `package:` and its family name or SID | one AppContainer | *unsupported* |
+///
+/// What is *unsupported* is an error when it is used, never a weaker or a wider grant.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Who {
+    /// The user whom this thread acts for.
+    CurrentUser,
+    /// A user by name or id.
+    User(String),
+    /// A group by name or id.
+    Group(String),
+    /// All users.
+    Everyone,
+    /// All users who have said who they are.
+    AuthenticatedUsers,
+    /// Users who are logged on at the machine itself or by remote desktop.
+    InteractiveUsers,
+    /// Administrators. On Windows they count only in elevated processes.
+    Administrators,
+    /// Whatever runs as a service.
+    Services,
+    /// The system's own account: `LocalSystem`, or the superuser.
+    System,
+    /// All sandboxed apps (`AppContainer`).
+    AllApplicationPackages,
+    /// One sandboxed app, by its package family name or SID.
+    Package(String),
+}
+
+impl Who {
+    /// A user by name or id.
+    pub fn user(user: impl Into<String>) -> Self {
+        Who::User(user.into())
+    }
+
+    /// A group by name or id.
+    pub fn group(group: impl Into<String>) -> Self {
+        Who::Group(group.into())
+    }
+
+    /// A sandboxed app by its package family name or SID.
+    pub fn package(package: impl Into<String>) -> Self {
+        Who::Package(package.into())
+    }
+}
+
+/// As [`Who`] reads it again.
+impl fmt::Display for Who {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Who::CurrentUser => f.write_str("me"),
+            Who::User(user) => f.write_str(user),
+            Who::Group(group) => write!(f, "group:{group}"),
+            Who::Everyone => f.write_str("everyone"),
+            Who::AuthenticatedUsers => f.write_str("authenticated"),
+            Who::InteractiveUsers => f.write_str("interactive"),
+            Who::Administrators => f.write_str("administrators"),
+            Who::Services => f.write_str("services"),
+            Who::System => f.write_str("system"),
+            Who::AllApplicationPackages => f.write_str("packages"),
+            Who::Package(package) => write!(f, "package:{package}"),
+        }
+    }
+}
+
+/// Never fails: what is none of the words is taken for the name of a user, which is looked up when it is used.
+impl FromStr for Who {
+    type Err = Infallible;
+
+    fn from_str(text: &str) -> Result<Self, Infallible> {
+        Ok(match text {
+            "me" => Who::CurrentUser,
+            "everyone" => Who::Everyone,
+            "authenticated" => Who::AuthenticatedUsers,
+            "interactive" => Who::InteractiveUsers,
+            "administrators" => Who::Administrators,
+            "services" => Who::Services,
+            "system" => Who::System,
+            "packages" => Who::AllApplicationPackages,
+            _ => {
+                if let Some(group) = text.strip_prefix("group:") {
+                    Who::group(group)
+                } else if let Some(package) = text.strip_prefix("package:") {
+                    Who::package(package)
+                } else {
+                    Who::user(text)
+                }
+            }
+        })
+    }
+}
+
+/// An integrity level of Windows: what is lower cannot write to what is higher, whatever else it is granted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[non_exhaustive]
+pub enum Level {
+    /// Nobody's: anonymous processes, the strictest sandboxes.
+    Untrusted,
+    /// Sandboxed programs: tabs of browsers, protected views, `AppContainer`.
+    Low,
+    /// Ordinary programs. An object without a label counts as this.
+    Medium,
+    /// Elevated programs.
+    High,
+    /// Services and the system.
+    System,
+}
+
+impl Level {
+    #[cfg_attr(not(windows), allow(dead_code))]
+    pub(crate) const fn rid(self) -> u32 {
+        match self {
+            Level::Untrusted => 0,
+            Level::Low => 0x1000,
+            Level::Medium => 0x2000,
+            Level::High => 0x3000,
+            Level::System => 0x4000,
+        }
+    }
+
+    /// Levels in between count as the lower one.
+    pub(crate) fn from_rid(rid: u32) -> Self {
+        match rid {
+            0..0x1000 => Level::Untrusted,
+            0x1000..0x2000 => Level::Low,
+            0x2000..0x3000 => Level::Medium,
+            0x3000..0x4000 => Level::High,
+            _ => Level::System,
+        }
+    }
+}
+
+impl fmt::Display for Level {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Level::Untrusted => "untrusted",
+            Level::Low => "low",
+            Level::Medium => "medium",
+            Level::High => "high",
+            Level::System => "system",
+        })
+    }
+}
+
+/// A user or a group as the system knows it.
+#[derive(Clone, Debug)]
+pub struct Account {
+    pub(crate) id: String,
+    pub(crate) name: Option<String>,
+}
+
+impl Account {
+    /// What identifies it: a SID such as `S-1-5-18` (Windows), a number (Unix).
+    #[must_use]
+    pub fn id(&self) -> &str {
+        &self.id
+    }
+
+    /// Its name, if the system knows one: `HOST\ann` (Windows), `ann` (Unix).
+    #[must_use]
+    pub fn name(&self) -> Option<&str> {
+        self.name.as_deref()
+    }
+}
+
+/// By what identifies it; names can change.
+impl PartialEq for Account {
+    fn eq(&self, other: &Self) -> bool {
+        self.id == other.id
+    }
+}
+
+impl Eq for Account {}
+
+impl fmt::Display for Account {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.name {
+            Some(name) => f.write_str(name),
+            None => f.write_str(&self.id),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn texts() {
+        for text in [
+            "me",
+            "everyone",
+            "authenticated",
+            "interactive",
+            "administrators",
+            "services",
+            "system",
+            "packages",
+        ] {
+            let Ok(who) = text.parse::<Who>();
+            assert!(!matches!(who, Who::User(_)), "{text}");
+            assert_eq!(who.to_string(), text);
+        }
+        for (text, who) in [
+            ("ann", Who::user("ann")),
+            (r"HOST\ann", Who::user(r"HOST\ann")),
+            ("group:staff", Who::group("staff")),
+            ("package:App_1", Who::package("App_1")),
+        ] {
+            assert_eq!((text.parse(), who.to_string().as_str()), (Ok(who.clone()), text));
+        }
+    }
+
+    #[test]
+    fn levels() {
+        for level in [Level::Untrusted, Level::Low, Level::Medium, Level::High, Level::System] {
+            assert_eq!(Level::from_rid(level.rid()), level);
+            assert_eq!(Level::from_rid(level.rid() + 0x100), level, "in between");
+        }
+    }
+}

@@ -1,0 +1,151 @@
+//! What a [`Security`] is on Windows: a security descriptor.
+
+use super::descriptor::{
+    Ace, Descriptor, READ, READ_WRITE, SECTION_ALL, SECTION_MAP_READ, SECTION_MAP_WRITE,
+};
+use super::sid::Sid;
+use super::{Account, Base, Security, Who, invalid};
+use crate::error::{Error, ErrorKind, Operation};
+use crate::sys::account::{self, Token};
+use crate::sys::{Failure, Protection, Reason, descriptor};
+
+fn sid_of(who: &Who, operation: Operation) -> Result<Sid, Error> {
+    match who {
+        Who::CurrentUser => current_user(operation),
+        Who::User(name) | Who::Group(name) => by_name(name, operation, account::sid_of),
+        Who::Everyone => Ok(Sid::everyone()),
+        Who::AuthenticatedUsers => Ok(Sid::authenticated_users()),
+        Who::InteractiveUsers => Ok(Sid::interactive()),
+        Who::Administrators => Ok(Sid::administrators()),
+        Who::Services => Ok(Sid::services()),
+        Who::System => Ok(Sid::system()),
+        Who::AllApplicationPackages => Ok(Sid::all_application_packages()),
+        Who::Package(name) => by_name(name, operation, account::package_sid),
+    }
+}
+
+fn by_name(
+    name: &str,
+    operation: Operation,
+    look_up: impl FnOnce(&str) -> Result<Vec<u8>, Failure>,
+) -> Result<Sid, Error> {
+    if let Ok(sid) = name.parse() {
+        return Ok(sid);
+    }
+    let bytes = look_up(name).map_err(|failure| match failure.reason {
+        Reason::Missing => {
+            Error::from_system(operation, failure).with_kind(ErrorKind::UnknownAccount).with_detail(format!(
+                "\"{name}\" is not known here; compare the spelling, or write it as HOST\\name or as a SID (`whoami /user` shows yours)"
+            ))
+        }
+        _ => Error::from_system(operation, failure).with_detail(format!("\"{name}\" could not be looked up")),
+    })?;
+    Sid::from_bytes(&bytes).ok_or_else(|| Error::new(operation, ErrorKind::UnknownAccount))
+}
+
+fn current_user(operation: Operation) -> Result<Sid, Error> {
+    let user = account::user().map_err(|failure| Error::from_system(operation, failure))?;
+    Sid::from_bytes(&user).ok_or_else(|| Error::new(operation, ErrorKind::UnknownAccount))
+}
+
+fn descriptor_of(security: &Security, operation: Operation) -> Result<Descriptor, Error> {
+    let mut descriptor = match &security.base {
+        Base::CurrentUser => {
+            let user = current_user(operation)?;
+            let all = vec![Ace::allow(SECTION_ALL, &user)];
+            Descriptor::new(Some(user), all)
+        }
+        Base::Descriptor(descriptor) => descriptor.clone(),
+        Base::Posix(_) => {
+            return Err(Error::new(operation, ErrorKind::Unsupported)
+                .with_detail("this security was read from a memory of a Unix system"));
+        }
+    };
+    for grant in &security.grants {
+        descriptor.allow(if grant.write { READ_WRITE } else { READ }, &sid_of(&grant.who, operation)?);
+    }
+    if let Some(level) = security.integrity {
+        descriptor.set_label(level.rid());
+    }
+    Ok(descriptor)
+}
+
+pub(super) fn resolve(security: &Security, operation: Operation) -> Result<Protection, Error> {
+    // What `sys` makes by itself, without a detour.
+    if *security == Security::current_user() {
+        return Ok(Protection::CurrentUser);
+    }
+    bytes_of(security, operation).map(Protection::Descriptor)
+}
+
+fn bytes_of(security: &Security, operation: Operation) -> Result<Vec<u8>, Error> {
+    descriptor_of(security, operation)?.to_bytes().ok_or_else(|| {
+        Error::new(operation, ErrorKind::InvalidSecurity).with_detail(
+            "it has more entries than fit a list (64 KiB); grant to a group instead of to each user",
+        )
+    })
+}
+
+pub(super) fn from_sddl(text: &str) -> Result<Vec<u8>, Error> {
+    descriptor::from_sddl(text).map_err(|failure| {
+        Error::from_system(Operation::Security, failure).with_kind(ErrorKind::InvalidSecurity).with_detail(
+            format!("\"{text}\" cannot be read; it should look like D:P(A;;GA;;;BA)(A;;GR;;;WD)"),
+        )
+    })
+}
+
+pub(super) fn to_sddl(security: &Security) -> Result<String, Error> {
+    let operation = Operation::Security;
+    let bytes = bytes_of(security, operation)?;
+    descriptor::to_sddl(&bytes).map_err(|failure| Error::from_system(operation, failure))
+}
+
+/// Only Windows has descriptors, so nobody asks for this here.
+pub(super) fn no_descriptors() -> Error {
+    invalid("")
+}
+
+pub(crate) fn account_of_sid(sid: &Sid) -> Account {
+    let name = match sid.well_known_name() {
+        Some(name) => Some(name.to_owned()),
+        None => account::name_of(&sid.to_bytes()),
+    };
+    Account { id: sid.to_string(), name }
+}
+
+pub(super) fn account_of_uid(uid: u32) -> Account {
+    Account { id: uid.to_string(), name: None }
+}
+
+pub(super) fn account_of_gid(gid: u32) -> Account {
+    account_of_uid(gid)
+}
+
+/// The user whom this thread acts for.
+pub(crate) fn account_of_user() -> Option<Account> {
+    current_user(Operation::Security).ok().map(|sid| account_of_sid(&sid))
+}
+
+/// Whether an object has this owner; and who it is that was expected.
+pub(crate) fn is_owner(
+    security: &Security,
+    who: &Who,
+    operation: Operation,
+) -> Result<(bool, Account), Error> {
+    let expected = sid_of(who, operation)?;
+    let is = matches!(&security.base, Base::Descriptor(Descriptor { owner: Some(owner), .. }) if *owner == expected);
+    Ok((is, account_of_sid(&expected)))
+}
+
+/// What the list of rights gives to this token, by itself: reading, and writing. (The system also considers integrity.)
+pub(crate) fn list_allows(security: &Security, token: &Token) -> Option<(bool, bool)> {
+    let Base::Descriptor(descriptor) = &security.base else { return None };
+    let sids = |wanted: fn(&account::Membership) -> bool| {
+        token.groups.iter().filter(move |group| wanted(group)).filter_map(|group| Sid::from_bytes(&group.sid))
+    };
+    let mut ours: Vec<Sid> = sids(|group| group.enabled && !group.deny_only).collect();
+    ours.extend(Sid::from_bytes(&token.user));
+    let only_denied: Vec<Sid> = sids(|group| group.deny_only).collect();
+    let granted = descriptor.granted(&ours, &only_denied);
+    Some((granted & SECTION_MAP_READ != 0, granted & SECTION_MAP_WRITE != 0))
+}

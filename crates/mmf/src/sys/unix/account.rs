@@ -1,0 +1,132 @@
+//! Users and groups.
+
+use std::ffi::{CStr, CString};
+use std::ptr;
+
+use rustix::process::{getegid, geteuid, getgroups};
+
+use crate::sys::{Failure, Reason};
+
+/// Which of the two databases.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    User,
+    Group,
+}
+
+/// The user whom this process acts for.
+pub(crate) fn user() -> u32 {
+    geteuid().as_raw()
+}
+
+/// The group that new objects get.
+pub(crate) fn group() -> u32 {
+    getegid().as_raw()
+}
+
+/// Whether the system lets this process give an object to a group.
+pub(crate) fn may_give_to(group: u32) -> bool {
+    user() == 0 || getgroups().is_ok_and(|groups| groups.iter().any(|member| member.as_raw() == group))
+}
+
+/// Entries are longer than this only in groups of thousands; then it grows.
+const FIRST_ROOM: usize = 1 << 10;
+const MOST_ROOM: usize = 1 << 24;
+
+/// Calls with more and more room until what is looked for fits. None: there is no such entry.
+fn with_room<T>(mut call: impl FnMut(&mut [libc::c_char]) -> (i32, Option<T>)) -> Result<Option<T>, Failure> {
+    let mut room = vec![0; FIRST_ROOM];
+    loop {
+        let (code, found) = call(&mut room);
+        match code {
+            0 => return Ok(found),
+            libc::ERANGE if room.len() < MOST_ROOM => room.resize(room.len() * 4, 0),
+            // getpwnam_r(3) lists these among those that say that there is no such entry.
+            libc::ENOENT | libc::ESRCH | libc::EBADF | libc::EPERM => return Ok(None),
+            libc::EINTR => {}
+            code => return Err(Failure { code: Some(code), ..Failure::new(Reason::Other) }),
+        }
+    }
+}
+
+/// The number of a user or group.
+pub(crate) fn id_of(kind: Kind, name: &str) -> Result<Option<u32>, Failure> {
+    let Ok(name) = CString::new(name) else { return Ok(None) };
+    match kind {
+        Kind::User => with_room(|room| {
+            let (mut entry, mut found) = (no_user(), ptr::null_mut());
+            // SAFETY: the name is zero-terminated; the places for the answer and the room are valid and as long as said.
+            let code = unsafe {
+                libc::getpwnam_r(name.as_ptr(), &mut entry, room.as_mut_ptr(), room.len(), &mut found)
+            };
+            (code, (!found.is_null()).then_some(entry.pw_uid))
+        }),
+        Kind::Group => with_room(|room| {
+            let (mut entry, mut found) = (no_group(), ptr::null_mut());
+            // SAFETY: as above.
+            let code = unsafe {
+                libc::getgrnam_r(name.as_ptr(), &mut entry, room.as_mut_ptr(), room.len(), &mut found)
+            };
+            (code, (!found.is_null()).then_some(entry.gr_gid))
+        }),
+    }
+}
+
+/// The name of a user or group.
+pub(crate) fn name_of(kind: Kind, id: u32) -> Option<String> {
+    let found = match kind {
+        Kind::User => with_room(|room| {
+            let (mut entry, mut found) = (no_user(), ptr::null_mut());
+            // SAFETY: the places for the answer and the room are valid and as long as said.
+            let code = unsafe { libc::getpwuid_r(id, &mut entry, room.as_mut_ptr(), room.len(), &mut found) };
+            // SAFETY: an entry that was found has a name, which is in the room.
+            (code, (!found.is_null()).then(|| unsafe { text(entry.pw_name) }))
+        }),
+        Kind::Group => with_room(|room| {
+            let (mut entry, mut found) = (no_group(), ptr::null_mut());
+            // SAFETY: the places for the answer and the room are valid and as long as said.
+            let code = unsafe { libc::getgrgid_r(id, &mut entry, room.as_mut_ptr(), room.len(), &mut found) };
+            // SAFETY: an entry that was found has a name, which is in the room.
+            (code, (!found.is_null()).then(|| unsafe { text(entry.gr_name) }))
+        }),
+    };
+    found.ok().flatten()
+}
+
+/// # Safety
+///
+/// `start` is null or a zero-terminated text that lives during the call.
+unsafe fn text(start: *const libc::c_char) -> String {
+    if start.is_null() {
+        return String::new();
+    }
+    // SAFETY: the contract of this function.
+    unsafe { CStr::from_ptr(start) }.to_string_lossy().into_owned()
+}
+
+fn no_user() -> libc::passwd {
+    // SAFETY: numbers and pointers, for which zeros are valid.
+    unsafe { std::mem::zeroed() }
+}
+
+fn no_group() -> libc::group {
+    // SAFETY: numbers and pointers, for which zeros are valid.
+    unsafe { std::mem::zeroed() }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a test")]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_and_numbers() {
+        for (kind, name) in [(Kind::User, "root"), (Kind::Group, name_of(Kind::Group, 0).unwrap().as_str())] {
+            assert_eq!(id_of(kind, name).unwrap(), Some(0));
+            assert_eq!(name_of(kind, 0).unwrap(), name);
+            assert_eq!(id_of(kind, "nobody is called so").unwrap(), None);
+            assert_eq!(id_of(kind, "with a\0nul").unwrap(), None);
+            assert_eq!(name_of(kind, 3_999_999_999), None);
+        }
+    }
+}

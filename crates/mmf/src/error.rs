@@ -273,6 +273,7 @@ impl Error {
         self
     }
 
+    #[cfg_attr(not(windows), allow(dead_code))]
     pub(crate) fn with_kind(mut self, kind: ErrorKind) -> Self {
         self.0.kind = kind;
         self

@@ -15,8 +15,8 @@ pub struct Entry {
 impl Entry {
     /// Who can see it.
     #[must_use]
-    pub fn namespace(&self) -> Namespace {
-        self.namespace
+    pub fn namespace(&self) -> &Namespace {
+        &self.namespace
     }
 
     /// The text of its name, without the namespace.
@@ -31,7 +31,7 @@ impl Entry {
     ///
     /// Others may use names that [`Name`] does not allow, such as very long ones; see [`Name::from_parts`].
     pub fn name(&self) -> Result<Name, Error> {
-        Name::from_parts(self.namespace, &self.text)
+        Name::from_parts(self.namespace.clone(), &self.text)
     }
 
     /// On Linux: its holders have all been killed; who asks for it next removes it. Never true on Windows, where the system

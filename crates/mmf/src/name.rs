@@ -4,10 +4,11 @@ use core::fmt;
 use core::str::FromStr;
 
 use crate::error::{Error, ErrorKind, Operation};
-use crate::sys::{Failure, ObjectName};
+use crate::security::{Boundary, Security, private_name};
+use crate::sys::ObjectName;
 
 /// Who can see a name.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
 pub enum Namespace {
     /// `Local\`: this session (Windows), this user (Unix). The namespace of a name without a prefix.
@@ -15,15 +16,19 @@ pub enum Namespace {
     /// `Global\`: the machine. On Windows, making one outside session 0 needs the privilege `SeCreateGlobalPrivilege`;
     /// opening one does not.
     Global,
+    /// Whoever knows the boundary and is let in; only who is inside the boundary can make names (Windows).
+    Private(Boundary),
 }
 
 impl Namespace {
-    /// The prefix in front of a name: `Local\` or `Global\`.
+    /// The prefix in front of a name: `Local\`, `Global\` or `Private\`. (The last one cannot be read again: such a name is
+    /// made by [`Name::from_parts`].)
     #[must_use]
-    pub const fn prefix(self) -> &'static str {
+    pub const fn prefix(&self) -> &'static str {
         match self {
             Namespace::Local => r"Local\",
             Namespace::Global => r"Global\",
+            Namespace::Private(_) => r"Private\",
         }
     }
 }
@@ -38,7 +43,7 @@ impl Namespace {
 /// use mmf::{ErrorKind, Name, Namespace};
 ///
 /// let name = Name::new(r"Global\frames")?;
-/// assert_eq!((name.namespace(), name.text()), (Namespace::Global, "frames"));
+/// assert_eq!((name.namespace(), name.text()), (&Namespace::Global, "frames"));
 /// assert_eq!(Name::new("frames")?.to_string(), r"Local\frames");
 ///
 /// // What would not do what it looks like is refused, and the message shows what was meant.
@@ -157,7 +162,7 @@ impl Name {
             return Err(fail(ErrorKind::MalformedName, detail.into()));
         }
         // The system's own limits, found now and not when the name is used.
-        match ObjectName::check(namespace == Namespace::Global, text) {
+        match ObjectName::check(matches!(namespace, Namespace::Global), text) {
             Ok(()) => Ok(Name { namespace, text: text.to_owned() }),
             Err(failure) => Err(match failure.figure {
                 Some(most) => fail(
@@ -174,8 +179,8 @@ impl Name {
 
     /// Who can see it.
     #[must_use]
-    pub fn namespace(&self) -> Namespace {
-        self.namespace
+    pub fn namespace(&self) -> &Namespace {
+        &self.namespace
     }
 
     /// The name without its namespace.
@@ -184,15 +189,33 @@ impl Name {
         &self.text
     }
 
-    pub(crate) fn object_name(&self) -> Result<ObjectName, Failure> {
-        ObjectName::new(self.namespace == Namespace::Global, &self.text)
+    /// What the system calls it. A private namespace is opened for it; or made, if something with this security is to be made
+    /// in it.
+    pub(crate) fn object_name(
+        &self,
+        operation: Operation,
+        make: Option<&Security>,
+    ) -> Result<ObjectName, Error> {
+        let plain = |global| {
+            ObjectName::new(global, &self.text).map_err(|failure| Error::from_system(operation, failure))
+        };
+        let name = match &self.namespace {
+            Namespace::Local => plain(false),
+            Namespace::Global => plain(true),
+            Namespace::Private(boundary) => private_name(boundary, &self.text, make, operation),
+        };
+        name.map_err(|error| error.with_subject(self))
     }
 }
 
-/// With the prefix, `Local\` too: what [`Name::new`] reads again.
+/// With the prefix, `Local\` too: what [`Name::new`] reads again, but for private names.
 impl fmt::Display for Name {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}{}", self.namespace.prefix(), self.text)
+        f.write_str(self.namespace.prefix())?;
+        if let Namespace::Private(boundary) = &self.namespace {
+            write!(f, r"{}\", boundary.name())?;
+        }
+        f.write_str(&self.text)
     }
 }
 

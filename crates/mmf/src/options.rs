@@ -115,7 +115,7 @@ impl OpenOptions {
         &self,
         name: impl TryInto<Name, Error: Into<Error>>,
     ) -> Result<SharedMemory<ReadWrite>, Error> {
-        let target = Target::new(Operation::Create, name)?;
+        let target = self.target(Operation::Create, name)?;
         let len = self.len_to_make(&target)?;
         let protection = self.protection(&target)?;
         let object =
@@ -197,7 +197,7 @@ impl OpenOptions {
         &self,
         name: impl TryInto<Name, Error: Into<Error>>,
     ) -> Result<SharedMemory<ReadWrite>, Error> {
-        self.open_as(Target::new(Operation::Open, name)?)
+        self.open_as(self.target(Operation::Open, name)?)
     }
 
     /// Opens a memory that exists, to read it. Nobody can write through what this gives.
@@ -209,7 +209,7 @@ impl OpenOptions {
         &self,
         name: impl TryInto<Name, Error: Into<Error>>,
     ) -> Result<SharedMemory<ReadOnly>, Error> {
-        self.open_as(Target::new(Operation::Open, name)?)
+        self.open_as(self.target(Operation::Open, name)?)
     }
 
     fn open_as<A: Access>(&self, target: Target) -> Result<SharedMemory<A>, Error> {
@@ -229,7 +229,7 @@ impl OpenOptions {
         &self,
         name: impl TryInto<Name, Error: Into<Error>>,
     ) -> Result<(SharedMemory<ReadWrite>, Disposition), Error> {
-        let target = Target::new(Operation::OpenOrCreate, name)?;
+        let target = self.target(Operation::OpenOrCreate, name)?;
         let len = self.len_to_make(&target)?;
         let protection = self.protection(&target)?;
         let (object, how) = target.until_done(self, true, |object| {
@@ -265,6 +265,21 @@ impl OpenOptions {
         }
         check_size(len).map_err(|f| too_large(target.operation, len, f).with_subject(&target.name))?;
         Ok(len)
+    }
+
+    fn target(
+        &self,
+        operation: Operation,
+        name: impl TryInto<Name, Error: Into<Error>>,
+    ) -> Result<Target, Error> {
+        let name = name.try_into().map_err(Into::into)?;
+        let object = if operation == Operation::Open {
+            name.object_name(operation, None)?
+        } else {
+            let own = Security::current_user();
+            name.object_name(operation, Some(self.security.as_ref().unwrap_or(&own)))?
+        };
+        Ok(Target { operation, name, object })
     }
 
     fn protection(&self, target: &Target) -> Result<Protection, Error> {
@@ -337,12 +352,6 @@ struct Target {
 }
 
 impl Target {
-    fn new(operation: Operation, name: impl TryInto<Name, Error: Into<Error>>) -> Result<Self, Error> {
-        let name = name.try_into().map_err(Into::into)?;
-        let object = name.object_name().map_err(|f| Error::from_system(operation, f).with_subject(&name))?;
-        Ok(Target { operation, name, object })
-    }
-
     fn error(&self, failure: Failure) -> Error {
         Error::from_system(self.operation, failure).with_subject(&self.name)
     }

@@ -10,6 +10,8 @@
     reason = "a test"
 )]
 
+#[path = "conformance/diagnosis.rs"]
+mod diagnosis;
 #[path = "conformance/errors.rs"]
 mod errors;
 #[path = "conformance/faults.rs"]
@@ -18,10 +20,15 @@ mod faults;
 mod foreign;
 #[path = "conformance/lifetime.rs"]
 mod lifetime;
+#[path = "conformance/security.rs"]
+mod security;
 #[path = "conformance/sharing.rs"]
 mod sharing;
 #[path = "conformance/system.rs"]
 mod system;
+#[cfg(unix)]
+#[path = "conformance/users.rs"]
+mod users;
 #[path = "conformance/views.rs"]
 mod views;
 
@@ -57,6 +64,13 @@ fn main() {
         system: handles_in_and_out handles_that_are_none read_only_handles_stay_read_only into_read_only_is_for_good
             flush_prefetch_and_lock only_this_user_may_open children_inherit_nothing
             other_users_cannot_reopen_a_descriptor;
+        security: the_default_is_the_current_user grants_are_read_back unnamed_memory_has_it_too unknown_accounts
+            owners_are_expected what_cannot_be_said_is_not_granted grants_to_users_and_groups
+            the_lifetime_is_kept_with_grants words_and_umask labels_and_squatted_names owners_on_this_system;
+        diagnosis: nothing_there in_the_other_namespace in_another_spelling there_already smaller_than_asked
+            questions_without_sense more_than_there_is asking_changes_nothing examined the_machine private_names
+            another_kind not_granted an_unfinished_one left_by_another_user limits_of_the_process
+            locked_memory_is_limited where_memories_live no_place_for_memories;
     };
     let roles = named! {
         sharing: role_open_and_check role_answer role_scribble role_create_or_open role_count role_share;
@@ -64,6 +78,8 @@ fn main() {
         faults: role_handler_before role_handler_after role_outside role_private_buffer role_sent_signal
             role_truncate;
         system: role_other_user role_list_handles;
+        security: role_try role_umask role_squatted;
+        diagnosis: role_refused role_make_and_stay role_is_in_the_way role_limited role_lock role_mount role_no_place;
     };
     testkit::run(tests, roles);
 }

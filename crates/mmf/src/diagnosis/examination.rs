@@ -6,7 +6,7 @@ use crate::error::{Error, Operation};
 use crate::name::Name;
 use crate::options::OpenOptions;
 use crate::security::{Account, Security};
-use crate::sys::{self, Presence, Sighting};
+use crate::sys::{Presence, Sighting};
 
 /// What can be learnt about a name without opening what has it: see [`examine`].
 #[derive(Clone, Debug)]
@@ -113,7 +113,7 @@ impl Examination {
 /// ```
 pub fn examine(name: impl TryInto<Name, Error: Into<Error>>) -> Result<Examination, Error> {
     let name = name.try_into().map_err(Into::into)?;
-    let sighting = name.object_name().map(|name| sys::sight(&name)).unwrap_or_default();
+    let sighting = facts::look(&name);
     let security = sighting.shown.clone().and_then(|shown| Security::from_shown(shown).ok());
     let options = OpenOptions::new();
     let question = Question { operation: Operation::Open, name: &name, write: true, options: &options };

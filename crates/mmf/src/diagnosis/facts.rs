@@ -27,12 +27,15 @@ pub(crate) struct Caller {
     pub(crate) integrity: Option<Level>,
     pub(crate) session: Option<u32>,
     pub(crate) app_container: bool,
+    pub(crate) package: Option<Account>,
     pub(crate) create_global: Held,
 }
 
 /// What was found out. Rules judge by this alone.
 #[derive(Clone, Debug)]
 pub(crate) struct Facts {
+    /// Why the system cannot even look for such a name.
+    pub(crate) name_problem: Option<(ErrorKind, String)>,
     pub(crate) here: Sighting,
     /// What it says about who may do what, if it lets us know.
     pub(crate) security: Option<Security>,
@@ -75,7 +78,12 @@ pub(crate) fn explain(question: Question<'_>, failure: Failure, kind: ErrorKind)
 }
 
 fn gather(question: Question<'_>, thorough: bool) -> Facts {
-    let here = question.name.object_name().map(|name| sys::sight(&name)).unwrap_or_default();
+    let (here, name_problem) = match question.name.object_name(Operation::Open, None) {
+        Ok(name) => (sys::sight(&name), None),
+        // A private namespace that nobody has made yet is no more in the way than a name that nobody has.
+        Err(error) if error.kind() == ErrorKind::NotFound => (Sighting::default(), None),
+        Err(error) => (Sighting::default(), Some((error.kind(), error.cause_in_words()))),
+    };
     let missing = here.presence == Presence::Nothing;
     let opens = question.operation != Operation::Create;
     let makes = question.operation != Operation::Open;
@@ -96,11 +104,12 @@ fn gather(question: Question<'_>, thorough: bool) -> Facts {
         None
     };
     Facts {
+        name_problem,
         list_allows: security.as_ref().and_then(list_allows),
         security,
         elsewhere,
         spelled,
-        caller: caller(thorough),
+        caller: caller(),
         space: if makes && thorough { sys::space() } else { None },
         limits: sys::limits(),
         security_problem,
@@ -109,14 +118,20 @@ fn gather(question: Question<'_>, thorough: bool) -> Facts {
     }
 }
 
+/// What has this name. (Nothing, if its namespace cannot be opened.)
+pub(crate) fn look(name: &Name) -> Sighting {
+    name.object_name(Operation::Open, None).map(|name| sys::sight(&name)).unwrap_or_default()
+}
+
 /// The same text in the other namespace, if something is there.
 fn elsewhere(name: &Name) -> Option<String> {
     let other = match name.namespace() {
         Namespace::Local => Namespace::Global,
         Namespace::Global => Namespace::Local,
+        Namespace::Private(_) => return None,
     };
     let other = Name::from_parts(other, name.text()).ok()?;
-    let there = sys::sight(&other.object_name().ok()?);
+    let there = look(&other);
     matches!(there.presence, Presence::Memory | Presence::Unfinished | Presence::Hidden)
         .then(|| other.to_string())
 }
@@ -133,12 +148,13 @@ fn spelled_otherwise(name: &Name) -> Option<String> {
 }
 
 #[cfg(unix)]
-pub(crate) fn caller(_thorough: bool) -> Caller {
+pub(crate) fn caller() -> Caller {
     Caller {
         user: security::account_of_user(),
         integrity: None,
         session: None,
         app_container: false,
+        package: None,
         create_global: Held::NotNeeded,
     }
 }
@@ -149,20 +165,20 @@ fn list_allows(_security: &Security) -> Option<(bool, bool)> {
 }
 
 #[cfg(windows)]
-pub(crate) fn caller(_thorough: bool) -> Caller {
-    use crate::sys::account;
-    let token = account::token().ok();
+pub(crate) fn caller() -> Caller {
+    let token = sys::account::token().ok();
     let session = token.as_ref().map(|token| token.session);
     Caller {
         user: security::account_of_user(),
         integrity: token.as_ref().and_then(|token| token.integrity).map(Level::from_rid),
         session,
         app_container: token.as_ref().is_some_and(|token| token.app_container),
+        package: token.as_ref().and_then(|token| security::account_of(token.package.as_deref()?)),
         create_global: token.as_ref().map_or(Held::NotNeeded, super::machine::create_global),
     }
 }
 
 #[cfg(windows)]
 fn list_allows(security: &Security) -> Option<(bool, bool)> {
-    security::list_allows(security, &crate::sys::account::token().ok()?)
+    security::list_allows(security, &sys::account::token().ok()?)
 }

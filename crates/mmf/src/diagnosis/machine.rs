@@ -9,6 +9,8 @@ use crate::name::{Name, Namespace};
 use crate::options::OpenOptions;
 use crate::security::{Account, Level};
 use crate::sys;
+#[cfg(windows)]
+use crate::sys::privilege::Privilege;
 
 /// Whether this process has a privilege of Windows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -116,6 +118,12 @@ impl Machine {
         self.caller.app_container
     }
 
+    /// The SID of the `AppContainer` that this process is in (Windows): what [`Who::Package`](crate::Who::Package) takes.
+    #[must_use]
+    pub fn package(&self) -> Option<&Account> {
+        self.caller.package.as_ref()
+    }
+
     /// The privileges that shared memory can need, and whether they are held (Windows).
     #[must_use]
     pub fn privileges(&self) -> &[(String, Held)] {
@@ -163,7 +171,7 @@ impl Machine {
 /// ```
 #[must_use]
 pub fn machine() -> Machine {
-    let caller = facts::caller(true);
+    let caller = facts::caller();
     let (page, granularity, large_page) = sys::page_sizes();
     let memory = sys::space().map(|space| (space.place, space.left, space.limit));
     let abilities = vec![
@@ -229,7 +237,7 @@ fn token() -> (Option<bool>, Vec<(String, Held)>) {
 #[cfg(windows)]
 fn token() -> (Option<bool>, Vec<(String, Held)>) {
     let Ok(token) = sys::account::token() else { return (None, Vec::new()) };
-    let privileges = ["SeCreateGlobalPrivilege", "SeLockMemoryPrivilege"];
+    let privileges = [Privilege::CreateGlobal, Privilege::LockMemory].map(Privilege::name);
     let privileges = privileges.iter().map(|name| ((*name).to_owned(), held(&token, name))).collect();
     (token.elevated, privileges)
 }
@@ -246,5 +254,5 @@ fn held(token: &sys::account::Token, privilege: &str) -> Held {
 /// Session 0, that of the services, has no names of its own: all are the machine's.
 #[cfg(windows)]
 pub(super) fn create_global(token: &sys::account::Token) -> Held {
-    if token.session == 0 { Held::NotNeeded } else { held(token, "SeCreateGlobalPrivilege") }
+    if token.session == 0 { Held::NotNeeded } else { held(token, Privilege::CreateGlobal.name()) }
 }

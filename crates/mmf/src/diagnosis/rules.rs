@@ -13,6 +13,9 @@ const CREATE_GLOBAL: &str = "SeCreateGlobalPrivilege";
 /// All that the facts say about the question.
 pub(crate) fn judge(question: Question<'_>, facts: &Facts) -> Vec<Finding> {
     let mut findings = Vec::new();
+    if let Some((kind, message)) = &facts.name_problem {
+        return vec![invalid(*kind, message)];
+    }
     let there = !matches!(facts.here.presence, Presence::Nothing | Presence::Abandoned { removable: true });
     match question.operation {
         Operation::Create => {
@@ -41,8 +44,8 @@ fn taken(question: Question<'_>, facts: &Facts) -> Finding {
 }
 
 /// Whether strangers cannot make names in it.
-fn trusted_namespace(_question: Question<'_>) -> bool {
-    false
+fn trusted_namespace(question: Question<'_>) -> bool {
+    matches!(question.name.namespace(), Namespace::Private(_))
 }
 
 fn owner(facts: &Facts) -> Option<Account> {
@@ -74,7 +77,7 @@ fn make(question: Question<'_>, facts: &Facts, findings: &mut Vec<Finding>) {
     if let Some((kind, message)) = &facts.security_problem {
         findings.push(invalid(*kind, message));
     }
-    if question.name.namespace() == Namespace::Global {
+    if *question.name.namespace() == Namespace::Global {
         global(facts, findings);
     }
     if let Some(space) = &facts.space {
@@ -82,7 +85,7 @@ fn make(question: Question<'_>, facts: &Facts, findings: &mut Vec<Finding>) {
         if let Some(trouble) = space.trouble {
             let (problem, kind) = match trouble {
                 Trouble::Missing => ("is not there", ErrorKind::Unsupported),
-                Trouble::ReadOnly => ("is mounted read-only", ErrorKind::Other),
+                Trouble::ReadOnly => ("is mounted read-only", ErrorKind::PermissionDenied),
                 Trouble::Denied => ("does not let this user make anything", ErrorKind::PermissionDenied),
                 Trouble::NoFiles => ("has no room for one more name", ErrorKind::OutOfMemory),
             };
@@ -158,7 +161,7 @@ fn open(question: Question<'_>, facts: &Facts, findings: &mut Vec<Finding>) {
             findings.push(Finding::error(Cause::Unfinished).cure(Remedy::Retry).cure(Remedy::Distrust));
         }
         Presence::Hidden => {
-            if question.name.namespace() == Namespace::Global && facts.caller.app_container {
+            if *question.name.namespace() == Namespace::Global && facts.caller.app_container {
                 findings.push(Finding::error(Cause::AppContainer).cure(Remedy::HandOver));
             }
             findings.push(refused(question, facts));
@@ -187,7 +190,9 @@ fn missing(question: Question<'_>, facts: &Facts, findings: &mut Vec<Finding>) {
         findings.push(Finding::note(Cause::OtherNamespace { name: name.clone() }));
     } else if let Some(name) = &facts.spelled {
         findings.push(Finding::note(Cause::OtherSpelling { name: name.clone() }));
-    } else if question.name.namespace() == Namespace::Local {
+    } else if facts.caller.app_container {
+        findings.push(Finding::note(Cause::AppContainer).cure(Remedy::HandOver));
+    } else if *question.name.namespace() == Namespace::Local {
         findings.push(
             Finding::note(Cause::LocalToOthers { session: facts.caller.session }).cure(Remedy::UseGlobalName),
         );
@@ -277,3 +282,7 @@ pub(crate) fn wrong_len(expected: u64, len: u64) -> Finding {
 pub(crate) fn wrong_owner(expected: Account, owner: Option<Account>) -> Finding {
     Finding::error(Cause::WrongOwner { expected, owner }).cure(Remedy::Distrust).cure(Remedy::ChooseOtherName)
 }
+
+#[cfg(test)]
+#[path = "rules_tests.rs"]
+mod tests;

@@ -1,5 +1,6 @@
 //! Who may open a memory: what is asked for, what that is on this system, and what an opened memory says.
 
+mod boundary;
 // What only one family of systems uses is tested on all of them.
 #[cfg_attr(not(windows), allow(dead_code))]
 mod descriptor;
@@ -20,15 +21,14 @@ use core::fmt;
 use crate::error::{Error, ErrorKind, Operation};
 use crate::sys::{Protection, Shown};
 
+pub use boundary::Boundary;
 use descriptor::{Dacl, Descriptor};
 use posix::Posix;
 pub use who::{Account, Level, Who};
 
 #[cfg(windows)]
-pub(crate) use sid::Sid;
-#[cfg(windows)]
-pub(crate) use system::{account_of_sid, list_allows};
-pub(crate) use system::{account_of_user, is_owner};
+pub(crate) use system::{account_of, list_allows};
+pub(crate) use system::{account_of_user, is_owner, private_name};
 
 /// Who may open a memory, and for what.
 ///
@@ -125,8 +125,7 @@ impl Security {
 
     /// What a text in the security descriptor definition language says (Windows), such as `D:P(A;;GA;;;BA)(A;;GR;;;WD)`.
     ///
-    /// Generic rights do for sections: `GR` maps for reading. Without an owner, the system chooses the current user or, in
-    /// elevated programs, the administrators.
+    /// Generic rights do for sections: `GR` maps for reading. Without an owner, the current user is it.
     ///
     /// # Errors
     ///

@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 
 use super::posix::{Entry, Posix, READ, Tag, WRITE, write_list};
 use super::sid::Sid;
-use super::{Account, Base, Security, Who};
+use super::{Account, Base, Boundary, Security, Who};
 use crate::error::{Error, ErrorKind, Operation};
-use crate::sys::Protection;
 use crate::sys::account::{self, Kind};
+use crate::sys::{ObjectName, Protection};
 
 /// What a grant is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -172,4 +172,18 @@ pub(crate) fn is_owner(
     };
     let is = matches!(&security.base, Base::Posix(Posix { uid, .. }) if *uid == expected);
     Ok((is, account_of_uid(expected)))
+}
+
+/// Directories of `/dev/shm` would outlive their users, so there are no private namespaces here.
+pub(crate) fn private_name(
+    boundary: &Boundary,
+    _text: &str,
+    _make: Option<&Security>,
+    operation: Operation,
+) -> Result<ObjectName, Error> {
+    let detail = format!(
+        "private namespaces such as \"{}\" are Windows' own; use a Global name and check whose it is with expect_owner",
+        boundary.name()
+    );
+    Err(Error::new(operation, ErrorKind::Unsupported).with_detail(detail))
 }

@@ -23,7 +23,7 @@ use core::str::FromStr;
 /// | [`Package`](Who::Package) | `package:` and its family name or SID | one AppContainer | *unsupported* |
 ///
 /// What is *unsupported* is an error when it is used, never a weaker or a wider grant.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
 pub enum Who {
     /// The user whom this thread acts for.

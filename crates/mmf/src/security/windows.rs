@@ -1,13 +1,14 @@
 //! What a [`Security`] is on Windows: a security descriptor.
 
 use super::descriptor::{
-    Ace, Descriptor, READ, READ_WRITE, SECTION_ALL, SECTION_MAP_READ, SECTION_MAP_WRITE,
+    Ace, Dacl, Descriptor, READ, READ_WRITE, SECTION_ALL, SECTION_MAP_READ, SECTION_MAP_WRITE,
 };
 use super::sid::Sid;
-use super::{Account, Base, Security, Who, invalid};
+use super::{Account, Base, Boundary, Security, Who, invalid};
 use crate::error::{Error, ErrorKind, Operation};
 use crate::sys::account::{self, Token};
-use crate::sys::{Failure, Protection, Reason, descriptor};
+use crate::sys::boundary::PrivateNamespace;
+use crate::sys::{Failure, ObjectName, Protection, Reason, descriptor};
 
 fn sid_of(who: &Who, operation: Operation) -> Result<Sid, Error> {
     match who {
@@ -55,7 +56,14 @@ fn descriptor_of(security: &Security, operation: Operation) -> Result<Descriptor
             let all = vec![Ace::allow(SECTION_ALL, &user)];
             Descriptor::new(Some(user), all)
         }
-        Base::Descriptor(descriptor) => descriptor.clone(),
+        Base::Descriptor(descriptor) => {
+            let mut descriptor = descriptor.clone();
+            // The system would choose, and for elevated programs not the user: then nobody could tell whose it is.
+            if descriptor.owner.is_none() {
+                descriptor.owner = Some(current_user(operation)?);
+            }
+            descriptor
+        }
         Base::Posix(_) => {
             return Err(Error::new(operation, ErrorKind::Unsupported)
                 .with_detail("this security was read from a memory of a Unix system"));
@@ -105,7 +113,7 @@ pub(super) fn no_descriptors() -> Error {
     invalid("")
 }
 
-pub(crate) fn account_of_sid(sid: &Sid) -> Account {
+pub(super) fn account_of_sid(sid: &Sid) -> Account {
     let name = match sid.well_known_name() {
         Some(name) => Some(name.to_owned()),
         None => account::name_of(&sid.to_bytes()),
@@ -119,6 +127,11 @@ pub(super) fn account_of_uid(uid: u32) -> Account {
 
 pub(super) fn account_of_gid(gid: u32) -> Account {
     account_of_uid(gid)
+}
+
+/// Whose SID these bytes are.
+pub(crate) fn account_of(bytes: &[u8]) -> Option<Account> {
+    Sid::from_bytes(bytes).map(|sid| account_of_sid(&sid))
 }
 
 /// The user whom this thread acts for.
@@ -148,4 +161,79 @@ pub(crate) fn list_allows(security: &Security, token: &Token) -> Option<(bool, b
     let only_denied: Vec<Sid> = sids(|group| group.deny_only).collect();
     let granted = descriptor.granted(&ours, &only_denied);
     Some((granted & SECTION_MAP_READ != 0, granted & SECTION_MAP_WRITE != 0))
+}
+
+const GENERIC_ALL: u32 = 0x1000_0000;
+/// Of a directory of objects: to look for names and to pass through.
+const GENERIC_READ_AND_PASS: u32 = 0xa000_0000;
+
+/// A name in a private namespace, which is opened; or made, if a memory is to be made in it.
+pub(crate) fn private_name(
+    boundary: &Boundary,
+    text: &str,
+    make: Option<&Security>,
+    operation: Operation,
+) -> Result<ObjectName, Error> {
+    let fail = |failure: Failure| explain(Error::from_system(operation, failure), boundary);
+    let members = match &boundary.members[..] {
+        [] => vec![current_user(operation)?],
+        members => members.iter().map(|who| sid_of(who, operation)).collect::<Result<_, _>>()?,
+    };
+    let sids: Vec<Vec<u8>> = members.iter().map(Sid::to_bytes).collect();
+    let integrity = boundary.integrity.map(super::Level::rid);
+    let alias = alias(boundary);
+    let space = match make {
+        Some(security) => {
+            let protection = directory(security, &members, operation)?;
+            PrivateNamespace::open_or_create(&boundary.name, &sids, integrity, &protection, &alias)
+        }
+        None => PrivateNamespace::open(&boundary.name, &sids, integrity, &alias),
+    };
+    ObjectName::private(&alias, space.map_err(fail)?, text).map_err(fail)
+}
+
+fn explain(error: Error, boundary: &Boundary) -> Error {
+    let name = boundary.name();
+    match error.kind() {
+        ErrorKind::PermissionDenied => error.with_detail(format!(
+            "this process is not inside the boundary \"{name}\": it must be all of its members, and of its integrity"
+        )),
+        ErrorKind::NotFound => error.with_detail(format!(
+            "nobody has the private namespace of the boundary \"{name}\" open: start the program that makes it first, and compare \
+             the boundary's name, members and integrity"
+        )),
+        ErrorKind::Unsupported => error.with_detail("this version of Windows has no private namespaces"),
+        _ => error,
+    }
+}
+
+/// The namespace's own protection: its members may make names in it, and whoever may open the memory may pass.
+fn directory(security: &Security, members: &[Sid], operation: Operation) -> Result<Vec<u8>, Error> {
+    let user = current_user(operation)?;
+    let mut descriptor = Descriptor::new(Some(user.clone()), vec![Ace::allow(GENERIC_ALL, &user)]);
+    for member in members.iter().filter(|member| **member != user) {
+        descriptor.allow(GENERIC_ALL, member);
+    }
+    let of_memory = descriptor_of(security, operation)?;
+    if let Dacl::List(entries) = &of_memory.dacl {
+        for (allows, _, sid) in entries.iter().filter_map(Ace::rule) {
+            if allows && sid != user && !members.contains(&sid) {
+                descriptor.allow(GENERIC_READ_AND_PASS, &sid);
+            }
+        }
+    }
+    if let Some((level, _)) = of_memory.label() {
+        descriptor.set_label(level);
+    }
+    descriptor.to_bytes().ok_or_else(|| Error::new(operation, ErrorKind::InvalidSecurity))
+}
+
+/// What the namespace is called in this process: the same for the same boundary, another one for any other.
+fn alias(boundary: &Boundary) -> String {
+    // FNV-1a: not against enemies, who cannot choose the boundaries of this process, but the same in all its copies.
+    let text = format!("{boundary:?}");
+    let hash = text.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
+        (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
+    });
+    format!("mmf-{hash:016x}")
 }

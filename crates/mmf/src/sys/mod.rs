@@ -36,7 +36,7 @@ pub(crate) use system::sight::{
     grants_to_users, has_private_namespaces, limit_reached, limits, page_sizes, rounded, sight, space,
 };
 #[cfg(windows)]
-pub(crate) use system::{descriptor, privilege};
+pub(crate) use system::{boundary, descriptor, privilege};
 
 /// Why a call did not do what it should.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

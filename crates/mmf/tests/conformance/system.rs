@@ -160,8 +160,6 @@ mod here {
     use std::fs::File;
     use std::os::fd::{AsRawFd, OwnedFd};
     use std::os::unix::fs::PermissionsExt;
-    use std::os::unix::process::CommandExt;
-    use std::process::Command;
 
     use mmf::os::unix::SharedMemoryExt;
 
@@ -233,27 +231,15 @@ mod here {
         if !cfg!(target_os = "linux") {
             testkit::skip("a shared memory object's mode cannot be changed here");
         }
-        // SAFETY: it has no requirements.
-        if unsafe { libc::geteuid() } != 0 {
-            testkit::skip("only root can start a process as another user");
-        }
+        crate::users::need_root();
         let text = unique_name("user");
         let _memory = SharedMemory::create(format!(r"Global\{text}"), 4096).unwrap();
         let path = format!("/dev/shm/{text}");
         let marks = std::fs::metadata(&path).unwrap().permissions().mode() & 0o7000;
         std::fs::set_permissions(&path, std::fs::Permissions::from_mode(marks | mode)).unwrap();
-        // A copy, since the folder of this program may be closed to others. Made by another process: a descriptor that writes
-        // to it here could be inherited by another test's child, and then it could not be started ("text file busy").
-        let program = std::env::temp_dir().join(unique_name("program"));
-        let copied = Command::new("cp").arg(std::env::current_exe().unwrap()).arg(&program).status().unwrap();
-        assert!(copied.success());
-        std::fs::set_permissions(&program, std::fs::Permissions::from_mode(0o755)).unwrap();
-        let mut command = testkit::command_for(&program);
-        command.args(["--play-role", "system::role_other_user", &text]).uid(65534).gid(65534);
-        let mut peer = Peer::spawn("somebody else", &mut command);
-        assert_eq!([peer.hear(), peer.hear()], [to_write, to_read]);
-        peer.finish();
-        std::fs::remove_file(program).unwrap();
+        let mut other = crate::users::play(65534, 65534, "system::role_other_user", &[&text]);
+        assert_eq!([other.peer.hear(), other.peer.hear()], [to_write, to_read]);
+        assert!(other.peer.wait().success());
     }
 
     pub(crate) fn role_other_user(role: &mut Role) {

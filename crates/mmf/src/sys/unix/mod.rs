@@ -28,7 +28,7 @@ impl From<Errno> for Failure {
         let reason = match errno {
             Errno::NOENT => Reason::Missing,
             Errno::EXIST => Reason::Exists,
-            Errno::ACCESS | Errno::PERM => Reason::Denied,
+            Errno::ACCESS | Errno::PERM | Errno::ROFS => Reason::Denied,
             // A link, a directory, a socket or a device of this name.
             Errno::LOOP | Errno::ISDIR | Errno::NXIO | Errno::NODEV => Reason::WrongKind,
             Errno::NOMEM | Errno::NOSPC | Errno::DQUOT => Reason::NoMemory,

@@ -4,7 +4,7 @@
 //! Success is told by the result that the call's documentation names (for sections a null handle, not
 //! `INVALID_HANDLE_VALUE`), never by the last error, with the one exception that `create_section` explains.
 
-use core::ffi::c_void;
+use core::ffi::{CStr, c_void};
 use core::ptr::{self, NonNull};
 use std::os::windows::io::{AsRawHandle, BorrowedHandle, FromRawHandle, OwnedHandle};
 
@@ -12,21 +12,41 @@ use windows_sys::Wdk::Foundation::{NtQueryObject, OBJECT_ATTRIBUTES, OBJECT_INFO
 use windows_sys::Wdk::Storage::FileSystem::{NtOpenDirectoryObject, NtQueryDirectoryObject};
 use windows_sys::Wdk::System::SystemServices::DIRECTORY_QUERY;
 use windows_sys::Win32::Foundation::{
-    DuplicateHandle, ERROR_ALREADY_EXISTS, GetLastError, INVALID_HANDLE_VALUE, NTSTATUS,
-    RtlNtStatusToDosError, UNICODE_STRING,
+    DuplicateHandle, ERROR_ALREADY_EXISTS, ERROR_NO_TOKEN, ERROR_NOT_ALL_ASSIGNED, GetLastError,
+    INVALID_HANDLE_VALUE, LUID, LocalFree, NTSTATUS, RtlNtStatusToDosError, UNICODE_STRING,
 };
-use windows_sys::Win32::Security::{GetTokenInformation, SECURITY_ATTRIBUTES, TOKEN_INFORMATION_CLASS};
+use windows_sys::Win32::Security::Authorization::{
+    ConvertSecurityDescriptorToStringSecurityDescriptorW,
+    ConvertStringSecurityDescriptorToSecurityDescriptorW, SDDL_REVISION_1,
+};
+use windows_sys::Win32::Security::{
+    AdjustTokenPrivileges, DuplicateTokenEx, FreeSid, GetKernelObjectSecurity, GetTokenInformation,
+    LUID_AND_ATTRIBUTES, LookupAccountNameW, LookupAccountSidW, LookupPrivilegeNameW, LookupPrivilegeValueW,
+    SE_PRIVILEGE_ENABLED, SECURITY_ATTRIBUTES, SID_NAME_USE, SecurityImpersonation, TOKEN_INFORMATION_CLASS,
+    TOKEN_PRIVILEGES, TokenImpersonation,
+};
+use windows_sys::Win32::System::LibraryLoader::{
+    GetProcAddress, LOAD_LIBRARY_SEARCH_SYSTEM32, LoadLibraryExW,
+};
 use windows_sys::Win32::System::Memory::{
-    CreateFileMappingW, FlushViewOfFile, MEMORY_BASIC_INFORMATION, MEMORY_MAPPED_VIEW_ADDRESS, MapViewOfFile,
-    OpenFileMappingW, PAGE_READWRITE, PrefetchVirtualMemory, UnmapViewOfFile, VirtualLock, VirtualQuery,
-    VirtualUnlock, WIN32_MEMORY_RANGE_ENTRY,
+    CreateFileMappingW, FlushViewOfFile, GetLargePageMinimum, GetProcessWorkingSetSizeEx,
+    MEMORY_BASIC_INFORMATION, MEMORY_MAPPED_VIEW_ADDRESS, MapViewOfFile, OpenFileMappingW, PAGE_READWRITE,
+    PrefetchVirtualMemory, UnmapViewOfFile, VirtualLock, VirtualQuery, VirtualUnlock,
+    WIN32_MEMORY_RANGE_ENTRY,
 };
 use windows_sys::Win32::System::RemoteDesktop::ProcessIdToSessionId;
-use windows_sys::Win32::System::SystemInformation::{GetSystemInfo, SYSTEM_INFO};
-use windows_sys::Win32::System::Threading::{GetCurrentProcess, GetCurrentProcessId};
+use windows_sys::Win32::System::SystemInformation::{
+    GetSystemInfo, GlobalMemoryStatusEx, MEMORYSTATUSEX, SYSTEM_INFO,
+};
+use windows_sys::Win32::System::Threading::{
+    GetCurrentProcess, GetCurrentProcessId, GetCurrentThread, OpenProcessToken, OpenThreadToken,
+    SetThreadToken,
+};
 
 use super::LastError;
 use super::name::ObjectName;
+use super::sid::Sid;
+use super::wide::{self, Wide};
 
 pub(super) fn last_error() -> LastError {
     // SAFETY: it has no requirements.
@@ -195,6 +215,16 @@ pub(super) fn lock(address: *const u8, len: usize) -> Result<(), LastError> {
     succeeded(unsafe { VirtualLock(address.cast(), len) })
 }
 
+/// `GetProcessWorkingSetSizeEx`: the least that this process is left of RAM, of which all but a little can be locked.
+pub(super) fn working_set() -> Result<u64, LastError> {
+    // SAFETY: it has no requirements; the pseudo handle that it gives needs no closing.
+    let process = unsafe { GetCurrentProcess() };
+    let (mut least, mut most, mut flags) = (0, 0, 0);
+    // SAFETY: valid places for the answers.
+    succeeded(unsafe { GetProcessWorkingSetSizeEx(process, &mut least, &mut most, &mut flags) })?;
+    Ok(least as u64)
+}
+
 /// `VirtualUnlock`.
 pub(super) fn unlock(address: *const u8, len: usize) -> Result<(), LastError> {
     // SAFETY: the call changes no byte.
@@ -313,4 +343,248 @@ pub(super) unsafe fn text(string: &UNICODE_STRING) -> String {
     // SAFETY: the contract of this function; the system's strings are aligned.
     let units = unsafe { core::slice::from_raw_parts(string.Buffer, usize::from(string.Length) / 2) };
     String::from_utf16_lossy(units)
+}
+
+/// How many elements there are, as the calls want it. (A buffer that is longer than a number can say is not used to its end.)
+fn room<T>(buffer: &[T]) -> u32 {
+    u32::try_from(buffer.len()).unwrap_or(u32::MAX)
+}
+
+/// How many bytes there are, likewise.
+fn room_in_bytes<T>(buffer: &[T]) -> u32 {
+    u32::try_from(size_of_val(buffer)).unwrap_or(u32::MAX)
+}
+
+/// `GetTokenInformation` for whoever this thread acts for, of a class whose answer is a number of 32 bits: some of these
+/// want exactly so much room.
+pub(super) fn query_token_number(class: TOKEN_INFORMATION_CLASS) -> Result<u32, LastError> {
+    // As in `query_token`.
+    let token = ptr::without_provenance_mut(usize::MAX - 5);
+    let (mut answer, mut returned) = (0u32, 0);
+    let place = (&raw mut answer).cast();
+    // SAFETY: the place for the answer has four bytes, as said.
+    succeeded(unsafe { GetTokenInformation(token, class, place, 4, &mut returned) })?;
+    Ok(answer)
+}
+
+/// `LookupPrivilegeNameW`: zero-terminated.
+pub(super) fn privilege_name(luid: &LUID, name: &mut [u16]) -> Result<(), LastError> {
+    let mut len = room(name);
+    // SAFETY: the place for the answer is as long as said.
+    succeeded(unsafe { LookupPrivilegeNameW(ptr::null(), luid, name.as_mut_ptr(), &mut len) })
+}
+
+/// `LookupPrivilegeValueW`.
+pub(super) fn privilege_luid(name: &Wide) -> Result<LUID, LastError> {
+    let mut luid = LUID::default();
+    // SAFETY: the name is zero-terminated and lives; the place for the answer is valid.
+    succeeded(unsafe { LookupPrivilegeValueW(ptr::null(), name.as_ptr(), &mut luid) })?;
+    Ok(luid)
+}
+
+/// `LookupAccountNameW`: the SID goes to `sid`, the name of its domain to `domain`; says what kind of account it is.
+pub(super) fn account_by_name(
+    name: &Wide,
+    sid: &mut [u64],
+    domain: &mut [u16],
+) -> Result<SID_NAME_USE, LastError> {
+    let (mut sid_len, mut domain_len, mut kind) = (room_in_bytes(sid), room(domain), 0);
+    let (sid, domain) = (sid.as_mut_ptr().cast(), domain.as_mut_ptr());
+    // SAFETY: the name is zero-terminated and lives; the places for the answers are as long as said, or of their type.
+    succeeded(unsafe {
+        LookupAccountNameW(ptr::null(), name.as_ptr(), sid, &mut sid_len, domain, &mut domain_len, &mut kind)
+    })?;
+    Ok(kind)
+}
+
+/// `LookupAccountSidW`: the names of the account and of its domain, zero-terminated.
+pub(super) fn account_by_sid(sid: &Sid, name: &mut [u16], domain: &mut [u16]) -> Result<(), LastError> {
+    let (mut name_len, mut domain_len, mut kind) = (room(name), room(domain), 0);
+    let (name, domain) = (name.as_mut_ptr(), domain.as_mut_ptr());
+    // SAFETY: the SID is whole, and lives; the places for the answers are as long as said, or of their type.
+    succeeded(unsafe {
+        LookupAccountSidW(ptr::null(), sid.as_ptr(), name, &mut name_len, domain, &mut domain_len, &mut kind)
+    })
+}
+
+/// A function that was looked up: of whatever type its documentation says.
+pub(super) type Function = unsafe extern "system" fn() -> isize;
+
+/// `LoadLibraryExW` for a library of the system, and `GetProcAddress`. `None` if there is no such library or no such
+/// function in it. The library stays loaded, so the function stays where it is.
+pub(super) fn look_up(library: &str, function: &CStr) -> Option<Function> {
+    let library = Wide::new(library)?;
+    // SAFETY: the name is zero-terminated and lives. Only the system's own directory is searched, so what may run here is
+    // the start of a library of the system.
+    let module = unsafe { LoadLibraryExW(library.as_ptr(), ptr::null_mut(), LOAD_LIBRARY_SEARCH_SYSTEM32) };
+    if module.is_null() {
+        return None;
+    }
+    // SAFETY: the module is loaded; the name is zero-terminated and lives.
+    unsafe { GetProcAddress(module, function.as_ptr().cast()) }
+}
+
+/// A SID that a call has allocated: freed with `FreeSid`.
+pub(super) struct FreedSid(NonNull<u8>);
+
+impl FreedSid {
+    /// # Safety
+    ///
+    /// It is null, or a valid SID that is to be freed with `FreeSid`, and by nobody else.
+    pub(super) unsafe fn new(sid: *mut c_void) -> Option<Self> {
+        NonNull::new(sid.cast()).map(FreedSid)
+    }
+
+    /// Its binary form.
+    pub(super) fn to_vec(&self) -> Vec<u8> {
+        // SAFETY: every SID has eight bytes before its parts.
+        let [_, parts, ..] = unsafe { self.0.cast::<[u8; 8]>().read() };
+        let len = 8 + 4 * usize::from(parts);
+        // SAFETY: a valid SID has as many parts of four bytes as its second byte says.
+        unsafe { core::slice::from_raw_parts(self.0.as_ptr(), len) }.to_vec()
+    }
+}
+
+impl Drop for FreedSid {
+    fn drop(&mut self) {
+        // SAFETY: it is to be freed so (the contract of `new`), and only here.
+        unsafe { FreeSid(self.0.as_ptr().cast()) };
+    }
+}
+
+/// What a call has allocated: freed with `LocalFree`.
+struct Local<T>(NonNull<T>);
+
+impl<T> Drop for Local<T> {
+    fn drop(&mut self) {
+        // SAFETY: it is made only of what is to be freed so, and this is the only place that does it.
+        unsafe { LocalFree(self.0.as_ptr().cast()) };
+    }
+}
+
+/// `ConvertStringSecurityDescriptorToSecurityDescriptorW`: a self-relative descriptor.
+pub(super) fn descriptor_from_text(text: &Wide) -> Result<Vec<u8>, LastError> {
+    let (mut descriptor, mut len) = (ptr::null_mut(), 0u32);
+    // SAFETY: the text is zero-terminated and lives; the places for the answers are valid.
+    succeeded(unsafe {
+        ConvertStringSecurityDescriptorToSecurityDescriptorW(
+            text.as_ptr(),
+            SDDL_REVISION_1,
+            &mut descriptor,
+            &mut len,
+        )
+    })?;
+    let descriptor = Local(NonNull::new(descriptor.cast::<u8>()).ok_or_else(last_error)?);
+    // SAFETY: the call gave a descriptor of so many bytes.
+    Ok(unsafe { core::slice::from_raw_parts(descriptor.0.as_ptr(), len as usize) }.to_vec())
+}
+
+/// `ConvertSecurityDescriptorToStringSecurityDescriptorW`. `information` is made of `*_SECURITY_INFORMATION`.
+///
+/// # Safety
+///
+/// The words start with a valid self-relative descriptor.
+pub(super) unsafe fn text_from_descriptor(descriptor: &[u64], information: u32) -> Result<String, LastError> {
+    let (mut text, mut len) = (ptr::null_mut(), 0u32);
+    let descriptor = descriptor.as_ptr().cast_mut().cast();
+    // SAFETY: the descriptor is valid (the contract of this function), and only read; the places for the answers are valid.
+    succeeded(unsafe {
+        ConvertSecurityDescriptorToStringSecurityDescriptorW(
+            descriptor,
+            SDDL_REVISION_1,
+            information,
+            &mut text,
+            &mut len,
+        )
+    })?;
+    let text = Local(NonNull::new(text).ok_or_else(last_error)?);
+    // SAFETY: the call gave so many units.
+    Ok(wide::text(unsafe { core::slice::from_raw_parts(text.0.as_ptr(), len as usize) }))
+}
+
+/// `GetKernelObjectSecurity`: a self-relative descriptor, in 64-bit words. The handle needs `READ_CONTROL`.
+pub(super) fn kernel_security(
+    handle: BorrowedHandle<'_>,
+    information: u32,
+    descriptor: &mut [u64],
+) -> Result<(), LastError> {
+    let (len, mut needed) = (room_in_bytes(descriptor), 0);
+    let place = descriptor.as_mut_ptr().cast();
+    // SAFETY: the handle is open; the place for the answer is as long as said, and aligned.
+    succeeded(unsafe {
+        GetKernelObjectSecurity(handle.as_raw_handle(), information, place, len, &mut needed)
+    })
+}
+
+/// `OpenThreadToken` for this thread, judged by the rights of the process: `None` if it acts for nobody else.
+pub(super) fn thread_token(access: u32) -> Result<Option<OwnedHandle>, LastError> {
+    // SAFETY: it has no requirements; the pseudo handle that it gives needs no closing.
+    let thread = unsafe { GetCurrentThread() };
+    let mut token = ptr::null_mut();
+    // SAFETY: the pseudo handle is valid, and so is the place for the answer.
+    match succeeded(unsafe { OpenThreadToken(thread, access, 1, &mut token) }) {
+        // SAFETY: the call gave a handle that nobody else owns.
+        Ok(()) => Ok(Some(unsafe { OwnedHandle::from_raw_handle(token) })),
+        Err(LastError(ERROR_NO_TOKEN)) => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+/// `OpenProcessToken` for this process.
+pub(super) fn process_token(access: u32) -> Result<OwnedHandle, LastError> {
+    // SAFETY: it has no requirements; the pseudo handle that it gives needs no closing.
+    let process = unsafe { GetCurrentProcess() };
+    let mut token = ptr::null_mut();
+    // SAFETY: the pseudo handle is valid, and so is the place for the answer.
+    succeeded(unsafe { OpenProcessToken(process, access, &mut token) })?;
+    // SAFETY: the call gave a handle that nobody else owns.
+    Ok(unsafe { OwnedHandle::from_raw_handle(token) })
+}
+
+/// `DuplicateTokenEx`: a token of its own, for a thread to act with.
+pub(super) fn duplicate_token(token: BorrowedHandle<'_>, access: u32) -> Result<OwnedHandle, LastError> {
+    let mut new = ptr::null_mut();
+    let token = token.as_raw_handle();
+    // SAFETY: the handle is open; there are no attributes; the place for the answer is valid.
+    succeeded(unsafe {
+        DuplicateTokenEx(token, access, ptr::null(), SecurityImpersonation, TokenImpersonation, &mut new)
+    })?;
+    // SAFETY: the call gave a handle that nobody else owns.
+    Ok(unsafe { OwnedHandle::from_raw_handle(new) })
+}
+
+/// `AdjustTokenPrivileges`: enables one. For a privilege that the token does not have the call *succeeds*, and only the last
+/// error tells: then this fails with `ERROR_NOT_ALL_ASSIGNED`.
+pub(super) fn enable_privilege(token: BorrowedHandle<'_>, luid: LUID) -> Result<(), LastError> {
+    let wanted = TOKEN_PRIVILEGES {
+        PrivilegeCount: 1,
+        Privileges: [LUID_AND_ATTRIBUTES { Luid: luid, Attributes: SE_PRIVILEGE_ENABLED }],
+    };
+    let token = token.as_raw_handle();
+    // SAFETY: the handle is open; there is one privilege, as said; nothing is asked for.
+    let result = unsafe { AdjustTokenPrivileges(token, 0, &wanted, 0, ptr::null_mut(), ptr::null_mut()) };
+    let error = last_error();
+    if result == 0 || error.0 == ERROR_NOT_ALL_ASSIGNED { Err(error) } else { Ok(()) }
+}
+
+/// `SetThreadToken` for this thread: whom it acts for from now on, or that it acts for nobody else any more.
+pub(super) fn set_thread_token(token: Option<BorrowedHandle<'_>>) -> Result<(), LastError> {
+    let token = token.map_or(ptr::null_mut(), |token| token.as_raw_handle());
+    // SAFETY: no thread means this one; the token is open, or none.
+    succeeded(unsafe { SetThreadToken(ptr::null(), token) })
+}
+
+/// `GlobalMemoryStatusEx`.
+pub(super) fn memory_status() -> Result<MEMORYSTATUSEX, LastError> {
+    let len = u32::try_from(size_of::<MEMORYSTATUSEX>()).unwrap_or(0);
+    let mut status = MEMORYSTATUSEX { dwLength: len, ..MEMORYSTATUSEX::default() };
+    // SAFETY: the place for the answer is valid, and says how long it is.
+    succeeded(unsafe { GlobalMemoryStatusEx(&mut status) })?;
+    Ok(status)
+}
+
+/// `GetLargePageMinimum`: 0 where there are no large pages.
+pub(super) fn large_page_minimum() -> usize {
+    // SAFETY: it has no requirements.
+    unsafe { GetLargePageMinimum() }
 }

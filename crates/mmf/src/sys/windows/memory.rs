@@ -2,7 +2,7 @@
 
 use std::os::windows::io::{AsHandle, BorrowedHandle, OwnedHandle};
 use std::ptr::NonNull;
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 
 use windows_sys::Wdk::Foundation::{ObjectBasicInformation, ObjectTypeInformation};
 use windows_sys::Win32::Foundation as win;
@@ -11,9 +11,15 @@ use windows_sys::Win32::System::Memory::{
     FILE_MAP_READ, FILE_MAP_WRITE, MEM_IMAGE, SEC_IMAGE, SECTION_QUERY,
 };
 
-use super::name::ObjectName;
-use super::{LastError, api, security};
-use crate::sys::{Attempt, Failure, Reason};
+use super::boundary::PrivateNamespace;
+use super::name::{ObjectName, Space};
+use super::privilege::{self, Held, Privilege};
+use super::security::{self, Protection};
+use super::{LastError, api, descriptor};
+use crate::sys::{Attempt, Failure, Reason, Shown};
+
+/// To read who may do what.
+const READ_CONTROL: u32 = 0x2_0000;
 
 /// The right to a section: a handle.
 #[derive(Debug)]
@@ -22,6 +28,8 @@ pub(crate) struct Object {
     writable: bool,
     /// A section never changes its length, and asking costs a system call.
     len: OnceLock<u64>,
+    /// What its name is in. After the handle, so that it is closed later.
+    space: Option<Arc<PrivateNamespace>>,
 }
 
 /// What a handle has to allow.
@@ -31,19 +39,36 @@ fn rights(writable: bool) -> u32 {
 }
 
 impl Object {
-    fn new(handle: OwnedHandle, writable: bool) -> Self {
-        Object { handle, writable, len: OnceLock::new() }
+    fn new(handle: OwnedHandle, writable: bool, name: Option<&ObjectName>) -> Self {
+        let space = name.and_then(ObjectName::private_namespace);
+        Object { handle, writable, len: OnceLock::new(), space }
     }
 
     /// Makes a memory of `len` zero bytes.
-    pub(crate) fn create(name: Option<&ObjectName>, len: u64) -> Result<Attempt<Self>, Failure> {
-        let made = security::with_attributes(name.is_some(), |attributes| {
-            // SAFETY: the attributes are valid during this call.
-            unsafe { api::create_section(attributes, len, name) }
-        });
+    pub(crate) fn create(
+        name: Option<&ObjectName>,
+        len: u64,
+        protection: &Protection,
+    ) -> Result<Attempt<Self>, Failure> {
+        let make = || {
+            security::with_attributes(protection, name.is_some(), |attributes| {
+                // SAFETY: the attributes are valid during this call.
+                unsafe { api::create_section(attributes, len, name) }
+            })
+        };
+        let made = match make() {
+            // Names of the machine take a privilege, which those who have it may not have enabled. Asked for only then.
+            Err(LastError(win::ERROR_ACCESS_DENIED))
+                if name.is_some_and(|name| matches!(name.space(), Space::Global))
+                    && privilege::held(Privilege::CreateGlobal) == Ok(Held::Disabled) =>
+            {
+                privilege::with(Privilege::CreateGlobal, make)?
+            }
+            made => made,
+        };
         match made {
-            Ok((handle, true)) => Ok(Attempt::Done(Object::new(handle, true))),
-            Ok((handle, false)) => Err(exists(&Object::new(handle, false))),
+            Ok((handle, true)) => Ok(Attempt::Done(Object::new(handle, true, name))),
+            Ok((handle, false)) => Err(exists(&Object::new(handle, false, None))),
             Err(error) => Err(refused(error, name)),
         }
     }
@@ -52,13 +77,13 @@ impl Object {
     pub(crate) fn open(name: &ObjectName, writable: bool) -> Result<Attempt<Self>, Failure> {
         let wanted = rights(writable);
         let denied = match api::open_section(wanted | SECTION_QUERY, name) {
-            Ok(handle) => return Ok(Attempt::Done(Object::new(handle, writable))),
+            Ok(handle) => return Ok(Attempt::Done(Object::new(handle, writable, Some(name)))),
             Err(error) if error.0 == win::ERROR_ACCESS_DENIED => error,
             Err(error) => return Err(error.into()),
         };
         // Its maker may not allow to ask for the size. Then `len` finds it out by mapping.
         match api::open_section(wanted, name) {
-            Ok(handle) => Ok(Attempt::Done(Object::new(handle, writable))),
+            Ok(handle) => Ok(Attempt::Done(Object::new(handle, writable, Some(name)))),
             Err(_) if writable && api::open_section(rights(false), name).is_ok() => {
                 Err(Failure { reason: Reason::ReadOnly, ..denied.into() })
             }
@@ -88,7 +113,24 @@ impl Object {
         if is_image {
             return Err(wrong);
         }
-        Ok(Object::new(handle, writable))
+        Ok(Object::new(handle, writable, None))
+    }
+
+    /// What it says about who may open it.
+    pub(crate) fn shown(&self) -> Result<Shown, Failure> {
+        // This handle need not have the right to ask: it was opened for what its type needs.
+        let answer = match descriptor::of(self.handle.as_handle()) {
+            Ok(bytes) => bytes,
+            Err(_) => {
+                descriptor::of(api::duplicate(self.handle.as_handle(), Some(READ_CONTROL))?.as_handle())?
+            }
+        };
+        Ok(Shown::Descriptor(answer))
+    }
+
+    /// The length of a section, by a handle that can ask for it or map it.
+    pub(super) fn len_of(handle: OwnedHandle) -> Result<u64, Failure> {
+        Object::new(handle, false, None).len()
     }
 
     /// Its length in bytes: for memory in the page file, whole pages.
@@ -124,7 +166,8 @@ impl Object {
         // The right to ask for the size goes along if it is there.
         let granted = granted_access(self.handle.as_handle())?;
         let access = FILE_MAP_READ | (granted & SECTION_QUERY);
-        Ok(Object::new(api::duplicate(self.handle.as_handle(), Some(access))?, false))
+        let handle = api::duplicate(self.handle.as_handle(), Some(access))?;
+        Ok(Object { handle, writable: false, len: self.len.clone(), space: self.space.clone() })
     }
 
     /// Another handle with the same rights.
@@ -164,7 +207,7 @@ fn refused(error: LastError, name: Option<&ObjectName>) -> Failure {
     match (error.0, name) {
         // Either making is not allowed here, or the name is taken by something that does not let us in.
         (win::ERROR_ACCESS_DENIED, Some(name)) => match api::open_section(FILE_MAP_READ, name) {
-            Ok(theirs) => exists(&Object::new(theirs, false)),
+            Ok(theirs) => exists(&Object::new(theirs, false, None)),
             Err(LastError(win::ERROR_ACCESS_DENIED)) => Failure { reason: Reason::Exists, ..error.into() },
             Err(_) => error.into(),
         },
@@ -226,7 +269,13 @@ impl Mapping {
 
     /// Keeps the pages in RAM.
     pub(crate) fn lock(&self, offset: usize, len: usize) -> Result<(), Failure> {
-        Ok(api::lock(self.address().wrapping_add(offset), len)?)
+        api::lock(self.address().wrapping_add(offset), len).map_err(|error| match error.0 {
+            win::ERROR_WORKING_SET_QUOTA | win::ERROR_NOT_ENOUGH_QUOTA | win::ERROR_NO_SYSTEM_RESOURCES => {
+                let failure = Failure { reason: Reason::Limit, ..error.into() };
+                api::working_set().map_or(failure, |least| failure.with_figure(least))
+            }
+            _ => error.into(),
+        })
     }
 
     /// Ends what `lock` asked for.

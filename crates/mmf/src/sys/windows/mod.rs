@@ -2,12 +2,21 @@
 //!
 //! Only `api` calls the system: one thin wrapper per call, which says how the call reports failure. `fault` is called by it.
 
+pub(crate) mod account;
+mod answer;
 mod api;
+pub(crate) mod boundary;
+pub(crate) mod descriptor;
 pub(super) mod fault;
+mod limits;
 pub(super) mod list;
 pub(super) mod memory;
 pub(super) mod name;
-mod security;
+pub(crate) mod privilege;
+pub(super) mod security;
+mod sid;
+pub(super) mod sight;
+mod wide;
 
 use windows_sys::Win32::Foundation as win;
 
@@ -20,9 +29,14 @@ struct LastError(u32);
 impl From<LastError> for Failure {
     fn from(LastError(code): LastError) -> Self {
         let reason = match code {
-            win::ERROR_FILE_NOT_FOUND => Reason::Missing,
+            // (A path, where a private namespace is meant that nobody has made.)
+            win::ERROR_FILE_NOT_FOUND | win::ERROR_PATH_NOT_FOUND => Reason::Missing,
             win::ERROR_ALREADY_EXISTS => Reason::Exists,
-            win::ERROR_ACCESS_DENIED | win::ERROR_PRIVILEGE_NOT_HELD => Reason::Denied,
+            // (An owner or a label that this user may not give.)
+            win::ERROR_ACCESS_DENIED
+            | win::ERROR_PRIVILEGE_NOT_HELD
+            | win::ERROR_INVALID_OWNER
+            | win::ERROR_INVALID_LABEL => Reason::Denied,
             // The name, or the handle, is that of another kind of object.
             win::ERROR_INVALID_HANDLE => Reason::WrongKind,
             win::ERROR_NOT_ENOUGH_MEMORY

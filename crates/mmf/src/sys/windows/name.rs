@@ -1,10 +1,25 @@
 //! Names of sections: UTF-16, with the namespace in front.
 
+use std::sync::Arc;
+
+use super::boundary::PrivateNamespace;
 use crate::sys::{Failure, Reason};
 
 /// A name as the system spells it: zero-terminated.
 #[derive(Clone, Debug)]
-pub(crate) struct ObjectName(Vec<u16>);
+pub(crate) struct ObjectName {
+    units: Vec<u16>,
+    space: Space,
+}
+
+/// Where it is.
+#[derive(Clone, Debug)]
+pub(super) enum Space {
+    Local,
+    Global,
+    /// Open as long as the name is in use: a name in it is reached through this.
+    Private(Arc<PrivateNamespace>),
+}
 
 impl ObjectName {
     /// Whether the system can have such a name. (The caller has checked more; a NUL would make another name of it.)
@@ -15,10 +30,39 @@ impl ObjectName {
     pub(crate) fn new(global: bool, text: &str) -> Result<Self, Failure> {
         Self::check(global, text)?;
         let prefix = if global { r"Global\" } else { r"Local\" };
-        Ok(ObjectName(prefix.encode_utf16().chain(text.encode_utf16()).chain([0]).collect()))
+        Ok(ObjectName::spell(prefix, text, if global { Space::Global } else { Space::Local }))
+    }
+
+    /// A name in a private namespace, which is open under this alias.
+    pub(crate) fn private(alias: &str, space: PrivateNamespace, text: &str) -> Result<Self, Failure> {
+        Self::check(false, text)?;
+        Ok(ObjectName::spell(&format!(r"{alias}\"), text, Space::Private(Arc::new(space))))
+    }
+
+    fn spell(prefix: &str, text: &str, space: Space) -> Self {
+        let units = prefix.encode_utf16().chain(text.encode_utf16()).chain([0]).collect();
+        ObjectName { units, space }
     }
 
     pub(super) fn as_ptr(&self) -> *const u16 {
-        self.0.as_ptr()
+        self.units.as_ptr()
+    }
+
+    pub(super) fn space(&self) -> &Space {
+        &self.space
+    }
+
+    /// What has to stay open for the name to be reachable.
+    pub(super) fn private_namespace(&self) -> Option<Arc<PrivateNamespace>> {
+        match &self.space {
+            Space::Private(space) => Some(Arc::clone(space)),
+            Space::Local | Space::Global => None,
+        }
+    }
+
+    /// The text behind the prefix.
+    pub(super) fn text(&self) -> String {
+        let text = self.units.split(|unit| *unit == u16::from(b'\\')).nth(1).unwrap_or_default();
+        String::from_utf16_lossy(text.strip_suffix(&[0]).unwrap_or(text))
     }
 }

@@ -1,0 +1,249 @@
+//! Security descriptors as self-relative bytes: from text, to text, and of objects.
+
+use std::os::windows::io::BorrowedHandle;
+
+use windows_sys::Win32::Foundation::{ERROR_INVALID_PARAMETER, ERROR_INVALID_SECURITY_DESCR};
+use windows_sys::Win32::Security::{
+    DACL_SECURITY_INFORMATION, GROUP_SECURITY_INFORMATION, LABEL_SECURITY_INFORMATION,
+    OWNER_SECURITY_INFORMATION, SE_SELF_RELATIVE,
+};
+use zerocopy::IntoBytes;
+
+use super::answer::with_room;
+use super::wide::Wide;
+use super::{LastError, api, sid};
+use crate::sys::Failure;
+
+/// What can be read with no more than `READ_CONTROL`. (The rest of the system list wants a privilege.)
+const PLAIN: u32 = OWNER_SECURITY_INFORMATION | GROUP_SECURITY_INFORMATION | DACL_SECURITY_INFORMATION;
+
+/// Revision, control, and four offsets.
+const HEAD: usize = 20;
+
+/// Reads a descriptor in the definition language (SDDL).
+pub(crate) fn from_sddl(text: &str) -> Result<Vec<u8>, Failure> {
+    let text = Wide::new(text).ok_or(LastError(ERROR_INVALID_PARAMETER))?;
+    Ok(api::descriptor_from_text(&text)?)
+}
+
+/// The owner, the group, the list of access rights and the integrity label, in the definition language.
+pub(crate) fn to_sddl(descriptor: &[u8]) -> Result<String, Failure> {
+    let words = words(descriptor)?;
+    // SAFETY: `words` has checked them.
+    Ok(unsafe { api::text_from_descriptor(&words, PLAIN | LABEL_SECURITY_INFORMATION) }?)
+}
+
+/// The descriptor of an object. The handle needs `READ_CONTROL`.
+pub(crate) fn of(handle: BorrowedHandle<'_>) -> Result<Vec<u8>, Failure> {
+    let ask = |information| with_room(64, |room| api::kernel_security(handle, information, room));
+    // Where there are no labels, all else is still worth having. Where the right is missing, this says so once more.
+    let (words, ()) = ask(PLAIN | LABEL_SECURITY_INFORMATION).or_else(|_| ask(PLAIN))?;
+    let bytes = words.as_bytes();
+    let end = end(bytes).ok_or(LastError(ERROR_INVALID_SECURITY_DESCR))?;
+    Ok(bytes.get(..end).unwrap_or_default().to_vec())
+}
+
+/// The bytes of a valid descriptor, aligned as the calls want them. The system's own check would believe the lengths that
+/// are in them, and read on where they end.
+pub(super) fn words(descriptor: &[u8]) -> Result<Vec<u64>, LastError> {
+    end(descriptor).ok_or(LastError(ERROR_INVALID_SECURITY_DESCR))?;
+    let mut words = vec![0; descriptor.len().div_ceil(8)];
+    words.as_mut_bytes()[..descriptor.len()].copy_from_slice(descriptor);
+    Ok(words)
+}
+
+fn short(bytes: &[u8], at: usize) -> Option<u16> {
+    Some(u16::from_le_bytes(*bytes.get(at..)?.first_chunk()?))
+}
+
+fn long(bytes: &[u8], at: usize) -> Option<u32> {
+    Some(u32::from_le_bytes(*bytes.get(at..)?.first_chunk()?))
+}
+
+/// Where the descriptor ends that these bytes start with: `None` unless all that it is made of lies within the bytes.
+fn end(bytes: &[u8]) -> Option<usize> {
+    if bytes.first() != Some(&1) || short(bytes, 2)? & SE_SELF_RELATIVE == 0 {
+        return None;
+    }
+    let mut end = HEAD;
+    // The owner, the group, the system list, the list of access rights: each may be missing.
+    for (at, len) in [(4, sid::len as fn(&[u8]) -> _), (8, sid::len), (12, list_len), (16, list_len)] {
+        let offset = usize::try_from(long(bytes, at)?).ok()?;
+        if offset == 0 {
+            continue;
+        }
+        if offset < HEAD || offset % 4 != 0 {
+            return None;
+        }
+        end = end.max(offset + len(bytes.get(offset..)?)?);
+    }
+    Some(end)
+}
+
+/// The length of the access control list that these bytes start with, if all its entries are whole.
+fn list_len(bytes: &[u8]) -> Option<usize> {
+    // ACL_REVISION to ACL_REVISION4.
+    if !(2..=4).contains(bytes.first()?) {
+        return None;
+    }
+    let len = usize::from(short(bytes, 2)?);
+    let list = bytes.get(..len)?;
+    let mut rest = list.get(8..)?;
+    for _ in 0..short(list, 4)? {
+        let len = usize::from(short(rest, 2)?);
+        let entry = rest.get(..len)?;
+        if len % 4 != 0 || !is_entry(entry) {
+            return None;
+        }
+        rest = &rest[len..];
+    }
+    Some(len)
+}
+
+/// Whether an entry is of a kind that is known, and its SID within it. (What may stand behind the SID is bounded by the
+/// entry.)
+fn is_entry(entry: &[u8]) -> bool {
+    let sid_at = match entry.first() {
+        // Allow, deny, audit, alarm; with a condition (0x09, 0x0A, 0x0D, 0x0E); label, attribute, policy, trust, filter.
+        Some(0x00..=0x03 | 0x09 | 0x0A | 0x0D | 0x0E | 0x11..=0x15) => Some(8),
+        // The same for objects of a directory: up to two GUIDs are in front of the SID.
+        Some(0x05..=0x08 | 0x0B | 0x0C | 0x0F | 0x10) => {
+            long(entry, 8).map(|flags| 12 + 16 * (flags & 3).count_ones() as usize)
+        }
+        _ => None,
+    };
+    sid_at.and_then(|at| entry.get(at..)).and_then(sid::len).is_some()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::windows::io::AsHandle;
+
+    use windows_sys::Win32::System::Memory::FILE_MAP_READ;
+
+    use super::super::{account, security};
+    use super::*;
+    use crate::sys::Reason;
+
+    const PLAIN_TEXT: &str =
+        "O:BAG:SYD:P(D;;GA;;;AN)(A;;GRGW;;;BA)(A;;0x5;;;S-1-5-21-1-2-3-1001)(A;;GR;;;AC)";
+    const RICH: &str =
+        "O:BAG:SYD:P(D;;GA;;;AN)(A;;GRGW;;;BA)(A;;0x5;;;S-1-5-21-1-2-3-1001)(A;;GR;;;AC)S:(ML;;NW;;;LW)";
+
+    #[test]
+    fn text_leads_to_bytes_and_back() {
+        // Systems write the same rights in different words, so bytes are compared.
+        for text in [PLAIN_TEXT, "D:P", "D:(A;;GA;;;WD)", "O:SY", "G:BA"] {
+            let bytes = from_sddl(text).unwrap();
+            assert_eq!(end(&bytes), Some(bytes.len()), "{text}");
+            assert_eq!(from_sddl(&to_sddl(&bytes).unwrap()).unwrap(), bytes, "{text}");
+        }
+        let world = to_sddl(&from_sddl("D:(A;;GA;;;S-1-1-0)").unwrap());
+        assert_eq!(world.unwrap(), "D:(A;;GA;;;WD)");
+    }
+
+    #[test]
+    fn labels_are_read_and_written() {
+        let text = "S:(ML;;NW;;;LW)";
+        let bytes = from_sddl(text).unwrap();
+        // SYSTEM_MANDATORY_LABEL_ACE: 0x11, 20 bytes; no writing up; S-1-16-4096.
+        let label = [0x11, 0, 20, 0, 1, 0, 0, 0, 1, 1, 0, 0, 0, 0, 0, 16, 0, 0x10, 0, 0];
+        assert!(bytes.ends_with(&label), "{bytes:x?}");
+        let back = to_sddl(&bytes).unwrap();
+        if api::look_up("ntdll.dll", c"wine_get_version").is_some() {
+            println!("Wine does not write labels: not tested");
+        } else {
+            assert_eq!(back, text);
+        }
+    }
+
+    #[test]
+    fn text_that_says_nothing_is_refused() {
+        for text in ["D:(", "D:(A;;GA;;;NOBODY)", "no descriptor", "D:\0"] {
+            let failure = from_sddl(text).unwrap_err();
+            assert_eq!(failure.reason, Reason::Other, "{text:?}");
+            assert!(failure.code.is_some_and(|code| code != 0), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn cut_descriptors_are_refused() {
+        let whole = from_sddl(RICH).unwrap();
+        for len in 0..whole.len() {
+            let failure = to_sddl(&whole[..len]).unwrap_err();
+            assert_eq!(failure, LastError(ERROR_INVALID_SECURITY_DESCR).into(), "{len}");
+        }
+        // What is behind it does not matter.
+        assert_eq!(end(&[&whole[..], &[0xFF; 7]].concat()), Some(whole.len()));
+    }
+
+    #[test]
+    fn forged_descriptors_are_refused_or_harmless() {
+        let whole = from_sddl(RICH).unwrap();
+        let mut refused = 0;
+        for at in 0..whole.len() {
+            for value in [0, 1, 4, 0x10, 0x7F, 0x80, 0xFC, 0xFF] {
+                let mut forged = whole.clone();
+                forged[at] = value;
+                refused += usize::from(end(&forged).is_none());
+                // Whatever it says: it is read within its bounds.
+                let _ = to_sddl(&forged);
+            }
+        }
+        assert!(refused > 100, "{refused}");
+    }
+
+    #[test]
+    fn lists_stay_within_their_bounds() {
+        let entry = |kind: u8, body: &[u8]| {
+            let len = u8::try_from(4 + body.len()).unwrap();
+            [&[kind, 0, len, 0], body].concat()
+        };
+        let list = |count: u8, entries: &[u8]| {
+            let len = u8::try_from(8 + entries.len()).unwrap();
+            [&[2, 0, len, 0, count, 0, 0, 0], entries].concat()
+        };
+        let world = [1, 1, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0];
+        let allow = entry(0, &[&[0; 4][..], &world].concat());
+        assert_eq!(list_len(&list(1, &allow)), Some(28));
+        assert_eq!(list_len(&list(0, &allow)), Some(28));
+        assert_eq!(list_len(&list(2, &allow)), None);
+        assert_eq!(list_len(&list(1, &entry(0, &[0; 4]))), None);
+        assert_eq!(list_len(&list(1, &[])), None);
+        // An entry that does not lead on.
+        assert_eq!(list_len(&list(1, &[0, 0, 0, 0])), None);
+        // Nobody knows what is in these.
+        assert_eq!(list_len(&list(1, &entry(0x16, &[&[0; 4][..], &world].concat()))), None);
+        // GUIDs in front of the SID: none, one, two.
+        let object = |flags: u8, before: usize| {
+            entry(5, &[&[0, 0, 0, 0, flags, 0, 0, 0][..], &vec![0; before], &world].concat())
+        };
+        for (flags, before) in [(0, 0), (1, 16), (2, 16), (3, 32)] {
+            assert!(list_len(&list(1, &object(flags, before))).is_some());
+            if flags != 0 {
+                assert_eq!(list_len(&list(1, &object(flags, before - 16))), None);
+            }
+        }
+        assert_eq!(list_len(&[2, 0, 8, 0, 0, 0, 0, 0]), Some(8));
+        assert_eq!(list_len(&[5, 0, 8, 0, 0, 0, 0, 0]), None);
+        assert_eq!(list_len(&[2, 0, 4, 0, 0, 0, 0, 0]), None);
+        assert_eq!(list_len(&[2, 0, 12, 0, 0, 0, 0, 0]), None);
+    }
+
+    #[test]
+    fn objects_say_who_may_open_them() {
+        let section = security::with_attributes(&security::Protection::CurrentUser, true, |attributes| {
+            // SAFETY: the attributes are valid during this call.
+            unsafe { api::create_section(attributes, 1, None) }
+        });
+        let (section, _) = section.unwrap();
+        let user = account::token().unwrap().user;
+        let descriptor = of(section.as_handle()).unwrap();
+        assert_eq!(end(&descriptor), Some(descriptor.len()));
+        let grants = |bytes: &[u8]| bytes.windows(user.len()).any(|part| part == user);
+        assert!(grants(&descriptor), "{}", to_sddl(&descriptor).unwrap());
+        println!("{}", to_sddl(&descriptor).unwrap());
+        let narrow = api::duplicate(section.as_handle(), Some(FILE_MAP_READ)).unwrap();
+        assert_eq!(of(narrow.as_handle()).map_err(|failure| failure.reason), Err(Reason::Denied));
+    }
+}

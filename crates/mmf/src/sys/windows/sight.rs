@@ -1,0 +1,101 @@
+//! What can be learnt without changing anything.
+
+use std::os::windows::io::{AsHandle, OwnedHandle};
+
+use windows_sys::Win32::Foundation as win;
+use windows_sys::Win32::System::Memory::{FILE_MAP_READ, FILE_MAP_WRITE, SECTION_QUERY};
+
+use super::memory::Object;
+use super::name::ObjectName;
+use super::{LastError, api, boundary, descriptor, limits as memory, list};
+use crate::sys::{Failure, Limits, Presence, Shown, Sighting, Space};
+
+const READ_CONTROL: u32 = 0x2_0000;
+
+/// What can be seen of a name: each right is asked for by itself, so the answers are the system's own.
+pub(crate) fn sight(name: &ObjectName) -> Sighting {
+    let probe = |access| api::open_section(access, name);
+    let query = probe(SECTION_QUERY);
+    match &query {
+        Err(LastError(win::ERROR_FILE_NOT_FOUND | win::ERROR_PATH_NOT_FOUND)) => return Sighting::default(),
+        Err(LastError(win::ERROR_INVALID_HANDLE)) => {
+            let kind = list::kind(name).map_or("object of another kind".to_owned(), |kind| in_words(&kind));
+            return Sighting { presence: Presence::Other(kind), ..Sighting::default() };
+        }
+        _ => {}
+    }
+    let read = probe(FILE_MAP_READ);
+    let write = probe(FILE_MAP_READ | FILE_MAP_WRITE);
+    let control = probe(READ_CONTROL);
+    if [&query, &read, &write, &control].iter().all(|answer| answer.is_err()) {
+        // Gone meanwhile, or closed to us in every way.
+        let gone = matches!(read, Err(LastError(win::ERROR_FILE_NOT_FOUND)));
+        let presence = if gone { Presence::Nothing } else { Presence::Hidden };
+        return Sighting { presence, ..Sighting::default() };
+    }
+    let shown = control.ok().and_then(|handle| descriptor::of(handle.as_handle()).ok());
+    let (may_read, may_write) = (read.is_ok(), write.is_ok());
+    Sighting {
+        presence: Presence::Memory,
+        len: len(query).or_else(|| len(read)),
+        may_read,
+        may_write,
+        shown: shown.map(Shown::Descriptor),
+    }
+}
+
+fn len(handle: Result<OwnedHandle, LastError>) -> Option<u64> {
+    Object::len_of(handle.ok()?).ok().filter(|len| *len > 0)
+}
+
+/// The object manager's names of kinds, as people call them.
+fn in_words(kind: &str) -> String {
+    match kind {
+        "Mutant" => "mutex".to_owned(),
+        "SymbolicLink" => "symbolic link".to_owned(),
+        kind => kind.to_lowercase(),
+    }
+}
+
+/// What is left of what sections are made of.
+pub(crate) fn space() -> Option<Space> {
+    let commit = memory::commit().ok()?;
+    Some(Space {
+        place: "the commit limit (RAM and page files)",
+        is_mount: false,
+        left: commit.left,
+        limit: commit.limit,
+        trouble: None,
+    })
+}
+
+/// Windows has none of those.
+pub(crate) fn limits() -> Limits {
+    Limits::default()
+}
+
+/// The limit that a failure is about.
+pub(crate) fn limit_reached(failure: Failure) -> Option<(&'static str, u64)> {
+    Some(("the working set", failure.figure?))
+}
+
+/// A descriptor can name anybody.
+pub(crate) fn grants_to_users() -> bool {
+    true
+}
+
+pub(crate) fn has_private_namespaces() -> bool {
+    boundary::is_available()
+}
+
+/// Sections have whole pages.
+pub(crate) fn rounded(len: u64) -> u64 {
+    let page = u64::from(api::system_info().dwPageSize);
+    len.checked_next_multiple_of(page).unwrap_or(len)
+}
+
+/// The size of a page; what offsets of views are rounded to inside; the size of a large page.
+pub(crate) fn page_sizes() -> (u64, u64, Option<u64>) {
+    let system = api::system_info();
+    (u64::from(system.dwPageSize), u64::from(system.dwAllocationGranularity), memory::large_page_minimum())
+}

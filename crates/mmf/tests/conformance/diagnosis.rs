@@ -1,0 +1,606 @@
+//! What is refused is explained, and could have been known before; asking changes nothing.
+
+use mmf::{Cause, Diagnosis, Error, ErrorKind, OpenOptions, Remedy, Security, Severity, SharedMemory};
+use testkit::{Role, unique_name};
+
+fn options() -> OpenOptions {
+    OpenOptions::new().len(4096)
+}
+
+/// The error's own diagnosis, which must fit its kind, and be part of its text.
+fn explained(error: &Error) -> &Diagnosis {
+    let diagnosis = error.diagnosis().unwrap_or_else(|| panic!("no diagnosis: {error}"));
+    assert_eq!(diagnosis.error_kind(), Some(error.kind()), "{error}");
+    assert!(error.to_string().ends_with(&format!("\n{diagnosis}")), "{error}");
+    diagnosis
+}
+
+/// The error is explained by a cause, and the preflight for the same says that cause, too.
+#[track_caller]
+fn expect(error: &Error, preflight: &Diagnosis, cause: impl Fn(&Cause) -> bool) {
+    let found = explained(error).findings().iter().find(|finding| finding.error_kind().is_some()).unwrap();
+    assert!(cause(found.cause()), "{error}");
+    assert!(!found.remedies().is_empty(), "no cure: {error}");
+    assert_eq!(preflight.error_kind(), Some(error.kind()), "{preflight}\n--\n{error}");
+    assert!(preflight.causes().any(cause), "{preflight}");
+}
+
+pub(crate) fn nothing_there() {
+    let name = unique_name("none");
+    for (error, check) in [
+        (SharedMemory::open(&name).unwrap_err(), OpenOptions::new().check_open(&name)),
+        (SharedMemory::open_read_only(&name).unwrap_err(), OpenOptions::new().check_open_read_only(&name)),
+    ] {
+        expect(&error, &check, |cause| *cause == Cause::Missing);
+        assert!(
+            explained(&error).causes().any(|cause| matches!(cause, Cause::LocalToOthers { .. })),
+            "{error}"
+        );
+    }
+    let check = options().check_open_or_create(&name);
+    assert!(check.is_ok() && check.causes().any(|cause| *cause == Cause::Free), "{check}");
+}
+
+pub(crate) fn in_the_other_namespace() {
+    for (made, asked) in [("Global", "Local"), ("Local", "Global")] {
+        let text = unique_name("elsewhere");
+        let (made, asked) = (format!(r"{made}\{text}"), format!(r"{asked}\{text}"));
+        let _memory = SharedMemory::create(&made, 1).unwrap();
+        let error = SharedMemory::open(&asked).unwrap_err();
+        expect(&error, &OpenOptions::new().check_open(&asked), |cause| *cause == Cause::Missing);
+        assert!(
+            explained(&error).causes().any(|cause| *cause == Cause::OtherNamespace { name: made.clone() })
+        );
+        let first = explained(&error).remedies().next().unwrap();
+        assert_eq!(*first, Remedy::OpenName { name: made.clone() });
+    }
+}
+
+pub(crate) fn in_another_spelling() {
+    if cfg!(target_vendor = "apple") {
+        testkit::skip("nothing lists the names here");
+    }
+    let name = unique_name("Spelled");
+    let _memory = SharedMemory::create(&name, 1).unwrap();
+    let check = OpenOptions::new().check_open(name.to_uppercase());
+    let expected = Cause::OtherSpelling { name: format!(r"Local\{name}") };
+    assert!(check.causes().any(|cause| *cause == expected), "{check}");
+    assert_eq!(check.error_kind(), Some(ErrorKind::NotFound));
+}
+
+pub(crate) fn there_already() {
+    let name = unique_name("there");
+    let memory = SharedMemory::create(&name, 4096).unwrap();
+    let error = SharedMemory::create(&name, 10).unwrap_err();
+    let me = memory.security().unwrap().owner().unwrap();
+    let expected = Cause::Exists { len: Some(memory.len()), owner: Some(me) };
+    expect(&error, &options().check_create(&name), |cause| *cause == expected);
+}
+
+pub(crate) fn smaller_than_asked() {
+    let name = unique_name("small");
+    let memory = SharedMemory::create(&name, 4096).unwrap();
+    let options = OpenOptions::new().len(1 << 20);
+    let expected = Cause::TooSmall { asked: 1 << 20, len: memory.len() };
+    expect(&options.open(&name).unwrap_err(), &options.check_open(&name), |cause| *cause == expected);
+    let error = options.open_or_create(&name).unwrap_err();
+    expect(&error, &options.check_open_or_create(&name), |cause| *cause == expected);
+    // A view that is larger than the memory is a matter of size, too, not of access.
+    let error = memory.view_at(0, 1 << 20).unwrap_err();
+    assert_eq!((error.kind(), error.raw_os_error()), (ErrorKind::OutOfBounds, None), "{error}");
+}
+
+pub(crate) fn questions_without_sense() {
+    let name = unique_name("senseless");
+    for (check, kind) in [
+        (OpenOptions::new().check_create(&name), ErrorKind::ZeroLength),
+        (OpenOptions::new().len(u64::MAX).check_create(&name), ErrorKind::TooLarge),
+        (options().check_create(r"global\x"), ErrorKind::MalformedName),
+        (options().check_open(""), ErrorKind::EmptyName),
+        (options().check_open_or_create("x".repeat(300)), ErrorKind::NameTooLong),
+    ] {
+        assert_eq!(check.error_kind(), Some(kind), "{check}");
+        assert!(check.to_string().starts_with("  why: "), "{check}");
+    }
+}
+
+pub(crate) fn more_than_there_is() {
+    let name = unique_name("much");
+    let len = 1 << 55;
+    let options = OpenOptions::new().len(len);
+    let check = options.check_create(&name);
+    assert!(
+        check.causes().any(|cause| matches!(cause, Cause::NoMemory { asked, left, limit, .. } if *asked == len && left <= limit)),
+        "{check}"
+    );
+    match options.create(&name).unwrap_err() {
+        error if error.kind() == ErrorKind::OutOfMemory => {
+            expect(&error, &check, |cause| matches!(cause, Cause::NoMemory { .. }));
+        }
+        // For Wine and for macOS there is a size that is too large before there is too little memory.
+        error => assert_eq!(error.kind(), ErrorKind::TooLarge, "{error}"),
+    }
+    // What nearly fills it works, with a warning.
+    let left = check.causes().find_map(|cause| match cause {
+        Cause::NoMemory { left, .. } => Some(*left),
+        _ => None,
+    });
+    let check = OpenOptions::new().len(left.unwrap() / 100 * 95).check_create(&name);
+    // (Others use memory meanwhile.)
+    if check.is_ok() {
+        assert!(check.findings()[0].severity() == Severity::Warning, "{check}");
+    }
+}
+
+pub(crate) fn asking_changes_nothing() {
+    let (name, made) = (unique_name("ask"), unique_name("ask"));
+    let memory = SharedMemory::create(&made, 4096).unwrap();
+    memory.view().unwrap().fill(0, 4096, 7).unwrap();
+    let before = (testkit::open_handles(), memory.security().unwrap());
+    for _ in 0..50 {
+        for name in [&name, &made] {
+            let options = options().security(Security::users_may_write()).expect_len(5);
+            let _ = options.check_create(name);
+            let _ = options.check_open(name);
+            let _ = options.check_open_read_only(name);
+            let _ = options.check_open_or_create(name);
+            let _ = mmf::examine(name).unwrap();
+        }
+        let _ = mmf::machine();
+    }
+    assert_eq!(SharedMemory::open(&name).unwrap_err().kind(), ErrorKind::NotFound);
+    assert_eq!(memory.view().unwrap().read_vec(0, 4096).unwrap(), [7; 4096]);
+    assert_eq!(
+        (memory.len(), memory.security().unwrap()),
+        (SharedMemory::open(&made).unwrap().len(), before.1)
+    );
+    // Other tests run meanwhile; but not thousands of handles' worth.
+    assert!(testkit::open_handles() < before.0 + 200, "{} and {}", before.0, testkit::open_handles());
+    drop(memory);
+    assert_eq!(SharedMemory::open(&made).unwrap_err().kind(), ErrorKind::NotFound, "it was not kept");
+}
+
+pub(crate) fn examined() {
+    let name = unique_name("examined");
+    let nothing = mmf::examine(&name).unwrap();
+    assert!(!nothing.exists() && nothing.kind().is_none() && nothing.is_troubled());
+    assert!(!nothing.may_read() && nothing.owner().is_none());
+    let memory = SharedMemory::create(&name, 4096).unwrap();
+    let there = mmf::examine(&name).unwrap();
+    assert_eq!((there.kind(), there.len()), (Some("shared memory"), Some(memory.len())));
+    assert!(there.may_read() && there.may_write() && !there.is_troubled() && !there.is_stale());
+    assert_eq!(there.security(), Some(&memory.security().unwrap()));
+    assert!(mmf::examine("").is_err());
+}
+
+pub(crate) fn the_machine() {
+    let machine = mmf::machine();
+    let me = machine.user().unwrap();
+    assert_eq!(Some(me.id()), Security::current_user().owner().as_ref().map(mmf::Account::id));
+    assert!(machine.page_size().is_power_of_two() && machine.granularity() >= machine.page_size());
+    let tasks: Vec<_> = machine.abilities().iter().map(mmf::Ability::task).collect();
+    assert!(tasks.contains(&mmf::Task::CreateLocal) && tasks.contains(&mmf::Task::CreateGlobal));
+    for ability in machine.abilities() {
+        assert!(
+            ability.diagnosis().is_ok() || ability.diagnosis().remedies().next().is_some(),
+            "{ability:?}"
+        );
+        if ability.task() == mmf::Task::CreateLocal {
+            assert!(ability.diagnosis().is_ok(), "{}", ability.diagnosis());
+        }
+    }
+    assert_eq!(machine.session().is_some(), cfg!(windows));
+    assert_eq!(machine.integrity().is_some(), cfg!(windows));
+    if let Some((_, left, limit)) = machine.memory() {
+        assert!(left <= limit);
+    }
+}
+
+pub(crate) fn private_names() {
+    use mmf::{Boundary, Name, Namespace};
+    let boundary = Boundary::new(unique_name("boundary"));
+    let name = Name::from_parts(Namespace::Private(boundary), "frames").unwrap();
+    assert!(name.to_string().starts_with(r"Private\mmf-test-boundary"), "{name}");
+    let can = mmf::machine();
+    let can = can.abilities().iter().find(|ability| ability.task() == mmf::Task::PrivateNamespaces).unwrap();
+    match options().create(&name) {
+        Err(error) => {
+            assert!(!can.diagnosis().is_ok(), "{error}");
+            assert_eq!(error.kind(), ErrorKind::Unsupported, "{error}");
+            assert_eq!(SharedMemory::open(&name).unwrap_err().kind(), ErrorKind::Unsupported);
+            let check = options().check_create(&name);
+            assert_eq!(check.error_kind(), Some(ErrorKind::Unsupported), "{check}");
+            testkit::skip(format!("not here, and said so: {error}"));
+        }
+        Ok(memory) => {
+            assert!(can.diagnosis().is_ok());
+            memory.view().unwrap().write(0, &5_u8).unwrap();
+            let opened = SharedMemory::open(&name).unwrap();
+            assert_eq!(opened.view().unwrap().read::<u8>(0).unwrap(), 5);
+            drop(memory);
+            assert!(SharedMemory::open(&name).is_ok(), "another holder keeps the name");
+            drop(opened);
+            assert_eq!(SharedMemory::open(&name).unwrap_err().kind(), ErrorKind::NotFound);
+        }
+    }
+}
+
+#[cfg(unix)]
+mod here {
+    use std::os::unix::fs::PermissionsExt;
+
+    use super::*;
+    use crate::users::{ANN, BOB, need_root, play};
+
+    pub(crate) fn another_kind() {
+        if !cfg!(target_os = "linux") {
+            testkit::skip("shared memory objects are no files here, so nothing else can have their names");
+        }
+        let text = unique_name("kind");
+        let (name, path) = (format!(r"Global\{text}"), format!("/dev/shm/{text}"));
+        std::fs::create_dir(&path).unwrap();
+        let expected = Cause::OtherKind { kind: "directory".to_owned() };
+        for error in [SharedMemory::open(&name).unwrap_err(), SharedMemory::create(&name, 1).unwrap_err()] {
+            expect(&error, &options().check_create(&name), |cause| *cause == expected);
+        }
+        assert_eq!(mmf::examine(&name).unwrap().kind(), Some("directory"));
+        std::fs::remove_dir(&path).unwrap();
+    }
+
+    pub(crate) fn not_granted() {
+        need_root();
+        for (mode, words) in [(0o600, "no no"), (0o644, "yes no"), (0o666, "yes yes"), (0o060, "no no")] {
+            let text = unique_name("refused");
+            let name = format!(r"Global\{text}");
+            let _memory = SharedMemory::create(&name, 4096).unwrap();
+            let path = format!("/dev/shm/{text}");
+            std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o3000 | mode)).unwrap();
+            let mut other = play(ANN, BOB, "diagnosis::role_refused", &[&name]);
+            other.peer.expect(words);
+            assert!(other.peer.wait().success());
+        }
+    }
+
+    pub(crate) fn role_refused(role: &mut Role) {
+        let name = role.argument(0);
+        let there = mmf::examine(name).unwrap();
+        let word = |may| if may { "yes" } else { "no" };
+        let not_granted = |cause: &Cause| match cause {
+            Cause::NotGranted { you, security, .. } => {
+                let security = security.as_ref().unwrap();
+                assert_eq!(security.owner().unwrap().name(), Some("root"));
+                you.as_ref().unwrap().id() == ANN.to_string()
+            }
+            _ => false,
+        };
+        if let Err(error) = SharedMemory::open(name) {
+            expect(&error, &OpenOptions::new().check_open(name), not_granted);
+            let remedies: Vec<_> = explained(&error).remedies().collect();
+            assert_eq!(remedies.contains(&&Remedy::OpenReadOnly), there.may_read(), "{error}");
+            let grant = Remedy::LetMakerGrant { write: true, who: Some(ANN.to_string()) };
+            assert!(remedies.contains(&&grant), "{error}");
+            assert!(remedies.contains(&&Remedy::RunAs { who: "root".to_owned() }), "{error}");
+        }
+        if let Err(error) = SharedMemory::open_read_only(name) {
+            expect(&error, &OpenOptions::new().check_open_read_only(name), not_granted);
+        }
+        role.say(format!("{} {}", word(there.may_read()), word(there.may_write())));
+    }
+
+    pub(crate) fn an_unfinished_one() {
+        if !cfg!(target_os = "linux") {
+            testkit::skip("such an object cannot be made by way of files here");
+        }
+        let text = unique_name("unfinished");
+        let (name, path) = (format!(r"Global\{text}"), format!("/dev/shm/{text}"));
+        std::fs::write(&path, []).unwrap();
+        let error = SharedMemory::open(&name).unwrap_err();
+        expect(&error, &OpenOptions::new().check_open(&name), |cause| *cause == Cause::Unfinished);
+        assert!(mmf::examine(&name).unwrap().is_empty());
+        std::fs::remove_file(&path).unwrap();
+    }
+
+    pub(crate) fn left_by_another_user() {
+        need_root();
+        // Ann's program is killed; her memory is in Bob's way until one of hers comes by.
+        let name = format!(r"Global\{}", unique_name("left"));
+        let mut ann = play(ANN, ANN, "diagnosis::role_make_and_stay", &[&name]);
+        ann.peer.expect("made");
+        ann.peer.kill();
+        let mut bob = play(BOB, BOB, "diagnosis::role_is_in_the_way", &[&name]);
+        bob.peer.expect("AlreadyExists NotFound");
+        assert!(bob.peer.wait().success());
+        let mut ann = play(ANN, ANN, "diagnosis::role_make_and_stay", &[&name]);
+        ann.peer.expect("made");
+        assert!(ann.peer.wait().success());
+    }
+
+    pub(crate) fn role_make_and_stay(role: &mut Role) {
+        let _memory = options().security(Security::users_may_write()).create(role.argument(0)).unwrap();
+        role.say("made");
+        role.stay();
+    }
+
+    pub(crate) fn role_is_in_the_way(role: &mut Role) {
+        let name = role.argument(0);
+        let error = SharedMemory::create(name, 1).unwrap_err();
+        let abandoned = |cause: &Cause| match cause {
+            Cause::Abandoned { owner } => owner.as_ref().unwrap().id() == ANN.to_string(),
+            _ => false,
+        };
+        expect(&error, &options().check_create(name), abandoned);
+        assert!(mmf::examine(name).unwrap().is_stale());
+        let opened = SharedMemory::open(name).unwrap_err();
+        expect(&opened, &OpenOptions::new().check_open(name), |cause| *cause == Cause::Missing);
+        role.say(format!("{:?} {:?}", error.kind(), opened.kind()));
+    }
+
+    pub(crate) fn limits_of_the_process() {
+        let mut peer = testkit::Peer::start("diagnosis::role_limited", &[&unique_name("limit")]);
+        peer.expect("RLIMIT_FSIZE RLIMIT_NOFILE");
+        peer.finish();
+    }
+
+    fn limit(resource: libc::__rlimit_resource_t, most: u64) {
+        let limit = libc::rlimit { rlim_cur: most, rlim_max: most };
+        // SAFETY: a valid limit, of this process alone.
+        assert_eq!(unsafe { libc::setrlimit(resource, &limit) }, 0);
+    }
+
+    pub(crate) fn role_limited(role: &mut Role) {
+        let name = role.argument(0);
+        limit(libc::RLIMIT_FSIZE, 8192);
+        // Without a look before, the system would end this process by a signal.
+        let mut names = Vec::new();
+        let large = OpenOptions::new().len(8193);
+        let error = large.create(name).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::LimitReached, "{error}");
+        assert_eq!(large.check_create(name).error_kind(), Some(ErrorKind::LimitReached));
+        assert_eq!(large.anonymous().unwrap_err().kind(), ErrorKind::LimitReached);
+        names.extend(error.diagnosis().unwrap().causes().find_map(limit_name));
+        assert!(OpenOptions::new().len(8192).create(name).is_ok());
+        limit(libc::RLIMIT_NOFILE, 3);
+        let error = SharedMemory::create(name, 10).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::LimitReached, "{error}");
+        names.extend(error.diagnosis().unwrap().causes().find_map(limit_name));
+        role.say(names.join(" "));
+    }
+
+    fn limit_name(cause: &Cause) -> Option<&'static str> {
+        match cause {
+            Cause::Limit { name, .. } => Some(name),
+            _ => None,
+        }
+    }
+
+    pub(crate) fn locked_memory_is_limited() {
+        need_root();
+        let mut ann = play(ANN, ANN, "diagnosis::role_lock", &[]);
+        ann.peer.expect("RLIMIT_MEMLOCK 65536");
+        assert!(ann.peer.wait().success());
+    }
+
+    pub(crate) fn role_lock(role: &mut Role) {
+        limit(libc::RLIMIT_MEMLOCK, 65536);
+        let memory = SharedMemory::anonymous(1 << 20).unwrap();
+        let error = memory.view().unwrap().lock().unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::LimitReached, "{error}");
+        match error.diagnosis().unwrap().causes().next().unwrap() {
+            Cause::Limit { name, limit, .. } => role.say(format!("{name} {limit}")),
+            cause => role.say(format!("{cause:?}")),
+        }
+    }
+
+    pub(crate) fn where_memories_live() {
+        need_root();
+        for (state, expected) in [
+            ("full", "OutOfMemory Some(OutOfMemory)"),
+            ("files", "OutOfMemory Some(OutOfMemory)"),
+            ("readonly", "PermissionDenied Some(PermissionDenied)"),
+            ("closed", "PermissionDenied Some(PermissionDenied)"),
+        ] {
+            // The name is free in the mount that the role makes for itself.
+            let user = if state == "closed" { ANN } else { 0 };
+            let mut peer = testkit::Peer::start(
+                "diagnosis::role_mount",
+                &[state, &unique_name("mount"), &user.to_string()],
+            );
+            let answer = peer.hear();
+            if answer.starts_with("skip") {
+                testkit::skip(answer);
+            }
+            assert_eq!(answer, expected, "{state}");
+            peer.finish();
+        }
+    }
+
+    /// Gets a mount of its own for named memories, in a state, and tries to make one there.
+    pub(crate) fn role_mount(role: &mut Role) {
+        #[cfg(target_os = "linux")]
+        {
+            let (state, name) = (role.argument(0).to_owned(), role.argument(1).to_owned());
+            let mounted = mount(match state.as_str() {
+                "full" => c"size=64k,mode=1777",
+                "files" => c"nr_inodes=1,mode=1777",
+                "closed" => c"mode=755",
+                _ => c"mode=1777",
+            });
+            if let Err(error) = mounted {
+                return role.say(format!("skip: no mounts can be made here: {error}"));
+            }
+            if state == "readonly" {
+                // SAFETY: constant texts.
+                let code = unsafe {
+                    libc::mount(
+                        c"mmf".as_ptr(),
+                        c"/dev/shm".as_ptr(),
+                        c"tmpfs".as_ptr(),
+                        libc::MS_REMOUNT | libc::MS_RDONLY,
+                        std::ptr::null(),
+                    )
+                };
+                assert_eq!(code, 0);
+            }
+            // SAFETY: no requirements.
+            assert_eq!(unsafe { libc::setuid(role.argument(2).parse().unwrap()) }, 0);
+            let options = OpenOptions::new().len(1 << 20);
+            let check = options.check_create(&name);
+            let error = options.create(&name).unwrap_err();
+            assert_eq!(explained(&error).error_kind(), Some(error.kind()), "{error}");
+            assert!(explained(&error).remedies().next().is_some(), "{error}");
+            role.say(format!("{:?} {:?}", error.kind(), check.error_kind()));
+        }
+        #[cfg(not(target_os = "linux"))]
+        role.say("skip: no mount here");
+    }
+
+    #[cfg(target_os = "linux")]
+    fn mount(options: &std::ffi::CStr) -> std::io::Result<()> {
+        // SAFETY: no requirements.
+        if unsafe { libc::unshare(libc::CLONE_NEWNS) } != 0 {
+            return Err(std::io::Error::last_os_error());
+        }
+        // What is mounted here is not to be seen outside.
+        // SAFETY: constant texts.
+        let private = unsafe {
+            libc::mount(
+                c"none".as_ptr(),
+                c"/".as_ptr(),
+                std::ptr::null(),
+                libc::MS_REC | libc::MS_PRIVATE,
+                std::ptr::null(),
+            )
+        };
+        // SAFETY: constant texts, and one that lives.
+        let mounted = unsafe {
+            libc::mount(c"mmf".as_ptr(), c"/dev/shm".as_ptr(), c"tmpfs".as_ptr(), 0, options.as_ptr().cast())
+        };
+        if private != 0 || mounted != 0 { Err(std::io::Error::last_os_error()) } else { Ok(()) }
+    }
+
+    pub(crate) fn no_place_for_memories() {
+        need_root();
+        let mut peer = testkit::Peer::start("diagnosis::role_no_place", &[&unique_name("place")]);
+        let answer = peer.hear();
+        if answer.starts_with("skip") {
+            testkit::skip(answer);
+        }
+        assert_eq!(answer, "Unsupported Some(Unsupported)");
+        peer.finish();
+    }
+
+    /// The root directory becomes an empty one: nothing is mounted on /dev/shm there.
+    pub(crate) fn role_no_place(role: &mut Role) {
+        let root = std::env::temp_dir().join(role.argument(0));
+        std::fs::create_dir(&root).unwrap();
+        if let Err(error) = std::os::unix::fs::chroot(&root) {
+            role.say(format!("skip: this user cannot change the root: {error}"));
+            return;
+        }
+        let name = role.argument(0);
+        let error = SharedMemory::create(name, 10).unwrap_err();
+        let check = options().check_create(name).error_kind();
+        assert!(explained(&error).causes().any(|cause| matches!(cause, Cause::Place { .. })), "{error}");
+        role.say(format!("{:?} {check:?}", error.kind()));
+    }
+}
+
+#[cfg(windows)]
+mod here {
+    use super::*;
+
+    pub(crate) fn another_kind() {
+        for kind in ["event", "mutex"] {
+            let name = unique_name(kind);
+            let mut peer = crate::foreign::c_peer();
+            peer.say(&format!(r"{kind} Local\{name}"));
+            peer.expect("made");
+            let expected = Cause::OtherKind { kind: kind.to_owned() };
+            for error in [SharedMemory::open(&name).unwrap_err(), SharedMemory::create(&name, 1).unwrap_err()]
+            {
+                expect(&error, &options().check_create(&name), |cause| *cause == expected);
+            }
+            peer.finish();
+        }
+    }
+
+    pub(crate) fn not_granted() {
+        // Read only; nothing but seeing who may; nothing at all, whoever asks.
+        for (sddl, kind, sees) in [
+            ("D:P(A;;0x20005;;;WD)", ErrorKind::NotWritable, true),
+            ("D:P(A;;0x4;;;WD)", ErrorKind::NotWritable, false),
+            ("D:P(A;;0x20000;;;WD)", ErrorKind::PermissionDenied, true),
+            ("D:P(A;;0x2;;;WD)", ErrorKind::PermissionDenied, false),
+        ] {
+            let name = unique_name("refused");
+            let _memory = options().security(Security::sddl(sddl).unwrap()).create(&name).unwrap();
+            let error = SharedMemory::open(&name).unwrap_err();
+            assert_eq!(error.kind(), kind, "{sddl}: {error}");
+            let refused = |cause: &Cause| match cause {
+                Cause::NotGranted { security, you, .. } => {
+                    assert!(you.is_some());
+                    // (Its owner always sees who may.)
+                    !sees || security.is_some()
+                }
+                Cause::Hidden => !sees,
+                _ => false,
+            };
+            expect(&error, &OpenOptions::new().check_open(&name), refused);
+            let remedies: Vec<_> = explained(&error).remedies().collect();
+            assert_eq!(remedies.contains(&&Remedy::OpenReadOnly), kind == ErrorKind::NotWritable, "{error}");
+            assert!(
+                remedies.iter().any(|r| matches!(r, Remedy::LetMakerGrant { write: true, .. })),
+                "{error}"
+            );
+            // Who finds it in the way learns that much, too.
+            let error = SharedMemory::create(&name, 10).unwrap_err();
+            expect(&error, &options().check_create(&name), |cause| matches!(cause, Cause::Exists { .. }));
+        }
+    }
+
+    pub(crate) fn an_unfinished_one() {
+        testkit::skip("a section has its length from the start");
+    }
+
+    pub(crate) fn left_by_another_user() {
+        testkit::skip("Windows leaves nothing");
+    }
+
+    pub(crate) fn limits_of_the_process() {
+        testkit::skip("these limits are Unix' own");
+    }
+
+    pub(crate) fn locked_memory_is_limited() {
+        let memory = SharedMemory::anonymous(64 << 20).unwrap();
+        match memory.view().unwrap().lock() {
+            Ok(()) => {
+                testkit::skip("64 MiB can be locked here: this system does not enforce the working set")
+            }
+            Err(error) => {
+                assert_eq!(error.kind(), ErrorKind::LimitReached, "{error}");
+                assert!(
+                    explained(&error).causes().any(|cause| matches!(cause, Cause::Limit { .. })),
+                    "{error}"
+                );
+            }
+        }
+    }
+
+    pub(crate) fn where_memories_live() {
+        testkit::skip("sections need no place");
+    }
+
+    pub(crate) fn no_place_for_memories() {
+        testkit::skip("sections need no place");
+    }
+
+    pub(crate) fn role_refused(_: &mut Role) {}
+    pub(crate) fn role_make_and_stay(_: &mut Role) {}
+    pub(crate) fn role_is_in_the_way(_: &mut Role) {}
+    pub(crate) fn role_limited(_: &mut Role) {}
+    pub(crate) fn role_lock(_: &mut Role) {}
+    pub(crate) fn role_mount(_: &mut Role) {}
+    pub(crate) fn role_no_place(_: &mut Role) {}
+}
+
+pub(crate) use here::*;

@@ -1,0 +1,396 @@
+//! Who may open a memory is what was said, and is seen by whoever asks.
+
+use mmf::{ErrorKind, Level, OpenOptions, Security, SharedMemory, Who};
+use testkit::{Role, unique_name};
+
+fn options() -> OpenOptions {
+    OpenOptions::new().len(4096)
+}
+
+pub(crate) fn the_default_is_the_current_user() {
+    let memory = SharedMemory::create(unique_name("own"), 4096).unwrap();
+    let security = memory.security().unwrap();
+    let me = Security::current_user().owner().unwrap();
+    assert_eq!(security.owner().unwrap(), me);
+    let text = security.to_string();
+    assert!(text.starts_with(&format!("owner {me}; {me} may ")), "{text}");
+    assert!(
+        !text.contains("Everyone") && (cfg!(windows) || text.ends_with("everybody else may nothing")),
+        "{text}"
+    );
+    // It says the same to whoever opens it, and with the right to read only.
+    let name = memory.name().unwrap();
+    assert_eq!(SharedMemory::open(name).unwrap().security().unwrap(), security);
+    assert_eq!(SharedMemory::open_read_only(name).unwrap().security().unwrap(), security);
+    let explicit = options().security(Security::current_user()).create(unique_name("own")).unwrap();
+    assert_eq!(explicit.security().unwrap(), security);
+}
+
+pub(crate) fn grants_are_read_back() {
+    for (security, expected) in [
+        (
+            Security::current_user().grant_read(Who::Everyone),
+            ["Everyone may read", "everybody else may read"],
+        ),
+        (
+            Security::current_user().grant_write(Who::Everyone),
+            ["Everyone may read and write", "everybody else may read and write"],
+        ),
+        (Security::users_may_read(), ["Authenticated users may read", "everybody else may read"]),
+        (
+            Security::users_may_write(),
+            ["Authenticated users may read and write", "everybody else may read and write"],
+        ),
+    ] {
+        let memory = options().security(security).create(unique_name("granted")).unwrap();
+        let read = memory.security().unwrap();
+        let text = read.to_string();
+        assert!(text.ends_with(expected[usize::from(cfg!(unix))]), "{text}");
+        // What was read can be given to another one.
+        let other = options().security(read.clone()).create(unique_name("granted")).unwrap();
+        assert_eq!(other.security().unwrap(), read);
+    }
+}
+
+pub(crate) fn unnamed_memory_has_it_too() {
+    let memory = options().security(Security::current_user().grant_read(Who::Everyone)).anonymous().unwrap();
+    assert!(memory.security().unwrap().to_string().to_lowercase().contains("every"));
+}
+
+pub(crate) fn unknown_accounts() {
+    let name = unique_name("unknown");
+    for who in [Who::user("nobody is called so"), Who::group("nor a group"), Who::user("")] {
+        let error =
+            options().security(Security::current_user().grant_read(who.clone())).create(&name).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::UnknownAccount, "{error}");
+        let (Who::User(text) | Who::Group(text)) = &who else { unreachable!() };
+        assert!(error.to_string().contains(text.as_str()) && error.to_string().contains(&name), "{error}");
+        let check = options().security(Security::current_user().grant_read(who)).check_create(&name);
+        assert_eq!(check.error_kind(), Some(ErrorKind::UnknownAccount), "{check}");
+    }
+    assert_eq!(SharedMemory::open(&name).unwrap_err().kind(), ErrorKind::NotFound, "nothing was made");
+}
+
+pub(crate) fn owners_are_expected() {
+    let name = unique_name("owner");
+    let memory = SharedMemory::create(&name, 4096).unwrap();
+    for options in [
+        OpenOptions::new().expect_owner(Who::CurrentUser),
+        OpenOptions::new().expect_owner(Who::user(memory.security().unwrap().owner().unwrap().id())),
+        OpenOptions::new().expect_owner(Who::CurrentUser).expect_len(4096),
+    ] {
+        assert!(options.open(&name).is_ok());
+        assert!(options.open_read_only(&name).is_ok());
+        assert!(options.clone().len(4096).open_or_create(&name).is_ok());
+        assert!(options.check_open(&name).is_ok());
+    }
+    let stranger = if cfg!(windows) { Who::user("S-1-5-19") } else { Who::user("54323") };
+    for options in [
+        OpenOptions::new().expect_owner(stranger),
+        OpenOptions::new().expect_len(4097),
+        OpenOptions::new().expect_len(1 << 20),
+    ] {
+        for error in [
+            options.open(&name).unwrap_err(),
+            options.open_read_only(&name).unwrap_err(),
+            options.clone().len(1).open_or_create(&name).map(drop).unwrap_err(),
+        ] {
+            assert_eq!(error.kind(), ErrorKind::Mistrusted, "{error}");
+            assert!(error.diagnosis().unwrap().remedies().any(|r| *r == mmf::Remedy::Distrust), "{error}");
+        }
+        assert_eq!(options.check_open(&name).error_kind(), Some(ErrorKind::Mistrusted));
+    }
+    // Who is expected must be somebody.
+    let error = OpenOptions::new().expect_owner(Who::user("nobody is called so")).open(&name).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::UnknownAccount, "{error}");
+    // What is made needs no trust.
+    let own = unique_name("owner");
+    let (_memory, how) = OpenOptions::new().len(10).expect_len(99).open_or_create(&own).unwrap();
+    assert_eq!(how, mmf::Disposition::Created);
+}
+
+#[cfg(unix)]
+mod here {
+    use std::os::unix::fs::PermissionsExt;
+
+    use super::*;
+    use crate::users::{ANN, BOB, STAFF, need_root, play};
+
+    pub(crate) fn what_cannot_be_said_is_not_granted() {
+        let name = unique_name("unsaid");
+        for security in [
+            Security::current_user().grant_read(Who::AuthenticatedUsers),
+            Security::current_user().grant_read(Who::InteractiveUsers),
+            Security::current_user().grant_write(Who::Services),
+            Security::current_user().grant_read(Who::AllApplicationPackages),
+            Security::current_user().grant_read(Who::package("App_1")),
+            Security::current_user().integrity(Level::Low),
+            Security::sandboxed_helper(),
+            Security::unelevated(),
+        ] {
+            let error = options().security(security.clone()).create(&name).unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::Unsupported, "{error}");
+            let check = options().security(security.clone()).check_create(&name);
+            assert_eq!(check.error_kind(), Some(ErrorKind::Unsupported), "{check}");
+            assert_eq!(options().security(security).anonymous().unwrap_err().kind(), ErrorKind::Unsupported);
+        }
+        assert_eq!(Security::sddl("D:P(A;;GA;;;WD)").unwrap_err().kind(), ErrorKind::Unsupported);
+        assert_eq!(Security::from_descriptor(&[]).unwrap_err().kind(), ErrorKind::Unsupported);
+        assert_eq!(Security::current_user().to_sddl().unwrap_err().kind(), ErrorKind::Unsupported);
+        assert_eq!(SharedMemory::open(&name).unwrap_err().kind(), ErrorKind::NotFound, "nothing was made");
+    }
+
+    /// What Ann, Bob and somebody of the group get, in this order: rights as of `role_try`.
+    fn who_gets(security: Security, expected: [&str; 3]) {
+        need_root();
+        let text = unique_name("matrix");
+        let memory = options().security(security).create(format!(r"Global\{text}")).unwrap();
+        let people = [(ANN, ANN), (BOB, BOB), (54_329, STAFF)];
+        for ((user, group), expected) in people.into_iter().zip(expected) {
+            let mut other = play(user, group, "security::role_try", &[&format!(r"Global\{text}")]);
+            assert_eq!(other.peer.hear(), expected, "{user}: {}", memory.security().unwrap());
+            assert!(other.peer.wait().success());
+        }
+    }
+
+    pub(crate) fn grants_to_users_and_groups() {
+        need_root();
+        let (ann, bob) = (Who::user(ANN.to_string()), Who::user(BOB.to_string()));
+        let staff = Who::group(STAFF.to_string());
+        let base = Security::current_user;
+        who_gets(base(), ["-", "-", "-"]);
+        who_gets(base().grant_read(Who::Everyone), ["r", "r", "r"]);
+        who_gets(base().grant_write(Who::Everyone), ["rw", "rw", "rw"]);
+        who_gets(base().grant_read(ann.clone()), ["r", "-", "-"]);
+        who_gets(base().grant_write(ann.clone()), ["rw", "-", "-"]);
+        who_gets(base().grant_write(ann.clone()).grant_read(bob.clone()), ["rw", "r", "-"]);
+        who_gets(base().grant_read(staff.clone()), ["-", "-", "r"]);
+        who_gets(base().grant_write(staff.clone()), ["-", "-", "rw"]);
+        who_gets(base().grant_write(staff.clone()).grant_read(ann.clone()), ["r", "-", "rw"]);
+        // What everyone gets, those who are named get, too.
+        who_gets(base().grant_read(Who::Everyone).grant_write(bob.clone()), ["r", "rw", "r"]);
+        who_gets(base().grant_write(Who::Everyone).grant_read(bob).grant_read(staff), ["rw", "rw", "rw"]);
+        who_gets(base().grant_read(ann.clone()).grant_write(ann), ["rw", "-", "-"]);
+    }
+
+    pub(crate) fn role_try(role: &mut Role) {
+        let name = role.argument(0);
+        let (write, read) = (SharedMemory::open(name), SharedMemory::open_read_only(name));
+        let answer = match (&write, &read) {
+            (Ok(_), Ok(_)) => "rw",
+            (Err(error), Ok(_)) if error.kind() == ErrorKind::NotWritable => "r",
+            (Err(write), Err(read))
+                if write.kind() == ErrorKind::PermissionDenied
+                    && read.kind() == ErrorKind::PermissionDenied =>
+            {
+                "-"
+            }
+            _ => &format!("{write:?} {read:?}"),
+        };
+        role.say(answer);
+        // A preflight says the same.
+        let kind = |error: Option<&mmf::Error>| error.map(mmf::Error::kind);
+        assert_eq!(OpenOptions::new().check_open(name).error_kind(), kind(write.as_ref().err()));
+        assert_eq!(OpenOptions::new().check_open_read_only(name).error_kind(), kind(read.as_ref().err()));
+    }
+
+    pub(crate) fn the_lifetime_is_kept_with_grants() {
+        need_root();
+        // The marks of our own objects survive what protects them, so the name goes with the last holder.
+        for security in [
+            Security::current_user().grant_write(Who::Everyone),
+            Security::current_user().grant_write(Who::user(ANN.to_string())),
+            Security::current_user().grant_read(Who::group(STAFF.to_string())),
+        ] {
+            let text = unique_name("life");
+            let memory = options().security(security).create(format!(r"Global\{text}")).unwrap();
+            let path = format!("/dev/shm/{text}");
+            assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o7111, 0o3000);
+            drop(memory);
+            assert!(!std::path::Path::new(&path).exists());
+        }
+    }
+
+    pub(crate) fn words_and_umask() {
+        let mut peer = testkit::Peer::start("security::role_umask", &[&unique_name("umask")]);
+        peer.expect("owner may read and write");
+        peer.expect("everybody else may read and write");
+        peer.finish();
+    }
+
+    pub(crate) fn role_umask(role: &mut Role) {
+        // SAFETY: it has no requirements.
+        unsafe { libc::umask(0o777) };
+        let name = role.argument(0);
+        let memory =
+            options().security(Security::current_user().grant_write(Who::Everyone)).create(name).unwrap();
+        assert!(SharedMemory::open(name).is_ok());
+        let text = memory.security().unwrap().to_string();
+        let clauses: Vec<&str> = text.split("; ").collect();
+        role.say(format!("owner may {}", clauses[1].split_once(" may ").unwrap().1));
+        role.say(clauses[clauses.len() - 1]);
+    }
+
+    pub(crate) fn labels_and_squatted_names() {
+        need_root();
+        // Somebody else makes what our local name would be.
+        let text = unique_name("squat");
+        let path = format!("/dev/shm/mmf.{ANN}.{text}");
+        std::fs::write(&path, [1; 4096]).unwrap();
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o666)).unwrap();
+        let mut other = play(ANN, ANN, "security::role_squatted", &[&text]);
+        other.peer.expect("Mistrusted Mistrusted Some(Mistrusted)");
+        assert!(other.peer.wait().success());
+        std::fs::remove_file(&path).unwrap();
+    }
+
+    pub(crate) fn role_squatted(role: &mut Role) {
+        let name = role.argument(0);
+        let errors = [
+            SharedMemory::open(name).unwrap_err(),
+            SharedMemory::open_read_only(name).map(drop).unwrap_err(),
+        ];
+        assert!(errors[0].to_string().contains("it belongs to root"), "{}", errors[0]);
+        let check = OpenOptions::new().check_open(name).error_kind();
+        role.say(format!("{:?} {:?} {check:?}", errors[0].kind(), errors[1].kind()));
+    }
+
+    pub(crate) fn owners_on_this_system() {
+        let memory = SharedMemory::create(unique_name("owner"), 1).unwrap();
+        let name = memory.name().unwrap();
+        for who in [Who::Everyone, Who::group("0")] {
+            let error = OpenOptions::new().expect_owner(who).open(name).unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::InvalidSecurity, "{error}");
+        }
+    }
+}
+
+#[cfg(windows)]
+mod here {
+    use super::*;
+
+    pub(crate) fn what_cannot_be_said_is_not_granted() {
+        for text in
+            ["D:NO_ACCESS_CONTROL", "O:BA", "S:(ML;;NW;;;LW)", "", "nonsense", "D:(A;;GA;;;WD", "D:\0"]
+        {
+            let error = match Security::sddl(text) {
+                Err(error) => error,
+                // Wine does not know the word, and reads an empty list.
+                Ok(empty) if testkit::under_wine() && text.contains("NO_ACCESS_CONTROL") => {
+                    assert!(empty.to_string().contains("nobody may open it"), "{text}: {empty}");
+                    continue;
+                }
+                Ok(security) => panic!("{text}: {security}"),
+            };
+            assert_eq!(error.kind(), ErrorKind::InvalidSecurity, "{text}: {error}");
+        }
+        for bytes in
+            [&[][..], &[0; 20], &[1, 0, 4, 0x80, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0], &[0xff; 64]]
+        {
+            let error = Security::from_descriptor(bytes).unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::InvalidSecurity, "{bytes:?}: {error}");
+        }
+        let package = Security::current_user().grant_read(Who::package("no such package, surely"));
+        // Every name has a SID; where the call that computes it is missing, that is said.
+        match options().security(package).create(unique_name("package")) {
+            Ok(memory) => assert!(memory.security().unwrap().to_string().contains("S-1-15-2-"), "as a SID"),
+            Err(error) => assert_eq!(error.kind(), ErrorKind::Unsupported, "{error}"),
+        }
+    }
+
+    pub(crate) fn grants_to_users_and_groups() {
+        // The system holds us to what a descriptor says, also though we made the memory.
+        for (text, writes, reads) in [
+            ("D:P(A;;GR;;;WD)", false, true),
+            ("D:P(A;;GRGW;;;WD)", true, true),
+            ("D:P(A;;GA;;;SY)", false, false),
+            ("D:P", false, false),
+            ("D:P(D;;GW;;;WD)(A;;GA;;;WD)", false, true),
+            ("D:P(D;;GR;;;WD)(A;;GA;;;WD)", false, false),
+            ("D:P(D;;0x2;;;WD)(A;;GA;;;WD)", false, true),
+        ] {
+            let name = unique_name("sddl");
+            let memory = options().security(Security::sddl(text).unwrap()).create(&name).unwrap();
+            let (write, read) = (SharedMemory::open(&name), SharedMemory::open_read_only(&name));
+            assert_eq!(
+                (write.is_ok(), read.is_ok()),
+                (writes, reads),
+                "{text}: {}",
+                memory.security().unwrap()
+            );
+            let kind = |error: Option<&mmf::Error>| error.map(mmf::Error::kind);
+            assert_eq!(
+                OpenOptions::new().check_open(&name).error_kind(),
+                kind(write.as_ref().err()),
+                "{text}"
+            );
+            let check = OpenOptions::new().check_open_read_only(&name);
+            assert_eq!(check.error_kind(), kind(read.as_ref().err()), "{text}");
+        }
+    }
+
+    pub(crate) fn the_lifetime_is_kept_with_grants() {
+        let name = unique_name("life");
+        drop(options().security(Security::users_may_write()).create(&name).unwrap());
+        assert_eq!(SharedMemory::open(&name).unwrap_err().kind(), ErrorKind::NotFound);
+    }
+
+    /// Descriptors that others write: everything is read back as it was given.
+    pub(crate) fn words_and_umask() {
+        for (who, text) in [
+            (Who::Administrators, "Administrators"),
+            (Who::InteractiveUsers, "Interactive users"),
+            (Who::Services, "Services"),
+            (Who::System, "SYSTEM"),
+            (Who::AllApplicationPackages, "All application packages"),
+            (Who::user("S-1-5-32-545"), "Users"),
+            (Who::user("S-1-5-21-7-8-9-1234"), "S-1-5-21-7-8-9-1234"),
+            (Who::package("S-1-15-2-1-2-3-4-5-6-7"), "S-1-15-2-1-2-3-4-5-6-7"),
+        ] {
+            let security = Security::current_user().grant_write(who);
+            let memory = options().security(security).create(unique_name("who")).unwrap();
+            let read = memory.security().unwrap();
+            assert!(read.to_string().contains(&format!("{text} may read and write")), "{read}");
+            assert!(read.to_sddl().unwrap().contains("D:P(A;;"), "{}", read.to_sddl().unwrap());
+        }
+        // A name that is looked up.
+        let me = Security::current_user().owner().unwrap();
+        let security = Security::current_user().grant_read(Who::user(me.name().unwrap()));
+        let memory = options().security(security).create(unique_name("who")).unwrap();
+        assert!(memory.security().unwrap().to_string().contains(me.name().unwrap()));
+    }
+
+    pub(crate) fn labels_and_squatted_names() {
+        for (security, label) in [
+            (Security::sandboxed_helper(), "; integrity low"),
+            (Security::unelevated(), "; integrity medium"),
+            (Security::current_user().integrity(Level::Untrusted), "; integrity untrusted"),
+            (Security::sddl("D:P(A;;GA;;;WD)S:(ML;;NWNR;;;ME)").unwrap(), "; integrity medium, also to read"),
+        ] {
+            let memory = options().security(security.clone()).create(unique_name("label")).unwrap();
+            let read = memory.security().unwrap();
+            assert!(read.to_string().ends_with(label), "{read}");
+            assert!(SharedMemory::open(memory.name().unwrap()).is_ok());
+        }
+    }
+
+    pub(crate) fn owners_on_this_system() {
+        let name = unique_name("owner");
+        // Whose it is cannot be seen: that is no reason to trust.
+        let security = Security::sddl("O:SYD:P(A;;0x7;;;WD)").unwrap();
+        let memory = match options().security(security).create(&name) {
+            Ok(memory) => memory,
+            Err(error) => testkit::skip(format!("nothing can be made for another owner here: {error}")),
+        };
+        assert!(SharedMemory::open(&name).is_ok());
+        let error = OpenOptions::new().expect_owner(Who::CurrentUser).open(&name).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Mistrusted, "{error}");
+        drop(memory);
+    }
+
+    pub(crate) fn role_try(_: &mut Role) {}
+    pub(crate) fn role_umask(_: &mut Role) {}
+    pub(crate) fn role_squatted(_: &mut Role) {}
+}
+
+pub(crate) use here::*;

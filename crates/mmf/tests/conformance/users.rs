@@ -1,0 +1,52 @@
+//! Roles that another user of the machine plays (Linux, as root).
+
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::process::CommandExt;
+use std::process::Command;
+
+use testkit::{Peer, unique_name};
+
+/// Users and groups that need no entry in any database.
+pub(crate) const ANN: u32 = 54_321;
+pub(crate) const BOB: u32 = 54_322;
+pub(crate) const STAFF: u32 = 54_400;
+
+/// Skips the test where other users cannot be played.
+pub(crate) fn need_root() {
+    if !cfg!(target_os = "linux") {
+        testkit::skip("other users are played on Linux only");
+    }
+    if !rustix_is_root() {
+        testkit::skip("only root can start a process as another user");
+    }
+}
+
+fn rustix_is_root() -> bool {
+    // SAFETY: it has no requirements.
+    unsafe { libc::geteuid() == 0 }
+}
+
+/// This program in a role, played by a user who is in one group and in no other.
+pub(crate) struct Played {
+    pub(crate) peer: Peer,
+    program: std::path::PathBuf,
+}
+
+impl Drop for Played {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_file(&self.program);
+    }
+}
+
+pub(crate) fn play(user: u32, group: u32, role: &str, arguments: &[&str]) -> Played {
+    need_root();
+    // A copy, since the folder of this program may be closed to others. Made by another process: a descriptor that writes to
+    // it here could be inherited by another test's child, and then it could not be started ("text file busy").
+    let program = std::env::temp_dir().join(unique_name("program"));
+    let copied = Command::new("cp").arg(std::env::current_exe().unwrap()).arg(&program).status().unwrap();
+    assert!(copied.success());
+    std::fs::set_permissions(&program, std::fs::Permissions::from_mode(0o755)).unwrap();
+    let mut command = testkit::command_for(&program);
+    command.arg("--play-role").arg(role).args(arguments).uid(user).gid(group).current_dir("/");
+    Played { peer: Peer::spawn(role, &mut command), program }
+}

@@ -186,7 +186,7 @@ impl fmt::Display for Cause {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Cause::Invalid { message, .. } => f.write_str(message),
-            Cause::Missing => f.write_str("nothing has this name"),
+            Cause::Missing => f.write_str("nobody has made it yet, or it has gone with its last holder"),
             Cause::OtherNamespace { name } => write!(f, "there is a {name}, in the other namespace"),
             Cause::OtherSpelling { name } => {
                 write!(f, "there is a {name}: names differ in upper and lower case")
@@ -208,19 +208,17 @@ impl fmt::Display for Cause {
                 f.write_str(" may remove it")
             }
             Cause::Exists { len, owner } => {
-                f.write_str("there is one already")?;
+                f.write_str("the name belongs to a shared memory")?;
                 if let Some(len) = len {
-                    write!(f, " of {len} bytes")?;
+                    write!(f, " of {}", Bytes(*len))?;
                 }
                 write_account(f, ", made by ", owner.as_ref(), "")
             }
             Cause::Hidden => f.write_str("something has this name, but lets this user see nothing of it"),
-            Cause::TooSmall { asked, len } => write!(f, "it has {len} bytes, and {asked} were asked for"),
+            Cause::TooSmall { asked, len } => write!(f, "it has {}, and {asked} were asked for", Bytes(*len)),
             Cause::NotGranted { write, you, security } => {
-                write_account(f, "", you.as_ref(), "")?;
-                if you.is_none() {
-                    f.write_str("this user")?;
-                }
+                f.write_str("this user")?;
+                write_account(f, " (", you.as_ref(), ")")?;
                 write!(f, " may not {} it", if *write { "write to" } else { "read" })?;
                 match security {
                     Some(security) => write!(f, ". Who may: {security}"),
@@ -239,10 +237,16 @@ impl fmt::Display for Cause {
                 write!(f, "{privilege} is held but not enabled; it is enabled for the call that needs it")
             }
             Cause::NoMemory { asked, left, limit, of } => {
-                write!(f, "{asked} bytes were asked for; {left} of {limit} are left of {of}")
+                write!(
+                    f,
+                    "{} were asked for; {} of {} are left of {of}",
+                    Bytes(*asked),
+                    Bytes(*left),
+                    Bytes(*limit)
+                )
             }
             Cause::NearlyFull { asked, left, of } => {
-                write!(f, "{asked} bytes take nearly all of the {left} that are left of {of}")
+                write!(f, "{} take nearly all of the {} that are left of {of}", Bytes(*asked), Bytes(*left))
             }
             Cause::Place { place, problem } => write!(f, "{place} {problem}"),
             Cause::Limit { name, limit, asked: Some(asked) } => {
@@ -258,17 +262,35 @@ impl fmt::Display for Cause {
                 write!(f, ", and {expected} was expected")
             }
             Cause::WrongLen { expected, len } => {
-                write!(f, "it has {len} bytes, and exactly {expected} were expected")
+                write!(f, "it has {}, and exactly {expected} were expected", Bytes(*len))
             }
             Cause::Unsupported { what } => write!(f, "this system does not offer {what}"),
             Cause::Usable { len, write } => {
                 f.write_str(if *write { "it can be read and written" } else { "it can be read" })?;
                 match len {
-                    Some(len) => write!(f, "; it has {len} bytes"),
+                    Some(len) => write!(f, "; it has {}", Bytes(*len)),
                     None => Ok(()),
                 }
             }
             Cause::Free => f.write_str("the name is free"),
+        }
+    }
+}
+
+/// A number of bytes, and for large ones also what people say.
+struct Bytes(u64);
+
+impl fmt::Display for Bytes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} bytes", self.0)?;
+        let units = [(40, "TiB"), (30, "GiB"), (20, "MiB")];
+        match units.iter().find(|(bits, _)| self.0 >> bits > 0) {
+            // Cut to a tenth, not rounded up: it is often what is left.
+            Some((bits, unit)) => {
+                let tenths = (u128::from(self.0) * 10) >> bits;
+                write!(f, " ({}.{} {unit})", tenths / 10, tenths % 10)
+            }
+            None => Ok(()),
         }
     }
 }
@@ -393,7 +415,7 @@ impl fmt::Display for Remedy {
                 f,
                 "let an administrator give this user {privilege} (Local Security Policy, User Rights Assignment), and log on again"
             ),
-            Remedy::AskForLess { most } => write!(f, "ask for {most} bytes at most"),
+            Remedy::AskForLess { most } => write!(f, "ask for {} at most", Bytes(*most)),
             Remedy::FreeMemory if cfg!(windows) => f.write_str("end programs that hold memory, or enlarge the page file"),
             Remedy::FreeMemory => f.write_str("end programs that hold memory (`mmf ls` shows the named ones)"),
             Remedy::Mount => f.write_str(

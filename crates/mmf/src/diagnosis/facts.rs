@@ -109,7 +109,7 @@ fn gather(question: Question<'_>, thorough: bool) -> Facts {
         security,
         elsewhere,
         spelled,
-        caller: caller(),
+        caller: if thorough { caller() } else { stranger() },
         space: if makes && thorough { sys::space() } else { None },
         limits: sys::limits(),
         security_problem,
@@ -145,6 +145,29 @@ fn spelled_otherwise(name: &Name) -> Option<String> {
         .find(|found| !found.stale && found.text != name.text() && found.text.to_lowercase() == text)?;
     let namespace = if found.global { Namespace::Global } else { Namespace::Local };
     Some(format!("{}{}", namespace.prefix(), found.text))
+}
+
+/// Who asks, as far as it costs little: names of users may have to be fetched from elsewhere.
+fn stranger() -> Caller {
+    let (session, app_container) = session();
+    Caller {
+        user: None,
+        integrity: None,
+        session,
+        app_container,
+        package: None,
+        create_global: Held::NotNeeded,
+    }
+}
+
+#[cfg(unix)]
+fn session() -> (Option<u32>, bool) {
+    (None, false)
+}
+
+#[cfg(windows)]
+fn session() -> (Option<u32>, bool) {
+    sys::account::session()
 }
 
 #[cfg(unix)]

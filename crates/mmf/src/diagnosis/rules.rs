@@ -243,9 +243,7 @@ fn refused(question: Question<'_>, facts: &Facts) -> Finding {
 fn strangers(facts: &Facts) -> Finding {
     let expected =
         facts.caller.user.clone().unwrap_or(Account { id: Who::CurrentUser.to_string(), name: None });
-    Finding::error(Cause::WrongOwner { expected, owner: owner(facts) })
-        .cure(Remedy::Distrust)
-        .cure(Remedy::ChooseOtherName)
+    wrong_owner(expected, owner(facts))
 }
 
 fn sizes(question: Question<'_>, facts: &Facts, findings: &mut Vec<Finding>) {
@@ -280,7 +278,7 @@ pub(crate) fn wrong_len(expected: u64, len: u64) -> Finding {
 }
 
 pub(crate) fn wrong_owner(expected: Account, owner: Option<Account>) -> Finding {
-    Finding::error(Cause::WrongOwner { expected, owner }).cure(Remedy::Distrust).cure(Remedy::ChooseOtherName)
+    Finding::error(Cause::WrongOwner { expected, owner }).cure(Remedy::Distrust)
 }
 
 #[cfg(test)]

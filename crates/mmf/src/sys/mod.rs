@@ -121,7 +121,7 @@ pub(crate) enum Shown {
 
 /// What has a name.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-#[cfg_attr(any(unix, windows), allow(dead_code, reason = "each system has its own"))]
+#[allow(dead_code, reason = "each system has its own")]
 pub(crate) enum Presence {
     #[default]
     Nothing,
@@ -165,7 +165,7 @@ pub(crate) struct Space {
 
 /// Why nothing can be made in a place.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[cfg_attr(windows, allow(dead_code))]
+#[cfg_attr(not(target_os = "linux"), allow(dead_code))]
 pub(crate) enum Trouble {
     Missing,
     ReadOnly,

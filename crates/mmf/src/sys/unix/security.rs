@@ -2,8 +2,7 @@
 
 use std::os::fd::{AsFd, BorrowedFd};
 
-use rustix::fs::{Gid, Mode, Stat, fchmod, fchown, fstat};
-use rustix::io::Errno;
+use rustix::fs::{Gid, Mode, RawMode, Stat, fchmod, fchown, fstat};
 
 use crate::sys::{Failure, Shown};
 
@@ -40,7 +39,10 @@ pub(super) fn protect(fd: BorrowedFd<'_>, protection: &Protection, mark: u32) ->
     if let Some(list) = &protection.list {
         set_list(fd, list)?;
     }
-    Ok(fchmod(fd, Mode::from_raw_mode(mark | protection.mode))?)
+    let mode = mark | protection.mode;
+    #[allow(clippy::useless_conversion, reason = "it has 16 bits elsewhere")]
+    let mode = RawMode::try_from(mode).unwrap_or(0);
+    Ok(fchmod(fd, Mode::from_raw_mode(mode))?)
 }
 
 #[cfg(any(target_os = "linux", target_os = "android"))]
@@ -60,7 +62,9 @@ pub(super) fn of(fd: impl AsFd) -> Result<Shown, Failure> {
 }
 
 pub(super) fn shown(stat: &Stat, list: Option<Vec<u8>>) -> Shown {
-    Shown::Posix { uid: stat.st_uid, gid: stat.st_gid, mode: u32::from(stat.st_mode) & 0o777, list }
+    #[allow(clippy::useless_conversion, reason = "it has 16 bits elsewhere")]
+    let mode = u32::from(stat.st_mode);
+    Shown::Posix { uid: stat.st_uid, gid: stat.st_gid, mode: mode & 0o777, list }
 }
 
 #[cfg(any(target_os = "linux", target_os = "android"))]
@@ -76,7 +80,7 @@ pub(super) fn list_at(path: &std::ffi::CStr) -> Option<Vec<u8>> {
 
 /// The longest value that an attribute can have is 64 KiB.
 #[cfg(any(target_os = "linux", target_os = "android"))]
-fn whole(ask: impl Fn(&mut [u8]) -> Result<usize, Errno>) -> Option<Vec<u8>> {
+fn whole(ask: impl Fn(&mut [u8]) -> Result<usize, rustix::io::Errno>) -> Option<Vec<u8>> {
     let mut room = vec![0; 64 << 10];
     let len = ask(&mut room).ok()?;
     room.truncate(len);

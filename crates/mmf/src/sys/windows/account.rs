@@ -56,6 +56,15 @@ pub(crate) fn user() -> Result<Vec<u8>, Failure> {
     Ok(user.ok_or_else(bad)?)
 }
 
+/// The session of whoever this thread acts for, and whether that is in an app container.
+pub(crate) fn session() -> (Option<u32>, bool) {
+    let app_container = known(api::query_token_number(sec::TokenIsAppContainer));
+    (
+        api::query_token_number(sec::TokenSessionId).ok(),
+        app_container.is_ok_and(|is| is.is_some_and(|is| is != 0)),
+    )
+}
+
 /// Reads the token of whoever this thread acts for.
 pub(crate) fn token() -> Result<Token, Failure> {
     let app_container = known(api::query_token_number(sec::TokenIsAppContainer))?.is_some_and(|is| is != 0);

@@ -341,15 +341,18 @@ mod here {
         peer.finish();
     }
 
-    fn limit(resource: libc::__rlimit_resource_t, most: u64) {
-        let limit = libc::rlimit { rlim_cur: most, rlim_max: most };
-        // SAFETY: a valid limit, of this process alone.
-        assert_eq!(unsafe { libc::setrlimit(resource, &limit) }, 0);
+    /// (The resources have another type in each C library.)
+    macro_rules! limit {
+        ($resource:expr, $most:expr) => {{
+            let limit = libc::rlimit { rlim_cur: $most, rlim_max: $most };
+            // SAFETY: a valid limit, of this process alone.
+            assert_eq!(unsafe { libc::setrlimit($resource, &limit) }, 0);
+        }};
     }
 
     pub(crate) fn role_limited(role: &mut Role) {
         let name = role.argument(0);
-        limit(libc::RLIMIT_FSIZE, 8192);
+        limit!(libc::RLIMIT_FSIZE, 8192);
         // Without a look before, the system would end this process by a signal.
         let mut names = Vec::new();
         let large = OpenOptions::new().len(8193);
@@ -359,7 +362,7 @@ mod here {
         assert_eq!(large.anonymous().unwrap_err().kind(), ErrorKind::LimitReached);
         names.extend(error.diagnosis().unwrap().causes().find_map(limit_name));
         assert!(OpenOptions::new().len(8192).create(name).is_ok());
-        limit(libc::RLIMIT_NOFILE, 3);
+        limit!(libc::RLIMIT_NOFILE, 3);
         let error = SharedMemory::create(name, 10).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::LimitReached, "{error}");
         names.extend(error.diagnosis().unwrap().causes().find_map(limit_name));
@@ -381,7 +384,7 @@ mod here {
     }
 
     pub(crate) fn role_lock(role: &mut Role) {
-        limit(libc::RLIMIT_MEMLOCK, 65536);
+        limit!(libc::RLIMIT_MEMLOCK, 65536);
         let memory = SharedMemory::anonymous(1 << 20).unwrap();
         let error = memory.view().unwrap().lock().unwrap_err();
         assert_eq!(error.kind(), ErrorKind::LimitReached, "{error}");

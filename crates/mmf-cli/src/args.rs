@@ -3,7 +3,9 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{ArgGroup, Parser, Subcommand};
+use mmf::{Level, Who};
 
 use crate::size;
 
@@ -35,6 +37,18 @@ pub(crate) enum Command {
     Create(Create),
     /// Tell the length of a memory, and what you may do with it
     Info(Info),
+    /// Say what you can do on this machine or with a memory, and if not, why
+    ///
+    /// Without a NAME: who you are, what memory there is, and what you can do. The
+    /// exit status is 0: a "no" is an answer, too.
+    ///
+    /// With a NAME: what it is, whose, who may do what with it, and what stands in
+    /// your way. The exit status is 0 if you can open it to read and write it, else
+    /// 1; also if nothing has this name, or if you may only read.
+    ///
+    /// Nothing is made, opened for use or changed by asking.
+    #[command(verbatim_doc_comment)]
+    Doctor(Doctor),
     /// Show the bytes of a memory
     Dump(Dump),
     /// Write bytes into a memory that exists
@@ -59,10 +73,25 @@ pub(crate) struct DemoPeer {
     pub(crate) control: String,
 }
 
+const WHO_HELP: &str = "\
+Without a grant, only you can open it. WHO is one of
+  me               you, which is so anyway
+  everyone         all users
+  administrators   on Windows only when elevated
+  system           the system's own account, or the superuser
+  authenticated    all users but guests (Windows)
+  interactive      who is logged on at the machine or by remote desktop (Windows)
+  services         whatever runs as a service (Windows)
+  packages         all AppContainer sandboxes (Windows)
+  package:NAME     one sandbox, by its family name or SID (Windows)
+  group:NAME       a group, by its name or id
+or else a user: a name, HOST\\name, or an id.";
+
 #[derive(Debug, clap::Args)]
 #[command(
     group = ArgGroup::new("content").args(["size", "from"]).required(true).multiple(true),
     override_usage = "mmf create <NAME> <SIZE> [OPTIONS]\n       mmf create <NAME> --from <FILE> [OPTIONS]",
+    after_help = WHO_HELP,
 )]
 pub(crate) struct Create {
     /// Its name
@@ -79,6 +108,28 @@ pub(crate) struct Create {
     /// Keep it for so many seconds only
     #[arg(long = "for", value_name = "SECONDS", value_parser = seconds)]
     pub(crate) keep: Option<Duration>,
+
+    /// Let WHO read it, too; can be given more than once
+    #[arg(long, value_name = "WHO")]
+    pub(crate) grant_read: Vec<Who>,
+
+    /// Let WHO read and write it, too; can be given more than once
+    #[arg(long, value_name = "WHO")]
+    pub(crate) grant_write: Vec<Who>,
+
+    /// All rights as a security descriptor says them, such as "D:P(A;;GA;;;OW)" (Windows)
+    #[arg(long, value_name = "TEXT", conflicts_with_all = ["grant_read", "grant_write"])]
+    pub(crate) sddl: Option<String>,
+
+    /// Programs below this integrity level cannot write (Windows)
+    #[arg(long, value_name = "LEVEL", value_parser = level())]
+    pub(crate) integrity: Option<Level>,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Doctor {
+    /// The memory to look at; without one, the machine
+    pub(crate) name: Option<String>,
 }
 
 #[derive(Debug, clap::Args)]
@@ -140,6 +191,18 @@ pub(crate) struct Write {
     /// What comes in on standard input
     #[arg(value_name = "-", value_parser = ["-"], hide_possible_values = true)]
     pub(crate) stdin: Option<String>,
+}
+
+fn level() -> impl TypedValueParser<Value = Level> {
+    PossibleValuesParser::new(["untrusted", "low", "medium", "high", "system"]).map(|word| {
+        match word.as_str() {
+            "untrusted" => Level::Untrusted,
+            "low" => Level::Low,
+            "high" => Level::High,
+            "system" => Level::System,
+            _ => Level::Medium,
+        }
+    })
 }
 
 fn seconds(text: &str) -> Result<Duration, String> {

@@ -1,15 +1,16 @@
 //! `mmf create`: makes a memory and keeps it.
 
+use std::fmt::Write as _;
 use std::fs::File;
 use std::io::Read;
 use std::path::Path;
 use std::sync::mpsc::{self, Receiver};
 
-use mmf::{Name, ReadWrite, SharedMemory, View};
+use mmf::{Name, OpenOptions, ReadWrite, Security, SharedMemory, View};
 use serde_json::json;
 
 use crate::args::Create;
-use crate::output::{Failure, Output};
+use crate::output::{Failure, Output, printable};
 use crate::size;
 
 /// How much is read and written at a time.
@@ -35,7 +36,9 @@ pub(crate) fn run(args: &Create, output: Output) -> Result<(), Failure> {
         (None, Some(source)) => source.len,
         (None, None) => 0,
     };
-    let memory = SharedMemory::create(&name, wanted)?;
+    let security = security(args)?;
+    let asked = security.is_some();
+    let memory = OpenOptions::new().len(wanted).security(security.unwrap_or_default()).create(&name)?;
     if let Some(source) = source {
         source.copy_to(&memory, &ended)?;
     }
@@ -45,8 +48,14 @@ pub(crate) fn run(args: &Create, output: Output) -> Result<(), Failure> {
         None => "until Ctrl-C".to_owned(),
     };
     // Only now, so that who waits for this line finds the content in place.
-    let text = format!("{name}: {len} bytes ({}), kept {until}", size::show(len));
-    let document = json!({ "name": name.to_string(), "length": len, "asked": wanted });
+    let mut text =
+        format!("{}: {len} bytes ({}), kept {until}", printable(&name.to_string()), size::show(len));
+    let rights = memory.security().ok().map(|security| security.to_string());
+    if let (true, Some(rights)) = (asked, &rights) {
+        // What came of it, which is not always said in the words of the request.
+        let _ = write!(text, "\n  {}", printable(rights));
+    }
+    let document = json!({ "name": name.to_string(), "length": len, "asked": wanted, "rights": rights });
     match output.print(&document, text) {
         // The memory is what was asked for; the line is not.
         Err(failure) if failure.is_nobody_reads() => {}
@@ -58,6 +67,27 @@ pub(crate) fn run(args: &Create, output: Output) -> Result<(), Failure> {
         None => ended.recv().ok(),
     };
     Ok(())
+}
+
+/// Who is to be let in; None if nothing is asked for.
+fn security(args: &Create) -> Result<Option<Security>, mmf::Error> {
+    let mut security = match &args.sddl {
+        Some(text) => Security::sddl(text)?,
+        None if args.grant_read.is_empty() && args.grant_write.is_empty() && args.integrity.is_none() => {
+            return Ok(None);
+        }
+        None => Security::current_user(),
+    };
+    for who in &args.grant_read {
+        security = security.grant_read(who.clone());
+    }
+    for who in &args.grant_write {
+        security = security.grant_write(who.clone());
+    }
+    Ok(Some(match args.integrity {
+        Some(level) => security.integrity(level),
+        None => security,
+    }))
 }
 
 /// Receives something once the user or the system wants this program to end. Ending by itself is what lets it drop the

@@ -2,40 +2,56 @@
 
 use std::fmt::Write;
 
-use mmf::{Access, Name, SharedMemory};
+use mmf::{Access, Name, Security, SharedMemory};
 use serde_json::json;
 
 use crate::args::Info;
-use crate::output::{Failure, Output};
+use crate::findings::{account, headline, plain};
+use crate::output::{Failure, Output, printable};
 use crate::size;
 
 pub(crate) fn run(args: &Info, output: Output) -> Result<(), Failure> {
     let name = Name::new(&args.name)?;
     let read = SharedMemory::open_read_only(&name);
     let write = SharedMemory::open(&name);
-    let (len, object) = match (&read, &write) {
-        (Ok(memory), _) => (memory.len(), system_name(memory, &name)),
-        (_, Ok(memory)) => (memory.len(), system_name(memory, &name)),
+    let (len, security, object) = match (&read, &write) {
+        (Ok(memory), _) => (memory.len(), memory.security(), system_name(memory, &name)),
+        (_, Ok(memory)) => (memory.len(), memory.security(), system_name(memory, &name)),
         _ => return read.map(drop).map_err(Failure::from),
     };
-    let mut text = format!("{name}\n  length   {len} bytes ({})", size::show(len));
+    // Some may be used and yet not say who else may.
+    let security = security.ok();
+    let mut text = format!("{}\n  length   {len} bytes ({})", printable(&name.to_string()), size::show(len));
     let mut right = |what: &str, refused: Option<&mmf::Error>| {
-        let answer = refused.map_or("yes".to_owned(), |error| format!("no: {error}"));
+        let answer = refused.map_or("yes".to_owned(), |error| why(error, security.is_some()));
         let _ = write!(text, "\n  {what:8} {answer}");
     };
     right("read", read.as_ref().err());
     right("write", write.as_ref().err());
+    if let Some(security) = &security {
+        let _ = write!(text, "\n  rights   {}", printable(&security.to_string()));
+    }
     if let Some(object) = &object {
-        let _ = write!(text, "\n  object   {object}");
+        let _ = write!(text, "\n  object   {}", printable(object));
     }
     let document = json!({
         "name": name.to_string(),
         "length": len,
         "read": read.is_ok(),
         "write": write.is_ok(),
+        "owner": security.as_ref().and_then(Security::owner).as_ref().map(account),
+        "rights": security.as_ref().map(ToString::to_string),
         "object": object,
     });
     output.print(&document, text)
+}
+
+/// What was found out says more than the error's first line, which would only repeat the question.
+fn why(error: &mmf::Error, rights_shown: bool) -> String {
+    match error.diagnosis() {
+        Some(diagnosis) => format!("no\n{}", plain(diagnosis, 9, rights_shown)),
+        None => format!("no: {}", printable(&headline(error))),
+    }
 }
 
 /// What the system, and so every other program, calls it.

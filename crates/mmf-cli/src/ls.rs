@@ -5,7 +5,8 @@ use std::fmt::Write;
 use mmf::{Entry, SharedMemory};
 use serde::Serialize;
 
-use crate::output::{Failure, Output};
+use crate::findings::headline;
+use crate::output::{Failure, Output, printable};
 
 #[derive(Serialize)]
 struct Listing {
@@ -53,7 +54,7 @@ fn row(entry: &Entry) -> Option<Row> {
             row.length = Some(memory.len());
         }
         Err(error) if error.kind() == mmf::ErrorKind::NotFound => return None,
-        Err(error) => row.error = Some(error.to_string()),
+        Err(error) => row.error = Some(headline(&error)),
     }
     Some(row)
 }
@@ -74,8 +75,7 @@ fn table(rows: &[Row]) -> String {
             (false, false) => "-",
         };
         let state = if row.stale { "     stale" } else { "" };
-        // Others may have put anything into a name, also what would move the cursor.
-        let name: String = row.name.chars().map(|c| if c.is_control() { '?' } else { c }).collect();
+        let name = printable(&row.name);
         let _ = write!(text, "\n{name:widest$}  {length:>13}  {rights}{state}");
     }
     text

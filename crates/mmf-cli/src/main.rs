@@ -4,7 +4,9 @@
 mod args;
 mod create;
 mod demo;
+mod doctor;
 mod dump;
+mod findings;
 mod info;
 mod ls;
 mod output;
@@ -16,7 +18,7 @@ use std::process::ExitCode;
 use clap::Parser;
 
 use args::{Args, Command};
-use output::{Failure, Output};
+use output::Output;
 
 fn main() -> ExitCode {
     let args = match Args::try_parse() {
@@ -24,7 +26,11 @@ fn main() -> ExitCode {
         Err(error) => return output::usage(&error),
     };
     let output = Output { json: args.json };
-    let result = match &args.command {
+    let done = match &args.command {
+        // Its answer is also in the exit status.
+        Command::Doctor(args) => {
+            return doctor::run(args, output).unwrap_or_else(|failure| output.fail(&failure));
+        }
         Command::Demo(args) => demo::run(args, output),
         Command::DemoPeer(args) => demo::peer(args),
         Command::Create(args) => create::run(args, output),
@@ -33,5 +39,5 @@ fn main() -> ExitCode {
         Command::Write(args) => write::run(args, output),
         Command::Ls => ls::run(output),
     };
-    result.map_or_else(|failure: Failure| output.fail(&failure), |()| ExitCode::SUCCESS)
+    done.map_or_else(|failure| output.fail(&failure), |()| ExitCode::SUCCESS)
 }

@@ -5,7 +5,9 @@ use std::io::{self, Write};
 use std::process::ExitCode;
 
 use serde::Serialize;
-use serde_json::json;
+use serde_json::{Value, json};
+
+use crate::findings;
 
 /// How to print.
 #[derive(Clone, Copy, Debug)]
@@ -20,6 +22,8 @@ pub(crate) struct Failure {
     kind: String,
     /// What was being done, the cause, and the cure.
     message: String,
+    /// What the library has found out, where it has looked.
+    diagnosis: Option<mmf::Diagnosis>,
     code: Option<i32>,
     status: u8,
 }
@@ -27,18 +31,13 @@ pub(crate) struct Failure {
 impl Failure {
     /// An error of this program's own.
     pub(crate) fn new(kind: &str, message: impl Into<String>) -> Self {
-        Failure { kind: kind.to_owned(), message: message.into(), code: None, status: 1 }
+        Failure { kind: kind.to_owned(), message: message.into(), diagnosis: None, code: None, status: 1 }
     }
 
     /// What the system said about files, pipes and sockets.
     pub(crate) fn io(doing: impl Display, error: &io::Error, cure: &str) -> Self {
         let cure = if cure.is_empty() { String::new() } else { format!("; {cure}") };
-        Failure {
-            kind: "Io".to_owned(),
-            message: format!("cannot {doing}: {error}{cure}"),
-            code: error.raw_os_error(),
-            status: 1,
-        }
+        Failure { code: error.raw_os_error(), ..Failure::new("Io", format!("cannot {doing}: {error}{cure}")) }
     }
 
     /// By Ctrl-C or a request to end.
@@ -67,7 +66,8 @@ impl From<mmf::Error> for Failure {
     fn from(error: mmf::Error) -> Self {
         Failure {
             kind: format!("{:?}", error.kind()),
-            message: error.to_string(),
+            message: findings::headline(&error),
+            diagnosis: error.diagnosis().cloned(),
             code: error.raw_os_error(),
             status: 1,
         }
@@ -77,12 +77,12 @@ impl From<mmf::Error> for Failure {
 impl Output {
     /// Prints a command's result: `document` for programs, `text` for people.
     pub(crate) fn print(self, document: &impl Serialize, text: impl Display) -> Result<(), Failure> {
-        if self.json {
-            let document = serde_json::to_string(document).map_err(|e| printing(&e.into()))?;
-            line(document)
-        } else {
-            line(text)
-        }
+        if self.json { line(to_json(document)?) } else { line(text) }
+    }
+
+    /// As `print`; the text has colours, which are left out where they are not wanted or not understood.
+    pub(crate) fn print_coloured(self, document: &impl Serialize, text: impl Display) -> Result<(), Failure> {
+        if self.json { line(to_json(document)?) } else { line_to(anstream::stdout().lock(), text) }
     }
 
     /// Prints a line for people, while the work goes on.
@@ -96,22 +96,45 @@ impl Output {
             return ExitCode::SUCCESS;
         }
         if self.json {
-            print_error_document(&failure.kind, &failure.message, failure.code);
+            let findings = failure.diagnosis.as_ref().map(|found| findings::document(found.findings()));
+            print_error_document(&failure.kind, &failure.message, failure.code, findings);
         } else {
-            let _ = writeln!(io::stderr(), "mmf: {}", failure.message);
+            // What another process has said may be more than one line.
+            let message: Vec<String> = failure.message.split('\n').map(printable).collect();
+            let mut text = format!("mmf: {}", message.join("\n"));
+            if let Some(diagnosis) = &failure.diagnosis {
+                text.push('\n');
+                text.push_str(&findings::plain(diagnosis, 0, false));
+            }
+            let _ = writeln!(io::stderr(), "{text}");
         }
         ExitCode::from(failure.status)
     }
 }
 
-fn print_error_document(kind: &str, message: &str, code: Option<i32>) {
-    let document = json!({ "error": { "kind": kind, "message": message, "code": code } });
-    let _ = writeln!(io::stderr(), "{document}");
+fn to_json(document: &impl Serialize) -> Result<String, Failure> {
+    serde_json::to_string(document).map_err(|e| printing(&e.into()))
+}
+
+fn print_error_document(kind: &str, message: &str, code: Option<i32>, findings: Option<Value>) {
+    let mut error = json!({ "kind": kind, "message": message, "code": code });
+    if let Some(findings) = findings {
+        error["findings"] = findings;
+    }
+    let _ = writeln!(io::stderr(), "{}", json!({ "error": error }));
+}
+
+/// Others may have put anything into a name, also what would move the cursor or change colours.
+pub(crate) fn printable(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() { '?' } else { c }).collect()
 }
 
 /// A line on standard output, at once: somebody may wait for it.
 fn line(text: impl Display) -> Result<(), Failure> {
-    let mut out = io::stdout().lock();
+    line_to(io::stdout().lock(), text)
+}
+
+fn line_to(mut out: impl Write, text: impl Display) -> Result<(), Failure> {
     writeln!(out, "{text}").and_then(|()| out.flush()).map_err(|e| printing(&e))
 }
 
@@ -130,7 +153,7 @@ pub(crate) fn usage(error: &clap::Error) -> ExitCode {
     let json = std::env::args_os().skip(1).take_while(|arg| arg != "--").any(|arg| arg == "--json");
     let status = u8::try_from(error.exit_code()).unwrap_or(2);
     if json && status != 0 {
-        print_error_document("Usage", error.to_string().trim_end(), None);
+        print_error_document("Usage", error.to_string().trim_end(), None, None);
     } else {
         let _ = error.print();
     }

@@ -1,7 +1,8 @@
-//! create, info, dump, write and ls, as programs and people call them.
+//! create, info, doctor, dump, write and ls, as programs and people call them.
 #![allow(missing_docs, clippy::unwrap_used, unreachable_pub, reason = "a test")]
 
 mod common;
+mod doctor;
 
 use std::fs;
 use std::io::{BufRead, BufReader};
@@ -9,39 +10,39 @@ use std::process::Stdio;
 
 use common::{ask_to_end, command, finish, listed, run, run_with_input};
 use serde_json::{Value, json};
-use testkit::{Peer, unique_name, wait_until};
+use testkit::{Peer, Test, unique_name, wait_until};
 
 fn main() {
-    testkit::run(
-        &[
-            ("one_memory_and_all_commands", one_memory_and_all_commands),
-            ("create_puts_a_file_in", create_puts_a_file_in),
-            ("create_ends_after_its_time", create_ends_after_its_time),
-            ("create_ends_cleanly_on_ctrl_c", || ends_cleanly_on("INT")),
-            ("create_ends_cleanly_on_termination", || ends_cleanly_on("TERM")),
-            ("create_says_json", create_says_json),
-            ("create_fails", create_fails),
-            ("dump_shows_parts", dump_shows_parts),
-            ("dump_spans_pieces", dump_spans_pieces),
-            ("dump_fails", dump_fails),
-            ("dump_into_a_closed_pipe", dump_into_a_closed_pipe),
-            ("write_takes_all_sources", write_takes_all_sources),
-            ("write_writes_all_or_nothing", write_writes_all_or_nothing),
-            ("missing_names_are_said", missing_names_are_said),
-            ("wrong_names_are_said", wrong_names_are_said),
-            ("usage_errors", usage_errors),
-            ("help_and_version", help_and_version),
-            ("ls_shows_rights_and_sizes", ls_shows_rights_and_sizes),
-        ],
-        &[],
-    );
+    let tests: &[Test] = &[
+        ("one_memory_and_all_commands", one_memory_and_all_commands),
+        ("create_puts_a_file_in", create_puts_a_file_in),
+        ("create_ends_after_its_time", create_ends_after_its_time),
+        ("create_ends_cleanly_on_ctrl_c", || ends_cleanly_on("INT")),
+        ("create_ends_cleanly_on_termination", || ends_cleanly_on("TERM")),
+        ("create_says_json", create_says_json),
+        ("create_fails", create_fails),
+        ("dump_shows_parts", dump_shows_parts),
+        ("dump_spans_pieces", dump_spans_pieces),
+        ("dump_fails", dump_fails),
+        ("dump_into_a_closed_pipe", dump_into_a_closed_pipe),
+        ("write_takes_all_sources", write_takes_all_sources),
+        ("write_writes_all_or_nothing", write_writes_all_or_nothing),
+        ("missing_names_are_said", missing_names_are_said),
+        ("wrong_names_are_said", wrong_names_are_said),
+        ("usage_errors", usage_errors),
+        ("help_and_version", help_and_version),
+        ("ls_shows_rights_and_sizes", ls_shows_rights_and_sizes),
+    ];
+    testkit::run(&[tests, doctor::TESTS].concat(), &[]);
 }
 
 /// A memory, kept by another process until that is dropped.
 fn create(name: &str, more: &[&str]) -> Peer {
     let mut maker = Peer::spawn("create", &mut command(["create", name].iter().chain(more)));
     let line = maker.hear();
-    assert!(line.starts_with(&format!(r"Local\{name}: ")), "{line}");
+    let text = name.strip_prefix(r"Global\");
+    let full = text.map_or(format!(r"Local\{name}: "), |_| format!("{name}: "));
+    assert!(line.starts_with(&full.replace(char::is_control, "?")), "{line}");
     maker
 }
 
@@ -291,7 +292,7 @@ fn usage_errors() {
 
 fn help_and_version() {
     let help = run(["--help"]).succeeded().text();
-    for word in ["demo", "create", "info", "dump", "write", "ls", "--json"] {
+    for word in ["demo", "create", "info", "doctor", "dump", "write", "ls", "--json"] {
         assert!(help.contains(word), "{help}");
     }
     assert!(!help.contains("demo_peer"), "{help}");

@@ -72,7 +72,7 @@ pub use list::{Entry, list};
 pub use memory::SharedMemory;
 pub use name::{Name, Namespace};
 pub use options::{Disposition, OpenOptions};
-pub use security::{Account, Boundary, Level, Security, Who};
+pub use security::{Account, Boundary, Level, ParseLevelError, Security, Who};
 pub use view::View;
 
 #[cfg(doctest)]

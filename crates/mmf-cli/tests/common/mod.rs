@@ -13,6 +13,10 @@ use testkit::{Peer, WATCHDOG};
 pub fn command<S: AsRef<OsStr>>(arguments: impl IntoIterator<Item = S>) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_mmf"));
     command.args(arguments);
+    // The tests are the same wherever they run.
+    for variable in ["CLICOLOR_FORCE", "CLICOLOR", "NO_COLOR", "COLUMNS"] {
+        command.env_remove(variable);
+    }
     command
 }
 

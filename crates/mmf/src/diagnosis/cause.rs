@@ -40,6 +40,8 @@ pub enum Cause {
     },
     /// Its maker has named it, but not given it a length yet.
     Unfinished,
+    /// There is one whose holders were killed; the next who asks for it removes it (Linux).
+    Stale,
     /// Its holders were killed, and only its owner's programs may remove it (Linux).
     Abandoned {
         /// Whose it is.
@@ -160,7 +162,7 @@ impl Cause {
     pub(crate) fn kind(&self) -> ErrorKind {
         match self {
             Cause::Invalid { kind, .. } => *kind,
-            Cause::Missing | Cause::OtherNamespace { .. } | Cause::OtherSpelling { .. } => {
+            Cause::Missing | Cause::Stale | Cause::OtherNamespace { .. } | Cause::OtherSpelling { .. } => {
                 ErrorKind::NotFound
             }
             Cause::LocalToOthers { .. } => ErrorKind::NotFound,
@@ -202,8 +204,11 @@ impl fmt::Display for Cause {
             ),
             Cause::OtherKind { kind } => write!(f, "the name belongs to {} {kind}", article(kind)),
             Cause::Unfinished => f.write_str("its maker has named it but not given it a length yet"),
+            Cause::Stale => {
+                f.write_str("there is one whose holders were killed; it goes as soon as it is asked for")
+            }
             Cause::Abandoned { owner } => {
-                f.write_str("its holders were killed, and only programs of its owner")?;
+                f.write_str("there is one whose holders were killed, and only programs of its owner")?;
                 write_account(f, " (", owner.as_ref(), ")")?;
                 f.write_str(" may remove it")
             }
@@ -250,9 +255,15 @@ impl fmt::Display for Cause {
             }
             Cause::Place { place, problem } => write!(f, "{place} {problem}"),
             Cause::Limit { name, limit, asked: Some(asked) } => {
-                write!(f, "{asked} bytes were asked for, and {name} of this process allows {limit}")
+                write!(f, "{} were asked for, and {name} of this process allows {limit}", Bytes(*asked))
             }
-            Cause::Limit { name, limit, asked: None } => write!(f, "{name} of this process allows {limit}"),
+            // The one that does not count bytes.
+            Cause::Limit { name: name @ "RLIMIT_NOFILE", limit, asked: None } => {
+                write!(f, "{name} of this process allows {limit} open files")
+            }
+            Cause::Limit { name, limit, asked: None } => {
+                write!(f, "{name} of this process allows {}", Bytes(*limit))
+            }
             Cause::WrongOwner { expected, owner } => {
                 f.write_str("it belongs to ")?;
                 match owner {
@@ -425,7 +436,7 @@ impl fmt::Display for Remedy {
             Remedy::Retry => f.write_str("try again in a moment"),
             Remedy::HandOver => f.write_str("give it a handle or a descriptor of the memory instead of the name"),
             Remedy::AcceptIt => f.write_str("accept what there is: leave len() out, or ask its maker for more"),
-            Remedy::Distrust => f.write_str("do not use it; find out who made it (`mmf doctor` shows), or choose another name"),
+            Remedy::Distrust => f.write_str("do not use it; find out who made it, or choose another name"),
             Remedy::UseOther { what } => f.write_str(what),
         }
     }

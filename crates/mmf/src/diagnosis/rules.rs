@@ -90,10 +90,15 @@ fn make(question: Question<'_>, facts: &Facts, findings: &mut Vec<Finding>) {
                 Trouble::NoFiles => ("has no room for one more name", ErrorKind::OutOfMemory),
             };
             let finding = Finding::error(Cause::Place { place, problem }).with_kind(kind);
-            findings.push(if trouble == Trouble::Denied {
-                finding.cure(Remedy::UseOther { what: "let an administrator set its mode to 1777" })
-            } else {
-                finding.cure(Remedy::Mount)
+            findings.push(match trouble {
+                Trouble::Denied => {
+                    finding.cure(Remedy::UseOther { what: "let an administrator set its mode to 1777" })
+                }
+                Trouble::ReadOnly => finding.cure(Remedy::UseOther { what: "mount -o remount,rw /dev/shm" }),
+                Trouble::Missing => finding
+                    .cure(Remedy::UseOther { what: "mount -t tmpfs -o mode=1777 tmpfs /dev/shm" })
+                    .cure(Remedy::HandOver),
+                Trouble::NoFiles => finding.cure(Remedy::Mount),
             });
         } else if len > space.left {
             let cause = Cause::NoMemory { asked: len, left: space.left, limit: space.limit, of: place };
@@ -147,14 +152,15 @@ pub(crate) fn limit(name: &'static str, limit: u64, asked: Option<u64>) -> Findi
 /// What stands in the way of opening what is there, or may be there.
 fn open(question: Question<'_>, facts: &Facts, findings: &mut Vec<Finding>) {
     match &facts.here.presence {
-        Presence::Nothing | Presence::Abandoned { removable: true } => missing(question, facts, findings),
-        Presence::Abandoned { removable: false } => {
-            if question.operation == Operation::Open {
-                missing(question, facts, findings);
-                findings.push(Finding { severity: Severity::Note, kind: None, ..abandoned(facts) });
-            } else {
-                findings.push(abandoned(facts));
-            }
+        Presence::Nothing => missing(question, facts, findings),
+        Presence::Abandoned { removable: false } if question.operation != Operation::Open => {
+            findings.push(abandoned(facts));
+        }
+        Presence::Abandoned { .. } => {
+            missing(question, facts, findings);
+            let removable = facts.here.presence == Presence::Abandoned { removable: true };
+            let finding = if removable { Finding::note(Cause::Stale) } else { abandoned(facts) };
+            findings.push(Finding { severity: Severity::Note, kind: None, ..finding });
         }
         Presence::Other(kind) => findings.push(other_kind(kind)),
         Presence::Unfinished => {

@@ -24,7 +24,7 @@ use crate::sys::{Protection, Shown};
 pub use boundary::Boundary;
 use descriptor::{Dacl, Descriptor};
 use posix::Posix;
-pub use who::{Account, Level, Who};
+pub use who::{Account, Level, ParseLevelError, Who};
 
 #[cfg(windows)]
 pub(crate) use system::{account_of, list_allows};

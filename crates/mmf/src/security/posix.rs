@@ -111,7 +111,7 @@ impl fmt::Display for Words {
             (true, false) => "read",
             // Nothing can be mapped for writing only.
             (false, true) => "write by system calls only",
-            (false, false) => "nothing",
+            (false, false) => "do nothing",
         })
     }
 }

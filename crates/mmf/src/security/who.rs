@@ -165,6 +165,28 @@ impl fmt::Display for Level {
     }
 }
 
+/// The text is not that of a [`Level`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ParseLevelError;
+
+impl fmt::Display for ParseLevelError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("this is not an integrity level: write untrusted, low, medium, high or system")
+    }
+}
+
+impl core::error::Error for ParseLevelError {}
+
+/// As it prints.
+impl FromStr for Level {
+    type Err = ParseLevelError;
+
+    fn from_str(text: &str) -> Result<Self, ParseLevelError> {
+        let levels = [Level::Untrusted, Level::Low, Level::Medium, Level::High, Level::System];
+        levels.into_iter().find(|level| level.to_string() == text).ok_or(ParseLevelError)
+    }
+}
+
 /// A user or a group as the system knows it.
 #[derive(Clone, Debug)]
 pub struct Account {
@@ -237,7 +259,7 @@ mod tests {
     #[test]
     fn levels() {
         for level in [Level::Untrusted, Level::Low, Level::Medium, Level::High, Level::System] {
-            assert_eq!(Level::from_rid(level.rid()), level);
+            assert_eq!((Level::from_rid(level.rid()), level.to_string().parse()), (level, Ok(level)));
             assert_eq!(Level::from_rid(level.rid() + 0x100), level, "in between");
         }
     }

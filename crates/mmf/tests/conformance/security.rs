@@ -15,7 +15,7 @@ pub(crate) fn the_default_is_the_current_user() {
     let text = security.to_string();
     assert!(text.starts_with(&format!("owner {me}; {me} may ")), "{text}");
     assert!(
-        !text.contains("Everyone") && (cfg!(windows) || text.ends_with("everybody else may nothing")),
+        !text.contains("Everyone") && (cfg!(windows) || text.ends_with("everybody else may do nothing")),
         "{text}"
     );
     // It says the same to whoever opens it, and with the right to read only.

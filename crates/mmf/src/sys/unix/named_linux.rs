@@ -371,11 +371,13 @@ pub(crate) fn sight(name: &ObjectName) -> Sighting {
     } else {
         Presence::Memory
     };
+    // What counts as gone cannot be opened.
+    let may = |access| !matches!(presence, Presence::Abandoned { .. }) && look(name.path(), access).is_ok();
     Sighting {
-        presence,
         len: u64::try_from(stat.st_size).ok().filter(|len| *len > 0),
-        may_read: look(name.path(), OFlags::RDONLY).is_ok(),
-        may_write: look(name.path(), OFlags::RDWR).is_ok(),
+        may_read: may(OFlags::RDONLY),
+        may_write: may(OFlags::RDWR),
+        presence,
         shown: Some(security::shown(&stat, security::list_at(name.path()))),
     }
 }

@@ -1,0 +1,19 @@
+//! `mmf doctor`: what can be done here, or with a memory, and what stands in the way.
+//!
+//! `machine` and `memory` are the two questions, `text` is how the answers are laid out.
+
+mod machine;
+mod memory;
+mod text;
+
+use std::process::ExitCode;
+
+use crate::args::Doctor;
+use crate::output::{Failure, Output};
+
+pub(crate) fn run(args: &Doctor, output: Output) -> Result<ExitCode, Failure> {
+    match &args.name {
+        Some(name) => memory::run(name, output),
+        None => machine::run(output),
+    }
+}

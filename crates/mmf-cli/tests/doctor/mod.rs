@@ -1,0 +1,347 @@
+//! What `mmf doctor` says, and what the other commands say about rights and refusals.
+
+use serde_json::{Value, json};
+use testkit::{Test, skip, unique_name, wait_until};
+
+use crate::common::{Outcome, command, finish, listed, run};
+use crate::create;
+
+pub const TESTS: &[Test] = &[
+    ("doctor_of_the_machine", machine),
+    ("doctor_of_a_memory", memory),
+    ("doctor_of_a_missing_memory", missing),
+    ("doctor_of_a_name_in_the_other_namespace", other_namespace),
+    ("doctor_of_another_kind", other_kind),
+    ("doctor_of_an_abandoned_memory", abandoned),
+    ("doctor_fails", fails),
+    ("doctor_fits_the_terminal", fits_the_terminal),
+    ("doctor_has_colours_for_terminals_only", colours),
+    ("doctor_shows_no_control_characters", control_characters),
+    ("create_grants", grants),
+    ("create_refuses_bad_grants", bad_grants),
+    ("create_takes_descriptors", descriptors),
+    ("errors_have_findings", errors),
+    ("another_user_is_told_why", another_user),
+];
+
+/// Wide enough that no line is wrapped.
+fn doctor(arguments: &[&str]) -> Outcome {
+    finish(command(["doctor"].iter().chain(arguments)).env("COLUMNS", "1000"), b"")
+}
+
+/// The lines of a document's findings: cause and remedies, as words.
+fn words(findings: &Value) -> Vec<(String, Vec<String>)> {
+    let text = |value: &Value| value.as_str().unwrap_or_else(|| panic!("{findings}")).to_owned();
+    let remedies = |finding: &Value| {
+        finding["remedies"].as_array().unwrap().iter().map(|remedy| text(&remedy["remedy"])).collect()
+    };
+    let findings = findings.as_array().unwrap_or_else(|| panic!("{findings}")).iter();
+    findings.map(|finding| (text(&finding["cause"]), remedies(finding))).collect()
+}
+
+fn can_make_global_names() -> bool {
+    let machine = doctor(&["--json"]).succeeded().json();
+    let mut abilities = machine["abilities"].as_array().unwrap().iter();
+    abilities.any(|ability| ability["task"] == "CreateGlobal" && ability["able"] == true)
+}
+
+fn machine() {
+    let text = doctor(&[]).succeeded().text();
+    for part in
+        ["this user\n  name ", "\nthis machine\n", "page size", "granularity", "\nwhat this user can do\n"]
+    {
+        assert!(text.contains(part), "no {part:?} in {text}");
+    }
+    assert!(text.contains("\n  yes  make Local\\ memories\n"), "{text}");
+    assert!(!text.contains("the name is free"), "{text}");
+
+    let document = doctor(&["--json"]).succeeded().json();
+    let abilities = document["abilities"].as_array().unwrap();
+    assert!(abilities.len() >= 5, "{document}");
+    for ability in abilities {
+        let answer = if ability["able"] == true { "yes  " } else { "no   " };
+        let line = format!("\n  {answer}{}\n", ability["text"].as_str().unwrap());
+        assert!(text.contains(&line), "no {line:?} in {text}");
+        for (finding, (cause, _)) in
+            ability["findings"].as_array().unwrap().iter().zip(words(&ability["findings"]))
+        {
+            assert!(cause.starts_with(|c: char| c.is_ascii_uppercase()), "{cause}");
+            assert!(text.contains(finding["text"].as_str().unwrap()), "{text}");
+        }
+    }
+    assert!(document["page_size"].as_u64().unwrap().is_power_of_two(), "{document}");
+    assert!(document["user"]["id"].is_string(), "{document}");
+}
+
+fn memory() {
+    let name = &unique_name("mine");
+    let _maker = create(name, &["64K"]);
+    let text = doctor(&[name]).succeeded().text();
+    assert!(
+        text.starts_with(&format!("Local\\{name}\n  exists   yes\n  kind     shared memory\n")),
+        "{text}"
+    );
+    for line in [
+        "  length   65536 bytes (64 KiB)\n",
+        "  owner    ",
+        "  rights   ",
+        "  read     yes\n",
+        "  write    yes\n",
+    ] {
+        assert!(text.contains(&format!("\n{line}")), "no {line:?} in {text}");
+    }
+    assert!(!text.contains("why:"), "{text}");
+    assert_eq!(text.contains("\n  SDDL     "), cfg!(windows), "{text}");
+
+    let document = doctor(&[name, "--json"]).succeeded().json();
+    let all = ["exists", "read", "write", "usable"].map(|key| document[key].clone());
+    assert_eq!(all, [json!(true), json!(true), json!(true), json!(true)], "{document}");
+    assert_eq!((&document["length"], &document["kind"]), (&json!(65_536), &json!("shared memory")));
+    assert_eq!(document["owner"], run(["info", name, "--json"]).succeeded().json()["owner"]);
+    assert_eq!(words(&document["findings"]), [("Usable".to_owned(), vec![])]);
+}
+
+fn missing() {
+    let name = &unique_name("missing");
+    let outcome = doctor(&[name]);
+    let text = outcome.text();
+    assert!((outcome.status, outcome.err.as_str()) == (Some(1), ""), "{outcome:?}");
+    assert!(
+        text.starts_with(&format!(
+            "Local\\{name}\n  exists   no\n    why: nobody has made it yet, or it has gone"
+        )),
+        "{text}"
+    );
+    assert!(text.contains("\n      do: start the program that makes it first"), "{text}");
+    let outcome = doctor(&[name, "--json"]);
+    let document = outcome.json();
+    assert_eq!((outcome.status, &document["exists"]), (Some(1), &json!(false)));
+    assert_eq!(words(&document["findings"])[0], ("Missing".to_owned(), vec!["StartMaker".to_owned()]));
+}
+
+fn other_namespace() {
+    if !can_make_global_names() {
+        skip("this user cannot make Global names");
+    }
+    let name = &unique_name("elsewhere");
+    let global = &format!(r"Global\{name}");
+    let _maker = create(global, &["4096"]);
+    let outcome = doctor(&[name]);
+    assert_eq!(outcome.status, Some(1));
+    let text = outcome.text();
+    assert!(text.contains(&format!("do: open {global}\n")), "{text}");
+    assert!(text.contains(&format!("note: there is a {global}, in the other namespace\n")), "{text}");
+    doctor(&[global]).succeeded();
+}
+
+fn other_kind() {
+    if !cfg!(target_os = "linux") {
+        skip("names are folders' entries on Linux only");
+    }
+    let name = unique_name("folder");
+    let path = format!("/dev/shm/{name}");
+    if let Err(error) = std::fs::create_dir(&path) {
+        skip(format!("{path} cannot be made: {error}"));
+    }
+    let global = format!(r"Global\{name}");
+    let (text, json) = (doctor(&[&global]), doctor(&[&global, "--json"]));
+    std::fs::remove_dir(&path).unwrap();
+    assert_eq!((text.status, json.status), (Some(1), Some(1)));
+    let (text, json) = (text.text(), json.json());
+    assert!(text.contains("\n  kind     directory\n    why: the name belongs to a directory\n"), "{text}");
+    assert_eq!(words(&json["findings"])[0].0, "OtherKind");
+}
+
+fn abandoned() {
+    let name = &unique_name("abandoned");
+    create(name, &["4096"]).kill();
+    let full = format!(r"Local\{name}");
+    wait_until("the name is gone, or counts as gone", || listed(&full).iter().all(|(_, stale)| *stale));
+    let outcome = doctor(&[name]);
+    assert_eq!(outcome.status, Some(1));
+    let text = outcome.text();
+    assert!(text.contains("nobody has made it yet") && !text.contains("\n  write "), "{text}");
+    // What is left goes with the next who opens it.
+    run(["info", name]).failed(1, &["no shared memory"]);
+}
+
+fn fails() {
+    doctor(&[r"global\x"]).failed(1, &[r"Global\x"]);
+    doctor(&[""]).failed(1, &["empty"]);
+    doctor(&["a", "b"]).failed(2, &["b"]);
+    assert_eq!(doctor(&[r"a\b", "--json"]).json_error()["kind"], "MalformedName");
+    let help = run(["doctor", "--help"]).succeeded().text();
+    assert!(help.contains("exit status is 0 if you can open it to read and write it"), "{help}");
+}
+
+fn fits_the_terminal() {
+    let name = &unique_name("narrow");
+    let narrow = finish(command(["doctor", name]).env("COLUMNS", "60"), b"").text();
+    let body = |text: &str| text.lines().skip(1).map(str::to_owned).collect::<Vec<_>>();
+    assert!(body(&narrow).iter().all(|line| line.chars().count() <= 60), "{narrow}");
+    assert!(narrow.contains("\n      do: start the program") && narrow.contains("\n          "), "{narrow}");
+    let wide = doctor(&[name]).text();
+    let flow = |text: &str| text.split_whitespace().map(str::to_owned).collect::<Vec<_>>();
+    assert_eq!(flow(&narrow), flow(&wide));
+    assert!(body(&wide).len() < body(&narrow).len(), "{wide}");
+}
+
+fn colours() {
+    let name = &unique_name("colours");
+    let _maker = create(name, &["4096"]);
+    for arguments in [&["doctor"][..], &["doctor", name], &["doctor", "nobody made this"], &["info", name]] {
+        let (plain, json) = (run(arguments), run(arguments.iter().chain(&["--json"])));
+        assert!(![plain.out, json.out].concat().contains(&0x1b), "{arguments:?}");
+        assert!(!plain.err.contains('\x1b'), "{arguments:?}");
+    }
+    // In place of a terminal.
+    let forced = finish(command(["doctor", name]).env("CLICOLOR_FORCE", "1"), b"").succeeded().text();
+    assert!(forced.contains("  read     \x1b[32myes\x1b[0m\n"), "{forced:?}");
+    let denied = finish(command(["doctor", name]).env("CLICOLOR_FORCE", "1").env("NO_COLOR", "1"), b"");
+    assert!(!denied.succeeded().text().contains('\x1b'));
+}
+
+fn control_characters() {
+    let name = &unique_name("a\x1b[31mcontrol\r");
+    let shown = name.replace(['\x1b', '\r'], "?");
+    let _maker = create(name, &["4096"]);
+    // The second is asked for something else, and told the name.
+    for (asked, status) in [(name.clone(), 0), (name.replace("control", "CONTROL"), 1)] {
+        let outcome = doctor(&[&asked]);
+        assert_eq!(outcome.status, Some(status), "{outcome:?}");
+        let text = outcome.text();
+        assert!(!text.contains(['\x1b', '\r']), "{text:?}");
+        assert!(status == 1 || text.starts_with(&format!("Local\\{shown}\n")), "{text:?}");
+    }
+    let error = run(["info", &name.replace("control", "CONTROL")]).failed(1, &["a?[31mCONTROL?"]).err;
+    assert!(!error.contains(['\x1b', '\r']), "{error:?}");
+}
+
+fn grants() {
+    let name = &unique_name("grants");
+    let mut maker = create(name, &["4096", "--grant-read", "everyone", "--grant-write", "me"]);
+    let rights = maker.hear();
+    assert!(rights.starts_with("  owner ") && rights.contains("may read"), "{rights}");
+    let info = run(["info", name]).succeeded().text();
+    assert!(info.contains(&format!("\n  rights   {}\n", rights.trim_start())), "{info}");
+    let document = run(["info", name, "--json"]).succeeded().json();
+    assert_eq!(document["rights"], rights.trim_start());
+    if cfg!(unix) {
+        assert!(rights.ends_with("everybody else may read"), "{rights}");
+    }
+    let mut json = testkit::Peer::spawn(
+        "create",
+        &mut command(["create", &unique_name("grants"), "4096", "--grant-read", "everyone", "--json"]),
+    );
+    let made: Value = serde_json::from_str(&json.hear()).unwrap();
+    assert_eq!(made["rights"], document["rights"]);
+}
+
+fn bad_grants() {
+    let name = &unique_name("bad");
+    let nobody = "mmf-no-such-user";
+    for option in ["--grant-read", "--grant-write"] {
+        run(["create", name, "4096", option, nobody]).failed(1, &["cannot create", nobody, "no such user"]);
+        run(["create", name, "4096", option]).failed(2, &["WHO"]);
+    }
+    let error = run(["create", name, "4096", "--grant-read", nobody, "--json"]).json_error();
+    assert_eq!(error["kind"], "UnknownAccount");
+    run(["create", name, "4096", "--sddl", "D:", "--grant-read", "me"])
+        .failed(2, &["--sddl", "--grant-read"]);
+    run(["create", name, "4096", "--integrity", "lowest"]).failed(2, &["lowest", "untrusted"]);
+    assert_eq!(listed(&format!(r"Local\{name}")), []);
+    let help = run(["create", "--help"]).succeeded().text();
+    for word in
+        ["me", "everyone", "administrators", "system", "authenticated", "interactive", "services", "packages"]
+    {
+        assert!(help.contains(&format!("\n  {word} ")), "no {word} in {help}");
+    }
+}
+
+fn descriptors() {
+    let name = &unique_name("sddl");
+    if cfg!(unix) {
+        run(["create", name, "4096", "--sddl", "D:(A;;GA;;;WD)"]).failed(1, &["Windows", "grant"]);
+        run(["create", name, "4096", "--integrity", "low"]).failed(1, &["Windows", "integrity"]);
+        return;
+    }
+    let mut maker = create(name, &["4096", "--sddl", "D:P(A;;GA;;;OW)(A;;GA;;;WD)"]);
+    assert!(maker.hear().starts_with("  owner "));
+    let sddl = doctor(&[name, "--json"]).succeeded().json()["sddl"].as_str().unwrap().to_owned();
+    assert!(sddl.contains("D:") && sddl.contains(";;;WD)"), "{sddl}");
+    run(["create", &unique_name("sddl"), "4096", "--sddl", "nonsense"]).failed(1, &["nonsense"]);
+}
+
+fn errors() {
+    let name = &unique_name("findings");
+    let error = run(["info", name, "--json"]).json_error();
+    assert!(!error["message"].as_str().unwrap().contains('\n'), "{error}");
+    assert_eq!(words(&error["findings"])[0], ("Missing".to_owned(), vec!["StartMaker".to_owned()]));
+    let text = run(["info", name]).failed(
+        1,
+        &[
+            name,
+            "\n  why: nobody has made it yet, or it has gone with its last holder\n    do: start the program",
+        ],
+    );
+    assert!(text.err.lines().next().unwrap().starts_with("mmf: cannot open"), "{text:?}");
+    // What was not looked into has none.
+    assert!(run(["info", "", "--json"]).json_error().get("findings").is_none());
+}
+
+#[cfg(unix)]
+fn another_user() {
+    use std::fs::{Permissions, copy, set_permissions};
+    use std::os::unix::fs::{MetadataExt, PermissionsExt};
+    use std::os::unix::process::CommandExt;
+    use std::process::Command;
+
+    const SOMEBODY: u32 = 65534;
+    let folder = tempfile::tempdir().unwrap();
+    if std::fs::metadata(folder.path()).unwrap().uid() != 0 {
+        skip("only the superuser can become another user");
+    }
+    // The program itself may be where the other user must not look.
+    let program = folder.path().join("mmf");
+    copy(env!("CARGO_BIN_EXE_mmf"), &program).unwrap();
+    for path in [folder.path(), &program] {
+        set_permissions(path, Permissions::from_mode(0o755)).unwrap();
+    }
+    let as_somebody = |arguments: &[&str]| {
+        let mut command = Command::new(&program);
+        command.args(arguments).current_dir("/").env("COLUMNS", "1000").uid(SOMEBODY).gid(SOMEBODY);
+        finish(&mut command, b"")
+    };
+
+    let global = &format!(r"Global\{}", unique_name("theirs"));
+    let _maker = create(global, &["4096", "--grant-read", "everyone"]);
+    let outcome = as_somebody(&["doctor", global]);
+    let text = outcome.text();
+    assert_eq!(outcome.status, Some(1), "{text}");
+    assert!(text.contains("\n  read     yes\n  write    no\n    why: "), "{text}");
+    assert!(text.contains(" may not write to it: see the rights\n"), "{text}");
+    assert!(text.contains("do: open it with open_read_only") && text.contains("grant_write("), "{text}");
+    let document = as_somebody(&["doctor", global, "--json"]).json();
+    assert_eq!(words(&document["findings"])[0].1, ["OpenReadOnly", "LetMakerGrant", "RunAs"]);
+    assert_eq!(words(&document["read_findings"])[0].0, "Usable");
+    let info = as_somebody(&["info", global]).succeeded().text();
+    assert!(info.contains("\n  write    no\n           why: "), "{info}");
+    assert!(info.contains("\n             do: open it with open_read_only"), "{info}");
+    let error = as_somebody(&["write", global, "--text", "x", "--json"]).json_error();
+    assert_eq!((&error["kind"], &words(&error["findings"])[0].0[..]), (&json!("NotWritable"), "NotGranted"));
+
+    let private = &format!(r"Global\{}", unique_name("private"));
+    let _maker = create(private, &["4096"]);
+    let text = as_somebody(&["doctor", private]).text();
+    assert!(text.contains("\n  read     no\n") && text.contains("grant_read("), "{text}");
+    assert!(text.contains("\n  write    no\n") && text.contains("grant_write("), "{text}");
+    let listing = as_somebody(&["ls", "--json"]).succeeded().json();
+    let row = listing["memories"].as_array().unwrap().iter().find(|row| row["name"] == **private).unwrap();
+    let error = row["error"].as_str().unwrap();
+    assert!(error.starts_with("cannot open") && !error.contains('\n'), "{error}");
+}
+
+#[cfg(not(unix))]
+fn another_user() {
+    skip("a second user would have to log on here");
+}

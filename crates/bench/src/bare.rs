@@ -43,6 +43,23 @@ mod imp {
         unsafe { libc::close(fd) };
     }
 
+    /// Whether a named memory can be opened.
+    ///
+    /// # Panics
+    ///
+    /// If the name has a NUL.
+    #[must_use]
+    pub fn can_open(name: &str) -> bool {
+        let name = CString::new(format!("/{name}")).expect("no NUL");
+        // SAFETY: a zero-terminated name.
+        let fd = unsafe { libc::shm_open(name.as_ptr(), libc::O_RDWR, 0) };
+        if fd >= 0 {
+            // SAFETY: an open descriptor, closed once.
+            unsafe { libc::close(fd) };
+        }
+        fd >= 0
+    }
+
     fn touch_and_unmap(fd: i32, len: usize) {
         let both = libc::PROT_READ | libc::PROT_WRITE;
         // SAFETY: a new mapping at a place that the system chooses.
@@ -94,6 +111,18 @@ mod imp {
         touch_and_close(section);
     }
 
+    /// Whether a named memory can be opened.
+    #[must_use]
+    pub fn can_open(name: &str) -> bool {
+        // SAFETY: a zero-terminated name.
+        let section = unsafe { OpenFileMappingW(FILE_MAP_READ | FILE_MAP_WRITE, 0, wide(name).as_ptr()) };
+        if !section.is_null() {
+            // SAFETY: this handle, once.
+            unsafe { CloseHandle(section) };
+        }
+        !section.is_null()
+    }
+
     fn touch_and_close(section: HANDLE) {
         assert!(!section.is_null());
         // SAFETY: an open section; a place that the system chooses.
@@ -108,4 +137,4 @@ mod imp {
     }
 }
 
-pub use imp::{create_map_touch_remove, open_map_touch_close};
+pub use imp::{can_open, create_map_touch_remove, open_map_touch_close};

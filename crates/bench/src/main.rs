@@ -5,7 +5,7 @@ use std::hint::black_box;
 use std::sync::atomic::Ordering;
 
 use bench::{bare, pairs};
-use mmf::SharedMemory;
+use mmf::{OpenOptions, Security, SharedMemory, Who};
 
 /// The value was wanted for nothing but its coming.
 fn drop_value<T>(_: T) {}
@@ -113,5 +113,30 @@ fn objects() -> Result<(), mmf::Error> {
         println!("{len:>10} {bare:>12.0} {ours:>12.0} {:>7.2}  open", ours / bare);
         drop(memory);
     }
+    refusals()
+}
+
+/// What nobody waits for may cost more; but programs wait for a memory by trying to open it.
+fn refusals() -> Result<(), mmf::Error> {
+    let name = format!("mmf-bench-none-{}", std::process::id());
+    let full = format!(r"{}{name}", if cfg!(unix) { r"Global\" } else { r"Local\" });
+    let [bare, ours, check] = pairs::measure([
+        &mut || assert!(!bare::can_open(&name)),
+        &mut || drop(SharedMemory::open(&full).expect_err("there is none")),
+        &mut || assert!(!OpenOptions::new().check_open(&full).is_ok()),
+    ]);
+    println!("\nrefusals, in nanoseconds\n");
+    println!(
+        "open what is not there: bare {bare:.0}, mmf with its diagnosis {ours:.0}, check_open {check:.0}"
+    );
+    let shared = OpenOptions::new().len(4096).security(Security::current_user().grant_read(Who::Everyone));
+    let [default, granted] =
+        pairs::measure([&mut || drop(SharedMemory::create(&full, 4096).expect("to make")), &mut || {
+            drop(shared.create(&full).expect("to make"))
+        }]);
+    println!(
+        "create: for the current user {default:.0}, readable by everyone {granted:.0} ({:.2} times)",
+        granted / default
+    );
     Ok(())
 }

@@ -26,7 +26,10 @@
 //! | know what may be a name, and what other languages call it | [`Name`] |
 //! | read and write | [`View`]: copies, typed values, [atomics](Atomic), a [`Cursor`] |
 //! | know what went wrong and what to do | [`Error`], [`ErrorKind`], [`Fault`] |
-//! | see what is there | [`list()`] |
+//! | say who may open | [`Security`], [`Who`] |
+//! | know why it was refused, or whether it will be | [`Diagnosis`]: [`Error::diagnosis`], [`OpenOptions::check_open`] |
+//! | refuse what strangers made | [`OpenOptions::expect_owner`], [`Boundary`] |
+//! | see what is there | [`list()`], [`examine`], [`machine`] |
 //! | pass handles and descriptors | [`os`] |
 //!
 //! # What holds for all of it

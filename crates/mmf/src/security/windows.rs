@@ -70,7 +70,11 @@ fn descriptor_of(security: &Security, operation: Operation) -> Result<Descriptor
         }
     };
     for grant in &security.grants {
-        descriptor.allow(if grant.write { READ_WRITE } else { READ }, &sid_of(&grant.who, operation)?);
+        let sid = sid_of(&grant.who, operation)?;
+        // The current user may do everything anyway.
+        if security.base != Base::CurrentUser || descriptor.owner.as_ref() != Some(&sid) {
+            descriptor.allow(if grant.write { READ_WRITE } else { READ }, &sid);
+        }
     }
     if let Some(level) = security.integrity {
         descriptor.set_label(level.rid());

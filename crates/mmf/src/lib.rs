@@ -29,7 +29,7 @@
 //! | say who may open | [`Security`], [`Who`] |
 //! | know why it was refused, or whether it will be | [`Diagnosis`]: [`Error::diagnosis`], [`OpenOptions::check_open`] |
 //! | refuse what strangers made | [`OpenOptions::expect_owner`], [`Boundary`] |
-//! | see what is there | [`list()`], [`examine`], [`machine`] |
+//! | see what is there | [`list()`], [`examine`], [`machine()`] |
 //! | pass handles and descriptors | [`os`] |
 //!
 //! # What holds for all of it
@@ -81,3 +81,7 @@ pub use view::View;
 #[cfg(doctest)]
 #[doc = include_str!("../../../README.md")]
 struct Readme;
+
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/permissions.md")]
+struct Permissions;

@@ -74,7 +74,7 @@ impl Ability {
     }
 }
 
-/// What this user is, has and can do on this machine: see [`machine`].
+/// What this user is, has and can do on this machine: see [`machine()`].
 #[derive(Clone, Debug)]
 pub struct Machine {
     caller: Caller,

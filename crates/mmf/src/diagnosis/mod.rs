@@ -1,8 +1,8 @@
 //! Why something was refused, and whether it would be: found out without changing anything.
 //!
 //! `facts` asks the system, `rules` make findings of facts (and of nothing else, so recorded facts test them), `cause` says
-//! them in words. An [`Error`](crate::Error) carries what was found; [`OpenOptions::check_open`](crate::OpenOptions::check_open)
-//! and its like ask before anything is done; [`examine`] and [`machine`] are for tools such as `mmf doctor`.
+//! them in words. An [`Error`] carries what was found; [`OpenOptions::check_open`](crate::OpenOptions::check_open)
+//! and its like ask before anything is done; [`examine`] and [`machine()`] are for tools such as `mmf doctor`.
 
 mod cause;
 mod examination;

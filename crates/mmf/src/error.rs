@@ -114,8 +114,10 @@ impl ErrorKind {
             ErrorKind::UnknownAccount => "compare the spelling",
             ErrorKind::LimitReached => "raise it, or ask for less",
             ErrorKind::Busy => "try again",
-            ErrorKind::InvalidSecurity
-            | ErrorKind::EmptyName
+            ErrorKind::InvalidSecurity => {
+                "this user may not give it such an owner or such an integrity: leave the owner out, and choose a level that is not above this program's"
+            }
+            ErrorKind::EmptyName
             | ErrorKind::NameTooLong
             | ErrorKind::MalformedName
             | ErrorKind::Unsupported
@@ -313,6 +315,7 @@ impl Error {
             Reason::BadName => ErrorKind::MalformedName,
             Reason::NotReady => ErrorKind::TooSmall,
             Reason::Unsupported => ErrorKind::Unsupported,
+            Reason::BadSecurity => ErrorKind::InvalidSecurity,
             Reason::Limit => ErrorKind::LimitReached,
             Reason::Stranger => ErrorKind::Mistrusted,
             Reason::Other => ErrorKind::Other,

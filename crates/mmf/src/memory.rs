@@ -151,7 +151,8 @@ impl<A: Access> SharedMemory<A> {
 
     /// Who may do what with it, as the system says: the owner, and who may read and write.
     ///
-    /// Prints as a sentence; on Windows also as [SDDL](Security::to_sddl). It can be given to another memory.
+    /// Prints as a sentence; on Windows also as [SDDL](Security::to_sddl). It can be given to another memory, which grants the
+    /// same; its owner is who makes it. (What lets everyone do anything, as others sometimes make it, is refused then.)
     ///
     /// # Errors
     ///

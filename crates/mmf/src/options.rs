@@ -110,6 +110,9 @@ impl OpenOptions {
     /// - [`ErrorKind::ZeroLength`]: no [`len`](OpenOptions::len), or 0.
     /// - [`ErrorKind::TooLarge`], [`ErrorKind::OutOfMemory`]: the system cannot make it, or not now.
     /// - [`ErrorKind::PermissionDenied`]: for example a `Global\` name without the privilege that Windows wants for it.
+    /// - [`ErrorKind::UnknownAccount`], [`ErrorKind::InvalidSecurity`], [`ErrorKind::Unsupported`]: the
+    ///   [`security`](OpenOptions::security) cannot be had.
+    /// - [`ErrorKind::LimitReached`]: of open files, or of the size of files (Unix).
     /// - what [`Name::new`] says about the name.
     pub fn create(
         &self,
@@ -168,7 +171,8 @@ impl OpenOptions {
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::ZeroLength`], [`ErrorKind::TooLarge`], [`ErrorKind::OutOfMemory`].
+    /// [`ErrorKind::ZeroLength`], [`ErrorKind::TooLarge`], [`ErrorKind::OutOfMemory`], [`ErrorKind::LimitReached`]; and what the
+    /// [`security`](OpenOptions::security) says, as for [`create`](OpenOptions::create).
     pub fn anonymous(&self) -> Result<SharedMemory<ReadWrite>, Error> {
         let operation = Operation::Create;
         let len = self.len.unwrap_or(0);
@@ -192,6 +196,9 @@ impl OpenOptions {
     /// - [`ErrorKind::PermissionDenied`]: not even that.
     /// - [`ErrorKind::NotSharedMemory`]: the name belongs to something else, such as an event or a mutex.
     /// - [`ErrorKind::TooSmall`]: it has less than [`len`](OpenOptions::len) bytes, or none yet.
+    /// - [`ErrorKind::Mistrusted`]: it is not what [`expect_owner`](OpenOptions::expect_owner) and
+    ///   [`expect_len`](OpenOptions::expect_len) say; or a `Local\` name that another user has taken (Unix).
+    /// - [`ErrorKind::LimitReached`]: of open files (Unix). [`ErrorKind::Busy`]: its maker does not finish it within seconds.
     /// - what [`Name::new`] says about the name.
     pub fn open(
         &self,
@@ -298,7 +305,7 @@ impl OpenOptions {
         if len < asked {
             return Err(fail(ErrorKind::TooSmall).with_diagnosis(Diagnosis::of_too_small(asked, len)));
         }
-        if let Some(expected) = self.expected_len().filter(|expected| *expected != len) {
+        if let Some(expected) = self.expect_len.filter(|_| !self.is_expected_len(len)) {
             return Err(fail(ErrorKind::Mistrusted).with_diagnosis(Diagnosis::of_wrong_len(expected, len)));
         }
         let Some(who) = &self.expect_owner else { return Ok(()) };
@@ -308,7 +315,7 @@ impl OpenOptions {
                 Ok((false, expected)) => (expected, security.owner()),
                 Err(error) => return Err(error.with_subject(&target.name)),
             },
-            None => (Account { id: who.to_string(), name: None }, None),
+            None => (Account::unknown(who), None),
         };
         Err(fail(ErrorKind::Mistrusted).with_diagnosis(Diagnosis::of_wrong_owner(expected, owner)))
     }
@@ -318,7 +325,12 @@ impl OpenOptions {
     }
 
     pub(crate) fn expected_len(&self) -> Option<u64> {
-        self.expect_len.map(sys::rounded)
+        self.expect_len
+    }
+
+    /// Whether a memory of this length will do. What has a file behind it is not rounded.
+    pub(crate) fn is_expected_len(&self, len: u64) -> bool {
+        self.expect_len.is_none_or(|expected| len == expected || len == sys::rounded(expected))
     }
 
     pub(crate) fn expected_owner(&self) -> Option<&Who> {

@@ -66,11 +66,13 @@ fn main() {
             other_users_cannot_reopen_a_descriptor;
         security: the_default_is_the_current_user grants_are_read_back unnamed_memory_has_it_too unknown_accounts
             owners_are_expected what_cannot_be_said_is_not_granted grants_to_users_and_groups
-            the_lifetime_is_kept_with_grants words_and_umask labels_and_squatted_names owners_on_this_system;
+            the_lifetime_is_kept_with_grants words_and_umask labels_and_squatted_names owners_on_this_system
+            securities_of_others_memories users_in_granted_groups;
         diagnosis: nothing_there in_the_other_namespace in_another_spelling there_already smaller_than_asked
             questions_without_sense more_than_there_is asking_changes_nothing examined the_machine private_names
             another_kind not_granted an_unfinished_one left_by_another_user limits_of_the_process
-            locked_memory_is_limited where_memories_live no_place_for_memories;
+            locked_memory_is_limited where_memories_live no_place_for_memories wishes_that_cannot_be_had
+            directories_pass_nothing_on;
     };
     let roles = named! {
         sharing: role_open_and_check role_answer role_scribble role_create_or_open role_count role_share;
@@ -79,7 +81,7 @@ fn main() {
             role_truncate;
         system: role_other_user role_list_handles;
         security: role_try role_umask role_squatted;
-        diagnosis: role_refused role_make_and_stay role_is_in_the_way role_limited role_lock role_mount role_no_place;
+        diagnosis: role_refused role_make_and_stay role_is_in_the_way role_limited role_lock role_mount role_no_place role_inherit;
     };
     testkit::run(tests, roles);
 }

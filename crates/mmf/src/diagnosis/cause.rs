@@ -265,12 +265,12 @@ impl fmt::Display for Cause {
                 write!(f, "{name} of this process allows {}", Bytes(*limit))
             }
             Cause::WrongOwner { expected, owner } => {
-                f.write_str("it belongs to ")?;
                 match owner {
-                    Some(owner) => write!(f, "{owner}")?,
-                    None => f.write_str("somebody who cannot be learnt")?,
+                    // In quotes: a name can be a word of the sentence.
+                    Some(owner) => write!(f, "it belongs to \"{owner}\"")?,
+                    None => f.write_str("whose it is cannot be learnt")?,
                 }
-                write!(f, ", and {expected} was expected")
+                write!(f, ", and \"{expected}\" was expected")
             }
             Cause::WrongLen { expected, len } => {
                 write!(f, "it has {}, and exactly {expected} were expected", Bytes(*len))
@@ -346,8 +346,8 @@ pub enum Remedy {
     LetMakerGrant {
         /// Whether to write, too.
         write: bool,
-        /// To whom: a user's name or id, where it is known.
-        who: Option<String>,
+        /// To whom.
+        who: Option<Account>,
     },
     /// Its maker gives it a label that lets this process write (Windows).
     LetMakerLowerIntegrity {
@@ -357,7 +357,7 @@ pub enum Remedy {
     /// Run the program as somebody else.
     RunAs {
         /// As whom.
-        who: String,
+        who: Account,
     },
     /// Run the program as an elevated administrator or as a service (Windows).
     Elevate,
@@ -413,7 +413,7 @@ impl fmt::Display for Remedy {
                 let what = if *write { "grant_write" } else { "grant_read" };
                 f.write_str("let its maker add .security(Security::current_user().")?;
                 match who {
-                    Some(who) => write!(f, "{what}(Who::user({who:?})))"),
+                    Some(who) => write!(f, "{what}(Who::user({:?})))", who.to_string()),
                     None => write!(f, "{what}(…))"),
                 }
             }

@@ -29,18 +29,19 @@ impl Examination {
     #[must_use]
     pub fn kind(&self) -> Option<&str> {
         match &self.sighting.presence {
-            Presence::Nothing | Presence::Hidden => None,
+            Presence::Nothing | Presence::Hidden | Presence::NoPlace => None,
             Presence::Other(kind) => Some(kind),
-            Presence::Memory | Presence::Unfinished | Presence::Abandoned { .. } | Presence::Strangers => {
-                Some("shared memory")
-            }
+            Presence::Memory
+            | Presence::Unfinished { .. }
+            | Presence::Abandoned { .. }
+            | Presence::Strangers => Some("shared memory"),
         }
     }
 
     /// Whether something has the name.
     #[must_use]
     pub fn exists(&self) -> bool {
-        self.sighting.presence != Presence::Nothing
+        !matches!(self.sighting.presence, Presence::Nothing | Presence::NoPlace)
     }
 
     /// Whether all its holders were killed: it is about to go (Linux).
@@ -58,7 +59,7 @@ impl Examination {
     /// Whether it exists without a byte: its maker is not done.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.sighting.presence == Presence::Unfinished
+        matches!(self.sighting.presence, Presence::Unfinished { .. })
     }
 
     /// Whose it is, if it can be learnt.

@@ -27,6 +27,8 @@ pub(crate) struct Caller {
     pub(crate) integrity: Option<Level>,
     pub(crate) session: Option<u32>,
     pub(crate) app_container: bool,
+    /// In a sandbox of another kind: its token can do less than its user and groups say.
+    pub(crate) restricted: bool,
     pub(crate) package: Option<Account>,
     pub(crate) create_global: Held,
 }
@@ -132,19 +134,19 @@ fn elsewhere(name: &Name) -> Option<String> {
     };
     let other = Name::from_parts(other, name.text()).ok()?;
     let there = look(&other);
-    matches!(there.presence, Presence::Memory | Presence::Unfinished | Presence::Hidden)
+    matches!(there.presence, Presence::Memory | Presence::Unfinished { .. } | Presence::Hidden)
         .then(|| other.to_string())
 }
 
 /// A name that differs in upper and lower case only.
 fn spelled_otherwise(name: &Name) -> Option<String> {
     let text = name.text().to_lowercase();
-    let found = sys::list().ok()?;
-    let found = found
-        .into_iter()
-        .find(|found| !found.stale && found.text != name.text() && found.text.to_lowercase() == text)?;
+    let found = sys::names().ok()?;
+    let found =
+        found.into_iter().find(|found| found.text != name.text() && found.text.to_lowercase() == text)?;
     let namespace = if found.global { Namespace::Global } else { Namespace::Local };
-    Some(format!("{}{}", namespace.prefix(), found.text))
+    let other = Name::from_parts(namespace, &found.text).ok()?;
+    (look(&other).presence == Presence::Memory).then(|| other.to_string())
 }
 
 /// Who asks, as far as it costs little: names of users may have to be fetched from elsewhere.
@@ -155,6 +157,7 @@ fn stranger() -> Caller {
         integrity: None,
         session,
         app_container,
+        restricted: false,
         package: None,
         create_global: Held::NotNeeded,
     }
@@ -177,6 +180,7 @@ pub(crate) fn caller() -> Caller {
         integrity: None,
         session: None,
         app_container: false,
+        restricted: false,
         package: None,
         create_global: Held::NotNeeded,
     }
@@ -196,6 +200,7 @@ pub(crate) fn caller() -> Caller {
         integrity: token.as_ref().and_then(|token| token.integrity).map(Level::from_rid),
         session,
         app_container: token.as_ref().is_some_and(|token| token.app_container),
+        restricted: token.as_ref().is_some_and(|token| token.restricted),
         package: token.as_ref().and_then(|token| security::account_of(token.package.as_deref()?)),
         create_global: token.as_ref().map_or(Held::NotNeeded, super::machine::create_global),
     }

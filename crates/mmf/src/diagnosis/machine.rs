@@ -211,7 +211,7 @@ fn can_grant() -> Diagnosis {
 }
 
 fn can_lock() -> Diagnosis {
-    match sys::limits().locked {
+    match sys::locked_limit() {
         None => Diagnosis::default(),
         Some(0) => Diagnosis::new(vec![rules::limit("RLIMIT_MEMLOCK", 0, None)]),
         Some(limit) => Diagnosis::new(vec![Finding {

@@ -16,18 +16,46 @@ pub(crate) fn judge(question: Question<'_>, facts: &Facts) -> Vec<Finding> {
     if let Some((kind, message)) = &facts.name_problem {
         return vec![invalid(*kind, message)];
     }
+    if facts.here.presence == Presence::NoPlace {
+        return vec![no_place(facts)];
+    }
+    // In the order of the calls themselves: what is asked for is looked at before what is there.
+    if question.operation != Operation::Open {
+        wishes(question, facts, &mut findings);
+    }
     let there = !matches!(facts.here.presence, Presence::Nothing | Presence::Abandoned { removable: true });
     match question.operation {
-        Operation::Create => {
-            if there {
-                findings.push(taken(question, facts));
-            }
-            make(question, facts, &mut findings);
-        }
+        Operation::Create if there => findings.push(taken(question, facts)),
+        Operation::Create => make(question, facts, &mut findings),
         Operation::OpenOrCreate if !there => make(question, facts, &mut findings),
         _ => open(question, facts, &mut findings),
     }
     findings
+}
+
+/// Names cannot even be looked for.
+fn no_place(facts: &Facts) -> Finding {
+    let place = facts.space.map_or("/dev/shm", |space| space.place);
+    let cause = Cause::Place { place, problem: "does not let this user look for names" };
+    Finding::error(cause)
+        .with_kind(ErrorKind::PermissionDenied)
+        .cure(Remedy::UseOther { what: "let an administrator set its mode to 1777" })
+}
+
+/// What is asked for and cannot be had, wherever its name may be.
+fn wishes(question: Question<'_>, facts: &Facts, findings: &mut Vec<Finding>) {
+    let len = question.options.wanted_len().unwrap_or(0);
+    if len == 0 {
+        findings.push(invalid(
+            ErrorKind::ZeroLength,
+            "a shared memory has at least one byte; no len() was given",
+        ));
+    } else if i64::try_from(len).is_err() {
+        findings.push(invalid(ErrorKind::TooLarge, "no system counts so many bytes"));
+    }
+    if let Some((kind, message)) = &facts.security_problem {
+        findings.push(invalid(*kind, message));
+    }
 }
 
 /// What stands in the way of a new memory.
@@ -35,6 +63,10 @@ fn taken(question: Question<'_>, facts: &Facts) -> Finding {
     match &facts.here.presence {
         Presence::Other(kind) => other_kind(kind),
         Presence::Abandoned { .. } => abandoned(facts),
+        // That one is not to be opened either.
+        Presence::Strangers => {
+            strangers(facts).with_kind(ErrorKind::AlreadyExists).cure(Remedy::ChooseOtherName)
+        }
         _ => {
             let cause = Cause::Exists { len: facts.here.len, owner: owner(facts) };
             let finding = Finding::error(cause).cure(Remedy::OpenExisting);
@@ -58,25 +90,18 @@ fn other_kind(kind: &str) -> Finding {
 
 fn abandoned(facts: &Facts) -> Finding {
     let owner = owner(facts);
-    let who = owner.as_ref().map_or("its owner".to_owned(), Account::to_string);
-    Finding::error(Cause::Abandoned { owner }).cure(Remedy::RunAs { who }).cure(Remedy::ChooseOtherName)
+    let finding = Finding::error(Cause::Abandoned { owner: owner.clone() });
+    let finding = match owner {
+        Some(who) => finding.cure(Remedy::RunAs { who }),
+        None => finding,
+    };
+    finding.cure(Remedy::ChooseOtherName)
 }
 
 /// What would keep a memory from being made, wherever its name may be.
 fn make(question: Question<'_>, facts: &Facts, findings: &mut Vec<Finding>) {
     let before = findings.len();
     let len = question.options.wanted_len().unwrap_or(0);
-    if len == 0 {
-        findings.push(invalid(
-            ErrorKind::ZeroLength,
-            "a shared memory has at least one byte; no len() was given",
-        ));
-    } else if i64::try_from(len).is_err() {
-        findings.push(invalid(ErrorKind::TooLarge, "no system counts so many bytes"));
-    }
-    if let Some((kind, message)) = &facts.security_problem {
-        findings.push(invalid(*kind, message));
-    }
     if *question.name.namespace() == Namespace::Global {
         global(facts, findings);
     }
@@ -163,8 +188,12 @@ fn open(question: Question<'_>, facts: &Facts, findings: &mut Vec<Finding>) {
             findings.push(Finding { severity: Severity::Note, kind: None, ..finding });
         }
         Presence::Other(kind) => findings.push(other_kind(kind)),
-        Presence::Unfinished => {
-            findings.push(Finding::error(Cause::Unfinished).cure(Remedy::Retry).cure(Remedy::Distrust));
+        Presence::Unfinished { ours } => {
+            // Where it is waited for, and how long its maker takes nobody knows.
+            let waited = *ours || question.operation == Operation::OpenOrCreate;
+            let kind = if waited { ErrorKind::Busy } else { ErrorKind::TooSmall };
+            let finding = Finding::error(Cause::Unfinished).with_kind(kind);
+            findings.push(finding.cure(Remedy::Retry).cure(Remedy::Distrust));
         }
         Presence::Hidden => {
             if *question.name.namespace() == Namespace::Global && facts.caller.app_container {
@@ -173,6 +202,7 @@ fn open(question: Question<'_>, facts: &Facts, findings: &mut Vec<Finding>) {
             findings.push(refused(question, facts));
         }
         Presence::Strangers => findings.push(strangers(facts)),
+        Presence::NoPlace => findings.push(no_place(facts)),
         Presence::Memory => {
             if !facts.here.may_read || (question.write && !facts.here.may_write) {
                 findings.push(refused(question, facts));
@@ -210,18 +240,22 @@ fn refused(question: Question<'_>, facts: &Facts) -> Finding {
     let read_works = facts.here.may_read;
     let wants_write = question.write && read_works;
     let kind = if wants_write { ErrorKind::NotWritable } else { ErrorKind::PermissionDenied };
-    // The list would allow it, and the system does not: what is judged before the list is integrity.
-    if let (Some((reads, writes)), Some(yours)) = (facts.list_allows, facts.caller.integrity) {
-        let object = facts.security.as_ref().and_then(crate::security::Security::label);
-        let object = object.unwrap_or(crate::security::Level::Medium);
-        let allowed = if wants_write || (question.write && !read_works) { writes } else { reads };
-        if allowed && object > yours {
+    // The list would allow it, and the system does not: what is judged before the list is integrity. (What a sandbox may is
+    // not a matter of the list alone.)
+    let sandboxed = facts.caller.app_container || facts.caller.restricted;
+    if let (Some((reads, writes)), Some(yours), false) =
+        (facts.list_allows, facts.caller.integrity, sandboxed)
+    {
+        let label = facts.security.as_ref().and_then(crate::security::Security::label);
+        let (object, no_read_up) = label.unwrap_or((crate::security::Level::Medium, false));
+        let to_blame = if wants_write { writes } else { reads && no_read_up };
+        if to_blame && object > yours {
             let finding = Finding::error(Cause::Integrity { object, yours }).with_kind(kind);
             let finding = finding.cure(Remedy::LetMakerLowerIntegrity { to: yours });
             return if read_works { finding.cure(Remedy::OpenReadOnly) } else { finding };
         }
     }
-    let who = facts.caller.user.as_ref().map(|user| user.name.clone().unwrap_or_else(|| user.id.clone()));
+    let who = facts.caller.user.clone();
     let grant = Remedy::LetMakerGrant { write: question.write, who };
     let cause = if facts.here.presence == Presence::Hidden && facts.security.is_none() {
         Cause::Hidden
@@ -239,7 +273,7 @@ fn refused(question: Question<'_>, facts: &Facts) -> Finding {
     finding = finding.cure(grant);
     match owner(facts) {
         Some(owner) if facts.caller.user.as_ref() != Some(&owner) => {
-            finding.cure(Remedy::RunAs { who: owner.to_string() })
+            finding.cure(Remedy::RunAs { who: owner })
         }
         _ => finding,
     }
@@ -247,8 +281,7 @@ fn refused(question: Question<'_>, facts: &Facts) -> Finding {
 
 /// A local name of ours that somebody else has taken (Unix).
 fn strangers(facts: &Facts) -> Finding {
-    let expected =
-        facts.caller.user.clone().unwrap_or(Account { id: Who::CurrentUser.to_string(), name: None });
+    let expected = facts.caller.user.clone().unwrap_or_else(|| Account::unknown(&Who::CurrentUser));
     wrong_owner(expected, owner(facts))
 }
 
@@ -265,14 +298,14 @@ pub(crate) fn too_small(asked: u64, len: u64) -> Finding {
 
 fn trust(question: Question<'_>, facts: &Facts, findings: &mut Vec<Finding>) {
     if let (Some(expected), Some(len)) = (question.options.expected_len(), facts.here.len) {
-        if len != expected {
+        if !question.options.is_expected_len(len) {
             findings.push(wrong_len(expected, len));
         }
     }
     match (&facts.expected_owner, question.options.expected_owner()) {
         (Some((false, expected)), _) => findings.push(wrong_owner(expected.clone(), owner(facts))),
         (None, Some(who)) => {
-            let expected = Account { id: who.to_string(), name: None };
+            let expected = Account::unknown(who);
             findings.push(wrong_owner(expected, None));
         }
         _ => {}

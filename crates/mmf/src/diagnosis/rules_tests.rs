@@ -12,16 +12,21 @@ use crate::sys::{Limits, Shown, Sighting, Space};
 
 /// `O:S-1-5-21-1-2-3-1001 D:(A;;0x20007;;;WD)`, with a label of this level.
 fn descriptor(level: u32) -> Security {
+    labelled(level, 1)
+}
+
+/// The same, with what the label denies to lower ones: 1 writing, 2 reading.
+fn labelled(level: u32, denied: u8) -> Security {
     let mut bytes = vec![1, 0, 0x14, 0x90, 20, 0, 0, 0, 0, 0, 0, 0, 48, 0, 0, 0, 76, 0, 0, 0];
     bytes.extend([1, 5, 0, 0, 0, 0, 0, 5, 21, 0, 0, 0, 1, 0, 0, 0, 2, 0, 0, 0, 3, 0, 0, 0, 0xe9, 3, 0, 0]);
-    bytes.extend([2, 0, 28, 0, 1, 0, 0, 0, 0x11, 0, 20, 0, 1, 0, 0, 0, 1, 1, 0, 0, 0, 0, 0, 16]);
+    bytes.extend([2, 0, 28, 0, 1, 0, 0, 0, 0x11, 0, 20, 0, denied, 0, 0, 0, 1, 1, 0, 0, 0, 0, 0, 16]);
     bytes.extend(level.to_le_bytes());
     bytes.extend([2, 0, 28, 0, 1, 0, 0, 0, 0, 0, 20, 0, 7, 0, 2, 0, 1, 1, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0]);
     Security::from_shown(Shown::Descriptor(bytes)).unwrap()
 }
 
 fn user() -> Account {
-    Account { id: "S-1-5-21-1-2-3-1002".to_owned(), name: Some(r"HOST\ann".to_owned()) }
+    Account::new("S-1-5-21-1-2-3-1002".to_owned(), |_| Some(r"HOST\ann".to_owned()))
 }
 
 /// A program of an ordinary user, in a session of its own, and nothing of the name.
@@ -38,6 +43,7 @@ fn facts() -> Facts {
             integrity: Some(Level::Medium),
             session: Some(1),
             app_container: false,
+            restricted: false,
             package: None,
             create_global: Held::Missing,
         },
@@ -89,32 +95,39 @@ fn making_global_names_takes_a_privilege() {
 
 #[test]
 fn integrity_is_told_from_grants() {
-    for (read, kind) in [(true, ErrorKind::NotWritable), (false, ErrorKind::PermissionDenied)] {
-        let mut facts = Facts {
-            here: there(read, false),
-            security: Some(descriptor(0x3000)),
-            list_allows: Some((true, true)),
-            ..facts()
-        };
-        let diagnosis = asked(Operation::Open, "x", &facts);
-        let (cause, found, remedies) = first(&diagnosis);
-        assert_eq!(*cause, Cause::Integrity { object: Level::High, yours: Level::Medium });
-        assert_eq!(found, Some(kind));
-        assert_eq!(remedies[0], Remedy::LetMakerLowerIntegrity { to: Level::Medium });
-        assert_eq!(remedies.contains(&Remedy::OpenReadOnly), read);
-        // An object without a label counts as medium.
-        facts.security = None;
-        facts.caller.integrity = Some(Level::Low);
-        assert_eq!(
-            *first(&asked(Operation::Open, "x", &facts)).0,
-            Cause::Integrity { object: Level::Medium, yours: Level::Low }
-        );
-        // If the list does not allow it either, the label is not to blame.
-        facts.list_allows = Some((true, false));
-        if read {
-            assert!(matches!(first(&asked(Operation::Open, "x", &facts)).0, Cause::NotGranted { .. }));
-        }
+    let mut facts = Facts {
+        here: there(true, false),
+        security: Some(descriptor(0x3000)),
+        list_allows: Some((true, true)),
+        ..facts()
+    };
+    let diagnosis = asked(Operation::Open, "x", &facts);
+    let (cause, found, remedies) = first(&diagnosis);
+    assert_eq!(*cause, Cause::Integrity { object: Level::High, yours: Level::Medium });
+    assert_eq!(found, Some(ErrorKind::NotWritable));
+    assert_eq!(*remedies, [Remedy::LetMakerLowerIntegrity { to: Level::Medium }, Remedy::OpenReadOnly]);
+    // A sandbox is refused for reasons of its own.
+    for sandbox in [|c: &mut Caller| c.restricted = true, |c: &mut Caller| c.app_container = true] {
+        let mut facts = facts.clone();
+        sandbox(&mut facts.caller);
+        assert!(matches!(first(&asked(Operation::Open, "x", &facts)).0, Cause::NotGranted { .. }));
     }
+    // Reading is refused by a label only if the label says so.
+    facts.here = there(false, false);
+    assert!(matches!(first(&asked(Operation::Open, "x", &facts)).0, Cause::NotGranted { .. }));
+    facts.security = Some(labelled(0x3000, 3));
+    let diagnosis = asked(Operation::Open, "x", &facts);
+    assert_eq!(*first(&diagnosis).0, Cause::Integrity { object: Level::High, yours: Level::Medium });
+    assert_eq!(diagnosis.error_kind(), Some(ErrorKind::PermissionDenied));
+    // An object without a label counts as medium.
+    facts.here = there(true, false);
+    facts.security = None;
+    facts.caller.integrity = Some(Level::Low);
+    let diagnosis = asked(Operation::Open, "x", &facts);
+    assert_eq!(*first(&diagnosis).0, Cause::Integrity { object: Level::Medium, yours: Level::Low });
+    // If the list does not allow it either, the label is not to blame.
+    facts.list_allows = Some((true, false));
+    assert!(matches!(first(&asked(Operation::Open, "x", &facts)).0, Cause::NotGranted { .. }));
 }
 
 #[test]
@@ -130,11 +143,10 @@ fn grants_name_who_is_to_get_them() {
     let Cause::NotGranted { write: true, you, security } = cause else { panic!("{cause:?}") };
     assert_eq!((you, kind), (&Some(user()), Some(ErrorKind::NotWritable)));
     assert_eq!(security.as_deref(), facts.security.as_ref());
-    let grant = Remedy::LetMakerGrant { write: true, who: Some(r"HOST\ann".to_owned()) };
-    let owner = Remedy::RunAs { who: "S-1-5-21-1-2-3-1001".to_owned() };
-    // (On Windows the owner may have a name.)
-    assert_eq!(remedies[..2], [Remedy::OpenReadOnly, grant]);
-    assert!(cfg!(windows) || remedies[2] == owner, "{remedies:?}");
+    let grant = Remedy::LetMakerGrant { write: true, who: Some(user()) };
+    let owner = facts.security.as_ref().unwrap().owner().unwrap();
+    assert_eq!(*remedies, [Remedy::OpenReadOnly, grant, Remedy::RunAs { who: owner }]);
+    assert!(diagnosis.to_string().contains(r#"grant_write(Who::user("HOST\\ann"))"#), "{diagnosis}");
 }
 
 #[test]

@@ -6,7 +6,8 @@ use super::{Level, Who};
 ///
 /// In `Local\` and `Global\`, whoever comes first has a name, friend or foe. The names of a private namespace can be made only
 /// by those who are inside its boundary: who are *all* of its members, and of at least its integrity. A boundary is known by
-/// all it is made of, so every program that uses it spells it the same way.
+/// all it is made of, so every program that uses it spells it the same way. Without a member it is around the current user: programs of
+/// other users name that user.
 ///
 /// ```
 /// use mmf::{Boundary, Name, Namespace, Who};
@@ -17,7 +18,9 @@ use super::{Level, Who};
 /// # Ok::<(), mmf::Error>(())
 /// ```
 ///
-/// Who may *open* is said by the [`Security`](crate::Security) of the memory, which also protects the namespace when it is made.
+/// Who may *open* is said by the [`Security`](crate::Security) of the memory. Whoever that of the first memory in the namespace grants
+/// something can pass through it; grants of later memories to others do not reach them. The boundary and its name are no secret, and
+/// no protection by themselves: what protects is that only who is inside can make the namespace and names in it.
 /// On Unix, using such a name is [`ErrorKind::Unsupported`](crate::ErrorKind::Unsupported):
 /// [`expect_owner`](crate::OpenOptions::expect_owner) serves there.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -56,8 +56,19 @@ impl Ace {
         Some((u32::from_le_bytes(*mask), Sid::from_bytes(sid)?))
     }
 
-    /// Whether it allows (or denies), what, and to whom; if it is an entry of that kind and counts for the object itself.
+    /// Whether it allows (or denies), what, and to whom; if it is an entry of that kind and counts for the object itself, without
+    /// a condition.
     pub(crate) fn rule(&self) -> Option<(bool, u32, Sid)> {
+        self.any_rule().filter(|_| !self.is_conditional())
+    }
+
+    /// Whether it counts only under a condition, which only the system can judge.
+    pub(crate) fn is_conditional(&self) -> bool {
+        matches!(self.kind, ALLOWED_CALLBACK | DENIED_CALLBACK)
+    }
+
+    /// As [`rule`](Ace::rule), with or without a condition.
+    pub(crate) fn any_rule(&self) -> Option<(bool, u32, Sid)> {
         let allows = match self.kind {
             ALLOWED | ALLOWED_CALLBACK => true,
             DENIED | DENIED_CALLBACK => false,
@@ -178,14 +189,23 @@ impl Descriptor {
 
     /// Adds an entry that allows something, after all that deny.
     pub(crate) fn allow(&mut self, mask: u32, sid: &Sid) {
-        if let Dacl::List(entries) = &mut self.dacl {
-            entries.push(Ace::allow(mask, sid));
+        match &mut self.dacl {
+            Dacl::List(entries) => entries.push(Ace::allow(mask, sid)),
+            // Everyone may do anything as it is.
+            Dacl::Missing => {}
         }
     }
 
+    /// Sets the level; whether lower ones may read stays as it is.
     pub(crate) fn set_label(&mut self, level: u32) {
+        let reading = if self.label().is_some_and(|(_, no_read)| no_read) { NO_READ_UP } else { 0 };
         self.sacl.retain(|ace| ace.kind != LABEL);
-        self.sacl.push(Ace::new(LABEL, NO_WRITE_UP, &Sid::label(level)));
+        self.sacl.push(Ace::new(LABEL, NO_WRITE_UP | reading, &Sid::label(level)));
+    }
+
+    /// Leaves nothing of the system list but the label: the rest takes a privilege, and is not about who may open.
+    pub(crate) fn keep_label_only(&mut self) {
+        self.sacl.retain(|ace| ace.kind == LABEL);
     }
 
     /// The integrity label: the level, and whether a lower one may not even read.

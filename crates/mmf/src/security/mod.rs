@@ -69,7 +69,10 @@ pub struct Security {
 #[cfg_attr(unix, allow(dead_code))]
 enum Base {
     CurrentUser,
+    /// As somebody has written it.
     Descriptor(Descriptor),
+    /// Of a memory that exists; a new one that gets it has an owner of its own.
+    Seen(Descriptor),
     Posix(Posix),
 }
 
@@ -118,9 +121,11 @@ impl Security {
     /// An elevated program to programs of the same user that are not elevated, to read and write (Windows).
     ///
     /// The label is medium, whatever the program's own. (If somebody else's password was typed to elevate it, it runs as that
-    /// user: then grant to the one who sits there, by [`Who::InteractiveUsers`] or by name.)
+    /// user: then grant to the one who sits there, by [`Who::InteractiveUsers`] or by name.) On Unix, where there is no such
+    /// difference, this is [`current_user`](Security::current_user).
     pub fn unelevated() -> Self {
-        Security::current_user().integrity(Level::Medium)
+        let own = Security::current_user();
+        if cfg!(windows) { own.integrity(Level::Medium) } else { own }
     }
 
     /// What a text in the security descriptor definition language says (Windows), such as `D:P(A;;GA;;;BA)(A;;GR;;;WD)`.
@@ -168,7 +173,7 @@ impl Security {
     }
 
     /// Programs of less than this integrity cannot write, whatever they are granted (Windows). Without it, that is
-    /// [`Level::Medium`]; a level above the program's own takes a privilege.
+    /// [`Level::Medium`], or the program's own level if that is lower. A level above the program's own takes a privilege.
     pub fn integrity(mut self, level: Level) -> Self {
         self.integrity = Some(level);
         self
@@ -179,7 +184,9 @@ impl Security {
     pub fn owner(&self) -> Option<Account> {
         match &self.base {
             Base::CurrentUser => account_of_user(),
-            Base::Descriptor(descriptor) => descriptor.owner.as_ref().map(system::account_of_sid),
+            Base::Descriptor(descriptor) | Base::Seen(descriptor) => {
+                descriptor.owner.as_ref().map(system::account_of_sid)
+            }
             Base::Posix(posix) => Some(system::account_of_uid(posix.uid)),
         }
     }
@@ -201,23 +208,24 @@ impl Security {
     /// What the system has told about an object.
     pub(crate) fn from_shown(shown: Shown) -> Result<Self, Error> {
         let base = match shown {
-            Shown::Descriptor(bytes) => Base::Descriptor(Descriptor::from_bytes(&bytes).map_err(|_| {
+            Shown::Descriptor(bytes) => Base::Seen(Descriptor::from_bytes(&bytes).map_err(|_| {
                 Error::new(Operation::Security, ErrorKind::Other)
                     .with_detail("the system has given a descriptor that cannot be read")
             })?),
             Shown::Posix { uid, gid, mode, list } => {
                 let list = list.as_deref().and_then(posix::read_list).unwrap_or_default();
-                Base::Posix(Posix { uid, gid, mode: mode & 0o777, list })
+                Base::Posix(Posix { uid, gid, mode: mode & 0o666, list })
             }
         };
         Ok(Security { base, grants: Vec::new(), integrity: None })
     }
 
-    /// The integrity label of an object, where it has one.
-    pub(crate) fn label(&self) -> Option<Level> {
-        match (&self.base, self.integrity) {
-            (_, Some(level)) => Some(level),
-            (Base::Descriptor(descriptor), None) => descriptor.label().map(|(rid, _)| Level::from_rid(rid)),
+    /// The integrity label of an object, where it has one, and whether lower ones may not even read.
+    pub(crate) fn label(&self) -> Option<(Level, bool)> {
+        match &self.base {
+            Base::Seen(descriptor) => {
+                descriptor.label().map(|(rid, no_read)| (Level::from_rid(rid), no_read))
+            }
             _ => None,
         }
     }
@@ -237,7 +245,7 @@ impl fmt::Display for Security {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.base {
             Base::CurrentUser => f.write_str("the current user may do everything")?,
-            Base::Descriptor(descriptor) => write_descriptor(f, descriptor)?,
+            Base::Descriptor(descriptor) | Base::Seen(descriptor) => write_descriptor(f, descriptor)?,
             Base::Posix(posix) => write_posix(f, posix)?,
         }
         for Grant { who, write } in &self.grants {
@@ -259,8 +267,11 @@ fn write_descriptor(f: &mut fmt::Formatter<'_>, descriptor: &Descriptor) -> fmt:
         Dacl::Missing => f.write_str("; everyone may do anything (there is no list of rights)")?,
         Dacl::List(entries) if entries.is_empty() => f.write_str("; nobody may open it")?,
         Dacl::List(entries) => {
-            for (allows, mask, sid) in entries.iter().filter_map(descriptor::Ace::rule) {
+            for ace in entries {
+                let Some((allows, mask, sid)) = ace.any_rule() else { continue };
                 let verb = if allows { "may" } else { "must not" };
+                let verb =
+                    if ace.is_conditional() { format!("{verb} on a condition") } else { verb.to_owned() };
                 write!(f, "; {} {verb} {}", system::account_of_sid(&sid), rights_in_words(mask, allows))?;
             }
         }

@@ -44,7 +44,8 @@ pub(crate) fn read_list(bytes: &[u8]) -> Option<Vec<Entry>> {
                 0x20 => Tag::Other,
                 _ => return None,
             };
-            Some(Entry { tag, bits: u16::from_le_bytes([e[2], e[3]]) })
+            // Nobody executes a memory: what others have set of that is not passed on.
+            Some(Entry { tag, bits: u16::from_le_bytes([e[2], e[3]]) & (READ | WRITE) })
         })
         .collect()
 }
@@ -84,7 +85,7 @@ pub(crate) struct Posix {
 impl Posix {
     /// All that are granted something, and what.
     pub(crate) fn grants(&self) -> Vec<Entry> {
-        let bits = |shift: u32| u16::try_from(self.mode >> shift & 0o7).unwrap_or(0);
+        let bits = |shift: u32| u16::try_from((self.mode >> shift) & 0o6).unwrap_or(0);
         if self.list.is_empty() {
             return vec![
                 Entry { tag: Tag::Owner, bits: bits(6) },
@@ -92,7 +93,8 @@ impl Posix {
                 Entry { tag: Tag::Other, bits: bits(0) },
             ];
         }
-        let mask = self.list.iter().find(|entry| entry.tag == Tag::Mask).map_or(0o7, |entry| entry.bits);
+        let mask =
+            self.list.iter().find(|entry| entry.tag == Tag::Mask).map_or(READ | WRITE, |entry| entry.bits);
         let masked = |entry: &Entry| match entry.tag {
             Tag::User(_) | Tag::Group | Tag::NamedGroup(_) => Entry { bits: entry.bits & mask, ..*entry },
             _ => *entry,

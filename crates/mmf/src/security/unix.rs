@@ -7,7 +7,7 @@ use super::sid::Sid;
 use super::{Account, Base, Boundary, Security, Who};
 use crate::error::{Error, ErrorKind, Operation};
 use crate::sys::account::{self, Kind};
-use crate::sys::{ObjectName, Protection};
+use crate::sys::{self, ObjectName, Protection};
 
 /// What a grant is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,7 +25,8 @@ fn target(who: &Who, operation: Operation) -> Result<Target, Error> {
         Err(Error::new(operation, ErrorKind::Unsupported).with_detail(detail))
     };
     let look_up = |kind, text: &str| {
-        let found = text.parse().map_or_else(|_| account::id_of(kind, text), |id| Ok(Some(id)));
+        // The name first: it may consist of digits.
+        let found = account::id_of(kind, text).map(|found| found.or_else(|| as_number(text)));
         match found {
             Ok(Some(id)) => Ok(id),
             Ok(None) => Err(Error::new(operation, ErrorKind::UnknownAccount).with_detail(format!(
@@ -50,6 +51,12 @@ fn target(who: &Who, operation: Operation) -> Result<Target, Error> {
     }
 }
 
+/// A number that is an id. (The largest one stands for "nobody" in the system's calls.)
+fn as_number(text: &str) -> Option<u32> {
+    let is_number = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    text.parse().ok().filter(|id| is_number && *id != u32::MAX)
+}
+
 /// What is granted to whom, put together.
 #[derive(Default)]
 struct Wanted {
@@ -63,65 +70,100 @@ pub(super) fn resolve(security: &Security, operation: Operation) -> Result<Prote
         return Err(Error::new(operation, ErrorKind::Unsupported)
             .with_detail("integrity levels are Windows' own; leave integrity() out here"));
     }
-    let (start, gid) = match &security.base {
-        Base::CurrentUser => (Vec::new(), None),
-        Base::Posix(posix) => (posix.grants(), Some(posix.gid).filter(|gid| *gid != account::group())),
-        Base::Descriptor(_) => return Err(no_descriptors()),
+    let mut wanted = match &security.base {
+        Base::CurrentUser => Wanted::default(),
+        Base::Posix(posix) => Wanted::of(posix),
+        Base::Descriptor(_) | Base::Seen(_) => return Err(no_descriptors()),
     };
-    let mut wanted = Wanted::default();
-    let own_group = gid.unwrap_or(account::group());
-    for Entry { tag, bits } in start {
-        match tag {
-            // The new owner, who may be another one, keeps all.
-            Tag::Owner | Tag::Mask => {}
-            Tag::User(id) => *wanted.users.entry(id).or_default() |= bits,
-            Tag::Group => *wanted.groups.entry(own_group).or_default() |= bits,
-            Tag::NamedGroup(id) => *wanted.groups.entry(id).or_default() |= bits,
-            Tag::Other => wanted.everyone |= bits,
-        }
-    }
+    let mut granted = Wanted::default();
     for grant in &security.grants {
         let bits = if grant.write { READ | WRITE } else { READ };
         match target(&grant.who, operation)? {
             // They may anyway.
             Target::User(id) if id == ROOT || id == account::user() => {}
-            Target::User(id) => *wanted.users.entry(id).or_default() |= bits,
-            Target::Group(id) => *wanted.groups.entry(id).or_default() |= bits,
-            Target::Everyone => wanted.everyone |= bits,
+            Target::User(id) => *granted.users.entry(id).or_default() |= bits,
+            Target::Group(id) => *granted.groups.entry(id).or_default() |= bits,
+            Target::Everyone => granted.everyone |= bits,
         }
     }
-    Ok(wanted.protection(gid))
+    wanted.add(granted);
+    let protection = wanted.protection();
+    if protection.list.is_some() && !sys::grants_to_users() {
+        return Err(Error::new(operation, ErrorKind::Unsupported).with_detail(
+            "named memories have no access lists here; grant to one group that this user is in, or to everyone",
+        ));
+    }
+    Ok(protection)
 }
 
 impl Wanted {
-    fn protection(mut self, gid: Option<u32>) -> Protection {
-        // What everyone may, nobody who is named can have less of.
-        let everyone = self.everyone;
-        self.users.values_mut().chain(self.groups.values_mut()).for_each(|bits| *bits |= everyone);
-        self.users.retain(|_, bits| *bits != everyone || everyone == 0);
-        self.users.retain(|_, bits| *bits != 0);
-        let mut groups: BTreeMap<u32, u16> = self.groups.into_iter().filter(|(_, bits)| *bits != 0).collect();
-        // One group, and one that the system lets us give it to: then the mode says all, and `ls` shows it.
-        let mut group = gid;
-        if let (true, 1, Some((&id, _)), None) =
-            (self.users.is_empty(), groups.len(), groups.first_key_value(), gid)
-        {
-            if id != account::group() && account::may_give_to(id) {
-                group = Some(id);
+    /// What another memory says, entry by entry. Its owner is not among them: the new owner has all, whoever he is.
+    fn of(posix: &Posix) -> Self {
+        let mut wanted = Wanted::default();
+        for Entry { tag, bits } in posix.grants() {
+            match tag {
+                Tag::Owner | Tag::Mask => {}
+                Tag::User(id) => {
+                    wanted.users.insert(id, bits);
+                }
+                Tag::Group => {
+                    wanted.groups.insert(posix.gid, bits);
+                }
+                Tag::NamedGroup(id) => {
+                    wanted.groups.insert(id, bits);
+                }
+                Tag::Other => wanted.everyone = bits,
             }
         }
-        let own = groups.remove(&group.unwrap_or(account::group())).unwrap_or(0) | everyone;
-        let mode = |group: u16| 0o600 | u32::from(group) << 3 | u32::from(everyone);
-        if self.users.is_empty() && groups.is_empty() {
+        wanted
+    }
+
+    /// The system goes by the entry that fits somebody best and looks at no other one. So whoever has an entry of his own
+    /// also gets there what everyone is granted, and what the groups are granted that he is in.
+    fn add(&mut self, granted: Wanted) {
+        for (id, bits) in granted.groups {
+            *self.groups.entry(id).or_insert(self.everyone) |= bits;
+        }
+        for (id, bits) in granted.users {
+            *self.users.entry(id).or_insert(self.everyone) |= bits;
+        }
+        self.everyone |= granted.everyone;
+        self.users.values_mut().chain(self.groups.values_mut()).for_each(|bits| *bits |= granted.everyone);
+        if !self.groups.is_empty() {
+            for (user, bits) in &mut self.users {
+                for group in account::groups_of(*user) {
+                    *bits |= self.groups.get(&group).copied().unwrap_or(0);
+                }
+            }
+        }
+    }
+
+    fn protection(mut self) -> Protection {
+        // One group, and one that the system lets us give it to: then the mode says all, and `ls` shows it.
+        let mut group = account::group();
+        if let (true, 1, Some((&id, _))) =
+            (self.users.is_empty(), self.groups.len(), self.groups.first_key_value())
+        {
+            if account::may_give_to(id) {
+                group = id;
+            }
+        }
+        let own = self.groups.remove(&group).unwrap_or(self.everyone);
+        // What says no more than the entry for all others.
+        if self.users.is_empty() {
+            self.groups.retain(|_, bits| *bits != self.everyone || own != self.everyone);
+        }
+        let mode = |group: u16| 0o600 | u32::from(group) << 3 | u32::from(self.everyone);
+        if self.users.is_empty() && self.groups.is_empty() {
             return Protection { mode: mode(own), group, list: None };
         }
         let mut list = vec![
             Entry { tag: Tag::Owner, bits: READ | WRITE },
             Entry { tag: Tag::Group, bits: own },
-            Entry { tag: Tag::Other, bits: everyone },
+            Entry { tag: Tag::Other, bits: self.everyone },
         ];
-        list.extend(self.users.into_iter().map(|(id, bits)| Entry { tag: Tag::User(id), bits }));
-        list.extend(groups.into_iter().map(|(id, bits)| Entry { tag: Tag::NamedGroup(id), bits }));
+        list.extend(self.users.iter().map(|(id, bits)| Entry { tag: Tag::User(*id), bits: *bits }));
+        list.extend(self.groups.iter().map(|(id, bits)| Entry { tag: Tag::NamedGroup(*id), bits: *bits }));
         let mask =
             list.iter().filter(|e| e.tag != Tag::Owner && e.tag != Tag::Other).fold(0, |m, e| m | e.bits);
         list.push(Entry { tag: Tag::Mask, bits: mask });
@@ -143,15 +185,15 @@ pub(super) fn to_sddl(_security: &Security) -> Result<String, Error> {
 }
 
 pub(super) fn account_of_sid(sid: &Sid) -> Account {
-    Account { id: sid.to_string(), name: sid.well_known_name().map(str::to_owned) }
+    Account::new(sid.to_string(), |id| Some(id.parse::<Sid>().ok()?.well_known_name()?.to_owned()))
 }
 
 pub(super) fn account_of_uid(uid: u32) -> Account {
-    Account { id: uid.to_string(), name: account::name_of(Kind::User, uid) }
+    Account::new(uid.to_string(), |id| account::name_of(Kind::User, id.parse().ok()?))
 }
 
 pub(super) fn account_of_gid(gid: u32) -> Account {
-    Account { id: gid.to_string(), name: account::name_of(Kind::Group, gid) }
+    Account::new(gid.to_string(), |id| account::name_of(Kind::Group, id.parse().ok()?))
 }
 
 /// The user whom this thread acts for.

@@ -3,6 +3,7 @@
 use core::convert::Infallible;
 use core::fmt;
 use core::str::FromStr;
+use std::sync::OnceLock;
 
 /// Somebody who may be granted something, or whose memory is expected.
 ///
@@ -188,23 +189,35 @@ impl FromStr for Level {
 }
 
 /// A user or a group as the system knows it.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Account {
-    pub(crate) id: String,
-    pub(crate) name: Option<String>,
+    id: String,
+    /// Looked up when it is asked for: names may have to be fetched from another machine.
+    name: OnceLock<Option<String>>,
+    look_up: fn(&str) -> Option<String>,
 }
 
 impl Account {
+    pub(crate) fn new(id: String, look_up: fn(&str) -> Option<String>) -> Self {
+        Account { id, name: OnceLock::new(), look_up }
+    }
+
+    /// Somebody who cannot be identified.
+    pub(crate) fn unknown(who: &Who) -> Self {
+        Account::new(who.to_string(), |_| None)
+    }
+
     /// What identifies it: a SID such as `S-1-5-18` (Windows), a number (Unix).
     #[must_use]
     pub fn id(&self) -> &str {
         &self.id
     }
 
-    /// Its name, if the system knows one: `HOST\ann` (Windows), `ann` (Unix).
+    /// Its name, if the system knows one: `HOST\ann` (Windows), `ann` (Unix). The first time, the system is asked, which can
+    /// take a while where accounts are kept on another machine.
     #[must_use]
     pub fn name(&self) -> Option<&str> {
-        self.name.as_deref()
+        self.name.get_or_init(|| (self.look_up)(&self.id)).as_deref()
     }
 }
 
@@ -217,12 +230,15 @@ impl PartialEq for Account {
 
 impl Eq for Account {}
 
+impl fmt::Debug for Account {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Account").field("id", &self.id).finish_non_exhaustive()
+    }
+}
+
 impl fmt::Display for Account {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.name {
-            Some(name) => f.write_str(name),
-            None => f.write_str(&self.id),
-        }
+        f.write_str(self.name().unwrap_or(&self.id))
     }
 }
 

@@ -1,7 +1,7 @@
 //! What a [`Security`] is on Windows: a security descriptor.
 
 use super::descriptor::{
-    Ace, Dacl, Descriptor, READ, READ_WRITE, SECTION_ALL, SECTION_MAP_READ, SECTION_MAP_WRITE,
+    Ace, Dacl, Descriptor, READ, READ_CONTROL, READ_WRITE, SECTION_ALL, SECTION_MAP_READ, SECTION_MAP_WRITE,
 };
 use super::sid::Sid;
 use super::{Account, Base, Boundary, Security, Who, invalid};
@@ -64,6 +64,13 @@ fn descriptor_of(security: &Security, operation: Operation) -> Result<Descriptor
             }
             descriptor
         }
+        Base::Seen(descriptor) => {
+            let mut descriptor = descriptor.clone();
+            descriptor.group = None;
+            descriptor.owner = Some(current_user(operation)?);
+            descriptor.keep_label_only();
+            descriptor
+        }
         Base::Posix(_) => {
             return Err(Error::new(operation, ErrorKind::Unsupported)
                 .with_detail("this security was read from a memory of a Unix system"));
@@ -91,7 +98,11 @@ pub(super) fn resolve(security: &Security, operation: Operation) -> Result<Prote
 }
 
 fn bytes_of(security: &Security, operation: Operation) -> Result<Vec<u8>, Error> {
-    descriptor_of(security, operation)?.to_bytes().ok_or_else(|| {
+    let descriptor = descriptor_of(security, operation)?;
+    if descriptor.dacl == Dacl::Missing {
+        return Err(no_list(operation));
+    }
+    descriptor.to_bytes().ok_or_else(|| {
         Error::new(operation, ErrorKind::InvalidSecurity).with_detail(
             "it has more entries than fit a list (64 KiB); grant to a group instead of to each user",
         )
@@ -108,8 +119,21 @@ pub(super) fn from_sddl(text: &str) -> Result<Vec<u8>, Error> {
 
 pub(super) fn to_sddl(security: &Security) -> Result<String, Error> {
     let operation = Operation::Security;
-    let bytes = bytes_of(security, operation)?;
+    let bytes = match &security.base {
+        // As it is, and not as another memory would get it.
+        Base::Seen(descriptor) if security.grants.is_empty() && security.integrity.is_none() => {
+            descriptor.to_bytes().ok_or_else(|| Error::new(operation, ErrorKind::InvalidSecurity))?
+        }
+        _ => bytes_of(security, operation)?,
+    };
     descriptor::to_sddl(&bytes).map_err(|failure| Error::from_system(operation, failure))
+}
+
+fn no_list(operation: Operation) -> Error {
+    Error::new(operation, ErrorKind::InvalidSecurity).with_detail(
+        "it has no list of who may do what, so that everyone could do anything; \
+         write one, such as D:(A;;GA;;;OW), or start with Security::current_user()",
+    )
 }
 
 /// Only Windows has descriptors, so nobody asks for this here.
@@ -118,15 +142,14 @@ pub(super) fn no_descriptors() -> Error {
 }
 
 pub(super) fn account_of_sid(sid: &Sid) -> Account {
-    let name = match sid.well_known_name() {
-        Some(name) => Some(name.to_owned()),
-        None => account::name_of(&sid.to_bytes()),
-    };
-    Account { id: sid.to_string(), name }
+    Account::new(sid.to_string(), |id| {
+        let sid: Sid = id.parse().ok()?;
+        sid.well_known_name().map(str::to_owned).or_else(|| account::name_of(&sid.to_bytes()))
+    })
 }
 
 pub(super) fn account_of_uid(uid: u32) -> Account {
-    Account { id: uid.to_string(), name: None }
+    Account::new(uid.to_string(), |_| None)
 }
 
 pub(super) fn account_of_gid(gid: u32) -> Account {
@@ -149,14 +172,29 @@ pub(crate) fn is_owner(
     who: &Who,
     operation: Operation,
 ) -> Result<(bool, Account), Error> {
+    let is_crowd = matches!(
+        who,
+        Who::Everyone
+            | Who::AuthenticatedUsers
+            | Who::InteractiveUsers
+            | Who::Services
+            | Who::AllApplicationPackages
+            | Who::Package(_)
+    );
+    if is_crowd {
+        return Err(Error::new(operation, ErrorKind::InvalidSecurity).with_detail(format!(
+            "\"{who}\" owns nothing; expect a user, Who::System or Who::Administrators"
+        )));
+    }
     let expected = sid_of(who, operation)?;
-    let is = matches!(&security.base, Base::Descriptor(Descriptor { owner: Some(owner), .. }) if *owner == expected);
+    let is =
+        matches!(&security.base, Base::Seen(Descriptor { owner: Some(owner), .. }) if *owner == expected);
     Ok((is, account_of_sid(&expected)))
 }
 
 /// What the list of rights gives to this token, by itself: reading, and writing. (The system also considers integrity.)
 pub(crate) fn list_allows(security: &Security, token: &Token) -> Option<(bool, bool)> {
-    let Base::Descriptor(descriptor) = &security.base else { return None };
+    let Base::Seen(descriptor) = &security.base else { return None };
     let sids = |wanted: fn(&account::Membership) -> bool| {
         token.groups.iter().filter(move |group| wanted(group)).filter_map(|group| Sid::from_bytes(&group.sid))
     };
@@ -167,9 +205,71 @@ pub(crate) fn list_allows(security: &Security, token: &Token) -> Option<(bool, b
     Some((granted & SECTION_MAP_READ != 0, granted & SECTION_MAP_WRITE != 0))
 }
 
-const GENERIC_ALL: u32 = 0x1000_0000;
-/// Of a directory of objects: to look for names and to pass through.
-const GENERIC_READ_AND_PASS: u32 = 0xa000_0000;
+/// Rights to a directory of objects: to list it, to pass through, to make names in it, to see who may.
+const DIRECTORY_PASS: u32 = 0x2_0003;
+const DIRECTORY_MAKE: u32 = 0x2_0007;
+
+/// A boundary as the system knows it.
+struct Resolved {
+    name: String,
+    members: Vec<Sid>,
+    integrity: Option<u32>,
+}
+
+impl Resolved {
+    fn new(boundary: &Boundary, operation: Operation) -> Result<Self, Error> {
+        let mut members = match &boundary.members[..] {
+            [] => vec![current_user(operation)?],
+            members => members.iter().map(|who| sid_of(who, operation)).collect::<Result<Vec<_>, _>>()?,
+        };
+        members.sort_unstable();
+        members.dedup();
+        let integrity = boundary.integrity.map(super::Level::rid);
+        Ok(Resolved { name: boundary.name.clone(), members, integrity })
+    }
+
+    /// What the namespace is called in this process: the same for the same boundary, another one for any other.
+    fn alias(&self) -> String {
+        // FNV-1a: not against enemies, who cannot choose the boundaries of this process, but the same in all its copies.
+        let text = format!("{}\0{:?}\0{:?}", self.name, self.members, self.integrity);
+        let hash = text.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
+            (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
+        });
+        format!("mmf-{hash:016x}")
+    }
+
+    /// The namespace's own protection, which alone keeps strangers from making names in it once it is there: the system judges
+    /// by the boundary only who makes the namespace itself. Who has all that the boundary asks for may make names, whoever may open
+    /// the memory may pass, and nobody, its owner neither, may change that.
+    fn protection(&self, security: &Security, operation: Operation) -> Result<Vec<u8>, Error> {
+        let user = current_user(operation)?;
+        let mut descriptor = match &self.members[..] {
+            [member] => Descriptor::new(None, vec![Ace::allow(DIRECTORY_MAKE, member)]),
+            // All of them at once, which only a conditional entry can say.
+            members => {
+                let all: Vec<String> = members.iter().map(|sid| format!("SID({sid})")).collect();
+                let text = format!("D:P(XA;;{DIRECTORY_MAKE:#x};;;WD;(Member_of {{{}}}))", all.join(","));
+                Descriptor::from_bytes(&from_sddl(&text)?)
+                    .map_err(|_| Error::new(operation, ErrorKind::InvalidSecurity))?
+            }
+        };
+        descriptor.owner = Some(user.clone());
+        descriptor.allow(READ_CONTROL, &Sid::owner_rights());
+        descriptor.allow(DIRECTORY_PASS, &user);
+        let of_memory = descriptor_of(security, operation)?;
+        if let Dacl::List(entries) = &of_memory.dacl {
+            for (allows, _, sid) in entries.iter().filter_map(Ace::rule) {
+                if allows && sid != user {
+                    descriptor.allow(DIRECTORY_PASS, &sid);
+                }
+            }
+        }
+        if let Some(level) = self.integrity {
+            descriptor.set_label(level);
+        }
+        descriptor.to_bytes().ok_or_else(|| Error::new(operation, ErrorKind::InvalidSecurity))
+    }
+}
 
 /// A name in a private namespace, which is opened; or made, if a memory is to be made in it.
 pub(crate) fn private_name(
@@ -179,19 +279,15 @@ pub(crate) fn private_name(
     operation: Operation,
 ) -> Result<ObjectName, Error> {
     let fail = |failure: Failure| explain(Error::from_system(operation, failure), boundary);
-    let members = match &boundary.members[..] {
-        [] => vec![current_user(operation)?],
-        members => members.iter().map(|who| sid_of(who, operation)).collect::<Result<_, _>>()?,
-    };
-    let sids: Vec<Vec<u8>> = members.iter().map(Sid::to_bytes).collect();
-    let integrity = boundary.integrity.map(super::Level::rid);
-    let alias = alias(boundary);
+    let resolved = Resolved::new(boundary, operation)?;
+    let sids: Vec<Vec<u8>> = resolved.members.iter().map(Sid::to_bytes).collect();
+    let alias = resolved.alias();
     let space = match make {
-        Some(security) => {
-            let protection = directory(security, &members, operation)?;
-            PrivateNamespace::open_or_create(&boundary.name, &sids, integrity, &protection, &alias)
+        Some(security) if crate::sys::boundary::is_available() => {
+            let protection = resolved.protection(security, operation)?;
+            PrivateNamespace::open_or_create(&boundary.name, &sids, resolved.integrity, &protection, &alias)
         }
-        None => PrivateNamespace::open(&boundary.name, &sids, integrity, &alias),
+        _ => PrivateNamespace::open(&boundary.name, &sids, resolved.integrity, &alias),
     };
     ObjectName::private(&alias, space.map_err(fail)?, text).map_err(fail)
 }
@@ -209,35 +305,4 @@ fn explain(error: Error, boundary: &Boundary) -> Error {
         ErrorKind::Unsupported => error.with_detail("this version of Windows has no private namespaces"),
         _ => error,
     }
-}
-
-/// The namespace's own protection: its members may make names in it, and whoever may open the memory may pass.
-fn directory(security: &Security, members: &[Sid], operation: Operation) -> Result<Vec<u8>, Error> {
-    let user = current_user(operation)?;
-    let mut descriptor = Descriptor::new(Some(user.clone()), vec![Ace::allow(GENERIC_ALL, &user)]);
-    for member in members.iter().filter(|member| **member != user) {
-        descriptor.allow(GENERIC_ALL, member);
-    }
-    let of_memory = descriptor_of(security, operation)?;
-    if let Dacl::List(entries) = &of_memory.dacl {
-        for (allows, _, sid) in entries.iter().filter_map(Ace::rule) {
-            if allows && sid != user && !members.contains(&sid) {
-                descriptor.allow(GENERIC_READ_AND_PASS, &sid);
-            }
-        }
-    }
-    if let Some((level, _)) = of_memory.label() {
-        descriptor.set_label(level);
-    }
-    descriptor.to_bytes().ok_or_else(|| Error::new(operation, ErrorKind::InvalidSecurity))
-}
-
-/// What the namespace is called in this process: the same for the same boundary, another one for any other.
-fn alias(boundary: &Boundary) -> String {
-    // FNV-1a: not against enemies, who cannot choose the boundaries of this process, but the same in all its copies.
-    let text = format!("{boundary:?}");
-    let hash = text.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
-        (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
-    });
-    format!("mmf-{hash:016x}")
 }

@@ -28,12 +28,13 @@ mod system;
 pub(crate) use system::account;
 #[cfg(windows)]
 pub(in crate::sys) use system::fault;
-pub(crate) use system::list::list;
+pub(crate) use system::list::{list, names};
 pub(crate) use system::memory::{Mapping, Object};
 pub(crate) use system::name::ObjectName;
 pub(crate) use system::security::Protection;
 pub(crate) use system::sight::{
-    grants_to_users, has_private_namespaces, limit_reached, limits, page_sizes, rounded, sight, space,
+    grants_to_users, has_private_namespaces, limit_reached, limits, locked_limit, page_sizes, rounded, sight,
+    space,
 };
 #[cfg(windows)]
 pub(crate) use system::{boundary, descriptor, privilege};
@@ -62,6 +63,9 @@ pub(crate) enum Reason {
     NotReady,
     /// The system does not offer this.
     Unsupported,
+    /// This user may not give an object such an owner, group or label (Windows).
+    #[cfg_attr(unix, allow(dead_code))]
+    BadSecurity,
     /// A limit of the process: `figure` says which value it has, where it is known.
     Limit,
     /// Somebody else has taken a name that should be this user's (Unix).
@@ -126,8 +130,10 @@ pub(crate) enum Presence {
     #[default]
     Nothing,
     Memory,
-    /// A memory without a length yet.
-    Unfinished,
+    /// A memory without a length yet; whether this library makes it.
+    Unfinished {
+        ours: bool,
+    },
     /// A memory whose holders are all dead; whether this process may remove it.
     Abandoned {
         removable: bool,
@@ -138,6 +144,8 @@ pub(crate) enum Presence {
     Hidden,
     /// A memory of another user, under a name that should be ours.
     Strangers,
+    /// Names cannot be looked for: the place where they are does not let us.
+    NoPlace,
 }
 
 /// What can be seen of a name without changing anything.
@@ -179,6 +187,4 @@ pub(crate) enum Trouble {
 pub(crate) struct Limits {
     /// The longest file.
     pub(crate) file_size: Option<u64>,
-    /// Memory that can be kept in RAM.
-    pub(crate) locked: Option<u64>,
 }

@@ -104,6 +104,36 @@ pub(crate) fn questions_without_sense() {
     }
 }
 
+pub(crate) fn wishes_that_cannot_be_had() {
+    // A preflight says what the call says, whatever is there.
+    let (free, taken) = (unique_name("wish"), unique_name("wish"));
+    let memory = SharedMemory::create(&taken, 4096).unwrap();
+    let mut all = vec![
+        OpenOptions::new(),
+        OpenOptions::new().len(0),
+        OpenOptions::new().len(u64::MAX),
+        OpenOptions::new().len(1 << 20),
+        options().security(Security::current_user().grant_read(mmf::Who::user("nobody is called so"))),
+        options().expect_len(1),
+    ];
+    if cfg!(unix) {
+        all.push(options().security(Security::sandboxed_helper()));
+        all.push(OpenOptions::new().security(Security::sandboxed_helper()));
+    }
+    for options in all {
+        for name in [&free, &taken] {
+            let kind = |result: Result<(), Error>| result.err().map(|error| error.kind());
+            let asked = options.check_create(name).error_kind();
+            assert_eq!(asked, kind(options.create(name).map(drop)), "create {options:?}");
+            let asked = options.check_open_or_create(name).error_kind();
+            assert_eq!(asked, kind(options.open_or_create(name).map(drop)), "open_or_create {options:?}");
+            let asked = options.check_open(name).error_kind();
+            assert_eq!(asked, kind(options.open(name).map(drop)), "open {options:?}");
+        }
+    }
+    drop(memory);
+}
+
 pub(crate) fn more_than_there_is() {
     let name = unique_name("much");
     let len = 1 << 55;
@@ -277,9 +307,12 @@ mod here {
             expect(&error, &OpenOptions::new().check_open(name), not_granted);
             let remedies: Vec<_> = explained(&error).remedies().collect();
             assert_eq!(remedies.contains(&&Remedy::OpenReadOnly), there.may_read(), "{error}");
-            let grant = Remedy::LetMakerGrant { write: true, who: Some(ANN.to_string()) };
-            assert!(remedies.contains(&&grant), "{error}");
-            assert!(remedies.contains(&&Remedy::RunAs { who: "root".to_owned() }), "{error}");
+            let me = mmf::machine().user().cloned();
+            assert!(remedies.contains(&&Remedy::LetMakerGrant { write: true, who: me }), "{error}");
+            assert!(
+                remedies.iter().any(|r| matches!(r, Remedy::RunAs { who } if who.id() == "0")),
+                "{error}"
+            );
         }
         if let Err(error) = SharedMemory::open_read_only(name) {
             expect(&error, &OpenOptions::new().check_open_read_only(name), not_granted);
@@ -401,9 +434,11 @@ mod here {
             ("files", "OutOfMemory Some(OutOfMemory)"),
             ("readonly", "PermissionDenied Some(PermissionDenied)"),
             ("closed", "PermissionDenied Some(PermissionDenied)"),
+            ("hidden", "PermissionDenied Some(PermissionDenied)"),
+            ("no lists", "Unsupported Some(Unsupported)"),
         ] {
             // The name is free in the mount that the role makes for itself.
-            let user = if state == "closed" { ANN } else { 0 };
+            let user = if matches!(state, "closed" | "hidden") { ANN } else { 0 };
             let mut peer = testkit::Peer::start(
                 "diagnosis::role_mount",
                 &[state, &unique_name("mount"), &user.to_string()],
@@ -422,12 +457,17 @@ mod here {
         #[cfg(target_os = "linux")]
         {
             let (state, name) = (role.argument(0).to_owned(), role.argument(1).to_owned());
-            let mounted = mount(match state.as_str() {
-                "full" => c"size=64k,mode=1777",
-                "files" => c"nr_inodes=1,mode=1777",
-                "closed" => c"mode=755",
-                _ => c"mode=1777",
-            });
+            let kind = if state == "no lists" { c"ramfs" } else { c"tmpfs" };
+            let mounted = mount(
+                kind,
+                match state.as_str() {
+                    "full" => c"size=64k,mode=1777",
+                    "files" => c"nr_inodes=1,mode=1777",
+                    "closed" => c"mode=755",
+                    "hidden" => c"mode=700",
+                    _ => c"mode=1777",
+                },
+            );
             if let Err(error) = mounted {
                 return role.say(format!("skip: no mounts can be made here: {error}"));
             }
@@ -446,11 +486,19 @@ mod here {
             }
             // SAFETY: no requirements.
             assert_eq!(unsafe { libc::setuid(role.argument(2).parse().unwrap()) }, 0);
-            let options = OpenOptions::new().len(1 << 20);
+            let mut options = OpenOptions::new().len(1 << 20);
+            if state == "no lists" {
+                options =
+                    options.security(Security::current_user().grant_read(mmf::Who::user(ANN.to_string())));
+                assert!(SharedMemory::create(&name, 1 << 20).is_ok());
+            }
             let check = options.check_create(&name);
             let error = options.create(&name).unwrap_err();
-            assert_eq!(explained(&error).error_kind(), Some(error.kind()), "{error}");
-            assert!(explained(&error).remedies().next().is_some(), "{error}");
+            if state == "no lists" {
+                assert!(error.to_string().contains("no access lists"), "{error}");
+            } else {
+                assert!(explained(&error).remedies().next().is_some(), "{error}");
+            }
             role.say(format!("{:?} {:?}", error.kind(), check.error_kind()));
         }
         #[cfg(not(target_os = "linux"))]
@@ -458,7 +506,7 @@ mod here {
     }
 
     #[cfg(target_os = "linux")]
-    fn mount(options: &std::ffi::CStr) -> std::io::Result<()> {
+    fn mount(kind: &std::ffi::CStr, options: &std::ffi::CStr) -> std::io::Result<()> {
         // SAFETY: no requirements.
         if unsafe { libc::unshare(libc::CLONE_NEWNS) } != 0 {
             return Err(std::io::Error::last_os_error());
@@ -476,9 +524,77 @@ mod here {
         };
         // SAFETY: constant texts, and one that lives.
         let mounted = unsafe {
-            libc::mount(c"mmf".as_ptr(), c"/dev/shm".as_ptr(), c"tmpfs".as_ptr(), 0, options.as_ptr().cast())
+            libc::mount(c"mmf".as_ptr(), c"/dev/shm".as_ptr(), kind.as_ptr(), 0, options.as_ptr().cast())
         };
         if private != 0 || mounted != 0 { Err(std::io::Error::last_os_error()) } else { Ok(()) }
+    }
+
+    /// What a directory passes on to what is made in it (a default list, a group) does not widen what was granted.
+    pub(crate) fn directories_pass_nothing_on() {
+        need_root();
+        let mut peer = testkit::Peer::start("diagnosis::role_inherit", &[&unique_name("inherit")]);
+        let answer = peer.hear();
+        if answer.starts_with("skip") {
+            testkit::skip(answer);
+        }
+        assert_eq!(answer, "done");
+        peer.finish();
+    }
+
+    pub(crate) fn role_inherit(role: &mut Role) {
+        #[cfg(target_os = "linux")]
+        {
+            use mmf::Who;
+            if let Err(error) = mount(c"tmpfs", c"mode=3777,gid=555") {
+                return role.say(format!("skip: no mounts can be made here: {error}"));
+            }
+            let name = role.argument(0);
+            let clauses = |security: Security| {
+                let memory = options().security(security).create(format!(r"Global\{name}")).unwrap();
+                let path = format!("/dev/shm/{name}");
+                let mode = std::fs::metadata(&path).unwrap().permissions().mode() & 0o7111;
+                let text = memory.security().unwrap().to_string();
+                drop(memory);
+                assert_eq!((mode, std::path::Path::new(&path).exists()), (0o3000, false), "{text}");
+                text
+            };
+            let own = clauses(Security::current_user().grant_read(Who::group("0")));
+            assert!(own.contains("group root may read; everybody else may do nothing"), "{own}");
+            let staff = clauses(Security::current_user().grant_read(Who::group("77")));
+            assert!(staff.contains("group 77 may read; everybody else may do nothing"), "{staff}");
+            // u::rwx,u:4242:rwx,g::rwx,m::rwx,o::rwx as the directory's default list.
+            let mut list = vec![2_u8, 0, 0, 0];
+            for (tag, id) in [(1_u16, u32::MAX), (2, 4242), (4, u32::MAX), (0x10, u32::MAX), (0x20, u32::MAX)]
+            {
+                list.extend(tag.to_le_bytes());
+                list.extend(7_u16.to_le_bytes());
+                list.extend(id.to_le_bytes());
+            }
+            // SAFETY: zero-terminated texts, and a value of the length that is said.
+            let code = unsafe {
+                libc::setxattr(
+                    c"/dev/shm".as_ptr(),
+                    c"system.posix_acl_default".as_ptr(),
+                    list.as_ptr().cast(),
+                    list.len(),
+                    0,
+                )
+            };
+            assert_eq!(code, 0);
+            for security in [
+                Security::current_user(),
+                Security::current_user().grant_read(Who::Everyone),
+                Security::current_user().grant_read(Who::group("77")),
+                Security::current_user().grant_write(Who::user("78")),
+            ] {
+                let text = clauses(security.clone());
+                let theirs = text.split("; ").find(|clause| clause.starts_with("4242 "));
+                assert!(theirs.is_none_or(|clause| clause == "4242 may do nothing"), "{security}: {text}");
+            }
+            role.say("done");
+        }
+        #[cfg(not(target_os = "linux"))]
+        role.say("skip: no mount here");
     }
 
     pub(crate) fn no_place_for_memories() {
@@ -596,6 +712,12 @@ mod here {
     pub(crate) fn no_place_for_memories() {
         testkit::skip("sections need no place");
     }
+
+    pub(crate) fn directories_pass_nothing_on() {
+        testkit::skip("sections have a descriptor of their own");
+    }
+
+    pub(crate) fn role_inherit(_: &mut Role) {}
 
     pub(crate) fn role_refused(_: &mut Role) {}
     pub(crate) fn role_make_and_stay(_: &mut Role) {}

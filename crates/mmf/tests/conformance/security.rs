@@ -59,7 +59,11 @@ pub(crate) fn unnamed_memory_has_it_too() {
 
 pub(crate) fn unknown_accounts() {
     let name = unique_name("unknown");
-    for who in [Who::user("nobody is called so"), Who::group("nor a group"), Who::user("")] {
+    let mut all = vec![Who::user("nobody is called so"), Who::group("nor a group"), Who::user("")];
+    if cfg!(unix) {
+        all.extend([Who::group(u32::MAX.to_string()), Who::user("+5"), Who::user("-1")]);
+    }
+    for who in all {
         let error =
             options().security(Security::current_user().grant_read(who.clone())).create(&name).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::UnknownAccount, "{error}");
@@ -126,7 +130,6 @@ mod here {
             Security::current_user().grant_read(Who::package("App_1")),
             Security::current_user().integrity(Level::Low),
             Security::sandboxed_helper(),
-            Security::unelevated(),
         ] {
             let error = options().security(security.clone()).create(&name).unwrap_err();
             assert_eq!(error.kind(), ErrorKind::Unsupported, "{error}");
@@ -171,6 +174,44 @@ mod here {
         who_gets(base().grant_read(Who::Everyone).grant_write(bob.clone()), ["r", "rw", "r"]);
         who_gets(base().grant_write(Who::Everyone).grant_read(bob).grant_read(staff), ["rw", "rw", "rw"]);
         who_gets(base().grant_read(ann.clone()).grant_write(ann), ["rw", "-", "-"]);
+    }
+
+    pub(crate) fn securities_of_others_memories() {
+        need_root();
+        // (mode of a foreign object, what a memory with its security has)
+        for (theirs, ours) in
+            [(0o777, 0o3666), (0o604, 0o3604), (0o640, 0o3640), (0o711, 0o3600), (0o600, 0o3600)]
+        {
+            let (text, own) = (unique_name("theirs"), unique_name("ours"));
+            let path = format!("/dev/shm/{text}");
+            std::fs::write(&path, [1; 64]).unwrap();
+            std::fs::set_permissions(&path, std::fs::Permissions::from_mode(theirs)).unwrap();
+            std::os::unix::fs::chown(&path, Some(ANN), Some(STAFF)).unwrap();
+            let security = SharedMemory::open(format!(r"Global\{text}")).unwrap().security().unwrap();
+            std::fs::remove_file(&path).unwrap();
+            let memory = options().security(security).create(format!(r"Global\{own}")).unwrap();
+            let mode = std::fs::metadata(format!("/dev/shm/{own}")).unwrap().permissions().mode();
+            assert_eq!(mode & 0o7777, ours, "{theirs:o}: {}", memory.security().unwrap());
+            drop(memory);
+            assert!(
+                !std::path::Path::new(&format!("/dev/shm/{own}")).exists(),
+                "{theirs:o}: it is not ours any more"
+            );
+        }
+    }
+
+    pub(crate) fn users_in_granted_groups() {
+        // The entry of a user counts alone, so it has to hold what his groups get. ("sync" is in 65534 on every Debian.)
+        need_root();
+        let id = std::process::Command::new("id").args(["-g", "4"]).output();
+        if !id.is_ok_and(|output| output.stdout == b"65534\n") {
+            testkit::skip("no user here is known to be in a group of his own");
+        }
+        let text = unique_name("member");
+        let security = Security::current_user().grant_read(Who::user("4")).grant_write(Who::group("65534"));
+        let _memory = options().security(security).create(format!(r"Global\{text}")).unwrap();
+        let mut other = play(4, 65534, "security::role_try", &[&format!(r"Global\{text}")]);
+        other.peer.expect("rw");
     }
 
     pub(crate) fn role_try(role: &mut Role) {
@@ -237,10 +278,12 @@ mod here {
         let text = unique_name("squat");
         let path = format!("/dev/shm/mmf.{ANN}.{text}");
         std::fs::write(&path, [1; 4096]).unwrap();
-        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o666)).unwrap();
-        let mut other = play(ANN, ANN, "security::role_squatted", &[&text]);
-        other.peer.expect("Mistrusted Mistrusted Some(Mistrusted)");
-        assert!(other.peer.wait().success());
+        for mode in [0o666, 0o644, 0o600] {
+            std::fs::set_permissions(&path, std::fs::Permissions::from_mode(mode)).unwrap();
+            let mut other = play(ANN, ANN, "security::role_squatted", &[&text]);
+            other.peer.expect("Mistrusted Mistrusted Some(Mistrusted)");
+            assert!(other.peer.wait().success());
+        }
         std::fs::remove_file(&path).unwrap();
     }
 
@@ -250,8 +293,16 @@ mod here {
             SharedMemory::open(name).unwrap_err(),
             SharedMemory::open_read_only(name).map(drop).unwrap_err(),
         ];
-        assert!(errors[0].to_string().contains("it belongs to root"), "{}", errors[0]);
+        assert!(errors[0].to_string().contains("it belongs to \"root\""), "{}", errors[0]);
         let check = OpenOptions::new().check_open(name).error_kind();
+        // Whoever wants to make it is not told to open that.
+        let taken = SharedMemory::create(name, 1).unwrap_err();
+        assert_eq!(taken.kind(), ErrorKind::AlreadyExists, "{taken}");
+        let cures: Vec<_> = taken.diagnosis().unwrap().remedies().collect();
+        assert!(
+            cures.contains(&&mmf::Remedy::Distrust) && !cures.contains(&&mmf::Remedy::OpenExisting),
+            "{taken}"
+        );
         role.say(format!("{:?} {:?} {check:?}", errors[0].kind(), errors[1].kind()));
     }
 
@@ -386,6 +437,36 @@ mod here {
         let error = OpenOptions::new().expect_owner(Who::CurrentUser).open(&name).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Mistrusted, "{error}");
         drop(memory);
+    }
+
+    pub(crate) fn securities_of_others_memories() {
+        // What lets everyone do anything is shown as that, and not passed on.
+        let name = unique_name("null");
+        let mut peer = crate::foreign::c_peer();
+        peer.say(&format!(r"null Local\{name} 4096"));
+        peer.expect("created");
+        let security = SharedMemory::open(&name).unwrap().security().unwrap();
+        let is_null = security.to_string().contains("everyone may do anything");
+        if !is_null {
+            testkit::skip(format!("this system says something else of such a memory: {security}"));
+        }
+        for security in [security.clone(), security.grant_read(Who::Everyone)] {
+            let error = options().security(security.clone()).create(unique_name("null")).unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::InvalidSecurity, "{error}");
+            let check = options().security(security).check_create(unique_name("null"));
+            assert_eq!(check.error_kind(), Some(ErrorKind::InvalidSecurity), "{check}");
+        }
+        peer.finish();
+        // What another user owns is granted alike, by an owner of its own.
+        let name = unique_name("theirs");
+        let theirs = Security::sddl("O:SYD:P(A;;GR;;;WD)(A;;GA;;;SY)").unwrap();
+        let Ok(memory) = options().security(theirs).create(&name) else { return };
+        let copied = options().security(memory.security().unwrap()).create(unique_name("ours")).unwrap();
+        assert_eq!(copied.security().unwrap().owner(), Security::current_user().owner());
+    }
+
+    pub(crate) fn users_in_granted_groups() {
+        testkit::skip("rights add up here, whoever they come from");
     }
 
     pub(crate) fn role_try(_: &mut Role) {}

@@ -45,6 +45,16 @@ int main(void) {
             section = CreateFileMappingW(INVALID_HANDLE_VALUE, &attributes, PAGE_READWRITE, 0, (DWORD)a, wname);
             if (!section) printf("error %lu\n", GetLastError());
             else if (map(FILE_MAP_WRITE)) printf("created\n");
+        } else if (sscanf(line, "null %399s %llu", name, &a) == 2) {
+            /* a memory with which everybody may do everything, as some libraries make it */
+            SECURITY_DESCRIPTOR descriptor;
+            SECURITY_ATTRIBUTES attributes = {sizeof attributes, &descriptor, FALSE};
+            InitializeSecurityDescriptor(&descriptor, SECURITY_DESCRIPTOR_REVISION);
+            SetSecurityDescriptorDacl(&descriptor, TRUE, NULL, FALSE);
+            wide(name, wname);
+            section = CreateFileMappingW(INVALID_HANDLE_VALUE, &attributes, PAGE_READWRITE, 0, (DWORD)a, wname);
+            if (!section) printf("error %lu\n", GetLastError());
+            else if (map(FILE_MAP_WRITE)) printf("created\n");
         } else if (sscanf(line, "reserve %399s %llu", name, &a) == 2) {
             /* address space without memory behind it, but for the first 64 KiB */
             wide(name, wname);

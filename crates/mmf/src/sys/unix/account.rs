@@ -25,8 +25,65 @@ pub(crate) fn group() -> u32 {
 }
 
 /// Whether the system lets this process give an object to a group.
-pub(crate) fn may_give_to(group: u32) -> bool {
-    user() == 0 || getgroups().is_ok_and(|groups| groups.iter().any(|member| member.as_raw() == group))
+pub(crate) fn may_give_to(id: u32) -> bool {
+    id == group()
+        || is_capable(Capability::Chown)
+        || getgroups().is_ok_and(|groups| groups.iter().any(|member| member.as_raw() == id))
+}
+
+/// What the superuser can do, and others cannot; by its number in `linux/capability.h`.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Capability {
+    Chown = 0,
+    /// What owners can do.
+    #[cfg_attr(not(target_os = "linux"), allow(dead_code))]
+    Owner = 3,
+    LockMemory = 14,
+}
+
+/// Whether this process has a capability. In containers the superuser does not have all of them.
+pub(crate) fn is_capable(capability: Capability) -> bool {
+    let Ok(status) = std::fs::read_to_string("/proc/self/status") else { return user() == 0 };
+    let set = status.lines().find_map(|line| line.strip_prefix("CapEff:"));
+    match set.map(|digits| u64::from_str_radix(digits.trim(), 16)) {
+        Some(Ok(set)) => (set >> (capability as u32)) & 1 == 1,
+        _ => user() == 0,
+    }
+}
+
+/// What `getgrouplist` counts in.
+#[cfg(target_vendor = "apple")]
+type GroupId = libc::c_int;
+#[cfg(not(target_vendor = "apple"))]
+type GroupId = libc::gid_t;
+
+/// The groups that a user is in, as far as the system knows him.
+pub(crate) fn groups_of(user: u32) -> Vec<u32> {
+    let entry = with_room(|room| {
+        let (mut entry, mut found) = (no_user(), ptr::null_mut());
+        // SAFETY: the places for the answer and the room are valid and as long as said.
+        let code = unsafe { libc::getpwuid_r(user, &mut entry, room.as_mut_ptr(), room.len(), &mut found) };
+        // SAFETY: an entry that was found has a name, which is in the room.
+        (code, (!found.is_null()).then(|| (unsafe { text(entry.pw_name) }, entry.pw_gid)))
+    });
+    let Ok(Some((name, first))) = entry else { return Vec::new() };
+    let Ok(name) = CString::new(name) else { return Vec::new() };
+    let mut groups: Vec<GroupId> = vec![0; 1 << 16];
+    let mut count = libc::c_int::try_from(groups.len()).unwrap_or(libc::c_int::MAX);
+    #[allow(
+        clippy::unnecessary_cast,
+        clippy::cast_possible_wrap,
+        reason = "groups have another type elsewhere"
+    )]
+    let first = first as GroupId;
+    // SAFETY: a zero-terminated name; the room is as long as said.
+    let code = unsafe { libc::getgrouplist(name.as_ptr(), first, groups.as_mut_ptr(), &mut count) };
+    if code < 0 {
+        return Vec::new();
+    }
+    groups.truncate(usize::try_from(count).unwrap_or(0));
+    #[allow(clippy::unnecessary_cast, clippy::cast_sign_loss, reason = "groups have another type elsewhere")]
+    groups.into_iter().map(|group| group as u32).collect()
 }
 
 /// Entries are longer than this only in groups of thousands; then it grows.

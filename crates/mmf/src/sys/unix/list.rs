@@ -9,6 +9,15 @@ use crate::sys::{Failure, Found, Reason};
 
 /// Reads `/dev/shm`. Other systems cannot list their objects.
 pub(crate) fn list() -> Result<Vec<Found>, Failure> {
+    read(true)
+}
+
+/// The same, without opening each to see whether it is stale.
+pub(crate) fn names() -> Result<Vec<Found>, Failure> {
+    read(false)
+}
+
+fn read(look: bool) -> Result<Vec<Found>, Failure> {
     if DIRECTORY == "/" {
         return Err(Failure::new(Reason::Unsupported));
     }
@@ -30,7 +39,7 @@ pub(crate) fn list() -> Result<Vec<Found>, Failure> {
             Some(_) => continue,
             None => (true, object),
         };
-        found.push(Found { global, text, stale: named::is_stale(&path) });
+        found.push(Found { global, text, stale: look && named::is_stale(&path) });
     }
     found.sort_by(|a, b| (a.global, &a.text).cmp(&(b.global, &b.text)));
     Ok(found)

@@ -28,6 +28,7 @@ use rustix::fs::{
 };
 use rustix::io::Errno;
 
+use super::account::{Capability, is_capable};
 use super::name::{DIRECTORY, ObjectName};
 use super::security::{self, OWNER_ONLY, Protection};
 use super::sight::check_file_size;
@@ -96,7 +97,11 @@ fn taken(name: &ObjectName) -> Result<Attempt<OwnedFd>, Failure> {
     let fd = match look(name.path(), OFlags::RDONLY) {
         Ok(fd) => fd,
         Err(Errno::NOENT) => return Ok(Attempt::Again),
-        Err(Errno::ACCESS) => return Err(Failure::new(Reason::Exists)),
+        Err(Errno::ACCESS) => {
+            let reason = why_denied(name);
+            let taken = if reason == Reason::WrongKind { reason } else { Reason::Exists };
+            return Err(Failure::new(taken));
+        }
         Err(errno) => return Err(errno.into()),
     };
     let stat = fstat(&fd)?;
@@ -171,8 +176,12 @@ fn remove(fd: impl AsFd, path: &CStr) -> Result<(), Errno> {
 pub(super) fn open(name: &ObjectName, writable: bool) -> Result<Attempt<(OwnedFd, bool)>, Failure> {
     let fd = match look(name.path(), if writable { OFlags::RDWR } else { OFlags::RDONLY }) {
         Ok(fd) => fd,
-        Err(Errno::ACCESS) if writable && look(name.path(), OFlags::RDONLY).is_ok() => {
-            return Err(Failure { reason: Reason::ReadOnly, ..Errno::ACCESS.into() });
+        Err(Errno::ACCESS) => {
+            let reason = match why_denied(name) {
+                Reason::Denied if writable && look(name.path(), OFlags::RDONLY).is_ok() => Reason::ReadOnly,
+                reason => reason,
+            };
+            return Err(Failure { reason, ..Errno::ACCESS.into() });
         }
         Err(errno) => return Err(errno.into()),
     };
@@ -210,6 +219,16 @@ pub(super) fn open(name: &ObjectName, writable: bool) -> Result<Attempt<(OwnedFd
             unlock(&fd);
             Ok(Attempt::Again)
         }
+    }
+}
+
+/// What it is that cannot be opened: what is more to the point is said first.
+fn why_denied(name: &ObjectName) -> Reason {
+    match lstat(name.path()) {
+        Ok(stat) if FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile => Reason::WrongKind,
+        // Somebody else has taken a name of this user's.
+        Ok(stat) if name.is_local() && stat.st_uid != rustix::process::geteuid().as_raw() => Reason::Stranger,
+        _ => Reason::Denied,
     }
 }
 
@@ -348,7 +367,8 @@ pub(crate) fn sight(name: &ObjectName) -> Sighting {
     let stat = match lstat(name.path()) {
         Ok(stat) => stat,
         Err(Errno::NOENT) => return Sighting::default(),
-        Err(_) => return Sighting { presence: Presence::Hidden, ..Sighting::default() },
+        // It is the directory that does not let us look.
+        Err(_) => return Sighting { presence: Presence::NoPlace, ..Sighting::default() },
     };
     let kind = match FileType::from_raw_mode(stat.st_mode) {
         FileType::RegularFile => None,
@@ -365,9 +385,10 @@ pub(crate) fn sight(name: &ObjectName) -> Sighting {
     let presence = if name.is_local() && stat.st_uid != user.as_raw() {
         Presence::Strangers
     } else if is_ours(&stat) && is_stale(name.path()) {
-        Presence::Abandoned { removable: user.is_root() || stat.st_uid == user.as_raw() }
+        let removable = stat.st_uid == user.as_raw() || is_capable(Capability::Owner);
+        Presence::Abandoned { removable }
     } else if stat.st_size == 0 {
-        Presence::Unfinished
+        Presence::Unfinished { ours: is_ours(&stat) }
     } else {
         Presence::Memory
     };

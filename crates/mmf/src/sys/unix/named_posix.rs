@@ -20,7 +20,7 @@ pub(super) fn create(
     protection: &Protection,
 ) -> Result<Attempt<OwnedFd>, Failure> {
     let flags = OFlags::CREATE | OFlags::EXCL | OFlags::RDWR;
-    let fd = match open_object(name.path(), flags, Mode::from_raw_mode(0o600)) {
+    let fd = match open_object(name.path(), flags, mode_of(protection)) {
         Ok(fd) => fd,
         Err(Errno::EXIST) => {
             let size = open_object(name.path(), OFlags::RDONLY, Mode::empty())
@@ -37,6 +37,12 @@ pub(super) fn create(
         return Err(failure);
     }
     Ok(Attempt::Done(fd))
+}
+
+fn mode_of(protection: &Protection) -> Mode {
+    #[allow(clippy::useless_conversion, reason = "it has 32 bits elsewhere")]
+    let mode = rustix::fs::RawMode::try_from(protection.mode).unwrap_or(0o600);
+    Mode::from_raw_mode(mode)
 }
 
 fn resize(fd: BorrowedFd<'_>, len: u64) -> Result<(), Failure> {
@@ -83,11 +89,7 @@ pub(super) fn anonymous(len: u64, protection: &Protection) -> Result<OwnedFd, Fa
             .map_or(0, |t| t.subsec_nanos());
         let text = format!("{:x}.{number:x}.{time:x}", std::process::id());
         let name = ObjectName::new(true, &text)?;
-        match open_object(
-            name.path(),
-            OFlags::CREATE | OFlags::EXCL | OFlags::RDWR,
-            Mode::from_raw_mode(0o600),
-        ) {
+        match open_object(name.path(), OFlags::CREATE | OFlags::EXCL | OFlags::RDWR, mode_of(protection)) {
             Ok(fd) => {
                 let _ = unlink(name.path());
                 security::protect(fd.as_fd(), protection, 0)?;
@@ -142,7 +144,7 @@ pub(crate) fn sight(name: &ObjectName) -> Sighting {
     let presence = if name.is_local() && stat.st_uid != rustix::process::geteuid().as_raw() {
         Presence::Strangers
     } else if len.is_none() {
-        Presence::Unfinished
+        Presence::Unfinished { ours: false }
     } else {
         Presence::Memory
     };

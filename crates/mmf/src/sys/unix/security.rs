@@ -2,24 +2,24 @@
 
 use std::os::fd::{AsFd, BorrowedFd};
 
-use rustix::fs::{Gid, Mode, RawMode, Stat, fchmod, fchown, fstat};
+use rustix::fs::{Stat, fstat};
 
-use crate::sys::{Failure, Shown};
+use crate::sys::{Failure, Reason, Shown};
 
 /// Who may open an object: what it is made with.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Protection {
     /// The nine bits.
     pub(crate) mode: u32,
-    /// Another group than that of this process.
-    pub(crate) group: Option<u32>,
+    /// Of no matter as long as nobody but the owner may anything.
+    pub(crate) group: u32,
     /// An access list, as the extended attribute that holds it.
     pub(crate) list: Option<Vec<u8>>,
 }
 
 impl Default for Protection {
     fn default() -> Self {
-        Protection { mode: OWNER_ONLY, group: None, list: None }
+        Protection { mode: OWNER_ONLY, group: 0, list: None }
     }
 }
 
@@ -28,32 +28,42 @@ pub(super) const OWNER_ONLY: u32 = 0o600;
 const LIST: &str = "system.posix_acl_access";
 
 /// Protects an object that has just been made, for its owner only, and that nobody uses yet. `mark` are more bits of the mode.
+///
+/// What its directory may have passed on to it (a group, a default list) is overwritten: it would come to bear as soon as the
+/// mode lets a group in. Then the system is asked whether all is as it was said, since it changes modes in silence.
+#[cfg(any(target_os = "linux", target_os = "android"))]
 pub(super) fn protect(fd: BorrowedFd<'_>, protection: &Protection, mark: u32) -> Result<(), Failure> {
-    if *protection == Protection::default() {
+    use rustix::fs::{Gid, Mode, XattrFlags, fchmod, fchown, fremovexattr, fsetxattr};
+    if protection.mode == OWNER_ONLY && protection.list.is_none() {
         return Ok(());
     }
-    if let Some(group) = protection.group {
-        fchown(fd, None, Some(Gid::from_raw(group)))?;
+    debug_assert_eq!(protection.mode & 0o7111, 0);
+    fchown(fd, None, Some(Gid::from_raw(protection.group)))?;
+    match &protection.list {
+        Some(list) => fsetxattr(fd, LIST, list, XattrFlags::empty())?,
+        // Where there are no lists there is none to remove.
+        None => drop(fremovexattr(fd, LIST)),
     }
     // After the list, which sets the bits of the mode, too; and not by the mode at creation, from which the umask takes away.
-    if let Some(list) = &protection.list {
-        set_list(fd, list)?;
-    }
     let mode = mark | protection.mode;
-    #[allow(clippy::useless_conversion, reason = "it has 16 bits elsewhere")]
-    let mode = RawMode::try_from(mode).unwrap_or(0);
-    Ok(fchmod(fd, Mode::from_raw_mode(mode))?)
+    fchmod(fd, Mode::from_raw_mode(mode))?;
+    let stat = fstat(fd)?;
+    if (stat.st_mode & 0o7777, stat.st_gid) == (mode, protection.group) {
+        Ok(())
+    } else {
+        Err(Failure::new(Reason::Unsupported))
+    }
 }
 
-#[cfg(any(target_os = "linux", target_os = "android"))]
-fn set_list(fd: BorrowedFd<'_>, list: &[u8]) -> Result<(), Failure> {
-    use rustix::fs::{XattrFlags, fsetxattr};
-    Ok(fsetxattr(fd, LIST, list, XattrFlags::empty())?)
-}
-
+/// Shared memory objects of other systems take a mode when they are made, and change it later never.
 #[cfg(not(any(target_os = "linux", target_os = "android")))]
-fn set_list(_fd: BorrowedFd<'_>, _list: &[u8]) -> Result<(), Failure> {
-    Err(Failure::new(crate::sys::Reason::Unsupported))
+pub(super) fn protect(fd: BorrowedFd<'_>, protection: &Protection, _mark: u32) -> Result<(), Failure> {
+    if protection.mode == OWNER_ONLY && protection.list.is_none() {
+        return Ok(());
+    }
+    let stat = fstat(fd)?;
+    let is_said = u32::from(stat.st_mode) & 0o777 == protection.mode && stat.st_gid == protection.group;
+    if is_said && protection.list.is_none() { Ok(()) } else { Err(Failure::new(Reason::Unsupported)) }
 }
 
 /// What an object says.

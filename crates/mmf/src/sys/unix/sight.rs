@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use rustix::io::Errno;
 use rustix::process::{Resource, getrlimit};
 
+use super::account::{Capability, is_capable};
 use super::named;
 use crate::sys::{Failure, Limits, Reason};
 
@@ -12,12 +13,12 @@ pub(crate) use named::{grants_to_users, sight, space};
 
 /// What limits this process now.
 pub(crate) fn limits() -> Limits {
-    Limits { file_size: getrlimit(Resource::Fsize).current, locked: locked_limit() }
+    Limits { file_size: getrlimit(Resource::Fsize).current }
 }
 
-/// How much a process may keep in RAM; the superuser, anything.
-fn locked_limit() -> Option<u64> {
-    if rustix::process::geteuid().is_root() { None } else { getrlimit(Resource::Memlock).current }
+/// How much a process may keep in RAM.
+pub(crate) fn locked_limit() -> Option<u64> {
+    if is_capable(Capability::LockMemory) { None } else { getrlimit(Resource::Memlock).current }
 }
 
 /// The limit that a failure is about.
@@ -33,7 +34,8 @@ pub(crate) fn limit_reached(failure: Failure) -> Option<(&'static str, u64)> {
 /// Refuses what is longer than the longest file that this process may have. The system would not only refuse it, but end
 /// the process by a signal (`SIGXFSZ`).
 pub(super) fn check_file_size(len: u64) -> Result<(), Failure> {
-    // Hardly any process has such a limit, and one that has none gets none later but by its own doing.
+    // Hardly any process has such a limit. One that gets it only after it has made its first memory is not protected from the
+    // signal: asking every time would cost every creation a system call.
     static UNLIMITED: AtomicBool = AtomicBool::new(false);
     if UNLIMITED.load(Ordering::Relaxed) {
         return Ok(());

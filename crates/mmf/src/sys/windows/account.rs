@@ -33,6 +33,8 @@ pub(crate) struct Token {
     /// Whether it has an administrator's full rights; `None` where the system does not make the difference.
     pub(crate) elevated: Option<bool>,
     pub(crate) app_container: bool,
+    /// Whether it can do less than its user and groups say, as the tokens of sandboxes.
+    pub(crate) restricted: bool,
     /// The SID of the app package, in an app container.
     pub(crate) package: Option<Vec<u8>>,
     /// Each with its name, and whether it is enabled.
@@ -81,6 +83,7 @@ pub(crate) fn token() -> Result<Token, Failure> {
         session: api::query_token_number(sec::TokenSessionId)?,
         elevated: known(api::query_token_number(sec::TokenElevation))?.map(|is| is != 0),
         app_container,
+        restricted: known(api::query_token_number(sec::TokenHasRestrictions))?.is_some_and(|is| is != 0),
         package,
         privileges: privileges()?,
     })

@@ -212,6 +212,14 @@ fn refused(error: LastError, name: Option<&ObjectName>) -> Failure {
             Err(_) => error.into(),
         },
         (win::ERROR_INVALID_PARAMETER, _) => Failure { reason: Reason::TooLarge, ..error.into() },
+        // An owner, a group or a label that this user may not give.
+        (
+            win::ERROR_INVALID_OWNER
+            | win::ERROR_INVALID_PRIMARY_GROUP
+            | win::ERROR_INVALID_LABEL
+            | win::ERROR_PRIVILEGE_NOT_HELD,
+            _,
+        ) => Failure { reason: Reason::BadSecurity, ..error.into() },
         _ => error.into(),
     }
 }

@@ -32,11 +32,7 @@ impl From<LastError> for Failure {
             // (A path, where a private namespace is meant that nobody has made.)
             win::ERROR_FILE_NOT_FOUND | win::ERROR_PATH_NOT_FOUND => Reason::Missing,
             win::ERROR_ALREADY_EXISTS => Reason::Exists,
-            // (An owner or a label that this user may not give.)
-            win::ERROR_ACCESS_DENIED
-            | win::ERROR_PRIVILEGE_NOT_HELD
-            | win::ERROR_INVALID_OWNER
-            | win::ERROR_INVALID_LABEL => Reason::Denied,
+            win::ERROR_ACCESS_DENIED | win::ERROR_PRIVILEGE_NOT_HELD => Reason::Denied,
             // The name, or the handle, is that of another kind of object.
             win::ERROR_INVALID_HANDLE => Reason::WrongKind,
             win::ERROR_NOT_ENOUGH_MEMORY

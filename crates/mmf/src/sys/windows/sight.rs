@@ -74,6 +74,11 @@ pub(crate) fn limits() -> Limits {
     Limits::default()
 }
 
+/// How much can be kept in RAM is not fixed here.
+pub(crate) fn locked_limit() -> Option<u64> {
+    None
+}
+
 /// The limit that a failure is about.
 pub(crate) fn limit_reached(failure: Failure) -> Option<(&'static str, u64)> {
     Some(("the working set", failure.figure?))

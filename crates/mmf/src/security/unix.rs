@@ -86,6 +86,13 @@ pub(super) fn resolve(security: &Security, operation: Operation) -> Result<Prote
             Target::Everyone => granted.everyone |= bits,
         }
     }
+    if !security.grants.is_empty() && wanted.denies() {
+        // What is granted would have to be weighed against what is denied to groups, for each of their members.
+        return Err(Error::new(operation, ErrorKind::Unsupported).with_detail(
+            "the memory that this security was read from lets some do less than everybody else, and nothing can be \
+             added to that; start with Security::current_user()",
+        ));
+    }
     wanted.add(granted);
     let protection = wanted.protection();
     if protection.list.is_some() && !sys::grants_to_users() {
@@ -116,6 +123,11 @@ impl Wanted {
             }
         }
         wanted
+    }
+
+    /// Whether somebody may do less than everybody else.
+    fn denies(&self) -> bool {
+        self.users.values().chain(self.groups.values()).any(|bits| self.everyone & !bits != 0)
     }
 
     /// The system goes by the entry that fits somebody best and looks at no other one. So whoever has an entry of his own

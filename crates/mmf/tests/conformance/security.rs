@@ -189,6 +189,10 @@ mod here {
             std::os::unix::fs::chown(&path, Some(ANN), Some(STAFF)).unwrap();
             let security = SharedMemory::open(format!(r"Global\{text}")).unwrap().security().unwrap();
             std::fs::remove_file(&path).unwrap();
+            let more = options().security(security.clone().grant_write(Who::user(BOB.to_string())));
+            let error = more.create(format!(r"Global\{own}")).map(drop).map_err(|error| error.kind());
+            let denies = theirs & 0o070 == 0 && theirs & 0o007 != 0;
+            assert_eq!(error, if denies { Err(ErrorKind::Unsupported) } else { Ok(()) }, "{theirs:o}");
             let memory = options().security(security).create(format!(r"Global\{own}")).unwrap();
             let mode = std::fs::metadata(format!("/dev/shm/{own}")).unwrap().permissions().mode();
             assert_eq!(mode & 0o7777, ours, "{theirs:o}: {}", memory.security().unwrap());

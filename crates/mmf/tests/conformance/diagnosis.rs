@@ -333,6 +333,32 @@ mod here {
         std::fs::remove_file(&path).unwrap();
     }
 
+    pub(crate) fn left_by_killed_programs() {
+        if !cfg!(target_os = "linux") {
+            testkit::skip("nobody counts the holders here");
+        }
+        let name = unique_name("stale");
+        let mut peer = testkit::Peer::start("diagnosis::role_make_and_stay", &[&name]);
+        peer.expect("made");
+        assert!(!mmf::examine(&name).unwrap().is_stale());
+        peer.kill();
+        for _ in 0..3 {
+            let stale = mmf::examine(&name).unwrap();
+            assert!(stale.is_stale() && !stale.may_read() && !stale.may_write());
+            let check = OpenOptions::new().check_open(&name);
+            assert_eq!(check.error_kind(), Some(ErrorKind::NotFound), "{check}");
+            assert!(check.causes().any(|cause| *cause == Cause::Stale), "{check}");
+            assert!(options().check_create(&name).is_ok() && options().check_open_or_create(&name).is_ok());
+        }
+        assert!(SharedMemory::create(&name, 10).is_ok());
+    }
+
+    pub(crate) fn without_a_privilege() {
+        testkit::skip("these privileges are Windows' own");
+    }
+
+    pub(crate) fn role_unprivileged(_: &mut Role) {}
+
     pub(crate) fn left_by_another_user() {
         need_root();
         // Ann's program is killed; her memory is in Bob's way until one of hers comes by.
@@ -683,6 +709,78 @@ mod here {
 
     pub(crate) fn left_by_another_user() {
         testkit::skip("Windows leaves nothing");
+    }
+
+    pub(crate) fn left_by_killed_programs() {
+        testkit::skip("Windows leaves nothing");
+    }
+
+    /// The token really loses it. (Wine makes global names all the same, so only the preflight is tried there.)
+    pub(crate) fn without_a_privilege() {
+        if mmf::machine().session() == Some(0) {
+            testkit::skip("in session 0, that of the services, all names are global");
+        }
+        let mut peer = testkit::Peer::start("diagnosis::role_unprivileged", &[&unique_name("privilege")]);
+        match peer.hear().as_str() {
+            "done" => peer.finish(),
+            answer => testkit::skip(answer),
+        }
+    }
+
+    pub(crate) fn role_unprivileged(role: &mut Role) {
+        let privilege = "SeCreateGlobalPrivilege";
+        let name = format!(r"Global\{}", role.argument(0));
+        let held =
+            || mmf::machine().privileges().iter().find(|(name, _)| name == privilege).map(|(_, held)| *held);
+        if !matches!(held(), Some(mmf::Held::Enabled | mmf::Held::Disabled)) {
+            return role.say("skip: this user does not have the privilege at all");
+        }
+        adjust(privilege, 0);
+        assert_eq!(held(), Some(mmf::Held::Disabled));
+        let check = options().check_create(&name);
+        assert!(
+            check.is_ok() && check.causes().any(|cause| *cause == Cause::PrivilegeDisabled { privilege }),
+            "{check}"
+        );
+        // It is enabled for the call, and not after.
+        assert!(options().create(&name).is_ok());
+        assert_eq!(held(), Some(mmf::Held::Disabled));
+        adjust(privilege, windows_sys::Win32::Security::SE_PRIVILEGE_REMOVED);
+        assert_eq!(held(), Some(mmf::Held::Missing));
+        let check = options().check_create(&name);
+        assert_eq!(check.error_kind(), Some(ErrorKind::PermissionDenied), "{check}");
+        assert!(check.causes().any(|cause| *cause == Cause::PrivilegeMissing { privilege }), "{check}");
+        assert!(check.remedies().any(|remedy| *remedy == Remedy::UseLocalName), "{check}");
+        if !testkit::under_wine() {
+            let error = options().create(&name).unwrap_err();
+            expect(&error, &check, |cause| *cause == Cause::PrivilegeMissing { privilege });
+        }
+        assert!(options().check_create(role.argument(0)).is_ok(), "local names need none");
+        role.say("done");
+    }
+
+    /// Disables (0) or removes a privilege of this process.
+    fn adjust(privilege: &str, attributes: u32) {
+        use windows_sys::Win32::Foundation::LUID;
+        use windows_sys::Win32::Security::{
+            AdjustTokenPrivileges, LUID_AND_ATTRIBUTES, LookupPrivilegeValueW, TOKEN_ADJUST_PRIVILEGES,
+            TOKEN_PRIVILEGES, TOKEN_QUERY,
+        };
+        use windows_sys::Win32::System::Threading::{GetCurrentProcess, OpenProcessToken};
+        let wide: Vec<u16> = privilege.encode_utf16().chain([0]).collect();
+        let (mut luid, mut token) = (LUID::default(), std::ptr::null_mut());
+        // SAFETY: a zero-terminated name, and valid places for the answers; the token lives as long as this process.
+        unsafe {
+            assert_ne!(LookupPrivilegeValueW(std::ptr::null(), wide.as_ptr(), &mut luid), 0);
+            let access = TOKEN_ADJUST_PRIVILEGES | TOKEN_QUERY;
+            assert_ne!(OpenProcessToken(GetCurrentProcess(), access, &mut token), 0);
+            let one = TOKEN_PRIVILEGES {
+                PrivilegeCount: 1,
+                Privileges: [LUID_AND_ATTRIBUTES { Luid: luid, Attributes: attributes }],
+            };
+            let (before, len) = (std::ptr::null_mut(), std::ptr::null_mut());
+            assert_ne!(AdjustTokenPrivileges(token, 0, &one, 0, before, len), 0);
+        }
     }
 
     pub(crate) fn limits_of_the_process() {

@@ -54,6 +54,8 @@ pub(crate) struct Facts {
     pub(crate) security_problem: Option<(ErrorKind, String)>,
     /// Whose it should be, and whether it is.
     pub(crate) expected_owner: Option<(bool, Account)>,
+    /// Why it cannot be told who is expected.
+    pub(crate) owner_problem: Option<(ErrorKind, String)>,
 }
 
 /// Whether it would work: all that can be said.
@@ -95,10 +97,13 @@ fn gather(question: Question<'_>, thorough: bool) -> Facts {
     } else {
         (None, None)
     };
-    let expected_owner = question.options.expected_owner().and_then(|who| {
-        let security = security.as_ref()?;
-        security::is_owner(security, who, question.operation).ok()
-    });
+    let owner_asked = question.options.expected_owner().zip(security.as_ref());
+    let (expected_owner, owner_problem) =
+        match owner_asked.map(|(who, security)| security::is_owner(security, who, question.operation)) {
+            Some(Ok(answer)) => (Some(answer), None),
+            Some(Err(error)) => (None, Some((error.kind(), error.cause_in_words()))),
+            None => (None, None),
+        };
     let security_problem = if makes && thorough {
         let problem = question.options.security_or_default().resolve(question.operation).err();
         problem.map(|error| (error.kind(), error.cause_in_words()))
@@ -116,6 +121,7 @@ fn gather(question: Question<'_>, thorough: bool) -> Facts {
         limits: sys::limits(),
         security_problem,
         expected_owner,
+        owner_problem,
         here,
     }
 }

@@ -302,6 +302,10 @@ fn trust(question: Question<'_>, facts: &Facts, findings: &mut Vec<Finding>) {
             findings.push(wrong_len(expected, len));
         }
     }
+    if let Some((kind, message)) = &facts.owner_problem {
+        findings.push(invalid(*kind, message));
+        return;
+    }
     match (&facts.expected_owner, question.options.expected_owner()) {
         (Some((false, expected)), _) => findings.push(wrong_owner(expected.clone(), owner(facts))),
         (None, Some(who)) => {

@@ -51,6 +51,7 @@ fn facts() -> Facts {
         limits: Limits::default(),
         security_problem: None,
         expected_owner: None,
+        owner_problem: None,
     }
 }
 

@@ -115,6 +115,9 @@ pub(crate) fn wishes_that_cannot_be_had() {
         OpenOptions::new().len(1 << 20),
         options().security(Security::current_user().grant_read(mmf::Who::user("nobody is called so"))),
         options().expect_len(1),
+        options().expect_owner(mmf::Who::user("nobody is called so")),
+        options().expect_owner(mmf::Who::Everyone),
+        options().expect_owner(mmf::Who::CurrentUser).expect_len(4096),
     ];
     if cfg!(unix) {
         all.push(options().security(Security::sandboxed_helper()));

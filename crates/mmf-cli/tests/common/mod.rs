@@ -132,3 +132,9 @@ pub fn listed(prefix: &str) -> Vec<(String, bool)> {
     let names = memories.map(|row| (row["name"].as_str().expect("a name").to_owned(), row["stale"] == true));
     names.filter(|(name, _)| name.starts_with(prefix)).collect()
 }
+
+/// Whether nothing that begins so is there any more. What is listed as stale is gone for all who ask; it stays listed if somebody,
+/// such as another test, looked at it in the instant in which its last holder let go.
+pub fn is_gone(prefix: &str) -> bool {
+    listed(prefix).iter().all(|(_, stale)| *stale)
+}

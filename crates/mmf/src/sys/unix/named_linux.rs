@@ -246,8 +246,16 @@ pub(super) fn release(fd: BorrowedFd<'_>, name: &ObjectName) {
             // So nobody has the exclusive lock. If others have a shared one, this fails and leaves us without any.
             if flock(fd, FlockOperation::NonBlockingLockExclusive).is_ok() {
                 let _ = remove(fd, name.path());
+                return;
             }
-            return;
+            // It also fails for somebody who only looks, in just the instant in which we have none. Hardly twice.
+            if flock(fd, FlockOperation::NonBlockingLockShared).is_ok() {
+                if flock(fd, FlockOperation::NonBlockingLockExclusive).is_ok() {
+                    let _ = remove(fd, name.path());
+                }
+                return;
+            }
+            continue;
         }
         // Somebody has it for a moment, to look: he may be the only one, and will not remove the name.
         if round < 50 {

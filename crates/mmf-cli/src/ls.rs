@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use mmf::{Entry, SharedMemory};
+use mmf::Entry;
 use serde::Serialize;
 
 use crate::findings::headline;
@@ -40,20 +40,18 @@ fn row(entry: &Entry) -> Option<Row> {
         stale: entry.is_stale(),
         error: None,
     };
-    // Opening it would remove it; looking is not to change anything.
-    if row.stale {
-        return Some(row);
-    }
-    let opened = entry.name().and_then(|name| {
-        row.write = SharedMemory::open(&name).is_ok();
-        SharedMemory::open_read_only(&name)
-    });
-    match opened {
-        Ok(memory) => {
-            row.read = true;
-            row.length = Some(memory.len());
+    // Looked at, not opened: whoever opens a memory is a holder of it for that moment, and what is stale would be removed.
+    match entry.name().and_then(mmf::examine) {
+        Ok(there) if !there.exists() => return None,
+        Ok(there) => {
+            row.stale = there.is_stale();
+            (row.read, row.write) = (there.may_read(), there.may_write());
+            row.length = there.len().filter(|_| row.read);
+            if !row.read && !row.stale {
+                let cause = there.diagnosis().causes().next();
+                row.error = cause.map(ToString::to_string);
+            }
         }
-        Err(error) if error.kind() == mmf::ErrorKind::NotFound => return None,
         Err(error) => row.error = Some(headline(&error)),
     }
     Some(row)

@@ -114,10 +114,8 @@ impl Examination {
 /// ```
 pub fn examine(name: impl TryInto<Name, Error: Into<Error>>) -> Result<Examination, Error> {
     let name = name.try_into().map_err(Into::into)?;
-    let sighting = facts::look(&name);
-    let security = sighting.shown.clone().and_then(|shown| Security::from_shown(shown).ok());
     let options = OpenOptions::new();
     let question = Question { operation: Operation::Open, name: &name, write: true, options: &options };
-    let diagnosis = facts::ask(question);
-    Ok(Examination { sighting, security, diagnosis, name })
+    let (facts, diagnosis) = facts::study(question);
+    Ok(Examination { sighting: facts.here, security: facts.security, diagnosis, name })
 }

@@ -60,7 +60,14 @@ pub(crate) struct Facts {
 
 /// Whether it would work: all that can be said.
 pub(crate) fn ask(question: Question<'_>) -> Diagnosis {
-    Diagnosis::new(rules::judge(question, &gather(question, true)))
+    study(question).1
+}
+
+/// The same, and what it was judged by.
+pub(crate) fn study(question: Question<'_>) -> (Facts, Diagnosis) {
+    let facts = gather(question, true);
+    let diagnosis = Diagnosis::new(rules::judge(question, &facts));
+    (facts, diagnosis)
 }
 
 /// Why it did not work: what fits the failure, or nothing.

@@ -822,6 +822,7 @@ pub(crate) fn role_receive_both(_: &mut Role) {
 mod here {
     use std::os::fd::{AsRawFd, OwnedFd};
     use std::os::unix::net::UnixStream;
+    use std::path::Path;
 
     use mmf::os::unix::SharedMemoryExt;
 
@@ -855,6 +856,33 @@ mod here {
         // (Not its last command, so that it does not become the worker itself.)
         command.args(["-c", r#""$0" "$@"; exit $?"#]).arg(worker.get_program()).args(worker.get_args());
         piped(&mut command)
+    }
+
+    pub(crate) fn c_worker() -> Command {
+        if std::env::var_os("MMF_TEST_RUNNER").is_some() {
+            testkit::skip("the C compiler is that of another processor");
+        }
+        static PROGRAM: std::sync::OnceLock<Option<std::path::PathBuf>> = std::sync::OnceLock::new();
+        let program = PROGRAM.get_or_init(|| {
+            let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/frames_worker.c");
+            let program =
+                Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("frames_worker-{}", std::process::id()));
+            let mut compiler = Command::new(std::env::var_os("CC").unwrap_or_else(|| "cc".into()));
+            let made = compiler.args(["-O1", "-Wall", "-Wextra", "-o"]).arg(&program).arg(source).status();
+            made.is_ok_and(|status| status.success()).then_some(program)
+        });
+        let Some(program) = program else { testkit::skip("there is no C compiler here") };
+        Command::new(program)
+    }
+
+    pub(crate) fn python_worker() -> Command {
+        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/peers/handoff_peer.py");
+        if !Command::new("python3").arg("-V").output().is_ok_and(|output| output.status.success()) {
+            testkit::skip("there is no Python here");
+        }
+        let mut command = Command::new("python3");
+        command.arg(script);
+        command
     }
 
     pub(crate) fn as_a_plain_user(role: &str) {
@@ -1040,6 +1068,20 @@ mod here {
         piped(&mut command)
     }
 
+    /// The C program of `examples/frames_worker.c`, built by whoever runs the tests.
+    pub(crate) fn c_worker() -> Command {
+        let Some(program) = std::env::var_os("MMF_TEST_C_WORKER") else {
+            testkit::skip(
+                "MMF_TEST_C_WORKER names no build of examples/frames_worker.c; ci/test-windows.sh makes one",
+            );
+        };
+        Command::new(program)
+    }
+
+    pub(crate) fn python_worker() -> Command {
+        testkit::skip("Python is tried on Unix; on Windows the C program does the same calls");
+    }
+
     pub(crate) fn as_a_plain_user(role: &str) {
         let mut peer = Peer::start(role, &[]);
         peer.expect("well");
@@ -1152,3 +1194,45 @@ pub(crate) use here::{
     a_giver_that_never_delivers, forged_parcels, over_a_socket, role_forged_parcels, role_never_delivers,
     role_socket, too_much_over_a_socket,
 };
+
+/// A memory for some rows of the picture that the workers in `examples` and `peers` draw.
+fn some_rows() -> SharedMemory {
+    SharedMemory::anonymous(3840 * 4 * 16).unwrap()
+}
+
+fn check_rows(memory: &SharedMemory) {
+    let view = memory.view().unwrap();
+    for (x, y) in [(0, 0), (1000, 3), (3839, 15)] {
+        let pixel = view.read::<[u8; 4]>((y * 3840 + x) * 4).unwrap();
+        let [low_x, low_y] = [x, y].map(|number: usize| number.to_le_bytes()[0]);
+        assert_eq!(pixel, [low_x, low_y, low_x ^ low_y, 255], "pixel {x}, {y}");
+    }
+}
+
+fn draws(command: &mut Command) {
+    let memory = some_rows();
+    command.stdin(Stdio::null());
+    for _ in 0..2 {
+        memory.view().unwrap().fill(0, 3840 * 4 * 16, 0).unwrap();
+        assert!(command.hand_off("frames", &memory).unwrap().status().unwrap().success());
+        check_rows(&memory);
+    }
+    // Without a hand-off it says so, and ends.
+    assert!(!command.stderr(Stdio::null()).status().unwrap().success());
+}
+
+pub(crate) fn c_receives() {
+    draws(&mut here::c_worker());
+}
+
+pub(crate) fn python_receives() {
+    let mut command = here::python_worker();
+    draws(&mut command);
+    if cfg!(target_vendor = "apple") {
+        return;
+    }
+    let memory = some_rows();
+    memory.view().unwrap().write_at(0, b"read").unwrap();
+    let read_only = memory.into_read_only().unwrap();
+    assert!(command.hand_off("frames", &read_only).unwrap().status().unwrap().success());
+}

@@ -87,3 +87,7 @@ struct Readme;
 #[cfg(doctest)]
 #[doc = include_str!("../../../docs/permissions.md")]
 struct Permissions;
+
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/handoff.md")]
+struct HandOff;

@@ -78,7 +78,7 @@ fn main() {
             what_cannot_be_started grandchildren_receive both_widths the_giver_ends_at_once the_giver_is_killed
             receivers_are_killed a_child_keeps_the_name threads_receive_at_once no_other_child_gets_it tickets
             forged_values forged_tickets forged_parcels a_giver_that_never_delivers nothing_leaks over_a_socket
-            too_much_over_a_socket c_receives python_receives to_other_users;
+            too_much_over_a_socket c_receives python_receives to_other_users tickets_for_something_else;
     };
     let roles = named! {
         sharing: role_open_and_check role_answer role_scribble role_create_or_open role_count role_share;

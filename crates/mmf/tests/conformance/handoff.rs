@@ -715,6 +715,13 @@ pub(crate) fn role_forged_values(role: &mut Role) {
         let error = try_it(index, &text).expect_err(&text);
         assert!(matches!(error.kind(), ErrorKind::InvalidTicket | ErrorKind::NotWritable), "{text}: {error}");
     }
+    // What this process has opened itself, with all that is true of it.
+    for (index, memory) in own.memories.iter().enumerate() {
+        if let Some(text) = here::true_note(memory) {
+            let error = try_it(FORGERIES + 1 + index, &text).expect_err(&text);
+            assert_eq!(error.kind(), ErrorKind::InvalidTicket, "{text}: {error}");
+        }
+    }
     // More than there is.
     let much = format!("{}:{}:rw", &real[..end], u64::MAX);
     let before = open_handles();
@@ -828,7 +835,8 @@ pub(crate) fn role_receive_both(_: &mut Role) {
 
 #[cfg(unix)]
 mod here {
-    use std::os::fd::{AsRawFd, OwnedFd};
+    use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
+    use std::os::unix::fs::MetadataExt;
     use std::os::unix::net::UnixStream;
     use std::path::Path;
 
@@ -931,6 +939,60 @@ mod here {
         let start = |command: &mut Command| command.hand_off("frames", &named).unwrap().spawn().unwrap();
         let mut ann = play_with(ANN, ANN, WORKER, &[], start);
         expect(&mut ann.peer, "receive frames", "PermissionDenied");
+    }
+
+    /// What the environment would say if this descriptor had been inherited.
+    pub(crate) fn true_note(memory: &SharedMemory) -> Option<String> {
+        let (device, inode) = identity(memory);
+        Some(format!("1:fd:{}:{device}:{inode}:{LEN}:rw", memory.as_raw_fd()))
+    }
+
+    fn identity(fd: &impl AsFd) -> (u64, u64) {
+        let metadata = std::fs::File::from(fd.as_fd().try_clone_to_owned().unwrap()).metadata().unwrap();
+        (metadata.dev(), metadata.ino())
+    }
+
+    pub(crate) fn tickets_for_something_else() {
+        if !cfg!(target_os = "linux") {
+            testkit::skip("there are no tickets here");
+        }
+        let ticket_with = |fd: BorrowedFd<'_>, rights: &str| {
+            let stat = std::fs::read_to_string("/proc/self/stat").unwrap();
+            let started = stat.rsplit_once(") ").unwrap().1.split(' ').nth(19).unwrap().to_owned();
+            let (device, inode) = identity(&fd);
+            let text = format!(
+                "1:proc:{}:{started}:{}:{device}:{inode}:1:{rights}",
+                std::process::id(),
+                fd.as_raw_fd()
+            );
+            text.parse::<Ticket>().unwrap()
+        };
+        let memory = memory(5);
+        assert_eq!(value(&ticket_with(memory.as_fd(), "rw").redeem().unwrap()), 5);
+        // All true, but it is a file of the disk, a device, a pipe, a folder, a socket; nothing waits for anything.
+        let file = std::fs::File::open(std::env::current_exe().unwrap()).unwrap();
+        let device = std::fs::File::options().read(true).write(true).open("/dev/null").unwrap();
+        let folder = std::fs::File::open("/dev/shm").unwrap();
+        let (socket, _far) = UnixStream::pair().unwrap();
+        let mut ends = [0; 2];
+        // SAFETY: a valid place.
+        assert_eq!(unsafe { libc::pipe(ends.as_mut_ptr()) }, 0);
+        // SAFETY: the call gave descriptors that nobody else owns.
+        let [pipe, _writer] = ends.map(|end| unsafe { OwnedFd::from_raw_fd(end) });
+        for (ticket, what) in [
+            (ticket_with(file.as_fd(), "r"), "file"),
+            (ticket_with(device.as_fd(), "r"), "device"),
+            (ticket_with(folder.as_fd(), "r"), "folder"),
+            (ticket_with(socket.as_fd(), "r"), "socket"),
+            (ticket_with(pipe.as_fd(), "r"), "pipe"),
+        ] {
+            let error = ticket.redeem_read_only().expect_err(what);
+            assert_eq!(error.kind(), ErrorKind::InvalidTicket, "{what}: {error}");
+        }
+        // More rights than its holder has, even if whoever redeems it could open it so.
+        let read_only = memory.clone().into_read_only().unwrap();
+        assert_eq!(ticket_with(read_only.as_fd(), "rw").redeem().unwrap_err().kind(), ErrorKind::NotWritable);
+        assert!(ticket_with(read_only.as_fd(), "r").redeem_read_only().is_ok());
     }
 
     pub(crate) fn forged_parcels() {
@@ -1210,6 +1272,14 @@ mod here {
         role.stay();
     }
 
+    pub(crate) fn true_note(_: &SharedMemory) -> Option<String> {
+        None
+    }
+
+    pub(crate) fn tickets_for_something_else() {
+        testkit::skip("forged_parcels tries what parcels can name");
+    }
+
     pub(crate) fn to_other_users() {
         testkit::skip("there is one user here");
     }
@@ -1227,7 +1297,7 @@ mod here {
 
 pub(crate) use here::{
     a_giver_that_never_delivers, forged_parcels, over_a_socket, role_forged_parcels, role_never_delivers,
-    role_socket, to_other_users, too_much_over_a_socket,
+    role_socket, tickets_for_something_else, to_other_users, too_much_over_a_socket,
 };
 
 /// A memory for some rows of the picture that the workers in `examples` and `peers` draw.

@@ -120,7 +120,7 @@ impl Process {
     /// these rights itself.
     #[cfg(target_os = "linux")]
     pub(crate) fn open(self, number: RawFd, object: (u64, u64), writable: bool) -> Result<OwnedFd, Failure> {
-        use rustix::fs::{Mode, OFlags, fstatfs, open};
+        use rustix::fs::{FileType, Mode, OFlags, fstatfs, open};
         const TMPFS: i64 = 0x0102_1994;
         let missing = Failure::new(Reason::Missing);
         let wrong = Failure::new(Reason::WrongKind);
@@ -141,7 +141,8 @@ impl Process {
         // (Its type depends on the processor and the C library.)
         #[allow(clippy::unnecessary_cast, clippy::cast_possible_wrap, reason = "see above")]
         let system = fstatfs(&found)?.f_type as i64;
-        if system != TMPFS {
+        let kind = FileType::from_raw_mode(fstat(&found)?.st_mode);
+        if system != TMPFS || kind != FileType::RegularFile {
             return Err(wrong);
         }
         let information = std::fs::read_to_string(format!("{directory}/fdinfo/{number}"))?;

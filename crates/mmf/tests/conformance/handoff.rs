@@ -783,7 +783,9 @@ pub(crate) fn nothing_leaks() {
 }
 
 pub(crate) fn role_leak_check(role: &mut Role) {
-    let slow = testkit::under_wine() || std::env::var_os("MMF_TEST_RUNNER").is_some();
+    // ARM64 programs run under an emulator here.
+    let emulated = cfg!(target_arch = "aarch64")
+        && (testkit::under_wine() || std::env::var_os("MMF_TEST_RUNNER").is_some());
     let memory = memory(9);
     let read_only = SharedMemory::anonymous(LEN).unwrap().into_read_only().unwrap();
     let by_ticket = |count: usize| {
@@ -818,8 +820,8 @@ pub(crate) fn role_leak_check(role: &mut Role) {
     by_ticket(20);
     by_spawning(2);
     let before = (open_handles(), testkit::mapped_views());
-    by_ticket(if slow && cfg!(target_arch = "aarch64") { 500 } else { 10_000 });
-    by_spawning(if slow { 40 } else { 300 });
+    by_ticket(if emulated { 500 } else { 10_000 });
+    by_spawning(if emulated { 40 } else { 200 });
     // (Systems keep a few of their own now and then.)
     let after = (open_handles(), testkit::mapped_views());
     assert!(after.0 <= before.0 + 4 && after.1 <= before.1, "{before:?} became {after:?}");
@@ -957,7 +959,8 @@ mod here {
             testkit::skip("there are no tickets here");
         }
         let ticket_with = |fd: BorrowedFd<'_>, rights: &str| {
-            let stat = std::fs::read_to_string("/proc/self/stat").unwrap();
+            let stat =
+                std::fs::read_to_string(format!("/proc/self/task/{}/stat", std::process::id())).unwrap();
             let started = stat.rsplit_once(") ").unwrap().1.split(' ').nth(19).unwrap().to_owned();
             let (device, inode) = identity(&fd);
             let text = format!(

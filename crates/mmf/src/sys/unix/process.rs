@@ -101,7 +101,9 @@ impl Process {
         if cfg!(not(target_os = "linux")) {
             return Err(Failure::new(Reason::Unsupported));
         }
-        let stat = std::fs::read(format!("/proc/{id}/stat"))?;
+        // Of its first thread, which is the same: emulators of other processors put something of their own in the place of the
+        // process's own file.
+        let stat = std::fs::read(format!("/proc/{id}/task/{id}/stat"))?;
         let stat = String::from_utf8_lossy(&stat);
         // The second field is the program's name in brackets, which may hold anything; the start is the 22nd.
         let rest = stat.rsplit_once(") ").map_or("", |(_, rest)| rest);

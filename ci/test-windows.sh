@@ -124,13 +124,15 @@ found = [m["executable"] for m in map(json.loads, sys.stdin) if m["reason"] == "
 print(found[-1])' <"$json") || return 1
     built[$1]=$(windows_path "$exe")
 }
-# c_peer ARCH COMPILER...: the same in C against the Win32 functions, since foreign programs are what names are for
+# c_peer SOURCE ARCH COMPILER...: the same in C against the Win32 functions, since foreign programs are what names are for
 c_peer() {
-    local exe=$CARGO_TARGET_DIR/peers/win32_peer-$1.exe arch=$1; shift
-    [ -z "${built[$arch]:-}" ] || return 0
-    echo "== win32_peer.c for $arch"
-    timeout --foreground 300 "$@" -std=c11 -O1 -Wall -Wextra -Werror -o "$exe" crates/mmf/tests/peers/win32_peer.c </dev/null 9>&- || return 1
-    built[$arch]=$(windows_path "$exe")
+    local source=$1 arch=$2; shift 2
+    local name; name=$(basename "$source" .c)
+    local exe=$CARGO_TARGET_DIR/peers/$name-$arch.exe
+    [ -z "${built[$name-$arch]:-}" ] || return 0
+    echo "== $name.c for $arch"
+    timeout --foreground 300 "$@" -std=c11 -O1 -Wall -Wextra -Werror -o "$exe" "crates/mmf/$source" </dev/null 9>&- || return 1
+    built[$name-$arch]=$(windows_path "$exe")
 }
 peer_failed() { row "$1" peer - - - - FAILED; failed=1; }
 
@@ -138,7 +140,7 @@ for t in "${LINT[@]}"; do ! want "$t" || lint "$t"; done
 
 for t in "${TEST[@]}"; do
     want "$t" || continue
-    unset MMF_TEST_PEER MMF_TEST_C_PEER MMF_TEST_RUNNER
+    unset MMF_TEST_PEER MMF_TEST_C_PEER MMF_TEST_C_WORKER MMF_TEST_RUNNER
     case $t in
         x86_64-*) arch=x86_64 other=i686-pc-windows-gnu c=(x86_64-w64-mingw32-gcc -static) ;;
         i686-*) arch=i686 other=x86_64-pc-windows-gnu c=(i686-w64-mingw32-gcc -static) ;;
@@ -150,7 +152,16 @@ for t in "${TEST[@]}"; do
     if [ -n "$other" ]; then
         if conformance "$other"; then export MMF_TEST_PEER=${built[$other]}; else peer_failed "$other"; fi
     fi
-    if c_peer "$arch" "${c[@]}"; then export MMF_TEST_C_PEER=${built[$arch]}; else peer_failed "win32_peer.c $arch"; fi
+    if c_peer tests/peers/win32_peer.c "$arch" "${c[@]}"; then
+        export MMF_TEST_C_PEER=${built[win32_peer-$arch]}
+    else
+        peer_failed "win32_peer.c $arch"
+    fi
+    if c_peer examples/frames_worker.c "$arch" "${c[@]}"; then
+        export MMF_TEST_C_WORKER=${built[frames_worker-$arch]}
+    else
+        peer_failed "frames_worker.c $arch"
+    fi
     if [ "$arch" = aarch64 ]; then
         wine wine-arm64; run_tests "$t" "${SHORT[@]}"
     else

@@ -3,6 +3,7 @@
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 if [ $# -eq 0 ]; then
+    cargo test -p mmf --features serde --lib handoff
     exec cargo test
 fi
 exec cargo test --target "$1"

@@ -4,16 +4,24 @@
 use std::hint::black_box;
 use std::sync::atomic::Ordering;
 
-use bench::{bare, pairs};
+use bench::{bare, pairs, spawns};
 use mmf::{OpenOptions, Security, SharedMemory, Who};
 
 /// The value was wanted for nothing but its coming.
 fn drop_value<T>(_: T) {}
 
-fn main() -> Result<(), mmf::Error> {
+fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let mut arguments = std::env::args().skip(1);
+    match (arguments.next().as_deref(), arguments.next()) {
+        (Some("--child"), Some(how)) => return Ok(spawns::child(&how, arguments.next())?),
+        // This part alone.
+        (Some("handoff"), None) => return Ok(spawns::compare()?),
+        _ => {}
+    }
     copies()?;
     values()?;
-    objects()
+    objects()?;
+    Ok(spawns::compare()?)
 }
 
 /// On both sides the same bytes move between the same two places: memory that is shared, and memory that is not.

@@ -1,5 +1,6 @@
 //! What the command line may say.
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -55,6 +56,15 @@ pub(crate) enum Command {
     Write(Write),
     /// List the named memories of this machine, whoever made them
     Ls,
+    /// Run a command that is given memory without a name
+    ///
+    /// The memory is for this command alone, which finds each by its label:
+    /// mmf::handoff::receive("frames") in Rust, or the environment variable
+    /// MMF_HANDOFF_frames. It goes when the command and whoever it has handed it on
+    /// to have ended. The exit status is that of the command; 127 if it cannot be
+    /// started.
+    #[command(verbatim_doc_comment)]
+    Run(Run),
 }
 
 #[derive(Debug, clap::Args)]
@@ -191,6 +201,29 @@ pub(crate) struct Write {
     /// What comes in on standard input
     #[arg(value_name = "-", value_parser = ["-"], hide_possible_values = true)]
     pub(crate) stdin: Option<String>,
+}
+
+#[derive(Debug, clap::Args)]
+#[command(override_usage = "mmf run --share <LABEL=SIZE>... -- <COMMAND>...")]
+pub(crate) struct Run {
+    /// A memory of this size, under this label; can be given more than once
+    #[arg(long, value_name = "LABEL=SIZE", required = true, value_parser = share)]
+    pub(crate) share: Vec<Share>,
+
+    /// The command, and its arguments
+    #[arg(required = true, last = true, value_name = "COMMAND")]
+    pub(crate) command: Vec<OsString>,
+}
+
+#[derive(Clone, Debug)]
+pub(crate) struct Share {
+    pub(crate) label: String,
+    pub(crate) len: u64,
+}
+
+fn share(text: &str) -> Result<Share, String> {
+    let (label, len) = text.split_once('=').ok_or("write a label and a size, such as frames=32M")?;
+    Ok(Share { label: label.to_owned(), len: size::parse(len)? })
 }
 
 fn level() -> impl TypedValueParser<Value = Level> {

@@ -10,6 +10,7 @@ mod findings;
 mod info;
 mod ls;
 mod output;
+mod run;
 mod size;
 mod write;
 
@@ -38,6 +39,7 @@ fn main() -> ExitCode {
         Command::Dump(args) => dump::run(args, output),
         Command::Write(args) => write::run(args, output),
         Command::Ls => ls::run(output),
+        Command::Run(args) => run::run(args).map(|never| match never {}),
     };
     done.map_or_else(|failure| output.fail(&failure), |()| ExitCode::SUCCESS)
 }

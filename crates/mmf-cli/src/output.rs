@@ -55,6 +55,12 @@ impl Failure {
         self.status == 0
     }
 
+    /// Another exit status than 1.
+    pub(crate) fn with_status(mut self, status: u8) -> Self {
+        self.status = status;
+        self
+    }
+
     /// More about it.
     pub(crate) fn with(mut self, more: &str) -> Self {
         self.message.push_str(more);

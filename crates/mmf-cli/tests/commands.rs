@@ -32,8 +32,12 @@ fn main() {
         ("usage_errors", usage_errors),
         ("help_and_version", help_and_version),
         ("ls_shows_rights_and_sizes", ls_shows_rights_and_sizes),
+        ("run_gives_memory_to_a_command", run_gives_memory_to_a_command),
+        ("run_passes_the_exit_status_on", run_passes_the_exit_status_on),
+        ("run_fails", run_fails),
     ];
-    testkit::run(&[tests, doctor::TESTS].concat(), &[]);
+    let roles: &[testkit::Played] = &[("receive", role_receive), ("exit", role_exit)];
+    testkit::run(&[tests, doctor::TESTS].concat(), roles);
 }
 
 /// A memory, kept by another process until that is dropped.
@@ -292,7 +296,7 @@ fn usage_errors() {
 
 fn help_and_version() {
     let help = run(["--help"]).succeeded().text();
-    for word in ["demo", "create", "info", "doctor", "dump", "write", "ls", "--json"] {
+    for word in ["demo", "create", "info", "doctor", "dump", "write", "ls", "run", "--json"] {
         assert!(help.contains(word), "{help}");
     }
     assert!(!help.contains("demo_peer"), "{help}");
@@ -309,4 +313,60 @@ fn ls_shows_rights_and_sizes() {
     let columns: Vec<&str> = row.split_whitespace().collect();
     assert_eq!(columns, [&format!(r"Local\{name}"), "12288", "rw"]);
     assert!(table.starts_with("name "), "{table}");
+}
+
+/// `mmf run` with this test program, in a role, as the command.
+fn run_role(share: &[&str], role: &[&str]) -> common::Outcome {
+    let mut command = command(["run"]);
+    for share in share {
+        command.args(["--share", share]);
+    }
+    let program = std::env::current_exe().unwrap();
+    finish(command.arg("--").arg(program).arg("--play-role").args(role), b"")
+}
+
+/// Receives what it is given, writes into it, and says what it is.
+fn role_receive(role: &mut testkit::Role) {
+    for label in mmf::handoff::labels() {
+        let memory = mmf::handoff::receive(&label).unwrap();
+        memory.view().unwrap().write_at(0, b"x").unwrap();
+        role.say(format!("{label} {}", memory.len()));
+    }
+    role.say(format!("with {}", role.argument(0)));
+}
+
+fn role_exit(role: &mut testkit::Role) {
+    std::process::exit(role.argument(0).parse().unwrap());
+}
+
+fn run_gives_memory_to_a_command() {
+    let outcome = run_role(&["frames=1M", "audio=64K"], &["receive", "--argument"]).succeeded();
+    assert_eq!(outcome.text(), "audio 65536\nframes 1048576\nwith --argument\n");
+    assert!(outcome.err.is_empty(), "{outcome:?}");
+}
+
+fn run_passes_the_exit_status_on() {
+    for code in [0, 1, 42, 255] {
+        let outcome = run_role(&["frames=4096"], &["exit", &code.to_string()]);
+        assert_eq!(outcome.status, Some(code), "{outcome:?}");
+    }
+    if cfg!(windows) {
+        assert_eq!(run_role(&["frames=4096"], &["exit", "70000"]).status, Some(70_000));
+    } else {
+        let killed = run(["run", "--share", "frames=4096", "--", "sh", "-c", "kill -9 $$"]);
+        assert_eq!(killed.status, Some(137), "{killed:?}");
+    }
+}
+
+fn run_fails() {
+    run(["run", "--share", "a=1", "--", "/there/is/no/such/program"])
+        .failed(127, &["no/such/program", "path"]);
+    let outcome = run(["run", "--json", "--share", "a=1", "--", "/there/is/no/such/program"]);
+    assert_eq!(outcome.json_error()["kind"], "Io");
+    run(["run", "--share", "a b=1", "--", "true"]).failed(1, &["a b", "letters"]);
+    run(["run", "--share", "a=1", "--share", "A=1", "--", "true"]).failed(1, &["twice"]);
+    run(["run", "--share", "a=0", "--", "true"]).failed(1, &["at least one byte"]);
+    run(["run", "--share", "a", "--", "true"]).failed(2, &["frames=32M"]);
+    run(["run", "--share", "a=1"]).failed(2, &["COMMAND"]);
+    run(["run", "--", "true"]).failed(2, &["--share"]);
 }

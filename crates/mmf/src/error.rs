@@ -54,6 +54,9 @@ pub enum ErrorKind {
     LimitReached,
     /// Somebody else is in the middle of making or removing it, and has not finished for seconds.
     Busy,
+    /// What was handed over to this process is not valid: forged, garbled, out of date, for another process, or received
+    /// already. See [`handoff`](crate::handoff).
+    InvalidTicket,
     /// Anything else that the system says: [`Error::raw_os_error`] and the message tell.
     Other,
 }
@@ -83,6 +86,7 @@ impl ErrorKind {
             ErrorKind::InvalidSecurity => "the security cannot be used",
             ErrorKind::LimitReached => "a limit of this process is reached",
             ErrorKind::Busy => "somebody else is in the middle of making or removing it",
+            ErrorKind::InvalidTicket => "what was handed over is not valid",
             ErrorKind::Other => "the system reports an error",
         }
     }
@@ -114,6 +118,7 @@ impl ErrorKind {
             ErrorKind::UnknownAccount => "compare the spelling",
             ErrorKind::LimitReached => "raise it, or ask for less",
             ErrorKind::Busy => "try again",
+            ErrorKind::InvalidTicket => "let whoever gave it hand it over again",
             ErrorKind::InvalidSecurity => {
                 "this user may not give it such an owner or such an integrity: leave the owner out, and choose a level that is not above this program's"
             }
@@ -168,6 +173,10 @@ pub enum Operation {
     List,
     /// Reading or using a [`Security`](crate::Security).
     Security,
+    /// Handing a memory to another process.
+    HandOff,
+    /// Receiving a memory that another process hands over.
+    Receive,
 }
 
 impl Operation {
@@ -192,6 +201,8 @@ impl Operation {
             Operation::Lock => "lock a view in RAM",
             Operation::List => "list the shared memories",
             Operation::Security => "use the security",
+            Operation::HandOff => "hand over the shared memory",
+            Operation::Receive => "receive the shared memory",
         }
     }
 }
@@ -461,6 +472,7 @@ impl From<Error> for io::Error {
             ErrorKind::OutOfMemory => io::ErrorKind::OutOfMemory,
             ErrorKind::Unsupported => io::ErrorKind::Unsupported,
             ErrorKind::Busy => io::ErrorKind::ResourceBusy,
+            ErrorKind::InvalidTicket => io::ErrorKind::InvalidData,
             ErrorKind::EmptyName
             | ErrorKind::NameTooLong
             | ErrorKind::MalformedName

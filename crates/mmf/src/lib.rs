@@ -30,6 +30,7 @@
 //! | know why it was refused, or whether it will be | [`Diagnosis`]: [`Error::diagnosis`], [`OpenOptions::check_open`] |
 //! | refuse what strangers made | [`OpenOptions::expect_owner`], [`Boundary`] |
 //! | see what is there | [`list()`], [`examine`], [`machine()`] |
+//! | give memory to a child, or to any process, without a name | [`handoff`] |
 //! | pass handles and descriptors | [`os`] |
 //!
 //! # What holds for all of it
@@ -54,6 +55,7 @@ mod atomic;
 mod cursor;
 mod diagnosis;
 mod error;
+pub mod handoff;
 mod list;
 mod memory;
 mod name;
@@ -85,3 +87,7 @@ struct Readme;
 #[cfg(doctest)]
 #[doc = include_str!("../../../docs/permissions.md")]
 struct Permissions;
+
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/handoff.md")]
+struct HandOff;

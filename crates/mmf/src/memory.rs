@@ -101,7 +101,8 @@ impl SharedMemory<ReadWrite> {
     /// Gives up the right to write, for good: the handle itself loses it.
     ///
     /// Views made before keep theirs. Whom the handle is given to cannot write through it; but who may open the memory by its
-    /// name for writing still may, and on Linux a process of the same user can open a descriptor anew through `/proc`.
+    /// name for writing still may. On Linux, a memory without a name also gets a mode by which nobody can open its descriptors
+    /// anew for writing through `/proc`; a process of the same user that sets out to can change that mode back.
     ///
     /// # Errors
     ///

@@ -18,6 +18,8 @@ mod errors;
 mod faults;
 #[path = "conformance/foreign.rs"]
 mod foreign;
+#[path = "conformance/handoff.rs"]
+mod handoff;
 #[path = "conformance/lifetime.rs"]
 mod lifetime;
 #[path = "conformance/security.rs"]
@@ -70,9 +72,15 @@ fn main() {
             securities_of_others_memories users_in_granted_groups;
         diagnosis: nothing_there in_the_other_namespace in_another_spelling there_already smaller_than_asked
             questions_without_sense more_than_there_is asking_changes_nothing examined the_machine private_names
-            another_kind not_granted an_unfinished_one left_by_killed_programs without_a_privilege left_by_another_user limits_of_the_process
-            locked_memory_is_limited where_memories_live no_place_for_memories wishes_that_cannot_be_had
-            directories_pass_nothing_on;
+            another_kind not_granted an_unfinished_one left_by_killed_programs without_a_privilege left_by_another_user
+            limits_of_the_process locked_memory_is_limited where_memories_live no_place_for_memories
+            wishes_that_cannot_be_had directories_pass_nothing_on;
+        handoff: a_child_receives read_only_stays_read_only read_only_cannot_be_widened
+            several_memories_and_several_children labels the_command_stays_as_it_was an_empty_environment
+            what_cannot_be_started grandchildren_receive both_widths the_giver_ends_at_once the_giver_is_killed
+            receivers_are_killed a_child_keeps_the_name threads_receive_at_once no_other_child_gets_it tickets
+            forged_values forged_tickets forged_parcels a_giver_that_never_delivers nothing_leaks over_a_socket
+            too_much_over_a_socket c_receives python_receives to_other_users tickets_for_something_else;
     };
     let roles = named! {
         sharing: role_open_and_check role_answer role_scribble role_create_or_open role_count role_share;
@@ -81,7 +89,10 @@ fn main() {
             role_truncate;
         system: role_other_user role_list_handles;
         security: role_try role_umask role_squatted;
-        diagnosis: role_refused role_make_and_stay role_unprivileged role_is_in_the_way role_limited role_lock role_mount role_no_place role_inherit;
+        diagnosis: role_refused role_make_and_stay role_unprivileged role_is_in_the_way role_limited role_lock role_mount
+            role_no_place role_inherit;
+        handoff: role_worker role_nothing role_parent role_widen role_forged_values role_forged_tickets
+            role_forged_parcels role_never_delivers role_leak_check role_receive_both role_socket;
     };
     testkit::run(tests, roles);
 }

@@ -23,7 +23,7 @@
 mod peer;
 mod system;
 
-pub use peer::{Ending, Peer, Role, command_for};
+pub use peer::{Ending, Peer, Role, command_for, command_for_role};
 pub use system::{Protection, inaccessible_page, mapped_views, open_handles, page_size, protect};
 
 use std::cell::Cell;

@@ -91,7 +91,17 @@ impl Peer {
     #[must_use]
     pub fn spawn(name: &str, command: &mut Command) -> Self {
         let spawned = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
-        let mut child = spawned.unwrap_or_else(|error| panic!("cannot start {command:?}: {error}"));
+        Peer::adopt(name, spawned.unwrap_or_else(|error| panic!("cannot start {command:?}: {error}")))
+    }
+
+    /// Takes over a child that was started in another way. Its standard output and standard error must be piped; if its standard
+    /// input is, too, it can be talked to.
+    ///
+    /// # Panics
+    ///
+    /// If they are not.
+    #[must_use]
+    pub fn adopt(name: &str, mut child: Child) -> Self {
         let log = Arc::new(Mutex::new(Vec::new()));
         let (sender, lines) = channel();
         let (output, errors) = (child.stdout.take(), child.stderr.take());
@@ -207,6 +217,18 @@ impl Drop for Peer {
             }
         }
     }
+}
+
+/// A command that starts this test program again to play a role, with pipes as [`Peer::adopt`] wants them.
+///
+/// # Panics
+///
+/// If the path of this program is not known.
+pub fn command_for_role(role: &str, arguments: &[&str]) -> Command {
+    let mut command = command_for(std::env::current_exe().expect("the path of this program"));
+    command.arg(ROLE_FLAG).arg(role).args(arguments);
+    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    command
 }
 
 /// A command that starts a test program: by itself, or by what `MMF_TEST_RUNNER` names, such as an emulator.

@@ -3,9 +3,9 @@
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 
 use crate::access::Access;
-use crate::error::{Error, Operation};
+use crate::error::{Error, ErrorKind, Operation};
 use crate::memory::SharedMemory;
-use crate::sys::Object;
+use crate::sys::{Object, socket};
 
 /// Descriptors for [`SharedMemory`].
 pub trait SharedMemoryExt: Sized {
@@ -16,10 +16,10 @@ pub trait SharedMemoryExt: Sized {
     /// # Errors
     ///
     /// It is checked before it is trusted, and closed if it does not do:
-    /// [`ErrorKind::NotSharedMemory`](crate::ErrorKind::NotSharedMemory) if it is something else (a pipe, a directory),
-    /// [`ErrorKind::NotWritable`](crate::ErrorKind::NotWritable) or
-    /// [`ErrorKind::PermissionDenied`](crate::ErrorKind::PermissionDenied) if it does not have the rights of the type,
-    /// [`ErrorKind::TooSmall`](crate::ErrorKind::TooSmall) if it has no bytes.
+    /// [`ErrorKind::NotSharedMemory`] if it is something else (a pipe, a directory),
+    /// [`ErrorKind::NotWritable`] or
+    /// [`ErrorKind::PermissionDenied`] if it does not have the rights of the type,
+    /// [`ErrorKind::TooSmall`] if it has no bytes.
     ///
     /// ```
     /// use mmf::os::unix::SharedMemoryExt;
@@ -44,6 +44,34 @@ pub trait SharedMemoryExt: Sized {
     ///
     /// What the system says: for example that the process has too many.
     fn to_fd(&self) -> Result<OwnedFd, Error>;
+
+    /// Sends it over a Unix domain socket: one byte, `m`, with the descriptor (`SCM_RIGHTS`). The receiver gets the rights of this
+    /// memory, whatever user it is; this process may let go at once.
+    ///
+    /// # Errors
+    ///
+    /// What the system says about the socket: for example that the other end is closed.
+    ///
+    /// ```
+    /// use std::os::unix::net::UnixStream;
+    ///
+    /// use mmf::SharedMemory;
+    /// use mmf::os::unix::SharedMemoryExt;
+    ///
+    /// let (giver, receiver) = UnixStream::pair()?;
+    /// SharedMemory::anonymous(4096)?.send_over(&giver)?;
+    /// let memory = <SharedMemory>::receive_over(&receiver)?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    fn send_over(&self, socket: impl AsFd) -> Result<(), Error>;
+
+    /// Receives what [`send_over`](SharedMemoryExt::send_over) sends. Waits for it, unless the socket is one that does not.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::InvalidTicket`] if something else comes, or the other end is closed: a byte is lost then, and descriptors that
+    /// came are closed. Otherwise as [`from_fd`](SharedMemoryExt::from_fd).
+    fn receive_over(socket: impl AsFd) -> Result<Self, Error>;
 }
 
 impl<A: Access> SharedMemoryExt for SharedMemory<A> {
@@ -55,6 +83,22 @@ impl<A: Access> SharedMemoryExt for SharedMemory<A> {
 
     fn to_fd(&self) -> Result<OwnedFd, Error> {
         self.right().object.to_owned_fd().map_err(|f| self.right().error(Operation::Adopt, f))
+    }
+
+    fn send_over(&self, socket: impl AsFd) -> Result<(), Error> {
+        let fail = |failure| self.right().error(Operation::HandOff, failure);
+        let fd = self.right().object.to_owned_fd().map_err(fail)?;
+        socket::send(socket.as_fd(), fd.as_fd()).map_err(fail)
+    }
+
+    fn receive_over(socket: impl AsFd) -> Result<Self, Error> {
+        let fail = |failure| Error::from_system(Operation::Receive, failure);
+        let fd = socket::receive(socket.as_fd()).map_err(fail)?.ok_or_else(|| {
+            Error::new(Operation::Receive, ErrorKind::InvalidTicket)
+                .with_detail("what came over the socket is no memory, or the other end is closed")
+        })?;
+        let object = Object::from_owned(fd, A::WRITABLE).map_err(fail)?;
+        Ok(SharedMemory::from_object(object, None))
     }
 }
 

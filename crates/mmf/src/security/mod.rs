@@ -200,6 +200,12 @@ impl Security {
         system::to_sddl(self)
     }
 
+    /// The current user, and whoever has this SID, may read; nobody may write but through the maker's own handle.
+    #[cfg(windows)]
+    pub(crate) fn readable_only(reader: Option<&[u8]>, operation: Operation) -> Result<Self, Error> {
+        system::readable_only(reader, operation)
+    }
+
     /// What the system is told when something is made.
     pub(crate) fn resolve(&self, operation: Operation) -> Result<Protection, Error> {
         system::resolve(self, operation)

@@ -97,6 +97,16 @@ pub(super) fn resolve(security: &Security, operation: Operation) -> Result<Prote
     bytes_of(security, operation).map(Protection::Descriptor)
 }
 
+/// A descriptor by which the current user, and whoever has this SID, may read and nobody may write.
+pub(super) fn readable_only(reader: Option<&[u8]>, operation: Operation) -> Result<Security, Error> {
+    let user = current_user(operation)?;
+    let mut descriptor = Descriptor::new(Some(user.clone()), vec![Ace::allow(READ, &user)]);
+    if let Some(reader) = reader.and_then(Sid::from_bytes).filter(|reader| *reader != user) {
+        descriptor.allow(READ, &reader);
+    }
+    Ok(Security { base: Base::Descriptor(descriptor), grants: Vec::new(), integrity: None })
+}
+
 fn bytes_of(security: &Security, operation: Operation) -> Result<Vec<u8>, Error> {
     let descriptor = descriptor_of(security, operation)?;
     if descriptor.dacl == Dacl::Missing {

@@ -9,6 +9,8 @@
 //! | `list` | [`list`]: the named memories of the machine |
 //! | `security` | [`Protection`]: what an object is made with; [`Shown`]: what it says |
 //! | `account` | users and groups by name and number; on Windows also what the token says |
+//! | `process` | other processes: what they are given, and how they are told from each other |
+//! | `socket` | descriptors over sockets (Unix) |
 //! | `sight` | [`sight`], [`space`], [`limits`]: what can be learnt without changing anything |
 //! | `fault` | the handler that makes errors out of faults in the [`guard`]ed routines |
 //!
@@ -31,11 +33,14 @@ pub(in crate::sys) use system::fault;
 pub(crate) use system::list::{list, names};
 pub(crate) use system::memory::{Mapping, Object};
 pub(crate) use system::name::ObjectName;
+pub(crate) use system::process;
 pub(crate) use system::security::Protection;
 pub(crate) use system::sight::{
     grants_to_users, has_private_namespaces, limit_reached, limits, locked_limit, page_sizes, rounded, sight,
     space,
 };
+#[cfg(unix)]
+pub(crate) use system::socket;
 #[cfg(windows)]
 pub(crate) use system::{boundary, descriptor, privilege};
 

@@ -2,7 +2,7 @@
 
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::CommandExt;
-use std::process::Command;
+use std::process::{Child, Command, Stdio};
 
 use testkit::{Peer, unique_name};
 
@@ -39,6 +39,17 @@ impl Drop for Played {
 }
 
 pub(crate) fn play(user: u32, group: u32, role: &str, arguments: &[&str]) -> Played {
+    play_with(user, group, role, arguments, |command| command.spawn().unwrap())
+}
+
+/// The same, started in another way.
+pub(crate) fn play_with(
+    user: u32,
+    group: u32,
+    role: &str,
+    arguments: &[&str],
+    start: impl FnOnce(&mut Command) -> Child,
+) -> Played {
     need_root();
     // A copy, since the folder of this program may be closed to others. Made by another process: a descriptor that writes to
     // it here could be inherited by another test's child, and then it could not be started ("text file busy").
@@ -48,5 +59,6 @@ pub(crate) fn play(user: u32, group: u32, role: &str, arguments: &[&str]) -> Pla
     std::fs::set_permissions(&program, std::fs::Permissions::from_mode(0o755)).unwrap();
     let mut command = testkit::command_for(&program);
     command.arg("--play-role").arg(role).args(arguments).uid(user).gid(group).current_dir("/");
-    Played { peer: Peer::spawn(role, &mut command), program }
+    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    Played { peer: Peer::adopt(role, start(&mut command)), program }
 }

@@ -8,8 +8,10 @@ pub(in crate::sys) mod fault;
 pub(super) mod list;
 pub(super) mod memory;
 pub(super) mod name;
+pub(crate) mod process;
 pub(super) mod security;
 pub(super) mod sight;
+pub(crate) mod socket;
 
 /// Making, opening and releasing named objects.
 #[cfg(any(target_os = "linux", target_os = "android"))]

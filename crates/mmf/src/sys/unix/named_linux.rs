@@ -287,7 +287,20 @@ pub(super) fn anonymous(len: u64, protection: &Protection) -> Result<OwnedFd, Fa
 pub(super) fn reopen_read_only(fd: BorrowedFd<'_>, name: Option<&ObjectName>) -> Result<OwnedFd, Failure> {
     match name {
         Some(_) => reopen(fd, false),
-        None => reopen_as(fd, OFlags::RDONLY),
+        None => {
+            let new = reopen_as(fd, OFlags::RDONLY)?;
+            // Or whoever this descriptor is given to could simply open it anew for writing. Descriptors that exist keep their
+            // rights. Only of what has no name anywhere: a file that somebody has handed in keeps its mode.
+            let stat = fstat(fd)?;
+            if stat.st_nlink == 0 {
+                match fchmod(fd, Mode::from_raw_mode(stat.st_mode & 0o7555)) {
+                    // Another user's: who may write to it is for that user to say.
+                    Ok(()) | Err(Errno::PERM) => {}
+                    Err(errno) => return Err(errno.into()),
+                }
+            }
+            Ok(new)
+        }
     }
 }
 

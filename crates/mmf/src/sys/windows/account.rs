@@ -3,6 +3,7 @@
 use core::ffi::c_void;
 use core::mem::offset_of;
 use core::ptr;
+use std::os::windows::io::BorrowedHandle;
 use std::sync::OnceLock;
 
 use windows_sys::Win32::Foundation as win;
@@ -55,6 +56,12 @@ pub(crate) struct Membership {
 /// The SID of whoever this thread acts for.
 pub(crate) fn user() -> Result<Vec<u8>, Failure> {
     let user = Answer::of_token(sec::TokenUser)?.sid(offset_of!(sec::TOKEN_USER, User.Sid))?;
+    Ok(user.ok_or_else(bad)?)
+}
+
+/// The SID of the user of a token.
+pub(super) fn user_of(token: BorrowedHandle<'_>) -> Result<Vec<u8>, Failure> {
+    let user = Answer::of(token, sec::TokenUser)?.sid(offset_of!(sec::TOKEN_USER, User.Sid))?;
     Ok(user.ok_or_else(bad)?)
 }
 

@@ -1,5 +1,7 @@
 //! Answers of variable size, read without trust in what they say about themselves.
 
+use std::os::windows::io::BorrowedHandle;
+
 use windows_sys::Win32::Foundation::{ERROR_INSUFFICIENT_BUFFER, ERROR_INVALID_DATA};
 use windows_sys::Win32::Security::TOKEN_INFORMATION_CLASS;
 use zerocopy::IntoBytes;
@@ -37,6 +39,12 @@ impl Answer {
     /// Asks the token of whoever this thread acts for.
     pub(super) fn of_token(class: TOKEN_INFORMATION_CLASS) -> Result<Self, LastError> {
         let (words, ()) = with_room(64, |room| api::query_token(class, room))?;
+        Ok(Answer(words))
+    }
+
+    /// Asks a token.
+    pub(super) fn of(token: BorrowedHandle<'_>, class: TOKEN_INFORMATION_CLASS) -> Result<Self, LastError> {
+        let (words, ()) = with_room(64, |room| api::query_token_of(token, class, room))?;
         Ok(Answer(words))
     }
 

@@ -12,8 +12,9 @@ use windows_sys::Wdk::Foundation::{NtQueryObject, OBJECT_ATTRIBUTES, OBJECT_INFO
 use windows_sys::Wdk::Storage::FileSystem::{NtOpenDirectoryObject, NtQueryDirectoryObject};
 use windows_sys::Wdk::System::SystemServices::DIRECTORY_QUERY;
 use windows_sys::Win32::Foundation::{
-    DuplicateHandle, ERROR_ALREADY_EXISTS, ERROR_NO_TOKEN, ERROR_NOT_ALL_ASSIGNED, GetLastError,
-    INVALID_HANDLE_VALUE, LUID, LocalFree, NTSTATUS, RtlNtStatusToDosError, UNICODE_STRING,
+    DUPLICATE_CLOSE_SOURCE, DUPLICATE_SAME_ACCESS, DuplicateHandle, ERROR_ALREADY_EXISTS,
+    ERROR_INVALID_HANDLE, ERROR_NO_TOKEN, ERROR_NOT_ALL_ASSIGNED, FILETIME, GetLastError, HANDLE,
+    INVALID_HANDLE_VALUE, LUID, LocalFree, NTSTATUS, RtlNtStatusToDosError, STILL_ACTIVE, UNICODE_STRING,
 };
 use windows_sys::Win32::Security::Authorization::{
     ConvertSecurityDescriptorToStringSecurityDescriptorW,
@@ -23,7 +24,7 @@ use windows_sys::Win32::Security::{
     AdjustTokenPrivileges, DuplicateTokenEx, FreeSid, GetKernelObjectSecurity, GetTokenInformation,
     LUID_AND_ATTRIBUTES, LookupAccountNameW, LookupAccountSidW, LookupPrivilegeNameW, LookupPrivilegeValueW,
     SE_PRIVILEGE_ENABLED, SECURITY_ATTRIBUTES, SID_NAME_USE, SecurityImpersonation, TOKEN_INFORMATION_CLASS,
-    TOKEN_PRIVILEGES, TokenImpersonation,
+    TOKEN_PRIVILEGES, TOKEN_QUERY, TokenImpersonation,
 };
 use windows_sys::Win32::System::LibraryLoader::{
     GetProcAddress, LOAD_LIBRARY_SEARCH_SYSTEM32, LoadLibraryExW,
@@ -39,14 +40,15 @@ use windows_sys::Win32::System::SystemInformation::{
     GetSystemInfo, GlobalMemoryStatusEx, MEMORYSTATUSEX, SYSTEM_INFO,
 };
 use windows_sys::Win32::System::Threading::{
-    GetCurrentProcess, GetCurrentProcessId, GetCurrentThread, OpenProcessToken, OpenThreadToken,
-    SetThreadToken,
+    GetCurrentProcess, GetCurrentProcessId, GetCurrentThread, GetExitCodeProcess, GetProcessTimes,
+    OpenProcess, OpenProcessToken, OpenThreadToken, SetThreadToken,
 };
 
 use super::LastError;
 use super::name::ObjectName;
 use super::sid::Sid;
 use super::wide::{self, Wide};
+use crate::sys::{Failure, Reason};
 
 pub(super) fn last_error() -> LastError {
     // SAFETY: it has no requirements.
@@ -180,7 +182,6 @@ pub(super) fn query_object(
 
 /// `DuplicateHandle` inside this process: with fewer rights, or with the same ones.
 pub(super) fn duplicate(handle: BorrowedHandle<'_>, access: Option<u32>) -> Result<OwnedHandle, LastError> {
-    use windows_sys::Win32::Foundation::DUPLICATE_SAME_ACCESS;
     // SAFETY: it has no requirements; the pseudo handle that it gives needs no closing.
     let process = unsafe { GetCurrentProcess() };
     let mut new = ptr::null_mut();
@@ -587,4 +588,134 @@ pub(super) fn memory_status() -> Result<MEMORYSTATUSEX, LastError> {
 pub(super) fn large_page_minimum() -> usize {
     // SAFETY: it has no requirements.
     unsafe { GetLargePageMinimum() }
+}
+
+/// The pseudo handle of this process, which needs no closing.
+pub(super) fn current_process() -> BorrowedHandle<'static> {
+    // SAFETY: it has no requirements.
+    let process = unsafe { GetCurrentProcess() };
+    // SAFETY: the pseudo handle is valid as long as the process is there.
+    unsafe { BorrowedHandle::borrow_raw(process) }
+}
+
+/// `OpenProcess`.
+pub(super) fn open_process(id: u32, access: u32) -> Result<OwnedHandle, LastError> {
+    // SAFETY: it has no requirements.
+    let handle = unsafe { OpenProcess(access, 0, id) };
+    if handle.is_null() {
+        return Err(last_error());
+    }
+    // SAFETY: the call gave a handle that nobody else owns.
+    Ok(unsafe { OwnedHandle::from_raw_handle(handle) })
+}
+
+/// `GetProcessTimes`: when a process was started, in units of 100 ns.
+pub(super) fn started(process: BorrowedHandle<'_>) -> Result<u64, LastError> {
+    let [mut started, mut ended, mut kernel, mut user] = [FILETIME::default(); 4];
+    // SAFETY: the handle is open; valid places for the answers.
+    succeeded(unsafe {
+        GetProcessTimes(process.as_raw_handle(), &mut started, &mut ended, &mut kernel, &mut user)
+    })?;
+    Ok((u64::from(started.dwHighDateTime) << 32) | u64::from(started.dwLowDateTime))
+}
+
+/// `GetExitCodeProcess`: whether a process has ended. (One that ends with the code 259 counts as running.)
+pub(super) fn has_ended(process: BorrowedHandle<'_>) -> Result<bool, LastError> {
+    let mut code = 0;
+    // SAFETY: the handle is open; a valid place for the answer.
+    succeeded(unsafe { GetExitCodeProcess(process.as_raw_handle(), &mut code) })?;
+    Ok(i32::from_ne_bytes(code.to_ne_bytes()) != STILL_ACTIVE)
+}
+
+/// The token of another process: `OpenProcessToken`.
+pub(super) fn token_of(process: BorrowedHandle<'_>) -> Result<OwnedHandle, LastError> {
+    let mut token = ptr::null_mut();
+    // SAFETY: the handle is open; a valid place for the new one.
+    succeeded(unsafe { OpenProcessToken(process.as_raw_handle(), TOKEN_QUERY, &mut token) })?;
+    // SAFETY: the call gave a handle that nobody else owns.
+    Ok(unsafe { OwnedHandle::from_raw_handle(token) })
+}
+
+/// `GetTokenInformation`: an answer of any class, in 64-bit words. It may point into itself, so it stays where it is.
+pub(super) fn query_token_of(
+    token: BorrowedHandle<'_>,
+    class: TOKEN_INFORMATION_CLASS,
+    answer: &mut [u64],
+) -> Result<(), LastError> {
+    let mut returned = 0;
+    let len = u32::try_from(size_of_val(answer)).unwrap_or(0);
+    let place = answer.as_mut_ptr().cast();
+    // SAFETY: the handle is open; the place for the answer is as long as said, and aligned for every class.
+    succeeded(unsafe { GetTokenInformation(token.as_raw_handle(), class, place, len, &mut returned) })
+}
+
+/// The session that a process belongs to: `ProcessIdToSessionId`.
+pub(super) fn session_of(process: u32) -> Result<u32, LastError> {
+    let mut session = 0;
+    // SAFETY: a valid place for the answer.
+    succeeded(unsafe { ProcessIdToSessionId(process, &mut session) })?;
+    Ok(session)
+}
+
+/// `DuplicateHandle` into another process, with fewer rights or with the same ones: the number that it has there. Not
+/// inheritable.
+pub(super) fn duplicate_into(
+    process: BorrowedHandle<'_>,
+    handle: BorrowedHandle<'_>,
+    access: Option<u32>,
+) -> Result<u64, LastError> {
+    let own = current_process().as_raw_handle();
+    let mut new = ptr::null_mut();
+    let (target, source) = (process.as_raw_handle(), handle.as_raw_handle());
+    let options = if access.is_none() { DUPLICATE_SAME_ACCESS } else { 0 };
+    let access = access.unwrap_or(0);
+    // SAFETY: the handles are open, and `new` is a valid place for the new one's number.
+    succeeded(unsafe { DuplicateHandle(own, source, target, &mut new, access, 0, options) })?;
+    Ok(new.addr() as u64)
+}
+
+/// `DuplicateHandle` out of another process, with the same rights; or moved, so that it is closed there.
+pub(super) fn duplicate_from(
+    process: BorrowedHandle<'_>,
+    number: u64,
+    moved: bool,
+) -> Result<OwnedHandle, LastError> {
+    // Numbers of handles have 32 bits, whatever the processes have.
+    let number = u32::try_from(number).map_err(|_| LastError(ERROR_INVALID_HANDLE))?;
+    // Those with the highest bit are pseudo handles: this process, this thread.
+    if number == 0 || i32::from_ne_bytes(number.to_ne_bytes()) < 0 {
+        return Err(LastError(ERROR_INVALID_HANDLE));
+    }
+    let number = ptr::without_provenance_mut(usize::try_from(number).unwrap_or(0));
+    let own = current_process().as_raw_handle();
+    let options = DUPLICATE_SAME_ACCESS | if moved { DUPLICATE_CLOSE_SOURCE } else { 0 };
+    let (source, mut new) = (process.as_raw_handle(), ptr::null_mut());
+    // SAFETY: the process handle is open, and `new` is a valid place; a number that is no handle is an error.
+    succeeded(unsafe { DuplicateHandle(source, number, own, &mut new, 0, 0, options) })?;
+    // SAFETY: the call gave a handle that nobody else owns.
+    Ok(unsafe { OwnedHandle::from_raw_handle(new) })
+}
+
+/// `CompareObjectHandles` (Windows 10 1607), looked up.
+pub(super) fn same_object(one: BorrowedHandle<'_>, other: BorrowedHandle<'_>) -> Result<bool, Failure> {
+    type Compare = unsafe extern "system" fn(HANDLE, HANDLE) -> windows_sys::core::BOOL;
+    static COMPARE: std::sync::OnceLock<Option<Compare>> = std::sync::OnceLock::new();
+    let compare = COMPARE.get_or_init(|| {
+        let found = look_up("kernelbase.dll", c"CompareObjectHandles")?;
+        // SAFETY: the function of this name has this type, by handleapi.h.
+        Some(unsafe { core::mem::transmute::<Function, Compare>(found) })
+    });
+    let compare = compare.ok_or(Failure::new(Reason::Unsupported))?;
+    // SAFETY: the handles are open.
+    Ok(unsafe { compare(one.as_raw_handle(), other.as_raw_handle()) } != 0)
+}
+
+// Not in the bindings by this name: `RtlGenRandom` of ntsecapi.h.
+windows_link::link!("advapi32.dll" "system" "SystemFunction036" fn RtlGenRandom(buffer: *mut c_void, len: u32) -> u8);
+
+/// `RtlGenRandom`: bytes that nobody can guess.
+pub(super) fn random(bytes: &mut [u8; 16]) -> Result<(), LastError> {
+    let len = u32::try_from(bytes.len()).unwrap_or(0);
+    // SAFETY: a valid place of this length.
+    if unsafe { RtlGenRandom(bytes.as_mut_ptr().cast(), len) } == 0 { Err(last_error()) } else { Ok(()) }
 }

@@ -237,7 +237,7 @@ fn is_section(handle: BorrowedHandle<'_>) -> bool {
 }
 
 /// The rights of a handle.
-fn granted_access(handle: BorrowedHandle<'_>) -> Result<u32, Failure> {
+pub(super) fn granted_access(handle: BorrowedHandle<'_>) -> Result<u32, Failure> {
     // An OBJECT_BASIC_INFORMATION: 56 bytes, of which the second four are the granted access.
     let mut answer = [0; 7];
     api::query_object(handle, ObjectBasicInformation, &mut answer)?;

@@ -13,6 +13,7 @@ pub(super) mod list;
 pub(super) mod memory;
 pub(super) mod name;
 pub(crate) mod privilege;
+pub(crate) mod process;
 pub(super) mod security;
 mod sid;
 pub(super) mod sight;

@@ -1,0 +1,49 @@
+//! `mmf run`: starts a command that is given memory without a name.
+
+use std::convert::Infallible;
+use std::process::{Command, ExitStatus};
+
+use mmf::SharedMemory;
+use mmf::handoff::HandOff;
+
+use crate::args::Run;
+use crate::output::Failure;
+
+pub(crate) fn run(args: &Run) -> Result<Infallible, Failure> {
+    let mut memories = Vec::new();
+    for share in &args.share {
+        memories.push((&share.label, SharedMemory::anonymous(share.len)?));
+    }
+    let [program, arguments @ ..] = &args.command[..] else {
+        return Err(Failure::new("Usage", "there is no command to run"));
+    };
+    let mut command = Command::new(program);
+    command.args(arguments);
+    let mut memories = memories.into_iter();
+    let Some((label, first)) = memories.next() else {
+        return Err(Failure::new("Usage", "there is nothing to share"));
+    };
+    let mut handing = command.hand_off(label, &first)?;
+    for (label, memory) in memories {
+        handing = handing.hand_off(label, &memory)?;
+    }
+    let mut child = handing.spawn().map_err(|error| {
+        let shown = program.to_string_lossy();
+        Failure::io(format!("run \"{shown}\""), &error, "check the spelling, or give its path")
+            .with_status(127)
+    })?;
+    // From here on the memory is the command's alone.
+    drop(first);
+    let status = child.wait().map_err(|error| Failure::io("wait for the command", &error, ""))?;
+    // (On Windows it has 32 bits, more than an `ExitCode`.)
+    std::process::exit(code_of(status))
+}
+
+/// What shells say for this exit status.
+fn code_of(status: ExitStatus) -> i32 {
+    #[cfg(unix)]
+    if let Some(signal) = std::os::unix::process::ExitStatusExt::signal(&status) {
+        return 128 + signal;
+    }
+    status.code().unwrap_or(1)
+}

@@ -1,0 +1,100 @@
+//! By descriptors: inherited by the child alone, or opened anew through `/proc`.
+
+use std::os::fd::{AsFd, AsRawFd};
+use std::process::{Child, Command};
+
+use super::Origin;
+use super::note::{Note, Way};
+use crate::access::Access;
+use crate::error::{Error, ErrorKind, Operation};
+use crate::memory::SharedMemory;
+use crate::sys::process::{Inherited, Process, identity, take_inherited};
+use crate::sys::{Failure, Object, Reason};
+
+/// A memory that the next child of a command gets.
+#[derive(Debug)]
+pub(super) struct Parcel {
+    note: Note,
+    /// Open until the child is made.
+    _inherited: Inherited,
+}
+
+impl Parcel {
+    pub(super) fn new<A: Access>(command: &mut Command, memory: &SharedMemory<A>) -> Result<Self, Error> {
+        let right = memory.right();
+        let fail = |failure| right.error(Operation::HandOff, failure);
+        let fd = right.object.to_owned_fd().map_err(fail)?;
+        let object = identity(fd.as_fd()).map_err(fail)?;
+        let inherited = Inherited::new(command, fd).map_err(fail)?;
+        let way = Way::Descriptor { number: inherited.number(), object };
+        Ok(Parcel { note: Note { way, len: memory.len(), writable: A::WRITABLE }, _inherited: inherited })
+    }
+
+    pub(super) fn note(&self) -> &Note {
+        &self.note
+    }
+
+    /// The child has it since it was made.
+    #[allow(clippy::unnecessary_wraps, reason = "as on Windows")]
+    pub(super) fn deliver(&self, _child: &Child) -> Result<(), Error> {
+        Ok(())
+    }
+}
+
+fn invalid(detail: &str) -> Error {
+    Error::new(Operation::Receive, ErrorKind::InvalidTicket).with_detail(detail)
+}
+
+/// Takes what a note is about.
+pub(super) fn take<A: Access>(note: &Note, origin: Origin) -> Result<SharedMemory<A>, Error> {
+    let fd = match (&note.way, origin) {
+        (&Way::Descriptor { number, object }, Origin::Environment) => take_inherited(number, object)
+            .map_err(|failure| wrong(failure, "this process does not have the descriptor that it names")),
+        (&Way::Foreign { process, started, number, object }, Origin::Ticket) => {
+            Process { id: process, started }.open(number, object, A::WRITABLE).map_err(|failure| {
+                wrong(failure, "its giver has ended, has let go of the memory, or never had it")
+            })
+        }
+        (Way::Parcel { .. }, _) => Err(invalid("it was written on Windows")),
+        _ => Err(invalid("an environment variable is no ticket, and a ticket none")),
+    }?;
+    let object = Object::from_owned(fd, A::WRITABLE).map_err(|failure| match failure.reason {
+        Reason::WrongKind => invalid("what was handed over is not a shared memory"),
+        _ => Error::from_system(Operation::Receive, failure),
+    })?;
+    let memory = SharedMemory::from_object(object, None);
+    // A peer may have changed the length since; but it never was shorter.
+    if memory.len() < note.len { Err(invalid("the memory is shorter than it says")) } else { Ok(memory) }
+}
+
+fn wrong(failure: Failure, detail: &str) -> Error {
+    let error = Error::from_system(Operation::Receive, failure);
+    match failure.reason {
+        Reason::WrongKind | Reason::Missing | Reason::Other => invalid(detail),
+        Reason::Stranger => invalid("its giver runs as another user: send the memory over a socket"),
+        Reason::Denied => {
+            error.with_detail("the memory was made read-only: redeem_read_only would do, or a socket")
+        }
+        _ => error,
+    }
+}
+
+/// A note by which a process of the same user can open the memory.
+pub(super) fn ticket<A: Access>(memory: &SharedMemory<A>, process: u32) -> Result<Note, Error> {
+    let right = memory.right();
+    let fail = |failure| right.error(Operation::HandOff, failure);
+    Process::with_id(process).map_err(|failure: Failure| match failure.reason {
+        Reason::Missing => Error::new(Operation::HandOff, ErrorKind::NotFound)
+            .with_detail(format!("there is no process {process}, or it has ended")),
+        Reason::Unsupported => fail(failure).with_detail("there is no /proc here: send it over a socket"),
+        _ => fail(failure),
+    })?;
+    let giver = Process::current().map_err(fail)?;
+    let way = Way::Foreign {
+        process: giver.id,
+        started: giver.started,
+        number: memory.as_raw_fd(),
+        object: identity(memory.as_fd()).map_err(fail)?,
+    };
+    Ok(Note { way, len: memory.len(), writable: A::WRITABLE })
+}

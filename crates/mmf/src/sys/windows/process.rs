@@ -4,16 +4,15 @@ use std::os::windows::io::{AsHandle, BorrowedHandle, FromRawHandle, OwnedHandle}
 use std::process::Child;
 
 use windows_sys::Win32::Foundation as win;
-use windows_sys::Win32::System::Memory::SECTION_EXTEND_SIZE;
 use windows_sys::Win32::System::Threading::{PROCESS_DUP_HANDLE, PROCESS_QUERY_LIMITED_INFORMATION};
 
 use super::api;
 use super::memory::granted_access;
 use crate::sys::{Failure, Reason};
 
-/// The rights of a proof. Whoever opens a section wants to map it or to ask something of it, so no handle that this process has
-/// opened has this one alone.
-const PROOF: u32 = SECTION_EXTEND_SIZE;
+/// The rights of a proof: `DELETE`, which means nothing for a section. Whoever opens one wants to map it or to ask something of
+/// it, so no handle that this process has opened has this right alone.
+const PROOF: u32 = 0x1_0000;
 
 /// A process, told from others that have had its number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

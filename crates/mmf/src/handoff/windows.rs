@@ -28,7 +28,7 @@ use crate::sys::{Failure, Object, Reason};
 
 /// What the names of parcels start with; 32 hexadecimal digits follow.
 const PREFIX: &str = "mmf.handoff.";
-const LEN: u64 = 64;
+const PARCEL_LEN: usize = 64;
 const MAGIC: u32 = u32::from_le_bytes(*b"MMFP");
 const VERSION: u32 = 1;
 /// States: not ready (0) until all numbers are written.
@@ -67,7 +67,7 @@ impl Parcel {
         // A child runs as the user of this process, whomever this thread acts for.
         let reader = receiver.map_or_else(process::user, Handles::user).map_err(fail)?;
         let security = Security::readable_only(Some(&reader), Operation::HandOff)?;
-        let section = OpenOptions::new().len(LEN).security(security).create(&*name)?;
+        let section = OpenOptions::new().len(PARCEL_LEN as u64).security(security).create(&*name)?;
         let giver = Process::current().map_err(fail)?;
         let view = section.view()?;
         view.write(0, &MAGIC.to_le())?;
@@ -144,7 +144,10 @@ pub(super) fn take<A: Access>(note: &Note, origin: Origin) -> Result<SharedMemor
         }
         _ => invalid(&format!("the parcel cannot be opened: {}", error.cause_in_words())),
     })?;
-    let content = read(&section, origin)?;
+    let content = read(&section, origin).map_err(|error| match error.kind() {
+        ErrorKind::InvalidTicket => error,
+        _ => invalid(&format!("the parcel cannot be read: {}", error.cause_in_words())),
+    })?;
     let us = Process::current().map_err(fail)?;
     let is_ours = content.holder == us;
     let handles = if is_ours {
@@ -195,7 +198,8 @@ fn is_of_a_parcel(name: &Name) -> bool {
 
 /// Waits until the giver has written it all.
 fn read<A: Access>(section: &SharedMemory<A>, origin: Origin) -> Result<Content, Error> {
-    let view = section.view()?;
+    // Whoever made it may have made it as large as he likes.
+    let view = section.view_at(0, PARCEL_LEN)?;
     let word = |at: usize| Ok::<u32, Error>(u32::from_le(view.read(at)?));
     let long = |at: usize| Ok::<u64, Error>(u64::from_le(view.read(at)?));
     if word(0)? != MAGIC || word(4)? != VERSION {

@@ -64,6 +64,7 @@ fn main() {
         foreign: c_opens_ours we_open_c python_opens_ours we_open_python foreign_objects_are_never_removed
             an_unsized_object_is_not_ready read_only_grants no_grants;
         system: handles_in_and_out handles_that_are_none read_only_handles_stay_read_only into_read_only_is_for_good
+            taken_read_only_is_for_good
             flush_prefetch_and_lock only_this_user_may_open children_inherit_nothing
             other_users_cannot_reopen_a_descriptor;
         security: the_default_is_the_current_user grants_are_read_back unnamed_memory_has_it_too unknown_accounts

@@ -104,6 +104,8 @@ pub(super) fn readable_only(reader: Option<&[u8]>, operation: Operation) -> Resu
     if let Some(reader) = reader.and_then(Sid::from_bytes).filter(|reader| *reader != user) {
         descriptor.allow(READ, &reader);
     }
+    // Its owner could change that, otherwise.
+    descriptor.allow(READ, &Sid::owner_rights());
     Ok(Security { base: Base::Descriptor(descriptor), grants: Vec::new(), integrity: None })
 }
 

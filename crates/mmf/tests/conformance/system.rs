@@ -25,6 +25,31 @@ pub(crate) fn flush_prefetch_and_lock() {
     }
 }
 
+/// What is taken over to be read only cannot be written by whoever gets it from there.
+pub(crate) fn taken_read_only_is_for_good() {
+    if cfg!(target_vendor = "apple") {
+        testkit::skip("a descriptor cannot be narrowed here");
+    }
+    let memory = SharedMemory::anonymous(4096).unwrap();
+    #[cfg(unix)]
+    let (reader, again) = {
+        use mmf::os::unix::SharedMemoryExt;
+        let reader = SharedMemory::<ReadOnly>::from_fd(memory.to_fd().unwrap()).unwrap();
+        let again = SharedMemory::<ReadWrite>::from_fd(reader.to_fd().unwrap());
+        (reader, again.map(drop))
+    };
+    #[cfg(windows)]
+    let (reader, again) = {
+        use mmf::os::windows::SharedMemoryExt;
+        let reader = SharedMemory::<ReadOnly>::from_handle(memory.to_handle().unwrap()).unwrap();
+        let again = SharedMemory::<ReadWrite>::from_handle(reader.to_handle().unwrap());
+        (reader, again.map(drop))
+    };
+    assert_eq!(again.unwrap_err().kind(), ErrorKind::NotWritable);
+    memory.view().unwrap().write(7, &9_u8).unwrap();
+    assert_eq!(reader.view().unwrap().read::<u8>(7).unwrap(), 9);
+}
+
 pub(crate) fn into_read_only_is_for_good() {
     let name = unique_name("narrow");
     let memory = SharedMemory::create(&name, 4096).unwrap();

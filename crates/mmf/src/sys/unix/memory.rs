@@ -66,6 +66,9 @@ impl Object {
             return Err(Failure::new(Reason::ReadOnly));
         }
         let (fd, name) = named::adopt(fd, writable)?;
+        // What is taken to be read only is so from here on, wherever it is handed on to. (Another user's object without a name
+        // cannot be opened anew; then the descriptor stays what it is.)
+        let fd = if !writable && writes && name.is_none() { named::narrowed(&fd).unwrap_or(fd) } else { fd };
         let object = Object { fd, writable, held: name.as_ref().and_then(holder) };
         if object.len()? == 0 { Err(Failure::new(Reason::NotReady)) } else { Ok(object) }
     }

@@ -304,6 +304,11 @@ pub(super) fn reopen_read_only(fd: BorrowedFd<'_>, name: Option<&ObjectName>) ->
     }
 }
 
+/// A descriptor that can only read, of an object that nobody counts the holders of.
+pub(super) fn narrowed(fd: &OwnedFd) -> Option<OwnedFd> {
+    reopen_as(fd.as_fd(), OFlags::RDONLY).ok()
+}
+
 /// Another holder of a named object.
 pub(super) fn reopen(fd: BorrowedFd<'_>, writable: bool) -> Result<OwnedFd, Failure> {
     let new = reopen_as(fd, if writable { OFlags::RDWR } else { OFlags::RDONLY })?;

@@ -115,6 +115,11 @@ pub(super) fn reopen_read_only(fd: BorrowedFd<'_>, name: Option<&ObjectName>) ->
     }
 }
 
+/// Only a name could give a narrower one.
+pub(super) fn narrowed(_fd: &OwnedFd) -> Option<OwnedFd> {
+    None
+}
+
 /// Nobody counts holders here, so any descriptor will do.
 pub(super) fn reopen(fd: BorrowedFd<'_>, _writable: bool) -> Result<OwnedFd, Failure> {
     Ok(rustix::io::fcntl_dupfd_cloexec(fd, 3)?)

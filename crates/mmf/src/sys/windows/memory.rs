@@ -113,6 +113,12 @@ impl Object {
         if is_image {
             return Err(wrong);
         }
+        // What is taken to be read only is so from here on, wherever it is handed on to.
+        let handle = if !writable && granted & FILE_MAP_WRITE != 0 {
+            api::duplicate(handle.as_handle(), Some(FILE_MAP_READ | (granted & SECTION_QUERY)))?
+        } else {
+            handle
+        };
         Ok(Object::new(handle, writable, None))
     }
 

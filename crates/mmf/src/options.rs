@@ -138,7 +138,7 @@ impl OpenOptions {
     ///
     /// let diagnosis = OpenOptions::new().check_open("doc-options-nobody-made-this");
     /// assert_eq!(diagnosis.error_kind(), Some(ErrorKind::NotFound));
-    /// println!("{diagnosis}"); // why: nothing has this name …
+    /// println!("{diagnosis}"); // why: nobody has made it yet …
     /// ```
     pub fn check_open(&self, name: impl TryInto<Name, Error: Into<Error>>) -> Diagnosis {
         self.check(Operation::Open, true, name)

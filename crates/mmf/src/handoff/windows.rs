@@ -3,8 +3,8 @@
 //! A number alone would not do: whoever can put a text into a ticket could name any handle of the receiver. So a handle to the
 //! parcel itself is put into the receiver, too, with rights so few that nobody would open a section like that; and the receiver
 //! believes a parcel only if it finds the same section, with these rights, under the number that the parcel names. Only who may
-//! put handles into a process can make that true, and he may do everything with it. That handle also keeps the parcel's name alive,
-//! so the giver may end.
+//! put handles into a process can make that true, and he may do everything with it. What the parcel says besides is as good as
+//! its list of rights, by which nobody but its maker writes to it. That handle also keeps the parcel's name alive, so the giver may end.
 //!
 //! The parcel's bytes, little-endian: 0 magic, 4 version, 8 state, 12 access, 16 number of the memory's handle, 24 number of the
 //! parcel's handle, 32 length, 40 the holder's process id, 44 the giver's, 48 the holder's start, 56 the giver's.

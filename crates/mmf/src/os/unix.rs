@@ -9,7 +9,8 @@ use crate::sys::{Object, socket};
 
 /// Descriptors for [`SharedMemory`].
 pub trait SharedMemoryExt: Sized {
-    /// Takes over a descriptor: of a shared memory object, a `memfd`, or a file that can be mapped.
+    /// Takes over a descriptor: of a shared memory object, a `memfd`, or a file that can be mapped. One that can write and is taken
+    /// to be read only loses that on Linux (but not if it is another user's object without a name).
     ///
     /// For a raw descriptor, make an [`OwnedFd`] of it first; that is where its `unsafe` belongs.
     ///

@@ -9,7 +9,7 @@ use crate::sys::Object;
 
 /// Handles for [`SharedMemory`].
 pub trait SharedMemoryExt: Sized {
-    /// Takes over a handle of a section (file mapping object).
+    /// Takes over a handle of a section (file mapping object). One that can write and is taken to be read only loses that.
     ///
     /// For a raw handle, make an [`OwnedHandle`] of it first; that is where its `unsafe` belongs.
     ///

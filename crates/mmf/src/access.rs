@@ -2,6 +2,8 @@
 
 use core::fmt::Debug;
 
+use crate::sys::Mode;
+
 /// Bytes can be read. There is no method that writes, and the system would not let it.
 ///
 /// Each of these does not compile:
@@ -21,7 +23,7 @@ use core::fmt::Debug;
 /// std::io::Write::write(&mut view.cursor(), b"no");
 /// # }
 /// ```
-/// ```compile_fail,E0308
+/// ```compile_fail,E0277
 /// # fn no(from: mmf::View<mmf::ReadWrite>, to: mmf::View<mmf::ReadOnly>) {
 /// from.copy_to(0, &to, 0, 10);
 /// # }
@@ -33,13 +35,23 @@ pub enum ReadOnly {}
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ReadWrite {}
 
-/// [`ReadOnly`] or [`ReadWrite`]: what a [`SharedMemory`](crate::SharedMemory) or a [`View`](crate::View) allows.
+/// Bytes can be read and written, but nobody else sees what is written: each page is copied when this process first changes it,
+/// for the one view that changes it. The file stays as it is. For [files](crate::OpenOptions::file) only.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CopyOnWrite {}
+
+/// [`ReadOnly`], [`ReadWrite`] or [`CopyOnWrite`]: what a [`SharedMemory`](crate::SharedMemory) or a [`View`](crate::View)
+/// allows.
 ///
 /// The system enforces the same: a handle opened for [`ReadOnly`] cannot map memory for writing.
 pub trait Access: sealed::Sealed + Debug + 'static {
-    /// Whether writing is allowed.
+    /// Whether what is written reaches the memory itself.
     const WRITABLE: bool;
 }
+
+/// An access by which bytes can be written through a view: [`ReadWrite`], and [`CopyOnWrite`] for this process alone.
+#[diagnostic::on_unimplemented(message = "a view that is `{Self}` cannot be written")]
+pub trait Writable: Access {}
 
 impl Access for ReadOnly {
     const WRITABLE: bool = false;
@@ -49,8 +61,30 @@ impl Access for ReadWrite {
     const WRITABLE: bool = true;
 }
 
+impl Access for CopyOnWrite {
+    const WRITABLE: bool = false;
+}
+
+impl Writable for ReadWrite {}
+impl Writable for CopyOnWrite {}
+
+/// The same for the system.
+pub(crate) fn mode<A: Access>() -> Mode {
+    match (A::WRITABLE, A::COPIES) {
+        (true, _) => Mode::Write,
+        (false, true) => Mode::Copy,
+        (false, false) => Mode::Read,
+    }
+}
+
 mod sealed {
-    pub trait Sealed {}
+    pub trait Sealed {
+        /// Whether what is written is written to copies.
+        const COPIES: bool = false;
+    }
     impl Sealed for super::ReadOnly {}
     impl Sealed for super::ReadWrite {}
+    impl Sealed for super::CopyOnWrite {
+        const COPIES: bool = true;
+    }
 }

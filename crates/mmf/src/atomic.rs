@@ -8,7 +8,7 @@ use core::fmt;
 use core::marker::PhantomData;
 use core::sync::atomic::{self, Ordering};
 
-use crate::access::{Access, ReadWrite};
+use crate::access::{Access, ReadWrite, Writable};
 use crate::error::Error;
 use crate::sys::guard;
 use crate::view::View;
@@ -91,7 +91,7 @@ impl<'v, T: AtomicInteger, A: Access> Atomic<'v, T, A> {
     }
 }
 
-impl<T: AtomicInteger> Atomic<'_, T, ReadWrite> {
+impl<T: AtomicInteger, A: Writable> Atomic<'_, T, A> {
     /// Stores a value.
     ///
     /// # Errors

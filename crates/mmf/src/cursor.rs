@@ -2,14 +2,15 @@
 
 use std::io::{self, Read, Seek, SeekFrom, Write};
 
-use crate::access::{Access, ReadWrite};
+use crate::access::{Access, ReadWrite, Writable};
 use crate::error::{Error, ErrorKind, Operation};
 use crate::view::View;
 
 /// Reads and writes a [`View`] like a file of fixed length. Made by [`View::cursor`].
 ///
 /// It keeps the mapping alive by itself. Reading stops at the end; writing there fails with
-/// [`WriteZero`](io::ErrorKind::WriteZero), since a view does not grow. A fault is an [`io::Error`] that holds an
+/// [`WriteZero`](io::ErrorKind::WriteZero), since a cursor does not make a memory grow (but
+/// [`View::refresh`] takes in what somebody else has grown). A fault is an [`io::Error`] that holds an
 /// [`Error`].
 ///
 /// ```
@@ -69,7 +70,7 @@ impl<A: Access> Read for Cursor<A> {
     }
 }
 
-impl Write for Cursor<ReadWrite> {
+impl<A: Writable> Write for Cursor<A> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         let (offset, len) = self.here(bytes.len());
         self.view.write_at(offset, &bytes[..len])?;

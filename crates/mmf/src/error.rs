@@ -57,6 +57,17 @@ pub enum ErrorKind {
     /// What was handed over to this process is not valid: forged, garbled, out of date, for another process, or received
     /// already. See [`handoff`](crate::handoff).
     InvalidTicket,
+    /// It cannot grow so far: see [`OpenOptions::capacity`](crate::OpenOptions::capacity).
+    BeyondCapacity,
+    /// The disk is full, or this user's share of it.
+    StorageFull,
+    /// Large pages are not to be had, or not so many.
+    NoLargePages,
+    /// The machine has no such NUMA node.
+    NoSuchNode,
+    /// Somebody uses the file in a way that does not allow it now: a view of it, a lock, or he has opened it for himself alone
+    /// (Windows).
+    InUse,
     /// Anything else that the system says: [`Error::raw_os_error`] and the message tell.
     Other,
 }
@@ -87,6 +98,11 @@ impl ErrorKind {
             ErrorKind::LimitReached => "a limit of this process is reached",
             ErrorKind::Busy => "somebody else is in the middle of making or removing it",
             ErrorKind::InvalidTicket => "what was handed over is not valid",
+            ErrorKind::BeyondCapacity => "it cannot grow so far",
+            ErrorKind::StorageFull => "the disk is full",
+            ErrorKind::NoLargePages => "there are no large pages for it",
+            ErrorKind::NoSuchNode => "the machine has no such NUMA node",
+            ErrorKind::InUse => "somebody uses the file",
             ErrorKind::Other => "the system reports an error",
         }
     }
@@ -122,9 +138,19 @@ impl ErrorKind {
             ErrorKind::InvalidSecurity => {
                 "this user may not give it such an owner or such an integrity: leave the owner out, and choose a level that is not above this program's"
             }
+            ErrorKind::BeyondCapacity => "let its maker give it a larger capacity()",
+            ErrorKind::StorageFull => "free some of it, or ask for less",
+            ErrorKind::NoLargePages if cfg!(windows) => {
+                "make it early after the start of the system, ask for less, or let large pages only be preferred"
+            }
+            ErrorKind::NoLargePages => {
+                "let an administrator provide some (sysctl vm.nr_hugepages=… for memory without a name,                  /sys/kernel/mm/transparent_hugepage/shmem_enabled=advise for named memory), or let them only be preferred"
+            }
+            ErrorKind::InUse => "close what has it open, or try again",
             ErrorKind::EmptyName
             | ErrorKind::NameTooLong
             | ErrorKind::MalformedName
+            | ErrorKind::NoSuchNode
             | ErrorKind::Unsupported
             | ErrorKind::Other => "",
         }
@@ -177,6 +203,16 @@ pub enum Operation {
     HandOff,
     /// Receiving a memory that another process hands over.
     Receive,
+    /// Making a memory longer.
+    Grow,
+    /// Taking in what others have grown.
+    Refresh,
+    /// Opening a file, or taking over an open one.
+    OpenFile,
+    /// Making a file.
+    CreateFile,
+    /// Asking what pages are.
+    Pages,
 }
 
 impl Operation {
@@ -203,6 +239,11 @@ impl Operation {
             Operation::Security => "use the security",
             Operation::HandOff => "hand over the shared memory",
             Operation::Receive => "receive the shared memory",
+            Operation::Grow => "grow the memory",
+            Operation::Refresh => "see how far the memory has grown",
+            Operation::OpenFile => "open the file",
+            Operation::CreateFile => "make the file",
+            Operation::Pages => "ask about the pages of the memory",
         }
     }
 }
@@ -286,7 +327,6 @@ impl Error {
         self
     }
 
-    #[cfg_attr(not(windows), allow(dead_code))]
     pub(crate) fn with_kind(mut self, kind: ErrorKind) -> Self {
         self.0.kind = kind;
         self
@@ -329,6 +369,10 @@ impl Error {
             Reason::BadSecurity => ErrorKind::InvalidSecurity,
             Reason::Limit => ErrorKind::LimitReached,
             Reason::Stranger => ErrorKind::Mistrusted,
+            Reason::NoLargePages | Reason::FixedPages => ErrorKind::NoLargePages,
+            Reason::NoPrivilege => ErrorKind::PermissionDenied,
+            Reason::NoSuchNode => ErrorKind::NoSuchNode,
+            Reason::InUse => ErrorKind::InUse,
             Reason::Other => ErrorKind::Other,
         };
         let mut error = Error::new(operation, kind);
@@ -337,6 +381,15 @@ impl Error {
             (Reason::Exists, Some(len)) => error.with_detail(format!("it has {len} bytes; {}", kind.cure())),
             (Reason::NoMemory, Some(left)) => {
                 error.with_detail(format!("{left} bytes are left; {}", kind.cure()))
+            }
+            (Reason::NoLargePages, Some(free)) => {
+                error.with_detail(format!("{free} bytes of them are free; {}", kind.cure()))
+            }
+            (Reason::FixedPages, _) => {
+                error.with_detail("memory in large pages cannot grow: leave capacity() out")
+            }
+            (Reason::NoPrivilege, _) => {
+                error.with_diagnosis(Diagnosis::of_privilege("SeLockMemoryPrivilege"))
             }
             (Reason::Unsupported, _)
                 if cfg!(unix) && matches!(operation, Operation::Create | Operation::OpenOrCreate) =>
@@ -471,6 +524,8 @@ impl From<Error> for io::Error {
             ErrorKind::PermissionDenied | ErrorKind::NotWritable => io::ErrorKind::PermissionDenied,
             ErrorKind::OutOfMemory => io::ErrorKind::OutOfMemory,
             ErrorKind::Unsupported => io::ErrorKind::Unsupported,
+            ErrorKind::StorageFull => io::ErrorKind::StorageFull,
+            ErrorKind::InUse => io::ErrorKind::ResourceBusy,
             ErrorKind::Busy => io::ErrorKind::ResourceBusy,
             ErrorKind::InvalidTicket => io::ErrorKind::InvalidData,
             ErrorKind::EmptyName
@@ -481,11 +536,14 @@ impl From<Error> for io::Error {
             | ErrorKind::OutOfBounds
             | ErrorKind::UnknownAccount
             | ErrorKind::InvalidSecurity
+            | ErrorKind::BeyondCapacity
+            | ErrorKind::NoSuchNode
             | ErrorKind::Misaligned => io::ErrorKind::InvalidInput,
             ErrorKind::Mistrusted
             | ErrorKind::LimitReached
             | ErrorKind::NotSharedMemory
             | ErrorKind::TooSmall
+            | ErrorKind::NoLargePages
             | ErrorKind::Fault
             | ErrorKind::Other => io::ErrorKind::Other,
         };

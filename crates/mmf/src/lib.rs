@@ -30,6 +30,9 @@
 //! | know why it was refused, or whether it will be | [`Diagnosis`]: [`Error::diagnosis`], [`OpenOptions::check_open`] |
 //! | refuse what strangers made | [`OpenOptions::expect_owner`], [`Boundary`] |
 //! | see what is there | [`list()`], [`examine`], [`machine()`] |
+//! | let memory grow | [`OpenOptions::capacity`], [`SharedMemory::grow`], [`View::refresh`] |
+//! | use a file as memory | [`OpenOptions::file`], [`FileOptions`], [`View::flush_all`] |
+//! | use large pages, or the RAM of a node | [`OpenOptions::large_pages`], [`Pages`], [`OpenOptions::numa_node`] |
 //! | give memory to a child, or to any process, without a name | [`handoff`] |
 //! | pass handles and descriptors | [`os`] |
 //!
@@ -55,28 +58,32 @@ mod atomic;
 mod cursor;
 mod diagnosis;
 mod error;
+mod file;
 pub mod handoff;
 mod list;
 mod memory;
 mod name;
 mod options;
 pub mod os;
+mod pages;
 mod security;
 #[allow(unsafe_code)]
 mod sys;
 mod view;
 
-pub use access::{Access, ReadOnly, ReadWrite};
+pub use access::{Access, CopyOnWrite, ReadOnly, ReadWrite, Writable};
 pub use atomic::{Atomic, AtomicInteger};
 pub use cursor::Cursor;
 pub use diagnosis::{
     Ability, Cause, Diagnosis, Examination, Finding, Held, Machine, Remedy, Severity, Task, examine, machine,
 };
 pub use error::{Error, ErrorKind, Fault, Operation};
+pub use file::FileOptions;
 pub use list::{Entry, list};
 pub use memory::SharedMemory;
 pub use name::{Name, Namespace};
 pub use options::{Disposition, OpenOptions};
+pub use pages::{LargePages, Pages};
 pub use security::{Account, Boundary, Level, ParseLevelError, Security, Who};
 pub use view::View;
 

@@ -1,14 +1,17 @@
 //! The right to a shared memory.
 
 use core::marker::PhantomData;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use crate::access::{Access, ReadOnly, ReadWrite};
+use crate::diagnosis::Diagnosis;
 use crate::error::{Error, ErrorKind, Operation};
 use crate::name::Name;
 use crate::options::OpenOptions;
+use crate::pages::Pages;
 use crate::security::Security;
-use crate::sys::{Failure, Object};
+use crate::sys::{Failure, Mapping, Object, Reason};
 use crate::view::View;
 
 /// A shared memory, and the right to it: what it takes to map [`View`]s.
@@ -50,6 +53,10 @@ pub struct SharedMemory<A: Access = ReadWrite> {
 pub(crate) struct Right {
     pub(crate) object: Object,
     pub(crate) name: Option<Name>,
+    /// The file, where it was opened by its path, or that it is one.
+    pub(crate) file: Option<PathBuf>,
+    /// Why its pages are not the large ones that were preferred.
+    pub(crate) refusal: Option<Arc<Error>>,
 }
 
 impl Right {
@@ -58,10 +65,18 @@ impl Right {
         self.name_it(Error::from_system(operation, failure))
     }
 
+    /// The same, of a call that wants room for bytes.
+    pub(crate) fn storage(&self, operation: Operation, failure: Failure) -> Error {
+        let error = Error::from_system(operation, failure);
+        let full = self.file.is_some() && error.kind() == ErrorKind::OutOfMemory;
+        self.name_it(if full { error.with_kind(ErrorKind::StorageFull) } else { error })
+    }
+
     pub(crate) fn name_it(&self, error: Error) -> Error {
-        match &self.name {
-            Some(name) => error.with_subject(name),
-            None => error,
+        match (&self.name, &self.file) {
+            (Some(name), _) => error.with_subject(name),
+            (None, Some(path)) if !path.as_os_str().is_empty() => error.with_subject(&path.display()),
+            _ => error,
         }
     }
 }
@@ -114,8 +129,83 @@ impl SharedMemory<ReadWrite> {
     /// # Ok::<(), mmf::Error>(())
     /// ```
     pub fn into_read_only(self) -> Result<SharedMemory<ReadOnly>, Error> {
-        let object = self.right.object.narrow().map_err(|f| self.right.error(Operation::IntoReadOnly, f))?;
-        Ok(SharedMemory::from_object(object, self.right.name.clone()))
+        let Right { object, name, file, refusal } = &*self.right;
+        let object = object.narrow().map_err(|f| self.right.error(Operation::IntoReadOnly, f))?;
+        let (name, file, refusal) = (name.clone(), file.clone(), refusal.clone());
+        Ok(SharedMemory::from_right(Right { object, name, file, refusal }))
+    }
+
+    /// Makes it `len` bytes long, if it is shorter, and gives the length that it has then. What is added is zero, and the
+    /// system has promised the room for it.
+    ///
+    /// Nothing moves: views stay where they are, also those of other processes, and take in the new length by themselves or by
+    /// [`View::refresh`]. Several processes may do it at once: the longest wish is what comes of it. The cost depends on what is
+    /// added, not on what is there.
+    ///
+    /// Memory grows up to the [capacity](crate::OpenOptions::capacity) that it was made with; without one, not at all. A file
+    /// grows as far as the disk goes. Nothing becomes shorter: Windows has no way for it, so there is no method.
+    ///
+    /// (Windows: `VirtualAlloc` with `MEM_COMMIT`, whole pages, or a longer section of a file. Linux: `fallocate`.)
+    ///
+    /// # Errors
+    ///
+    /// - [`ErrorKind::BeyondCapacity`].
+    /// - [`ErrorKind::OutOfMemory`], [`ErrorKind::StorageFull`]: nothing has been added. (Where memory grows by more than 1 GiB at
+    ///   once and others take what is left meanwhile, a part may have been: [`len`](SharedMemory::len) tells.)
+    /// - [`ErrorKind::LimitReached`]: of the size of files (Unix).
+    /// - [`ErrorKind::PermissionDenied`]: somebody has sealed it (Linux).
+    ///
+    /// ```
+    /// use mmf::OpenOptions;
+    ///
+    /// let memory = OpenOptions::new().len(4096).capacity(1 << 30).create("doc-memory-grow")?;
+    /// let view = memory.view()?;
+    /// let address = view.as_ptr();
+    /// memory.grow(1 << 20)?;
+    /// view.write_at((1 << 20) - 5, b"there")?;
+    /// assert_eq!(view.as_ptr(), address);
+    /// # Ok::<(), mmf::Error>(())
+    /// ```
+    pub fn grow(&self, len: u64) -> Result<u64, Error> {
+        let operation = Operation::Grow;
+        let now = self.right.object.len().map_err(|f| self.right.error(operation, f))?;
+        if len <= now {
+            return Ok(now);
+        }
+        if i64::try_from(len).is_err() {
+            return Err(self.right.name_it(Error::new(operation, ErrorKind::TooLarge)));
+        }
+        let capacity = self.room(now);
+        if len > capacity {
+            let error = Error::new(operation, ErrorKind::BeyondCapacity);
+            let diagnosis = Diagnosis::of_growth(len, now, capacity, None);
+            return Err(self.right.name_it(error.with_diagnosis(diagnosis)));
+        }
+        self.right.object.grow(len).map_err(|f| self.right.storage(operation, f))?;
+        self.right.object.len().map_err(|f| self.right.error(operation, f))
+    }
+
+    /// Whether [`grow`](SharedMemory::grow) would work, and if not, why. Nothing is changed by asking.
+    ///
+    /// ```
+    /// let memory = mmf::OpenOptions::new().len(4096).capacity(1 << 20).anonymous()?;
+    /// assert!(memory.check_grow(1 << 20).is_ok());
+    /// let diagnosis = memory.check_grow(1 << 30);
+    /// assert_eq!(diagnosis.error_kind(), Some(mmf::ErrorKind::BeyondCapacity));
+    /// # Ok::<(), mmf::Error>(())
+    /// ```
+    pub fn check_grow(&self, len: u64) -> Diagnosis {
+        let now = self.len();
+        Diagnosis::of_growth(len, now, self.room(now), self.right.object.space())
+    }
+
+    /// How long it can become at most.
+    fn room(&self, now: u64) -> u64 {
+        if self.right.file.is_some() {
+            u64::MAX
+        } else {
+            self.right.object.capacity().unwrap_or(now).max(now)
+        }
     }
 }
 
@@ -132,22 +222,53 @@ impl SharedMemory<ReadOnly> {
 
 impl<A: Access> SharedMemory<A> {
     pub(crate) fn from_object(object: Object, name: Option<Name>) -> Self {
-        SharedMemory { right: Arc::new(Right { object, name }), access: PhantomData }
+        SharedMemory::from_right(Right { object, name, file: None, refusal: None })
+    }
+
+    pub(crate) fn from_right(right: Right) -> Self {
+        SharedMemory { right: Arc::new(right), access: PhantomData }
     }
 
     pub(crate) fn right(&self) -> &Right {
         &self.right
     }
 
-    /// The length in bytes that can be mapped now, as the system says.
+    /// The length in bytes that may be touched now, as the system says. It is 0 only for an empty file.
     ///
-    /// On Windows that is what was asked for, rounded up to whole pages. On Unix a peer that is allowed to can change it at
-    /// any time; views keep the length that they were made with, and what is cut off under them is a
-    /// [`Fault`](ErrorKind::Fault).
+    /// On Windows that is what was asked for, rounded up to whole pages; of memory that [grows](crate::OpenOptions::capacity), what
+    /// is committed. On Unix a peer that is allowed to can change it at any time, and so can whoever may write to a file; views
+    /// keep what they know, and what is cut off under them is a [`Fault`](ErrorKind::Fault).
     #[must_use]
-    #[allow(clippy::len_without_is_empty, reason = "a shared memory is never empty")]
     pub fn len(&self) -> u64 {
         self.right.object.len().unwrap_or(0)
+    }
+
+    /// Whether there is nothing in it: an empty file.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// How long it can become, in bytes; if it was not made to grow, its [length](SharedMemory::len).
+    ///
+    /// Whoever opens a memory learns it from the system. (Linux: as long as somebody lives who knows it, see
+    /// `docs/design.md`; Windows: it is the size of the section. Of a file, what this process has said.)
+    #[must_use]
+    pub fn capacity(&self) -> u64 {
+        let len = self.len();
+        self.right.object.capacity().map_or(len, |capacity| capacity.max(len))
+    }
+
+    /// What its pages are: what was obtained, whatever was [wished](crate::OpenOptions::large_pages).
+    #[must_use]
+    pub fn pages(&self) -> Pages {
+        Pages::from_system(self.right.object.pages())
+    }
+
+    /// Why its pages are not the large ones that were [preferred](crate::LargePages::Preferred).
+    #[must_use]
+    pub fn large_pages_refused(&self) -> Option<&Error> {
+        self.right.refusal.as_deref()
     }
 
     /// Who may do what with it, as the system says: the owner, and who may read and write.
@@ -175,21 +296,24 @@ impl<A: Access> SharedMemory<A> {
         self.right.name.as_ref()
     }
 
-    /// Maps the whole memory.
+    /// Maps the whole memory, and addresses for all that it can still become. An empty file gives an empty view.
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::TooLarge`] if it does not fit the address space that is left (map parts of it then, with
-    /// [`view_at`](SharedMemory::view_at)). [`ErrorKind::TooSmall`] if somebody has cut it down to nothing (Unix).
+    /// [`ErrorKind::TooLarge`] if it, or its [capacity](SharedMemory::capacity), does not fit the address space that is left (map
+    /// parts of it then, with [`view_at`](SharedMemory::view_at)). [`ErrorKind::TooSmall`] if somebody has cut it down to
+    /// nothing (Unix).
     pub fn view(&self) -> Result<View<A>, Error> {
-        let len = self.right.object.len().map_err(|f| self.right.error(Operation::Map, f))?;
-        if len == 0 {
+        let object = &self.right.object;
+        let len = object.len().map_err(|f| self.right.error(Operation::Map, f))?;
+        if len == 0 && self.right.file.is_none() {
             // It had some when it was opened.
             let error = Error::new(Operation::Map, ErrorKind::TooSmall)
                 .with_detail("somebody has cut it down to nothing");
             return Err(self.right.name_it(error));
         }
-        self.map(0, usize::try_from(len).ok(), len)
+        let most = if object.follows() { object.capacity().map_or(len, |most| most.max(len)) } else { len };
+        self.map(0, len, most)
     }
 
     /// Maps `len` bytes from `offset` on. Any offset and any length inside the memory will do.
@@ -218,21 +342,35 @@ impl<A: Access> SharedMemory<A> {
                 "bytes {offset} and {len} more do not fit into the {all} that there are"
             )));
         }
-        self.map(offset, Some(len), len as u64)
+        self.map(offset, len as u64, len as u64)
     }
 
-    fn map(&self, offset: u64, len: Option<usize>, wanted: u64) -> Result<View<A>, Error> {
-        // No object of Rust's, and so no pointer arithmetic in it, reaches further than isize::MAX.
-        let Some(len) = len.filter(|len| isize::try_from(*len).is_ok()) else {
-            let detail = format!(
-                "{wanted} bytes do not fit the address space of this process: map parts with view_at"
-            );
-            return Err(self
-                .right
-                .name_it(Error::new(Operation::Map, ErrorKind::TooLarge).with_detail(detail)));
+    /// Maps `most` bytes, of which there are `len` now.
+    fn map(&self, offset: u64, len: u64, most: u64) -> Result<View<A>, Error> {
+        let right = &self.right;
+        let fail = |error: Error| {
+            let what = if most > len {
+                format!("{most} bytes, the capacity of which {len} are in use, do")
+            } else {
+                format!("{most} bytes do")
+            };
+            let detail = format!("{what} not fit the address space of this process: map parts with view_at");
+            right.name_it(error.with_detail(detail))
         };
-        let mapping = self.right.object.map(offset, len).map_err(|f| self.right.error(Operation::Map, f))?;
-        Ok(View::new(mapping, Arc::clone(&self.right), len))
+        // No object of Rust's, and so no pointer arithmetic in it, reaches further than isize::MAX.
+        let inside = |bytes| usize::try_from(bytes).ok().filter(|bytes| isize::try_from(*bytes).is_ok());
+        let (Some(len), Some(most)) = (inside(len), inside(most)) else {
+            return Err(fail(Error::new(Operation::Map, ErrorKind::TooLarge)));
+        };
+        let mapping = if most == 0 {
+            Mapping::empty()
+        } else {
+            right.object.map(offset, most).map_err(|failure| match failure.reason {
+                Reason::TooLarge => fail(Error::from_system(Operation::Map, failure)),
+                _ => right.error(Operation::Map, failure),
+            })?
+        };
+        Ok(View::new(mapping, Arc::clone(right), offset, len, most))
     }
 }
 

@@ -1,14 +1,16 @@
 //! Making and opening: three intents, three verbs.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crate::access::{Access, ReadOnly, ReadWrite};
+use crate::access::{Access, ReadOnly, ReadWrite, mode};
 use crate::diagnosis::{self, Diagnosis, Question};
 use crate::error::{Error, ErrorKind, Operation};
-use crate::memory::SharedMemory;
+use crate::memory::{Right, SharedMemory};
 use crate::name::Name;
+use crate::pages::LargePages;
 use crate::security::{self, Account, Security, Who};
-use crate::sys::{self, Attempt, Failure, Object, ObjectName, Protection, Reason};
+use crate::sys::{self, Attempt, Failure, Mode, Object, ObjectName, Protection, Reason, Wish};
 
 /// How long an operation starts again when others come in between, before it says [`ErrorKind::Busy`]. Each time somebody
 /// else is in the middle of making or removing the very same name: a few system calls, but he may have to wait for a processor.
@@ -44,6 +46,9 @@ pub enum Disposition {
 #[must_use = "options do nothing until a verb is called"]
 pub struct OpenOptions {
     len: Option<u64>,
+    capacity: Option<u64>,
+    large_pages: LargePages,
+    numa_node: Option<u32>,
     security: Option<Security>,
     expect_owner: Option<Who>,
     expect_len: Option<u64>,
@@ -59,6 +64,67 @@ impl OpenOptions {
     /// pages); of one that is opened, the least that will do.
     pub fn len(mut self, bytes: u64) -> Self {
         self.len = Some(bytes);
+        self
+    }
+
+    /// How long a memory that is made can become, in bytes, by [`SharedMemory::grow`]. Only addresses are reserved for it, in every
+    /// process that maps the whole; RAM is promised for the [length](OpenOptions::len) alone. (Windows also keeps a few bytes for
+    /// each page of it.)
+    ///
+    /// Whoever opens the memory learns its capacity; then this is the least that will do. For memory that others have made by
+    /// the system's own calls on Unix, and for [files](OpenOptions::file), it says how far this process's views
+    /// follow.
+    ///
+    /// ```
+    /// use mmf::OpenOptions;
+    ///
+    /// let log = OpenOptions::new().len(64 * 1024).capacity(100 << 20).create("doc-options-log")?;
+    /// assert_eq!((log.len(), log.capacity()), (64 * 1024, 100 << 20));
+    /// # Ok::<(), mmf::Error>(())
+    /// ```
+    ///
+    /// [`ErrorKind::Unsupported`] on macOS, where a shared memory gets its length once (but files grow).
+    pub fn capacity(mut self, bytes: u64) -> Self {
+        self.capacity = Some(bytes);
+        self
+    }
+
+    /// Whether a memory that is made is to have large pages. What was obtained is another matter:
+    /// [`SharedMemory::pages`] says it.
+    ///
+    /// - **Windows**: the length is rounded up to whole large pages (2 MiB on x86-64), which are in RAM at once and for good, and it
+    ///   takes `SeLockMemoryPrivilege` ("Lock pages in memory"), which nobody has before an administrator grants it. It is
+    ///   enabled for the one call. After long uptime RAM may be in pieces too small.
+    /// - **Linux**, without a name: the same, from the pool that an administrator provides (`vm.nr_hugepages`).
+    /// - **Linux**, with a name: the system is advised to put large pages in where it can (`madvise`), if the administrator lets
+    ///   it (`/sys/kernel/mm/transparent_hugepage/shmem_enabled`). It is advice for the views of this process; who opens the
+    ///   memory may give it, too, by the same option.
+    /// - **macOS**: there are none.
+    ///
+    /// Memory in large pages cannot grow (but for Linux with a name).
+    ///
+    /// ```
+    /// use mmf::{LargePages, OpenOptions, Pages};
+    ///
+    /// let memory = OpenOptions::new().len(4 << 20).large_pages(LargePages::Preferred).create("doc-options-large")?;
+    /// match (memory.pages(), memory.large_pages_refused()) {
+    ///     (Pages::Ordinary { .. }, Some(why)) => println!("slower, since {why}"),
+    ///     (pages, _) => println!("{pages:?}"),
+    /// }
+    /// # Ok::<(), mmf::Error>(())
+    /// ```
+    pub fn large_pages(mut self, wish: LargePages) -> Self {
+        self.large_pages = wish;
+        self
+    }
+
+    /// The NUMA node whose RAM the pages of a memory that is made are to be taken from, as long as it has some. Where a page
+    /// really is says [`View::numa_node`](crate::View::numa_node). (Windows: `CreateFileMappingNuma`; Linux: `mbind`, for
+    /// whoever touches the page; macOS has none.)
+    ///
+    /// [`ErrorKind::NoSuchNode`] if the machine does not have it.
+    pub fn numa_node(mut self, node: u32) -> Self {
+        self.numa_node = Some(node);
         self
     }
 
@@ -119,11 +185,10 @@ impl OpenOptions {
         name: impl TryInto<Name, Error: Into<Error>>,
     ) -> Result<SharedMemory<ReadWrite>, Error> {
         let target = self.target(Operation::Create, name)?;
-        let len = self.len_to_make(&target)?;
+        self.len_to_make(&target)?;
         let protection = self.protection(&target)?;
-        let object =
-            target.until_done(self, true, |object| Object::create(Some(object), len, &protection))?;
-        Ok(target.memory(object))
+        let made = target.until_done(self, true, |object| self.make(Some(object), &protection))?;
+        Ok(target.made(made))
     }
 
     /// Whether [`create`](OpenOptions::create) would work, and if not, why. Nothing is made or changed by asking.
@@ -179,11 +244,38 @@ impl OpenOptions {
         if len == 0 {
             return Err(Error::new(operation, ErrorKind::ZeroLength));
         }
-        check_size(len).map_err(|failure| too_large(operation, len, failure))?;
+        self.check_sizes(operation, len)?;
         let protection = self.security_or_default().resolve(operation)?;
-        match Object::create(None, len, &protection).map_err(|failure| too_large(operation, len, failure))? {
-            Attempt::Done(object) => Ok(SharedMemory::from_object(object, None)),
+        match self.make(None, &protection).map_err(|failure| too_large(operation, len, failure))? {
+            Attempt::Done((object, refusal)) => Ok(memory(operation, object, None, refusal)),
             Attempt::Again => Err(Error::new(operation, ErrorKind::Busy)),
+        }
+    }
+
+    /// Makes an object: with large pages if they are wished; and if they are only preferred, then without, and says why.
+    fn make(
+        &self,
+        name: Option<&ObjectName>,
+        protection: &Protection,
+    ) -> Result<Attempt<(Object, Option<Failure>)>, Failure> {
+        let wish = Wish {
+            len: self.len.unwrap_or(0),
+            capacity: self.capacity,
+            protection,
+            large_pages: self.large_pages != LargePages::Off,
+            node: self.numa_node,
+        };
+        let attempt = |wish: &Wish<'_>, refusal| {
+            Ok(match Object::create(name, wish)? {
+                Attempt::Done(object) => Attempt::Done((object, refusal)),
+                Attempt::Again => Attempt::Again,
+            })
+        };
+        match attempt(&wish, None) {
+            Err(failure) if self.large_pages == LargePages::Preferred && is_about_pages(failure) => {
+                attempt(&Wish { large_pages: false, ..wish }, Some(failure))
+            }
+            result => result,
         }
     }
 
@@ -220,9 +312,31 @@ impl OpenOptions {
     }
 
     fn open_as<A: Access>(&self, target: Target) -> Result<SharedMemory<A>, Error> {
-        let object = target.until_done(self, A::WRITABLE, |object| Object::open(object, A::WRITABLE))?;
+        let object = target.until_done(self, A::WRITABLE, |object| Object::open(object, mode::<A>()))?;
+        self.opened(target, object)
+    }
+
+    /// What has been opened, if it is what it should be.
+    fn opened<A: Access>(&self, target: Target, mut object: Object) -> Result<SharedMemory<A>, Error> {
         self.check_opened(&target, &object)?;
-        Ok(target.memory(object))
+        let len = object.len().map_err(|f| target.error(f))?;
+        if let Some(asked) = self.capacity {
+            let capacity = object.reserve(asked).map_err(|f| target.error(f))?.max(len);
+            if capacity < asked {
+                let error = Error::new(target.operation, ErrorKind::TooSmall).with_subject(&target.name);
+                return Err(error.with_detail(format!(
+                    "it can grow to {capacity} bytes, and {asked} were asked for: let its maker give it a larger capacity()"
+                )));
+            }
+        }
+        let refusal = match self.large_pages {
+            LargePages::Off => None,
+            wish => match object.advise_large_pages() {
+                Err(failure) if wish == LargePages::Required => return Err(target.error(failure)),
+                result => result.err(),
+            },
+        };
+        Ok(memory(target.operation, object, Some(target.name), refusal))
     }
 
     /// Opens a memory, or makes it if there is none; says which it was. However many processes do this at once, one makes
@@ -237,18 +351,18 @@ impl OpenOptions {
         name: impl TryInto<Name, Error: Into<Error>>,
     ) -> Result<(SharedMemory<ReadWrite>, Disposition), Error> {
         let target = self.target(Operation::OpenOrCreate, name)?;
-        let len = self.len_to_make(&target)?;
+        self.len_to_make(&target)?;
         let protection = self.protection(&target)?;
-        let (object, how) = target.until_done(self, true, |object| {
-            match Object::open(object, true) {
-                Ok(Attempt::Done(opened)) => return Ok(Attempt::Done((opened, Disposition::Opened))),
+        let (made, how) = target.until_done(self, true, |object| {
+            match Object::open(object, Mode::Write) {
+                Ok(Attempt::Done(opened)) => return Ok(Attempt::Done(((opened, None), Disposition::Opened))),
                 Ok(Attempt::Again) => return Ok(Attempt::Again),
                 Err(failure) if failure.reason == Reason::Missing => {}
                 // Its maker has named it, and will size it in a moment.
                 Err(failure) if failure.reason == Reason::NotReady => return Ok(Attempt::Again),
                 Err(failure) => return Err(failure),
             }
-            match Object::create(Some(object), len, &protection) {
+            match self.make(Some(object), &protection) {
                 Ok(Attempt::Done(made)) => Ok(Attempt::Done((made, Disposition::Created))),
                 Ok(Attempt::Again) => Ok(Attempt::Again),
                 // Somebody was faster; now it can be opened. Where it cannot be opened either, its owner may not let us see it:
@@ -259,19 +373,68 @@ impl OpenOptions {
                 Err(failure) => Err(failure),
             }
         })?;
-        if how == Disposition::Opened {
-            self.check_opened(&target, &object)?;
-        }
-        Ok((target.memory(object), how))
+        let memory = match how {
+            Disposition::Created => target.made(made),
+            Disposition::Opened => self.opened(target, made.0)?,
+        };
+        Ok((memory, how))
     }
 
-    fn len_to_make(&self, target: &Target) -> Result<u64, Error> {
+    fn len_to_make(&self, target: &Target) -> Result<(), Error> {
         let len = self.len.unwrap_or(0);
         if len == 0 {
             return Err(Error::new(target.operation, ErrorKind::ZeroLength).with_subject(&target.name));
         }
-        check_size(len).map_err(|f| too_large(target.operation, len, f).with_subject(&target.name))?;
-        Ok(len)
+        self.check_sizes(target.operation, len).map_err(|error| error.with_subject(&target.name))
+    }
+
+    fn check_sizes(&self, operation: Operation, len: u64) -> Result<(), Error> {
+        for bytes in [Some(len), self.capacity].into_iter().flatten() {
+            check_size(bytes).map_err(|failure| too_large(operation, bytes, failure))?;
+        }
+        match self.capacity {
+            Some(capacity) if capacity < len => {
+                let detail = format!("a capacity of {capacity} bytes cannot hold the length of {len}");
+                Err(Error::new(operation, ErrorKind::BeyondCapacity).with_detail(detail))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// What has no meaning for files.
+    pub(crate) fn check_for_file(&self, operation: Operation) -> Result<(), Error> {
+        let asked = [
+            (self.security.is_some(), "security(): who may open a file says the file system"),
+            (self.expect_owner.is_some(), "expect_owner(): ask the file system whose it is"),
+            (self.large_pages != LargePages::Off, "large_pages()"),
+            (self.numa_node.is_some(), "numa_node()"),
+        ];
+        match asked.into_iter().find(|(asked, _)| *asked) {
+            Some((_, what)) => Err(Error::new(operation, ErrorKind::Unsupported)
+                .with_detail(format!("files have no {what}; leave it out"))),
+            None => Ok(()),
+        }
+    }
+
+    /// Whether what was opened is long enough, and as long as was expected.
+    pub(crate) fn check_len(
+        &self,
+        operation: Operation,
+        subject: &impl ToString,
+        len: u64,
+    ) -> Result<(), Error> {
+        let fail = |kind| Error::new(operation, kind).with_subject(subject);
+        let asked = self.len.unwrap_or(0);
+        if len < asked {
+            return Err(fail(ErrorKind::TooSmall).with_diagnosis(Diagnosis::of_too_small(asked, len)));
+        }
+        let is_file = matches!(operation, Operation::OpenFile);
+        match self.expect_len {
+            Some(expected) if !(if is_file { len == expected } else { self.is_expected_len(len) }) => {
+                Err(fail(ErrorKind::Mistrusted).with_diagnosis(Diagnosis::of_wrong_len(expected, len)))
+            }
+            _ => Ok(()),
+        }
     }
 
     fn target(
@@ -300,14 +463,7 @@ impl OpenOptions {
 
     fn check_opened(&self, target: &Target, object: &Object) -> Result<(), Error> {
         let fail = |kind| Error::new(target.operation, kind).with_subject(&target.name);
-        let asked = self.len.unwrap_or(0);
-        let len = object.len().map_err(|f| target.error(f))?;
-        if len < asked {
-            return Err(fail(ErrorKind::TooSmall).with_diagnosis(Diagnosis::of_too_small(asked, len)));
-        }
-        if let Some(expected) = self.expect_len.filter(|_| !self.is_expected_len(len)) {
-            return Err(fail(ErrorKind::Mistrusted).with_diagnosis(Diagnosis::of_wrong_len(expected, len)));
-        }
+        self.check_len(target.operation, &target.name, object.len().map_err(|f| target.error(f))?)?;
         let Some(who) = &self.expect_owner else { return Ok(()) };
         let (expected, owner) = match object.shown().ok().and_then(|shown| Security::from_shown(shown).ok()) {
             Some(security) => match security::is_owner(&security, who, target.operation) {
@@ -322,6 +478,14 @@ impl OpenOptions {
 
     pub(crate) fn wanted_len(&self) -> Option<u64> {
         self.len
+    }
+
+    pub(crate) fn wanted_capacity(&self) -> Option<u64> {
+        self.capacity
+    }
+
+    pub(crate) fn requires_large_pages(&self) -> bool {
+        self.large_pages == LargePages::Required
     }
 
     pub(crate) fn expected_len(&self) -> Option<u64> {
@@ -347,6 +511,25 @@ fn check_size(len: u64) -> Result<(), Failure> {
     if i64::try_from(len).is_ok() { Ok(()) } else { Err(Failure::new(Reason::TooLarge)) }
 }
 
+/// Whether ordinary pages would have done.
+fn is_about_pages(failure: Failure) -> bool {
+    use Reason::{FixedPages, NoLargePages, NoPrivilege, Unsupported};
+    matches!(failure.reason, NoLargePages | FixedPages | NoPrivilege | Unsupported)
+}
+
+fn memory<A: Access>(
+    operation: Operation,
+    object: Object,
+    name: Option<Name>,
+    refusal: Option<Failure>,
+) -> SharedMemory<A> {
+    let mut refusal = refusal.map(|failure| Error::from_system(operation, failure));
+    if let Some(name) = &name {
+        refusal = refusal.map(|error| error.with_subject(name));
+    }
+    SharedMemory::from_right(Right { object, name, file: None, refusal: refusal.map(Arc::new) })
+}
+
 fn too_large(operation: Operation, len: u64, failure: Failure) -> Error {
     let error = Error::from_system(operation, failure);
     if failure.reason == Reason::TooLarge {
@@ -368,8 +551,8 @@ impl Target {
         Error::from_system(self.operation, failure).with_subject(&self.name)
     }
 
-    fn memory<A: Access>(self, object: Object) -> SharedMemory<A> {
-        SharedMemory::from_object(object, Some(self.name))
+    fn made(self, (object, refusal): (Object, Option<Failure>)) -> SharedMemory<ReadWrite> {
+        memory(self.operation, object, Some(self.name), refusal)
     }
 
     /// What the system said, and what was found out about it.

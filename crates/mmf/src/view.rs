@@ -7,23 +7,28 @@
 use core::marker::PhantomData;
 use core::mem::MaybeUninit;
 use core::slice;
+use core::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::Arc;
 
 use zerocopy::{FromBytes, Immutable, IntoBytes};
 
-use crate::access::{Access, ReadOnly, ReadWrite};
+use crate::access::{Access, ReadOnly, ReadWrite, Writable};
 use crate::atomic::{Atomic, AtomicInteger};
 use crate::cursor::Cursor;
 use crate::error::{Error, ErrorKind, Fault, Operation};
 use crate::memory::Right;
 use crate::sys::guard::{self, Caught, Shared};
-use crate::sys::{Failure, Mapping};
+use crate::sys::{Failure, Mapping, Reason};
 
 /// An address range of this process in which (part of) a shared memory is mapped.
 ///
 /// Peers may write to the same bytes at any time, so a view never gives a safe reference to them: bytes are copied in and
 /// out, and atomics are accessed where they are. All offsets are in bytes from the start of the view. An access is checked
 /// against the view's length, and if its pages turn out to be gone it is an [`ErrorKind::Fault`], not a crash.
+///
+/// A view of a whole memory that can [grow](crate::OpenOptions::capacity) reserves addresses for all that it can become. It knows how
+/// far the memory reached when it last looked ([`len`](View::len)), looks again when something is accessed beyond that, or when
+/// it is told to ([`refresh`](View::refresh)); it never moves.
 ///
 /// A view keeps the memory and its name alive. Clones share one mapping. Views can be used by several threads at once; what
 /// two sides do to the same bytes at the same time is not ordered, unless they use [atomics](View::atomic_u32) to agree on it.
@@ -32,7 +37,10 @@ pub struct View<A: Access = ReadWrite> {
     mapped: Arc<Mapped>,
     /// Where this view starts in the mapping.
     start: usize,
-    len: usize,
+    /// Bytes that the memory has, as this view has last learnt. It never becomes less.
+    len: AtomicUsize,
+    /// What `len` can become: the end of the mapping.
+    most: usize,
     access: PhantomData<fn() -> A>,
 }
 
@@ -40,20 +48,72 @@ pub struct View<A: Access = ReadWrite> {
 #[derive(Debug)]
 struct Mapped {
     mapping: Mapping,
+    /// Where the mapping starts in the memory.
+    offset: u64,
     right: Arc<Right>,
 }
 
 impl<A: Access> View<A> {
-    pub(crate) fn new(mapping: Mapping, right: Arc<Right>, len: usize) -> Self {
-        View { mapped: Arc::new(Mapped { mapping, right }), start: 0, len, access: PhantomData }
+    /// Of a mapping of `most` bytes, of which there are `len` now.
+    pub(crate) fn new(mapping: Mapping, right: Arc<Right>, offset: u64, len: usize, most: usize) -> Self {
+        let mapped = Arc::new(Mapped { mapping, offset, right });
+        View { mapped, start: 0, len: AtomicUsize::new(len), most, access: PhantomData }
     }
 
-    /// The length in bytes. It is never 0 and never changes.
+    /// A part of this view's mapping.
+    fn part<B: Access>(&self, offset: usize, len: usize, most: usize) -> View<B> {
+        let mapped = Arc::clone(&self.mapped);
+        View { mapped, start: self.start + offset, len: AtomicUsize::new(len), most, access: PhantomData }
+    }
+
+    /// The length in bytes, as this view knows it: it becomes more, never less, when the memory has grown and the view has
+    /// [looked](View::refresh). It is 0 only for an empty file.
     #[must_use]
-    #[allow(clippy::len_without_is_empty, reason = "a view is never empty")]
     #[inline]
     pub fn len(&self) -> usize {
-        self.len
+        self.len.load(Ordering::Relaxed)
+    }
+
+    /// Whether there is nothing in it: of an empty file.
+    #[must_use]
+    #[inline]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Takes in what has been grown since, by whomever; gives the new length. Nothing moves, and what is not there yet costs
+    /// one system call.
+    ///
+    /// Only views of whole memories ([`SharedMemory::view`](crate::SharedMemory::view)) follow what grows, up to
+    /// the [capacity](crate::SharedMemory::capacity); of a file on Windows not even they do: map it again.
+    ///
+    /// There is no need to call it before an access to what somebody else says he has grown: an access beyond the known end
+    /// looks by itself.
+    ///
+    /// # Errors
+    ///
+    /// What the system says.
+    ///
+    /// ```
+    /// let memory = mmf::OpenOptions::new().len(4096).capacity(1 << 20).anonymous()?;
+    /// let view = memory.view()?;
+    /// memory.grow(64 * 1024)?;
+    /// assert_eq!(view.refresh()?, 64 * 1024);
+    /// # Ok::<(), mmf::Error>(())
+    /// ```
+    pub fn refresh(&self) -> Result<usize, Error> {
+        self.look().map_err(self.system(Operation::Refresh))
+    }
+
+    fn look(&self) -> Result<usize, Failure> {
+        let known = self.len();
+        if known == self.most {
+            return Ok(known);
+        }
+        let end = self.mapped.right.object.len()?;
+        let start = self.mapped.offset + self.start as u64;
+        let now = usize::try_from(end.saturating_sub(start)).unwrap_or(usize::MAX).min(self.most);
+        Ok(self.len.fetch_max(now, Ordering::Relaxed).max(now))
     }
 
     /// The address of the first byte, for those who know what they do: C interfaces, devices.
@@ -73,16 +133,28 @@ impl<A: Access> View<A> {
     /// The address of `len` bytes at `offset`, if they are inside.
     #[inline]
     fn at(&self, operation: Operation, offset: usize, len: usize) -> Result<*mut u8, Error> {
-        if len > self.len || offset > self.len - len {
-            return Err(self.out_of_bounds(operation, offset, len));
+        let all = self.len();
+        if len > all || offset > all - len {
+            return self.beyond(operation, offset, len);
         }
         Ok(self.address().wrapping_add(offset))
     }
 
+    /// The address of what is not inside, as far as this view knows.
     #[cold]
-    fn out_of_bounds(&self, operation: Operation, offset: usize, len: usize) -> Error {
-        let detail = format!("{len} bytes at offset {offset} do not fit into the {} of this view", self.len);
-        self.mapped.right.name_it(Error::new(operation, ErrorKind::OutOfBounds).with_detail(detail))
+    fn beyond(&self, operation: Operation, offset: usize, len: usize) -> Result<*mut u8, Error> {
+        let inside = |all: usize| offset.checked_add(len).is_some_and(|end| end <= all);
+        if inside(self.most) && inside(self.look().map_err(self.system(operation))?) {
+            return Ok(self.address().wrapping_add(offset));
+        }
+        let all = self.len();
+        let detail = format!("{len} bytes at offset {offset} do not fit into the {all} of this view");
+        let detail = if all < self.most {
+            format!("{detail}, which can become {}: grow the memory first", self.most)
+        } else {
+            detail
+        };
+        Err(self.mapped.right.name_it(Error::new(operation, ErrorKind::OutOfBounds).with_detail(detail)))
     }
 
     #[cold]
@@ -167,7 +239,7 @@ impl<A: Access> View<A> {
     pub fn copy_to(
         &self,
         offset: usize,
-        to: &View<ReadWrite>,
+        to: &View<impl Writable>,
         to_offset: usize,
         len: usize,
     ) -> Result<(), Error> {
@@ -213,7 +285,7 @@ impl<A: Access> View<A> {
             return Err(self.mapped.right.name_it(Error::new(Operation::Slice, ErrorKind::ZeroLength)));
         }
         self.at(Operation::Slice, offset, len)?;
-        Ok(View { mapped: Arc::clone(&self.mapped), start: self.start + offset, len, access: PhantomData })
+        Ok(self.part(offset, len, len))
     }
 
     /// A cursor at the start, for [`std::io::Read`], [`Seek`](std::io::Seek) and, if it may be written,
@@ -237,17 +309,82 @@ impl<A: Access> View<A> {
     pub unsafe fn as_slice(&self) -> &[u8] {
         // SAFETY: the range is mapped for as long as the view lives, no longer than isize::MAX (see `SharedMemory::map`),
         // bytes have no alignment and no invalid values, and the caller promises that nobody changes them.
-        unsafe { slice::from_raw_parts(self.as_ptr(), self.len) }
+        unsafe { slice::from_raw_parts(self.as_ptr(), self.len()) }
     }
 
-    /// Writes what has changed to the file behind the memory. Without one, as for all memory that this library makes, it
-    /// does nothing.
+    /// Calls for the bytes of this view, if there are any.
+    fn on_pages(
+        &self,
+        call: impl FnOnce(&Mapping, usize, usize) -> Result<(), Failure>,
+    ) -> Result<(), Failure> {
+        match self.len() {
+            0 => Ok(()),
+            len => call(&self.mapped.mapping, self.start, len),
+        }
+    }
+
+    /// Writes what has changed in this view to the file behind the memory: the bytes, not what the file system keeps besides.
+    /// For memory without a file it does nothing.
+    ///
+    /// What each system promises: **Linux** and **macOS** (`msync` with `MS_SYNC`) return when the device has taken the bytes (on
+    /// macOS they may still be in its cache). **Windows** (`FlushViewOfFile`) returns when they are with the file system, which
+    /// writes them soon; it survives the end of the process and not the loss of power. For more there is
+    /// [`flush_all`](View::flush_all).
     ///
     /// # Errors
     ///
-    /// What the system says.
+    /// [`ErrorKind::StorageFull`], [`ErrorKind::InUse`] (Windows: somebody has locked a part of the file, and keeps it), and what the
+    /// system says. What others see of the file does not depend on flushing: they see the same pages.
     pub fn flush(&self) -> Result<(), Error> {
-        self.mapped.mapping.flush(self.start, self.len).map_err(self.system(Operation::Flush))
+        // A lock on the file is in the way only while the system writes just these bytes; a moment later it may be gone.
+        let mut rounds = 0;
+        loop {
+            match self.on_pages(|mapping, start, len| mapping.flush(start, len)) {
+                Err(failure) if failure.reason == Reason::InUse && rounds < 10 => {
+                    rounds += 1;
+                    std::thread::sleep(core::time::Duration::from_millis(rounds));
+                }
+                result => {
+                    return result.map_err(|failure| self.mapped.right.storage(Operation::Flush, failure));
+                }
+            }
+        }
+    }
+
+    /// Writes what has changed in this view to the file, and the file's length and what else the file system keeps of it, and
+    /// waits until the device says that it has all of it. (Linux: `fsync`; macOS: `F_FULLFSYNC`; Windows:
+    /// `FlushFileBuffers`.) For memory without a file it does nothing.
+    ///
+    /// # Errors
+    ///
+    /// As [`flush`](View::flush).
+    pub fn flush_all(&self) -> Result<(), Error> {
+        self.flush()?;
+        let right = &self.mapped.right;
+        right.object.sync_all().map_err(|failure| right.storage(Operation::Flush, failure))
+    }
+
+    /// How many bytes of the pages that this view is mapped in are in large pages now. (Windows: `QueryWorkingSetEx`; Linux:
+    /// `/proc/self/smaps`.) What was wished is another matter: see [`OpenOptions::large_pages`](crate::OpenOptions::large_pages).
+    ///
+    /// Pages that nobody has touched are none yet.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Unsupported`] on macOS.
+    pub fn large_page_bytes(&self) -> Result<u64, Error> {
+        self.mapped.mapping.large_bytes().map_err(self.system(Operation::Pages))
+    }
+
+    /// The NUMA node in whose RAM the byte at `offset` is now; `None` if it is in none, since nobody has touched its page yet or it
+    /// was moved to disk. (Windows: `QueryWorkingSetEx`; Linux: `move_pages`.)
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::OutOfBounds`]; [`ErrorKind::Unsupported`] on macOS.
+    pub fn numa_node(&self, offset: usize) -> Result<Option<u32>, Error> {
+        self.at(Operation::Pages, offset, 1)?;
+        self.mapped.mapping.node_of(self.start + offset).map_err(self.system(Operation::Pages))
     }
 
     /// Asks the system to bring the pages into RAM before they are used. (Windows: `PrefetchVirtualMemory`; Unix: `madvise`
@@ -257,7 +394,8 @@ impl<A: Access> View<A> {
     ///
     /// What the system says. It may ignore the wish without an error.
     pub fn prefetch(&self) -> Result<(), Error> {
-        self.mapped.mapping.prefetch(self.start, self.len).map_err(self.system(Operation::Prefetch))
+        self.on_pages(|mapping, start, len| mapping.prefetch(start, len))
+            .map_err(self.system(Operation::Prefetch))
     }
 
     /// Keeps the pages in RAM, until [`unlock`](View::unlock) or until the mapping goes. (Windows: `VirtualLock`; Unix:
@@ -267,7 +405,7 @@ impl<A: Access> View<A> {
     ///
     /// [`ErrorKind::OutOfMemory`] if a limit forbids so much (Windows: the working set; Unix: `RLIMIT_MEMLOCK`).
     pub fn lock(&self) -> Result<(), Error> {
-        self.mapped.mapping.lock(self.start, self.len).map_err(self.system(Operation::Lock))
+        self.on_pages(|mapping, start, len| mapping.lock(start, len)).map_err(self.system(Operation::Lock))
     }
 
     /// Ends what [`lock`](View::lock) did.
@@ -276,7 +414,7 @@ impl<A: Access> View<A> {
     ///
     /// What the system says, for example that the pages are not locked (Windows).
     pub fn unlock(&self) -> Result<(), Error> {
-        self.mapped.mapping.unlock(self.start, self.len).map_err(self.system(Operation::Lock))
+        self.on_pages(|mapping, start, len| mapping.unlock(start, len)).map_err(self.system(Operation::Lock))
     }
 
     #[inline]
@@ -328,7 +466,7 @@ atomics! {
     atomic_i8 i8; atomic_i16 i16; atomic_i32 i32; atomic_i64 i64;
 }
 
-impl View<ReadWrite> {
+impl<A: Writable> View<A> {
     /// Copies bytes into the memory.
     ///
     /// # Errors
@@ -403,20 +541,20 @@ impl View<ReadWrite> {
     pub unsafe fn as_mut_slice(&self) -> &mut [u8] {
         // SAFETY: the range is mapped for writing as long as the view lives, no longer than isize::MAX, bytes have no
         // alignment and no invalid values, and the caller promises that nobody else touches them.
-        unsafe { slice::from_raw_parts_mut(self.as_mut_ptr(), self.len) }
+        unsafe { slice::from_raw_parts_mut(self.as_mut_ptr(), self.len()) }
     }
 
     /// The same view without its methods to write. The mapping stays as it is; to hand out memory that cannot be written,
     /// use [`SharedMemory::into_read_only`](crate::SharedMemory::into_read_only).
     #[must_use]
     pub fn as_read_only(&self) -> View<ReadOnly> {
-        View { mapped: Arc::clone(&self.mapped), start: self.start, len: self.len, access: PhantomData }
+        self.part(0, self.len(), self.most)
     }
 }
 
 /// Another handle to the same mapping.
 impl<A: Access> Clone for View<A> {
     fn clone(&self) -> Self {
-        View { mapped: Arc::clone(&self.mapped), start: self.start, len: self.len, access: PhantomData }
+        self.part(0, self.len(), self.most)
     }
 }

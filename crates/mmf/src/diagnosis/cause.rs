@@ -102,6 +102,13 @@ pub enum Cause {
         /// Of what: the commit limit (Windows), a mount such as `/dev/shm`.
         of: &'static str,
     },
+    /// It was not made to grow so far.
+    BeyondCapacity {
+        /// The length that was asked for, in bytes.
+        asked: u64,
+        /// How far it can grow.
+        capacity: u64,
+    },
     /// What was asked for nearly uses up what is left.
     NearlyFull {
         /// What was asked for, in bytes.
@@ -155,6 +162,8 @@ pub enum Cause {
     },
     /// It can be made. (Not a trouble.)
     Free,
+    /// It can grow as asked. (Not a trouble.)
+    Growable,
 }
 
 impl Cause {
@@ -174,11 +183,12 @@ impl Cause {
             | Cause::PrivilegeMissing { .. }
             | Cause::PrivilegeDisabled { .. } => ErrorKind::PermissionDenied,
             Cause::NotGranted { .. } | Cause::Integrity { .. } => ErrorKind::PermissionDenied,
+            Cause::BeyondCapacity { .. } => ErrorKind::BeyondCapacity,
             Cause::NoMemory { .. } | Cause::NearlyFull { .. } => ErrorKind::OutOfMemory,
             Cause::Place { .. } | Cause::Unsupported { .. } => ErrorKind::Unsupported,
             Cause::Limit { .. } => ErrorKind::LimitReached,
             Cause::WrongOwner { .. } | Cause::WrongLen { .. } => ErrorKind::Mistrusted,
-            Cause::Usable { .. } | Cause::Free => ErrorKind::Other,
+            Cause::Usable { .. } | Cause::Free | Cause::Growable => ErrorKind::Other,
         }
     }
 }
@@ -250,6 +260,9 @@ impl fmt::Display for Cause {
                     Bytes(*limit)
                 )
             }
+            Cause::BeyondCapacity { asked, capacity } => {
+                write!(f, "{} were asked for, and it can grow to {}", Bytes(*asked), Bytes(*capacity))
+            }
             Cause::NearlyFull { asked, left, of } => {
                 write!(f, "{} take nearly all of the {} that are left of {of}", Bytes(*asked), Bytes(*left))
             }
@@ -284,6 +297,7 @@ impl fmt::Display for Cause {
                 }
             }
             Cause::Free => f.write_str("the name is free"),
+            Cause::Growable => f.write_str("there is room for it"),
         }
     }
 }
@@ -371,6 +385,8 @@ pub enum Remedy {
         /// What could be had, in bytes.
         most: u64,
     },
+    /// Its maker gives it a larger capacity.
+    EnlargeCapacity,
     /// Free memory: end programs, or enlarge the page file (Windows).
     FreeMemory,
     /// Make the mount for named memories larger, or make it (Linux).
@@ -427,6 +443,7 @@ impl fmt::Display for Remedy {
                 "let an administrator give this user {privilege} (Local Security Policy, User Rights Assignment), and log on again"
             ),
             Remedy::AskForLess { most } => write!(f, "ask for {} at most", Bytes(*most)),
+            Remedy::EnlargeCapacity => f.write_str("let its maker give it a larger capacity()"),
             Remedy::FreeMemory if cfg!(windows) => f.write_str("end programs that hold memory, or enlarge the page file"),
             Remedy::FreeMemory => f.write_str("end programs that hold memory (`mmf ls` shows the named ones)"),
             Remedy::Mount => f.write_str(

@@ -3,7 +3,7 @@
 use super::machine::Held;
 use super::rules;
 use super::{Diagnosis, Finding};
-use crate::error::{ErrorKind, Operation};
+use crate::error::{Error, ErrorKind, Operation};
 use crate::name::{Name, Namespace};
 use crate::options::OpenOptions;
 use crate::security::{self, Account, Level, Security};
@@ -52,6 +52,8 @@ pub(crate) struct Facts {
     pub(crate) limits: Limits,
     /// Why the security that a new memory is to have cannot be had.
     pub(crate) security_problem: Option<(ErrorKind, String)>,
+    /// Why the large pages that a new memory is to have cannot be had.
+    pub(crate) pages_problem: Option<(ErrorKind, String)>,
     /// Whose it should be, and whether it is.
     pub(crate) expected_owner: Option<(bool, Account)>,
     /// Why it cannot be told who is expected.
@@ -127,10 +129,20 @@ fn gather(question: Question<'_>, thorough: bool) -> Facts {
         space: if makes && thorough { sys::space() } else { None },
         limits: sys::limits(),
         security_problem,
+        pages_problem: if makes && thorough { pages_problem(question) } else { None },
         expected_owner,
         owner_problem,
         here,
     }
+}
+
+fn pages_problem(question: Question<'_>) -> Option<(ErrorKind, String)> {
+    if !question.options.requires_large_pages() {
+        return None;
+    }
+    let failure = sys::check_large_pages(question.options.wanted_capacity().is_some()).err()?;
+    let error = Error::from_system(question.operation, failure);
+    Some((error.kind(), error.cause_in_words()))
 }
 
 /// What has this name. (Nothing, if its namespace cannot be opened.)

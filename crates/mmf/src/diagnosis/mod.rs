@@ -14,6 +14,7 @@ use core::fmt;
 
 use crate::error::{Error, ErrorKind};
 use crate::security::Account;
+use crate::sys::{self, Space};
 
 pub use cause::{Cause, Remedy};
 pub use examination::{Examination, examine};
@@ -127,6 +128,17 @@ impl Diagnosis {
     /// That a limit of the process is reached.
     pub(crate) fn of_limit(name: &'static str, limit: u64) -> Self {
         Diagnosis::new(vec![rules::limit(name, limit, None)])
+    }
+
+    /// That a privilege is missing.
+    pub(crate) fn of_privilege(privilege: &'static str) -> Self {
+        let finding = Finding::error(Cause::PrivilegeMissing { privilege });
+        Diagnosis::new(vec![finding.cure(Remedy::GrantPrivilege { privilege })])
+    }
+
+    /// Whether a memory of `len` bytes could grow to `asked`.
+    pub(crate) fn of_growth(asked: u64, len: u64, capacity: u64, space: Option<Space>) -> Self {
+        Diagnosis::new(rules::growth(asked, len, capacity, space, sys::limits()))
     }
 
     /// That an opened memory is smaller than was asked for.

@@ -6,7 +6,7 @@ use super::{Cause, Finding, Remedy, Severity};
 use crate::error::{ErrorKind, Operation};
 use crate::name::Namespace;
 use crate::security::{Account, Who};
-use crate::sys::{Presence, Trouble};
+use crate::sys::{Limits, Presence, Space, Trouble};
 
 const CREATE_GLOBAL: &str = "SeCreateGlobalPrivilege";
 
@@ -53,7 +53,17 @@ fn wishes(question: Question<'_>, facts: &Facts, findings: &mut Vec<Finding>) {
     } else if i64::try_from(len).is_err() {
         findings.push(invalid(ErrorKind::TooLarge, "no system counts so many bytes"));
     }
-    if let Some((kind, message)) = &facts.security_problem {
+    if let Some(capacity) = question.options.wanted_capacity() {
+        if i64::try_from(capacity).is_err() {
+            findings.push(invalid(ErrorKind::TooLarge, "no system counts so many bytes"));
+        } else if capacity < len {
+            let asked = len;
+            findings.push(
+                Finding::error(Cause::BeyondCapacity { asked, capacity }).cure(Remedy::EnlargeCapacity),
+            );
+        }
+    }
+    for (kind, message) in [&facts.security_problem, &facts.pages_problem].into_iter().flatten() {
         findings.push(invalid(*kind, message));
     }
 }
@@ -125,14 +135,8 @@ fn make(question: Question<'_>, facts: &Facts, findings: &mut Vec<Finding>) {
                     .cure(Remedy::HandOver),
                 Trouble::NoFiles => finding.cure(Remedy::Mount),
             });
-        } else if len > space.left {
-            let cause = Cause::NoMemory { asked: len, left: space.left, limit: space.limit, of: place };
-            let finding =
-                Finding::error(cause).cure(Remedy::AskForLess { most: space.left }).cure(Remedy::FreeMemory);
-            findings.push(if mount { finding.cure(Remedy::Mount) } else { finding });
-        } else if len > space.left / 10 * 9 {
-            let cause = Cause::NearlyFull { asked: len, left: space.left, of: place };
-            findings.push(Finding::new(Severity::Warning, cause).cure(Remedy::FreeMemory));
+        } else {
+            findings.extend(room(len, space, mount.then_some(Remedy::Mount)));
         }
     }
     if let Some(most) = facts.limits.file_size {
@@ -143,6 +147,47 @@ fn make(question: Question<'_>, facts: &Facts, findings: &mut Vec<Finding>) {
     if findings[before..].iter().all(|finding| finding.kind.is_none()) && before == 0 {
         findings.push(Finding::note(Cause::Free));
     }
+}
+
+/// Whether so many more bytes are left.
+fn room(asked: u64, space: &Space, enlarge: Option<Remedy>) -> Option<Finding> {
+    let Space { place: of, left, limit, .. } = *space;
+    if asked > left {
+        let finding = Finding::error(Cause::NoMemory { asked, left, limit, of });
+        let finding = finding.cure(Remedy::AskForLess { most: left }).cure(Remedy::FreeMemory);
+        return Some(enlarge.into_iter().fold(finding, Finding::cure));
+    }
+    (asked > left / 10 * 9).then(|| {
+        Finding::new(Severity::Warning, Cause::NearlyFull { asked, left, of }).cure(Remedy::FreeMemory)
+    })
+}
+
+/// Whether a memory of `len` bytes could grow to `asked`. (What is left is known of some places only.)
+pub(crate) fn growth(
+    asked: u64,
+    len: u64,
+    capacity: u64,
+    space: Option<Space>,
+    limits: Limits,
+) -> Vec<Finding> {
+    if asked <= len {
+        return vec![Finding::note(Cause::Growable)];
+    }
+    let mut findings = Vec::new();
+    if asked > capacity {
+        findings
+            .push(Finding::error(Cause::BeyondCapacity { asked, capacity }).cure(Remedy::EnlargeCapacity));
+    }
+    if let Some(most) = limits.file_size.filter(|most| asked > *most) {
+        findings.push(limit("RLIMIT_FSIZE", most, Some(asked)));
+    }
+    if let Some(space) = space {
+        findings.extend(room(asked - len, &space, space.is_mount.then_some(Remedy::Mount)));
+    }
+    if findings.is_empty() {
+        findings.push(Finding::note(Cause::Growable));
+    }
+    findings
 }
 
 /// What making a global name takes on Windows.

@@ -50,6 +50,7 @@ fn facts() -> Facts {
         space: None,
         limits: Limits::default(),
         security_problem: None,
+        pages_problem: None,
         expected_owner: None,
         owner_problem: None,
     }

@@ -5,7 +5,7 @@ use std::process::{Child, Command};
 
 use super::Origin;
 use super::note::{Note, Way};
-use crate::access::Access;
+use crate::access::{Access, mode};
 use crate::error::{Error, ErrorKind, Operation};
 use crate::memory::SharedMemory;
 use crate::sys::process::{Inherited, Process, identity, take_inherited};
@@ -58,7 +58,7 @@ pub(super) fn take<A: Access>(note: &Note, origin: Origin) -> Result<SharedMemor
         (Way::Parcel { .. }, _) => Err(invalid("it was written on Windows")),
         _ => Err(invalid("an environment variable is no ticket, and a ticket none")),
     }?;
-    let object = Object::from_owned(fd, A::WRITABLE).map_err(|failure| match failure.reason {
+    let object = Object::from_owned(fd, mode::<A>()).map_err(|failure| match failure.reason {
         Reason::WrongKind => invalid("what was handed over is not a shared memory"),
         _ => Error::from_system(Operation::Receive, failure),
     })?;

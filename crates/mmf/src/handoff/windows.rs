@@ -17,7 +17,7 @@ use std::time::{Duration, Instant};
 
 use super::Origin;
 use super::note::{Note, Way};
-use crate::access::{Access, ReadWrite};
+use crate::access::{Access, ReadWrite, mode};
 use crate::error::{Error, ErrorKind, Operation};
 use crate::memory::SharedMemory;
 use crate::name::Name;
@@ -175,7 +175,7 @@ pub(super) fn take<A: Access>(note: &Note, origin: Origin) -> Result<SharedMemor
         return Err(forged());
     }
     let handle = copy(content.memory).map_err(|_| invalid("the memory is gone"))?;
-    let object = Object::from_owned(handle, A::WRITABLE).map_err(|failure| match failure.reason {
+    let object = Object::from_owned(handle, mode::<A>()).map_err(|failure| match failure.reason {
         Reason::WrongKind => invalid("what was handed over is not a shared memory"),
         _ => fail(failure),
     })?;

@@ -2,7 +2,7 @@
 
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 
-use crate::access::Access;
+use crate::access::{Access, mode};
 use crate::error::{Error, ErrorKind, Operation};
 use crate::memory::SharedMemory;
 use crate::sys::{Object, socket};
@@ -78,7 +78,7 @@ pub trait SharedMemoryExt: Sized {
 impl<A: Access> SharedMemoryExt for SharedMemory<A> {
     fn from_fd(fd: OwnedFd) -> Result<Self, Error> {
         let object =
-            Object::from_owned(fd, A::WRITABLE).map_err(|f| Error::from_system(Operation::Adopt, f))?;
+            Object::from_owned(fd, mode::<A>()).map_err(|f| Error::from_system(Operation::Adopt, f))?;
         Ok(SharedMemory::from_object(object, None))
     }
 
@@ -98,7 +98,7 @@ impl<A: Access> SharedMemoryExt for SharedMemory<A> {
             Error::new(Operation::Receive, ErrorKind::InvalidTicket)
                 .with_detail("what came over the socket is no memory, or the other end is closed")
         })?;
-        let object = Object::from_owned(fd, A::WRITABLE).map_err(fail)?;
+        let object = Object::from_owned(fd, mode::<A>()).map_err(fail)?;
         Ok(SharedMemory::from_object(object, None))
     }
 }

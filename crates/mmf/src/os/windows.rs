@@ -2,7 +2,7 @@
 
 use std::os::windows::io::{AsHandle, AsRawHandle, BorrowedHandle, OwnedHandle, RawHandle};
 
-use crate::access::Access;
+use crate::access::{Access, mode};
 use crate::error::{Error, Operation};
 use crate::memory::SharedMemory;
 use crate::sys::Object;
@@ -44,7 +44,7 @@ pub trait SharedMemoryExt: Sized {
 impl<A: Access> SharedMemoryExt for SharedMemory<A> {
     fn from_handle(handle: OwnedHandle) -> Result<Self, Error> {
         let object =
-            Object::from_owned(handle, A::WRITABLE).map_err(|f| Error::from_system(Operation::Adopt, f))?;
+            Object::from_owned(handle, mode::<A>()).map_err(|f| Error::from_system(Operation::Adopt, f))?;
         Ok(SharedMemory::from_object(object, None))
     }
 

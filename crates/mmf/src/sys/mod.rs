@@ -31,7 +31,7 @@ pub(crate) use system::account;
 #[cfg(windows)]
 pub(in crate::sys) use system::fault;
 pub(crate) use system::list::{list, names};
-pub(crate) use system::memory::{Mapping, Object};
+pub(crate) use system::memory::{Mapping, Object, check_large_pages};
 pub(crate) use system::name::ObjectName;
 pub(crate) use system::process;
 pub(crate) use system::security::Protection;
@@ -43,6 +43,46 @@ pub(crate) use system::sight::{
 pub(crate) use system::socket;
 #[cfg(windows)]
 pub(crate) use system::{boundary, descriptor, privilege};
+
+/// What a right to a memory allows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Mode {
+    Read,
+    Write,
+    /// To read, and to write to a copy of this process's own.
+    Copy,
+}
+
+impl Mode {
+    /// Whether what is written reaches the memory.
+    pub(crate) fn is_writable(self) -> bool {
+        self == Mode::Write
+    }
+}
+
+/// What a new memory is to be like.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Wish<'a> {
+    pub(crate) len: u64,
+    /// How far it can grow; not at all without one. Not less than `len`.
+    pub(crate) capacity: Option<u64>,
+    pub(crate) protection: &'a Protection,
+    pub(crate) large_pages: bool,
+    /// The node whose RAM is preferred.
+    pub(crate) node: Option<u32>,
+}
+
+/// What the pages of a memory are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Pages {
+    Ordinary,
+    /// All of them have this size.
+    #[cfg_attr(not(any(windows, target_os = "linux")), allow(dead_code))]
+    Large(u64),
+    /// The system makes some of them this large where it can (Linux).
+    #[cfg_attr(not(target_os = "linux"), allow(dead_code))]
+    Advised(u64),
+}
 
 /// Why a call did not do what it should.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -76,6 +116,18 @@ pub(crate) enum Reason {
     /// Somebody else has taken a name that should be this user's (Unix).
     #[cfg_attr(windows, allow(dead_code))]
     Stranger,
+    /// There are no large pages to be had, or so many bytes of them only.
+    NoLargePages,
+    /// Memory in large pages cannot grow.
+    FixedPages,
+    /// A privilege is missing that large pages take (Windows).
+    #[cfg_attr(unix, allow(dead_code))]
+    NoPrivilege,
+    /// The machine has no such node.
+    NoSuchNode,
+    /// A file is in use in a way that does not allow it now.
+    #[cfg_attr(unix, allow(dead_code))]
+    InUse,
     /// Anything else: the code has to speak for itself.
     Other,
 }
@@ -92,6 +144,11 @@ pub(crate) struct Failure {
 impl Failure {
     pub(crate) const fn new(reason: Reason) -> Self {
         Failure { reason, code: None, figure: None }
+    }
+
+    /// Of the system's own code.
+    pub(crate) fn from_code(code: i32) -> Self {
+        system::failure_from_code(code)
     }
 
     pub(crate) const fn with_figure(self, figure: u64) -> Self {

@@ -9,73 +9,169 @@ use rustix::io::Errno;
 use rustix::mm::{Advice, MapFlags, MsyncFlags, ProtFlags};
 
 use super::name::ObjectName;
-use super::security::{self, Protection};
-use super::{fault, named, sight};
-use crate::sys::{Attempt, Failure, Reason, Shown};
+use super::security;
+use super::{fault, growth, named, pages, sight};
+use crate::sys::{Attempt, Failure, Mode, Pages, Reason, Shown, Space, Wish};
 
-/// The right to a shared memory object: a descriptor.
+/// The right to a shared memory object, or to a file: a descriptor.
 #[derive(Debug)]
 pub(crate) struct Object {
     fd: OwnedFd,
-    writable: bool,
+    mode: Mode,
     /// The name that goes with the last holder, and the process that counts as the holder: after a fork, the child's copy of
     /// this value is not another holder.
     held: Option<(ObjectName, rustix::process::Pid)>,
+    nature: Nature,
+}
+
+/// What it is like.
+#[derive(Clone, Copy, Debug)]
+struct Nature {
+    /// How far it can grow: of a file, how far this process wants to follow it.
+    capacity: Option<u64>,
+    pages: Pages,
+    is_file: bool,
+}
+
+impl Nature {
+    fn of_memory(capacity: Option<u64>, pages: Pages) -> Self {
+        Nature { capacity, pages, is_file: false }
+    }
 }
 
 impl Object {
-    /// Makes a memory of `len` zero bytes.
-    pub(crate) fn create(
-        name: Option<&ObjectName>,
-        len: u64,
-        protection: &Protection,
-    ) -> Result<Attempt<Self>, Failure> {
+    /// Makes a memory of zero bytes.
+    pub(crate) fn create(name: Option<&ObjectName>, wish: &Wish<'_>) -> Result<Attempt<Self>, Failure> {
+        if wish.capacity.is_some_and(|capacity| capacity > growth::MOST) {
+            return Err(Failure::new(Reason::TooLarge));
+        }
         let Some(name) = name else {
-            let fd = named::anonymous(len, protection)?;
-            return Ok(Attempt::Done(Object { fd, writable: true, held: None }));
+            let (fd, pages) = named::anonymous(wish)?;
+            let nature = Nature::of_memory(wish.capacity, pages);
+            return Ok(Attempt::Done(Object { fd, mode: Mode::Write, held: None, nature }));
         };
-        Ok(match named::create(name, len, protection)? {
-            Attempt::Done(fd) => Attempt::Done(Object { fd, writable: true, held: holder(name) }),
-            Attempt::Again => Attempt::Again,
-        })
-    }
-
-    /// Opens what has this name, to read or also to write.
-    pub(crate) fn open(name: &ObjectName, writable: bool) -> Result<Attempt<Self>, Failure> {
-        Ok(match named::open(name, writable)? {
-            Attempt::Done((fd, ours)) => {
-                Attempt::Done(Object { fd, writable, held: if ours { holder(name) } else { None } })
+        let pages = if wish.large_pages { pages::advised()? } else { Pages::Ordinary };
+        Ok(match named::create(name, wish)? {
+            Attempt::Done(fd) => {
+                let nature = Nature::of_memory(wish.capacity, pages);
+                Attempt::Done(Object { fd, mode: Mode::Write, held: holder(name), nature })
             }
             Attempt::Again => Attempt::Again,
         })
     }
 
+    /// Opens what has this name, to read or also to write.
+    pub(crate) fn open(name: &ObjectName, mode: Mode) -> Result<Attempt<Self>, Failure> {
+        Ok(match named::open(name, mode.is_writable())? {
+            Attempt::Done((fd, ours)) => {
+                let capacity = if ours { growth::recorded(fd.as_fd(), true) } else { None };
+                let nature = Nature::of_memory(capacity, Pages::Ordinary);
+                let object = Object { fd, mode, held: if ours { holder(name) } else { None }, nature };
+                object.keep_capacity()?;
+                Attempt::Done(object)
+            }
+            Attempt::Again => Attempt::Again,
+        })
+    }
+
+    /// The others may go, and what they know about the capacity with them.
+    fn keep_capacity(&self) -> Result<(), Failure> {
+        match self.nature.capacity {
+            Some(capacity) if !self.nature.is_file => Ok(growth::record(self.fd.as_fd(), capacity)?),
+            _ => Ok(()),
+        }
+    }
+
     /// Takes a descriptor that came from elsewhere, if it is what it should be.
-    pub(crate) fn from_owned(fd: OwnedFd, writable: bool) -> Result<Self, Failure> {
-        let kind = FileType::from_raw_mode(fstat(&fd)?.st_mode);
-        // (Where shared memory objects are no files, they have no type.)
-        if !matches!(kind, FileType::RegularFile | FileType::Unknown) {
-            return Err(Failure::new(Reason::WrongKind));
-        }
-        let mode = rustix::fs::fcntl_getfl(&fd)? & rustix::fs::OFlags::RWMODE;
-        let (reads, writes) = (mode != rustix::fs::OFlags::WRONLY, mode != rustix::fs::OFlags::RDONLY);
-        if !reads {
-            return Err(Failure::new(Reason::Denied));
-        }
-        if writable && !writes {
-            return Err(Failure::new(Reason::ReadOnly));
-        }
-        let (fd, name) = named::adopt(fd, writable)?;
+    pub(crate) fn from_owned(fd: OwnedFd, mode: Mode) -> Result<Self, Failure> {
+        let (fd, writes) = checked(fd, mode)?;
+        let (fd, name) = named::adopt(fd, mode.is_writable())?;
+        let capacity = growth::recorded(fd.as_fd(), false);
         // What is taken to be read only is so from here on, wherever it is handed on to. (Another user's object without a name
         // cannot be opened anew; then the descriptor stays what it is.)
-        let fd = if !writable && writes && name.is_none() { named::narrowed(&fd).unwrap_or(fd) } else { fd };
-        let object = Object { fd, writable, held: name.as_ref().and_then(holder) };
+        let narrow = !mode.is_writable() && writes && name.is_none();
+        let fd = if narrow { named::narrowed(&fd).unwrap_or(fd) } else { fd };
+        let nature = Nature::of_memory(capacity, pages::of(fd.as_fd()));
+        let object = Object { fd, mode, held: name.as_ref().and_then(holder), nature };
+        object.keep_capacity()?;
         if object.len()? == 0 { Err(Failure::new(Reason::NotReady)) } else { Ok(object) }
+    }
+
+    /// Takes a file, which may be empty.
+    pub(crate) fn from_file(file: std::fs::File, mode: Mode, capacity: Option<u64>) -> Result<Self, Failure> {
+        let (fd, writes) = checked(file.into(), mode)?;
+        // As for all that is taken to be read only.
+        let fd = if !mode.is_writable() && writes { named::narrowed(&fd).unwrap_or(fd) } else { fd };
+        let nature = Nature { capacity, pages: Pages::Ordinary, is_file: true };
+        Ok(Object { fd, mode, held: None, nature })
     }
 
     /// Its length in bytes, now: on Unix a peer can change it.
     pub(crate) fn len(&self) -> Result<u64, Failure> {
-        Ok(u64::try_from(fstat(&self.fd)?.st_size).unwrap_or(0))
+        Ok(growth::len(self.fd.as_fd())?)
+    }
+
+    /// How far it can grow, if it can.
+    pub(crate) fn capacity(&self) -> Option<u64> {
+        self.nature.capacity
+    }
+
+    /// Lets it grow so far, if nobody has said otherwise; says how far it can.
+    pub(crate) fn reserve(&mut self, capacity: u64) -> Result<u64, Failure> {
+        if self.nature.capacity.is_none() {
+            if capacity > growth::MOST {
+                return Err(Failure::new(Reason::TooLarge));
+            }
+            self.nature.capacity = Some(capacity);
+            self.keep_capacity()?;
+        }
+        Ok(self.nature.capacity.unwrap_or(0))
+    }
+
+    /// What is left where it is, if there is a limit.
+    pub(crate) fn space(&self) -> Option<Space> {
+        let system = rustix::fs::fstatvfs(&self.fd).ok().filter(|system| system.f_blocks > 0)?;
+        let bytes = |blocks: u64| blocks.saturating_mul(system.f_frsize);
+        let place = match (&self.held, self.nature.is_file) {
+            (Some(_), _) => "/dev/shm",
+            (None, true) => "the disk",
+            (None, false) => "the file system",
+        };
+        let is_mount = self.held.is_some();
+        let (left, limit) = (bytes(system.f_bavail), bytes(system.f_blocks));
+        Some(Space { place, is_mount, left, limit, trouble: None })
+    }
+
+    /// Whether views may reach further than the object does now.
+    #[allow(clippy::unused_self, reason = "on Windows it depends")]
+    pub(crate) fn follows(&self) -> bool {
+        true
+    }
+
+    /// Makes it at least `len` bytes long.
+    pub(crate) fn grow(&self, len: u64) -> Result<(), Failure> {
+        growth::grow(self.fd.as_fd(), len)
+    }
+
+    /// What its pages are.
+    pub(crate) fn pages(&self) -> Pages {
+        self.nature.pages
+    }
+
+    /// Wants large pages in what is mapped from now on.
+    pub(crate) fn advise_large_pages(&mut self) -> Result<(), Failure> {
+        if self.nature.pages == Pages::Ordinary {
+            self.nature.pages = pages::advised()?;
+        }
+        Ok(())
+    }
+
+    /// Writes all that has changed to the disk: the file's length and the like, too.
+    pub(crate) fn sync_all(&self) -> Result<(), Failure> {
+        #[cfg(target_vendor = "apple")]
+        return Ok(rustix::fs::fcntl_fullfsync(&self.fd)?);
+        #[cfg(not(target_vendor = "apple"))]
+        return Ok(rustix::fs::fsync(&self.fd)?);
     }
 
     /// What it says about who may open it.
@@ -86,40 +182,62 @@ impl Object {
     /// The same memory, with the right to read only.
     pub(crate) fn narrow(&self) -> Result<Self, Failure> {
         let name = self.held.as_ref().map(|(name, _)| name);
-        let fd = named::reopen_read_only(self.fd.as_fd(), name)?;
-        Ok(Object { fd, writable: false, held: name.and_then(holder) })
+        let fd = if self.nature.is_file {
+            named::narrowed(&self.fd).ok_or(Failure::new(Reason::Unsupported))?
+        } else {
+            named::reopen_read_only(self.fd.as_fd(), name)?
+        };
+        let object = Object { fd, mode: Mode::Read, held: name.and_then(holder), nature: self.nature };
+        object.keep_capacity()?;
+        Ok(object)
     }
 
-    /// Maps `len` bytes from `offset` on. The caller has checked that they are inside.
+    /// Maps `len` bytes from `offset` on. The caller has checked that they are inside what it has, or can grow to.
     pub(crate) fn map(&self, offset: u64, len: usize) -> Result<Mapping, Failure> {
         fault::install()?;
-        let slack = usize::try_from(offset % page_size() as u64).unwrap_or(0);
-        let whole = len.checked_add(slack).ok_or(Failure::new(Reason::TooLarge))?;
-        let protection = if self.writable { ProtFlags::READ | ProtFlags::WRITE } else { ProtFlags::READ };
-        // SAFETY: a null hint lets the kernel choose the place, so nothing that is mapped already is touched.
-        let base = unsafe {
-            rustix::mm::mmap(
-                ptr::null_mut(),
-                whole,
-                protection,
-                MapFlags::SHARED,
-                &self.fd,
-                offset - slack as u64,
-            )
+        // Memory in huge pages is mapped in whole ones.
+        let page = match self.nature.pages {
+            Pages::Large(size) => usize::try_from(size).unwrap_or(page_size()),
+            _ => page_size(),
         };
+        let slack = usize::try_from(offset % page as u64).unwrap_or(0);
+        let whole = len.checked_add(slack).ok_or(Failure::new(Reason::TooLarge))?;
+        let whole = if let Pages::Large(_) = self.nature.pages {
+            whole.checked_next_multiple_of(page).ok_or(Failure::new(Reason::TooLarge))?
+        } else {
+            whole
+        };
+        let protection = match self.mode {
+            Mode::Read => ProtFlags::READ,
+            Mode::Write | Mode::Copy => ProtFlags::READ | ProtFlags::WRITE,
+        };
+        let flags = if self.mode == Mode::Copy { MapFlags::PRIVATE } else { MapFlags::SHARED };
+        let offset = offset - slack as u64;
+        // SAFETY: a null hint lets the kernel choose the place, so nothing that is mapped already is touched.
+        let base = unsafe { rustix::mm::mmap(ptr::null_mut(), whole, protection, flags, &self.fd, offset) };
         let base = base.map_err(|errno| match errno {
             // The address space is full, or never had so much.
             Errno::NOMEM => Failure { reason: Reason::TooLarge, ..errno.into() },
             _ => errno.into(),
         })?;
         let base = NonNull::new(base.cast::<u8>()).ok_or(Failure::new(Reason::Other))?;
-        Ok(Mapping { base, slack, whole })
+        let mapping = Mapping { base, slack, whole };
+        if let Pages::Advised(_) = self.nature.pages {
+            mapping.advise_large_pages();
+        }
+        Ok(mapping)
     }
 
     /// Another descriptor with the same rights; of a named object, another holder.
     pub(crate) fn to_owned_fd(&self) -> Result<OwnedFd, Failure> {
         match &self.held {
-            Some(_) => named::reopen(self.fd.as_fd(), self.writable),
+            Some(_) => {
+                let fd = named::reopen(self.fd.as_fd(), self.mode.is_writable())?;
+                if let Some(capacity) = self.nature.capacity {
+                    growth::record(fd.as_fd(), capacity)?;
+                }
+                Ok(fd)
+            }
             None => Ok(rustix::io::fcntl_dupfd_cloexec(&self.fd, 3)?),
         }
     }
@@ -137,6 +255,29 @@ impl Drop for Object {
             }
         }
     }
+}
+
+/// Whether a named memory could have large pages.
+pub(crate) fn check_large_pages(_grows: bool) -> Result<(), Failure> {
+    pages::advised().map(drop)
+}
+
+/// A descriptor that came from elsewhere, and whether it can write: refused if it is no file, or has not the rights.
+fn checked(fd: OwnedFd, mode: Mode) -> Result<(OwnedFd, bool), Failure> {
+    let kind = FileType::from_raw_mode(fstat(&fd)?.st_mode);
+    // (Where shared memory objects are no files, they have no type.)
+    if !matches!(kind, FileType::RegularFile | FileType::Unknown) {
+        return Err(Failure::new(Reason::WrongKind));
+    }
+    let flags = rustix::fs::fcntl_getfl(&fd)? & rustix::fs::OFlags::RWMODE;
+    let (reads, writes) = (flags != rustix::fs::OFlags::WRONLY, flags != rustix::fs::OFlags::RDONLY);
+    if !reads {
+        return Err(Failure::new(Reason::Denied));
+    }
+    if mode.is_writable() && !writes {
+        return Err(Failure::new(Reason::ReadOnly));
+    }
+    Ok((fd, writes))
 }
 
 #[allow(clippy::unnecessary_wraps, reason = "the value of a field")]
@@ -161,10 +302,34 @@ unsafe impl Send for Mapping {}
 unsafe impl Sync for Mapping {}
 
 impl Mapping {
+    /// A mapping of nothing: what a view of an empty file has.
+    pub(crate) fn empty() -> Self {
+        Mapping { base: NonNull::dangling(), slack: 0, whole: 0 }
+    }
+
+    /// A wish: the kernel may not follow it.
+    fn advise_large_pages(&self) {
+        #[cfg(any(target_os = "linux", target_os = "android"))]
+        {
+            let (start, len) = (self.base.as_ptr().cast(), self.whole);
+            // SAFETY: the pages are this mapping; this advice changes nothing in it.
+            let _ = unsafe { rustix::mm::madvise(start, len, Advice::LinuxHugepage) };
+        }
+    }
+
+    /// How many bytes of it are in large pages now.
+    pub(crate) fn large_bytes(&self) -> Result<u64, Failure> {
+        if self.whole == 0 { Ok(0) } else { pages::large_bytes(self.base.as_ptr().addr()) }
+    }
+
+    /// The node in whose RAM a byte is; `None` if it is in no RAM now.
+    pub(crate) fn node_of(&self, offset: usize) -> Result<Option<u32>, Failure> {
+        pages::node_of(self.address().wrapping_add(offset))
+    }
+
     /// The first byte that was asked for.
     pub(crate) fn address(&self) -> *mut u8 {
-        // SAFETY: `slack` is less than `whole`, the length of the mapping.
-        unsafe { self.base.as_ptr().add(self.slack) }
+        self.base.as_ptr().wrapping_add(self.slack)
     }
 
     /// The pages that hold `len` bytes at `offset`.
@@ -212,6 +377,9 @@ fn out_of_pages(errno: Errno) -> Failure {
 
 impl Drop for Mapping {
     fn drop(&mut self) {
+        if self.whole == 0 {
+            return;
+        }
         // SAFETY: this is the range that mmap gave, and whoever holds an address in it has borrowed this value.
         let result = unsafe { rustix::mm::munmap(self.base.as_ptr().cast(), self.whole) };
         debug_assert!(result.is_ok(), "munmap: {result:?}");
@@ -225,7 +393,7 @@ impl From<std::io::Error> for Failure {
 }
 
 /// The size of a page in bytes.
-fn page_size() -> usize {
+pub(super) fn page_size() -> usize {
     static SIZE: OnceLock<usize> = OnceLock::new();
     *SIZE.get_or_init(rustix::param::page_size)
 }

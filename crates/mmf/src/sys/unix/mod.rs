@@ -5,9 +5,11 @@
 
 pub(crate) mod account;
 pub(in crate::sys) mod fault;
+mod growth;
 pub(super) mod list;
 pub(super) mod memory;
 pub(super) mod name;
+pub(super) mod pages;
 pub(crate) mod process;
 pub(super) mod security;
 pub(super) mod sight;
@@ -41,4 +43,8 @@ impl From<Errno> for Failure {
         };
         Failure { reason, code: Some(errno.raw_os_error()), figure: None }
     }
+}
+
+pub(super) fn failure_from_code(code: i32) -> Failure {
+    Errno::from_raw_os_error(code).into()
 }

@@ -30,9 +30,10 @@ use rustix::io::Errno;
 
 use super::account::{Capability, is_capable};
 use super::name::{DIRECTORY, ObjectName};
-use super::security::{self, OWNER_ONLY, Protection};
+use super::security::{self, OWNER_ONLY};
 use super::sight::check_file_size;
-use crate::sys::{Attempt, Failure, Presence, Reason, Sighting, Space, Trouble};
+use super::{growth, pages};
+use crate::sys::{Attempt, Failure, Pages, Presence, Reason, Sighting, Space, Trouble, Wish};
 
 /// The mark of an object of ours: set-group-id and sticky without the right to execute. It means nothing for a file, so
 /// nobody has a reason to set it.
@@ -42,11 +43,7 @@ fn is_ours(stat: &Stat) -> bool {
     FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile && stat.st_mode & (MARK | 0o111) == MARK
 }
 
-pub(super) fn create(
-    name: &ObjectName,
-    len: u64,
-    protection: &Protection,
-) -> Result<Attempt<OwnedFd>, Failure> {
+pub(super) fn create(name: &ObjectName, wish: &Wish<'_>) -> Result<Attempt<OwnedFd>, Failure> {
     sweep();
     let flags = OFlags::CREATE | OFlags::EXCL | OFlags::RDWR | OFlags::CLOEXEC | OFlags::NOFOLLOW;
     let fd = match open_file(name.path(), flags, Mode::from_raw_mode(MARK | OWNER_ONLY)) {
@@ -61,9 +58,10 @@ pub(super) fn create(
         return Ok(Attempt::Again);
     }
     // Sized last: until then nobody who comes by can do more than wait for it.
-    let made = check_space(&fd, len)
-        .and_then(|()| security::protect(fd.as_fd(), protection, MARK))
-        .and_then(|()| resize(&fd, len));
+    let made = check_space(&fd, wish.len)
+        .and_then(|()| security::protect(fd.as_fd(), wish.protection, MARK))
+        .and_then(|()| prepare(&fd, wish))
+        .and_then(|()| resize(&fd, wish.len));
     match made {
         Ok(()) => Ok(Attempt::Done(fd)),
         Err(failure) => {
@@ -82,6 +80,17 @@ fn check_space(fd: &OwnedFd, len: u64) -> Result<(), Failure> {
     }
     let free = system.f_bavail.saturating_mul(system.f_frsize);
     if len > free { Err(Failure::new(Reason::NoMemory).with_figure(free)) } else { Ok(()) }
+}
+
+/// What has to be said of an object before it has its length, and so can be opened.
+fn prepare(fd: &OwnedFd, wish: &Wish<'_>) -> Result<(), Failure> {
+    if let Some(node) = wish.node {
+        pages::prefer_node(fd.as_fd(), wish.capacity.unwrap_or(wish.len), node)?;
+    }
+    match wish.capacity {
+        Some(capacity) => Ok(growth::record(fd.as_fd(), capacity)?),
+        None => Ok(()),
+    }
 }
 
 fn resize(fd: &OwnedFd, len: u64) -> Result<(), Failure> {
@@ -267,20 +276,35 @@ pub(super) fn release(fd: BorrowedFd<'_>, name: &ObjectName) {
 }
 
 /// A memory that never had a name. Nobody can make it shorter, and no other user can open it anew by way of a descriptor.
-pub(super) fn anonymous(len: u64, protection: &Protection) -> Result<OwnedFd, Failure> {
+pub(super) fn anonymous(wish: &Wish<'_>) -> Result<(OwnedFd, Pages), Failure> {
     let system = rustix::system::sysinfo();
     let all = (system.totalram as u64 + system.totalswap as u64).saturating_mul(u64::from(system.mem_unit));
-    if len > all {
+    if wish.len > all {
         return Err(Failure::new(Reason::NoMemory).with_figure(all));
     }
-    let flags = MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING;
+    let mut flags = MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING;
+    if wish.large_pages {
+        // The kernel makes an object in huge pages as long as somebody maps.
+        if wish.capacity.is_some() {
+            return Err(Failure::new(Reason::FixedPages));
+        }
+        flags |= MemfdFlags::HUGETLB;
+    }
     // Never executable, where the kernel can promise it (Linux 6.3).
-    let fd = memfd_create("mmf", flags | MemfdFlags::NOEXEC_SEAL).or_else(|_| memfd_create("mmf", flags))?;
+    let fd = memfd_create("mmf", flags | MemfdFlags::NOEXEC_SEAL)
+        .or_else(|_| memfd_create("mmf", flags))
+        .map_err(|errno| if wish.large_pages { pages::refused(errno) } else { errno.into() })?;
     fchmod(&fd, Mode::from_raw_mode(OWNER_ONLY))?;
-    security::protect(fd.as_fd(), protection, 0)?;
-    resize(&fd, len)?;
+    security::protect(fd.as_fd(), wish.protection, 0)?;
+    prepare(&fd, wish)?;
+    let pages = if wish.large_pages {
+        pages::allocate(fd.as_fd(), wish.len)?
+    } else {
+        resize(&fd, wish.len)?;
+        Pages::Ordinary
+    };
     fcntl_add_seals(&fd, SealFlags::SHRINK)?;
-    Ok(fd)
+    Ok((fd, pages))
 }
 
 /// The same object through a new descriptor that can only read; of a named object, a holder of its own.

@@ -12,15 +12,12 @@ use rustix::shm::{OFlags, open as open_object, unlink};
 use super::name::ObjectName;
 use super::security::{self, Protection};
 use super::sight::check_file_size;
-use crate::sys::{Attempt, Failure, Presence, Reason, Sighting, Space};
+use crate::sys::{Attempt, Failure, Pages, Presence, Reason, Sighting, Space, Wish};
 
-pub(super) fn create(
-    name: &ObjectName,
-    len: u64,
-    protection: &Protection,
-) -> Result<Attempt<OwnedFd>, Failure> {
+pub(super) fn create(name: &ObjectName, wish: &Wish<'_>) -> Result<Attempt<OwnedFd>, Failure> {
+    check(wish)?;
     let flags = OFlags::CREATE | OFlags::EXCL | OFlags::RDWR;
-    let fd = match open_object(name.path(), flags, mode_of(protection)) {
+    let fd = match open_object(name.path(), flags, mode_of(wish.protection)) {
         Ok(fd) => fd,
         Err(Errno::EXIST) => {
             let size = open_object(name.path(), OFlags::RDONLY, Mode::empty())
@@ -31,12 +28,20 @@ pub(super) fn create(
         }
         Err(errno) => return Err(errno.into()),
     };
-    let made = security::protect(fd.as_fd(), protection, 0).and_then(|()| resize(fd.as_fd(), len));
+    let made = security::protect(fd.as_fd(), wish.protection, 0).and_then(|()| resize(fd.as_fd(), wish.len));
     if let Err(failure) = made {
         let _ = unlink(name.path());
         return Err(failure);
     }
     Ok(Attempt::Done(fd))
+}
+
+/// These objects get their length once, and nothing is known here about the pages that they are made of.
+fn check(wish: &Wish<'_>) -> Result<(), Failure> {
+    if wish.capacity.is_some() || wish.node.is_some() || wish.large_pages {
+        return Err(Failure::new(Reason::Unsupported));
+    }
+    Ok(())
 }
 
 fn mode_of(protection: &Protection) -> Mode {
@@ -79,9 +84,10 @@ pub(super) fn release(_fd: BorrowedFd<'_>, name: &ObjectName) {
 }
 
 /// A memory without a name: its name is removed before anybody can know it.
-pub(super) fn anonymous(len: u64, protection: &Protection) -> Result<OwnedFd, Failure> {
+pub(super) fn anonymous(wish: &Wish<'_>) -> Result<(OwnedFd, Pages), Failure> {
     use std::sync::atomic::{AtomicU32, Ordering};
     static NEXT: AtomicU32 = AtomicU32::new(0);
+    check(wish)?;
     for _ in 0..100 {
         let number = NEXT.fetch_add(1, Ordering::Relaxed);
         let time = std::time::SystemTime::now()
@@ -89,12 +95,13 @@ pub(super) fn anonymous(len: u64, protection: &Protection) -> Result<OwnedFd, Fa
             .map_or(0, |t| t.subsec_nanos());
         let text = format!("{:x}.{number:x}.{time:x}", std::process::id());
         let name = ObjectName::new(true, &text)?;
-        match open_object(name.path(), OFlags::CREATE | OFlags::EXCL | OFlags::RDWR, mode_of(protection)) {
+        let flags = OFlags::CREATE | OFlags::EXCL | OFlags::RDWR;
+        match open_object(name.path(), flags, mode_of(wish.protection)) {
             Ok(fd) => {
                 let _ = unlink(name.path());
-                security::protect(fd.as_fd(), protection, 0)?;
-                resize(fd.as_fd(), len)?;
-                return Ok(fd);
+                security::protect(fd.as_fd(), wish.protection, 0)?;
+                resize(fd.as_fd(), wish.len)?;
+                return Ok((fd, Pages::Ordinary));
             }
             Err(Errno::EXIST) => {}
             Err(errno) => return Err(errno.into()),

@@ -26,15 +26,17 @@ use windows_sys::Win32::Security::{
     SE_PRIVILEGE_ENABLED, SECURITY_ATTRIBUTES, SID_NAME_USE, SecurityImpersonation, TOKEN_INFORMATION_CLASS,
     TOKEN_PRIVILEGES, TOKEN_QUERY, TokenImpersonation,
 };
+use windows_sys::Win32::Storage::FileSystem::{FILE_TYPE_DISK, FlushFileBuffers, GetFileSizeEx, GetFileType};
 use windows_sys::Win32::System::LibraryLoader::{
     GetProcAddress, LOAD_LIBRARY_SEARCH_SYSTEM32, LoadLibraryExW,
 };
 use windows_sys::Win32::System::Memory::{
-    CreateFileMappingW, FlushViewOfFile, GetLargePageMinimum, GetProcessWorkingSetSizeEx,
-    MEMORY_BASIC_INFORMATION, MEMORY_MAPPED_VIEW_ADDRESS, MapViewOfFile, OpenFileMappingW, PAGE_READWRITE,
-    PrefetchVirtualMemory, UnmapViewOfFile, VirtualLock, VirtualQuery, VirtualUnlock,
-    WIN32_MEMORY_RANGE_ENTRY,
+    CreateFileMappingNumaW, CreateFileMappingW, FlushViewOfFile, GetLargePageMinimum,
+    GetProcessWorkingSetSizeEx, MEM_COMMIT, MEMORY_BASIC_INFORMATION, MEMORY_MAPPED_VIEW_ADDRESS,
+    MapViewOfFile, OpenFileMappingW, PAGE_READWRITE, PrefetchVirtualMemory, UnmapViewOfFile, VirtualAlloc,
+    VirtualLock, VirtualQuery, VirtualUnlock, WIN32_MEMORY_RANGE_ENTRY,
 };
+use windows_sys::Win32::System::ProcessStatus::{K32QueryWorkingSetEx, PSAPI_WORKING_SET_EX_INFORMATION};
 use windows_sys::Win32::System::RemoteDesktop::ProcessIdToSessionId;
 use windows_sys::Win32::System::SystemInformation::{
     GetSystemInfo, GlobalMemoryStatusEx, MEMORYSTATUSEX, SYSTEM_INFO,
@@ -73,28 +75,125 @@ fn halves(value: u64) -> (u32, u32) {
     (u32::from_be_bytes([a, b, c, d]), u32::from_be_bytes([e, f, g, h]))
 }
 
-/// `CreateFileMappingW` for memory in the page file that can be read and written. Says whether it is new: for a name that
-/// exists the call *succeeds* with that object, whatever its size, and only the last error tells.
+/// `CreateFileMappingW`, or with a preferred node `CreateFileMappingNumaW`, for memory in the page file that can be read and
+/// written. `kind` is made of `SEC_*`. Says whether it is new: for a name that exists the call *succeeds* with that object,
+/// whatever its size, and only the last error tells.
 ///
 /// # Safety
 ///
 /// The attributes, and what they point to, are valid.
 pub(super) unsafe fn create_section(
     attributes: &SECURITY_ATTRIBUTES,
+    kind: u32,
     len: u64,
+    node: Option<u32>,
     name: Option<&ObjectName>,
 ) -> Result<(OwnedHandle, bool), LastError> {
     let (high, low) = halves(len);
     let name = name.map_or(ptr::null(), ObjectName::as_ptr);
-    // SAFETY: the attributes are valid (the contract of this function); the name is null or zero-terminated, and lives.
-    let handle =
-        unsafe { CreateFileMappingW(INVALID_HANDLE_VALUE, attributes, PAGE_READWRITE, high, low, name) };
+    let (file, protection) = (INVALID_HANDLE_VALUE, PAGE_READWRITE | kind);
+    let handle = match node {
+        // SAFETY: the attributes are valid (the contract of this function); the name is null or zero-terminated, and lives.
+        None => unsafe { CreateFileMappingW(file, attributes, protection, high, low, name) },
+        // SAFETY: the same.
+        Some(node) => unsafe { CreateFileMappingNumaW(file, attributes, protection, high, low, name, node) },
+    };
     let error = last_error();
     if handle.is_null() {
         return Err(error);
     }
     // SAFETY: the call gave a handle that nobody else owns.
     Ok((unsafe { OwnedHandle::from_raw_handle(handle) }, error.0 != ERROR_ALREADY_EXISTS))
+}
+
+/// `CreateFileMappingW` for a file: all that it has, or `len` bytes, to which a shorter file that may be written is extended.
+pub(super) fn create_file_section(
+    file: BorrowedHandle<'_>,
+    protection: u32,
+    len: u64,
+) -> Result<OwnedHandle, LastError> {
+    let (high, low) = halves(len);
+    let file = file.as_raw_handle();
+    // SAFETY: the handle is open; there are neither attributes nor a name.
+    let handle = unsafe { CreateFileMappingW(file, ptr::null(), protection, high, low, ptr::null()) };
+    if handle.is_null() {
+        return Err(last_error());
+    }
+    // SAFETY: the call gave a handle that nobody else owns.
+    Ok(unsafe { OwnedHandle::from_raw_handle(handle) })
+}
+
+/// `VirtualAlloc` with `MEM_COMMIT`, for pages of a view of a reserved section. What is committed already stays as it is.
+///
+/// # Safety
+///
+/// The pages belong to a view that can be written.
+pub(super) unsafe fn commit(address: *mut u8, len: usize) -> Result<(), LastError> {
+    // SAFETY: the contract of this function. Nothing new is mapped.
+    let committed = unsafe { VirtualAlloc(address.cast(), len, MEM_COMMIT, PAGE_READWRITE) };
+    if committed.is_null() { Err(last_error()) } else { Ok(()) }
+}
+
+// In the bindings it would bring a feature of its own along: `GetNumaHighestNodeNumber` of systemtopologyapi.h.
+windows_link::link!("kernel32.dll" "system" fn GetNumaHighestNodeNumber(node: *mut u32) -> windows_sys::core::BOOL);
+
+/// `GetNumaHighestNodeNumber`.
+pub(super) fn highest_node() -> Result<u32, LastError> {
+    let mut node = 0;
+    // SAFETY: a valid place for the answer.
+    succeeded(unsafe { GetNumaHighestNodeNumber(&mut node) })?;
+    Ok(node)
+}
+
+/// What `QueryWorkingSetEx` says of a page.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct WorkingSet(usize);
+
+impl WorkingSet {
+    // The bits of PSAPI_WORKING_SET_EX_BLOCK.
+    pub(super) fn is_valid(self) -> bool {
+        self.0 & 1 != 0
+    }
+
+    pub(super) fn node(self) -> u32 {
+        u32::try_from((self.0 >> 16) & 0x3F).unwrap_or(0)
+    }
+
+    pub(super) fn is_large(self) -> bool {
+        self.is_valid() && self.0 & (1 << 23) != 0
+    }
+}
+
+/// `QueryWorkingSetEx` for one page.
+pub(super) fn query_working_set(address: *mut u8) -> Result<WorkingSet, LastError> {
+    let mut page = PSAPI_WORKING_SET_EX_INFORMATION { VirtualAddress: address.cast(), ..Default::default() };
+    let len = u32::try_from(size_of::<PSAPI_WORKING_SET_EX_INFORMATION>()).unwrap_or(0);
+    // SAFETY: it has no requirements; the pseudo handle that it gives needs no closing.
+    let process = unsafe { GetCurrentProcess() };
+    // SAFETY: one element, as long as said; the address in it is only looked up.
+    succeeded(unsafe { K32QueryWorkingSetEx(process, (&raw mut page).cast(), len) })?;
+    // SAFETY: all variants of the union are the same bits.
+    Ok(WorkingSet(unsafe { page.VirtualAttributes.Flags }))
+}
+
+/// `GetFileType`: whether it is a file on a disk, and not a pipe or a console.
+pub(super) fn is_disk_file(file: BorrowedHandle<'_>) -> bool {
+    // SAFETY: the handle is open.
+    unsafe { GetFileType(file.as_raw_handle()) == FILE_TYPE_DISK }
+}
+
+/// `GetFileSizeEx`.
+pub(super) fn file_len(file: BorrowedHandle<'_>) -> Result<u64, LastError> {
+    let mut len = 0;
+    // SAFETY: the handle is open; a valid place for the answer.
+    succeeded(unsafe { GetFileSizeEx(file.as_raw_handle(), &mut len) })?;
+    Ok(u64::try_from(len).unwrap_or(0))
+}
+
+/// `FlushFileBuffers`.
+pub(super) fn flush_file(file: BorrowedHandle<'_>) -> Result<(), LastError> {
+    // SAFETY: the handle is open.
+    succeeded(unsafe { FlushFileBuffers(file.as_raw_handle()) })
 }
 
 /// `OpenFileMappingW`. `access` is made of `FILE_MAP_*` and `SECTION_*`.

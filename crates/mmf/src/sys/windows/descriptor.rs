@@ -119,7 +119,7 @@ fn is_entry(entry: &[u8]) -> bool {
 mod tests {
     use std::os::windows::io::AsHandle;
 
-    use windows_sys::Win32::System::Memory::FILE_MAP_READ;
+    use windows_sys::Win32::System::Memory::{FILE_MAP_READ, SEC_COMMIT};
 
     use super::super::{account, security};
     use super::*;
@@ -234,7 +234,7 @@ mod tests {
     fn objects_say_who_may_open_them() {
         let section = security::with_attributes(&security::Protection::CurrentUser, true, |attributes| {
             // SAFETY: the attributes are valid during this call.
-            unsafe { api::create_section(attributes, 1, None) }
+            unsafe { api::create_section(attributes, SEC_COMMIT, 1, None, None) }
         });
         let (section, _) = section.unwrap();
         let user = account::token().unwrap().user;

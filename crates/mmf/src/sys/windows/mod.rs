@@ -8,6 +8,7 @@ mod api;
 pub(crate) mod boundary;
 pub(crate) mod descriptor;
 pub(super) mod fault;
+mod growth;
 mod limits;
 pub(super) mod list;
 pub(super) mod memory;
@@ -32,7 +33,7 @@ impl From<LastError> for Failure {
         let reason = match code {
             // (A path, where a private namespace is meant that nobody has made.)
             win::ERROR_FILE_NOT_FOUND | win::ERROR_PATH_NOT_FOUND => Reason::Missing,
-            win::ERROR_ALREADY_EXISTS => Reason::Exists,
+            win::ERROR_ALREADY_EXISTS | win::ERROR_FILE_EXISTS => Reason::Exists,
             win::ERROR_ACCESS_DENIED | win::ERROR_PRIVILEGE_NOT_HELD => Reason::Denied,
             // The name, or the handle, is that of another kind of object.
             win::ERROR_INVALID_HANDLE => Reason::WrongKind,
@@ -44,6 +45,11 @@ impl From<LastError> for Failure {
             | win::ERROR_WORKING_SET_QUOTA
             | win::ERROR_NOT_ENOUGH_QUOTA
             | win::ERROR_DISK_FULL => Reason::NoMemory,
+            // Of files: somebody has a view, a lock, or has opened it for himself alone.
+            win::ERROR_USER_MAPPED_FILE | win::ERROR_LOCK_VIOLATION | win::ERROR_SHARING_VIOLATION => {
+                Reason::InUse
+            }
+            win::ERROR_HANDLE_DISK_FULL => Reason::NoMemory,
             win::ERROR_FILENAME_EXCED_RANGE | win::ERROR_BAD_PATHNAME | win::ERROR_INVALID_NAME => {
                 Reason::BadName
             }
@@ -52,4 +58,8 @@ impl From<LastError> for Failure {
         };
         Failure { reason, code: Some(i32::from_ne_bytes(code.to_ne_bytes())), figure: None }
     }
+}
+
+pub(super) fn failure_from_code(code: i32) -> Failure {
+    LastError(u32::from_ne_bytes(code.to_ne_bytes())).into()
 }

@@ -16,12 +16,20 @@ mod diagnosis;
 mod errors;
 #[path = "conformance/faults.rs"]
 mod faults;
+#[path = "conformance/files.rs"]
+mod files;
 #[path = "conformance/foreign.rs"]
 mod foreign;
+#[path = "conformance/growth.rs"]
+mod growth;
 #[path = "conformance/handoff.rs"]
 mod handoff;
 #[path = "conformance/lifetime.rs"]
 mod lifetime;
+#[path = "conformance/mounts.rs"]
+mod mounts;
+#[path = "conformance/pages.rs"]
+mod pages;
 #[path = "conformance/security.rs"]
 mod security;
 #[path = "conformance/sharing.rs"]
@@ -82,6 +90,16 @@ fn main() {
             receivers_are_killed a_child_keeps_the_name threads_receive_at_once no_other_child_gets_it tickets
             forged_values forged_tickets forged_parcels a_giver_that_never_delivers nothing_leaks over_a_socket
             too_much_over_a_socket c_receives python_receives to_other_users tickets_for_something_else;
+        growth: in_place without_a_name not_beyond_the_capacity not_without_a_capacity a_capacity_that_makes_no_sense
+            whoever_opens_it_learns_the_capacity without_a_name_it_is_learnt_as_well
+            old_views_follow_ten_thousand_times several_grow_at_once killed_growers killed_makers
+            far_more_than_the_machine_has slices_and_parts_stay_as_they_are growing_leaks_nothing cut_by_a_peer
+            foreign_objects_are_followed a_full_place;
+        files: the_same_types_over_a_file shared_with_another_process three_verbs copies_on_write an_empty_file
+            growing_lengthens_the_file larger_than_the_address_space rights_and_kinds a_file_that_is_closed_to_us
+            cut_by_another_process a_full_disk handed_to_a_child flushed_bytes_are_in_the_file;
+        pages: ordinary_ones large_ones_without_a_name large_ones_with_a_name a_preflight_knows large_ones_do_not_grow
+            more_large_ones_than_there_are nodes;
     };
     let roles = named! {
         sharing: role_open_and_check role_answer role_scribble role_create_or_open role_count role_share;
@@ -94,6 +112,8 @@ fn main() {
             role_no_place role_inherit;
         handoff: role_worker role_nothing role_parent role_widen role_forged_values role_forged_tickets
             role_forged_parcels role_never_delivers role_leak_check role_receive_both role_socket;
+        growth: role_receive role_follow role_grow role_grow_on role_make role_cut role_fill;
+        files: role_write role_cut role_fill role_receive;
     };
     testkit::run(tests, roles);
 }

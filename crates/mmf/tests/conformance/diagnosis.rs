@@ -536,26 +536,7 @@ mod here {
 
     #[cfg(target_os = "linux")]
     fn mount(kind: &std::ffi::CStr, options: &std::ffi::CStr) -> std::io::Result<()> {
-        // SAFETY: no requirements.
-        if unsafe { libc::unshare(libc::CLONE_NEWNS) } != 0 {
-            return Err(std::io::Error::last_os_error());
-        }
-        // What is mounted here is not to be seen outside.
-        // SAFETY: constant texts.
-        let private = unsafe {
-            libc::mount(
-                c"none".as_ptr(),
-                c"/".as_ptr(),
-                std::ptr::null(),
-                libc::MS_REC | libc::MS_PRIVATE,
-                std::ptr::null(),
-            )
-        };
-        // SAFETY: constant texts, and one that lives.
-        let mounted = unsafe {
-            libc::mount(c"mmf".as_ptr(), c"/dev/shm".as_ptr(), kind.as_ptr(), 0, options.as_ptr().cast())
-        };
-        if private != 0 || mounted != 0 { Err(std::io::Error::last_os_error()) } else { Ok(()) }
+        crate::mounts::mount(kind.to_str().unwrap(), "/dev/shm", options.to_str().unwrap())
     }
 
     /// What a directory passes on to what is made in it (a default list, a group) does not widen what was granted.

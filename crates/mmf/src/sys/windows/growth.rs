@@ -18,6 +18,7 @@ use crate::sys::{Failure, Reason};
 
 /// The largest window. Each is twice as large as the one before.
 const MOST: u64 = 64 << 20;
+const PAGE: u64 = 4096;
 /// How much is committed at once, where the address space has room for it.
 const PIECE: u64 = 1 << 30;
 
@@ -65,6 +66,7 @@ impl Extent {
     /// Commits what is missing up to `to` bytes, which is inside the section.
     pub(super) fn commit(&self, section: BorrowedHandle<'_>, size: u64, to: u64) -> Result<(), Failure> {
         let mut end = self.committed(section, size)?;
+        let to = to.checked_next_multiple_of(PAGE).unwrap_or(to).min(size);
         if to <= end {
             return Ok(());
         }
@@ -77,7 +79,10 @@ impl Extent {
         let mut piece = PIECE;
         while end < to {
             let len = piece.min(to - end);
-            let view = match Window::new(section, FILE_MAP_READ | FILE_MAP_WRITE, end, len) {
+            // Wine forgets what is committed up to the very end of a view: so the view is longer than that, and the section's last
+            // page is committed by itself.
+            let reach = (len + granularity()).min(size - end);
+            let view = match Window::new(section, FILE_MAP_READ | FILE_MAP_WRITE, end, reach) {
                 Ok(view) => view,
                 Err(_) if piece > granularity() => {
                     piece /= 2;
@@ -85,6 +90,7 @@ impl Extent {
                 }
                 Err(error) => return Err(error.into()),
             };
+            let len = if reach == len && len > PAGE { len - PAGE } else { len };
             let len = usize::try_from(len).map_err(|_| Failure::new(Reason::TooLarge))?;
             // SAFETY: the pages are those of the window's own view, which nobody else knows.
             unsafe { api::commit(view.address(), len) }.map_err(|error| match limits::commit() {

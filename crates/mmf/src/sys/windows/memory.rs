@@ -84,7 +84,10 @@ impl Object {
         }
         let kind = if wish.large_pages {
             SEC_COMMIT | SEC_LARGE_PAGES
-        } else if wish.capacity.is_some() {
+        } else if wish
+            .capacity
+            .is_some_and(|capacity| super::sight::rounded(capacity) > super::sight::rounded(wish.len))
+        {
             SEC_RESERVE
         } else {
             SEC_COMMIT
@@ -120,7 +123,7 @@ impl Object {
         match made {
             Ok((handle, true)) => {
                 let object = Object::new(handle, Mode::Write, name);
-                if wish.capacity.is_some() {
+                if kind == SEC_RESERVE {
                     // Until then it has no length, and whoever opens it waits.
                     object.grow(wish.len)?;
                 }

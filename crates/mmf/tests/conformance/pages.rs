@@ -1,0 +1,126 @@
+//! Large pages and nodes: what is wished, and what was obtained.
+
+use mmf::{ErrorKind, LargePages, OpenOptions, Pages, SharedMemory};
+use testkit::{page_size, unique_name};
+
+fn options(wish: LargePages) -> OpenOptions {
+    OpenOptions::new().len(3 << 20).large_pages(wish)
+}
+
+pub(crate) fn ordinary_ones() {
+    let memory = SharedMemory::create(&*unique_name("ordinary"), 1 << 20).unwrap();
+    assert_eq!(memory.pages(), Pages::Ordinary { size: page_size() as u64 });
+    assert!(memory.large_pages_refused().is_none());
+    let view = memory.view().unwrap();
+    view.fill(0, 1 << 20, 1).unwrap();
+    if cfg!(any(windows, target_os = "linux")) {
+        assert_eq!(view.large_page_bytes().unwrap(), 0);
+    }
+}
+
+/// Preferred: there is a memory in any case, and either large pages or a reason. Required: large pages, or the same reason.
+fn wished(make: impl Fn(&OpenOptions) -> Result<SharedMemory, mmf::Error>) {
+    let preferred = make(&options(LargePages::Preferred)).unwrap();
+    preferred.view().unwrap().fill(0, 3 << 20, 1).unwrap();
+    match (preferred.pages(), preferred.large_pages_refused()) {
+        (Pages::Ordinary { size }, Some(why)) => {
+            assert_eq!(size, page_size() as u64);
+            let error = make(&options(LargePages::Required)).unwrap_err();
+            assert_eq!(error.kind(), why.kind(), "{error}\n{why}");
+            assert!(error.to_string().len() > 60, "it says what to do: {error}");
+            testkit::skip(format!("there are no large pages here, and it is said so: {why}"));
+        }
+        (Pages::Large { size }, None) => {
+            assert!(size > page_size() as u64 && preferred.len() % size == 0, "{size}");
+            drop(preferred);
+            let required = make(&options(LargePages::Required)).unwrap();
+            let view = required.view().unwrap();
+            view.fill(0, view.len(), 2).unwrap();
+            if testkit::under_wine() {
+                testkit::skip("Wine says that pages are large, and makes ordinary ones");
+            }
+            assert_eq!(view.large_page_bytes().unwrap(), required.len());
+            // Parts of them, too: at offsets that no large page starts at.
+            let part = required.view_at(size + 4096 + 5, 1000).unwrap();
+            assert_eq!(part.read_vec(0, 1000).unwrap(), vec![2; 1000]);
+            part.write_at(0, b"part").unwrap();
+            assert_eq!(view.read_vec(size as usize + 4096 + 5, 4).unwrap(), b"part");
+        }
+        (Pages::Advised { size }, None) => {
+            assert!(size > page_size() as u64);
+            let view = preferred.view().unwrap();
+            view.fill(0, view.len(), 2).unwrap();
+            // How many there are is the system's choice; that it can be asked is ours.
+            println!("{} of {} bytes are in large pages", view.large_page_bytes().unwrap(), view.len());
+        }
+        (pages, why) => panic!("{pages:?}, {why:?}"),
+    }
+}
+
+pub(crate) fn large_ones_without_a_name() {
+    wished(OpenOptions::anonymous);
+}
+
+pub(crate) fn large_ones_with_a_name() {
+    wished(|options| options.create(&*unique_name("large")));
+}
+
+pub(crate) fn a_preflight_knows() {
+    let required = options(LargePages::Required);
+    let check = required.check_create(&*unique_name("large-check"));
+    let made = required.create(&*unique_name("large-check"));
+    match &made {
+        Ok(_) => assert!(check.is_ok(), "{check}"),
+        Err(error) => assert_eq!(check.error_kind(), Some(error.kind()), "{check}\n{error}"),
+    }
+    assert!(options(LargePages::Preferred).check_create(&*unique_name("large-check")).is_ok());
+}
+
+pub(crate) fn large_ones_do_not_grow() {
+    let asked = options(LargePages::Required).capacity(64 << 20);
+    let error = asked.anonymous().unwrap_err();
+    assert!(matches!(error.kind(), ErrorKind::NoLargePages | ErrorKind::Unsupported), "{error}");
+    let preferred = options(LargePages::Preferred).capacity(64 << 20).anonymous().unwrap();
+    assert!(preferred.large_pages_refused().is_some());
+    assert_eq!(preferred.grow(8 << 20).unwrap(), 8 << 20);
+}
+
+pub(crate) fn more_large_ones_than_there_are() {
+    let asked = OpenOptions::new().len(1 << 42).large_pages(LargePages::Required);
+    let error = asked.anonymous().unwrap_err();
+    assert!(
+        matches!(
+            error.kind(),
+            ErrorKind::NoLargePages
+                | ErrorKind::OutOfMemory
+                | ErrorKind::PermissionDenied
+                | ErrorKind::TooLarge
+                | ErrorKind::Unsupported
+        ),
+        "{error}"
+    );
+}
+
+pub(crate) fn nodes() {
+    if cfg!(target_vendor = "apple") {
+        testkit::skip("there are no nodes here");
+    }
+    let on = |node| OpenOptions::new().len(1 << 20).numa_node(node);
+    for memory in [on(0).create(&*unique_name("node")), on(0).anonymous()] {
+        let memory = match memory {
+            Err(error) if error.kind() == ErrorKind::NoSuchNode => {
+                testkit::skip(format!("this system does not know any node: {error}"))
+            }
+            memory => memory.unwrap(),
+        };
+        let view = memory.view().unwrap();
+        view.fill(0, 1 << 20, 1).unwrap();
+        assert_eq!(view.numa_node(1000).unwrap(), Some(0), "the pages are in the RAM of the first node");
+        assert_eq!(view.numa_node(1 << 20).unwrap_err().kind(), ErrorKind::OutOfBounds);
+    }
+    let error = on(4000).create(&*unique_name("node")).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::NoSuchNode, "{error}");
+    // A page that nobody has touched is nowhere.
+    let untouched = OpenOptions::new().len(1 << 20).anonymous().unwrap().view().unwrap();
+    assert_eq!(untouched.numa_node(0).unwrap(), None);
+}

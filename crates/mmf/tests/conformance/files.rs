@@ -146,7 +146,8 @@ pub(crate) fn copies_on_write() {
 pub(crate) fn an_empty_file() {
     let place = Place::with("file-empty", b"");
     let memory = options().file(place.path()).open().unwrap();
-    assert!(memory.is_empty() && memory.len() == 0);
+    assert!(memory.is_empty());
+    assert_eq!(memory.capacity(), 0);
     let view = memory.view().unwrap();
     assert!(view.is_empty());
     view.read_at(0, &mut []).unwrap();
@@ -282,7 +283,6 @@ pub(crate) fn cut_by_another_process() {
         "cutting" => {}
         answer => {
             // Windows does not let anybody cut what is mapped.
-            assert!(cfg!(windows), "{answer}");
             assert!(answer.contains("1224"), "{answer}");
             assert_eq!(view.read_vec(0, 1 << 20).unwrap(), bytes);
             return;

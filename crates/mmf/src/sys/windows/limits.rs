@@ -1,7 +1,7 @@
 //! How much memory the system still promises, and the size of large pages.
 
 use super::api;
-use crate::sys::Failure;
+use crate::sys::{Failure, Reason};
 
 /// Memory that the system has promised and can promise, in bytes.
 #[derive(Clone, Copy, Debug)]
@@ -14,6 +14,10 @@ pub(crate) struct Commit {
 
 pub(crate) fn commit() -> Result<Commit, Failure> {
     let status = api::memory_status()?;
+    // Wine answers with zeros while another thread asks for the first time.
+    if status.ullTotalPageFile == 0 {
+        return Err(Failure::new(Reason::Other));
+    }
     Ok(Commit { limit: status.ullTotalPageFile, left: status.ullAvailPageFile })
 }
 

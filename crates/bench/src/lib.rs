@@ -5,5 +5,6 @@
 //! hit both, and compares the best rounds.
 
 pub mod bare;
+pub mod growth;
 pub mod pairs;
 pub mod spawns;

@@ -4,7 +4,7 @@
 use std::hint::black_box;
 use std::sync::atomic::Ordering;
 
-use bench::{bare, pairs, spawns};
+use bench::{bare, growth, pairs, spawns};
 use mmf::{OpenOptions, Security, SharedMemory, Who};
 
 /// The value was wanted for nothing but its coming.
@@ -14,13 +14,15 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut arguments = std::env::args().skip(1);
     match (arguments.next().as_deref(), arguments.next()) {
         (Some("--child"), Some(how)) => return Ok(spawns::child(&how, arguments.next())?),
-        // This part alone.
+        // One part alone.
         (Some("handoff"), None) => return Ok(spawns::compare()?),
+        (Some("growth"), None) => return Ok(growth::compare()?),
         _ => {}
     }
     copies()?;
     values()?;
     objects()?;
+    growth::compare()?;
     Ok(spawns::compare()?)
 }
 

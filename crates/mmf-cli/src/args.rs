@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{ArgGroup, Parser, Subcommand};
-use mmf::{Level, Who};
+use mmf::{LargePages, Level, Who};
 
 use crate::size;
 
@@ -114,6 +114,18 @@ pub(crate) struct Create {
     /// Put the content of this file in
     #[arg(long, value_name = "FILE")]
     pub(crate) from: Option<PathBuf>,
+
+    /// Let it grow up to this size: programs that have it can make it longer
+    #[arg(long, value_name = "SIZE", value_parser = size::parse)]
+    pub(crate) capacity: Option<u64>,
+
+    /// Large pages: preferred (what came of it is said), or required
+    #[arg(long, value_name = "WISH", value_parser = large_pages())]
+    pub(crate) large_pages: Option<LargePages>,
+
+    /// Take its pages from the RAM of this NUMA node, if it has some
+    #[arg(long, value_name = "NODE")]
+    pub(crate) node: Option<u32>,
 
     /// Keep it for so many seconds only
     #[arg(long = "for", value_name = "SECONDS", value_parser = seconds)]
@@ -224,6 +236,13 @@ pub(crate) struct Share {
 fn share(text: &str) -> Result<Share, String> {
     let (label, len) = text.split_once('=').ok_or("write a label and a size, such as frames=32M")?;
     Ok(Share { label: label.to_owned(), len: size::parse(len)? })
+}
+
+fn large_pages() -> impl TypedValueParser<Value = LargePages> {
+    PossibleValuesParser::new(["preferred", "required"]).map(|word| match word.as_str() {
+        "required" => LargePages::Required,
+        _ => LargePages::Preferred,
+    })
 }
 
 fn level() -> impl TypedValueParser<Value = Level> {

@@ -6,10 +6,11 @@ use std::io::Read;
 use std::path::Path;
 use std::sync::mpsc::{self, Receiver};
 
-use mmf::{Name, OpenOptions, ReadWrite, Security, SharedMemory, View};
+use mmf::{Access, Name, OpenOptions, Pages, ReadWrite, Security, SharedMemory, View};
 use serde_json::json;
 
 use crate::args::Create;
+use crate::findings::headline;
 use crate::output::{Failure, Output, printable};
 use crate::size;
 
@@ -38,7 +39,14 @@ pub(crate) fn run(args: &Create, output: Output) -> Result<(), Failure> {
     };
     let security = security(args)?;
     let asked = security.is_some();
-    let memory = OpenOptions::new().len(wanted).security(security.unwrap_or_default()).create(&name)?;
+    let mut options = OpenOptions::new().len(wanted).security(security.unwrap_or_default());
+    if let Some(capacity) = args.capacity {
+        options = options.capacity(capacity);
+    }
+    if let Some(node) = args.node {
+        options = options.numa_node(node);
+    }
+    let memory = options.large_pages(args.large_pages.unwrap_or_default()).create(&name)?;
     if let Some(source) = source {
         source.copy_to(&memory, &ended)?;
     }
@@ -50,12 +58,23 @@ pub(crate) fn run(args: &Create, output: Output) -> Result<(), Failure> {
     // Only now, so that who waits for this line finds the content in place.
     let mut text =
         format!("{}: {len} bytes ({}), kept {until}", printable(&name.to_string()), size::show(len));
+    let more = [capacity(&memory), pages(&memory, args.large_pages.is_some())];
+    for line in more.into_iter().flatten() {
+        let _ = write!(text, "\n  {line}");
+    }
     let rights = memory.security().ok().map(|security| security.to_string());
     if let (true, Some(rights)) = (asked, &rights) {
         // What came of it, which is not always said in the words of the request.
         let _ = write!(text, "\n  {}", printable(rights));
     }
-    let document = json!({ "name": name.to_string(), "length": len, "asked": wanted, "rights": rights });
+    let document = json!({
+        "name": name.to_string(),
+        "length": len,
+        "capacity": memory.capacity(),
+        "large_pages": memory.pages().large_size(),
+        "asked": wanted,
+        "rights": rights,
+    });
     match output.print(&document, text) {
         // The memory is what was asked for; the line is not.
         Err(failure) if failure.is_nobody_reads() => {}
@@ -67,6 +86,24 @@ pub(crate) fn run(args: &Create, output: Output) -> Result<(), Failure> {
         None => ended.recv().ok(),
     };
     Ok(())
+}
+
+fn capacity<A: Access>(memory: &SharedMemory<A>) -> Option<String> {
+    let capacity = memory.capacity();
+    (capacity > memory.len()).then(|| format!("capacity {capacity} bytes ({})", size::show(capacity)))
+}
+
+/// What its pages are, where that is of interest: what was obtained, and why it is not what was wished.
+fn pages(memory: &SharedMemory, asked: bool) -> Option<String> {
+    match (memory.pages(), memory.large_pages_refused()) {
+        (_, Some(why)) => Some(format!("pages    ordinary ones: {}", printable(&headline(why)))),
+        (Pages::Ordinary { .. }, None) if !asked => None,
+        (Pages::Large { size }, _) => Some(format!("pages    large ones of {}", size::show(size))),
+        (Pages::Advised { size }, _) => {
+            Some(format!("pages    large ones of {}, where the system can", size::show(size)))
+        }
+        _ => Some("pages    ordinary ones".to_owned()),
+    }
 }
 
 /// Who is to be let in; None if nothing is asked for.

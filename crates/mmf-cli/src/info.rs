@@ -14,14 +14,17 @@ pub(crate) fn run(args: &Info, output: Output) -> Result<(), Failure> {
     let name = Name::new(&args.name)?;
     let read = SharedMemory::open_read_only(&name);
     let write = SharedMemory::open(&name);
-    let (len, security, object) = match (&read, &write) {
-        (Ok(memory), _) => (memory.len(), memory.security(), system_name(memory, &name)),
-        (_, Ok(memory)) => (memory.len(), memory.security(), system_name(memory, &name)),
+    let (len, capacity, security, object) = match (&read, &write) {
+        (Ok(memory), _) => (memory.len(), memory.capacity(), memory.security(), system_name(memory, &name)),
+        (_, Ok(memory)) => (memory.len(), memory.capacity(), memory.security(), system_name(memory, &name)),
         _ => return read.map(drop).map_err(Failure::from),
     };
     // Some may be used and yet not say who else may.
     let security = security.ok();
     let mut text = format!("{}\n  length   {len} bytes ({})", printable(&name.to_string()), size::show(len));
+    if capacity > len {
+        let _ = write!(text, "\n  capacity {capacity} bytes ({}): it can grow", size::show(capacity));
+    }
     let mut right = |what: &str, refused: Option<&mmf::Error>| {
         let answer = refused.map_or("yes".to_owned(), |error| why(error, security.is_some()));
         let _ = write!(text, "\n  {what:8} {answer}");
@@ -37,6 +40,7 @@ pub(crate) fn run(args: &Info, output: Output) -> Result<(), Failure> {
     let document = json!({
         "name": name.to_string(),
         "length": len,
+        "capacity": capacity,
         "read": read.is_ok(),
         "write": write.is_ok(),
         "owner": security.as_ref().and_then(Security::owner).as_ref().map(account),

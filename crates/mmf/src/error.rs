@@ -144,7 +144,7 @@ impl ErrorKind {
                 "make it early after the start of the system, ask for less, or let large pages only be preferred"
             }
             ErrorKind::NoLargePages => {
-                "let an administrator provide some (sysctl vm.nr_hugepages=… for memory without a name,                  /sys/kernel/mm/transparent_hugepage/shmem_enabled=advise for named memory), or let them only be preferred"
+                "let an administrator provide some (sysctl vm.nr_hugepages=… for memory without a name, mount -o remount,huge=advise /dev/shm for named memory), or let them only be preferred"
             }
             ErrorKind::InUse => "close what has it open, or try again",
             ErrorKind::EmptyName

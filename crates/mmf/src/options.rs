@@ -96,8 +96,8 @@ impl OpenOptions {
     ///   takes `SeLockMemoryPrivilege` ("Lock pages in memory"), which nobody has before an administrator grants it. It is
     ///   enabled for the one call. After long uptime RAM may be in pieces too small.
     /// - **Linux**, without a name: the same, from the pool that an administrator provides (`vm.nr_hugepages`).
-    /// - **Linux**, with a name: the system is advised to put large pages in where it can (`madvise`), if the administrator lets
-    ///   it (`/sys/kernel/mm/transparent_hugepage/shmem_enabled`). It is advice for the views of this process; who opens the
+    /// - **Linux**, with a name: the system is advised to put large pages in where it can (`madvise`), if `/dev/shm` is mounted
+    ///   for it (`mount -o remount,huge=advise /dev/shm`). It is advice for the views of this process; who opens the
     ///   memory may give it, too, by the same option.
     /// - **macOS**: there are none.
     ///

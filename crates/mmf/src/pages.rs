@@ -41,6 +41,15 @@ pub enum Pages {
 }
 
 impl Pages {
+    /// The size of a large page, if they are large, all or some.
+    #[must_use]
+    pub fn large_size(self) -> Option<u64> {
+        match self {
+            Pages::Ordinary { .. } => None,
+            Pages::Large { size } | Pages::Advised { size } => Some(size),
+        }
+    }
+
     pub(crate) fn from_system(pages: sys::Pages) -> Self {
         match pages {
             sys::Pages::Ordinary => Pages::Ordinary { size: sys::page_sizes().0 },

@@ -2,7 +2,8 @@
 //!
 //! Linux has two ways to large pages. `hugetlbfs` has a pool that an administrator fills; what is made of it is large for sure.
 //! A memory without a name comes from there. Named memories live on a tmpfs, where the kernel puts huge pages in where it
-//! can ("transparent" ones), if the administrator lets it and the mapping asks for it: that is advice, and called so.
+//! can ("transparent" ones), if the file system is mounted so that it may and the mapping asks for it: that is advice, and called
+//! so.
 
 #[cfg(target_os = "linux")]
 pub(super) use linux::{advised, allocate, large_bytes, node_of, of, prefer_node, refused};
@@ -70,17 +71,26 @@ mod linux {
         fs::read_to_string(path).ok()?.trim().parse().ok()
     }
 
-    /// Whether the kernel makes huge pages for shared memory whose mappings ask for it.
+    /// Whether the kernel makes huge pages for named memory whose mappings ask for it.
     pub(in crate::sys) fn advised() -> Result<Pages, Failure> {
         const PLACE: &str = "/sys/kernel/mm/transparent_hugepage";
         let read = |file: &str| fs::read_to_string(format!("{PLACE}/{file}"));
-        // The choice that is in force stands in brackets.
+        // The choice that is in force stands in brackets. Two of them stand above what a mount says.
         let choice = read("shmem_enabled").map_err(|_| Failure::new(Reason::Unsupported))?;
-        if choice.contains("[never]") || choice.contains("[deny]") {
+        if choice.contains("[deny]") || !(choice.contains("[force]") || is_mounted_for_them()) {
             return Err(Failure::new(Reason::NoLargePages));
         }
         let size = read("hpage_pmd_size").ok().and_then(|text| text.trim().parse().ok());
         size.map(Pages::Advised).ok_or(Failure::new(Reason::Unsupported))
+    }
+
+    /// Whether the place of named memories is mounted so that huge pages are made there.
+    fn is_mounted_for_them() -> bool {
+        let Ok(mounts) = fs::read_to_string("/proc/self/mountinfo") else { return false };
+        // "22 1 0:20 / /dev/shm rw,nosuid shared:4 - tmpfs tmpfs rw,size=…,huge=advise"; the last one at a place is seen.
+        let mount = mounts.lines().filter(|line| line.split(' ').nth(4) == Some("/dev/shm")).next_back();
+        let options = mount.and_then(|line| line.split(' ').next_back()).unwrap_or("");
+        options.split(',').any(|option| matches!(option, "huge=advise" | "huge=within_size" | "huge=always"))
     }
 
     /// How many bytes of the mapping at an address are in huge pages.

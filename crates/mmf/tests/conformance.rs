@@ -98,7 +98,8 @@ fn main() {
         files: the_same_types_over_a_file shared_with_another_process three_verbs copies_on_write an_empty_file
             growing_lengthens_the_file larger_than_the_address_space rights_and_kinds a_file_that_is_closed_to_us
             cut_by_another_process a_full_disk handed_to_a_child flushed_bytes_are_in_the_file;
-        pages: ordinary_ones large_ones_without_a_name large_ones_with_a_name a_preflight_knows large_ones_do_not_grow
+        pages: ordinary_ones large_ones_without_a_name large_ones_with_a_name
+            large_ones_where_the_mount_has_them a_preflight_knows large_ones_do_not_grow
             more_large_ones_than_there_are nodes;
     };
     let roles = named! {
@@ -114,6 +115,7 @@ fn main() {
             role_forged_parcels role_never_delivers role_leak_check role_receive_both role_socket;
         growth: role_receive role_follow role_grow role_grow_on role_make role_cut role_fill;
         files: role_write role_cut role_fill role_receive;
+        pages: role_mount;
     };
     testkit::run(tests, roles);
 }

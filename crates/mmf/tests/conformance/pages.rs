@@ -19,7 +19,8 @@ pub(crate) fn ordinary_ones() {
 }
 
 /// Preferred: there is a memory in any case, and either large pages or a reason. Required: large pages, or the same reason.
-fn wished(make: impl Fn(&OpenOptions) -> Result<SharedMemory, mmf::Error>) {
+/// Says what could not be shown.
+fn wished(make: impl Fn(&OpenOptions) -> Result<SharedMemory, mmf::Error>) -> Result<(), String> {
     let preferred = make(&options(LargePages::Preferred)).unwrap();
     preferred.view().unwrap().fill(0, 3 << 20, 1).unwrap();
     match (preferred.pages(), preferred.large_pages_refused()) {
@@ -28,7 +29,7 @@ fn wished(make: impl Fn(&OpenOptions) -> Result<SharedMemory, mmf::Error>) {
             let error = make(&options(LargePages::Required)).unwrap_err();
             assert_eq!(error.kind(), why.kind(), "{error}\n{why}");
             assert!(error.to_string().len() > 60, "it says what to do: {error}");
-            testkit::skip(format!("there are no large pages here, and it is said so: {why}"));
+            return Err(format!("there are no large pages here, and it is said so: {why}"));
         }
         (Pages::Large { size }, None) => {
             assert!(size > page_size() as u64 && preferred.len() % size == 0, "{size}");
@@ -37,7 +38,7 @@ fn wished(make: impl Fn(&OpenOptions) -> Result<SharedMemory, mmf::Error>) {
             let view = required.view().unwrap();
             view.fill(0, view.len(), 2).unwrap();
             if testkit::under_wine() {
-                testkit::skip("Wine says that pages are large, and makes ordinary ones");
+                return Err("Wine says that pages are large, and makes ordinary ones".to_owned());
             }
             assert_eq!(view.large_page_bytes().unwrap(), required.len());
             // Parts of them, too: at offsets that no large page starts at.
@@ -50,19 +51,49 @@ fn wished(make: impl Fn(&OpenOptions) -> Result<SharedMemory, mmf::Error>) {
             assert!(size > page_size() as u64);
             let view = preferred.view().unwrap();
             view.fill(0, view.len(), 2).unwrap();
-            // How many there are is the system's choice; that it can be asked is ours.
-            println!("{} of {} bytes are in large pages", view.large_page_bytes().unwrap(), view.len());
+            // How many there are is the system's choice.
+            assert!(view.large_page_bytes().unwrap() <= view.len() as u64);
         }
         (pages, why) => panic!("{pages:?}, {why:?}"),
     }
+    Ok(())
 }
 
 pub(crate) fn large_ones_without_a_name() {
-    wished(OpenOptions::anonymous);
+    wished(OpenOptions::anonymous).unwrap_or_else(|why| testkit::skip(why));
 }
 
 pub(crate) fn large_ones_with_a_name() {
-    wished(|options| options.create(&*unique_name("large")));
+    wished(|options| options.create(&*unique_name("large"))).unwrap_or_else(|why| testkit::skip(why));
+}
+
+/// In a place of named memories that is mounted for it.
+pub(crate) fn large_ones_where_the_mount_has_them() {
+    crate::mounts::play("pages::role_mount");
+}
+
+pub(crate) fn role_mount(role: &mut testkit::Role) {
+    if let Err(why) = crate::mounts::mount("tmpfs", "/dev/shm", "mode=1777,huge=advise") {
+        return role.say(format!("skip: {why}"));
+    }
+    let memory = options(LargePages::Required).create(role.argument(0)).unwrap();
+    let Pages::Advised { size } = memory.pages() else { panic!("{:?}", memory.pages()) };
+    let view = memory.view().unwrap();
+    view.fill(0, view.len(), 2).unwrap();
+    let large = view.large_page_bytes().unwrap();
+    // Whoever opens it may wish them, too, and has them where they are in any case.
+    let open = OpenOptions::new().large_pages(LargePages::Preferred).open(role.argument(0)).unwrap();
+    assert_eq!(open.pages(), Pages::Advised { size });
+    assert_eq!(
+        SharedMemory::open(role.argument(0)).unwrap().pages(),
+        Pages::Ordinary { size: page_size() as u64 }
+    );
+    // It can grow.
+    let growing = OpenOptions::new().len(1 << 20).capacity(64 << 20).large_pages(LargePages::Required);
+    let growing = growing.create(&*format!("{}-growing", role.argument(0))).unwrap();
+    growing.grow(32 << 20).unwrap();
+    growing.view().unwrap().fill(0, 32 << 20, 1).unwrap();
+    role.say(if large >= size { "done" } else { "skip: the kernel had no large page just now" });
 }
 
 pub(crate) fn a_preflight_knows() {

@@ -5,5 +5,7 @@
 //! hit both, and compares the best rounds.
 
 pub mod bare;
+#[cfg(unix)]
+pub mod disk;
 pub mod pairs;
 pub mod spawns;

@@ -16,6 +16,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         (Some("--child"), Some(how)) => return Ok(spawns::child(&how, arguments.next())?),
         // This part alone.
         (Some("handoff"), None) => return Ok(spawns::compare()?),
+        #[cfg(unix)]
+        (Some("disk"), directory) => return Ok(bench::disk::compare_all(directory)?),
         _ => {}
     }
     copies()?;

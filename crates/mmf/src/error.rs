@@ -2,6 +2,7 @@
 
 use core::fmt;
 use std::io;
+use std::path::{Path, PathBuf};
 
 use crate::diagnosis::Diagnosis;
 use crate::sys::{Failure, Reason, limit_reached};
@@ -57,6 +58,14 @@ pub enum ErrorKind {
     /// What was handed over to this process is not valid: forged, garbled, out of date, for another process, or received
     /// already. See [`handoff`](crate::handoff).
     InvalidTicket,
+    /// A picture of a memory does not fit on the disk.
+    DiskFull,
+    /// What a path leads to is no file: a directory, a symbolic link, a device.
+    NotFile,
+    /// What is copied became shorter meanwhile.
+    Changed,
+    /// The caller wanted it to end early.
+    Cancelled,
     /// Anything else that the system says: [`Error::raw_os_error`] and the message tell.
     Other,
 }
@@ -87,6 +96,10 @@ impl ErrorKind {
             ErrorKind::LimitReached => "a limit of this process is reached",
             ErrorKind::Busy => "somebody else is in the middle of making or removing it",
             ErrorKind::InvalidTicket => "what was handed over is not valid",
+            ErrorKind::DiskFull => "the disk is full",
+            ErrorKind::NotFile => "this is not a file",
+            ErrorKind::Changed => "it became shorter meanwhile",
+            ErrorKind::Cancelled => "it was cancelled",
             ErrorKind::Other => "the system reports an error",
         }
     }
@@ -122,11 +135,34 @@ impl ErrorKind {
             ErrorKind::InvalidSecurity => {
                 "this user may not give it such an owner or such an integrity: leave the owner out, and choose a level that is not above this program's"
             }
+            ErrorKind::DiskFull => "make room, or choose another place",
+            ErrorKind::NotFile => "give the path of a file",
+            ErrorKind::Changed => "try again when nobody changes it",
             ErrorKind::EmptyName
             | ErrorKind::NameTooLong
             | ErrorKind::MalformedName
             | ErrorKind::Unsupported
+            | ErrorKind::Cancelled
             | ErrorKind::Other => "",
+        }
+    }
+
+    /// What it means if it is about a file, and what to do then.
+    fn about_file(self) -> (&'static str, &'static str) {
+        match self {
+            ErrorKind::NotFound => {
+                ("there is no such file or directory", "compare the spelling; directories are not made")
+            }
+            ErrorKind::AlreadyExists => {
+                ("there is a file of this name already", "choose another name, or replace it")
+            }
+            ErrorKind::PermissionDenied => {
+                (self.describe(), "choose another place, or let its owner grant access")
+            }
+            ErrorKind::MalformedName => ("this cannot be the name of a file", "choose another one"),
+            ErrorKind::TooLarge => (self.describe(), "this file system has no files of such a length"),
+            ErrorKind::Busy => ("another program has it open", "close it there, or choose another name"),
+            _ => (self.describe(), self.cure()),
         }
     }
 }
@@ -177,6 +213,12 @@ pub enum Operation {
     HandOff,
     /// Receiving a memory that another process hands over.
     Receive,
+    /// Saving a memory into a file.
+    Save,
+    /// Making a memory with the content of a file.
+    Load,
+    /// Putting the content of a file into a memory.
+    Restore,
 }
 
 impl Operation {
@@ -203,6 +245,19 @@ impl Operation {
             Operation::Security => "use the security",
             Operation::HandOff => "hand over the shared memory",
             Operation::Receive => "receive the shared memory",
+            Operation::Save => "save the shared memory",
+            Operation::Load => "load the shared memory",
+            Operation::Restore => "restore the shared memory",
+        }
+    }
+
+    /// The same, where a path follows.
+    fn describe_with_path(self) -> &'static str {
+        match self {
+            Operation::Save => "save a shared memory to",
+            Operation::Load => "load a shared memory from",
+            Operation::Restore => "restore a shared memory from",
+            _ => self.describe(),
         }
     }
 }
@@ -255,6 +310,8 @@ struct Inner {
     kind: ErrorKind,
     /// The name of the memory, where it has one.
     subject: Option<String>,
+    /// The file that it is about, if it is not about the memory.
+    path: Option<PathBuf>,
     detail: Option<String>,
     code: Option<i32>,
     fault: Option<Fault>,
@@ -268,6 +325,7 @@ impl Error {
             operation,
             kind,
             subject: None,
+            path: None,
             detail: None,
             code: None,
             fault: None,
@@ -280,13 +338,18 @@ impl Error {
         self
     }
 
+    /// The file that it is about; it is not about the memory then.
+    pub(crate) fn with_path(mut self, path: &Path) -> Self {
+        self.0.path = Some(path.to_owned());
+        self
+    }
+
     /// What is special about this case; takes the place of the kind's general cure.
     pub(crate) fn with_detail(mut self, detail: impl Into<String>) -> Self {
         self.0.detail = Some(detail.into());
         self
     }
 
-    #[cfg_attr(not(windows), allow(dead_code))]
     pub(crate) fn with_kind(mut self, kind: ErrorKind) -> Self {
         self.0.kind = kind;
         self
@@ -329,6 +392,8 @@ impl Error {
             Reason::BadSecurity => ErrorKind::InvalidSecurity,
             Reason::Limit => ErrorKind::LimitReached,
             Reason::Stranger => ErrorKind::Mistrusted,
+            Reason::NoRoom => ErrorKind::DiskFull,
+            Reason::InUse => ErrorKind::Busy,
             Reason::Other => ErrorKind::Other,
         };
         let mut error = Error::new(operation, kind);
@@ -372,6 +437,12 @@ impl Error {
         self.0.subject.as_deref()
     }
 
+    /// The file that it is about, if it is not about the memory: where saving, loading or restoring was stopped by a file.
+    #[must_use]
+    pub fn path(&self) -> Option<&Path> {
+        self.0.path.as_deref()
+    }
+
     /// The system's error code: Windows' `GetLastError` or Unix' `errno`. None if the system was not asked.
     #[must_use]
     pub fn raw_os_error(&self) -> Option<i32> {
@@ -402,14 +473,23 @@ impl Error {
 
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Inner { operation, kind, subject, detail, code, fault, diagnosis } = &*self.0;
-        write!(f, "cannot {}", operation.describe())?;
+        let Inner { operation, kind, subject, path, detail, code, fault, diagnosis } = &*self.0;
+        let (describe, cure) = match path {
+            Some(path) => {
+                write!(f, "cannot {} \"{}\"", operation.describe_with_path(), path.display())?;
+                kind.about_file()
+            }
+            None => {
+                write!(f, "cannot {}", operation.describe())?;
+                (kind.describe(), kind.cure())
+            }
+        };
         if let Some(subject) = subject {
             // As it is: {:?} would double the backslash that people are to compare.
             write!(f, " \"{}\"", subject.replace('\0', "\\0"))?;
         }
-        write!(f, ": {}", kind.describe())?;
-        let general = if diagnosis.is_some() { "" } else { kind.cure() };
+        write!(f, ": {describe}")?;
+        let general = if diagnosis.is_some() { "" } else { cure };
         let more = detail.as_deref().unwrap_or(general);
         if !more.is_empty() {
             write!(f, "; {more}")?;
@@ -439,11 +519,14 @@ fn describe_code(code: u32) -> String {
 
 impl fmt::Debug for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Inner { operation, kind, subject, code, fault, .. } = &*self.0;
+        let Inner { operation, kind, subject, path, code, fault, .. } = &*self.0;
         let mut debug = f.debug_struct("Error");
         debug.field("operation", operation).field("kind", kind);
         if let Some(subject) = subject {
             debug.field("name", subject);
+        }
+        if let Some(path) = path {
+            debug.field("path", path);
         }
         if let Some(code) = code {
             debug.field("code", code);
@@ -473,6 +556,7 @@ impl From<Error> for io::Error {
             ErrorKind::Unsupported => io::ErrorKind::Unsupported,
             ErrorKind::Busy => io::ErrorKind::ResourceBusy,
             ErrorKind::InvalidTicket => io::ErrorKind::InvalidData,
+            ErrorKind::DiskFull => io::ErrorKind::StorageFull,
             ErrorKind::EmptyName
             | ErrorKind::NameTooLong
             | ErrorKind::MalformedName
@@ -481,12 +565,16 @@ impl From<Error> for io::Error {
             | ErrorKind::OutOfBounds
             | ErrorKind::UnknownAccount
             | ErrorKind::InvalidSecurity
+            | ErrorKind::NotFile
             | ErrorKind::Misaligned => io::ErrorKind::InvalidInput,
             ErrorKind::Mistrusted
             | ErrorKind::LimitReached
             | ErrorKind::NotSharedMemory
             | ErrorKind::TooSmall
             | ErrorKind::Fault
+            | ErrorKind::Changed
+            // (Not `Interrupted`: those who meet that try again.)
+            | ErrorKind::Cancelled
             | ErrorKind::Other => io::ErrorKind::Other,
         };
         io::Error::new(kind, error)

@@ -31,6 +31,7 @@
 //! | refuse what strangers made | [`OpenOptions::expect_owner`], [`Boundary`] |
 //! | see what is there | [`list()`], [`examine`], [`machine()`] |
 //! | give memory to a child, or to any process, without a name | [`handoff`] |
+//! | save memory into a file and get it back | [`SharedMemory::save`], [`SharedMemory::load`], [`SharedMemory::restore`] |
 //! | pass handles and descriptors | [`os`] |
 //!
 //! # What holds for all of it
@@ -54,6 +55,7 @@ mod access;
 mod atomic;
 mod cursor;
 mod diagnosis;
+mod disk;
 mod error;
 pub mod handoff;
 mod list;
@@ -72,6 +74,7 @@ pub use cursor::Cursor;
 pub use diagnosis::{
     Ability, Cause, Diagnosis, Examination, Finding, Held, Machine, Remedy, Severity, Task, examine, machine,
 };
+pub use disk::{Copied, Existing, Progress};
 pub use error::{Error, ErrorKind, Fault, Operation};
 pub use list::{Entry, list};
 pub use memory::SharedMemory;

@@ -12,6 +12,8 @@
 
 #[path = "conformance/diagnosis.rs"]
 mod diagnosis;
+#[path = "conformance/disk.rs"]
+mod disk;
 #[path = "conformance/errors.rs"]
 mod errors;
 #[path = "conformance/faults.rs"]
@@ -82,6 +84,13 @@ fn main() {
             receivers_are_killed a_child_keeps_the_name threads_receive_at_once no_other_child_gets_it tickets
             forged_values forged_tickets forged_parcels a_giver_that_never_delivers nothing_leaks over_a_socket
             too_much_over_a_socket c_receives python_receives to_other_users tickets_for_something_else;
+        disk: round_trips read_only_memories_are_saved options_hold_for_what_is_loaded holes_stay_holes
+            restoring_clears_what_is_a_hole pictures_of_many_gibibytes progress_is_told cancelled_in_the_middle
+            files_are_replaced_or_kept only_this_user_may_open_the_file killed_savers_leave_no_half_files
+            paths_that_lead_nowhere files_longer_than_the_memory files_that_become_shorter
+            nothing_leaks_to_or_from_disk by_views_alone memories_cut_by_another_process
+            memories_cut_again_and_again a_full_disk no_pages_left_for_what_is_loaded limits_on_files
+            places_of_others;
     };
     let roles = named! {
         sharing: role_open_and_check role_answer role_scribble role_create_or_open role_count role_share;
@@ -94,6 +103,7 @@ fn main() {
             role_no_place role_inherit;
         handoff: role_worker role_nothing role_parent role_widen role_forged_values role_forged_tickets
             role_forged_parcels role_never_delivers role_leak_check role_receive_both role_socket;
+        disk: role_save_here role_save role_full_disk role_no_pages role_limited role_another_user;
     };
     testkit::run(tests, roles);
 }

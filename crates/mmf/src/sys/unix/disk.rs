@@ -13,7 +13,7 @@ use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags, fstat, fstatvfs, openat, 
 use rustix::io::Errno;
 
 use super::memory::Object;
-use super::sight::check_file_size;
+use super::sight::limits;
 use crate::sys::{Failure, Reason};
 
 /// Zeros that are not shorter become a hole in a file. Shorter holes would save little and cut the file into many pieces.
@@ -241,7 +241,11 @@ impl Draft {
 
     /// Gives it its length. What is not written then is zero.
     pub(crate) fn size(&self, len: u64) -> Result<(), Failure> {
-        check_file_size(len)?;
+        // Asked every time: the system would not only refuse it, but end this process by a signal.
+        if let Some(most) = limits().file_size.filter(|most| len > *most) {
+            let failure = Failure::new(Reason::Limit).with_figure(most);
+            return Err(Failure { code: Some(Errno::FBIG.raw_os_error()), ..failure });
+        }
         rustix::fs::ftruncate(&self.file, len).map_err(about_file)
     }
 

@@ -235,7 +235,7 @@ impl Draft {
         let temporary = self.temporary.as_deref().unwrap_or(Path::new(""));
         if replace {
             // In the way in which others may have the old one open.
-            fs::rename(temporary, &self.path).map_err(|error| about(&error))?;
+            fs::rename(temporary, &self.path).map_err(|error| self.not_replaced(&error))?;
         } else {
             let bad = Failure::new(Reason::BadName);
             let (from, to) = (WidePath::new(temporary).ok_or(bad)?, WidePath::new(&self.path).ok_or(bad)?);
@@ -243,6 +243,17 @@ impl Draft {
         }
         self.temporary = None;
         Ok(())
+    }
+
+    /// "Access denied" is what the system says, too, if somebody has the old file open. Making files here is allowed.
+    fn not_replaced(&self, error: &io::Error) -> Failure {
+        let failure = about(error);
+        let is_writable = fs::metadata(&self.path).is_ok_and(|data| !data.permissions().readonly());
+        if failure.reason == Reason::Denied && is_writable {
+            Failure { reason: Reason::InUse, ..failure }
+        } else {
+            failure
+        }
     }
 }
 
@@ -274,5 +285,30 @@ fn new_file(directory: &Path) -> Result<(std::os::windows::io::OwnedHandle, Path
             Err(error) => return Err(about_file(error)),
             Ok(file) => return Ok((file, path)),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sys::descriptor;
+
+    #[test]
+    fn a_saved_file_is_this_users_alone() {
+        let path = std::env::temp_dir().join(format!("mmf-unit-{}", std::process::id()));
+        let draft = Draft::begin(&path, true).unwrap();
+        draft.write_at(0, b"x").unwrap();
+        draft.finish(1, true).unwrap();
+        let file = File::open(&path).unwrap();
+        let bytes = descriptor::of(file.as_handle()).unwrap();
+        let text = descriptor::to_sddl(&bytes).unwrap();
+        fs::remove_file(&path).unwrap();
+        let owner = text.strip_prefix("O:").and_then(|rest| rest.split("G:").next()).unwrap();
+        let entries: Vec<_> = text.split('(').skip(1).map(|entry| entry.split(')').next().unwrap()).collect();
+        assert!(entries.contains(&format!("A;;FA;;;{owner}").as_str()), "{text}");
+        // (Wine, which keeps the mode of a file instead of a list, adds an entry for the system.)
+        let is_fine =
+            |entry: &&str| entry.ends_with(owner) || (testkit::under_wine() && entry.ends_with("SY"));
+        assert!(entries.iter().all(is_fine), "{text}");
     }
 }

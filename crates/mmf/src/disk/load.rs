@@ -194,7 +194,8 @@ impl<'a> Picture<'a> {
         let len = source.len().map_err(fail)?;
         if len == 0 {
             let error = Error::new(operation, ErrorKind::ZeroLength).with_path(path);
-            return Err(error.with_detail("the file is empty"));
+            let cure = if operation == Operation::Load { "; give a length" } else { "" };
+            return Err(error.with_detail(format!("the file is empty{cure}")));
         }
         Ok(Picture { operation, path, source, len })
     }

@@ -5,6 +5,8 @@
 //! hit both, and compares the best rounds.
 
 pub mod bare;
+#[cfg(unix)]
+pub mod disk;
 pub mod growth;
 pub mod pairs;
 pub mod spawns;

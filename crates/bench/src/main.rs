@@ -17,6 +17,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         // One part alone.
         (Some("handoff"), None) => return Ok(spawns::compare()?),
         (Some("growth"), None) => return Ok(growth::compare()?),
+        #[cfg(unix)]
+        (Some("disk"), directory) => return Ok(bench::disk::compare_all(directory)?),
         _ => {}
     }
     copies()?;

@@ -36,6 +36,18 @@ pub(crate) enum Command {
     DemoPeer(DemoPeer),
     /// Make a memory and keep it until Ctrl-C
     Create(Create),
+    /// Save the bytes of a memory into a file
+    ///
+    /// The file gets its name when all of it is on the disk, so there is never half of
+    /// one; if it is ended early, also by Ctrl-C, nothing is left. Only you may open
+    /// it. Zeros become holes where the file system has them.
+    #[command(verbatim_doc_comment)]
+    Save(Save),
+    /// Make a memory with the content of a file and keep it until Ctrl-C
+    ///
+    /// With --into, put the content into a memory that exists.
+    #[command(verbatim_doc_comment, after_help = WHO_HELP)]
+    Load(Load),
     /// Tell the length of a memory, and what you may do with it
     Info(Info),
     /// Say what you can do on this machine or with a memory, and if not, why
@@ -115,6 +127,13 @@ pub(crate) struct Create {
     #[arg(long, value_name = "FILE")]
     pub(crate) from: Option<PathBuf>,
 
+    #[command(flatten)]
+    pub(crate) keeping: Keeping,
+}
+
+/// What a memory that is made is like, how long it is kept, and for whom.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Keeping {
     /// Let it grow up to this size: programs that have it can make it longer
     #[arg(long, value_name = "SIZE", value_parser = size::parse)]
     pub(crate) capacity: Option<u64>,
@@ -146,6 +165,36 @@ pub(crate) struct Create {
     /// Programs below this integrity level cannot write (Windows)
     #[arg(long, value_name = "LEVEL", value_parser = level())]
     pub(crate) integrity: Option<Level>,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Save {
+    /// The memory's name
+    pub(crate) name: String,
+
+    /// The file to make
+    pub(crate) file: PathBuf,
+
+    /// Replace a file that is there
+    #[arg(long)]
+    pub(crate) force: bool,
+}
+
+#[derive(Debug, clap::Args)]
+#[command(override_usage = "mmf load <NAME> <FILE> [OPTIONS]\n       mmf load <NAME> <FILE> --into")]
+pub(crate) struct Load {
+    /// The memory's name
+    pub(crate) name: String,
+
+    /// The file to load
+    pub(crate) file: PathBuf,
+
+    /// Into a memory that exists and is long enough; what it has behind that stays
+    #[arg(long, conflicts_with_all = ["keep", "grant_read", "grant_write", "sddl", "integrity"])]
+    pub(crate) into: bool,
+
+    #[command(flatten)]
+    pub(crate) keeping: Keeping,
 }
 
 #[derive(Debug, clap::Args)]

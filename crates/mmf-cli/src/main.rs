@@ -4,6 +4,7 @@
 mod args;
 mod create;
 mod demo;
+mod disk;
 mod doctor;
 mod dump;
 mod findings;
@@ -35,6 +36,8 @@ fn main() -> ExitCode {
         Command::Demo(args) => demo::run(args, output),
         Command::DemoPeer(args) => demo::peer(args),
         Command::Create(args) => create::run(args, output),
+        Command::Save(args) => disk::save(args, output),
+        Command::Load(args) => disk::load(args, output),
         Command::Info(args) => info::run(args, output),
         Command::Dump(args) => dump::run(args, output),
         Command::Write(args) => write::run(args, output),

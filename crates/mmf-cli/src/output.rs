@@ -46,6 +46,11 @@ impl Failure {
         Failure { status: 130, ..Failure::new("Interrupted", "interrupted") }
     }
 
+    /// The same, where it is said what was interrupted.
+    pub(crate) fn into_interrupted(self) -> Self {
+        Failure { kind: "Interrupted".to_owned(), status: 130, ..self }
+    }
+
     /// Who reads our output has had enough: nobody is left to tell, and nothing is wrong.
     fn nobody_reads() -> Self {
         Failure { status: 0, ..Failure::new("BrokenPipe", "nobody reads the output") }

@@ -16,6 +16,11 @@ fn main() {
     let tests: &[Test] = &[
         ("one_memory_and_all_commands", one_memory_and_all_commands),
         ("create_puts_a_file_in", create_puts_a_file_in),
+        ("save_and_load", save_and_load),
+        ("load_keeps_and_grants", load_keeps_and_grants),
+        ("save_and_load_fail", save_and_load_fail),
+        ("save_ends_on_ctrl_c", save_ends_on_ctrl_c),
+        ("load_ends_on_ctrl_c", load_ends_on_ctrl_c),
         ("create_ends_after_its_time", create_ends_after_its_time),
         ("create_ends_cleanly_on_ctrl_c", || ends_cleanly_on("INT")),
         ("create_ends_cleanly_on_termination", || ends_cleanly_on("TERM")),
@@ -106,6 +111,141 @@ fn create_puts_a_file_in() {
     assert_eq!((bytes.len(), &bytes[..content.len()]), (4 << 20, &content[..]));
 }
 
+fn save_and_load() {
+    let name = &unique_name("save");
+    let _maker = create(name, &["2M"]);
+    run(["write", name, "--offset", "1M", "--text", "kept"]).succeeded();
+    let (folder, path) = temporary_file(b"old");
+    let saved = run(["save", name, &path, "--force"]).succeeded().text();
+    assert!(
+        saved.starts_with(&format!("Local\\{name}: 2097152 bytes (2 MiB) saved to \"{path}\" in ")),
+        "{saved}"
+    );
+    assert!(saved.contains("GB/s), ") && saved.ends_with(" MiB of them zeros\n"), "{saved}");
+    let content = fs::read(&path).unwrap();
+    assert_eq!((content.len(), &content[1 << 20..][..4]), (2 << 20, &b"kept"[..]));
+    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+
+    let another = &unique_name("load");
+    let mut loader = Peer::spawn("load", &mut command(["load", another, &path]));
+    let line = loader.hear();
+    assert!(line.starts_with(&format!("Local\\{another}: 2097152 bytes (2 MiB), kept until")), "{line}");
+    assert_eq!(run(["dump", another, "--raw"]).succeeded().out, content);
+    loader.kill();
+
+    // Back into what is there; bytes behind the end of the file stay.
+    fs::write(&path, b"restored").unwrap();
+    let document = run(["load", name, &path, "--into", "--json"]).succeeded().json();
+    assert_eq!(
+        (&document["name"], &document["file"], &document["length"], &document["holes"]),
+        (&json!(format!(r"Local\{name}")), &json!(path), &json!(8), &json!(0))
+    );
+    assert!(document["seconds"].is_number());
+    let bytes = run(["dump", name, "--raw"]).succeeded().out;
+    assert_eq!((&bytes[..9], &bytes[1 << 20..][..4]), (&b"restored\0"[..], &b"kept"[..]));
+}
+
+fn load_keeps_and_grants() {
+    let (_folder, path) = temporary_file(&[7; 5000]);
+    let name = &unique_name("load-for");
+    let outcome = run(["load", name, &path, "--for", "0.05", "--json"]).succeeded().json();
+    assert_eq!((&outcome["name"], &outcome["asked"]), (&json!(format!(r"Local\{name}")), &json!(5000)));
+    let mut loader = Peer::spawn("load", &mut command(["load", name, &path, "--grant-read", "everyone"]));
+    assert!(loader.hear().contains("kept until"));
+    assert!(loader.hear().contains("may read"));
+}
+
+fn save_and_load_fail() {
+    let name = &unique_name("fails");
+    let _maker = create(name, &["4096"]);
+    let (folder, path) = temporary_file(b"theirs");
+    run(["save", name, &path]).failed(1, &["a file of this name already", "replace it with --force"]);
+    assert_eq!(run(["save", name, &path, "--json"]).json_error()["kind"], "AlreadyExists");
+    assert_eq!(fs::read(&path).unwrap(), b"theirs");
+    let missing = folder.path().join("no").join("picture");
+    let missing = missing.to_str().unwrap();
+    run(["save", name, missing]).failed(1, &["cannot save", missing, "no such file or directory"]);
+    run(["load", "x", missing]).failed(1, &["cannot load", missing, "no such file or directory"]);
+    run(["load", name, missing, "--into"]).failed(1, &["cannot restore", missing]);
+    run(["save", name, folder.path().to_str().unwrap(), "--force"]).failed(1, &["it is a directory"]);
+    run(["load", name, &path]).failed(1, &["cannot create", name, "already"]);
+    fs::write(&path, vec![1; 65_537]).unwrap();
+    run(["load", name, &path, "--into"]).failed(1, &["65537 bytes", "4096", "nothing was changed"]);
+    fs::write(&path, b"").unwrap();
+    run(["load", &unique_name("empty"), &path]).failed(1, &["the file is empty"]);
+    let nobody = &unique_name("nobody");
+    run(["save", nobody, &path, "--force"]).failed(1, &["cannot open", nobody]);
+    run(["load", nobody, &path, "--into"]).failed(1, &["cannot open", nobody]);
+    run(["load", name, &path, "--into", "--for", "1"]).failed(2, &["--into"]);
+    run(["save", name]).failed(2, &["FILE"]);
+    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+}
+
+/// Whether a program that has started to read or write a file ends early when it is asked to. It may be faster.
+fn is_interrupted(mut peer: Peer) -> bool {
+    wait_until("it is under way, or has ended", || moved(peer.id()).is_none_or(|bytes| bytes > 8 << 20));
+    ask_to_end(&peer, "INT");
+    let ending = peer.wait();
+    assert!(matches!(ending.code(), Some(0 | 130)), "{ending:?}");
+    ending.code() == Some(130)
+}
+
+/// Bytes that a process has read and written so far, by the kernel's count (Linux). None of one that has ended.
+fn moved(id: u32) -> Option<u64> {
+    let counts = fs::read_to_string(format!("/proc/{id}/io")).ok()?;
+    let count = |what| counts.lines().find_map(|line| line.strip_prefix(what)?.trim().parse::<u64>().ok());
+    Some(count("rchar:")? + count("wchar:")?)
+}
+
+/// What takes a while to copy.
+const LARGE: u64 = 1 << 30;
+
+fn save_ends_on_ctrl_c() {
+    if !cfg!(target_os = "linux") {
+        ask_to_end_in_vain();
+    }
+    let name = &unique_name("save-interrupted");
+    let _maker = create(name, &[&LARGE.to_string()]);
+    let memory = mmf::SharedMemory::open(&**name).unwrap();
+    let piece = vec![5; 1 << 20];
+    for at in (0..LARGE).step_by(1 << 20) {
+        memory.view_at(at, 1 << 20).unwrap().write_at(0, &piece).unwrap();
+    }
+    let (folder, path) = temporary_file(b"old");
+    wait_until("it was interrupted", || {
+        fs::write(&path, b"old").unwrap();
+        let is_interrupted =
+            is_interrupted(Peer::spawn("save", &mut command(["save", name, &path, "--force"])));
+        assert_eq!(fs::metadata(&path).unwrap().len(), if is_interrupted { 3 } else { LARGE });
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+        is_interrupted
+    });
+}
+
+fn load_ends_on_ctrl_c() {
+    if !cfg!(target_os = "linux") {
+        ask_to_end_in_vain();
+    }
+    let (_folder, path) = temporary_file(b"");
+    {
+        use std::io::Write;
+        let mut file = fs::File::create(&path).unwrap();
+        for _ in 0..LARGE >> 21 {
+            file.write_all(&vec![5; 1 << 21]).unwrap();
+        }
+    }
+    let name = &unique_name("load-interrupted");
+    wait_until("it was interrupted", || {
+        let is_interrupted = is_interrupted(Peer::spawn("load", &mut command(["load", name, &path])));
+        assert!(is_gone(&format!(r"Local\{name}")));
+        is_interrupted
+    });
+}
+
+fn ask_to_end_in_vain() -> ! {
+    testkit::skip("only Linux says how far another process is")
+}
+
 fn create_ends_after_its_time() {
     let name = &unique_name("for");
     let outcome = run(["create", name, "4096", "--for", "0.05"]).succeeded();
@@ -143,13 +283,13 @@ fn create_fails() {
     run(["create", name, "0"]).failed(1, &["at least one byte"]);
     run(["create", name, "16777215T"]).failed(1, &["cannot create", "ask for less"]);
     let (folder, path) = temporary_file(b"");
-    run(["create", name, "--from", &path]).failed(1, &["the file is empty", "give a size"]);
+    run(["create", name, "--from", &path]).failed(1, &["the file is empty", "give a length"]);
     fs::write(&path, [1; 5000]).unwrap();
-    run(["create", name, "4096", "--from", &path]).failed(1, &["has 5000", "leave the size out"]);
+    run(["create", name, "4096", "--from", &path]).failed(1, &["has 5000", "leave the length out"]);
     let missing = folder.path().join("missing");
     let missing = missing.to_str().unwrap();
     let error = run(["create", name, "--from", missing, "--json"]).json_error();
-    assert_eq!(error["kind"], "Io");
+    assert_eq!(error["kind"], "NotFound");
     assert!(error["code"].is_number() && error["message"].as_str().unwrap().contains("missing"), "{error}");
     assert!(is_gone(&format!(r"Local\{name}")));
 }
@@ -296,7 +436,7 @@ fn usage_errors() {
 
 fn help_and_version() {
     let help = run(["--help"]).succeeded().text();
-    for word in ["demo", "create", "info", "doctor", "dump", "write", "ls", "run", "--json"] {
+    for word in ["demo", "create", "info", "doctor", "dump", "write", "save", "load", "ls", "run", "--json"] {
         assert!(help.contains(word), "{help}");
     }
     assert!(!help.contains("demo_peer"), "{help}");

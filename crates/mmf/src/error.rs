@@ -2,6 +2,7 @@
 
 use core::fmt;
 use std::io;
+use std::path::{Path, PathBuf};
 
 use crate::diagnosis::Diagnosis;
 use crate::sys::{Failure, Reason, limit_reached};
@@ -68,6 +69,12 @@ pub enum ErrorKind {
     /// Somebody uses the file in a way that does not allow it now: a view of it, a lock, or he has opened it for himself alone
     /// (Windows).
     InUse,
+    /// What a path leads to is no file: a directory, a symbolic link, a device.
+    NotFile,
+    /// What is copied became shorter meanwhile.
+    Changed,
+    /// The caller wanted it to end early.
+    Cancelled,
     /// Anything else that the system says: [`Error::raw_os_error`] and the message tell.
     Other,
 }
@@ -103,6 +110,9 @@ impl ErrorKind {
             ErrorKind::NoLargePages => "there are no large pages for it",
             ErrorKind::NoSuchNode => "the machine has no such NUMA node",
             ErrorKind::InUse => "somebody uses the file",
+            ErrorKind::NotFile => "this is not a file",
+            ErrorKind::Changed => "it became shorter meanwhile",
+            ErrorKind::Cancelled => "it was cancelled",
             ErrorKind::Other => "the system reports an error",
         }
     }
@@ -139,7 +149,7 @@ impl ErrorKind {
                 "this user may not give it such an owner or such an integrity: leave the owner out, and choose a level that is not above this program's"
             }
             ErrorKind::BeyondCapacity => "let its maker give it a larger capacity()",
-            ErrorKind::StorageFull => "free some of it, or ask for less",
+            ErrorKind::StorageFull => "make room, choose another place, or ask for less",
             ErrorKind::NoLargePages if cfg!(windows) => {
                 "make it early after the start of the system, ask for less, or let large pages only be preferred"
             }
@@ -147,12 +157,34 @@ impl ErrorKind {
                 "let an administrator provide some (sysctl vm.nr_hugepages=… for memory without a name, mount -o remount,huge=advise /dev/shm for named memory), or let them only be preferred"
             }
             ErrorKind::InUse => "close what has it open, or try again",
+            ErrorKind::NotFile => "give the path of a file",
+            ErrorKind::Changed => "try again when nobody changes it",
             ErrorKind::EmptyName
             | ErrorKind::NameTooLong
             | ErrorKind::MalformedName
             | ErrorKind::NoSuchNode
             | ErrorKind::Unsupported
+            | ErrorKind::Cancelled
             | ErrorKind::Other => "",
+        }
+    }
+
+    /// What it means if it is about a file, and what to do then.
+    fn about_file(self) -> (&'static str, &'static str) {
+        match self {
+            ErrorKind::NotFound => {
+                ("there is no such file or directory", "compare the spelling; directories are not made")
+            }
+            ErrorKind::AlreadyExists => {
+                ("there is a file of this name already", "choose another name, or replace it")
+            }
+            ErrorKind::PermissionDenied => {
+                (self.describe(), "choose another place, or let its owner grant access")
+            }
+            ErrorKind::MalformedName => ("this cannot be the name of a file", "choose another one"),
+            ErrorKind::TooLarge => (self.describe(), "this file system has no files of such a length"),
+            ErrorKind::Busy => ("another program has it open", "close it there, or choose another name"),
+            _ => (self.describe(), self.cure()),
         }
     }
 }
@@ -213,6 +245,12 @@ pub enum Operation {
     CreateFile,
     /// Asking what pages are.
     Pages,
+    /// Saving a memory into a file.
+    Save,
+    /// Making a memory with the content of a file.
+    Load,
+    /// Putting the content of a file into a memory.
+    Restore,
 }
 
 impl Operation {
@@ -244,6 +282,19 @@ impl Operation {
             Operation::OpenFile => "open the file",
             Operation::CreateFile => "make the file",
             Operation::Pages => "ask about the pages of the memory",
+            Operation::Save => "save the shared memory",
+            Operation::Load => "load the shared memory",
+            Operation::Restore => "restore the shared memory",
+        }
+    }
+
+    /// The same, where a path follows.
+    fn describe_with_path(self) -> &'static str {
+        match self {
+            Operation::Save => "save a shared memory to",
+            Operation::Load => "load a shared memory from",
+            Operation::Restore => "restore a shared memory from",
+            _ => self.describe(),
         }
     }
 }
@@ -296,6 +347,8 @@ struct Inner {
     kind: ErrorKind,
     /// The name of the memory, where it has one.
     subject: Option<String>,
+    /// The file that it is about, if it is not about the memory.
+    path: Option<PathBuf>,
     detail: Option<String>,
     code: Option<i32>,
     fault: Option<Fault>,
@@ -309,6 +362,7 @@ impl Error {
             operation,
             kind,
             subject: None,
+            path: None,
             detail: None,
             code: None,
             fault: None,
@@ -318,6 +372,12 @@ impl Error {
 
     pub(crate) fn with_subject(mut self, subject: &(impl ToString + ?Sized)) -> Self {
         self.0.subject = Some(subject.to_string());
+        self
+    }
+
+    /// The file that it is about; it is not about the memory then.
+    pub(crate) fn with_path(mut self, path: &Path) -> Self {
+        self.0.path = Some(path.to_owned());
         self
     }
 
@@ -373,6 +433,7 @@ impl Error {
             Reason::NoPrivilege => ErrorKind::PermissionDenied,
             Reason::NoSuchNode => ErrorKind::NoSuchNode,
             Reason::InUse => ErrorKind::InUse,
+            Reason::NoRoom => ErrorKind::StorageFull,
             Reason::Other => ErrorKind::Other,
         };
         let mut error = Error::new(operation, kind);
@@ -425,6 +486,12 @@ impl Error {
         self.0.subject.as_deref()
     }
 
+    /// The file that it is about, if it is not about the memory: where saving, loading or restoring was stopped by a file.
+    #[must_use]
+    pub fn path(&self) -> Option<&Path> {
+        self.0.path.as_deref()
+    }
+
     /// The system's error code: Windows' `GetLastError` or Unix' `errno`. None if the system was not asked.
     #[must_use]
     pub fn raw_os_error(&self) -> Option<i32> {
@@ -455,14 +522,23 @@ impl Error {
 
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Inner { operation, kind, subject, detail, code, fault, diagnosis } = &*self.0;
-        write!(f, "cannot {}", operation.describe())?;
+        let Inner { operation, kind, subject, path, detail, code, fault, diagnosis } = &*self.0;
+        let (describe, cure) = match path {
+            Some(path) => {
+                write!(f, "cannot {} \"{}\"", operation.describe_with_path(), path.display())?;
+                kind.about_file()
+            }
+            None => {
+                write!(f, "cannot {}", operation.describe())?;
+                (kind.describe(), kind.cure())
+            }
+        };
         if let Some(subject) = subject {
             // As it is: {:?} would double the backslash that people are to compare.
             write!(f, " \"{}\"", subject.replace('\0', "\\0"))?;
         }
-        write!(f, ": {}", kind.describe())?;
-        let general = if diagnosis.is_some() { "" } else { kind.cure() };
+        write!(f, ": {describe}")?;
+        let general = if diagnosis.is_some() { "" } else { cure };
         let more = detail.as_deref().unwrap_or(general);
         if !more.is_empty() {
             write!(f, "; {more}")?;
@@ -492,11 +568,14 @@ fn describe_code(code: u32) -> String {
 
 impl fmt::Debug for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Inner { operation, kind, subject, code, fault, .. } = &*self.0;
+        let Inner { operation, kind, subject, path, code, fault, .. } = &*self.0;
         let mut debug = f.debug_struct("Error");
         debug.field("operation", operation).field("kind", kind);
         if let Some(subject) = subject {
             debug.field("name", subject);
+        }
+        if let Some(path) = path {
+            debug.field("path", path);
         }
         if let Some(code) = code {
             debug.field("code", code);
@@ -538,6 +617,7 @@ impl From<Error> for io::Error {
             | ErrorKind::InvalidSecurity
             | ErrorKind::BeyondCapacity
             | ErrorKind::NoSuchNode
+            | ErrorKind::NotFile
             | ErrorKind::Misaligned => io::ErrorKind::InvalidInput,
             ErrorKind::Mistrusted
             | ErrorKind::LimitReached
@@ -545,6 +625,9 @@ impl From<Error> for io::Error {
             | ErrorKind::TooSmall
             | ErrorKind::NoLargePages
             | ErrorKind::Fault
+            | ErrorKind::Changed
+            // (Not `Interrupted`: those who meet that try again.)
+            | ErrorKind::Cancelled
             | ErrorKind::Other => io::ErrorKind::Other,
         };
         io::Error::new(kind, error)

@@ -34,6 +34,7 @@
 //! | use a file as memory | [`OpenOptions::file`], [`FileOptions`], [`View::flush_all`] |
 //! | use large pages, or the RAM of a node | [`OpenOptions::large_pages`], [`Pages`], [`OpenOptions::numa_node`] |
 //! | give memory to a child, or to any process, without a name | [`handoff`] |
+//! | save memory into a file and get it back | [`SharedMemory::save`], [`SharedMemory::load`], [`SharedMemory::restore`] |
 //! | pass handles and descriptors | [`os`] |
 //!
 //! # What holds for all of it
@@ -57,6 +58,7 @@ mod access;
 mod atomic;
 mod cursor;
 mod diagnosis;
+mod disk;
 mod error;
 mod file;
 pub mod handoff;
@@ -77,6 +79,7 @@ pub use cursor::Cursor;
 pub use diagnosis::{
     Ability, Cause, Diagnosis, Examination, Finding, Held, Machine, Remedy, Severity, Task, examine, machine,
 };
+pub use disk::{Copied, Existing, Progress};
 pub use error::{Error, ErrorKind, Fault, Operation};
 pub use file::FileOptions;
 pub use list::{Entry, list};

@@ -12,6 +12,8 @@
 
 #[path = "conformance/diagnosis.rs"]
 mod diagnosis;
+#[path = "conformance/disk.rs"]
+mod disk;
 #[path = "conformance/errors.rs"]
 mod errors;
 #[path = "conformance/faults.rs"]
@@ -101,6 +103,13 @@ fn main() {
         pages: ordinary_ones large_ones_without_a_name large_ones_with_a_name
             large_ones_where_the_mount_has_them a_preflight_knows large_ones_do_not_grow
             more_large_ones_than_there_are nodes;
+        disk: round_trips read_only_memories_are_saved options_hold_for_what_is_loaded holes_stay_holes
+            restoring_clears_what_is_a_hole pictures_of_many_gibibytes progress_is_told cancelled_in_the_middle
+            files_are_replaced_or_kept only_this_user_may_open_the_file killed_savers_leave_no_half_files
+            paths_that_lead_nowhere files_longer_than_the_memory files_that_become_shorter
+            nothing_leaks_to_or_from_disk by_views_alone memories_cut_by_another_process
+            memories_cut_again_and_again a_full_disk no_pages_left_for_what_is_loaded limits_on_files
+            places_of_others;
     };
     let roles = named! {
         sharing: role_open_and_check role_answer role_scribble role_create_or_open role_count role_share;
@@ -116,6 +125,7 @@ fn main() {
         growth: role_receive role_follow role_grow role_grow_on role_make role_cut role_fill;
         files: role_write role_cut role_fill role_receive;
         pages: role_mount;
+        disk: role_save_here role_save role_full_disk role_no_pages role_limited role_another_user;
     };
     testkit::run(tests, roles);
 }

@@ -12,6 +12,7 @@
 //! | `process` | other processes: what they are given, and how they are told from each other |
 //! | `socket` | descriptors over sockets (Unix) |
 //! | `sight` | [`sight`], [`space`], [`limits`]: what can be learnt without changing anything |
+//! | `disk` | files that memory is saved into and loaded from |
 //! | `fault` | the handler that makes errors out of faults in the [`guard`]ed routines |
 //!
 //! The contract: a call does one thing once and says how it ended, as a [`Failure`] with the system's own code. Policies
@@ -28,6 +29,7 @@ mod system;
 mod system;
 
 pub(crate) use system::account;
+pub(crate) use system::disk;
 #[cfg(windows)]
 pub(in crate::sys) use system::fault;
 pub(crate) use system::list::{list, names};
@@ -125,8 +127,9 @@ pub(crate) enum Reason {
     NoPrivilege,
     /// The machine has no such node.
     NoSuchNode,
-    /// A file is in use in a way that does not allow it now.
-    #[cfg_attr(unix, allow(dead_code))]
+    /// The disk is full, or this user's share of it.
+    NoRoom,
+    /// Somebody else has the file open in a way that keeps others out.
     InUse,
     /// Anything else: the code has to speak for itself.
     Other,

@@ -4,6 +4,7 @@
 //! the kernel is made to count its holders, by file locks (Linux; see `memory`). No file is made beside the object.
 
 pub(crate) mod account;
+pub(crate) mod disk;
 pub(in crate::sys) mod fault;
 mod growth;
 pub(super) mod list;

@@ -88,7 +88,7 @@ mod linux {
     fn is_mounted_for_them() -> bool {
         let Ok(mounts) = fs::read_to_string("/proc/self/mountinfo") else { return false };
         // "22 1 0:20 / /dev/shm rw,nosuid shared:4 - tmpfs tmpfs rw,size=…,huge=advise"; the last one at a place is seen.
-        let mount = mounts.lines().filter(|line| line.split(' ').nth(4) == Some("/dev/shm")).next_back();
+        let mount = mounts.lines().rfind(|line| line.split(' ').nth(4) == Some("/dev/shm"));
         let options = mount.and_then(|line| line.split(' ').next_back()).unwrap_or("");
         options.split(',').any(|option| matches!(option, "huge=advise" | "huge=within_size" | "huge=always"))
     }

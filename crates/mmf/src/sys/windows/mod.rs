@@ -1,13 +1,15 @@
 //! Windows: sections ("file mapping objects") of the object manager, backed by the page file.
 //!
-//! Only `api` calls the system: one thin wrapper per call, which says how the call reports failure. `fault` is called by it.
+//! Only `api`, and `files` for files, call the system: one thin wrapper per call, which says how the call reports failure. `fault` is called by it.
 
 pub(crate) mod account;
 mod answer;
 mod api;
 pub(crate) mod boundary;
 pub(crate) mod descriptor;
+pub(crate) mod disk;
 pub(super) mod fault;
+mod files;
 mod growth;
 mod limits;
 pub(super) mod list;

@@ -6,6 +6,7 @@ use windows_sys::Win32::Security::{
     SE_DACL_PROTECTED, SECURITY_ATTRIBUTES, SECURITY_DESCRIPTOR, SetSecurityDescriptorControl,
     SetSecurityDescriptorDacl, SetSecurityDescriptorOwner, TOKEN_USER, TokenUser,
 };
+use windows_sys::Win32::Storage::FileSystem::FILE_ALL_ACCESS;
 use windows_sys::Win32::System::Memory::SECTION_ALL_ACCESS;
 use windows_sys::Win32::System::SystemServices::SECURITY_DESCRIPTOR_REVISION;
 
@@ -29,12 +30,19 @@ pub(super) fn with_attributes<T>(
     make: impl FnOnce(&SECURITY_ATTRIBUTES) -> Result<T, LastError>,
 ) -> Result<T, LastError> {
     match protection {
-        Protection::CurrentUser => with_own(is_named, make),
+        Protection::CurrentUser => with_own(is_named.then_some(SECTION_ALL_ACCESS), make),
         Protection::Descriptor(bytes) => {
             let mut words = descriptor::words(bytes)?;
             make(&attributes(words.as_mut_ptr().cast()))
         }
     }
+}
+
+/// Calls `make` with attributes for a file that only the current user may open. They are valid during the call.
+pub(super) fn with_own_file<T>(
+    make: impl FnOnce(&SECURITY_ATTRIBUTES) -> Result<T, LastError>,
+) -> Result<T, LastError> {
+    with_own(Some(FILE_ALL_ACCESS), make)
 }
 
 fn attributes(descriptor: *mut core::ffi::c_void) -> SECURITY_ATTRIBUTES {
@@ -50,7 +58,7 @@ const LIST_WORDS: usize = 12;
 
 /// Made on the stack: this is the way of every memory for which nobody has said anything else.
 fn with_own<T>(
-    is_named: bool,
+    rights: Option<u32>,
     make: impl FnOnce(&SECURITY_ATTRIBUTES) -> Result<T, LastError>,
 ) -> Result<T, LastError> {
     let mut room = [0u64; LIST_WORDS];
@@ -64,12 +72,12 @@ fn with_own<T>(
     check(unsafe { InitializeSecurityDescriptor(place, SECURITY_DESCRIPTOR_REVISION) })?;
     // A TOKEN_USER and the SID that it points to.
     let mut answer = [0u64; 12];
-    if is_named {
+    if let Some(rights) = rights {
         api::query_token(TokenUser, &mut answer)?;
         // SAFETY: the answer starts with a TOKEN_USER, and words of 64 bits are aligned for it.
         let user: PSID = unsafe { answer.as_ptr().cast::<TOKEN_USER>().read() }.User.Sid;
         // SAFETY: the list has room for one entry; the SID is in the answer, which has not moved.
-        check(unsafe { AddAccessAllowedAce(list, ACL_REVISION, SECTION_ALL_ACCESS, user) })?;
+        check(unsafe { AddAccessAllowedAce(list, ACL_REVISION, rights, user) })?;
         // Without this, what an elevated program makes would belong to the administrators, and the same user's other programs
         // could not tell whose it is.
         // SAFETY: the descriptor is initialised; the SID is in the answer, which outlives it and does not move.

@@ -1,0 +1,194 @@
+//! The bytes of a memory, from any offset on.
+
+use core::cell::{Cell, RefCell};
+use core::ops::Range;
+
+use crate::access::{Access, ReadWrite};
+use crate::disk::pieces::ZEROS;
+use crate::error::{Error, ErrorKind, Fault, Operation};
+use crate::memory::SharedMemory;
+use crate::sys::disk::{self, Direct};
+use crate::sys::{Failure, Reason};
+use crate::view::View;
+
+/// How much is mapped at a time, where bytes go through views: any memory fits any address space in pieces.
+const WINDOW: u64 = 16 << 20;
+
+pub(in crate::disk) struct Bytes<'a, A: Access> {
+    memory: &'a SharedMemory<A>,
+    operation: Operation,
+    /// What there is to copy.
+    len: u64,
+    direct: Option<Direct<'a>>,
+    /// Cleared once a descriptor has turned out not to do.
+    is_direct: Cell<bool>,
+    window: RefCell<Option<(u64, View<A>)>>,
+}
+
+impl<'a, A: Access> Bytes<'a, A> {
+    pub(in crate::disk) fn new(memory: &'a SharedMemory<A>, operation: Operation, len: u64) -> Self {
+        let direct = Direct::new(&memory.right().object);
+        let is_direct = Cell::new(direct.is_some());
+        Bytes { memory, operation, len, direct, is_direct, window: RefCell::new(None) }
+    }
+
+    fn direct(&self) -> Option<&Direct<'a>> {
+        self.direct.as_ref().filter(|_| self.is_direct.get())
+    }
+
+    fn error(&self, kind: ErrorKind) -> Error {
+        self.memory.right().name_it(Error::new(self.operation, kind))
+    }
+
+    /// Somebody has taken bytes away: from this one on, at least.
+    fn gone(&self, offset: u64, fault: Option<Fault>) -> Error {
+        let error = self
+            .error(ErrorKind::Fault)
+            .with_detail(format!("byte {offset} of {} is gone: somebody has cut it off", self.len));
+        // Counted from the start of the memory, not of a view that nobody has seen.
+        match (fault, usize::try_from(offset)) {
+            (Some(fault), Ok(offset)) => error.with_fault(Fault { offset, ..fault }),
+            _ => error,
+        }
+    }
+
+    /// How many bytes have been written at some time, as far as the system can tell.
+    pub(in crate::disk) fn allocated(&self) -> u64 {
+        self.direct().and_then(Direct::allocated).map_or(self.len, |bytes| bytes.min(self.len))
+    }
+
+    /// The next bytes at or after a place that have been written at some time, as far as the system can tell.
+    pub(in crate::disk) fn next_data(&self, from: u64) -> Result<Option<Range<u64>>, Error> {
+        if let Some(direct) = self.direct() {
+            return Ok(direct.next_data(from));
+        }
+        let mut at = from;
+        while at < self.len {
+            let (run, touchable) = self.in_window(at, |view, offset| {
+                Ok(disk::run_of_pages(view.as_ptr().wrapping_add(offset), view.len() - offset))
+            })?;
+            let end = at + run as u64;
+            if touchable {
+                return Ok(Some(at..end));
+            }
+            at = end;
+        }
+        Ok(None)
+    }
+
+    /// Does something with the view that has this byte in it. What goes wrong there is told by the memory's own offsets.
+    fn in_window<T>(
+        &self,
+        at: u64,
+        work: impl FnOnce(&View<A>, usize) -> Result<T, Error>,
+    ) -> Result<T, Error> {
+        let mut window = self.window.borrow_mut();
+        let fits =
+            window.as_ref().is_some_and(|(start, view)| (*start..*start + view.len() as u64).contains(&at));
+        if !fits {
+            let start = at - at % WINDOW;
+            let len = usize::try_from(WINDOW.min(self.len - start)).unwrap_or(usize::MAX);
+            // First away with the old one: there may be no room for two.
+            *window = None;
+            let view = self.memory.view_at(start, len).map_err(|error| match error.kind() {
+                ErrorKind::OutOfBounds => self.gone(self.memory.len().max(start), None),
+                _ => error,
+            })?;
+            *window = Some((start, view));
+        }
+        let Some((start, view)) = &*window else { return Err(self.error(ErrorKind::Other)) };
+        let offset = usize::try_from(at - start).unwrap_or(usize::MAX);
+        work(view, offset).map_err(|error| match error.fault() {
+            Some(fault) => self.gone(start + fault.offset() as u64, Some(fault)),
+            None => error,
+        })
+    }
+
+    /// Fills `bytes` with what is at `offset`. All of it is inside what there was to copy at the start.
+    pub(in crate::disk) fn read(&self, offset: u64, bytes: &mut [u8]) -> Result<(), Error> {
+        let mut done = 0;
+        while done < bytes.len() {
+            let (at, rest) = (offset + done as u64, &mut bytes[done..]);
+            done += match self.direct().map(|direct| direct.read_at(at, rest)) {
+                Some(Ok(0)) => return Err(self.gone(at, None)),
+                Some(Ok(read)) => read,
+                answer => {
+                    self.views_only(answer.and_then(Result::err))?;
+                    self.in_window(at, |view, offset| {
+                        let len = rest.len().min(view.len() - offset);
+                        view.read_at(offset, &mut rest[..len])?;
+                        Ok(len)
+                    })?
+                }
+            };
+        }
+        Ok(())
+    }
+
+    /// What a descriptor says decides only where a view could not do better.
+    fn views_only(&self, failure: Option<Failure>) -> Result<(), Error> {
+        match failure {
+            Some(failure) if failure.reason == Reason::NoMemory => {
+                Err(self.memory.right().error(self.operation, failure))
+            }
+            _ => {
+                self.is_direct.set(false);
+                Ok(())
+            }
+        }
+    }
+}
+
+impl Bytes<'_, ReadWrite> {
+    /// Puts `bytes` where `offset` is.
+    pub(in crate::disk) fn write(&self, offset: u64, bytes: &[u8]) -> Result<(), Error> {
+        match self.direct().map(|direct| direct.write_at(offset, bytes)) {
+            Some(Ok(())) => return Ok(()),
+            answer => self.views_only(answer.and_then(Result::err))?,
+        }
+        let mut done = 0;
+        while done < bytes.len() {
+            let rest = &bytes[done..];
+            done += self.in_window(offset + done as u64, |view, offset| {
+                let len = rest.len().min(view.len() - offset);
+                view.write_at(offset, &rest[..len])?;
+                Ok(len)
+            })?;
+        }
+        Ok(())
+    }
+
+    /// Makes a range zero. What has never been written is so, and is not touched. `on` hears of the
+    /// bytes that are done.
+    pub(in crate::disk) fn clear(
+        &self,
+        range: Range<u64>,
+        on: &mut dyn FnMut(u64) -> Result<(), Error>,
+    ) -> Result<(), Error> {
+        let mut at = range.start;
+        while at < range.end {
+            let data =
+                self.next_data(at)?.map(|data| data.start.clamp(at, range.end)..data.end.min(range.end));
+            let Some(data) = data.filter(|data| !data.is_empty()) else {
+                return on(range.end - at);
+            };
+            if data.start > at {
+                on(data.start - at)?;
+            }
+            at = data.start;
+            while at < data.end {
+                let len = usize::try_from(data.end - at).unwrap_or(ZEROS.len()).min(ZEROS.len());
+                self.write(at, &ZEROS[..len])?;
+                on(len as u64)?;
+                at += len as u64;
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether all of it is still there: what is written by a descriptor would make a memory longer again.
+    pub(in crate::disk) fn check_len(&self) -> Result<(), Error> {
+        let len = self.memory.len();
+        if len < self.len { Err(self.gone(len, None)) } else { Ok(()) }
+    }
+}

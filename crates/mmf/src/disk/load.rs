@@ -1,0 +1,274 @@
+//! From disk to memory.
+
+use core::ops::ControlFlow;
+use std::path::Path;
+
+use crate::access::ReadWrite;
+use crate::disk::bytes::Bytes;
+use crate::disk::pieces::{BLOCK, parts, stretch};
+use crate::disk::{Copied, PIECE, Progress, Watch, buffer, file_error};
+use crate::error::{Error, ErrorKind, Operation};
+use crate::memory::SharedMemory;
+use crate::name::Name;
+use crate::options::OpenOptions;
+use crate::sys::disk::{HOLE, Source};
+
+impl SharedMemory<ReadWrite> {
+    /// Makes a memory under a name that nobody uses yet, with the length and the content of a file. Only the current user can
+    /// open it. For more see [`OpenOptions::load`].
+    ///
+    /// # Errors
+    ///
+    /// See [`OpenOptions::load`].
+    pub fn load(name: impl TryInto<Name, Error: Into<Error>>, path: impl AsRef<Path>) -> Result<Self, Error> {
+        OpenOptions::new().load(name, path)
+    }
+
+    /// Makes a memory without a name, with the length and the content of a file.
+    ///
+    /// # Errors
+    ///
+    /// See [`OpenOptions::load_anonymous`].
+    pub fn load_anonymous(path: impl AsRef<Path>) -> Result<Self, Error> {
+        OpenOptions::new().load_anonymous(path)
+    }
+
+    /// Puts the content of a file into this memory, from its first byte on. What is behind the end of the file stays.
+    ///
+    /// Nothing is undone: if it fails, or is cancelled, part of the memory has the new content. Peers see it come. Where the
+    /// file has holes, what has never been written stays so.
+    ///
+    /// # Errors
+    ///
+    /// - [`ErrorKind::OutOfBounds`]: the file is longer than the memory; nothing was changed.
+    /// - [`ErrorKind::ZeroLength`]: the file is empty.
+    /// - [`ErrorKind::NotFound`], [`ErrorKind::PermissionDenied`], [`ErrorKind::NotFile`]: it cannot be read.
+    /// - [`ErrorKind::Changed`]: the file became shorter meanwhile. [`ErrorKind::Fault`]: the memory did.
+    /// - [`ErrorKind::OutOfMemory`]: there are no pages left (Unix).
+    ///
+    /// ```
+    /// # let path = std::env::temp_dir().join(format!("mmf-doc-restore-{}", std::process::id()));
+    /// let memory = mmf::SharedMemory::anonymous(4096)?;
+    /// memory.save(&path)?;
+    /// memory.view()?.fill(0, 4096, 7)?;
+    /// memory.restore(&path)?;
+    /// assert_eq!(memory.view()?.read::<u8>(100)?, 0);
+    /// # std::fs::remove_file(path).ok();
+    /// # Ok::<(), mmf::Error>(())
+    /// ```
+    pub fn restore(&self, path: impl AsRef<Path>) -> Result<Copied, Error> {
+        self.restore_with(path, |_| ControlFlow::Continue(()))
+    }
+
+    /// As [`restore`](SharedMemory::restore), and tells how far it is, as [`save_with`](SharedMemory::save_with) does.
+    ///
+    /// # Errors
+    ///
+    /// As [`restore`](SharedMemory::restore); and [`ErrorKind::Cancelled`]: part of the memory has the new content.
+    pub fn restore_with(
+        &self,
+        path: impl AsRef<Path>,
+        mut progress: impl FnMut(Progress) -> ControlFlow<()>,
+    ) -> Result<Copied, Error> {
+        let operation = Operation::Restore;
+        let file = Picture::open(operation, path.as_ref())?;
+        let len = self.right().object.len().map_err(|failure| self.right().error(operation, failure))?;
+        if file.len > len {
+            let error = Error::new(operation, ErrorKind::OutOfBounds).with_detail(format!(
+                "the file \"{}\" has {} bytes, the memory {len}; nothing was changed",
+                file.path.display(),
+                file.len
+            ));
+            return Err(self.right().name_it(error));
+        }
+        file.fill(self, Content::Any, &mut progress)
+    }
+}
+
+impl OpenOptions {
+    /// Makes a memory under a name that nobody uses yet, with the content of a file. Its length is that of the file, or
+    /// [`len`](OpenOptions::len), if that is more; the rest is zero then.
+    ///
+    /// The name is there from the start, so others can open the memory while it is filled. Where the file has holes or zeros,
+    /// the memory is not touched. If the loading fails or is cancelled, the memory goes, and its name with it.
+    ///
+    /// # Errors
+    ///
+    /// If it is about the file, [`Error::path`] says so.
+    ///
+    /// - [`ErrorKind::NotFound`], [`ErrorKind::PermissionDenied`], [`ErrorKind::NotFile`]: the file cannot be read.
+    /// - [`ErrorKind::ZeroLength`]: the file is empty, and no [`len`](OpenOptions::len) is given.
+    /// - [`ErrorKind::OutOfBounds`]: the file is longer than [`len`](OpenOptions::len).
+    /// - [`ErrorKind::Changed`]: the file became shorter meanwhile.
+    /// - what [`create`](OpenOptions::create) says, such as [`ErrorKind::AlreadyExists`] or [`ErrorKind::OutOfMemory`].
+    pub fn load(
+        &self,
+        name: impl TryInto<Name, Error: Into<Error>>,
+        path: impl AsRef<Path>,
+    ) -> Result<SharedMemory<ReadWrite>, Error> {
+        self.load_with(name, path, |_| ControlFlow::Continue(()))
+    }
+
+    /// As [`load`](OpenOptions::load), and tells how far it is, as [`SharedMemory::save_with`] does.
+    ///
+    /// # Errors
+    ///
+    /// As [`load`](OpenOptions::load); and [`ErrorKind::Cancelled`].
+    pub fn load_with(
+        &self,
+        name: impl TryInto<Name, Error: Into<Error>>,
+        path: impl AsRef<Path>,
+        progress: impl FnMut(Progress) -> ControlFlow<()>,
+    ) -> Result<SharedMemory<ReadWrite>, Error> {
+        let name = name.try_into().map_err(Into::into)?;
+        self.load_into(path.as_ref(), |options| options.create(name), progress)
+    }
+
+    /// Makes a memory without a name, with the content of a file.
+    ///
+    /// # Errors
+    ///
+    /// As [`load`](OpenOptions::load), but for what is about the name.
+    pub fn load_anonymous(&self, path: impl AsRef<Path>) -> Result<SharedMemory<ReadWrite>, Error> {
+        self.load_anonymous_with(path, |_| ControlFlow::Continue(()))
+    }
+
+    /// As [`load_anonymous`](OpenOptions::load_anonymous), and tells how far it is, as [`SharedMemory::save_with`] does.
+    ///
+    /// # Errors
+    ///
+    /// As [`load_anonymous`](OpenOptions::load_anonymous); and [`ErrorKind::Cancelled`].
+    pub fn load_anonymous_with(
+        &self,
+        path: impl AsRef<Path>,
+        progress: impl FnMut(Progress) -> ControlFlow<()>,
+    ) -> Result<SharedMemory<ReadWrite>, Error> {
+        self.load_into(path.as_ref(), OpenOptions::anonymous, progress)
+    }
+
+    fn load_into(
+        &self,
+        path: &Path,
+        make: impl FnOnce(&OpenOptions) -> Result<SharedMemory<ReadWrite>, Error>,
+        mut progress: impl FnMut(Progress) -> ControlFlow<()>,
+    ) -> Result<SharedMemory<ReadWrite>, Error> {
+        let operation = Operation::Load;
+        let file = match (Picture::open(operation, path), self.wanted_len()) {
+            // All of it is zero.
+            (Err(error), Some(1..)) if error.kind() == ErrorKind::ZeroLength => return make(self),
+            (file, _) => file?,
+        };
+        let len = self.wanted_len().unwrap_or(file.len);
+        if len < file.len {
+            let error = Error::new(operation, ErrorKind::OutOfBounds).with_path(path).with_detail(format!(
+                "the file has {} bytes, and {len} were asked for; leave the length out, or ask for that much",
+                file.len
+            ));
+            return Err(error);
+        }
+        let memory = make(&self.clone().len(len))?;
+        file.fill(&memory, Content::Zero, &mut progress)?;
+        Ok(memory)
+    }
+}
+
+/// What a memory has in it before it is filled.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Content {
+    Zero,
+    Any,
+}
+
+/// A file with something in it.
+struct Picture<'a> {
+    operation: Operation,
+    path: &'a Path,
+    source: Source,
+    len: u64,
+}
+
+impl<'a> Picture<'a> {
+    fn open(operation: Operation, path: &'a Path) -> Result<Self, Error> {
+        let fail = |failure| file_error(operation, path, failure);
+        let source = Source::open(path).map_err(fail)?;
+        let len = source.len().map_err(fail)?;
+        if len == 0 {
+            let error = Error::new(operation, ErrorKind::ZeroLength).with_path(path);
+            let cure = if operation == Operation::Load { "; give a length" } else { "" };
+            return Err(error.with_detail(format!("the file is empty{cure}")));
+        }
+        Ok(Picture { operation, path, source, len })
+    }
+
+    fn fill(
+        &self,
+        memory: &SharedMemory,
+        content: Content,
+        progress: &mut dyn FnMut(Progress) -> ControlFlow<()>,
+    ) -> Result<Copied, Error> {
+        let mut watch = Watch::new(self.operation, self.path, self.len, progress);
+        watch.tell()?;
+        let bytes = Bytes::new(memory, self.operation, self.len);
+        let mut buffer = buffer(self.operation)?;
+        let skip = |from: u64, to: u64, watch: &mut Watch<'_>| match content {
+            Content::Zero => {
+                watch.count(to - from, to - from);
+                Ok(())
+            }
+            Content::Any => bytes.clear(from..to, &mut |len| {
+                watch.count(len, len);
+                watch.tell()
+            }),
+        };
+        // A hole in memory costs nothing to make, however short it is. One that has to be cleared does.
+        let gap = if content == Content::Zero { BLOCK } else { HOLE };
+        let mut at = 0;
+        while at < self.len {
+            let next = |from| Ok::<_, Error>(self.source.next_data(from));
+            let data = stretch(next, at, self.len, HOLE)?.unwrap_or(self.len..self.len);
+            if data.start > at {
+                skip(at, data.start, &mut watch)?;
+                watch.tell()?;
+            }
+            at = data.start;
+            while at < data.end {
+                let len = usize::try_from(data.end - at).unwrap_or(PIECE).min(PIECE);
+                let piece = &mut buffer[..len];
+                self.read(at, piece)?;
+                let mut end = 0;
+                for part in parts(piece, gap) {
+                    skip(at + end as u64, at + part.start as u64, &mut watch)?;
+                    end = part.end;
+                    let len = part.len() as u64;
+                    bytes.write(at + part.start as u64, &piece[part])?;
+                    watch.count(len, 0);
+                }
+                skip(at + end as u64, at + len as u64, &mut watch)?;
+                watch.tell()?;
+                at += len as u64;
+            }
+        }
+        // What looked like a hole at the end may have been the end.
+        if self.source.len().map_err(|failure| file_error(self.operation, self.path, failure))? < self.len {
+            return Err(self.changed());
+        }
+        bytes.check_len()?;
+        Ok(watch.copied())
+    }
+
+    fn read(&self, offset: u64, bytes: &mut [u8]) -> Result<(), Error> {
+        let mut done = 0;
+        while done < bytes.len() {
+            let read = self.source.read_at(offset + done as u64, &mut bytes[done..]);
+            done += match read.map_err(|failure| file_error(self.operation, self.path, failure))? {
+                0 => return Err(self.changed()),
+                read => read,
+            };
+        }
+        Ok(())
+    }
+
+    fn changed(&self) -> Error {
+        Error::new(self.operation, ErrorKind::Changed).with_path(self.path)
+    }
+}

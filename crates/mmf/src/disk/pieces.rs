@@ -1,0 +1,133 @@
+//! Which bytes are worth copying.
+
+use core::ops::Range;
+
+use crate::disk::PIECE;
+
+/// Zeros are looked for in blocks of this length: a page, and what file systems give out.
+pub(in crate::disk) const BLOCK: usize = 4096;
+
+/// As many zeros as are compared or written at a time.
+pub(in crate::disk) static ZEROS: [u8; 4 * BLOCK] = [0; 4 * BLOCK];
+
+pub(in crate::disk) fn is_zero(bytes: &[u8]) -> bool {
+    bytes.chunks(ZEROS.len()).all(|block| block == &ZEROS[..block.len()])
+}
+
+/// The parts that are not zero. Zeros between two of them belong to them if they are shorter than `gap`.
+pub(in crate::disk) fn parts(bytes: &[u8], gap: usize) -> impl Iterator<Item = Range<usize>> + '_ {
+    let mut at = 0;
+    core::iter::from_fn(move || {
+        let block = |start: usize| start..bytes.len().min(start + BLOCK);
+        while at < bytes.len() && is_zero(&bytes[block(at)]) {
+            at += BLOCK;
+        }
+        if at >= bytes.len() {
+            return None;
+        }
+        let mut part = block(at);
+        at = part.end;
+        while at < bytes.len() && at - part.end < gap.max(1) {
+            let next = block(at);
+            if !is_zero(&bytes[next.clone()]) {
+                part.end = next.end;
+            }
+            at = next.end;
+        }
+        Some(part)
+    })
+}
+
+/// The next stretch of data at or after `from`, up to `len`, where `next` says what data there is. What follows after less
+/// than `gap` belongs to it, while it is short.
+pub(in crate::disk) fn stretch<E>(
+    mut next: impl FnMut(u64) -> Result<Option<Range<u64>>, E>,
+    from: u64,
+    len: u64,
+    gap: usize,
+) -> Result<Option<Range<u64>>, E> {
+    let mut within = |from: u64| {
+        if from >= len {
+            return Ok(None);
+        }
+        let range = next(from)?.map(|range| range.start.max(from)..range.end.min(len));
+        Ok(range.filter(|range| !range.is_empty()))
+    };
+    let Some(mut stretch) = within(from)? else { return Ok(None) };
+    while stretch.end - stretch.start < PIECE as u64 {
+        match within(stretch.end)? {
+            Some(more) if more.start - stretch.end < gap as u64 => stretch.end = more.end,
+            _ => break,
+        }
+    }
+    Ok(Some(stretch))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn all_parts(bytes: &[u8], gap: usize) -> Vec<(usize, usize)> {
+        parts(bytes, gap).map(|part| (part.start / BLOCK, part.end.div_ceil(BLOCK))).collect()
+    }
+
+    #[test]
+    fn parts_are_what_is_not_zero() {
+        let mut bytes = vec![0; 10 * BLOCK + 7];
+        assert_eq!(all_parts(&bytes, BLOCK), []);
+        assert_eq!(all_parts(&[], BLOCK), []);
+        bytes[3 * BLOCK - 1] = 1;
+        bytes[4 * BLOCK] = 1;
+        bytes[10 * BLOCK + 6] = 1;
+        assert_eq!(all_parts(&bytes, BLOCK), [(2, 3), (4, 5), (10, 11)]);
+        assert_eq!(all_parts(&bytes, 2 * BLOCK), [(2, 5), (10, 11)]);
+        assert_eq!(all_parts(&bytes, 6 * BLOCK), [(2, 11)]);
+        assert_eq!(parts(&bytes, BLOCK).last(), Some(10 * BLOCK..10 * BLOCK + 7));
+        bytes.fill(9);
+        assert_eq!(parts(&bytes, BLOCK).collect::<Vec<_>>(), vec![0..bytes.len()]);
+    }
+
+    /// Whatever the pattern, the parts cover all that is not zero, in order, and leave no gap that is too short.
+    #[test]
+    fn parts_of_any_pattern() {
+        for pattern in 0..1_u32 << 12 {
+            let bytes: Vec<u8> = (0..12).flat_map(|i| [u8::from(pattern >> i & 1 == 1); BLOCK]).collect();
+            for gap in [1, 2, 4] {
+                let mut end = 0;
+                for part in parts(&bytes, gap * BLOCK) {
+                    assert!(is_zero(&bytes[end..part.start]), "{pattern:b} {gap}");
+                    assert!(end == 0 || part.start - end >= gap * BLOCK, "{pattern:b} {gap}");
+                    assert!(!is_zero(&bytes[part.start..part.start + BLOCK]));
+                    assert!(!is_zero(&bytes[part.end - BLOCK..part.end]));
+                    end = part.end;
+                }
+                assert!(is_zero(&bytes[end..]), "{pattern:b} {gap}");
+            }
+        }
+    }
+
+    #[test]
+    fn stretches_take_in_what_is_close() {
+        let data = [0..10, 15..20, 100..110, 300..u64::MAX];
+        let next = |from: u64| -> Result<Option<Range<u64>>, ()> {
+            let range = data.iter().find(|range| range.end > from);
+            Ok(range.map(|range| range.start.max(from)..range.end))
+        };
+        let all = |gap| {
+            let mut found = Vec::new();
+            let mut at = 0;
+            while let Some(stretch) = stretch(next, at, 400, gap).unwrap() {
+                at = stretch.end;
+                found.push(stretch);
+            }
+            found
+        };
+        assert_eq!(all(1), [0..10, 15..20, 100..110, 300..400]);
+        assert_eq!(all(6), [0..20, 100..110, 300..400]);
+        assert_eq!(all(1000), vec![0..400]);
+        assert_eq!(stretch(next, 400, 400, 1), Ok(None));
+        assert_eq!(stretch(|_| Ok::<_, ()>(None), 0, 400, 1), Ok(None));
+        // An answer that makes no sense ends it, too.
+        assert_eq!(stretch(|_| Ok::<_, ()>(Some(500..600)), 0, 400, 1), Ok(None));
+    }
+}

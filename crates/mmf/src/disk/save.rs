@@ -1,0 +1,230 @@
+//! From memory to disk.
+
+use core::ops::ControlFlow;
+use std::path::Path;
+
+use crate::access::Access;
+use crate::disk::bytes::Bytes;
+use crate::disk::pieces::{parts, stretch};
+use crate::disk::{Copied, Existing, PIECE, Progress, Watch, buffer, file_error};
+use crate::error::{Error, ErrorKind, Operation};
+use crate::memory::SharedMemory;
+use crate::sys::disk::{Draft, HOLE};
+use crate::sys::{Failure, Reason};
+
+const OPERATION: Operation = Operation::Save;
+
+impl<A: Access> SharedMemory<A> {
+    /// Saves the bytes as they are, without a header, into a file. What is there under this path is replaced.
+    ///
+    /// The file gets its name in one step when all of it is on the disk: whatever happens meanwhile (an error, a crash, this
+    /// process is killed), under the path is the old file, or none, or the new one, and never half of one. Nothing else is left
+    /// behind either, with one exception: a process that is killed in the very last step, or saves to a file system that cannot
+    /// keep files without a name (on Linux, such as NFS), leaves a file `.mmf-….part` in the same directory. Until the new file
+    /// is complete, there must be room for both.
+    ///
+    /// **Zeros become holes.** What has never been written is neither read nor, on Linux, touched; and blocks of zeros are not
+    /// written, where the file system has holes. So a large memory with little in it is saved fast, and takes little room.
+    ///
+    /// **Peers may write meanwhile.** The picture then has old bytes here and new ones there. If that matters, keep them from
+    /// writing, by whatever they agree on.
+    ///
+    /// **Only the current user may open the file**, as it is with the memory by default (Unix: mode 0600; Windows: a protected
+    /// list with one entry). Rights of a file that is replaced are not taken over. A symbolic link is not followed, but refused.
+    ///
+    /// # Errors
+    ///
+    /// If it is about the file, [`Error::path`] says so; otherwise it is about the memory.
+    ///
+    /// - [`ErrorKind::StorageFull`]: there is no room; said before anything is written where that can be known.
+    /// - [`ErrorKind::NotFound`]: there is no such directory. [`ErrorKind::NotFile`]: the path is that of something else.
+    /// - [`ErrorKind::PermissionDenied`]; [`ErrorKind::Busy`]: another program has the file open (Windows).
+    /// - [`ErrorKind::TooLarge`], [`ErrorKind::LimitReached`]: the file system, or this process, cannot have so long a file.
+    /// - [`ErrorKind::Fault`]: somebody has cut bytes off the memory; the message says which one is gone.
+    ///
+    /// ```
+    /// # let path = std::env::temp_dir().join(format!("mmf-doc-save-{}", std::process::id()));
+    /// let memory = mmf::SharedMemory::anonymous(1 << 20)?;
+    /// memory.view()?.write_at(100, b"kept")?;
+    /// let copied = memory.save(&path)?;
+    /// assert_eq!(copied.len(), 1 << 20);
+    ///
+    /// let again = mmf::SharedMemory::load_anonymous(&path)?;
+    /// assert_eq!(again.view()?.read_vec(100, 4)?, b"kept");
+    /// # std::fs::remove_file(path).ok();
+    /// # Ok::<(), mmf::Error>(())
+    /// ```
+    pub fn save(&self, path: impl AsRef<Path>) -> Result<Copied, Error> {
+        self.save_with(path, Existing::Replace, |_| ControlFlow::Continue(()))
+    }
+
+    /// As [`save`](SharedMemory::save), but if there is something under this path already, it stays.
+    ///
+    /// # Errors
+    ///
+    /// As [`save`](SharedMemory::save); and [`ErrorKind::AlreadyExists`], also if the file has come meanwhile.
+    pub fn save_new(&self, path: impl AsRef<Path>) -> Result<Copied, Error> {
+        self.save_with(path, Existing::Keep, |_| ControlFlow::Continue(()))
+    }
+
+    /// As [`save`](SharedMemory::save), and tells how far it is: at the start, after each piece, and when all has been written.
+    /// After that the system may still take a while to bring it to the disk. The listener ends it early by
+    /// [`ControlFlow::Break`]; then nothing is left, and the old file stays.
+    ///
+    /// # Errors
+    ///
+    /// As [`save`](SharedMemory::save); [`ErrorKind::AlreadyExists`] if that is wanted; and [`ErrorKind::Cancelled`].
+    ///
+    /// ```
+    /// use std::ops::ControlFlow;
+    ///
+    /// # let path = std::env::temp_dir().join(format!("mmf-doc-save-with-{}", std::process::id()));
+    /// let memory = mmf::SharedMemory::anonymous(1 << 20)?;
+    /// let cancelled = memory.save_with(&path, mmf::Existing::Keep, |progress| {
+    ///     println!("{} of {}", progress.done(), progress.total());
+    ///     ControlFlow::Break(())
+    /// });
+    /// assert_eq!(cancelled.unwrap_err().kind(), mmf::ErrorKind::Cancelled);
+    /// assert!(!path.exists());
+    /// # Ok::<(), mmf::Error>(())
+    /// ```
+    pub fn save_with(
+        &self,
+        path: impl AsRef<Path>,
+        existing: Existing,
+        mut progress: impl FnMut(Progress) -> ControlFlow<()>,
+    ) -> Result<Copied, Error> {
+        // Once: what comes later, if somebody makes it longer, does not belong to this picture.
+        let len = self.right().object.len().map_err(|failure| self.right().error(OPERATION, failure))?;
+        if len == 0 {
+            let error =
+                Error::new(OPERATION, ErrorKind::TooSmall).with_detail("somebody has cut it down to nothing");
+            return Err(self.right().name_it(error));
+        }
+        let path = path.as_ref();
+        let mut watch = Watch::new(OPERATION, path, len, &mut progress);
+        save(&Bytes::new(self, OPERATION, len), len, path, existing, &mut watch)
+    }
+}
+
+fn save<A: Access>(
+    bytes: &Bytes<'_, A>,
+    len: u64,
+    path: &Path,
+    existing: Existing,
+    watch: &mut Watch<'_>,
+) -> Result<Copied, Error> {
+    let replace = existing == Existing::Replace;
+    let draft = Draft::begin(path, replace).map_err(|failure| file_error(OPERATION, path, failure))?;
+    watch.tell()?;
+    let mut buffer = buffer(OPERATION)?;
+    check_room(bytes, len, path, &draft, &mut buffer, watch)?;
+    let mut saving = Saving { draft: &draft, path, written: 0 };
+    draft.size(len).map_err(|failure| saving.error(failure))?;
+    let mut at = 0;
+    while at < len {
+        let data = stretch(|from| bytes.next_data(from), at, len, HOLE)?.unwrap_or(len..len);
+        if data.start > at {
+            saving.draft.leave_out();
+            watch.count(data.start - at, data.start - at);
+            watch.tell()?;
+        }
+        at = data.start;
+        while at < data.end {
+            let piece = piece(&mut buffer, data.end - at);
+            bytes.read(at, piece)?;
+            let holes = piece.len() as u64 - saving.write(at, piece)?;
+            watch.count(piece.len() as u64, holes);
+            watch.tell()?;
+            at += piece.len() as u64;
+        }
+    }
+    let written = saving.written;
+    let room = draft.room();
+    draft.finish(len, replace).map_err(|failure| disk_error(path, failure, written, room))?;
+    Ok(watch.copied())
+}
+
+/// As much of the buffer as there is to copy.
+fn piece(buffer: &mut [u8], left: u64) -> &mut [u8] {
+    let len = usize::try_from(left).unwrap_or(PIECE).min(buffer.len());
+    &mut buffer[..len]
+}
+
+struct Saving<'a> {
+    draft: &'a Draft,
+    path: &'a Path,
+    written: u64,
+}
+
+impl Saving<'_> {
+    /// Writes what is not zero, and says how much that was.
+    fn write(&mut self, at: u64, piece: &[u8]) -> Result<u64, Error> {
+        let (mut written, mut end) = (0, 0);
+        for part in parts(piece, HOLE) {
+            if part.start > end {
+                self.draft.leave_out();
+            }
+            end = part.end;
+            let len = part.len() as u64;
+            self.draft.write_at(at + part.start as u64, &piece[part]).map_err(|f| self.error(f))?;
+            self.written += len;
+            written += len;
+        }
+        if end < piece.len() {
+            self.draft.leave_out();
+        }
+        if written > 0 {
+            self.draft.start_writing_back(at, piece.len() as u64);
+        }
+        Ok(written)
+    }
+
+    fn error(&self, failure: Failure) -> Error {
+        disk_error(self.path, failure, self.written, self.draft.room())
+    }
+}
+
+fn disk_error(path: &Path, failure: Failure, written: u64, room: Option<u64>) -> Error {
+    let error = file_error(OPERATION, path, failure);
+    match (failure.reason, room) {
+        (Reason::NoRoom, Some(room)) => error.with_detail(format!(
+            "after {written} bytes, {room} are left there for this user; make room, or choose another place"
+        )),
+        _ => error,
+    }
+}
+
+/// Says that there is too little room before any is used.
+fn check_room<A: Access>(
+    bytes: &Bytes<'_, A>,
+    len: u64,
+    path: &Path,
+    draft: &Draft,
+    buffer: &mut [u8],
+    watch: &mut Watch<'_>,
+) -> Result<(), Error> {
+    let Some(room) = draft.room() else { return Ok(()) };
+    if bytes.allocated() <= room {
+        return Ok(());
+    }
+    // Much of it may be zero. Reading all of it tells, and is much faster than to write in vain.
+    let (mut needed, mut at) = (0, 0);
+    while let Some(data) = stretch(|from| bytes.next_data(from), at, len, HOLE)? {
+        at = data.start;
+        while at < data.end {
+            let piece = piece(buffer, data.end - at);
+            bytes.read(at, piece)?;
+            needed += parts(piece, HOLE).map(|part| part.len() as u64).sum::<u64>();
+            at += piece.len() as u64;
+            watch.tell()?;
+        }
+    }
+    if needed <= room {
+        return Ok(());
+    }
+    let error = Error::new(OPERATION, ErrorKind::StorageFull).with_path(path);
+    Err(error.with_detail(format!(
+        "{needed} bytes are needed, and {room} are left there; make room, or choose another place"
+    )))
+}

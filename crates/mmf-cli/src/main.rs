@@ -12,6 +12,7 @@ mod ls;
 mod output;
 mod run;
 mod size;
+mod watch;
 mod write;
 
 use std::process::ExitCode;
@@ -37,6 +38,7 @@ fn main() -> ExitCode {
         Command::Create(args) => create::run(args, output),
         Command::Info(args) => info::run(args, output),
         Command::Dump(args) => dump::run(args, output),
+        Command::Watch(args) => watch::run(args, output),
         Command::Write(args) => write::run(args, output),
         Command::Ls => ls::run(output),
         Command::Run(args) => run::run(args).map(|never| match never {}),

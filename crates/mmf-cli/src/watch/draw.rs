@@ -9,13 +9,13 @@ use super::samples::{Mark, Samples, Shown};
 use super::value::{Order, Type};
 use crate::size;
 
-const HELP: [(&str, &str); 14] = [
+const HELP: [(&str, &str); 15] = [
     ("Up Down, k j", "a row back, forth"),
     ("Left Right, h l", "a byte back, forth: for numbers at odd places"),
     ("PageUp PageDown", "a page"),
     ("Home End", "the start, the end"),
     ("g", "go to an offset: 4096, 0x1000, 4K"),
-    ("n N", "the next, last place out of sight where changes have been seen"),
+    ("n N", "the next or last change that has been seen, out of sight"),
     ("t", "another type of numbers"),
     ("e", "little-endian, big-endian"),
     ("Space", "pause, go on"),
@@ -23,7 +23,8 @@ const HELP: [(&str, &str); 14] = [
     ("q, Esc, Ctrl-C", "quit"),
     ("", ""),
     ("--", "a byte that was there and has been taken away"),
-    ("", "Only what is in sight is read, and nothing is ever written. While you watch, the memory stays."),
+    ("", "Only what is in sight is read, and nothing is ever written."),
+    ("", "While you watch, the memory stays, even if its maker ends."),
 ];
 
 pub(super) fn draw(model: &Model, now: Duration) -> Frame {
@@ -104,14 +105,20 @@ fn place(frame: &mut Frame, model: &Model) {
     };
     let x = frame.put(0, 1, &shown, Role::Plain);
     // Cut off at the edge rather than left out: the beginning says most.
-    frame.put(x + 2, 1, &rights.0, rights.1);
+    let room = frame.width().saturating_sub(x + 2);
+    let text = if rights.0.chars().count() > room {
+        rights.0.chars().take(room.saturating_sub(3)).chain("...".chars()).collect()
+    } else {
+        rights.0
+    };
+    frame.put(x + 2, 1, &text, rights.1);
 }
 
 /// What the columns are.
 fn ruler(frame: &mut Frame, y: usize, layout: &Layout, order: Order) {
     frame.put(0, y, "offset", Role::Faint);
     for at in 0..layout.bytes {
-        frame.put(layout.hex(at), y, &format!("{:>2}", format!("+{at:x}")), Role::Faint);
+        frame.put(layout.hex(at), y, &format!("{at:>2x}"), Role::Faint);
     }
     if layout.kind == Type::None {
         return;
@@ -292,7 +299,7 @@ mod tests {
             frame.text(),
             "Local\\telemetry  20 bytes  every 100 ms  changed 14:03:22 UTC\n\
              0x0 to 0x14 of 0x14  owner ann; ann may read and write\n\
-             offset    +0 +1 +2 +3 +4 +5 +6 +7              u32 little-endian\n\
+             offset     0  1  2  3  4  5  6  7              u32 little-endian\n\
              00000000  48 65 6c 6c 6f 00 00 00  |Hello...|  1819043144        111\n\
              00000008  00 00 00 40 02 00 00 00  |...@....|  1073741824          2\n\
              00000010  78 79 7a 7e              |xyz~|      2121955704\n\
@@ -305,7 +312,7 @@ mod tests {
         assert_eq!(roles[1], "                     .................................");
         assert_eq!(roles[2], "......    .. .. .. .. .. .. .. ..              .................");
         assert_eq!(roles[3], "........                 .. .. ..  .     ....");
-        assert_eq!(roles[4], "........  .. .. ..    ## .. .. ..  ....    ....                     #");
+        assert_eq!(roles[4], "........  .. .. ..    ## .. .. ..  .... #....                      #");
     }
 
     #[test]

@@ -28,11 +28,6 @@ impl Layout {
         all.into_iter().find(|layout| layout.width() <= width).unwrap_or(barest)
     }
 
-    /// All of it, however wide that is.
-    pub(super) fn whole(longest: u64, kind: Type, bytes: Option<usize>) -> Self {
-        Layout::new(usize::MAX, longest, kind, bytes)
-    }
-
     /// Where a byte is.
     pub(super) fn hex(&self, at: usize) -> usize {
         self.digits + 2 + 3 * at + at / 8
@@ -95,7 +90,7 @@ mod tests {
     fn a_wish_for_a_width_is_followed() {
         for bytes in [8, 16, 32, 64] {
             assert_eq!(Layout::new(80, 4096, Type::U64, Some(bytes)).bytes, bytes);
-            assert_eq!(Layout::whole(4096, Type::U64, Some(bytes)).count(), bytes / 8);
+            assert_eq!(Layout::new(usize::MAX, 4096, Type::U64, Some(bytes)).count(), bytes / 8);
         }
     }
 

@@ -54,6 +54,8 @@ pub(crate) fn run(args: &Watch, output: Output) -> Result<(), Failure> {
             most: usize::try_from(args.length).unwrap_or(source::MOST),
             kind: args.r#type,
             bytes: args.width,
+            room: terminal_size::terminal_size_of(io::stdout())
+                .map_or(usize::MAX, |(width, _)| width.0.into()),
             interval: args.interval,
             count: args.count.unwrap_or(1),
         };

@@ -270,7 +270,7 @@ impl Model {
             }
             Key::Char(c) => {
                 // No offset is longer; a cat on the keyboard is.
-                if !c.is_control() && text.len() < 40 {
+                if c.is_ascii_alphanumeric() && text.len() < 40 {
                     text.push(c);
                 }
                 self.mode = Mode::GoTo(text);

@@ -23,6 +23,8 @@ pub(super) struct Stream<'s> {
     /// None if the user has not asked for one.
     pub(super) kind: Option<Type>,
     pub(super) bytes: Option<usize>,
+    /// Columns that there is room for.
+    pub(super) room: usize,
     pub(super) interval: Duration,
     /// So many samples; 0 for as many as come until it is ended.
     pub(super) count: u64,
@@ -73,7 +75,7 @@ impl Stream<'_> {
         let sample = samples.last();
         let kind = self.kind.unwrap_or(Type::U32);
         let end = sample.offset.saturating_add(sample.bytes.len() as u64);
-        let layout = Layout::whole(end, kind, self.bytes);
+        let layout = Layout::new(self.room, end, kind, self.bytes);
         let mut frame = Frame::new(layout.width() + 1, sample.bytes.len().div_ceil(layout.bytes));
         for y in 0..frame.height() {
             let offset = sample.offset + (y * layout.bytes) as u64;
@@ -139,7 +141,16 @@ mod tests {
 
     fn stream(kind: Option<Type>) -> Stream<'static> {
         let interval = Duration::from_millis(70);
-        Stream { name: r"Local\x", offset: 4, most: 20, kind, bytes: None, interval, count: 2 }
+        Stream {
+            name: r"Local\x",
+            offset: 4,
+            most: 20,
+            kind,
+            bytes: None,
+            room: usize::MAX,
+            interval,
+            count: 2,
+        }
     }
 
     #[test]

@@ -3,6 +3,7 @@
 
 mod common;
 mod doctor;
+mod watch;
 
 use std::fs;
 use std::io::{BufRead, BufReader};
@@ -37,7 +38,7 @@ fn main() {
         ("run_fails", run_fails),
     ];
     let roles: &[testkit::Played] = &[("receive", role_receive), ("exit", role_exit)];
-    testkit::run(&[tests, doctor::TESTS].concat(), roles);
+    testkit::run(&[tests, doctor::TESTS, watch::TESTS].concat(), roles);
 }
 
 /// A memory, kept by another process until that is dropped.
@@ -296,7 +297,7 @@ fn usage_errors() {
 
 fn help_and_version() {
     let help = run(["--help"]).succeeded().text();
-    for word in ["demo", "create", "info", "doctor", "dump", "write", "ls", "run", "--json"] {
+    for word in ["demo", "create", "info", "doctor", "dump", "watch", "write", "ls", "run", "--json"] {
         assert!(help.contains(word), "{help}");
     }
     assert!(!help.contains("demo_peer"), "{help}");

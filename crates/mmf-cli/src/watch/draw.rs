@@ -47,7 +47,7 @@ pub(super) fn draw(model: &Model, now: Duration) -> Frame {
             let offset = model.top.checked_add((row * layout.bytes) as u64);
             let Some(offset) = offset.filter(|offset| *offset < model.longest()) else { break };
             let place = Place { y: above + row, offset, now: model.shown_time(now) };
-            draw_row(&mut frame, place, &layout, model.order, &model.samples, false);
+            draw_row(&mut frame, place, &layout, model.order, &model.samples);
         }
     }
     if below > 0 {
@@ -57,42 +57,46 @@ pub(super) fn draw(model: &Model, now: Duration) -> Frame {
 }
 
 /// Puts parts next to each other while they have room, most important first.
-fn parts(frame: &mut Frame, y: usize, parts: &[(String, Role)]) {
-    let mut x = 0;
+fn parts(frame: &mut Frame, mut x: usize, y: usize, parts: &[(String, Role)]) {
     for (text, role) in parts.iter().filter(|(text, _)| !text.is_empty()) {
-        if x > 0 {
-            if x + 2 + text.chars().count() > frame.width() {
-                continue;
-            }
-            x += 2;
+        let gap = if x > 0 { 2 } else { 0 };
+        if x == 0 || x + gap + text.len() <= frame.width() {
+            x = frame.put(x + gap, y, text, *role);
         }
-        x = frame.put(x, y, text, *role);
     }
+}
+
+/// What has room of a text, which says that there is more.
+fn shortened(text: &str, room: usize) -> String {
+    if text.chars().count() <= room {
+        return text.to_owned();
+    }
+    text.chars().take(room.saturating_sub(3)).chain("...".chars()).collect()
 }
 
 fn title(frame: &mut Frame, model: &Model) {
     let len = model.samples.last().len;
+    let cut = if len < model.longest() { format!("cut from {}", model.longest()) } else { String::new() };
+    let unlinked = if model.unlinked { "its name is gone" } else { "" };
     let state = if model.is_paused() {
         ("paused".to_owned(), Role::Alert)
     } else {
         (format!("every {}", milliseconds(model.settings.interval)), Role::Plain)
     };
-    let cut =
-        if len < model.longest() { format!("cut from {} bytes", model.longest()) } else { String::new() };
-    let unlinked = if model.unlinked { "its name is gone" } else { "" };
     let changed = model.last_change.as_ref().map_or("no change yet".to_owned(), |at| format!("changed {at}"));
-    parts(
-        frame,
-        0,
-        &[
-            (model.settings.name.clone(), Role::Title),
-            (format!("{len} bytes"), Role::Plain),
-            state,
-            (cut, Role::Alert),
-            (unlinked.to_owned(), Role::Alert),
-            (changed, Role::Plain),
-        ],
-    );
+    let all = [
+        (format!("{len} bytes"), Role::Plain),
+        (cut, Role::Alert),
+        (unlinked.to_owned(), Role::Alert),
+        state,
+        (changed, Role::Plain),
+    ];
+    // A long name is not to push out what is going on; but some of it must be seen.
+    let needed: usize =
+        all.iter().map(|(text, _)| text.len()).filter(|len| *len > 0).map(|len| len + 2).sum();
+    let room = frame.width().saturating_sub(needed).max(frame.width() / 3).max(12);
+    let x = frame.put(0, 0, &shortened(&model.settings.name, room), Role::Title);
+    parts(frame, x, 0, &all);
 }
 
 fn place(frame: &mut Frame, model: &Model) {
@@ -104,14 +108,8 @@ fn place(frame: &mut Frame, model: &Model) {
         None => (model.settings.rights.clone().unwrap_or_default(), Role::Faint),
     };
     let x = frame.put(0, 1, &shown, Role::Plain);
-    // Cut off at the edge rather than left out: the beginning says most.
-    let room = frame.width().saturating_sub(x + 2);
-    let text = if rights.0.chars().count() > room {
-        rights.0.chars().take(room.saturating_sub(3)).chain("...".chars()).collect()
-    } else {
-        rights.0
-    };
-    frame.put(x + 2, 1, &text, rights.1);
+    // Shortened rather than left out: the beginning says most.
+    frame.put(x + 2, 1, &shortened(&rights.0, frame.width().saturating_sub(x + 2)), rights.1);
 }
 
 /// What the columns are.
@@ -162,7 +160,7 @@ fn status(frame: &mut Frame, model: &Model) {
             let kind = format!("t type {}", model.settings.kind.name());
             let all = ["q quit", "? help", pause, &kind, "e endian", "g go to", "+/- rate", "n/N changes"];
             let all: Vec<_> = all.iter().map(|text| ((*text).to_owned(), Role::Faint)).collect();
-            parts(frame, y, &all);
+            parts(frame, 0, y, &all);
         }
     }
 }
@@ -175,15 +173,8 @@ pub(super) struct Place {
     pub(super) now: Duration,
 }
 
-/// A row: offset, bytes, characters, numbers. With `signs`, a star follows each byte that has changed.
-pub(super) fn draw_row(
-    frame: &mut Frame,
-    place: Place,
-    layout: &Layout,
-    order: Order,
-    samples: &Samples,
-    signs: bool,
-) {
+/// A row: offset, bytes, characters, numbers.
+pub(super) fn draw_row(frame: &mut Frame, place: Place, layout: &Layout, order: Order, samples: &Samples) {
     let Place { y, offset, now } = place;
     frame.put(0, y, &format!("{offset:0digits$x}", digits = layout.digits), Role::Faint);
     let shown = |at: usize| offset.checked_add(at as u64).and_then(|offset| samples.at(offset, now));
@@ -198,9 +189,6 @@ pub(super) fn draw_row(
         };
         let role = role(*shown);
         frame.put(layout.hex(at), y, &digits, role);
-        if signs && shown.mark == Mark::Fresh {
-            frame.put(layout.hex(at) + 2, y, "*", role);
-        }
         if layout.text {
             frame.put(layout.text() + at, y, &symbol, role);
         }
@@ -348,7 +336,7 @@ mod tests {
         model.take(Sample { len: 6, offset: 0, bytes }, at(100));
         let frame = draw(&model, at(2000));
         let lines: Vec<String> = frame.text().lines().map(str::to_owned).collect();
-        assert_eq!(lines[0], r"Local\telemetry  6 bytes  every 100 ms  cut from 16 bytes  no change yet");
+        assert_eq!(lines[0], r"Local\telemetry  6 bytes  cut from 16  every 100 ms  no change yet");
         assert_eq!(lines[2], "00000000  01 01 01 01 01 01 -- --  |......  |    16843009         --");
         assert_eq!(
             frame.roles().lines().nth(2).unwrap(),
@@ -367,6 +355,20 @@ mod tests {
         let mut empty = self::model(80, 4, Type::F64);
         read(&mut empty, 0, b"", 0);
         assert_eq!(draw(&empty, at(0)).text().lines().nth(2).unwrap(), "");
+    }
+
+    #[test]
+    fn a_long_name_leaves_room_for_the_news() {
+        let mut model = model(80, 4, Type::U32);
+        model.settings.name = format!(r"Local\{}", "x".repeat(200));
+        read(&mut model, 16, &[1; 16], 0);
+        model.key(Key::Char(' '), at(0));
+        let title = draw(&model, at(0)).text().lines().next().unwrap().to_owned();
+        assert!(
+            title.starts_with(r"Local\xxxx") && title.ends_with("x...  16 bytes  paused  no change yet"),
+            "{title}"
+        );
+        assert_eq!(title.len(), 80);
     }
 
     #[test]

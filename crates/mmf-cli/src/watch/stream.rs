@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use serde_json::{Value as Json, json};
 
 use super::draw::{Place, draw_row, heading};
-use super::frame::Frame;
+use super::frame::{Frame, Role};
 use super::layout::Layout;
 use super::samples::{Sample, Samples, runs};
 use super::source::Source;
@@ -79,7 +79,11 @@ impl Stream<'_> {
         let mut frame = Frame::new(layout.width() + 1, sample.bytes.len().div_ceil(layout.bytes));
         for y in 0..frame.height() {
             let offset = sample.offset + (y * layout.bytes) as u64;
-            draw_row(&mut frame, Place { y, offset, now }, &layout, Order::Little, samples, true);
+            draw_row(&mut frame, Place { y, offset, now }, &layout, Order::Little, samples);
+        }
+        // Not what is marked on a screen: there a mark stays for a while.
+        for at in samples.changes(now).iter().flat_map(|&(at, len)| at..at + len) {
+            frame.put(layout.hex(at % layout.bytes) + 2, at / layout.bytes, "*", Role::Fresh);
         }
         format!("{}\n{}", heading(&printable(self.name), sample.len, kind), frame.text())
     }

@@ -325,7 +325,7 @@ mod tests {
 
     fn read(model: &mut Model, len: u64, byte: u8, now: u64) -> bool {
         let (offset, most) = model.window();
-        let most = usize::try_from(len.saturating_sub(offset)).unwrap().min(most);
+        let most = usize::try_from(len.saturating_sub(offset)).map_or(most, |left| left.min(most));
         model.take(Sample { len, offset, bytes: vec![Some(byte); most] }, at(now))
     }
 

@@ -9,6 +9,7 @@ use clap::{ArgGroup, Parser, Subcommand};
 use mmf::{LargePages, Level, Who};
 
 use crate::size;
+use crate::watch::Type;
 
 /// Named shared memory from the command line.
 ///
@@ -64,6 +65,19 @@ pub(crate) enum Command {
     Doctor(Doctor),
     /// Show the bytes of a memory
     Dump(Dump),
+    /// Watch a memory change
+    ///
+    /// In a terminal, a view of the bytes, their characters and numbers, in which what
+    /// changes is marked for a second. Keys move it, pause it and end it; ? tells them.
+    /// Elsewhere, and with --once, --count or --json, samples are printed: in text a *
+    /// follows each byte that has changed; in JSON a line is a sample.
+    ///
+    /// Nothing is ever written, and only what is shown is read: once per interval, and
+    /// at most 64K. A terminal is sent what differs, at most 30 times a second, and
+    /// nothing while nothing changes. While you watch, the memory stays, even if its
+    /// maker ends. Bytes that were there and have been cut off are shown as --.
+    #[command(verbatim_doc_comment)]
+    Watch(Watch),
     /// Write bytes into a memory that exists
     Write(Write),
     /// List the named memories of this machine, whoever made them
@@ -232,6 +246,51 @@ pub(crate) struct Dump {
 }
 
 #[derive(Debug, clap::Args)]
+pub(crate) struct Watch {
+    /// Its name
+    pub(crate) name: String,
+
+    /// Start here
+    #[arg(long, value_name = "SIZE", value_parser = size::parse, default_value = "0", hide_default_value = true)]
+    pub(crate) offset: u64,
+
+    /// The numbers to show, little-endian; in JSON none if this is not given
+    #[arg(long, value_name = "TYPE", hide_possible_values = false)]
+    pub(crate) r#type: Option<Type>,
+
+    /// So many bytes in a row: 8, 16, 32 or 64; without it, as there is room
+    #[arg(long, value_name = "BYTES", value_parser = width())]
+    pub(crate) width: Option<usize>,
+
+    /// Look so often: every 10ms to 3600s
+    #[arg(long, value_name = "TIME", value_parser = interval, default_value = "100ms")]
+    pub(crate) interval: Duration,
+
+    /// Print one sample
+    #[arg(long, conflicts_with = "count")]
+    pub(crate) once: bool,
+
+    /// Print so many samples; 0 is until Ctrl-C
+    #[arg(long, value_name = "NUMBER")]
+    pub(crate) count: Option<u64>,
+
+    /// Print so many bytes in a sample, at most 64K
+    #[arg(long, value_name = "SIZE", value_parser = sample, default_value = "256")]
+    pub(crate) length: u64,
+
+    /// Wait for the memory if there is none yet, at most for so many seconds
+    #[arg(long, value_name = "SECONDS", value_parser = waiting, num_args = 0..=1, require_equals = true,
+        default_missing_value = "")]
+    pub(crate) wait: Option<Waiting>,
+}
+
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Waiting {
+    Forever,
+    For(Duration),
+}
+
+#[derive(Debug, clap::Args)]
 #[command(
     group = ArgGroup::new("content").args(["text", "hex", "from", "stdin"]).required(true),
     override_usage = "mmf write <NAME> [--offset <SIZE>] --text <TEXT>\n       \
@@ -306,6 +365,39 @@ fn level() -> impl TypedValueParser<Value = Level> {
     })
 }
 
+fn width() -> impl TypedValueParser<Value = usize> {
+    PossibleValuesParser::new(["8", "16", "32", "64"]).map(|word| match word.as_str() {
+        "8" => 8,
+        "32" => 32,
+        "64" => 64,
+        _ => 16,
+    })
+}
+
+fn interval(text: &str) -> Result<Duration, String> {
+    let (digits, unit) = match (text.strip_suffix("ms"), text.strip_suffix('s')) {
+        (Some(digits), _) => (digits, 1000.0),
+        (None, Some(digits)) => (digits, 1.0),
+        (None, None) => (text, 1.0),
+    };
+    let time = digits.parse().ok().and_then(|time: f64| Duration::try_from_secs_f64(time / unit).ok());
+    let time = time.ok_or("this is no time: write 100ms, 0.5s or 2s")?;
+    let allowed = Duration::from_millis(10)..=Duration::from_secs(3600);
+    if allowed.contains(&time) { Ok(time) } else { Err("write a time from 10ms to 3600s".to_owned()) }
+}
+
+fn sample(text: &str) -> Result<u64, String> {
+    match size::parse(text)? {
+        0 => Err("a sample has at least one byte".to_owned()),
+        len if len > 1 << 16 => Err("a sample has at most 64K: dump shows more".to_owned()),
+        len => Ok(len),
+    }
+}
+
+fn waiting(text: &str) -> Result<Waiting, String> {
+    if text.is_empty() { Ok(Waiting::Forever) } else { seconds(text).map(Waiting::For) }
+}
+
 fn seconds(text: &str) -> Result<Duration, String> {
     let seconds: f64 =
         text.parse().map_err(|_| "this is not a number of seconds: write 10 or 0.5".to_owned())?;
@@ -319,5 +411,16 @@ mod tests {
     #[test]
     fn the_arguments_are_consistent() {
         super::Args::command().debug_assert();
+    }
+
+    #[test]
+    fn intervals_have_units_and_bounds() {
+        let milliseconds = |text| super::interval(text).map(|time| time.as_millis());
+        for (text, time) in [("100ms", 100), ("0.5s", 500), ("2", 2000), ("10ms", 10), ("3600", 3_600_000)] {
+            assert_eq!(milliseconds(text), Ok(time), "{text}");
+        }
+        for text in ["", "ms", "soon", "9ms", "0", "-1", "3601s", "NaN", "inf", "1m"] {
+            assert!(milliseconds(text).is_err(), "{text}");
+        }
     }
 }

@@ -13,6 +13,7 @@ mod ls;
 mod output;
 mod run;
 mod size;
+mod watch;
 mod write;
 
 use std::process::ExitCode;
@@ -40,6 +41,7 @@ fn main() -> ExitCode {
         Command::Load(args) => disk::load(args, output),
         Command::Info(args) => info::run(args, output),
         Command::Dump(args) => dump::run(args, output),
+        Command::Watch(args) => watch::run(args, output),
         Command::Write(args) => write::run(args, output),
         Command::Ls => ls::run(output),
         Command::Run(args) => run::run(args).map(|never| match never {}),

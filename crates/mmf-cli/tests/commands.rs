@@ -3,6 +3,7 @@
 
 mod common;
 mod doctor;
+mod watch;
 
 use std::fs;
 use std::io::{BufRead, BufReader};
@@ -42,7 +43,7 @@ fn main() {
         ("run_fails", run_fails),
     ];
     let roles: &[testkit::Played] = &[("receive", role_receive), ("exit", role_exit)];
-    testkit::run(&[tests, doctor::TESTS].concat(), roles);
+    testkit::run(&[tests, doctor::TESTS, watch::TESTS].concat(), roles);
 }
 
 /// A memory, kept by another process until that is dropped.
@@ -436,7 +437,9 @@ fn usage_errors() {
 
 fn help_and_version() {
     let help = run(["--help"]).succeeded().text();
-    for word in ["demo", "create", "info", "doctor", "dump", "write", "save", "load", "ls", "run", "--json"] {
+    for word in
+        ["demo", "create", "info", "doctor", "dump", "watch", "write", "save", "load", "ls", "run", "--json"]
+    {
         assert!(help.contains(word), "{help}");
     }
     assert!(!help.contains("demo_peer"), "{help}");

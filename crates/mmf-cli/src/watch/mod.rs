@@ -14,7 +14,7 @@ mod source;
 mod stream;
 mod value;
 
-use std::io::{self, IsTerminal};
+use std::io::{self, IsTerminal, Write};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -105,7 +105,7 @@ fn open(
         if !told {
             told = true;
             if !output.json {
-                eprintln!("mmf: waiting for \"{}\"", printable(&name.to_string()));
+                let _ = writeln!(io::stderr(), "mmf: waiting for \"{}\"", printable(&name.to_string()));
             }
         }
         match ended.asked.recv_timeout(LOOKING) {

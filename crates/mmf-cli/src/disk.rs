@@ -94,9 +94,7 @@ pub(crate) fn with_bar<T, E: Into<Failure>>(
     work: impl FnOnce(&mut dyn FnMut(Progress) -> ControlFlow<()>) -> Result<T, E>,
 ) -> Result<T, Failure> {
     let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::hidden());
-    let style = ProgressStyle::with_template(
-        "  {bar:32} {percent:>3} %  {binary_bytes}/{binary_total_bytes}  {binary_bytes_per_sec}  {msg}",
-    );
+    let style = ProgressStyle::with_template("  {bar:24} {percent:>3} %  {binary_bytes_per_sec}  {msg}");
     bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()).progress_chars("=> "));
     let started = Instant::now();
     let is_wanted = !output.json && std::io::stderr().is_terminal();

@@ -655,6 +655,31 @@ pub(crate) fn by_views_alone() {
     testkit::skip("here they always do");
 }
 
+#[cfg(windows)]
+pub(crate) fn reserved_memory() {
+    let folder = Folder::new();
+    let path = folder.file("picture");
+    let name = unique_name("reserved");
+    let mut peer = crate::foreign::c_peer();
+    // The peer commits the first page, and no other.
+    peer.say(&format!(r"reserve Local\{name} 67108864"));
+    peer.expect("created");
+    let original = SharedMemory::open(&*name).unwrap();
+    original.view().unwrap().write_at(100, b"here").unwrap();
+    let saved = original.save(&path).unwrap();
+    assert_eq!(saved.len() - saved.holes(), 4096, "{saved}");
+    // What is not committed and is to be zero is left alone.
+    original.view().unwrap().write_at(100, b"gone").unwrap();
+    original.restore(&path).unwrap();
+    assert_eq!(original.view().unwrap().read_vec(100, 4).unwrap(), b"here");
+    assert_eq!(original.view().unwrap().read::<u32>(0).unwrap(), 0);
+}
+
+#[cfg(unix)]
+pub(crate) fn reserved_memory() {
+    testkit::skip("Unix has no memory that is reserved and not committed");
+}
+
 #[cfg(target_os = "linux")]
 pub(crate) fn memories_cut_by_another_process() {
     let folder = Folder::new();

@@ -11,7 +11,7 @@ use crate::name::Name;
 use crate::options::OpenOptions;
 use crate::pages::Pages;
 use crate::security::Security;
-use crate::sys::{Failure, Mapping, Object, Reason};
+use crate::sys::{Failure, Mapping, Object, Reason, Space};
 use crate::view::View;
 
 /// A shared memory, and the right to it: what it takes to map [`View`]s.
@@ -178,10 +178,14 @@ impl SharedMemory<ReadWrite> {
         let capacity = self.room(now);
         if len > capacity {
             let error = Error::new(operation, ErrorKind::BeyondCapacity);
-            let diagnosis = Diagnosis::of_growth(len, now, capacity, None);
-            return Err(self.right.name_it(error.with_diagnosis(diagnosis)));
+            return Err(self.right.name_it(error.with_diagnosis(self.growth(len, now, None))));
         }
-        self.right.object.grow(len).map_err(|f| self.right.storage(operation, f))?;
+        self.right.object.grow(len).map_err(|failure| {
+            let error = self.right.storage(operation, failure);
+            // Somebody may have made room meanwhile: then it says nothing about the failure.
+            let diagnosis = self.growth(len, now, self.right.object.space());
+            if diagnosis.error_kind() == Some(error.kind()) { error.with_diagnosis(diagnosis) } else { error }
+        })?;
         self.right.object.len().map_err(|f| self.right.error(operation, f))
     }
 
@@ -196,7 +200,13 @@ impl SharedMemory<ReadWrite> {
     /// ```
     pub fn check_grow(&self, len: u64) -> Diagnosis {
         let now = self.len();
-        Diagnosis::of_growth(len, now, self.room(now), self.right.object.space())
+        self.growth(len, now, self.right.object.space())
+    }
+
+    fn growth(&self, len: u64, now: u64, space: Option<Space>) -> Diagnosis {
+        let is_file = self.right.file.is_some();
+        let full = if is_file { ErrorKind::StorageFull } else { ErrorKind::OutOfMemory };
+        Diagnosis::of_growth(len, now, self.room(now), space, full)
     }
 
     /// How long it can become at most.

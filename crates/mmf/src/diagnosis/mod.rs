@@ -136,9 +136,21 @@ impl Diagnosis {
         Diagnosis::new(vec![finding.cure(Remedy::GrantPrivilege { privilege })])
     }
 
-    /// Whether a memory of `len` bytes could grow to `asked`.
-    pub(crate) fn of_growth(asked: u64, len: u64, capacity: u64, space: Option<Space>) -> Self {
-        Diagnosis::new(rules::growth(asked, len, capacity, space, sys::limits()))
+    /// Whether a memory of `len` bytes could grow to `asked`, and if it could not for want of room, the kind of error that it is.
+    pub(crate) fn of_growth(
+        asked: u64,
+        len: u64,
+        capacity: u64,
+        space: Option<Space>,
+        full: ErrorKind,
+    ) -> Self {
+        let mut findings = rules::growth(asked, len, capacity, space, sys::limits());
+        for finding in &mut findings {
+            if finding.kind == Some(ErrorKind::OutOfMemory) {
+                finding.kind = Some(full);
+            }
+        }
+        Diagnosis::new(findings)
     }
 
     /// That an opened memory is smaller than was asked for.

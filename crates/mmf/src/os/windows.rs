@@ -33,7 +33,8 @@ pub trait SharedMemoryExt: Sized {
     /// ```
     fn from_handle(handle: OwnedHandle) -> Result<Self, Error>;
 
-    /// A new handle with the same rights. Children do not inherit it.
+    /// A new handle of the section, with the same rights. Children do not inherit it. (Of a memory over a file, a section of what the
+    /// file has now; the borrowed handle that [`AsHandle`] gives is the file's.)
     ///
     /// # Errors
     ///

@@ -52,6 +52,8 @@ impl From<LastError> for Failure {
                 Reason::InUse
             }
             win::ERROR_HANDLE_DISK_FULL => Reason::NoMemory,
+            // Of an empty file there are no sections.
+            win::ERROR_FILE_INVALID => Reason::NotReady,
             win::ERROR_FILENAME_EXCED_RANGE | win::ERROR_BAD_PATHNAME | win::ERROR_INVALID_NAME => {
                 Reason::BadName
             }

@@ -31,6 +31,7 @@
 //! | refuse what strangers made | [`OpenOptions::expect_owner`], [`Boundary`] |
 //! | see what is there | [`list()`], [`examine`], [`machine()`] |
 //! | give memory to a child, or to any process, without a name | [`handoff`] |
+//! | share typed objects and locks that survive their owners | [`Segment`], [`sync`] |
 //! | pass handles and descriptors | [`os`] |
 //!
 //! # What holds for all of it
@@ -62,6 +63,8 @@ mod name;
 mod options;
 pub mod os;
 mod security;
+mod segment;
+pub mod sync;
 #[allow(unsafe_code)]
 mod sys;
 mod view;
@@ -78,6 +81,12 @@ pub use memory::SharedMemory;
 pub use name::{Name, Namespace};
 pub use options::{Disposition, OpenOptions};
 pub use security::{Account, Boundary, Level, ParseLevelError, Security, Who};
+#[doc(hidden)]
+pub use segment::steps::stop_at as __stop_at;
+pub use segment::{
+    LockState, ObjectInfo, ObjectKind, ObjectState, ParticipantInfo, ProcessInfo, Segment, SegmentInfo,
+    SharedType, TypeDescription,
+};
 pub use view::View;
 
 #[cfg(doctest)]

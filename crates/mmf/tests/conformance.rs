@@ -22,8 +22,12 @@ mod foreign;
 mod handoff;
 #[path = "conformance/lifetime.rs"]
 mod lifetime;
+#[path = "conformance/locks.rs"]
+mod locks;
 #[path = "conformance/security.rs"]
 mod security;
+#[path = "conformance/segment.rs"]
+mod segment;
 #[path = "conformance/sharing.rs"]
 mod sharing;
 #[path = "conformance/system.rs"]
@@ -82,6 +86,8 @@ fn main() {
             receivers_are_killed a_child_keeps_the_name threads_receive_at_once no_other_child_gets_it tickets
             forged_values forged_tickets forged_parcels a_giver_that_never_delivers nothing_leaks over_a_socket
             too_much_over_a_socket c_receives python_receives to_other_users tickets_for_something_else;
+        segment: processes_share_objects processes_of_both_widths_share_segments what_does_not_match_is_refused what_is_no_segment_is_refused one_of_many_makes_it a_maker_that_dies_is_replaced an_opener_waits_for_the_maker participants_die_at_every_step observers_look_and_leave_no_trace segments_without_a_name the_format_stays_as_it_is every_word_overwritten overwritten_while_used cut_off_while_used a_forked_child_is_somebody_else;
+        locks: a_mutex_excludes a_writer_excludes deadlines_and_tries the_next_one_is_told_of_a_death a_dead_writer_and_dead_readers a_panic_leaves_a_mark killed_at_every_step_of_a_mutex who_gives_a_lock_up_dies_before_waking killed_at_every_step_of_an_rwlock nobody_starves readers_and_writers_do_not_starve_each_other events_wake_others waiters_for_events_die who_sets_an_event_dies_before_waking the_latest_value_outlives_its_writer latest_values_are_whole once_is_once locks_of_ones_own who_has_what_can_be_seen many_threads_of_few_participants;
     };
     let roles = named! {
         sharing: role_open_and_check role_answer role_scribble role_create_or_open role_count role_share;
@@ -94,6 +100,8 @@ fn main() {
             role_no_place role_inherit;
         handoff: role_worker role_nothing role_parent role_widen role_forged_values role_forged_tickets
             role_forged_parcels role_never_delivers role_leak_check role_receive_both role_socket;
+        segment: role_share role_open_or_create role_open_late role_make_until role_join_until role_observe role_scribble role_fork;
+        locks: role_count role_hold role_work role_give_up role_compete role_one_sided role_echo role_wait_until role_set role_publish_until role_check_values role_once role_own;
     };
     testkit::run(tests, roles);
 }

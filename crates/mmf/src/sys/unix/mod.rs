@@ -8,10 +8,12 @@ pub(in crate::sys) mod fault;
 pub(super) mod list;
 pub(super) mod memory;
 pub(super) mod name;
+pub(crate) mod presence;
 pub(crate) mod process;
 pub(super) mod security;
 pub(super) mod sight;
 pub(crate) mod socket;
+pub(crate) mod wait;
 
 /// Making, opening and releasing named objects.
 #[cfg(any(target_os = "linux", target_os = "android"))]

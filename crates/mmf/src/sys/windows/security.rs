@@ -29,11 +29,22 @@ pub(super) fn with_attributes<T>(
     make: impl FnOnce(&SECURITY_ATTRIBUTES) -> Result<T, LastError>,
 ) -> Result<T, LastError> {
     match protection {
-        Protection::CurrentUser => with_own(is_named, make),
+        Protection::CurrentUser => with_own(is_named.then_some(SECTION_ALL_ACCESS), make),
         Protection::Descriptor(bytes) => {
             let mut words = descriptor::words(bytes)?;
             make(&attributes(words.as_mut_ptr().cast()))
         }
+    }
+}
+
+/// The same for an event or a semaphore: what the current user gets by himself includes waiting.
+pub(super) fn with_attributes_to_wait<T>(
+    protection: &Protection,
+    make: impl FnOnce(&SECURITY_ATTRIBUTES) -> Result<T, LastError>,
+) -> Result<T, LastError> {
+    match protection {
+        Protection::CurrentUser => with_own(Some(SECTION_ALL_ACCESS | SYNCHRONIZE), make),
+        Protection::Descriptor(_) => with_attributes(protection, true, make),
     }
 }
 
@@ -45,12 +56,15 @@ fn attributes(descriptor: *mut core::ffi::c_void) -> SECURITY_ATTRIBUTES {
     }
 }
 
+/// To wait for an object.
+const SYNCHRONIZE: u32 = 0x10_0000;
+
 /// A user's SID has at most 68 bytes, an entry 8 more, the list's head 8 more.
 const LIST_WORDS: usize = 12;
 
 /// Made on the stack: this is the way of every memory for which nobody has said anything else.
 fn with_own<T>(
-    is_named: bool,
+    access: Option<u32>,
     make: impl FnOnce(&SECURITY_ATTRIBUTES) -> Result<T, LastError>,
 ) -> Result<T, LastError> {
     let mut room = [0u64; LIST_WORDS];
@@ -64,12 +78,12 @@ fn with_own<T>(
     check(unsafe { InitializeSecurityDescriptor(place, SECURITY_DESCRIPTOR_REVISION) })?;
     // A TOKEN_USER and the SID that it points to.
     let mut answer = [0u64; 12];
-    if is_named {
+    if let Some(access) = access {
         api::query_token(TokenUser, &mut answer)?;
         // SAFETY: the answer starts with a TOKEN_USER, and words of 64 bits are aligned for it.
         let user: PSID = unsafe { answer.as_ptr().cast::<TOKEN_USER>().read() }.User.Sid;
         // SAFETY: the list has room for one entry; the SID is in the answer, which has not moved.
-        check(unsafe { AddAccessAllowedAce(list, ACL_REVISION, SECTION_ALL_ACCESS, user) })?;
+        check(unsafe { AddAccessAllowedAce(list, ACL_REVISION, access, user) })?;
         // Without this, what an elevated program makes would belong to the administrators, and the same user's other programs
         // could not tell whose it is.
         // SAFETY: the descriptor is initialised; the SID is in the answer, which outlives it and does not move.

@@ -80,7 +80,8 @@ pub enum LockError<G> {
 #[must_use = "dropping it unlocks, and leaves the data marked as damaged"]
 pub struct OwnerDied<G> {
     guard: G,
-    died: Died,
+    /// Apart, since every locking gives a result that has room for it.
+    died: Box<Died>,
 }
 
 /// Who died with a lock.

@@ -4,6 +4,7 @@
 use core::fmt;
 use core::marker::PhantomData;
 use std::sync::Arc;
+use std::sync::atomic::Ordering::SeqCst;
 use std::time::{Duration, Instant};
 
 use super::raw::{self, Got, Patience};
@@ -74,7 +75,7 @@ impl<T: SharedType> Mutex<T> {
     /// - [`LockError::Failed`]: the memory is gone; or this process was forked from the one that opened the segment.
     #[inline]
     pub fn lock(&self) -> Result<MutexGuard<'_, T>, LockError<MutexGuard<'_, T>>> {
-        self.acquire(&Scene::new(&self.core), Patience::Wait)
+        self.acquire(None, Patience::Wait)
     }
 
     /// Locks it, if nobody has it.
@@ -84,7 +85,7 @@ impl<T: SharedType> Mutex<T> {
     /// As [`lock`](Mutex::lock), and [`LockError::WouldBlock`], which says who has it.
     #[inline]
     pub fn try_lock(&self) -> Result<MutexGuard<'_, T>, LockError<MutexGuard<'_, T>>> {
-        self.acquire(&Scene::new(&self.core), Patience::Try)
+        self.acquire(None, Patience::Try)
     }
 
     /// Locks it; waits no longer than this.
@@ -93,8 +94,7 @@ impl<T: SharedType> Mutex<T> {
     ///
     /// As [`lock`](Mutex::lock), and [`LockError::TimedOut`].
     pub fn lock_timeout(&self, time: Duration) -> Result<MutexGuard<'_, T>, LockError<MutexGuard<'_, T>>> {
-        let deadline = Instant::now().checked_add(time);
-        self.acquire(&Scene::until(&self.core, Operation::Acquire, deadline), Patience::Wait)
+        self.acquire(Instant::now().checked_add(time), Patience::Wait)
     }
 
     /// Locks it; waits no longer than until then.
@@ -103,17 +103,32 @@ impl<T: SharedType> Mutex<T> {
     ///
     /// As [`lock`](Mutex::lock), and [`LockError::TimedOut`].
     pub fn lock_until(&self, deadline: Instant) -> Result<MutexGuard<'_, T>, LockError<MutexGuard<'_, T>>> {
-        self.acquire(&Scene::until(&self.core, Operation::Acquire, Some(deadline)), Patience::Wait)
+        self.acquire(Some(deadline), Patience::Wait)
     }
 
+    /// The first step of `raw::mutex::lock`, without setting anything up for those that follow it.
     #[inline]
     fn acquire(
         &self,
-        scene: &Scene<'_>,
+        deadline: Option<Instant>,
         patience: Patience,
     ) -> Result<MutexGuard<'_, T>, LockError<MutexGuard<'_, T>>> {
         let me = self.core.me().map_err(LockError::Failed)?;
-        match raw::mutex::lock(scene, &self.lock, me, patience) {
+        match self.lock.word.get().compare_exchange(0, me, SeqCst, SeqCst) {
+            Ok(Ok(_)) => Ok(self.guard(me)),
+            _ => self.acquire_slow(me, deadline, patience),
+        }
+    }
+
+    #[cold]
+    fn acquire_slow(
+        &self,
+        me: u32,
+        deadline: Option<Instant>,
+        patience: Patience,
+    ) -> Result<MutexGuard<'_, T>, LockError<MutexGuard<'_, T>>> {
+        let scene = Scene::until(&self.core, Operation::Acquire, deadline);
+        match raw::mutex::lock_slow(&scene, &self.lock, me, 0, patience) {
             Ok(Got::Clean) => Ok(self.guard(me)),
             Ok(got) => Err(self.told(me, got)),
             Err(why) => Err(lock_error(&self.core, why)),
@@ -129,7 +144,9 @@ impl<T: SharedType> Mutex<T> {
     fn told(&self, me: u32, got: Got) -> LockError<MutexGuard<'_, T>> {
         let guard = self.guard(me);
         match who_died(&self.core, self.at, got, true) {
-            Ok(died) => LockError::OwnerDied(OwnerDied { guard, died: died.unwrap_or_else(Died::default) }),
+            Ok(died) => {
+                LockError::OwnerDied(OwnerDied { guard, died: Box::new(died.unwrap_or_else(Died::default)) })
+            }
             Err(error) => LockError::Failed(error),
         }
     }
@@ -252,6 +269,12 @@ impl<T: SharedType> MutexGuard<'_, T> {
         Scene::new(&self.mutex.core)
     }
 
+    #[cold]
+    fn unlock_slow(&self) {
+        // If the memory is gone there is nothing to unlock; if a peer has overwritten the word, it is not ours any more.
+        let _ = raw::mutex::unlock_slow(&self.scene(), &self.mutex.lock, self.me, false);
+    }
+
     /// Half of a change may have been made.
     #[cold]
     fn mark_as_damaged(&self) {
@@ -266,8 +289,10 @@ impl<T: SharedType> Drop for MutexGuard<'_, T> {
         if !self.panicking && std::thread::panicking() {
             self.mark_as_damaged();
         }
-        // If the memory is gone there is nothing to unlock; if a peer has overwritten the word, it is not ours any more.
-        let _ = raw::mutex::unlock(&self.scene(), &self.mutex.lock, self.me);
+        // The first step of `raw::mutex::unlock`.
+        if !matches!(self.mutex.lock.word.get().compare_exchange(self.me, 0, SeqCst, SeqCst), Ok(Ok(_))) {
+            self.unlock_slow();
+        }
     }
 }
 

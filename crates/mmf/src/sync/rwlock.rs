@@ -206,7 +206,9 @@ impl<T: SharedType> RwLock<T> {
     #[cold]
     fn owner_died<G>(&self, guard: G, got: Got) -> LockError<G> {
         match who_died(&self.core, self.at, got, true) {
-            Ok(died) => LockError::OwnerDied(OwnerDied { guard, died: died.unwrap_or_else(Died::default) }),
+            Ok(died) => {
+                LockError::OwnerDied(OwnerDied { guard, died: Box::new(died.unwrap_or_else(Died::default)) })
+            }
             Err(error) => LockError::Failed(error),
         }
     }

@@ -256,22 +256,16 @@ const RW_STEPS: [&str; 6] = [
 fn killed_at_steps(kind: &str, steps: &[&str]) {
     for step in steps {
         let (name, segment) = segment("steps");
-        let mut workers: Vec<Peer> =
-            (0..2).map(|_| Peer::start("locks::role_work", &[&name, kind, "none"])).collect();
-        let mut victim = Peer::start("locks::role_work", &[&name, kind, step]);
-        if *step == "lock: the owner is dead" {
-            let what = if kind == "mutex" { "mutex" } else { "write" };
-            drop(workers);
-            // Somebody to be found dead.
-            let mut peer = hold(&name, what);
-            peer.kill();
-            victim.expect(&format!("at {step}"));
-            victim.kill();
-            workers = (0..2).map(|_| Peer::start("locks::role_work", &[&name, kind, "none"])).collect();
-        } else {
-            victim.expect(&format!("at {step}"));
-            victim.kill();
+        let others = || [0; 2].map(|_| Peer::start("locks::role_work", &[&name, kind, "none"]));
+        let needs_a_dead_owner = *step == "lock: the owner is dead";
+        let before = (!needs_a_dead_owner).then(others);
+        if needs_a_dead_owner {
+            hold(&name, if kind == "mutex" { "mutex" } else { "write" }).kill();
         }
+        let mut victim = Peer::start("locks::role_work", &[&name, kind, step]);
+        victim.expect(&format!("at {step}"));
+        victim.kill();
+        let mut workers = before.unwrap_or_else(others);
         for worker in &mut workers {
             worker.say("go on");
             let said = worker.hear();

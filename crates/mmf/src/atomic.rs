@@ -214,6 +214,42 @@ impl<T: AtomicInteger, A: Writable> Atomic<'_, T, A> {
     }
 }
 
+/// An integer in a view, together with the view: found and checked once, accessed often.
+pub(crate) struct AtomicAt<T: AtomicInteger, A: Access = ReadWrite> {
+    view: View<A>,
+    /// Inside the view and aligned: [`View`] has checked both. The view's mapping stays where it is.
+    address: *mut u8,
+    integer: PhantomData<fn() -> T>,
+}
+
+// SAFETY: as for `Atomic`; the view lives as long as this.
+unsafe impl<T: AtomicInteger, A: Access> Send for AtomicAt<T, A> {}
+// SAFETY: as for Send.
+unsafe impl<T: AtomicInteger, A: Access> Sync for AtomicAt<T, A> {}
+
+impl<T: AtomicInteger, A: Access> AtomicAt<T, A> {
+    pub(crate) fn new(view: &View<A>, offset: usize) -> Result<Self, Error> {
+        let address = view.atomic::<T>(offset)?.address;
+        Ok(AtomicAt { view: view.clone(), address, integer: PhantomData })
+    }
+
+    #[inline]
+    pub(crate) fn get(&self) -> Atomic<'_, T, A> {
+        Atomic::new(&self.view, self.address)
+    }
+
+    /// Only to be handed to the system.
+    pub(crate) fn address(&self) -> *const u8 {
+        self.address
+    }
+}
+
+impl<T: AtomicInteger, A: Access> fmt::Debug for AtomicAt<T, A> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.get().fmt(f)
+    }
+}
+
 /// Shows the value, or that it cannot be read.
 impl<T: AtomicInteger, A: Access> fmt::Debug for Atomic<'_, T, A> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -75,6 +75,20 @@ pub enum ErrorKind {
     Changed,
     /// The caller wanted it to end early.
     Cancelled,
+    /// The memory is no [`Segment`](crate::Segment), or one of a version that this library does not know.
+    NotASegment,
+    /// The segment is not ready: its maker has died, or takes longer than this was ready to wait.
+    NotReady,
+    /// The object is of another kind, type, size, alignment or version than was asked for.
+    Incompatible,
+    /// The bytes of a segment make no sense: a peer has overwritten them; or its maker has declared it broken.
+    Damaged,
+    /// There is no room left in the segment, or no place for another participant.
+    Full,
+    /// The deadline has passed.
+    TimedOut,
+    /// The lock was given up for good after an owner had died.
+    Abandoned,
     /// Anything else that the system says: [`Error::raw_os_error`] and the message tell.
     Other,
 }
@@ -113,6 +127,13 @@ impl ErrorKind {
             ErrorKind::NotFile => "this is not a file",
             ErrorKind::Changed => "it became shorter meanwhile",
             ErrorKind::Cancelled => "it was cancelled",
+            ErrorKind::NotASegment => "the memory is no segment that this library knows",
+            ErrorKind::NotReady => "the segment is not ready",
+            ErrorKind::Incompatible => "the object is another one than was asked for",
+            ErrorKind::Damaged => "the segment is damaged",
+            ErrorKind::Full => "the segment is full",
+            ErrorKind::TimedOut => "the time is over",
+            ErrorKind::Abandoned => "the lock was given up for good",
             ErrorKind::Other => "the system reports an error",
         }
     }
@@ -145,6 +166,13 @@ impl ErrorKind {
             ErrorKind::LimitReached => "raise it, or ask for less",
             ErrorKind::Busy => "try again",
             ErrorKind::InvalidTicket => "let whoever gave it hand it over again",
+            ErrorKind::NotASegment => "open it as a SharedMemory, or let its maker make a Segment",
+            ErrorKind::NotReady => "start its maker again, or use open_or_create",
+            ErrorKind::Incompatible => "build both programs from the same types, or use another name",
+            ErrorKind::Damaged => "end all programs that use it, and find out which of them wrote there",
+            ErrorKind::Full => "make it larger",
+            ErrorKind::TimedOut => "try again, or look who has it (`mmf inspect`)",
+            ErrorKind::Abandoned => "end all programs that use the segment and start anew",
             ErrorKind::InvalidSecurity => {
                 "this user may not give it such an owner or such an integrity: leave the owner out, and choose a level that is not above this program's"
             }
@@ -251,6 +279,14 @@ pub enum Operation {
     Load,
     /// Putting the content of a file into a memory.
     Restore,
+    /// Finding or making an object of a segment.
+    Object,
+    /// Getting a lock, or using what it protects.
+    Acquire,
+    /// Waiting for another process, or waking it.
+    Wait,
+    /// Looking at a segment.
+    Inspect,
 }
 
 impl Operation {
@@ -285,6 +321,10 @@ impl Operation {
             Operation::Save => "save the shared memory",
             Operation::Load => "load the shared memory",
             Operation::Restore => "restore the shared memory",
+            Operation::Object => "find or make the object",
+            Operation::Acquire => "get the lock",
+            Operation::Wait => "wait",
+            Operation::Inspect => "look at the segment",
         }
     }
 
@@ -606,7 +646,11 @@ impl From<Error> for io::Error {
             ErrorKind::StorageFull => io::ErrorKind::StorageFull,
             ErrorKind::InUse => io::ErrorKind::ResourceBusy,
             ErrorKind::Busy => io::ErrorKind::ResourceBusy,
-            ErrorKind::InvalidTicket => io::ErrorKind::InvalidData,
+            ErrorKind::TimedOut => io::ErrorKind::TimedOut,
+            ErrorKind::InvalidTicket
+            | ErrorKind::NotASegment
+            | ErrorKind::Incompatible
+            | ErrorKind::Damaged => io::ErrorKind::InvalidData,
             ErrorKind::EmptyName
             | ErrorKind::NameTooLong
             | ErrorKind::MalformedName
@@ -621,6 +665,9 @@ impl From<Error> for io::Error {
             | ErrorKind::Misaligned => io::ErrorKind::InvalidInput,
             ErrorKind::Mistrusted
             | ErrorKind::LimitReached
+            | ErrorKind::NotReady
+            | ErrorKind::Full
+            | ErrorKind::Abandoned
             | ErrorKind::NotSharedMemory
             | ErrorKind::TooSmall
             | ErrorKind::NoLargePages

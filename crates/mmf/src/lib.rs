@@ -35,6 +35,7 @@
 //! | use large pages, or the RAM of a node | [`OpenOptions::large_pages`], [`Pages`], [`OpenOptions::numa_node`] |
 //! | give memory to a child, or to any process, without a name | [`handoff`] |
 //! | save memory into a file and get it back | [`SharedMemory::save`], [`SharedMemory::load`], [`SharedMemory::restore`] |
+//! | share typed objects and locks that survive their owners | [`Segment`], [`sync`] |
 //! | pass handles and descriptors | [`os`] |
 //!
 //! # What holds for all of it
@@ -69,6 +70,8 @@ mod options;
 pub mod os;
 mod pages;
 mod security;
+mod segment;
+pub mod sync;
 #[allow(unsafe_code)]
 mod sys;
 mod view;
@@ -88,6 +91,12 @@ pub use name::{Name, Namespace};
 pub use options::{Disposition, OpenOptions};
 pub use pages::{LargePages, Pages};
 pub use security::{Account, Boundary, Level, ParseLevelError, Security, Who};
+#[doc(hidden)]
+pub use segment::steps::stop_at as __stop_at;
+pub use segment::{
+    LockState, ObjectInfo, ObjectKind, ObjectState, ParticipantInfo, ProcessInfo, Segment, SegmentInfo,
+    SharedType, TypeDescription,
+};
 pub use view::View;
 
 #[cfg(doctest)]

@@ -52,6 +52,8 @@ pub struct OpenOptions {
     security: Option<Security>,
     expect_owner: Option<Who>,
     expect_len: Option<u64>,
+    pub(crate) participants: Option<u32>,
+    pub(crate) ready_within: Option<Duration>,
 }
 
 impl OpenOptions {

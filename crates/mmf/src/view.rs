@@ -418,7 +418,7 @@ impl<A: Access> View<A> {
     }
 
     #[inline]
-    fn atomic<T: AtomicInteger>(&self, offset: usize) -> Result<Atomic<'_, T, A>, Error> {
+    pub(crate) fn atomic<T: AtomicInteger>(&self, offset: usize) -> Result<Atomic<'_, T, A>, Error> {
         let address = self.at(Operation::Atomic, offset, size_of::<T>())?;
         let past = address.addr() % size_of::<T>();
         if past != 0 {

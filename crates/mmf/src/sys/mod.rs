@@ -10,7 +10,9 @@
 //! | `security` | [`Protection`]: what an object is made with; [`Shown`]: what it says |
 //! | `account` | users and groups by name and number; on Windows also what the token says |
 //! | `process` | other processes: what they are given, and how they are told from each other |
+//! | `presence` | places that the system holds for a process while it lives; whether a process lives |
 //! | `socket` | descriptors over sockets (Unix) |
+//! | `wait` | sleeping on words of shared memory, and waking |
 //! | `sight` | [`sight`], [`space`], [`limits`]: what can be learnt without changing anything |
 //! | `disk` | files that memory is saved into and loaded from |
 //! | `fault` | the handler that makes errors out of faults in the [`guard`]ed routines |
@@ -35,6 +37,7 @@ pub(in crate::sys) use system::fault;
 pub(crate) use system::list::{list, names};
 pub(crate) use system::memory::{Mapping, Object, check_large_pages};
 pub(crate) use system::name::ObjectName;
+pub(crate) use system::presence;
 pub(crate) use system::process;
 pub(crate) use system::security::Protection;
 pub(crate) use system::sight::{
@@ -43,6 +46,7 @@ pub(crate) use system::sight::{
 };
 #[cfg(unix)]
 pub(crate) use system::socket;
+pub(crate) use system::wait;
 #[cfg(windows)]
 pub(crate) use system::{boundary, descriptor, privilege};
 
@@ -165,6 +169,17 @@ pub(crate) enum Attempt<T> {
     Done(T),
     /// Somebody came in between; it can be tried again at once.
     Again,
+}
+
+/// How a sleep ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Woken {
+    /// Somebody has woken it, something that was waited for has ended, or for no reason.
+    Early,
+    /// The word was another one.
+    #[cfg_attr(not(target_os = "linux"), allow(dead_code))]
+    Changed,
+    TimedOut,
 }
 
 /// A named memory that [`list`] has found.

@@ -11,10 +11,12 @@ pub(super) mod list;
 pub(super) mod memory;
 pub(super) mod name;
 pub(super) mod pages;
+pub(crate) mod presence;
 pub(crate) mod process;
 pub(super) mod security;
 pub(super) mod sight;
 pub(crate) mod socket;
+pub(crate) mod wait;
 
 /// Making, opening and releasing named objects.
 #[cfg(any(target_os = "linux", target_os = "android"))]

@@ -340,6 +340,11 @@ pub(super) fn reopen(fd: BorrowedFd<'_>, writable: bool) -> Result<OwnedFd, Fail
     Ok(new)
 }
 
+/// The same object through an open file description of its own, which is no holder.
+pub(super) fn reopen_uncounted(fd: BorrowedFd<'_>, writable: bool) -> Result<OwnedFd, Failure> {
+    reopen_as(fd, if writable { OFlags::RDWR } else { OFlags::RDONLY })
+}
+
 fn reopen_as(fd: BorrowedFd<'_>, access: OFlags) -> Result<OwnedFd, Failure> {
     Ok(open_file(format!("/proc/self/fd/{}", fd.as_raw_fd()), access | OFlags::CLOEXEC, Mode::empty())?)
 }

@@ -98,6 +98,11 @@ impl Process {
 
     /// The process that has this number now. Only Linux tells when it was started.
     pub(crate) fn with_id(id: u32) -> Result<Self, Failure> {
+        Process::state(id).map(|(process, _)| process)
+    }
+
+    /// The process that has this number now, and whether it has ended and only its parent has not noticed.
+    pub(crate) fn state(id: u32) -> Result<(Self, bool), Failure> {
         if cfg!(not(target_os = "linux")) {
             return Err(Failure::new(Reason::Unsupported));
         }
@@ -107,8 +112,13 @@ impl Process {
         let stat = String::from_utf8_lossy(&stat);
         // The second field is the program's name in brackets, which may hold anything; the start is the 22nd.
         let rest = stat.rsplit_once(") ").map_or("", |(_, rest)| rest);
-        let started = rest.split(' ').nth(19).and_then(|field| field.parse().ok());
-        Ok(Process { id, started: started.ok_or(Failure::new(Reason::Other))? })
+        let field = |number: usize| rest.split(' ').nth(number - 3);
+        let started = field(22).and_then(|field| field.parse().ok());
+        let started = started.ok_or(Failure::new(Reason::Other))?;
+        // Its first thread may have ended before the others: then there is more than one.
+        let few = field(20).and_then(|field| field.parse::<u32>().ok()).is_some_and(|threads| threads <= 1);
+        let ended = few && matches!(field(3), Some("Z" | "X" | "x"));
+        Ok((Process { id, started }, ended))
     }
 
     /// Opens anew what a descriptor of this process refers to: a memory, if the process is this user's and has it open with

@@ -15,6 +15,7 @@ use windows_sys::Win32::Foundation::{
     DUPLICATE_CLOSE_SOURCE, DUPLICATE_SAME_ACCESS, DuplicateHandle, ERROR_ALREADY_EXISTS,
     ERROR_INVALID_HANDLE, ERROR_NO_TOKEN, ERROR_NOT_ALL_ASSIGNED, FILETIME, GetLastError, HANDLE,
     INVALID_HANDLE_VALUE, LUID, LocalFree, NTSTATUS, RtlNtStatusToDosError, STILL_ACTIVE, UNICODE_STRING,
+    WAIT_FAILED, WAIT_TIMEOUT,
 };
 use windows_sys::Win32::Security::Authorization::{
     ConvertSecurityDescriptorToStringSecurityDescriptorW,
@@ -42,8 +43,10 @@ use windows_sys::Win32::System::SystemInformation::{
     GetSystemInfo, GlobalMemoryStatusEx, MEMORYSTATUSEX, SYSTEM_INFO,
 };
 use windows_sys::Win32::System::Threading::{
-    GetCurrentProcess, GetCurrentProcessId, GetCurrentThread, GetExitCodeProcess, GetProcessTimes,
-    OpenProcess, OpenProcessToken, OpenThreadToken, SetThreadToken,
+    CreateEventW, CreateSemaphoreW, GetCurrentProcess, GetCurrentProcessId, GetCurrentThread,
+    GetExitCodeProcess, GetProcessTimes, OpenEventW, OpenProcess, OpenProcessToken, OpenSemaphoreW,
+    OpenThreadToken, ReleaseSemaphore, SEMAPHORE_MODIFY_STATE, SYNCHRONIZATION_SYNCHRONIZE, SetThreadToken,
+    WaitForMultipleObjects,
 };
 
 use super::LastError;
@@ -817,4 +820,84 @@ pub(super) fn random(bytes: &mut [u8; 16]) -> Result<(), LastError> {
     let len = u32::try_from(bytes.len()).unwrap_or(0);
     // SAFETY: a valid place of this length.
     if unsafe { RtlGenRandom(bytes.as_mut_ptr().cast(), len) } == 0 { Err(last_error()) } else { Ok(()) }
+}
+
+/// `CreateEventW`, manual reset and not set. Says whether it is new.
+///
+/// # Safety
+///
+/// The attributes, and what they point to, are valid.
+pub(super) unsafe fn create_event(
+    attributes: &SECURITY_ATTRIBUTES,
+    name: &ObjectName,
+) -> Result<(OwnedHandle, bool), LastError> {
+    // SAFETY: the attributes are valid (the contract of this function); the name is zero-terminated, and lives.
+    let handle = unsafe { CreateEventW(attributes, 1, 0, name.as_ptr()) };
+    let error = last_error();
+    if handle.is_null() {
+        return Err(error);
+    }
+    // SAFETY: the call gave a handle that nobody else owns.
+    Ok((unsafe { OwnedHandle::from_raw_handle(handle) }, error.0 != ERROR_ALREADY_EXISTS))
+}
+
+/// `OpenEventW`, to wait for it.
+pub(super) fn open_event(name: &ObjectName) -> Result<OwnedHandle, LastError> {
+    // SAFETY: the name is zero-terminated and lives.
+    let handle = unsafe { OpenEventW(SYNCHRONIZATION_SYNCHRONIZE, 0, name.as_ptr()) };
+    if handle.is_null() {
+        return Err(last_error());
+    }
+    // SAFETY: the call gave a handle that nobody else owns.
+    Ok(unsafe { OwnedHandle::from_raw_handle(handle) })
+}
+
+/// `CreateSemaphoreW` with a count of 0, or the one that there is.
+///
+/// # Safety
+///
+/// The attributes, and what they point to, are valid.
+pub(super) unsafe fn create_semaphore(
+    attributes: &SECURITY_ATTRIBUTES,
+    most: i32,
+    name: &ObjectName,
+) -> Result<OwnedHandle, LastError> {
+    // SAFETY: the attributes are valid (the contract of this function); the name is zero-terminated, and lives.
+    let handle = unsafe { CreateSemaphoreW(attributes, 0, most, name.as_ptr()) };
+    if handle.is_null() {
+        return Err(last_error());
+    }
+    // SAFETY: the call gave a handle that nobody else owns.
+    Ok(unsafe { OwnedHandle::from_raw_handle(handle) })
+}
+
+/// `OpenSemaphoreW`, to wait for it and to release it.
+pub(super) fn open_semaphore(name: &ObjectName) -> Result<OwnedHandle, LastError> {
+    let access = SYNCHRONIZATION_SYNCHRONIZE | SEMAPHORE_MODIFY_STATE;
+    // SAFETY: the name is zero-terminated and lives.
+    let handle = unsafe { OpenSemaphoreW(access, 0, name.as_ptr()) };
+    if handle.is_null() {
+        return Err(last_error());
+    }
+    // SAFETY: the call gave a handle that nobody else owns.
+    Ok(unsafe { OwnedHandle::from_raw_handle(handle) })
+}
+
+/// `ReleaseSemaphore`.
+pub(super) fn release_semaphore(semaphore: BorrowedHandle<'_>, count: i32) -> Result<(), LastError> {
+    // SAFETY: the handle is open; the former count is not asked for.
+    succeeded(unsafe { ReleaseSemaphore(semaphore.as_raw_handle(), count, ptr::null_mut()) })
+}
+
+/// `WaitForMultipleObjects` for any of at most 64; whether one was there before the time was over.
+pub(super) fn wait_for_any(handles: &[BorrowedHandle<'_>], milliseconds: u32) -> Result<bool, LastError> {
+    let count = room(handles);
+    // (A borrowed handle is a handle, by its documentation.)
+    let list: *const HANDLE = handles.as_ptr().cast();
+    // SAFETY: so many open handles.
+    match unsafe { WaitForMultipleObjects(count, list, 0, milliseconds) } {
+        WAIT_TIMEOUT => Ok(false),
+        WAIT_FAILED => Err(last_error()),
+        _ => Ok(true),
+    }
 }

@@ -15,11 +15,13 @@ mod limits;
 pub(super) mod list;
 pub(super) mod memory;
 pub(super) mod name;
+pub(crate) mod presence;
 pub(crate) mod privilege;
 pub(crate) mod process;
 pub(super) mod security;
 mod sid;
 pub(super) mod sight;
+pub(crate) mod wait;
 mod wide;
 
 use windows_sys::Win32::Foundation as win;

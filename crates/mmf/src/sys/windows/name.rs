@@ -44,6 +44,13 @@ impl ObjectName {
         ObjectName { units, space }
     }
 
+    /// Another name in the same place.
+    pub(crate) fn beside(&self, text: &str) -> Self {
+        let prefix_len = self.units.iter().position(|unit| *unit == u16::from(b'\\')).map_or(0, |at| at + 1);
+        let prefix = String::from_utf16_lossy(self.units.get(..prefix_len).unwrap_or_default());
+        ObjectName::spell(&prefix, text, self.space.clone())
+    }
+
     pub(super) fn as_ptr(&self) -> *const u16 {
         self.units.as_ptr()
     }

@@ -45,6 +45,17 @@ pub(super) fn with_own_file<T>(
     with_own(Some(FILE_ALL_ACCESS), make)
 }
 
+/// The same for an event or a semaphore: what the current user gets by himself includes waiting.
+pub(super) fn with_attributes_to_wait<T>(
+    protection: &Protection,
+    make: impl FnOnce(&SECURITY_ATTRIBUTES) -> Result<T, LastError>,
+) -> Result<T, LastError> {
+    match protection {
+        Protection::CurrentUser => with_own(Some(SECTION_ALL_ACCESS | SYNCHRONIZE), make),
+        Protection::Descriptor(_) => with_attributes(protection, true, make),
+    }
+}
+
 fn attributes(descriptor: *mut core::ffi::c_void) -> SECURITY_ATTRIBUTES {
     SECURITY_ATTRIBUTES {
         nLength: u32::try_from(size_of::<SECURITY_ATTRIBUTES>()).unwrap_or(0),
@@ -52,6 +63,9 @@ fn attributes(descriptor: *mut core::ffi::c_void) -> SECURITY_ATTRIBUTES {
         bInheritHandle: 0,
     }
 }
+
+/// To wait for an object.
+const SYNCHRONIZE: u32 = 0x10_0000;
 
 /// A user's SID has at most 68 bytes, an entry 8 more, the list's head 8 more.
 const LIST_WORDS: usize = 12;

@@ -1,0 +1,268 @@
+//! The memory format: where everything lies. `docs/segment.md` is the text to it.
+//!
+//! The structures are never put over shared bytes: they are copied out whole, checked, and used as copies. Words that change while
+//! others look on are accessed atomically, at the offsets below.
+
+use core::mem::offset_of;
+
+use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
+
+#[cfg(target_endian = "big")]
+compile_error!("the format of segments is little-endian, and its words are accessed where they are");
+
+pub(crate) const MAGIC: [u8; 8] = *b"mmf\0seg\n";
+pub(crate) const VERSION: u32 = 1;
+pub(crate) const FINGERPRINT: u64 = 0x6d6d_6673_6567_0001;
+
+/// States of a segment.
+pub(crate) mod state {
+    pub(crate) const RAW: u32 = 0;
+    pub(crate) const MAKING: u32 = 1;
+    pub(crate) const READY: u32 = 2;
+    pub(crate) const BROKEN: u32 = 3;
+}
+
+/// What every object starts at a multiple of; no type may want more.
+pub(crate) const ALIGN: u64 = 64;
+
+/// The first 256 bytes.
+#[derive(Clone, Copy, Debug, FromBytes, IntoBytes, Immutable, KnownLayout)]
+#[repr(C)]
+pub(crate) struct Header {
+    pub(crate) magic: [u8; 8],
+    pub(crate) version: u32,
+    pub(crate) state: u32,
+    pub(crate) fingerprint: u64,
+    pub(crate) len: u64,
+    pub(crate) id: [u8; 16],
+    pub(crate) maker: u64,
+    pub(crate) maker_started: u64,
+    pub(crate) participants: u32,
+    pub(crate) places: u32,
+    pub(crate) places_used: u32,
+    pub(crate) reserved: u32,
+    pub(crate) end: u64,
+    pub(crate) start: u64,
+    pub(crate) lock: u32,
+    pub(crate) lock_waiters: u32,
+    pub(crate) made_at: u64,
+    pub(crate) reserved_too: [[u8; 16]; 9],
+}
+
+/// One participant.
+#[derive(Clone, Copy, Debug, FromBytes, IntoBytes, Immutable, KnownLayout)]
+#[repr(C)]
+pub(crate) struct Place {
+    pub(crate) claim: u64,
+    pub(crate) started: u64,
+    pub(crate) joined: u64,
+    pub(crate) namespace: u64,
+    pub(crate) reserved: [u64; 4],
+}
+
+/// What is in front of an object.
+#[derive(Clone, Copy, Debug, FromBytes, IntoBytes, Immutable, KnownLayout)]
+#[repr(C)]
+pub(crate) struct Head {
+    pub(crate) total: u64,
+    pub(crate) kind: u32,
+    pub(crate) version: u32,
+    pub(crate) object_len: u64,
+    pub(crate) value_offset: u32,
+    pub(crate) align: u32,
+    pub(crate) size: u64,
+    pub(crate) fingerprint: u64,
+    pub(crate) made_at: u64,
+    pub(crate) made_by: u32,
+    pub(crate) count: u32,
+    pub(crate) name: [u8; 64],
+    pub(crate) type_name: [[u8; 64]; 2],
+}
+
+/// The head of every lock.
+#[derive(Clone, Copy, Debug, FromBytes, IntoBytes, Immutable, KnownLayout)]
+#[repr(C)]
+pub(crate) struct LockHead {
+    pub(crate) word: u32,
+    pub(crate) waiters: u32,
+    pub(crate) since_token: u32,
+    pub(crate) dead_token: u32,
+    pub(crate) since: u64,
+    pub(crate) dead_process: u32,
+    pub(crate) reserved: u32,
+    pub(crate) dead_started: u64,
+    pub(crate) dead_noticed: u64,
+    pub(crate) dead_since: u64,
+    pub(crate) reserved_too: u64,
+}
+
+pub(crate) const HEADER_LEN: u64 = 256;
+pub(crate) const PLACE_LEN: u64 = 64;
+pub(crate) const HEAD_LEN: u64 = 256;
+/// The longest name of an object, and of a type.
+pub(crate) const NAME_MAX: usize = 63;
+pub(crate) const TYPE_NAME_MAX: usize = 127;
+/// The most participants: a place has 9 bits in a token, of which all ones are kept.
+pub(crate) const PLACES_MAX: u32 = 511;
+/// The maker's place among the kernel's claims.
+pub(crate) const MAKER: u32 = 1 << 20;
+
+/// An rwlock: where the writer sleeps, and the readers' words.
+pub(crate) const DRAIN: u64 = 64;
+pub(crate) const READERS: u64 = 128;
+pub(crate) const READER_STEP: u64 = 64;
+
+/// A latest: how many values it keeps; the stamps of them.
+pub(crate) const LATEST_VALUES: u64 = 3;
+pub(crate) const PUBLISHED: u64 = 8;
+pub(crate) const STAMPS: u64 = 16;
+/// Where the value of a mutex, or the first of a latest, starts.
+pub(crate) const VALUE: u64 = 64;
+
+const _: () = {
+    assert!(size_of::<Header>() == 256 && align_of::<Header>() <= 8);
+    assert!(offset_of!(Header, version) == 8 && offset_of!(Header, state) == 12);
+    assert!(offset_of!(Header, fingerprint) == 16 && offset_of!(Header, len) == 24);
+    assert!(offset_of!(Header, id) == 32 && offset_of!(Header, maker) == 48);
+    assert!(offset_of!(Header, maker_started) == 56 && offset_of!(Header, participants) == 64);
+    assert!(offset_of!(Header, places) == 68 && offset_of!(Header, places_used) == 72);
+    assert!(offset_of!(Header, reserved) == 76 && offset_of!(Header, end) == 80);
+    assert!(offset_of!(Header, start) == 88 && offset_of!(Header, lock) == 96);
+    assert!(offset_of!(Header, lock_waiters) == 100 && offset_of!(Header, made_at) == 104);
+    assert!(size_of::<Place>() == 64);
+    assert!(offset_of!(Place, started) == 8 && offset_of!(Place, joined) == 16);
+    assert!(offset_of!(Place, namespace) == 24);
+    assert!(size_of::<Head>() == 256);
+    assert!(offset_of!(Head, kind) == 8 && offset_of!(Head, version) == 12);
+    assert!(offset_of!(Head, object_len) == 16 && offset_of!(Head, value_offset) == 24);
+    assert!(offset_of!(Head, align) == 28 && offset_of!(Head, size) == 32);
+    assert!(offset_of!(Head, fingerprint) == 40 && offset_of!(Head, made_at) == 48);
+    assert!(offset_of!(Head, made_by) == 56 && offset_of!(Head, count) == 60);
+    assert!(offset_of!(Head, name) == 64 && offset_of!(Head, type_name) == 128);
+    assert!(size_of::<LockHead>() == 64);
+    assert!(offset_of!(LockHead, since_token) == 8 && offset_of!(LockHead, dead_token) == 12);
+    assert!(offset_of!(LockHead, since) == 16 && offset_of!(LockHead, dead_process) == 24);
+    assert!(offset_of!(LockHead, dead_started) == 32 && offset_of!(LockHead, dead_noticed) == 40);
+    assert!(offset_of!(LockHead, dead_since) == 48);
+};
+
+pub(crate) const STATE_AT: u64 = offset_of!(Header, state) as u64;
+pub(crate) const MAKER_AT: u64 = offset_of!(Header, maker) as u64;
+pub(crate) const MAKER_STARTED_AT: u64 = offset_of!(Header, maker_started) as u64;
+pub(crate) const PLACES_USED_AT: u64 = offset_of!(Header, places_used) as u64;
+pub(crate) const END_AT: u64 = offset_of!(Header, end) as u64;
+pub(crate) const LOCK_AT: u64 = offset_of!(Header, lock) as u64;
+
+/// A participant's claim on a place, in 64 bits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Claim(pub(crate) u64);
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Phase {
+    Free,
+    Joining,
+    Present,
+    Retired,
+}
+
+/// Generations have 19 bits; the last one is kept, so that no token is all ones.
+pub(crate) const LAST_GENERATION: u32 = (1 << 19) - 2;
+
+impl Claim {
+    pub(crate) fn new(process: u32, generation: u32, kernel: bool, phase: Phase) -> Self {
+        let tag = (generation << 3) | (u32::from(kernel) << 2) | phase as u32;
+        Claim((u64::from(process) << 32) | u64::from(tag))
+    }
+
+    #[allow(clippy::cast_possible_truncation, reason = "the lower half")]
+    fn tag(self) -> u32 {
+        self.0 as u32
+    }
+
+    pub(crate) fn process(self) -> u32 {
+        (self.0 >> 32) as u32
+    }
+
+    pub(crate) fn generation(self) -> u32 {
+        (self.tag() >> 3) & ((1 << 19) - 1)
+    }
+
+    /// Whether the kernel holds the place for its owner, and can be asked about him.
+    pub(crate) fn kernel(self) -> bool {
+        self.tag() & 4 != 0
+    }
+
+    pub(crate) fn phase(self) -> Phase {
+        match self.tag() & 3 {
+            0 => Phase::Free,
+            1 => Phase::Joining,
+            2 => Phase::Present,
+            _ => Phase::Retired,
+        }
+    }
+
+    pub(crate) fn with_phase(self, phase: Phase) -> Self {
+        Claim((self.0 & !3) | phase as u64)
+    }
+}
+
+pub(crate) const fn align_up(bytes: u64) -> Option<u64> {
+    match bytes.checked_add(ALIGN - 1) {
+        Some(sum) => Some(sum & !(ALIGN - 1)),
+        None => None,
+    }
+}
+
+/// A text behind its length, as names are kept.
+pub(crate) fn text_of(bytes: &[u8]) -> Option<&str> {
+    let (len, rest) = bytes.split_first()?;
+    core::str::from_utf8(rest.get(..usize::from(*len))?).ok()
+}
+
+/// The same the other way. The caller has checked the length.
+pub(crate) fn put_text(bytes: &mut [u8], text: &str) {
+    let len = text.len().min(bytes.len() - 1).min(255);
+    bytes[0] = u8::try_from(len).unwrap_or(0);
+    bytes[1..=len].copy_from_slice(&text.as_bytes()[..len]);
+}
+
+/// FNV-1a.
+pub(crate) fn fingerprint(kind: u32, version: u32, size: u64, align: u32, type_name: &str) -> u64 {
+    let numbers = [u64::from(kind), u64::from(version), size, u64::from(align)];
+    let bytes = numbers.iter().flat_map(|number| number.to_le_bytes()).chain(type_name.bytes());
+    bytes.fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn claims() {
+        let claim = Claim::new(u32::MAX, LAST_GENERATION, true, Phase::Joining);
+        assert_eq!((claim.process(), claim.generation()), (u32::MAX, LAST_GENERATION));
+        assert!(claim.kernel());
+        assert_eq!(claim.phase(), Phase::Joining);
+        let present = claim.with_phase(Phase::Present);
+        assert_eq!((present.phase(), present.generation()), (Phase::Present, LAST_GENERATION));
+        assert_eq!(Claim(0).phase(), Phase::Free);
+    }
+
+    #[test]
+    fn texts() {
+        let mut bytes = [0; 64];
+        put_text(&mut bytes, "größe");
+        assert_eq!(text_of(&bytes), Some("größe"));
+        bytes[0] = 64;
+        assert_eq!(text_of(&bytes), None);
+        bytes[..2].copy_from_slice(&[1, 0xff]);
+        assert_eq!(text_of(&bytes), None);
+        assert_eq!(text_of(&[]), None);
+    }
+
+    #[test]
+    fn a_fingerprint_of_the_first_version() {
+        // Computed by another program: it must never change.
+        assert_eq!(fingerprint(1, 0, 8, 8, "u64"), 0x4606_31bc_f24d_67e1);
+    }
+}

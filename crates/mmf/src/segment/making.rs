@@ -1,0 +1,332 @@
+//! From a memory of zeros to a segment, and who may make it.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering::SeqCst;
+use std::time::{Duration, Instant};
+
+use super::core::{Core, index, now};
+use super::layout::{
+    ALIGN, Claim, FINGERPRINT, HEADER_LEN, Header, LAST_GENERATION, MAGIC, MAKER, MAKER_AT, MAKER_STARTED_AT,
+    PLACE_LEN, PLACES_MAX, Phase, STATE_AT, VERSION, state,
+};
+use super::steps::step;
+use crate::access::{Access, ReadWrite};
+use crate::error::{Error, ErrorKind, Operation};
+use crate::memory::SharedMemory;
+use crate::sys::ObjectName;
+use crate::sys::presence::{self, Life, Presence};
+use crate::sys::wait::Family;
+use crate::view::View;
+
+/// How many participants there can be, if nobody says otherwise.
+const PLACES: u32 = 64;
+/// How long an opener waits for a maker.
+const READY_WITHIN: Duration = Duration::from_secs(5);
+/// How long nobody may be seen making before that counts as a death: makers begin at once.
+const UNCLAIMED: Duration = Duration::from_millis(250);
+
+/// What making and opening need to know.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Plan {
+    pub(super) operation: Operation,
+    pub(super) places: u32,
+    pub(super) deadline: Instant,
+}
+
+impl Plan {
+    pub(super) fn new(
+        operation: Operation,
+        places: Option<u32>,
+        within: Option<Duration>,
+    ) -> Result<Self, Error> {
+        let places = places.unwrap_or(PLACES);
+        if places == 0 || places > PLACES_MAX {
+            let detail = format!("a segment has places for 1 to {PLACES_MAX} participants, not for {places}");
+            return Err(Error::new(operation, ErrorKind::TooLarge).with_detail(detail));
+        }
+        let now = Instant::now();
+        // (A time that cannot be told is far away.)
+        let far = now + Duration::from_secs(1 << 30);
+        let deadline = now.checked_add(within.unwrap_or(READY_WITHIN)).unwrap_or(far);
+        Ok(Plan { operation, places, deadline })
+    }
+
+    /// Up to where header and participants reach.
+    pub(super) fn start(self) -> u64 {
+        HEADER_LEN + u64::from(self.places) * PLACE_LEN
+    }
+}
+
+/// A memory that is a segment or is to become one.
+pub(super) struct Site<'m, A: Access> {
+    memory: &'m SharedMemory<A>,
+    view: View<A>,
+    plan: Plan,
+}
+
+/// How making ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Made {
+    ByUs,
+    /// Somebody else was faster.
+    ByOthers,
+}
+
+/// What can be seen of the making.
+enum Progress {
+    Ready,
+    /// Somebody is at it; or may be about to begin.
+    UnderWay,
+    /// Whoever was at it has died.
+    Died,
+}
+
+impl<'m, A: Access> Site<'m, A> {
+    pub(super) fn new(memory: &'m SharedMemory<A>, plan: Plan) -> Result<Self, Error> {
+        let site = Site { memory, view: memory.view()?, plan };
+        let needed = HEADER_LEN + PLACE_LEN;
+        if (site.view.len() as u64) < needed {
+            let detail = format!("it has {} bytes; a segment has at least {needed}", site.view.len());
+            let kind = if plan.operation == Operation::Create {
+                ErrorKind::TooSmall
+            } else {
+                ErrorKind::NotASegment
+            };
+            return Err(site.fail(kind).with_detail(detail));
+        }
+        Ok(site)
+    }
+
+    fn fail(&self, kind: ErrorKind) -> Error {
+        self.memory.right().name_it(Error::new(self.plan.operation, kind))
+    }
+
+    fn presence(&self) -> Presence {
+        // (On Windows this one is never asked: see `maker_is_held`.)
+        Presence::new(&self.memory.right().object, &Family::new(None, None, [0; 16]), A::WRITABLE)
+    }
+
+    fn progress(&self) -> Result<Progress, Error> {
+        let now = self.view.atomic_u32(index(STATE_AT))?.load(SeqCst)?;
+        match now {
+            state::READY => return Ok(Progress::Ready),
+            state::BROKEN => {
+                return Err(self
+                    .fail(ErrorKind::Damaged)
+                    .with_detail("it was declared broken: end all programs that use it, and start anew"));
+            }
+            state::RAW | state::MAKING => {}
+            other => {
+                let detail = format!("where its state should be there is {other:#x}");
+                return Err(self.fail(ErrorKind::NotASegment).with_detail(detail));
+            }
+        }
+        let magic = self.view.read::<[u8; 8]>(0)?;
+        if magic != MAGIC && magic != [0; 8] {
+            let detail = format!("it starts with {magic:02x?}");
+            return Err(self.fail(ErrorKind::NotASegment).with_detail(detail));
+        }
+        let claim = Claim(self.view.atomic_u64(index(MAKER_AT))?.load(SeqCst)?);
+        if claim.phase() == Phase::Free {
+            return Ok(Progress::UnderWay);
+        }
+        Ok(if self.maker_lives(claim)? { Progress::UnderWay } else { Progress::Died })
+    }
+
+    fn maker_lives(&self, claim: Claim) -> Result<bool, Error> {
+        if claim.phase() == Phase::Free {
+            return Ok(false);
+        }
+        if claim.kernel() && self.presence().is_claimed(MAKER) == Some(false) {
+            return Ok(false);
+        }
+        // (It stands there from when he is present.)
+        let started = match claim.phase() {
+            Phase::Present => self.view.read::<u64>(index(MAKER_STARTED_AT))?,
+            _ => 0,
+        };
+        // Whose id belongs to another namespace is known to the kernel alone.
+        let elsewhere = claim.kernel() && claim.process() != std::process::id();
+        Ok(match presence::life(claim.process(), started, presence::this_namespace()) {
+            Life::Ended => elsewhere && self.presence().is_claimed(MAKER) == Some(true),
+            _ => true,
+        })
+    }
+
+    /// Waits until somebody has made it.
+    pub(super) fn wait(&self) -> Result<(), Error> {
+        let begun = Instant::now();
+        loop {
+            let died = match self.progress()? {
+                Progress::Ready => return Ok(()),
+                Progress::UnderWay => false,
+                Progress::Died => true,
+            };
+            let now = Instant::now();
+            if died {
+                // Once more: it may have become ready, and its maker have left, since we looked.
+                if matches!(self.progress()?, Progress::Ready) {
+                    return Ok(());
+                }
+                // Somebody else may be about to take over; openers give him a moment.
+                if now.duration_since(begun) >= UNCLAIMED || now >= self.plan.deadline {
+                    let detail = "its maker has died before it was: open_or_create makes it anew, and so does its maker";
+                    return Err(self.fail(ErrorKind::NotReady).with_detail(detail));
+                }
+            } else if now >= self.plan.deadline {
+                let detail = "its maker has not finished it within the time that this was to wait: try again, or find out who makes it";
+                return Err(self.fail(ErrorKind::NotReady).with_detail(detail));
+            }
+            std::thread::sleep(Duration::from_millis(1));
+        }
+    }
+
+    /// What the header says, checked against the view that there is.
+    pub(super) fn check(&self) -> Result<Core<A>, Error> {
+        let header = self.view.read::<Header>(0)?;
+        if header.magic != MAGIC {
+            let detail = format!("it starts with {:02x?}", header.magic);
+            return Err(self.fail(ErrorKind::NotASegment).with_detail(detail));
+        }
+        if (header.version, header.fingerprint) != (VERSION, FINGERPRINT) {
+            let detail = format!(
+                "its format is version {} ({:#018x}), this library knows version {VERSION} ({FINGERPRINT:#018x}): build both programs with one version",
+                header.version, header.fingerprint
+            );
+            return Err(self.fail(ErrorKind::NotASegment).with_detail(detail));
+        }
+        let places = header.places;
+        let start = HEADER_LEN + u64::from(places) * PLACE_LEN;
+        let fits = places > 0
+            && places <= PLACES_MAX
+            && u64::from(header.participants) == HEADER_LEN
+            && header.start == start
+            && header.len >= start
+            && header.len <= self.view.len() as u64;
+        if !fits {
+            let detail = format!(
+                "its header speaks of {} bytes, {places} participants from byte {} and objects from byte {}, in a memory of {} bytes",
+                header.len,
+                header.participants,
+                header.start,
+                self.view.len()
+            );
+            return Err(self.fail(ErrorKind::Damaged).with_detail(detail));
+        }
+        let right = self.memory.right();
+        let name = self.object_name();
+        let family = Family::new(Some(&right.object), name.as_ref(), header.id);
+        let presence = Arc::new(Presence::new(&right.object, &family, A::WRITABLE));
+        Ok(Core {
+            view: self.view.clone(),
+            memory: self.memory.clone(),
+            family,
+            presence,
+            places,
+            start,
+            len: header.len,
+            member: None,
+        })
+    }
+
+    fn object_name(&self) -> Option<ObjectName> {
+        self.memory.name().and_then(|name| name.object_name(self.plan.operation, None).ok())
+    }
+}
+
+impl Site<'_, ReadWrite> {
+    /// Makes it a segment, unless somebody else does.
+    pub(super) fn make(&self) -> Result<Made, Error> {
+        if matches!(self.progress()?, Progress::Ready) {
+            return Ok(Made::ByOthers);
+        }
+        let len = self.view.len() as u64 & !(ALIGN - 1);
+        let start = self.plan.start();
+        if len < start {
+            let detail = format!(
+                "{} participants take {start} bytes of the {len} that there are, before any object: ask for more, or for fewer participants",
+                self.plan.places
+            );
+            return Err(self.fail(ErrorKind::TooSmall).with_detail(detail));
+        }
+        let begun = Instant::now();
+        loop {
+            match self.progress()? {
+                Progress::Ready => return Ok(Made::ByOthers),
+                Progress::UnderWay | Progress::Died => {}
+            }
+            let word = self.view.atomic_u64(index(MAKER_AT))?;
+            let former = Claim(word.load(SeqCst)?);
+            if !self.maker_lives(former)? {
+                let presence = self.presence();
+                let kernel = if cfg!(unix) { presence.claim(MAKER) } else { None };
+                if kernel != Some(false) {
+                    let generation =
+                        if former.generation() >= LAST_GENERATION { 1 } else { former.generation() + 1 };
+                    let claim =
+                        Claim::new(std::process::id(), generation, kernel == Some(true), Phase::Joining);
+                    if word.compare_exchange(former.0, claim.0, SeqCst, SeqCst)?.is_ok() {
+                        // It may have been finished between the look and the claim.
+                        let made = if matches!(self.progress()?, Progress::Ready) {
+                            Made::ByOthers
+                        } else {
+                            step("make: claimed");
+                            let made = self
+                                .view
+                                .write(index(MAKER_STARTED_AT), &presence::started())
+                                .and_then(|()| word.store(claim.with_phase(Phase::Present).0, SeqCst))
+                                .and_then(|()| self.write(former != Claim(0), len));
+                            if let Err(error) = made {
+                                let _ = self.set_state(state::BROKEN);
+                                return Err(error);
+                            }
+                            Made::ByUs
+                        };
+                        word.store(claim.with_phase(Phase::Free).0, SeqCst)?;
+                        presence.release(MAKER);
+                        return Ok(made);
+                    }
+                    presence.release(MAKER);
+                    continue;
+                }
+            }
+            if Instant::now() >= self.plan.deadline && begun.elapsed() >= UNCLAIMED {
+                let detail = "somebody else is making it, and has not finished it within the time that this was to wait: try again";
+                return Err(self.fail(ErrorKind::NotReady).with_detail(detail));
+            }
+            std::thread::sleep(Duration::from_millis(1));
+        }
+    }
+
+    fn set_state(&self, value: u32) -> Result<(), Error> {
+        self.view.atomic_u32(index(STATE_AT))?.store(value, SeqCst)
+    }
+
+    /// The caller has the maker's claim.
+    fn write(&self, begun_before: bool, len: u64) -> Result<(), Error> {
+        self.set_state(state::MAKING)?;
+        step("make: making");
+        let start = self.plan.start();
+        if begun_before {
+            // Whoever has died here may have written anything. (Objects are zeroed when they are made.)
+            self.view.fill(0, 8, 0)?;
+            self.view.fill(index(HEADER_LEN), index(start - HEADER_LEN), 0)?;
+        }
+        let id =
+            presence::random().map_err(|failure| self.memory.right().error(self.plan.operation, failure))?;
+        let participants = u32::try_from(HEADER_LEN).unwrap_or(0);
+        let head = [VERSION];
+        self.view.write(8, &head)?;
+        self.view.write(16, &[FINGERPRINT, len])?;
+        self.view.write(32, &id)?;
+        self.view.write(64, &[participants, self.plan.places, 0, 0])?;
+        self.view.write(80, &[start, start])?;
+        self.view.write(96, &[0_u32; 2])?;
+        self.view.write(104, &now())?;
+        self.view.write(0, &MAGIC)?;
+        step("make: written, and not ready yet");
+        self.set_state(state::READY)?;
+        step("make: ready");
+        Ok(())
+    }
+}

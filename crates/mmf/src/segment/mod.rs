@@ -1,0 +1,265 @@
+//! Segments: shared memories that describe themselves, with named, typed objects in them.
+
+pub(crate) mod core;
+pub(crate) mod directory;
+mod inspect;
+pub(crate) mod layout;
+mod making;
+mod options;
+pub(crate) mod steps;
+pub(crate) mod types;
+
+pub use inspect::{LockState, ObjectInfo, ObjectState, ParticipantInfo, ProcessInfo, SegmentInfo};
+pub use types::{ObjectKind, SharedType, TypeDescription};
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering::SeqCst;
+
+use self::core::{Core, index};
+use self::making::{Made, Plan, Site};
+use crate::access::{Access, ReadOnly, ReadWrite};
+use crate::error::{Error, Operation};
+use crate::memory::SharedMemory;
+use crate::name::Name;
+use crate::options::{Disposition, OpenOptions};
+use crate::sync::{Event, Latest, Mutex, Notify, Once, RwLock, WaitCell};
+
+/// A shared memory with named, typed objects in it: locks, events, latest values.
+///
+/// Objects are made or found by name and type: whoever asks first makes them, and a type that does not match is refused. The locks survive
+/// their owners: when a process dies that has one, the next who locks gets it *and* is told. The format is documented in
+/// `docs/segment.md`, and what is in a segment can be listed by [`Segment::inspect`].
+///
+/// ```
+/// use mmf::Segment;
+///
+/// // in each process, whoever comes first makes it
+/// let (segment, _) = Segment::open_or_create("doc-segment-plant", 64 * 1024)?;
+/// let counter = segment.mutex::<u64>("counter")?;
+/// let mut guard = counter.lock()?;
+/// let value = guard.get()?;
+/// guard.set(&(value + 1))?;
+/// # Ok::<(), mmf::Error>(())
+/// ```
+///
+/// A segment that may write is a *participant*: it has one of the places in the segment (64, if [`OpenOptions::participants`] does not say
+/// otherwise), as long as it, a clone of it, or one of its objects lives. One opened read-only is an observer and leaves no trace.
+///
+/// After a `fork` without `exec` the child has to open the segment again: what it has belongs to its parent.
+#[derive(Debug)]
+#[must_use = "a participant leaves when the last handle goes"]
+pub struct Segment<A: Access = ReadWrite> {
+    core: Arc<Core<A>>,
+}
+
+impl<A: Access> Clone for Segment<A> {
+    fn clone(&self) -> Self {
+        Segment { core: Arc::clone(&self.core) }
+    }
+}
+
+impl Segment<ReadWrite> {
+    /// Makes a segment of `len` bytes under a name that nobody uses yet. About 4.5 KiB of it are for the segment itself, and a quarter
+    /// KiB for each object besides its own bytes.
+    ///
+    /// # Errors
+    ///
+    /// See [`OpenOptions::create_segment`].
+    pub fn create(name: impl TryInto<Name, Error: Into<Error>>, len: u64) -> Result<Self, Error> {
+        OpenOptions::new().len(len).create_segment(name)
+    }
+
+    /// Opens a segment that exists. It never makes one; it waits for one that is being made.
+    ///
+    /// # Errors
+    ///
+    /// See [`OpenOptions::open_segment`].
+    pub fn open(name: impl TryInto<Name, Error: Into<Error>>) -> Result<Self, Error> {
+        OpenOptions::new().open_segment(name)
+    }
+
+    /// Opens a segment, or makes it if there is none or if its maker has died before it was ready; says which it was.
+    ///
+    /// # Errors
+    ///
+    /// See [`OpenOptions::open_or_create_segment`].
+    pub fn open_or_create(
+        name: impl TryInto<Name, Error: Into<Error>>,
+        len: u64,
+    ) -> Result<(Self, Disposition), Error> {
+        OpenOptions::new().len(len).open_or_create_segment(name)
+    }
+
+    /// Makes a segment of a memory, all of whose bytes are zero: one without a name, for example, to be handed over.
+    ///
+    /// ```
+    /// let memory = mmf::SharedMemory::anonymous(64 * 1024)?;
+    /// let segment = mmf::Segment::format(&memory)?;
+    /// let again = mmf::Segment::attach(&memory)?; // in another process, after a hand-off
+    /// # Ok::<(), mmf::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// As [`OpenOptions::create_segment`]; [`ErrorKind::NotASegment`](crate::ErrorKind::NotASegment) if there is something else in it.
+    pub fn format(memory: &SharedMemory<ReadWrite>) -> Result<Self, Error> {
+        OpenOptions::new().format_segment(memory)
+    }
+
+    /// Takes part in the segment that a memory is.
+    ///
+    /// # Errors
+    ///
+    /// As [`OpenOptions::open_segment`].
+    pub fn attach(memory: &SharedMemory<ReadWrite>) -> Result<Self, Error> {
+        OpenOptions::new().attach_segment(memory)
+    }
+
+    /// A mutex around a `T`, made or found by name. A new one holds the `T` whose bytes are all zero.
+    ///
+    /// # Errors
+    ///
+    /// - [`ErrorKind::Incompatible`](crate::ErrorKind::Incompatible): there is something else of this name; the message shows both.
+    /// - [`ErrorKind::Full`](crate::ErrorKind::Full): there is no room for it.
+    /// - [`ErrorKind::Damaged`](crate::ErrorKind::Damaged), [`ErrorKind::Fault`](crate::ErrorKind::Fault): a peer has written nonsense, or taken the memory away.
+    /// - [`ErrorKind::Busy`](crate::ErrorKind::Busy): others have been adding objects for ten seconds.
+    pub fn mutex<T: SharedType>(&self, name: &str) -> Result<Mutex<T>, Error> {
+        Mutex::make(&self.core, name)
+    }
+
+    /// A reader-writer lock around a `T`, made or found by name. It takes 64 bytes for each place for participants.
+    ///
+    /// # Errors
+    ///
+    /// As [`mutex`](Segment::mutex).
+    pub fn rwlock<T: SharedType>(&self, name: &str) -> Result<RwLock<T>, Error> {
+        RwLock::make(&self.core, name)
+    }
+
+    /// An event that resets itself when one who waits has got it, made or found by name.
+    ///
+    /// # Errors
+    ///
+    /// As [`mutex`](Segment::mutex).
+    pub fn event(&self, name: &str) -> Result<Event, Error> {
+        Event::make(&self.core, name, true)
+    }
+
+    /// An event that stays set until it is reset, made or found by name.
+    ///
+    /// # Errors
+    ///
+    /// As [`mutex`](Segment::mutex).
+    pub fn manual_event(&self, name: &str) -> Result<Event, Error> {
+        Event::make(&self.core, name, false)
+    }
+
+    /// A count of notifications that can be waited for, made or found by name.
+    ///
+    /// # Errors
+    ///
+    /// As [`mutex`](Segment::mutex).
+    pub fn notify(&self, name: &str) -> Result<Notify, Error> {
+        Notify::make(&self.core, name)
+    }
+
+    /// A `T` that one process initialises and all others find, made or found by name.
+    ///
+    /// # Errors
+    ///
+    /// As [`mutex`](Segment::mutex).
+    pub fn once<T: SharedType>(&self, name: &str) -> Result<Once<T>, Error> {
+        Once::make(&self.core, name)
+    }
+
+    /// A latest value: one writer, any number of readers. Made or found by name.
+    ///
+    /// # Errors
+    ///
+    /// As [`mutex`](Segment::mutex).
+    pub fn latest<T: SharedType>(&self, name: &str) -> Result<Latest<T>, Error> {
+        Latest::make(&self.core, name)
+    }
+
+    /// A word to build a lock of one's own on, made or found by name. A new one is 0.
+    ///
+    /// # Errors
+    ///
+    /// As [`mutex`](Segment::mutex).
+    pub fn wait_cell(&self, name: &str) -> Result<WaitCell, Error> {
+        WaitCell::make(&self.core, name)
+    }
+
+    /// Declares the segment broken, for good: whoever opens it from now on is refused. Who has it open is not disturbed.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Fault`](crate::ErrorKind::Fault).
+    pub fn declare_broken(&self) -> Result<(), Error> {
+        self.core.view.atomic_u32(index(layout::STATE_AT))?.store(layout::state::BROKEN, SeqCst)
+    }
+}
+
+impl Segment<ReadOnly> {
+    /// Opens a segment to look at it. An observer is no participant: nobody can see that it looks.
+    ///
+    /// ```
+    /// let segment = mmf::Segment::create("doc-segment-observed", 64 * 1024)?;
+    /// let mut pose = segment.latest::<[f32; 3]>("pose")?.writer()?;
+    /// pose.publish(&[1.0, 2.0, 0.5])?;
+    ///
+    /// let observer = mmf::Segment::open_read_only("doc-segment-observed")?;
+    /// assert_eq!(observer.find_latest::<[f32; 3]>("pose")?.read()?, Some([1.0, 2.0, 0.5]));
+    /// # Ok::<(), mmf::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// See [`OpenOptions::open_segment_read_only`].
+    pub fn open_read_only(name: impl TryInto<Name, Error: Into<Error>>) -> Result<Self, Error> {
+        OpenOptions::new().open_segment_read_only(name)
+    }
+}
+
+impl<A: Access> Segment<A> {
+    /// A latest value that exists already.
+    ///
+    /// # Errors
+    ///
+    /// As [`mutex`](Segment::mutex), and [`ErrorKind::NotFound`](crate::ErrorKind::NotFound) if nobody has made it.
+    pub fn find_latest<T: SharedType>(&self, name: &str) -> Result<Latest<T, A>, Error> {
+        Latest::find(&self.core, name)
+    }
+
+    /// The memory that the segment lies in.
+    pub fn memory(&self) -> &SharedMemory<A> {
+        &self.core.memory
+    }
+
+    /// Bytes that are left for further objects.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Fault`](crate::ErrorKind::Fault).
+    pub fn room(&self) -> Result<u64, Error> {
+        let end = self.core.view.atomic_u64(index(layout::END_AT))?.load(SeqCst)?;
+        Ok(self.core.len.saturating_sub(end))
+    }
+
+    fn attach_to(memory: &SharedMemory<A>, plan: Plan) -> Result<Core<A>, Error> {
+        let site = Site::new(memory, plan)?;
+        site.wait()?;
+        site.check()
+    }
+}
+
+fn joined(mut core: Core<ReadWrite>, operation: Operation) -> Result<Segment<ReadWrite>, Error> {
+    core.join(operation)?;
+    Ok(Segment { core: Arc::new(core) })
+}
+
+fn made(memory: &SharedMemory<ReadWrite>, plan: Plan) -> Result<(Segment<ReadWrite>, Made), Error> {
+    let site = Site::new(memory, plan)?;
+    let made = site.make()?;
+    Ok((joined(site.check()?, plan.operation)?, made))
+}

@@ -1,0 +1,167 @@
+//! What may lie in a segment, and how types are told apart.
+
+use core::fmt;
+use std::borrow::Cow;
+
+use zerocopy::{FromBytes, Immutable, IntoBytes};
+
+/// A type whose values may lie in a segment.
+///
+/// zerocopy's traits say that any bytes are a value and every value is just its bytes; this trait gives the type a name and a version, by
+/// which all programs that use the segment recognise it. Size and alignment are looked at, too.
+///
+/// Choose a name that says whose it is, and raise the version when the meaning of the bytes changes. Use `#[repr(C)]` and types of a
+/// fixed width, so that the layout does not depend on the compiler or on the processor's width.
+///
+/// ```
+/// use mmf::SharedType;
+/// use zerocopy::{FromBytes, Immutable, IntoBytes};
+///
+/// #[derive(Clone, Copy, FromBytes, IntoBytes, Immutable)]
+/// #[repr(C)]
+/// struct Pose { x: f32, y: f32, heading: f32 }
+///
+/// impl SharedType for Pose {
+///     const NAME: &'static str = "demo.Pose";
+///     const VERSION: u32 = 2;
+/// }
+/// assert_eq!(Pose::description().to_string(), "demo.Pose version 2 (12 bytes, aligned to 4)");
+/// ```
+pub trait SharedType: FromBytes + IntoBytes + Immutable + Sized + 'static {
+    /// What all programs call it: at most 127 bytes.
+    const NAME: &'static str;
+    /// Which meaning its bytes have.
+    const VERSION: u32 = 0;
+
+    /// All that has to be the same on both sides.
+    #[must_use]
+    fn description() -> TypeDescription {
+        TypeDescription {
+            name: Cow::Borrowed(Self::NAME),
+            version: Self::VERSION,
+            size: size_of::<Self>() as u64,
+            align: u32::try_from(align_of::<Self>()).unwrap_or(u32::MAX),
+        }
+    }
+}
+
+/// How a type is described in a segment.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct TypeDescription {
+    /// Its name.
+    pub name: Cow<'static, str>,
+    /// Its version.
+    pub version: u32,
+    /// Its length in bytes.
+    pub size: u64,
+    /// What its address is a multiple of.
+    pub align: u32,
+}
+
+impl fmt::Display for TypeDescription {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} version {} ({} bytes, aligned to {})", self.name, self.version, self.size, self.align)
+    }
+}
+
+macro_rules! shared {
+    ($($primitive:ident)*) => {
+        $(
+            impl SharedType for $primitive {
+                const NAME: &'static str = stringify!($primitive);
+            }
+        )*
+    };
+}
+shared! { u8 u16 u32 u64 u128 i8 i16 i32 i64 i128 f32 f64 }
+
+impl SharedType for () {
+    const NAME: &'static str = "()";
+}
+
+impl<T: SharedType, const N: usize> SharedType for [T; N] {
+    const NAME: &'static str = "[]";
+    const VERSION: u32 = T::VERSION;
+
+    fn description() -> TypeDescription {
+        let of = T::description();
+        TypeDescription {
+            name: Cow::Owned(format!("[{}; {N}]", of.name)),
+            version: of.version,
+            size: size_of::<Self>() as u64,
+            align: of.align,
+        }
+    }
+}
+
+/// What kinds of objects there are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum ObjectKind {
+    /// A [`Mutex`](crate::sync::Mutex).
+    Mutex,
+    /// An [`RwLock`](crate::sync::RwLock).
+    RwLock,
+    /// A [`Latest`](crate::sync::Latest).
+    Latest,
+    /// An [`Event`](crate::sync::Event) that resets itself.
+    AutoEvent,
+    /// An [`Event`](crate::sync::Event) that stays set.
+    ManualEvent,
+    /// A [`Once`](crate::sync::Once).
+    Once,
+    /// A [`Notify`](crate::sync::Notify).
+    Notify,
+    /// A [`WaitCell`](crate::sync::WaitCell).
+    Cell,
+    /// One that this version of the library does not know.
+    Unknown(u32),
+}
+
+const KINDS: [ObjectKind; 8] = [
+    ObjectKind::Mutex,
+    ObjectKind::RwLock,
+    ObjectKind::Latest,
+    ObjectKind::AutoEvent,
+    ObjectKind::ManualEvent,
+    ObjectKind::Once,
+    ObjectKind::Notify,
+    ObjectKind::Cell,
+];
+
+impl ObjectKind {
+    pub(crate) fn number(self) -> u32 {
+        match self {
+            ObjectKind::Mutex => 1,
+            ObjectKind::RwLock => 2,
+            ObjectKind::Latest => 3,
+            ObjectKind::AutoEvent => 4,
+            ObjectKind::ManualEvent => 5,
+            ObjectKind::Once => 6,
+            ObjectKind::Notify => 7,
+            ObjectKind::Cell => 8,
+            ObjectKind::Unknown(number) => number,
+        }
+    }
+
+    pub(crate) fn of(number: u32) -> Self {
+        KINDS.into_iter().find(|kind| kind.number() == number).unwrap_or(ObjectKind::Unknown(number))
+    }
+}
+
+impl fmt::Display for ObjectKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            ObjectKind::Mutex => "mutex",
+            ObjectKind::RwLock => "rwlock",
+            ObjectKind::Latest => "latest",
+            ObjectKind::AutoEvent => "event (auto reset)",
+            ObjectKind::ManualEvent => "event (manual reset)",
+            ObjectKind::Once => "once",
+            ObjectKind::Notify => "notify",
+            ObjectKind::Cell => "cell",
+            ObjectKind::Unknown(number) => return write!(f, "object of kind {number}"),
+        })
+    }
+}

@@ -1,0 +1,167 @@
+//! Events. The state table is at the top of `raw/flag.rs`.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering::SeqCst;
+use std::time::{Duration, Instant};
+
+use super::mutex::shape;
+use super::raw::{Patience, Refused, flag};
+use super::refused;
+use super::scene::{Parking, Scene, slice};
+use crate::error::{Error, ErrorKind, Operation};
+use crate::segment::core::Core;
+use crate::segment::types::ObjectKind;
+use crate::sys::wait::{MOST_WORDS, wait_any};
+
+/// Something that happens, and that others sleep until: by [`Segment::event`](crate::Segment::event), which resets itself when one
+/// who waits has got it, or by [`Segment::manual_event`](crate::Segment::manual_event), which stays set until it is reset.
+///
+/// ```
+/// use std::time::Duration;
+///
+/// let segment = mmf::Segment::create("doc-event", 64 * 1024)?;
+/// let go = segment.event("go")?;
+/// go.set()?; // in one process
+/// assert!(go.wait_timeout(Duration::from_secs(5))?); // in another one
+/// assert!(!go.wait_timeout(Duration::ZERO)?); // it has reset itself
+/// # Ok::<(), mmf::Error>(())
+/// ```
+#[derive(Debug)]
+pub struct Event {
+    core: Arc<Core>,
+    word: Parking,
+    auto: bool,
+}
+
+impl Event {
+    pub(crate) fn make(core: &Arc<Core>, name: &str, auto: bool) -> Result<Self, Error> {
+        let kind = if auto { ObjectKind::AutoEvent } else { ObjectKind::ManualEvent };
+        let at = core.find_or_make(name, &shape::<()>(kind))?;
+        Ok(Event { core: Arc::clone(core), word: Parking::new(core, at, None)?, auto })
+    }
+
+    /// Sets it, and wakes: one who waits, or all of them if it is a manual one.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Fault`].
+    pub fn set(&self) -> Result<(), Error> {
+        flag::set(&Scene::new(&self.core), &self.word, !self.auto)
+    }
+
+    /// Resets it; says whether it was set.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Fault`].
+    pub fn reset(&self) -> Result<bool, Error> {
+        flag::reset(&Scene::new(&self.core), &self.word)
+    }
+
+    /// Whether it is set.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Fault`].
+    pub fn is_set(&self) -> Result<bool, Error> {
+        flag::take(&Scene::new(&self.core), &self.word, false)
+    }
+
+    /// Sleeps until it is set.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Fault`].
+    pub fn wait(&self) -> Result<(), Error> {
+        self.wait_for(None).map(drop)
+    }
+
+    /// Sleeps until it is set, no longer than this; says whether it was.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Fault`].
+    pub fn wait_timeout(&self, time: Duration) -> Result<bool, Error> {
+        self.wait_for(Instant::now().checked_add(time))
+    }
+
+    /// Sleeps until it is set, no longer than until then; says whether it was.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Fault`].
+    pub fn wait_until(&self, deadline: Instant) -> Result<bool, Error> {
+        self.wait_for(Some(deadline))
+    }
+
+    fn wait_for(&self, deadline: Option<Instant>) -> Result<bool, Error> {
+        let scene = Scene::until(&self.core, Operation::Wait, deadline);
+        match flag::wait(&scene, &self.word, self.auto, Patience::Wait) {
+            Ok(()) => Ok(true),
+            Err(Refused::Deadline) => Ok(false),
+            Err(Refused::Fault(error)) => Err(error),
+            Err(other) => Err(refused(&self.core, Operation::Wait, &other)),
+        }
+    }
+
+    /// Sleeps until one of several is set, of the same segment or of different ones; says which: the first of them in this order.
+    /// `None` if the deadline passes. Only the one that is told is reset.
+    ///
+    /// ```
+    /// use mmf::sync::Event;
+    ///
+    /// let segment = mmf::Segment::create("doc-event-any", 64 * 1024)?;
+    /// let (data, stop) = (segment.event("data")?, segment.manual_event("stop")?);
+    /// stop.set()?;
+    /// assert_eq!(Event::wait_any(&[&data, &stop], None)?, Some(1));
+    /// # Ok::<(), mmf::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Fault`]; [`ErrorKind::LimitReached`] for more than 64 of them (Linux: 128), or none.
+    pub fn wait_any(events: &[&Event], deadline: Option<Instant>) -> Result<Option<usize>, Error> {
+        if events.is_empty() || events.len() > MOST_WORDS {
+            let detail = format!("of 1 to {MOST_WORDS} events, not of {}", events.len());
+            return Err(Error::new(Operation::Wait, ErrorKind::LimitReached).with_detail(detail));
+        }
+        loop {
+            if let Some(which) = Event::take_any(events)? {
+                return Ok(Some(which));
+            }
+            let Some(longest) = slice(deadline) else { return Ok(None) };
+            let mut counted = 0;
+            let slept = events.iter().try_for_each(|event| {
+                event.word.waiters.get().fetch_add(1, SeqCst)?;
+                counted += 1;
+                Ok(())
+            });
+            // Whoever sets one after this look sees that somebody waits.
+            let slept = slept.and_then(|()| {
+                for event in events {
+                    if event.is_set()? {
+                        return Ok(());
+                    }
+                }
+                let words: Vec<_> =
+                    events.iter().map(|event| (&event.word.bell, event.word.word.address(), 0)).collect();
+                wait_any(&words, longest)
+                    .map(drop)
+                    .map_err(|failure| events[0].core.memory.right().error(Operation::Wait, failure))
+            });
+            for event in &events[..counted] {
+                event.word.waiters.get().fetch_sub(1, SeqCst)?;
+            }
+            slept?;
+        }
+    }
+
+    fn take_any(events: &[&Event]) -> Result<Option<usize>, Error> {
+        for (which, event) in events.iter().enumerate() {
+            if flag::take(&Scene::new(&event.core), &event.word, event.auto)? {
+                return Ok(Some(which));
+            }
+        }
+        Ok(None)
+    }
+}

@@ -1,0 +1,254 @@
+//! The latest value of something. The state table is at the top of `raw/board.rs`.
+
+use core::marker::PhantomData;
+use core::sync::atomic::fence;
+use std::sync::Arc;
+use std::sync::atomic::Ordering::{Acquire, Release};
+
+use super::raw::board::{self, Board, Found, PLACES, Writable};
+use super::raw::mutex::{DONE, TOKEN};
+use super::raw::{self, Patience, Refused};
+use super::refused;
+use super::scene::{Parking, Scene};
+use crate::access::{Access, ReadWrite};
+use crate::error::{Error, ErrorKind, Operation};
+use crate::segment::core::{Core, index};
+use crate::segment::directory::Shape;
+use crate::segment::layout::{ALIGN, LATEST_VALUES, PUBLISHED, STAMPS, VALUE};
+use crate::segment::steps::step;
+use crate::segment::types::{ObjectKind, SharedType};
+use crate::view::View;
+
+const _: () = assert!(LATEST_VALUES == PLACES);
+
+/// The latest value of something, for telemetry: one writer, any number of readers, who need no right to write. By
+/// [`Segment::latest`](crate::Segment::latest) and, for observers, [`Segment::find_latest`](crate::Segment::find_latest).
+///
+/// Readers never hold the writer up. They copy a value that was published whole, or try again: that happens only if two further values are
+/// published while they copy one. If the writer dies, the last whole value stays. Three values are kept, so it takes three times the room.
+///
+/// ```
+/// let segment = mmf::Segment::create("doc-latest", 64 * 1024)?;
+/// let speed = segment.latest::<f64>("speed")?;
+/// assert_eq!(speed.read()?, None);
+/// let mut writer = speed.writer()?;
+/// writer.publish(&3.5)?;
+/// assert_eq!(speed.read()?, Some(3.5));
+/// # Ok::<(), mmf::Error>(())
+/// ```
+#[derive(Debug)]
+pub struct Latest<T: SharedType, A: Access = ReadWrite> {
+    core: Arc<Core<A>>,
+    at: u64,
+    value: PhantomData<fn() -> T>,
+}
+
+/// The one who publishes values of a [`Latest`], until it is dropped.
+#[derive(Debug)]
+#[must_use = "somebody else can become the writer when it is dropped"]
+pub struct LatestWriter<T: SharedType> {
+    core: Arc<Core>,
+    lock: Parking,
+    me: u32,
+    at: u64,
+    value: PhantomData<fn() -> T>,
+}
+
+/// The values of one object.
+struct Values<'v, A: Access> {
+    view: &'v View<A>,
+    at: u64,
+}
+
+impl<A: Access> Values<'_, A> {
+    fn stamp_at(&self, place: u64) -> usize {
+        index(self.at + STAMPS + place * 8)
+    }
+}
+
+impl<A: Access> Board for Values<'_, A> {
+    type Fault = Error;
+
+    #[inline]
+    fn count(&self) -> Result<u64, Error> {
+        self.view.atomic_u64(index(self.at + PUBLISHED))?.load(Acquire)
+    }
+
+    #[inline]
+    fn stamp(&self, place: u64) -> Result<u64, Error> {
+        self.view.atomic_u64(self.stamp_at(place))?.load(Acquire)
+    }
+
+    #[inline]
+    fn loads_in_order(&self) {
+        fence(Acquire);
+    }
+
+    fn pause(&self) {
+        std::thread::yield_now();
+    }
+}
+
+impl Writable for Values<'_, ReadWrite> {
+    fn set_count(&self, count: u64) -> Result<(), Error> {
+        self.view.atomic_u64(index(self.at + PUBLISHED))?.store(count, Release)
+    }
+
+    fn set_stamp(&self, place: u64, stamp: u64) -> Result<(), Error> {
+        self.view.atomic_u64(self.stamp_at(place))?.store(stamp, Release)
+    }
+
+    fn stores_in_order(&self) {
+        fence(Release);
+    }
+
+    fn step(&self, name: &'static str) {
+        step(name);
+    }
+}
+
+fn stride<T>() -> u64 {
+    (size_of::<T>() as u64).next_multiple_of(ALIGN)
+}
+
+fn shape<T: SharedType>() -> Shape {
+    const { assert!(align_of::<T>() <= 64, "objects in a segment are aligned to 64 bytes at most") };
+    Shape {
+        kind: ObjectKind::Latest,
+        described: T::description(),
+        object_len: VALUE + PLACES * stride::<T>(),
+        value_offset: u32::try_from(VALUE).unwrap_or(0),
+        count: u32::try_from(PLACES).unwrap_or(0),
+    }
+}
+
+impl<T: SharedType> Latest<T, ReadWrite> {
+    pub(crate) fn make(core: &Arc<Core>, name: &str) -> Result<Self, Error> {
+        let at = core.find_or_make(name, &shape::<T>())?;
+        Ok(Latest { core: Arc::clone(core), at, value: PhantomData })
+    }
+
+    /// Becomes the writer. If the former one has died, this one goes on from its last whole value.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Busy`] if there is one, alive: the message says who; [`ErrorKind::Fault`].
+    pub fn writer(&self) -> Result<LatestWriter<T>, Error> {
+        let lock = Parking::new(&self.core, self.at, None)?;
+        let scene = Scene::new(&self.core);
+        let me = self.core.me()?;
+        match raw::mutex::lock(&scene, &lock, me, Patience::Try) {
+            Ok(_) => {
+                raw::mutex::consistent(&scene, &lock, me)?;
+            }
+            Err(Refused::Fault(error)) => return Err(error),
+            Err(other) => return Err(refused(&self.core, Operation::Acquire, &other)),
+        }
+        Ok(LatestWriter { core: Arc::clone(&self.core), lock, me, at: self.at, value: PhantomData })
+    }
+}
+
+impl<T: SharedType, A: Access> Latest<T, A> {
+    pub(crate) fn find(core: &Arc<Core<A>>, name: &str) -> Result<Self, Error> {
+        let at = core.find(name, &shape::<T>())?.ok_or_else(|| core.missing(name))?;
+        Ok(Latest { core: Arc::clone(core), at, value: PhantomData })
+    }
+
+    fn values(&self) -> Values<'_, A> {
+        Values { view: &self.core.view, at: self.at }
+    }
+
+    fn value_at(&self, place: u64) -> usize {
+        index(self.at + VALUE + place * stride::<T>())
+    }
+
+    /// The latest value; none if nobody has published one.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Fault`]; [`ErrorKind::Busy`] if a thousand tries did not give a whole value: the writer is much faster than this
+    /// process can copy, or a peer has written nonsense.
+    #[inline]
+    pub fn read(&self) -> Result<Option<T>, Error> {
+        Ok(self.read_numbered()?.map(|(_, value)| value))
+    }
+
+    /// The latest value with its number: how many were published up to it.
+    ///
+    /// # Errors
+    ///
+    /// As [`read`](Latest::read).
+    #[inline]
+    pub fn read_numbered(&self) -> Result<Option<(u64, T)>, Error> {
+        let mut value = None;
+        let found = board::read(&self.values(), |place| {
+            value = Some(self.core.view.read(self.value_at(place))?);
+            Ok(())
+        })?;
+        Ok(self.whole(found)?.zip(value))
+    }
+
+    /// Copies the latest value to where it is wanted, and gives its number. If there is none, or in an error, it may have been overwritten in
+    /// part. For values that are too big for the stack.
+    ///
+    /// # Errors
+    ///
+    /// As [`read`](Latest::read).
+    pub fn read_into(&self, value: &mut T) -> Result<Option<u64>, Error> {
+        let found = board::read(&self.values(), |place| {
+            self.core.view.read_at(self.value_at(place), value.as_mut_bytes())
+        })?;
+        self.whole(found)
+    }
+
+    fn whole(&self, found: Found) -> Result<Option<u64>, Error> {
+        match found {
+            Found::Nothing => Ok(None),
+            Found::Value(number) => Ok(Some(number)),
+            Found::Torn => Err(self
+                .core
+                .fail(Operation::Read, ErrorKind::Busy)
+                .with_detail("its writer is faster than this process can copy; try again")),
+        }
+    }
+
+    /// How many values were published so far.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Fault`].
+    pub fn published(&self) -> Result<u64, Error> {
+        self.values().count()
+    }
+
+    /// Whether there is a writer, and it lives.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Fault`].
+    pub fn has_writer(&self) -> Result<bool, Error> {
+        let word = self.core.view.atomic_u32(index(self.at))?.load(Acquire)?;
+        Ok(!matches!(word & TOKEN, 0 | DONE) && !self.core.is_gone(word & TOKEN))
+    }
+}
+
+impl<T: SharedType> LatestWriter<T> {
+    /// Publishes a value; gives its number, counted from 1.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Fault`].
+    #[inline]
+    pub fn publish(&mut self, value: &T) -> Result<u64, Error> {
+        let view = &self.core.view;
+        board::write(&Values { view, at: self.at }, |place| {
+            view.write(index(self.at + VALUE + place * stride::<T>()), value)
+        })
+    }
+}
+
+impl<T: SharedType> Drop for LatestWriter<T> {
+    fn drop(&mut self) {
+        let _ = raw::mutex::unlock(&Scene::new(&self.core), &self.lock, self.me);
+    }
+}

@@ -1,0 +1,303 @@
+//! A mutex around a value. The state table is at the top of `raw/mutex.rs`.
+#![allow(unsafe_code, reason = "the door to `&mut T`, whose promise is the user's")]
+
+use core::fmt;
+use core::marker::PhantomData;
+use std::sync::Arc;
+use std::sync::atomic::Ordering::SeqCst;
+use std::time::{Duration, Instant};
+
+use super::raw::{self, Got, Patience};
+use super::scene::{Parking, Scene};
+use super::{Died, LockError, OwnerDied, lock_error, value, who_died};
+use crate::error::{Error, Operation};
+use crate::segment::core::{Core, index};
+use crate::segment::directory::Shape;
+use crate::segment::layout::VALUE;
+use crate::segment::types::{ObjectKind, SharedType};
+
+/// A mutex around a `T` in a segment: by [`Segment::mutex`](crate::Segment::mutex).
+///
+/// One atomic instruction locks it and one unlocks it, if nobody else wants it. Nobody starves: who has waited in vain a few times lets
+/// newcomers queue up behind him. If its owner dies, the next one gets [`LockError::OwnerDied`] *with* the guard.
+///
+/// ```
+/// use mmf::sync::LockError;
+///
+/// let segment = mmf::Segment::create("doc-mutex", 64 * 1024)?;
+/// let account = segment.mutex::<[i64; 2]>("account")?;
+/// let mut guard = match account.lock() {
+///     Ok(guard) => guard,
+///     Err(LockError::OwnerDied(owner)) => {
+///         // It may have taken here and not yet given there.
+///         let mut guard = owner.into_guard();
+///         let [_, there] = guard.get()?;
+///         guard.set(&[-there, there])?;
+///         guard.declare_consistent()?;
+///         guard
+///     }
+///     Err(error) => return Err(error.into()),
+/// };
+/// let [here, there] = guard.get()?;
+/// guard.set(&[here - 5, there + 5])?;
+/// # Ok::<(), mmf::Error>(())
+/// ```
+#[derive(Debug)]
+pub struct Mutex<T: SharedType> {
+    core: Arc<Core>,
+    lock: Parking,
+    at: u64,
+    value: PhantomData<fn() -> T>,
+}
+
+/// The right to the value of a [`Mutex`], until it is dropped.
+#[must_use = "it unlocks when it is dropped"]
+pub struct MutexGuard<'m, T: SharedType> {
+    mutex: &'m Mutex<T>,
+    me: u32,
+    /// Whether this thread was panicking when it locked.
+    panicking: bool,
+}
+
+impl<T: SharedType> Mutex<T> {
+    pub(crate) fn make(core: &Arc<Core>, name: &str) -> Result<Self, Error> {
+        let at = core.find_or_make(name, &shape::<T>(ObjectKind::Mutex))?;
+        let lock = Parking::new(core, at, Some(at))?;
+        Ok(Mutex { core: Arc::clone(core), lock, at, value: PhantomData })
+    }
+
+    /// Locks it; waits as long as it takes.
+    ///
+    /// # Errors
+    ///
+    /// - [`LockError::OwnerDied`]: you have it, but look at the data first.
+    /// - [`LockError::Abandoned`]: somebody gave it up for good.
+    /// - [`LockError::Failed`]: the memory is gone; or this process was forked from the one that opened the segment.
+    #[inline]
+    pub fn lock(&self) -> Result<MutexGuard<'_, T>, LockError<MutexGuard<'_, T>>> {
+        self.acquire(None, Patience::Wait)
+    }
+
+    /// Locks it, if nobody has it.
+    ///
+    /// # Errors
+    ///
+    /// As [`lock`](Mutex::lock), and [`LockError::WouldBlock`], which says who has it.
+    #[inline]
+    pub fn try_lock(&self) -> Result<MutexGuard<'_, T>, LockError<MutexGuard<'_, T>>> {
+        self.acquire(None, Patience::Try)
+    }
+
+    /// Locks it; waits no longer than this.
+    ///
+    /// # Errors
+    ///
+    /// As [`lock`](Mutex::lock), and [`LockError::TimedOut`].
+    pub fn lock_timeout(&self, time: Duration) -> Result<MutexGuard<'_, T>, LockError<MutexGuard<'_, T>>> {
+        self.acquire(Instant::now().checked_add(time), Patience::Wait)
+    }
+
+    /// Locks it; waits no longer than until then.
+    ///
+    /// # Errors
+    ///
+    /// As [`lock`](Mutex::lock), and [`LockError::TimedOut`].
+    pub fn lock_until(&self, deadline: Instant) -> Result<MutexGuard<'_, T>, LockError<MutexGuard<'_, T>>> {
+        self.acquire(Some(deadline), Patience::Wait)
+    }
+
+    /// The first step of `raw::mutex::lock`, without setting anything up for those that follow it.
+    #[inline]
+    fn acquire(
+        &self,
+        deadline: Option<Instant>,
+        patience: Patience,
+    ) -> Result<MutexGuard<'_, T>, LockError<MutexGuard<'_, T>>> {
+        let me = self.core.me().map_err(LockError::Failed)?;
+        match self.lock.word.get().compare_exchange(0, me, SeqCst, SeqCst) {
+            Ok(Ok(_)) => Ok(self.guard(me)),
+            _ => self.acquire_slow(me, deadline, patience),
+        }
+    }
+
+    #[cold]
+    fn acquire_slow(
+        &self,
+        me: u32,
+        deadline: Option<Instant>,
+        patience: Patience,
+    ) -> Result<MutexGuard<'_, T>, LockError<MutexGuard<'_, T>>> {
+        let scene = Scene::until(&self.core, Operation::Acquire, deadline);
+        match raw::mutex::lock_slow(&scene, &self.lock, me, 0, patience) {
+            Ok(Got::Clean) => Ok(self.guard(me)),
+            Ok(got) => Err(self.told(me, got)),
+            Err(why) => Err(lock_error(&self.core, why)),
+        }
+    }
+
+    #[inline]
+    fn guard(&self, me: u32) -> MutexGuard<'_, T> {
+        MutexGuard { mutex: self, me, panicking: std::thread::panicking() }
+    }
+
+    #[cold]
+    fn told(&self, me: u32, got: Got) -> LockError<MutexGuard<'_, T>> {
+        let guard = self.guard(me);
+        match who_died(&self.core, self.at, got, true) {
+            Ok(died) => {
+                LockError::OwnerDied(OwnerDied { guard, died: Box::new(died.unwrap_or_else(Died::default)) })
+            }
+            Err(error) => LockError::Failed(error),
+        }
+    }
+}
+
+pub(super) fn shape<T: SharedType>(kind: ObjectKind) -> Shape {
+    const { assert!(align_of::<T>() <= 64, "objects in a segment are aligned to 64 bytes at most") };
+    let described = T::description();
+    let value_offset = u32::try_from(VALUE).unwrap_or(0);
+    Shape { kind, object_len: VALUE + described.size, value_offset, described, count: 0 }
+}
+
+impl<T: SharedType> MutexGuard<'_, T> {
+    fn value_at(&self) -> u64 {
+        self.mutex.at + VALUE
+    }
+
+    /// Copies the value out.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Fault`](crate::ErrorKind::Fault).
+    #[inline]
+    pub fn get(&self) -> Result<T, Error> {
+        self.mutex.core.view.read(index(self.value_at()))
+    }
+
+    /// Copies a value in.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Fault`](crate::ErrorKind::Fault).
+    #[inline]
+    pub fn set(&mut self, value: &T) -> Result<(), Error> {
+        self.mutex.core.view.write(index(self.value_at()), value)
+    }
+
+    /// Copies the value out, lets it be changed, and copies it in.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Fault`](crate::ErrorKind::Fault).
+    pub fn update<R>(&mut self, change: impl FnOnce(&mut T) -> R) -> Result<R, Error> {
+        let mut value = self.get()?;
+        let result = change(&mut value);
+        self.set(&value)?;
+        Ok(result)
+    }
+
+    /// Copies bytes of the value out, from `offset` in it on.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::OutOfBounds`](crate::ErrorKind::OutOfBounds), [`ErrorKind::Fault`](crate::ErrorKind::Fault).
+    pub fn read_at(&self, offset: usize, bytes: &mut [u8]) -> Result<(), Error> {
+        self.mutex.core.view.slice(index(self.value_at()), size_of::<T>())?.read_at(offset, bytes)
+    }
+
+    /// Copies bytes into the value, from `offset` in it on.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::OutOfBounds`](crate::ErrorKind::OutOfBounds), [`ErrorKind::Fault`](crate::ErrorKind::Fault).
+    pub fn write_at(&mut self, offset: usize, bytes: &[u8]) -> Result<(), Error> {
+        self.mutex.core.view.slice(index(self.value_at()), size_of::<T>())?.write_at(offset, bytes)
+    }
+
+    /// The value where it lies.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::OutOfBounds`](crate::ErrorKind::OutOfBounds), if the segment were no longer what it was.
+    ///
+    /// # Safety
+    ///
+    /// For as long as the reference is used, you promise for all processes:
+    ///
+    /// - All peers touch the value only while they have this lock; none of them is hostile.
+    /// - Nobody takes the pages away (Unix: makes the memory shorter). Touching such a page ends the process.
+    pub unsafe fn as_mut(&mut self) -> Result<&mut T, Error> {
+        // SAFETY: the lock is ours, and all others keep to it: the caller's promise. The reference borrows the guard.
+        unsafe { value::as_mut(&self.mutex.core.view, self.value_at()) }
+    }
+
+    /// The value where it lies, to read.
+    ///
+    /// # Errors
+    ///
+    /// As [`as_mut`](MutexGuard::as_mut).
+    ///
+    /// # Safety
+    ///
+    /// As [`as_mut`](MutexGuard::as_mut).
+    pub unsafe fn as_ref(&self) -> Result<&T, Error> {
+        // SAFETY: as in `as_mut`; and who writes through this guard borrows it mutably.
+        unsafe { value::as_ref(&self.mutex.core.view, self.value_at()) }
+    }
+
+    /// Says that the data are as they should be, after an owner had died.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Fault`](crate::ErrorKind::Fault).
+    pub fn declare_consistent(&mut self) -> Result<(), Error> {
+        raw::mutex::consistent(&self.scene(), &self.mutex.lock, self.me).map(drop)
+    }
+
+    /// Gives the lock up for good, because the data cannot be mended: everybody gets [`LockError::Abandoned`] from now on, those who
+    /// wait at once.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Fault`](crate::ErrorKind::Fault).
+    pub fn give_up(self) -> Result<(), Error> {
+        raw::mutex::finish(&self.scene(), &self.mutex.lock, self.me).map(drop)
+    }
+
+    #[inline]
+    fn scene(&self) -> Scene<'_> {
+        Scene::new(&self.mutex.core)
+    }
+
+    #[cold]
+    fn unlock_slow(&self) {
+        // If the memory is gone there is nothing to unlock; if a peer has overwritten the word, it is not ours any more.
+        let _ = raw::mutex::unlock_slow(&self.scene(), &self.mutex.lock, self.me, false);
+    }
+
+    /// Half of a change may have been made.
+    #[cold]
+    fn mark_as_damaged(&self) {
+        let _ = raw::mutex::damage(&self.scene(), &self.mutex.lock, self.me);
+        let _ = who_died(&self.mutex.core, self.mutex.at, Got::OwnerDied(self.me), true);
+    }
+}
+
+impl<T: SharedType> Drop for MutexGuard<'_, T> {
+    #[inline]
+    fn drop(&mut self) {
+        if !self.panicking && std::thread::panicking() {
+            self.mark_as_damaged();
+        }
+        // The first step of `raw::mutex::unlock`.
+        if !matches!(self.mutex.lock.word.get().compare_exchange(self.me, 0, SeqCst, SeqCst), Ok(Ok(_))) {
+            self.unlock_slow();
+        }
+    }
+}
+
+impl<T: SharedType> fmt::Debug for MutexGuard<'_, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("MutexGuard").finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,85 @@
+//! Notifications, counted.
+//!
+//! | from | to | by | then |
+//! | --- | --- | --- | --- |
+//! | *n* | *n* + 1 | who notifies | wakes all |
+//! | *n* | *n* | who has seen *n* sleeps | |
+//!
+//! **Who dies where.** *Counted, and nobody woken yet*: the others see another count when their slice is over.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering::SeqCst;
+use std::time::Instant;
+
+use super::mutex::shape;
+use super::raw::{Slept, World};
+use super::scene::{Parking, Scene};
+use crate::error::{Error, Operation};
+use crate::segment::core::Core;
+use crate::segment::types::ObjectKind;
+
+/// A count of notifications: by [`Segment::notify`](crate::Segment::notify). For "sleep until another process did something", where
+/// everybody who waits is to know, and nothing that happens between a look and the sleep may be missed.
+///
+/// ```
+/// let segment = mmf::Segment::create("doc-notify", 64 * 1024)?;
+/// let changed = segment.notify("changed")?;
+/// let seen = changed.count()?;
+/// // … look at what may have changed; meanwhile, in another process:
+/// changed.notify()?;
+/// // … and now sleep until there is more than what was seen.
+/// assert_eq!(changed.wait_past(seen, None)?, Some(seen + 1));
+/// # Ok::<(), mmf::Error>(())
+/// ```
+#[derive(Debug)]
+pub struct Notify {
+    core: Arc<Core>,
+    word: Parking,
+}
+
+impl Notify {
+    pub(crate) fn make(core: &Arc<Core>, name: &str) -> Result<Self, Error> {
+        let at = core.find_or_make(name, &shape::<()>(ObjectKind::Notify))?;
+        Ok(Notify { core: Arc::clone(core), word: Parking::new(core, at, None)? })
+    }
+
+    /// How many notifications there were so far (it starts again after four billions).
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Fault`](crate::ErrorKind::Fault).
+    pub fn count(&self) -> Result<u32, Error> {
+        self.word.word.get().load(SeqCst)
+    }
+
+    /// Counts one more, and wakes all who wait.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Fault`](crate::ErrorKind::Fault).
+    pub fn notify(&self) -> Result<(), Error> {
+        let scene = Scene::new(&self.core);
+        scene.add(&self.word, 1)?;
+        scene.step("notify: counted, and nobody woken yet");
+        scene.wake(&self.word, true)
+    }
+
+    /// Sleeps until there are others than `seen`; gives how many there are. `None` if the deadline passes.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Fault`](crate::ErrorKind::Fault).
+    pub fn wait_past(&self, seen: u32, deadline: Option<Instant>) -> Result<Option<u32>, Error> {
+        let scene = Scene::until(&self.core, Operation::Wait, deadline);
+        loop {
+            let now = scene.load(&self.word)?;
+            if now != seen {
+                return Ok(Some(now));
+            }
+            if scene.sleep(&self.word, seen, 0)? == Slept::Deadline {
+                let now = scene.load(&self.word)?;
+                return Ok((now != seen).then_some(now));
+            }
+        }
+    }
+}

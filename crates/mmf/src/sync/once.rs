@@ -1,0 +1,108 @@
+//! A value that is initialised once. The word is a lock word (see `raw/mutex.rs`) whose `DONE` means initialised.
+
+use core::marker::PhantomData;
+use std::sync::Arc;
+use std::sync::atomic::Ordering::SeqCst;
+
+use super::mutex::shape;
+use super::raw::mutex::{DONE, TOKEN};
+use super::raw::{self, Patience, Refused};
+use super::refused;
+use super::scene::{Parking, Scene};
+use crate::error::{Error, Operation};
+use crate::segment::core::{Core, index};
+use crate::segment::layout::VALUE;
+use crate::segment::steps::step;
+use crate::segment::types::{ObjectKind, SharedType};
+
+/// A `T` that one process initialises and all find: by [`Segment::once`](crate::Segment::once).
+///
+/// If the process that is initialising it dies, or its closure panics or fails, the next one initialises it.
+///
+/// ```
+/// let segment = mmf::Segment::create("doc-once", 64 * 1024)?;
+/// let epoch = segment.once::<u64>("epoch")?;
+/// assert_eq!(epoch.get()?, None);
+/// assert_eq!(epoch.get_or_init(|| 1234)?, 1234);
+/// assert_eq!(epoch.get_or_init(|| 5678)?, 1234);
+/// # Ok::<(), mmf::Error>(())
+/// ```
+#[derive(Debug)]
+pub struct Once<T: SharedType> {
+    core: Arc<Core>,
+    lock: Parking,
+    at: u64,
+    value: PhantomData<fn() -> T>,
+}
+
+impl<T: SharedType> Once<T> {
+    pub(crate) fn make(core: &Arc<Core>, name: &str) -> Result<Self, Error> {
+        let at = core.find_or_make(name, &shape::<T>(ObjectKind::Once))?;
+        let lock = Parking::new(core, at, Some(at))?;
+        Ok(Once { core: Arc::clone(core), lock, at, value: PhantomData })
+    }
+
+    /// The value, if it is initialised.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Fault`](crate::ErrorKind::Fault).
+    #[inline]
+    pub fn get(&self) -> Result<Option<T>, Error> {
+        if self.lock.word.get().load(SeqCst)? & TOKEN != DONE {
+            return Ok(None);
+        }
+        self.core.view.read(index(self.at + VALUE)).map(Some)
+    }
+
+    /// The value; initialises it if nobody has. Who comes meanwhile waits.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Fault`](crate::ErrorKind::Fault).
+    pub fn get_or_init(&self, init: impl FnOnce() -> T) -> Result<T, Error> {
+        self.get_or_try_init(|| Ok(init()))
+    }
+
+    /// The same with an initialisation that can fail: then nothing is initialised, and the next one tries.
+    ///
+    /// # Errors
+    ///
+    /// That of `init`; [`ErrorKind::Fault`](crate::ErrorKind::Fault).
+    pub fn get_or_try_init<E: From<Error>>(&self, init: impl FnOnce() -> Result<T, E>) -> Result<T, E> {
+        if let Some(value) = self.get()? {
+            return Ok(value);
+        }
+        let scene = Scene::new(&self.core);
+        let me = self.core.me()?;
+        match raw::mutex::lock(&scene, &self.lock, me, Patience::Wait) {
+            // Whatever a dead one has left is overwritten.
+            Ok(_) => {}
+            Err(Refused::Done) => return Ok(self.core.view.read(index(self.at + VALUE))?),
+            Err(Refused::Fault(error)) => return Err(error.into()),
+            Err(other) => return Err(refused(&self.core, Operation::Acquire, &other).into()),
+        }
+        let unlock = Unlock { once: self, me };
+        step("once: initialising");
+        let value = init()?;
+        self.core.view.write(index(self.at + VALUE), &value)?;
+        step("once: written, and not done yet");
+        std::mem::forget(unlock);
+        raw::mutex::finish(&scene, &self.lock, me)?;
+        Ok(value)
+    }
+}
+
+/// Lets the next one try, if initialising panics or fails.
+struct Unlock<'o, T: SharedType> {
+    once: &'o Once<T>,
+    me: u32,
+}
+
+impl<T: SharedType> Drop for Unlock<'_, T> {
+    fn drop(&mut self) {
+        let scene = Scene::new(&self.once.core);
+        let _ = raw::mutex::consistent(&scene, &self.once.lock, self.me);
+        let _ = raw::mutex::unlock(&scene, &self.once.lock, self.me);
+    }
+}

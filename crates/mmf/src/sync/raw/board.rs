@@ -1,0 +1,106 @@
+//! The latest value: one writer, readers that leave no trace.
+//!
+//! Value *n* (0, 1, 2, …) is put into place *n* mod [`PLACES`]. The stamp of a place tells what is in it:
+//!
+//! | stamp | the place holds |
+//! | --- | --- |
+//! | 0 | nothing yet |
+//! | 2*n* + 1 | parts of value *n*: it is being written, or its writer died |
+//! | 2*n* + 2 | value *n* |
+//!
+//! | the writer of value *n* | a reader |
+//! | --- | --- |
+//! | 1. stamp := 2*n* + 1 | 1. *c* := count; 0: there is none yet; *n* := *c* − 1 |
+//! | 2. barrier: stores before stores | 2. stamp = 2*n* + 2? else again |
+//! | 3. value | 3. value |
+//! | 4. stamp := 2*n* + 2 (release) | 4. barrier: loads before loads |
+//! | 5. count := *n* + 1 (release) | 5. stamp = 2*n* + 2? then the copy is whole; else again |
+//!
+//! The count goes up only when a value is whole, and the place that it names is written again only after [`PLACES`] − 1 further values. So a
+//! reader has to try again only if that many values are written while it copies one; and a writer that dies at any step leaves the last whole
+//! value readable. Tries are bounded ([`TRIES`]): a peer may write anything.
+
+/// How many values are kept.
+pub const PLACES: u64 = 3;
+/// How often a reader tries: each failure means that two whole values were written while it copied one.
+pub const TRIES: u32 = 1000;
+
+/// Where the values are.
+pub trait Board {
+    type Fault;
+    /// Acquire.
+    fn count(&self) -> Result<u64, Self::Fault>;
+    /// Acquire.
+    fn stamp(&self, place: u64) -> Result<u64, Self::Fault>;
+    /// All loads before come before all loads after.
+    fn loads_in_order(&self);
+    /// Between two tries.
+    fn pause(&self);
+}
+
+/// Where the writer writes.
+pub trait Writable: Board {
+    /// Release.
+    fn set_count(&self, count: u64) -> Result<(), Self::Fault>;
+    /// Release.
+    fn set_stamp(&self, place: u64, stamp: u64) -> Result<(), Self::Fault>;
+    /// All stores before come before all stores after.
+    fn stores_in_order(&self);
+    /// A place where tests stop a process for good.
+    fn step(&self, name: &'static str);
+}
+
+/// What a reader found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Found {
+    /// Nothing has been published yet.
+    Nothing,
+    /// The value with this number, counted from 1.
+    Value(u64),
+    /// In none of the tries: the writer is faster than the copy, or the bytes make no sense.
+    Torn,
+}
+
+/// Copies the latest value by `copy`, which is given its place.
+#[inline]
+pub fn read<B: Board>(
+    board: &B,
+    mut copy: impl FnMut(u64) -> Result<(), B::Fault>,
+) -> Result<Found, B::Fault> {
+    for _ in 0..TRIES {
+        let count = board.count()?;
+        if count == 0 {
+            return Ok(Found::Nothing);
+        }
+        let place = (count - 1) % PLACES;
+        let whole = count.wrapping_mul(2);
+        if board.stamp(place)? == whole {
+            copy(place)?;
+            board.loads_in_order();
+            if board.stamp(place)? == whole {
+                return Ok(Found::Value(count));
+            }
+        }
+        board.pause();
+    }
+    Ok(Found::Torn)
+}
+
+/// Writes the next value by `copy`, which is given its place. The caller is the only writer. Gives its number, counted from 1.
+#[inline]
+pub fn write<B: Writable>(
+    board: &B,
+    copy: impl FnOnce(u64) -> Result<(), B::Fault>,
+) -> Result<u64, B::Fault> {
+    let number = board.count()?;
+    let (place, whole) = (number % PLACES, number.wrapping_mul(2).wrapping_add(2));
+    board.set_stamp(place, whole.wrapping_sub(1))?;
+    board.stores_in_order();
+    board.step("latest: begun");
+    copy(place)?;
+    board.step("latest: written, and not whole yet");
+    board.set_stamp(place, whole)?;
+    board.step("latest: whole, and not published yet");
+    board.set_count(number.wrapping_add(1))?;
+    Ok(number.wrapping_add(1))
+}

@@ -1,0 +1,60 @@
+//! Events: a word that is set or not.
+//!
+//! | from | to | by | then |
+//! | --- | --- | --- | --- |
+//! | 0 | 1 | who sets it | wakes one (auto reset) or all (manual reset) |
+//! | 1 | 0 | auto reset: the one who got it; manual reset: who resets it | |
+//! | 0 | 0 | who waits sleeps | |
+//!
+//! Any other value a peer may have put there counts as set.
+//!
+//! **Who dies where.** *Set, and nobody woken yet*, or *woken and not yet taken*: the word is set and others sleep; they look again when their
+//! slice is over. *Taken*: it is gone with whoever took it, as it would be with any event.
+
+use super::{Patience, Refused, Slept, World};
+
+pub fn set<W: World>(world: &W, word: &W::Word, all: bool) -> Result<(), W::Fault> {
+    // Even where it is set already: whoever set it may have died before it woke anybody.
+    if world.compare_exchange(word, 0, 1)?.is_ok() {
+        world.step("event: set, and nobody woken yet");
+    }
+    world.wake(word, all)
+}
+
+pub fn reset<W: World>(world: &W, word: &W::Word) -> Result<bool, W::Fault> {
+    loop {
+        let now = world.load(word)?;
+        if now == 0 {
+            return Ok(false);
+        }
+        if world.compare_exchange(word, now, 0)?.is_ok() {
+            return Ok(true);
+        }
+    }
+}
+
+/// Whether it is set; of an auto-reset event, takes it.
+pub fn take<W: World>(world: &W, word: &W::Word, auto: bool) -> Result<bool, W::Fault> {
+    if auto { reset(world, word) } else { Ok(world.load(word)? != 0) }
+}
+
+pub fn wait<W: World>(
+    world: &W,
+    word: &W::Word,
+    auto: bool,
+    patience: Patience,
+) -> Result<(), Refused<W::Fault>> {
+    loop {
+        if take(world, word, auto)? {
+            return Ok(());
+        }
+        if patience == Patience::Try {
+            return Err(Refused::WouldBlock(0));
+        }
+        world.step("event: waits");
+        if world.sleep(word, 0, 0)? == Slept::Deadline {
+            // It may have been set in the last moment.
+            return if take(world, word, auto)? { Ok(()) } else { Err(Refused::Deadline) };
+        }
+    }
+}

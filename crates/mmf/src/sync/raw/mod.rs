@@ -1,0 +1,105 @@
+//! The algorithms of the locks, apart from memory and system: each works on a [`World`].
+//!
+//! The library's own world is shared memory and the kernel. The models (`crates/models`) include these very files and put them
+//! into a world where every interleaving is tried, and where a participant can stop for good before any step. So nothing here may
+//! use anything but what a world offers.
+//!
+//! A fault ends an operation where it is: whoever is then left in the middle is left as a killed one would be, and for the same
+//! reason others get over it.
+
+// The models use all of it, the library most.
+#![allow(dead_code, unreachable_pub)]
+
+pub mod board;
+pub mod flag;
+pub mod mutex;
+pub mod rwlock;
+
+/// What an algorithm works on.
+pub trait World {
+    /// Why a step could not be done: the memory is gone, for example.
+    type Fault;
+    /// A word of 32 bits that can be slept on.
+    type Word: ?Sized;
+
+    /// Sequentially consistent, as all accesses here.
+    fn load(&self, word: &Self::Word) -> Result<u32, Self::Fault>;
+
+    /// The inner result is the former value: `Ok` if it was `current` and is `new` now.
+    fn compare_exchange(
+        &self,
+        word: &Self::Word,
+        current: u32,
+        new: u32,
+    ) -> Result<Result<u32, u32>, Self::Fault>;
+
+    /// Adds, wrapping around; gives the former value.
+    fn add(&self, word: &Self::Word, value: u32) -> Result<u32, Self::Fault>;
+
+    /// Sleeps if the word is `expected`, until somebody wakes it; but not for ever: `owner` may die (0: nobody in particular),
+    /// whoever should wake may die, and the deadline may come.
+    fn sleep(&self, word: &Self::Word, expected: u32, owner: u32) -> Result<Slept, Self::Fault>;
+
+    /// Wakes one who sleeps on the word, or all.
+    fn wake(&self, word: &Self::Word, all: bool) -> Result<(), Self::Fault>;
+
+    /// Whether the participant with this token is no more. Never true of one that lives.
+    fn is_gone(&self, token: u32) -> bool;
+
+    /// A moment without the processor's full force.
+    fn pause(&self);
+
+    /// A place where tests stop a process for good.
+    fn step(&self, name: &'static str);
+}
+
+/// How a sleep ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Slept {
+    /// Somebody has woken it; or for no reason.
+    Woken,
+    /// It is time to look whether everybody is still alive.
+    Slice,
+    /// The word was another one, so there was no sleep.
+    Changed,
+    /// The deadline has passed.
+    Deadline,
+}
+
+/// Whether to wait.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Patience {
+    /// As long as [`World::sleep`] lets it.
+    Wait,
+    /// Not at all.
+    Try,
+}
+
+/// How a lock was got.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Got {
+    Clean,
+    /// Some owner has died since the data were last declared consistent.
+    Damaged,
+    /// The owner with this token died, and this is the first to find out.
+    OwnerDied(u32),
+}
+
+/// Why a lock was not got.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Refused<F> {
+    /// This one has it.
+    WouldBlock(u32),
+    Deadline,
+    /// Given up for good.
+    Done,
+    /// More threads of this participant than can be counted.
+    TooMany,
+    Fault(F),
+}
+
+impl<F> From<F> for Refused<F> {
+    fn from(fault: F) -> Self {
+        Refused::Fault(fault)
+    }
+}

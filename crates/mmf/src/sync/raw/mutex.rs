@@ -1,0 +1,194 @@
+//! The lock word: a mutex that outlives its owners.
+//!
+//! | bits | meaning |
+//! | --- | --- |
+//! | 31 `WAITERS` | somebody sleeps, or is about to: who unlocks must wake |
+//! | 30 `QUEUE` | somebody has waited in vain several times: newcomers must not overtake |
+//! | 29 `DAMAGED` | an owner has died, and nobody has declared the data consistent since |
+//! | 28 `PHASE` | turned over by each writer of an rwlock; 0 in other locks |
+//! | 27–0 token | the owner; 0: free; all ones `DONE`: given up for good (mutex, rwlock), or initialised (once) |
+//!
+//! | from | to | by | when |
+//! | --- | --- | --- | --- |
+//! | 0 | me | anybody | fast path: one compare-exchange |
+//! | me | 0 | the owner | fast path of unlocking: one compare-exchange |
+//! | free, without `QUEUE` | me, keeps `DAMAGED` and `WAITERS` | anybody | and sets `WAITERS` if it has slept, since others may sleep still |
+//! | free, `QUEUE` | me, without `QUEUE` | who has slept | who still waits in vain sets `QUEUE` again |
+//! | X | X, `WAITERS` | who goes to sleep | then sleeps while the word stays so |
+//! | X, `WAITERS` | X, `WAITERS`, `QUEUE` | who has been asleep [`LOST`] times | |
+//! | X, and X is dead | me, `DAMAGED`, `WAITERS` | anybody who waits or tries | the new owner is told |
+//! | me, … | free, keeps `DAMAGED`, `QUEUE`, `PHASE` | the owner | then wakes one (rwlock: all), if there was `WAITERS` |
+//! | me, `DAMAGED` | me | the owner | the data are declared consistent |
+//! | me, … | `DONE` | the owner | then wakes all; for good |
+//! | X, `QUEUE` | X | who leaves at the deadline | then wakes one, which may have slept for `QUEUE` alone |
+//!
+//! **Who dies where.** *Owning*: the next one sees a dead token. *Between freeing and waking*, or *woken and not yet owner*: the word is
+//! free and others sleep; they look again when their slice is over. *Asleep*: `WAITERS` stays, and costs one needless wake-up; `QUEUE` stays
+//! until somebody who has slept takes the lock, which is anybody after one slice. So no state of the word can only be left by somebody who
+//! may be dead, and no wait is longer than a slice after a death.
+
+use super::{Got, Patience, Refused, Slept, World};
+
+pub const WAITERS: u32 = 1 << 31;
+pub const QUEUE: u32 = 1 << 30;
+pub const DAMAGED: u32 = 1 << 29;
+pub const PHASE: u32 = 1 << 28;
+pub const TOKEN: u32 = PHASE - 1;
+pub const DONE: u32 = TOKEN;
+
+/// How often to look before going to sleep: with one [`World::pause`] each, a microsecond or a few.
+pub const SPINS: u32 = 100;
+/// After so many sleeps in vain newcomers have to queue up.
+pub const LOST: u32 = 4;
+
+/// Gets the lock in the simplest case. One atomic instruction.
+#[inline]
+pub fn lock<W: World>(
+    world: &W,
+    word: &W::Word,
+    me: u32,
+    patience: Patience,
+) -> Result<Got, Refused<W::Fault>> {
+    if world.compare_exchange(word, 0, me)?.is_ok() {
+        return Ok(Got::Clean);
+    }
+    lock_slow(world, word, me, 0, patience)
+}
+
+/// `turned` is [`PHASE`] for who turns it over, else 0.
+#[cold]
+pub fn lock_slow<W: World>(
+    world: &W,
+    word: &W::Word,
+    me: u32,
+    turned: u32,
+    patience: Patience,
+) -> Result<Got, Refused<W::Fault>> {
+    let mut spins = if patience == Patience::Try { 0 } else { SPINS };
+    let mut slept = 0;
+    loop {
+        let now = world.load(word)?;
+        let owner = now & TOKEN;
+        if owner == DONE {
+            return Err(Refused::Done);
+        }
+        if owner == 0 && (now & QUEUE == 0 || slept > 0) {
+            let waiters = if slept > 0 { WAITERS } else { now & WAITERS };
+            let new = me | waiters | (now & DAMAGED) | ((now & PHASE) ^ turned);
+            if world.compare_exchange(word, now, new)?.is_ok() {
+                return Ok(if now & DAMAGED == 0 { Got::Clean } else { Got::Damaged });
+            }
+            continue;
+        }
+        if spins > 0 && now & (WAITERS | QUEUE) == 0 {
+            spins -= 1;
+            world.pause();
+            continue;
+        }
+        if owner != 0 && world.is_gone(owner) {
+            world.step("lock: the owner is dead");
+            let new = me | WAITERS | DAMAGED | ((now & PHASE) ^ turned);
+            if world.compare_exchange(word, now, new)?.is_ok() {
+                return Ok(Got::OwnerDied(owner));
+            }
+            continue;
+        }
+        if patience == Patience::Try {
+            return Err(Refused::WouldBlock(owner));
+        }
+        let asleep = now | WAITERS | if slept >= LOST { QUEUE } else { 0 };
+        if asleep != now && world.compare_exchange(word, now, asleep)?.is_err() {
+            continue;
+        }
+        world.step("lock: marked as waiting");
+        match world.sleep(word, asleep, owner)? {
+            Slept::Woken | Slept::Slice => slept += 1,
+            Slept::Changed => {}
+            Slept::Deadline => {
+                leave_queue(world, word)?;
+                return Err(Refused::Deadline);
+            }
+        }
+        world.step("lock: woken");
+    }
+}
+
+/// Who leaves does not let newcomers queue up behind nobody. Who still waits in vain will ask for it again.
+fn leave_queue<W: World>(world: &W, word: &W::Word) -> Result<(), W::Fault> {
+    loop {
+        let now = world.load(word)?;
+        if now & QUEUE == 0 || now & TOKEN == DONE {
+            return Ok(());
+        }
+        if world.compare_exchange(word, now, now & !QUEUE)?.is_ok() {
+            return world.wake(word, false);
+        }
+    }
+}
+
+/// Lets go. Says whether it was ours.
+#[inline]
+pub fn unlock<W: World>(world: &W, word: &W::Word, me: u32) -> Result<bool, W::Fault> {
+    if world.compare_exchange(word, me, 0)?.is_ok() {
+        return Ok(true);
+    }
+    unlock_slow(world, word, me, false)
+}
+
+#[cold]
+pub fn unlock_slow<W: World>(world: &W, word: &W::Word, me: u32, all: bool) -> Result<bool, W::Fault> {
+    loop {
+        let now = world.load(word)?;
+        if now & TOKEN != me {
+            return Ok(false);
+        }
+        if world.compare_exchange(word, now, now & (QUEUE | DAMAGED | PHASE))?.is_ok() {
+            world.step("unlock: free, and nobody woken yet");
+            if now & (WAITERS | QUEUE) != 0 {
+                world.wake(word, all)?;
+            }
+            return Ok(true);
+        }
+    }
+}
+
+/// Declares the data consistent. Says whether the lock is ours.
+pub fn consistent<W: World>(world: &W, word: &W::Word, me: u32) -> Result<bool, W::Fault> {
+    loop {
+        let now = world.load(word)?;
+        if now & TOKEN != me {
+            return Ok(false);
+        }
+        if world.compare_exchange(word, now, now & !DAMAGED)?.is_ok() {
+            return Ok(true);
+        }
+    }
+}
+
+/// Ends the lock for good, whoever waits. Says whether it was ours.
+pub fn finish<W: World>(world: &W, word: &W::Word, me: u32) -> Result<bool, W::Fault> {
+    loop {
+        let now = world.load(word)?;
+        if now & TOKEN != me {
+            return Ok(false);
+        }
+        if world.compare_exchange(word, now, DONE)?.is_ok() {
+            world.step("finish: done, and nobody woken yet");
+            world.wake(word, true)?;
+            return Ok(true);
+        }
+    }
+}
+
+/// Marks the data as damaged. Says whether the lock is ours.
+pub fn damage<W: World>(world: &W, word: &W::Word, me: u32) -> Result<bool, W::Fault> {
+    loop {
+        let now = world.load(word)?;
+        if now & TOKEN != me {
+            return Ok(false);
+        }
+        if world.compare_exchange(word, now, now | DAMAGED)?.is_ok() {
+            return Ok(true);
+        }
+    }
+}

@@ -1,0 +1,384 @@
+//! A reader-writer lock around a value. The state tables are at the top of `raw/rwlock.rs` and `raw/mutex.rs`.
+#![allow(unsafe_code, reason = "the door to `&mut T`, whose promise is the user's")]
+
+use core::fmt;
+use core::marker::PhantomData;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use super::raw::rwlock::{self as algorithm, Me, Words};
+use super::raw::{self, Got, Patience};
+use super::scene::{Parking, Scene};
+use super::{Died, LockError, OwnerDied, lock_error, value, who_died};
+use crate::error::{Error, Operation};
+use crate::segment::core::{Core, index, place_of};
+use crate::segment::directory::Shape;
+use crate::segment::layout::{DRAIN, READER_STEP, READERS};
+use crate::segment::types::{ObjectKind, SharedType};
+
+/// A reader-writer lock around a `T` in a segment: by [`Segment::rwlock`](crate::Segment::rwlock).
+///
+/// Readers of different processes do not get in each other's way: each process counts its own, in a cache line of its own. A writer waits for the
+/// readers that came before it, and readers wait for one writer at most; so neither side starves the other.
+///
+/// If a writer dies, everybody gets [`LockError::OwnerDied`] *with* the guard, readers too, until a writer has declared the data consistent
+/// or given the lock up. Dead readers are got over silently: they have changed nothing.
+///
+/// ```
+/// let segment = mmf::Segment::create("doc-rwlock", 64 * 1024)?;
+/// let limits = segment.rwlock::<[f64; 2]>("limits")?;
+/// limits.write()?.set(&[0.5, 9.5])?;
+/// assert_eq!(limits.read()?.get()?, [0.5, 9.5]);
+/// # Ok::<(), mmf::Error>(())
+/// ```
+#[derive(Debug)]
+pub struct RwLock<T: SharedType> {
+    core: Arc<Core>,
+    lock: Parking,
+    drain: Parking,
+    at: u64,
+    value: PhantomData<fn() -> T>,
+}
+
+/// The right to read the value of an [`RwLock`], until it is dropped.
+#[must_use = "it unlocks when it is dropped"]
+pub struct ReadGuard<'l, T: SharedType> {
+    lock: &'l RwLock<T>,
+    me: Me,
+}
+
+/// The right to the value of an [`RwLock`], until it is dropped.
+#[must_use = "it unlocks when it is dropped"]
+pub struct WriteGuard<'l, T: SharedType> {
+    lock: &'l RwLock<T>,
+    me: Me,
+    /// Whether this thread was panicking when it locked.
+    panicking: bool,
+}
+
+fn value_offset(core: &Core) -> u64 {
+    READERS + u64::from(core.places) * READER_STEP
+}
+
+impl<T: SharedType> RwLock<T> {
+    pub(crate) fn make(core: &Arc<Core>, name: &str) -> Result<Self, Error> {
+        const { assert!(align_of::<T>() <= 64, "objects in a segment are aligned to 64 bytes at most") };
+        let described = T::description();
+        let value_offset = value_offset(core);
+        let shape = Shape {
+            kind: ObjectKind::RwLock,
+            object_len: value_offset + described.size,
+            value_offset: u32::try_from(value_offset).unwrap_or(0),
+            described,
+            count: core.places,
+        };
+        let at = core.find_or_make(name, &shape)?;
+        let lock = Parking::new(core, at, Some(at))?;
+        let drain = Parking::new(core, at + DRAIN, None)?;
+        Ok(RwLock { core: Arc::clone(core), lock, drain, at, value: PhantomData })
+    }
+
+    #[inline]
+    fn words(&self) -> Words<'_, Parking> {
+        Words { lock: &self.lock, drain: &self.drain }
+    }
+
+    #[inline]
+    fn me<G>(&self) -> Result<Me, LockError<G>> {
+        let token = self.core.me().map_err(LockError::Failed)?;
+        Ok(Me { token, place: place_of(token) })
+    }
+
+    #[inline]
+    fn scene(&self, deadline: Option<Instant>) -> Scene<'_> {
+        Scene::until(&self.core, Operation::Acquire, deadline).with_readers(self.at + READERS)
+    }
+
+    /// Locks it to read; waits as long as it takes.
+    ///
+    /// # Errors
+    ///
+    /// - [`LockError::OwnerDied`]: you may read, but a writer has died and the data may be half changed.
+    /// - [`LockError::Abandoned`]: somebody gave it up for good.
+    /// - [`LockError::Failed`]: the memory is gone; or this process was forked from the one that opened the segment.
+    #[inline]
+    pub fn read(&self) -> Result<ReadGuard<'_, T>, LockError<ReadGuard<'_, T>>> {
+        self.read_for(None, Patience::Wait)
+    }
+
+    /// Locks it to read, if no writer has it.
+    ///
+    /// # Errors
+    ///
+    /// As [`read`](RwLock::read), and [`LockError::WouldBlock`], which says who has it.
+    pub fn try_read(&self) -> Result<ReadGuard<'_, T>, LockError<ReadGuard<'_, T>>> {
+        self.read_for(None, Patience::Try)
+    }
+
+    /// Locks it to read; waits no longer than this.
+    ///
+    /// # Errors
+    ///
+    /// As [`read`](RwLock::read), and [`LockError::TimedOut`].
+    pub fn read_timeout(&self, time: Duration) -> Result<ReadGuard<'_, T>, LockError<ReadGuard<'_, T>>> {
+        self.read_for(Instant::now().checked_add(time), Patience::Wait)
+    }
+
+    /// Locks it to read; waits no longer than until then.
+    ///
+    /// # Errors
+    ///
+    /// As [`read`](RwLock::read), and [`LockError::TimedOut`].
+    pub fn read_until(&self, deadline: Instant) -> Result<ReadGuard<'_, T>, LockError<ReadGuard<'_, T>>> {
+        self.read_for(Some(deadline), Patience::Wait)
+    }
+
+    #[inline]
+    fn read_for(
+        &self,
+        deadline: Option<Instant>,
+        patience: Patience,
+    ) -> Result<ReadGuard<'_, T>, LockError<ReadGuard<'_, T>>> {
+        let me = self.me()?;
+        match algorithm::read(&self.scene(deadline), self.words(), me, patience) {
+            Ok(got) => self.told(ReadGuard { lock: self, me }, got),
+            Err(why) => Err(lock_error(&self.core, why)),
+        }
+    }
+
+    /// Locks it to write; waits as long as it takes.
+    ///
+    /// # Errors
+    ///
+    /// - [`LockError::OwnerDied`]: you have it, but look at the data first.
+    /// - [`LockError::Abandoned`]: somebody gave it up for good.
+    /// - [`LockError::Failed`]: the memory is gone; or this process was forked from the one that opened the segment.
+    #[inline]
+    pub fn write(&self) -> Result<WriteGuard<'_, T>, LockError<WriteGuard<'_, T>>> {
+        self.write_for(None, Patience::Wait)
+    }
+
+    /// Locks it to write, if nobody has it.
+    ///
+    /// # Errors
+    ///
+    /// As [`write`](RwLock::write), and [`LockError::WouldBlock`], which says who has it.
+    pub fn try_write(&self) -> Result<WriteGuard<'_, T>, LockError<WriteGuard<'_, T>>> {
+        self.write_for(None, Patience::Try)
+    }
+
+    /// Locks it to write; waits no longer than this.
+    ///
+    /// # Errors
+    ///
+    /// As [`write`](RwLock::write), and [`LockError::TimedOut`].
+    pub fn write_timeout(&self, time: Duration) -> Result<WriteGuard<'_, T>, LockError<WriteGuard<'_, T>>> {
+        self.write_for(Instant::now().checked_add(time), Patience::Wait)
+    }
+
+    /// Locks it to write; waits no longer than until then.
+    ///
+    /// # Errors
+    ///
+    /// As [`write`](RwLock::write), and [`LockError::TimedOut`].
+    pub fn write_until(&self, deadline: Instant) -> Result<WriteGuard<'_, T>, LockError<WriteGuard<'_, T>>> {
+        self.write_for(Some(deadline), Patience::Wait)
+    }
+
+    #[inline]
+    fn write_for(
+        &self,
+        deadline: Option<Instant>,
+        patience: Patience,
+    ) -> Result<WriteGuard<'_, T>, LockError<WriteGuard<'_, T>>> {
+        let me = self.me()?;
+        match algorithm::write(&self.scene(deadline), self.words(), me, patience) {
+            Ok(got) => self.told(WriteGuard { lock: self, me, panicking: std::thread::panicking() }, got),
+            Err(why) => Err(lock_error(&self.core, why)),
+        }
+    }
+
+    #[inline]
+    fn told<G>(&self, guard: G, got: Got) -> Result<G, LockError<G>> {
+        if got == Got::Clean { Ok(guard) } else { Err(self.owner_died(guard, got)) }
+    }
+
+    #[cold]
+    fn owner_died<G>(&self, guard: G, got: Got) -> LockError<G> {
+        match who_died(&self.core, self.at, got, true) {
+            Ok(died) => {
+                LockError::OwnerDied(OwnerDied { guard, died: Box::new(died.unwrap_or_else(Died::default)) })
+            }
+            Err(error) => LockError::Failed(error),
+        }
+    }
+
+    fn value_at(&self) -> u64 {
+        self.at + value_offset(&self.core)
+    }
+
+    fn get(&self) -> Result<T, Error> {
+        self.core.view.read(index(self.value_at()))
+    }
+}
+
+impl<T: SharedType> ReadGuard<'_, T> {
+    /// Copies the value out.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Fault`](crate::ErrorKind::Fault).
+    #[inline]
+    pub fn get(&self) -> Result<T, Error> {
+        self.lock.get()
+    }
+
+    /// Copies bytes of the value out, from `offset` in it on.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::OutOfBounds`](crate::ErrorKind::OutOfBounds), [`ErrorKind::Fault`](crate::ErrorKind::Fault).
+    pub fn read_at(&self, offset: usize, bytes: &mut [u8]) -> Result<(), Error> {
+        let value = self.lock.core.view.slice(index(self.lock.value_at()), size_of::<T>())?;
+        value.read_at(offset, bytes)
+    }
+
+    /// The value where it lies.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::OutOfBounds`](crate::ErrorKind::OutOfBounds), if the segment were no longer what it was.
+    ///
+    /// # Safety
+    ///
+    /// As [`MutexGuard::as_mut`](super::MutexGuard::as_mut): all peers keep to the lock, and nobody takes the pages away.
+    pub unsafe fn as_ref(&self) -> Result<&T, Error> {
+        // SAFETY: whoever keeps to the lock does not write while there are readers: the caller's promise.
+        unsafe { value::as_ref(&self.lock.core.view, self.lock.value_at()) }
+    }
+}
+
+impl<T: SharedType> WriteGuard<'_, T> {
+    /// Copies the value out.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Fault`](crate::ErrorKind::Fault).
+    #[inline]
+    pub fn get(&self) -> Result<T, Error> {
+        self.lock.get()
+    }
+
+    /// Copies a value in.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Fault`](crate::ErrorKind::Fault).
+    #[inline]
+    pub fn set(&mut self, value: &T) -> Result<(), Error> {
+        self.lock.core.view.write(index(self.lock.value_at()), value)
+    }
+
+    /// Copies the value out, lets it be changed, and copies it in.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Fault`](crate::ErrorKind::Fault).
+    pub fn update<R>(&mut self, change: impl FnOnce(&mut T) -> R) -> Result<R, Error> {
+        let mut value = self.get()?;
+        let result = change(&mut value);
+        self.set(&value)?;
+        Ok(result)
+    }
+
+    /// Copies bytes of the value out, from `offset` in it on.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::OutOfBounds`](crate::ErrorKind::OutOfBounds), [`ErrorKind::Fault`](crate::ErrorKind::Fault).
+    pub fn read_at(&self, offset: usize, bytes: &mut [u8]) -> Result<(), Error> {
+        let value = self.lock.core.view.slice(index(self.lock.value_at()), size_of::<T>())?;
+        value.read_at(offset, bytes)
+    }
+
+    /// Copies bytes into the value, from `offset` in it on.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::OutOfBounds`](crate::ErrorKind::OutOfBounds), [`ErrorKind::Fault`](crate::ErrorKind::Fault).
+    pub fn write_at(&mut self, offset: usize, bytes: &[u8]) -> Result<(), Error> {
+        let value = self.lock.core.view.slice(index(self.lock.value_at()), size_of::<T>())?;
+        value.write_at(offset, bytes)
+    }
+
+    /// The value where it lies.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::OutOfBounds`](crate::ErrorKind::OutOfBounds), if the segment were no longer what it was.
+    ///
+    /// # Safety
+    ///
+    /// As [`MutexGuard::as_mut`](super::MutexGuard::as_mut): all peers keep to the lock, and nobody takes the pages away.
+    pub unsafe fn as_mut(&mut self) -> Result<&mut T, Error> {
+        // SAFETY: the lock is ours, and all others keep to it: the caller's promise. The reference borrows the guard.
+        unsafe { value::as_mut(&self.lock.core.view, self.lock.value_at()) }
+    }
+
+    /// Says that the data are as they should be, after an owner had died.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Fault`](crate::ErrorKind::Fault).
+    pub fn declare_consistent(&mut self) -> Result<(), Error> {
+        raw::mutex::consistent(&self.lock.scene(None), &self.lock.lock, self.me.token).map(drop)
+    }
+
+    /// Gives the lock up for good, because the data cannot be mended: everybody gets [`LockError::Abandoned`] from now on, those who
+    /// wait at once.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Fault`](crate::ErrorKind::Fault).
+    pub fn give_up(self) -> Result<(), Error> {
+        raw::mutex::finish(&self.lock.scene(None), &self.lock.lock, self.me.token).map(drop)
+    }
+
+    /// Half of a change may have been made.
+    #[cold]
+    fn mark_as_damaged(&self) {
+        let _ = raw::mutex::damage(&self.lock.scene(None), &self.lock.lock, self.me.token);
+        let _ = who_died(&self.lock.core, self.lock.at, Got::OwnerDied(self.me.token), true);
+    }
+}
+
+impl<T: SharedType> Drop for ReadGuard<'_, T> {
+    #[inline]
+    fn drop(&mut self) {
+        // If the memory is gone there is nothing to unlock.
+        let _ = algorithm::leave(&self.lock.scene(None), self.lock.words(), self.me);
+    }
+}
+
+impl<T: SharedType> Drop for WriteGuard<'_, T> {
+    #[inline]
+    fn drop(&mut self) {
+        if !self.panicking && std::thread::panicking() {
+            self.mark_as_damaged();
+        }
+        // If the memory is gone there is nothing to unlock; if a peer has overwritten the word, it is not ours any more.
+        let _ = algorithm::end_write(&self.lock.scene(None), self.lock.words(), self.me);
+    }
+}
+
+impl<T: SharedType> fmt::Debug for ReadGuard<'_, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ReadGuard").finish_non_exhaustive()
+    }
+}
+
+impl<T: SharedType> fmt::Debug for WriteGuard<'_, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("WriteGuard").finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,219 @@
+//! Shared memory and the kernel, as the algorithms see them: see [`World`].
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering::SeqCst;
+use std::time::{Duration, Instant};
+
+use super::raw::rwlock::Readers;
+use super::raw::{Slept, World};
+use crate::access::ReadWrite;
+use crate::atomic::AtomicAt;
+use crate::error::{Error, Operation};
+use crate::segment::core::{Core, Standing, index, now};
+use crate::segment::layout::READER_STEP;
+use crate::segment::steps::step;
+use crate::sys::Woken;
+use crate::sys::wait::Bell;
+use crate::view::View;
+
+/// How long a sleep lasts before the sleeper looks whether everybody is still alive. So no death goes unnoticed for longer, and no wake-up
+/// that somebody took with him when he died costs more.
+pub(crate) const SLICE: Duration = Duration::from_millis(50);
+
+/// A word that can be slept on.
+#[derive(Debug)]
+pub(crate) struct Parking {
+    pub(crate) word: AtomicAt<u32>,
+    pub(crate) waiters: AtomicAt<u32>,
+    pub(crate) bell: Bell,
+    /// Where the lock's head is, if it has one.
+    head: Option<(View<ReadWrite>, u64)>,
+}
+
+/// Offsets in the head of a lock.
+const SINCE_TOKEN: u64 = 8;
+const SINCE: u64 = 16;
+
+impl Parking {
+    /// The word at `at` in the segment, with its waiters behind it.
+    pub(crate) fn new(core: &Arc<Core>, at: u64, head: Option<u64>) -> Result<Self, Error> {
+        let bell = Bell::new(&core.family, at)
+            .map_err(|failure| core.memory.right().error(Operation::Object, failure))?;
+        Ok(Parking {
+            head: head.map(|at| (core.view.clone(), at)),
+            ..Parking::at(&core.view, index(at), bell)?
+        })
+    }
+
+    /// The word at `at` in any view.
+    pub(crate) fn at(view: &View<ReadWrite>, at: usize, bell: Bell) -> Result<Self, Error> {
+        let word = AtomicAt::new(view, at)?;
+        let waiters = AtomicAt::new(view, at.saturating_add(4))?;
+        Ok(Parking { word, waiters, bell, head: None })
+    }
+
+    pub(crate) fn ring(&self, all: bool) -> Result<(), Error> {
+        let sleepers = self.waiters.get().load(SeqCst)?;
+        if sleepers == 0 {
+            return Ok(());
+        }
+        // What fails here, a page that is gone, the next access says.
+        let _ = self.bell.ring(self.word.address(), all, sleepers);
+        Ok(())
+    }
+
+    /// For those who look: since when the owner has had it, at the latest.
+    fn note_owner(&self, owner: u32) -> Result<(), Error> {
+        let Some((view, head)) = &self.head else { return Ok(()) };
+        if view.read::<u32>(index(head + SINCE_TOKEN))? != owner {
+            view.write(index(head + SINCE), &now())?;
+            view.write(index(head + SINCE_TOKEN), &owner)?;
+        }
+        Ok(())
+    }
+}
+
+/// One operation of one thread.
+#[derive(Debug)]
+pub(crate) struct Scene<'a> {
+    pub(crate) core: &'a Core,
+    operation: Operation,
+    deadline: Option<Instant>,
+    /// Where the readers' words of an rwlock are.
+    readers: u64,
+}
+
+impl<'a> Scene<'a> {
+    #[inline]
+    pub(crate) fn new(core: &'a Core) -> Self {
+        Scene { core, operation: Operation::Acquire, deadline: None, readers: 0 }
+    }
+
+    #[inline]
+    pub(crate) fn until(core: &'a Core, operation: Operation, deadline: Option<Instant>) -> Self {
+        Scene { core, operation, deadline, readers: 0 }
+    }
+
+    #[inline]
+    pub(crate) fn with_readers(self, at: u64) -> Self {
+        Scene { readers: at, ..self }
+    }
+
+    #[inline]
+    fn readers(&self, place: u32) -> usize {
+        index(self.readers + u64::from(place) * READER_STEP)
+    }
+
+    /// What is left of the time, up to a slice; nothing if it is over.
+    pub(crate) fn slice(&self) -> Option<Duration> {
+        slice(self.deadline)
+    }
+
+    fn doze(&self, word: &Parking, expected: u32, owner: u32) -> Result<Slept, Error> {
+        let Some(longest) = self.slice() else { return Ok(Slept::Deadline) };
+        // The owner may have died since the caller looked. From here on his end ends the sleep, where it can be waited for.
+        let watch = match if owner == 0 { Ok(Standing::Present(None)) } else { self.core.standing(owner) } {
+            Ok(Standing::Present(watch)) => watch,
+            Ok(Standing::Gone) => return Ok(Slept::Woken),
+            Err(error) => return Err(error),
+        };
+        if owner != 0 {
+            word.note_owner(owner)?;
+        }
+        match word.bell.wait(word.word.address(), expected, longest, watch.as_ref()) {
+            Ok(Woken::Early) => Ok(Slept::Woken),
+            Ok(Woken::Changed) => Ok(Slept::Changed),
+            Ok(Woken::TimedOut) if self.slice().is_none() => Ok(Slept::Deadline),
+            Ok(Woken::TimedOut) => Ok(Slept::Slice),
+            // If the page is gone, that is what is to be said.
+            Err(failure) => {
+                word.word.get().load(SeqCst)?;
+                Err(self.core.memory.right().error(self.operation, failure))
+            }
+        }
+    }
+}
+
+/// What is left until a deadline, up to a slice; nothing if it is over.
+pub(crate) fn slice(deadline: Option<Instant>) -> Option<Duration> {
+    match deadline {
+        None => Some(SLICE),
+        Some(deadline) => {
+            let left = deadline.saturating_duration_since(Instant::now());
+            if left.is_zero() { None } else { Some(left.min(SLICE)) }
+        }
+    }
+}
+
+impl World for Scene<'_> {
+    type Fault = Error;
+    type Word = Parking;
+
+    #[inline]
+    fn load(&self, word: &Parking) -> Result<u32, Error> {
+        word.word.get().load(SeqCst)
+    }
+
+    #[inline]
+    fn compare_exchange(&self, word: &Parking, current: u32, new: u32) -> Result<Result<u32, u32>, Error> {
+        word.word.get().compare_exchange(current, new, SeqCst, SeqCst)
+    }
+
+    #[inline]
+    fn add(&self, word: &Parking, value: u32) -> Result<u32, Error> {
+        word.word.get().fetch_add(value, SeqCst)
+    }
+
+    fn sleep(&self, word: &Parking, expected: u32, owner: u32) -> Result<Slept, Error> {
+        word.waiters.get().fetch_add(1, SeqCst)?;
+        step("sleep: counted");
+        // Whoever changes the word after this look sees that somebody waits.
+        let slept = match word.word.get().load(SeqCst) {
+            Ok(now) if now == expected => self.doze(word, expected, owner),
+            Ok(_) => Ok(Slept::Changed),
+            Err(error) => Err(error),
+        };
+        word.waiters.get().fetch_sub(1, SeqCst)?;
+        slept
+    }
+
+    fn wake(&self, word: &Parking, all: bool) -> Result<(), Error> {
+        word.ring(all)
+    }
+
+    fn is_gone(&self, token: u32) -> bool {
+        self.core.is_gone(token)
+    }
+
+    fn pause(&self) {
+        std::hint::spin_loop();
+    }
+
+    fn step(&self, name: &'static str) {
+        step(name);
+    }
+}
+
+impl Readers for Scene<'_> {
+    fn places(&self) -> Result<u32, Error> {
+        self.core.places_used()
+    }
+
+    fn readers_load(&self, place: u32) -> Result<u64, Error> {
+        self.core.view.atomic_u64(self.readers(place))?.load(SeqCst)
+    }
+
+    fn readers_compare_exchange(
+        &self,
+        place: u32,
+        current: u64,
+        new: u64,
+    ) -> Result<Result<u64, u64>, Error> {
+        self.core.view.atomic_u64(self.readers(place))?.compare_exchange(current, new, SeqCst, SeqCst)
+    }
+
+    #[inline]
+    fn readers_add(&self, place: u32, value: u64) -> Result<u64, Error> {
+        self.core.view.atomic_u64(self.readers(place))?.fetch_add(value, SeqCst)
+    }
+}

@@ -1,0 +1,198 @@
+//! Who is still there: places that the kernel holds for a process as long as it lives, and what it says of processes.
+
+use std::os::fd::OwnedFd;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use super::memory::Object;
+use super::process::Process;
+use super::wait::Family;
+use crate::sys::Failure;
+
+/// The places of one memory, as one of its holders sees and claims them.
+///
+/// Linux: a place is a byte of the memory's file, far behind its end, and claiming is a write lock on it that belongs to the open file
+/// description made for it. It neither meets the `flock` by which holders are counted nor the locks of others further up.
+#[derive(Debug)]
+pub(crate) struct Presence {
+    #[cfg_attr(not(any(target_os = "linux", target_os = "android")), allow(dead_code))]
+    fd: Option<OwnedFd>,
+}
+
+#[cfg(any(target_os = "linux", target_os = "android"))]
+const FIRST_BYTE: i64 = 1 << 60;
+
+impl Presence {
+    /// For who may claim, if `writable`; else for who looks.
+    #[cfg(any(target_os = "linux", target_os = "android"))]
+    pub(crate) fn new(object: &Object, _: &Family, writable: bool) -> Self {
+        // Without /proc, or of another user's memory that was handed over, it cannot be opened anew. Then nothing is claimed, and
+        // processes are told by id and start alone.
+        Presence { fd: super::named::reopen_uncounted(object.as_fd(), writable).ok() }
+    }
+
+    #[cfg(not(any(target_os = "linux", target_os = "android")))]
+    pub(crate) fn new(_: &Object, _: &Family, _: bool) -> Self {
+        Presence { fd: None }
+    }
+
+    /// Claims a place. `None` if the kernel cannot hold places here; `Some(false)` if somebody else has it.
+    #[cfg(any(target_os = "linux", target_os = "android"))]
+    pub(crate) fn claim(&self, place: u32) -> Option<bool> {
+        let fd = self.fd.as_ref()?;
+        let mut lock = lock_of(libc::F_WRLCK, place);
+        match fcntl(fd, libc::F_OFD_SETLK, &mut lock) {
+            Ok(()) => Some(true),
+            Err(libc::EAGAIN | libc::EACCES) => Some(false),
+            Err(_) => None,
+        }
+    }
+
+    #[cfg(not(any(target_os = "linux", target_os = "android")))]
+    pub(crate) fn claim(&self, _: u32) -> Option<bool> {
+        None
+    }
+
+    /// Gives a place back that this one has claimed.
+    #[cfg(any(target_os = "linux", target_os = "android"))]
+    pub(crate) fn release(&self, place: u32) {
+        if let Some(fd) = &self.fd {
+            let _ = fcntl(fd, libc::F_OFD_SETLK, &mut lock_of(libc::F_UNLCK, place));
+        }
+    }
+
+    #[cfg(not(any(target_os = "linux", target_os = "android")))]
+    pub(crate) fn release(&self, _: u32) {}
+
+    /// Whether somebody else holds a place. `None` if that cannot be asked.
+    #[cfg(any(target_os = "linux", target_os = "android"))]
+    pub(crate) fn is_claimed(&self, place: u32) -> Option<bool> {
+        let fd = self.fd.as_ref()?;
+        let mut lock = lock_of(libc::F_WRLCK, place);
+        fcntl(fd, libc::F_OFD_GETLK, &mut lock).ok()?;
+        Some(libc::c_int::from(lock.l_type) != libc::F_UNLCK)
+    }
+
+    #[cfg(not(any(target_os = "linux", target_os = "android")))]
+    pub(crate) fn is_claimed(&self, _: u32) -> Option<bool> {
+        None
+    }
+}
+
+#[cfg(any(target_os = "linux", target_os = "android"))]
+fn lock_of(kind: libc::c_int, place: u32) -> libc::flock {
+    // SAFETY: a plain C structure for which all zeros is a value.
+    let mut lock: libc::flock = unsafe { std::mem::zeroed() };
+    #[allow(clippy::cast_possible_truncation, reason = "small constants")]
+    {
+        lock.l_type = kind as libc::c_short;
+        lock.l_whence = libc::SEEK_SET as libc::c_short;
+    }
+    lock.l_start = FIRST_BYTE + i64::from(place);
+    lock.l_len = 1;
+    lock
+}
+
+#[cfg(any(target_os = "linux", target_os = "android"))]
+fn fcntl(fd: &OwnedFd, command: libc::c_int, lock: &mut libc::flock) -> Result<(), libc::c_int> {
+    use std::os::fd::AsRawFd;
+    // SAFETY: the descriptor is open, and these commands take a lock structure to read and to answer in.
+    if unsafe { libc::fcntl(fd.as_raw_fd(), command, lock) } == 0 {
+        Ok(())
+    } else {
+        Err(std::io::Error::last_os_error().raw_os_error().unwrap_or(0))
+    }
+}
+
+/// A process that somebody waits for, to hear of its end. Here it is asked instead, time and again.
+#[derive(Debug)]
+pub(crate) struct Watch(std::convert::Infallible);
+
+/// What the system says of a process.
+#[derive(Debug)]
+pub(crate) enum Life {
+    /// There is none of this id; or it is another one.
+    Ended,
+    /// It is there. It may be possible to wait for its end.
+    #[cfg_attr(not(any(target_os = "linux", target_os = "android")), allow(dead_code))]
+    Alive(Option<Watch>),
+    Unknown,
+}
+
+/// Asks about a process; `started` is 0 if that is not known.
+pub(crate) fn life(id: u32, started: u64, namespace: u64) -> Life {
+    if namespace != this_namespace() {
+        return Life::Unknown;
+    }
+    #[cfg(any(target_os = "linux", target_os = "android"))]
+    match Process::state(id) {
+        Ok((_, true)) | Err(Failure { reason: crate::sys::Reason::Missing, .. }) => Life::Ended,
+        Ok((process, false)) if started != 0 && process.started != started => Life::Ended,
+        Ok(_) => Life::Alive(None),
+        Err(_) => Life::Unknown,
+    }
+    #[cfg(not(any(target_os = "linux", target_os = "android")))]
+    {
+        let _ = started;
+        let pid = i32::try_from(id).ok().and_then(rustix::process::Pid::from_raw);
+        match pid.map(rustix::process::test_kill_process) {
+            Some(Err(rustix::io::Errno::SRCH)) | None => Life::Ended,
+            _ => Life::Unknown,
+        }
+    }
+}
+
+/// When this process was started, as [`life`] wants it.
+pub(crate) fn started() -> u64 {
+    Process::current().map_or(0, |process| process.started)
+}
+
+/// What process ids are to be compared in: 0 if that is not known.
+#[cfg(any(target_os = "linux", target_os = "android"))]
+pub(crate) fn this_namespace() -> u64 {
+    use std::os::unix::fs::MetadataExt;
+    std::fs::metadata("/proc/self/ns/pid").map_or(0, |file| file.ino())
+}
+
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+pub(crate) fn this_namespace() -> u64 {
+    0
+}
+
+/// How often this process has become another one by `fork` (without `exec`): what belonged to the parent is not the child's.
+static FORKS: AtomicU32 = AtomicU32::new(0);
+
+/// To be called before [`forks`] can be relied on.
+pub(crate) fn notice_forks() {
+    static ONCE: std::sync::Once = std::sync::Once::new();
+    extern "C" fn in_child() {
+        FORKS.fetch_add(1, Ordering::Relaxed);
+    }
+    ONCE.call_once(|| {
+        // SAFETY: the handler only adds to an atomic, which is allowed in a child of a process with threads.
+        let _ = unsafe { libc::pthread_atfork(None, None, Some(in_child)) };
+    });
+}
+
+#[inline]
+pub(crate) fn forks() -> u32 {
+    FORKS.load(Ordering::Relaxed)
+}
+
+/// Bytes that nobody can guess.
+#[cfg(any(target_os = "linux", target_os = "android"))]
+pub(crate) fn random() -> Result<[u8; 16], Failure> {
+    let mut bytes = [0_u8; 16];
+    // So few bytes come in one piece, once the kernel has any.
+    match rustix::rand::getrandom(&mut bytes, rustix::rand::GetRandomFlags::empty()) {
+        Ok(_) => Ok(bytes),
+        Err(errno) => Err(errno.into()),
+    }
+}
+
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+pub(crate) fn random() -> Result<[u8; 16], Failure> {
+    use std::io::Read;
+    let mut bytes = [0; 16];
+    std::fs::File::open("/dev/urandom")?.read_exact(&mut bytes)?;
+    Ok(bytes)
+}

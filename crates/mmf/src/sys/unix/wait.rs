@@ -1,0 +1,174 @@
+//! Sleeping on a word of shared memory until another process wakes it.
+//!
+//! Linux: a futex, the kind that is known by the memory's file and not by the process's addresses. The kernel reads the word; if its
+//! page is gone it says so, and nothing faults here. Elsewhere: looking again and again, at most [`POLL`] apart.
+
+use std::time::Duration;
+
+#[cfg(any(target_os = "linux", target_os = "android"))]
+use rustix::io::Errno;
+
+use super::memory::Object;
+use super::name::ObjectName;
+use super::presence::Watch;
+use crate::sys::{Failure, Woken};
+
+/// How long a sleep may go on after a change where the system has no means to wake it.
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+const POLL: Duration = Duration::from_millis(1);
+
+/// What the kernel objects of one segment have in common. Here they need nothing.
+#[derive(Clone, Debug)]
+pub(crate) struct Family;
+
+impl Family {
+    pub(crate) fn new(_: Option<&Object>, _: Option<&ObjectName>, _: [u8; 16]) -> Self {
+        Family
+    }
+}
+
+/// What sleepers on one word are woken by. Here the word itself is all it takes.
+#[derive(Debug)]
+pub(crate) struct Bell;
+
+/// What [`wait_any`] is to look at.
+pub(crate) type Watched<'a> = (&'a Bell, *const u8, u32);
+
+impl Bell {
+    #[allow(clippy::unnecessary_wraps, reason = "other systems can fail")]
+    pub(crate) fn new(_: &Family, _: u64) -> Result<Self, Failure> {
+        Ok(Bell)
+    }
+
+    /// Sleeps while the word at this address is `expected`, for no longer than said. The address is of a mapping, and a multiple of
+    /// four; it is only handed to the kernel.
+    #[cfg(any(target_os = "linux", target_os = "android"))]
+    pub(crate) fn wait(
+        &self,
+        address: *const u8,
+        expected: u32,
+        longest: Duration,
+        _: Option<&Watch>,
+    ) -> Result<Woken, Failure> {
+        let longest = Timespec::new(longest);
+        let (address, time) = (address.cast::<u32>(), &raw const longest);
+        // SAFETY: the kernel reads the word, or says that it cannot; the time is valid; the other arguments are not used.
+        let result = unsafe { libc::syscall(libc::SYS_futex, address, libc::FUTEX_WAIT, expected, time) };
+        outcome(result)
+    }
+
+    #[cfg(not(any(target_os = "linux", target_os = "android")))]
+    pub(crate) fn wait(
+        &self,
+        _: *const u8,
+        _: u32,
+        longest: Duration,
+        _: Option<&Watch>,
+    ) -> Result<Woken, Failure> {
+        std::thread::sleep(longest.min(POLL));
+        Ok(if longest <= POLL { Woken::TimedOut } else { Woken::Early })
+    }
+
+    /// Wakes one who sleeps on this address, or all.
+    #[cfg(any(target_os = "linux", target_os = "android"))]
+    pub(crate) fn ring(&self, address: *const u8, all: bool, _: u32) -> Result<(), Failure> {
+        let most = if all { i32::MAX } else { 1 };
+        // SAFETY: the kernel looks the address up, or says that it cannot; the other arguments are not used.
+        let result = unsafe { libc::syscall(libc::SYS_futex, address.cast::<u32>(), libc::FUTEX_WAKE, most) };
+        if result < 0 { Err(last_error().into()) } else { Ok(()) }
+    }
+
+    #[cfg(not(any(target_os = "linux", target_os = "android")))]
+    #[allow(clippy::unnecessary_wraps, reason = "other systems can fail")]
+    pub(crate) fn ring(&self, _: *const u8, _: bool, _: u32) -> Result<(), Failure> {
+        Ok(())
+    }
+}
+
+/// Sleeps while each of these words is what it is expected to be, for no longer than said.
+#[cfg(any(target_os = "linux", target_os = "android"))]
+pub(crate) fn wait_any(words: &[Watched<'_>], longest: Duration) -> Result<Woken, Failure> {
+    /// `struct futex_waitv` of linux/futex.h.
+    #[repr(C)]
+    struct Waiter {
+        expected: u64,
+        address: u64,
+        flags: u32,
+        reserved: u32,
+    }
+    /// A word of 32 bits, shared between processes.
+    const FUTEX2_SIZE_U32: u32 = 2;
+    let waiters: Vec<Waiter> = words
+        .iter()
+        .map(|(_, address, expected)| Waiter {
+            expected: u64::from(*expected),
+            address: address.addr() as u64,
+            flags: FUTEX2_SIZE_U32,
+            reserved: 0,
+        })
+        .collect();
+    let now = rustix::time::clock_gettime(rustix::time::ClockId::Monotonic);
+    let now = Duration::new(u64::try_from(now.tv_sec).unwrap_or(0), u32::try_from(now.tv_nsec).unwrap_or(0));
+    let until = Timespec::new(now.saturating_add(longest));
+    let (list, time) = (waiters.as_ptr(), &raw const until);
+    // SAFETY: the list and the time are valid for the call; the kernel reads the words, or says that it cannot.
+    let result = unsafe {
+        libc::syscall(libc::SYS_futex_waitv, list, waiters.len(), 0_u32, time, libc::CLOCK_MONOTONIC)
+    };
+    if result < 0 && last_error() == Errno::NOSYS {
+        // Before Linux 5.16: one of them, and soon the others.
+        let Some((bell, address, expected)) = words.first() else { return Ok(Woken::TimedOut) };
+        let short = longest.min(Duration::from_millis(1));
+        let woken = bell.wait(*address, *expected, short, None)?;
+        return Ok(if woken == Woken::TimedOut && short < longest { Woken::Early } else { woken });
+    }
+    outcome(if result < 0 { result } else { 0 })
+}
+
+/// How many words [`wait_any`] can look at.
+pub(crate) const MOST_WORDS: usize = 128;
+
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+#[allow(clippy::unnecessary_wraps, reason = "other systems can fail")]
+pub(crate) fn wait_any(_: &[Watched<'_>], longest: Duration) -> Result<Woken, Failure> {
+    std::thread::sleep(longest.min(POLL));
+    Ok(if longest <= POLL { Woken::TimedOut } else { Woken::Early })
+}
+
+/// As the kernel has it on 64-bit processors.
+#[cfg(any(target_os = "linux", target_os = "android"))]
+#[repr(C)]
+struct Timespec {
+    seconds: i64,
+    nanoseconds: i64,
+}
+
+#[cfg(any(target_os = "linux", target_os = "android"))]
+impl Timespec {
+    fn new(time: Duration) -> Self {
+        // Beyond this the kernel takes it for a mistake.
+        const MOST: u64 = 1 << 32;
+        Timespec {
+            seconds: i64::try_from(time.as_secs().min(MOST)).unwrap_or(0),
+            nanoseconds: i64::from(time.subsec_nanos()),
+        }
+    }
+}
+
+#[cfg(any(target_os = "linux", target_os = "android"))]
+fn last_error() -> Errno {
+    Errno::from_io_error(&std::io::Error::last_os_error()).unwrap_or(Errno::IO)
+}
+
+#[cfg(any(target_os = "linux", target_os = "android"))]
+fn outcome(result: libc::c_long) -> Result<Woken, Failure> {
+    if result >= 0 {
+        return Ok(Woken::Early);
+    }
+    match last_error() {
+        Errno::AGAIN => Ok(Woken::Changed),
+        Errno::TIMEDOUT => Ok(Woken::TimedOut),
+        Errno::INTR => Ok(Woken::Early),
+        errno => Err(errno.into()),
+    }
+}

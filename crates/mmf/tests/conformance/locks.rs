@@ -1,0 +1,695 @@
+//! Locks, events and latest values between processes, some of which die.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use mmf::sync::{Event, LockError, Mutex, RwLock, WaitCell};
+use mmf::{ErrorKind, ObjectState, OpenOptions, Segment, SharedMemory};
+use testkit::{Peer, Role, WATCHDOG, unique_name};
+
+use super::segment::{LEN, tell};
+
+fn segment(tag: &str) -> (String, Segment) {
+    let name = unique_name(tag);
+    let segment = Segment::create(&name, LEN).unwrap();
+    (name, segment)
+}
+
+pub(crate) fn a_mutex_excludes() {
+    let (name, segment) = segment("excludes");
+    let mutex = segment.mutex::<[u64; 2]>("both").unwrap();
+    let mut peers: Vec<Peer> =
+        (0..3).map(|_| Peer::start("locks::role_count", &[&name, "mutex", "2000"])).collect();
+    for peer in &mut peers {
+        peer.expect("done");
+    }
+    peers.into_iter().for_each(Peer::finish);
+    assert_eq!(mutex.lock().unwrap().get().unwrap(), [6000, 6000]);
+}
+
+pub(crate) fn a_writer_excludes() {
+    let (name, segment) = segment("writers");
+    let lock = segment.rwlock::<[u64; 2]>("both").unwrap();
+    let mut peers: Vec<Peer> =
+        (0..3).map(|_| Peer::start("locks::role_count", &[&name, "rwlock", "1000"])).collect();
+    for peer in &mut peers {
+        peer.expect("done");
+    }
+    peers.into_iter().for_each(Peer::finish);
+    assert_eq!(lock.read().unwrap().get().unwrap(), [3000, 3000]);
+}
+
+/// Adds to both numbers, one after the other: whoever sees them differ was not alone.
+pub(crate) fn role_count(role: &mut Role) {
+    let segment = Segment::open(role.argument(0)).unwrap();
+    let rounds: u64 = role.argument(2).parse().unwrap();
+    if role.argument(1) == "mutex" {
+        let mutex = segment.mutex::<[u64; 2]>("both").unwrap();
+        for round in 0..rounds {
+            let mut guard = if round % 2 == 0 { mutex.lock() } else { mutex.lock_timeout(WATCHDOG) }.unwrap();
+            let [first, second] = guard.get().unwrap();
+            assert_eq!(first, second);
+            guard.write_at(0, &(first + 1).to_le_bytes()).unwrap();
+            // SAFETY: all who have this segment keep to the lock, and nobody makes the memory shorter.
+            unsafe { guard.as_mut() }.unwrap()[1] += 1;
+        }
+    } else {
+        let lock = segment.rwlock::<[u64; 2]>("both").unwrap();
+        for _ in 0..rounds {
+            for _ in 0..3 {
+                let [first, second] = lock.read().unwrap().get().unwrap();
+                assert_eq!(first, second);
+            }
+            let mut guard = lock.write().unwrap();
+            let [first, second] = guard.get().unwrap();
+            assert_eq!(first, second);
+            guard.write_at(0, &(first + 1).to_le_bytes()).unwrap();
+            guard.write_at(8, &(first + 1).to_le_bytes()).unwrap();
+        }
+    }
+    role.say("done");
+}
+
+pub(crate) fn deadlines_and_tries() {
+    let (_, segment) = segment("deadlines");
+    let other = Segment::attach(segment.memory()).unwrap();
+    let (mutex, theirs) = (segment.mutex::<u64>("m").unwrap(), other.mutex::<u64>("m").unwrap());
+    let guard = mutex.lock().unwrap();
+    let error = theirs.try_lock().unwrap_err();
+    assert!(matches!(error, LockError::WouldBlock(_)));
+    assert!(error.to_string().contains(&format!("process {} has it", std::process::id())), "{error}");
+    let before = Instant::now();
+    assert!(matches!(theirs.lock_timeout(Duration::from_millis(130)), Err(LockError::TimedOut(_))));
+    assert!(before.elapsed() >= Duration::from_millis(130));
+    assert!(matches!(theirs.lock_until(Instant::now()), Err(LockError::TimedOut(_))));
+    drop(guard);
+    drop(theirs.try_lock().unwrap());
+    let (lock, theirs) = (segment.rwlock::<u64>("l").unwrap(), other.rwlock::<u64>("l").unwrap());
+    let reading = lock.read().unwrap();
+    drop(theirs.try_read().unwrap());
+    assert!(matches!(theirs.try_write(), Err(LockError::WouldBlock(_))));
+    assert!(matches!(theirs.write_timeout(Duration::from_millis(10)), Err(LockError::TimedOut(_))));
+    drop(theirs.try_read().unwrap());
+    drop(reading);
+    let writing = lock.write().unwrap();
+    assert!(matches!(theirs.try_read(), Err(LockError::WouldBlock(_))));
+    assert!(matches!(theirs.read_timeout(Duration::from_millis(10)), Err(LockError::TimedOut(_))));
+    assert!(matches!(theirs.try_write(), Err(LockError::WouldBlock(_))));
+    drop(writing);
+    drop(theirs.try_write().unwrap());
+    drop(theirs.try_read().unwrap());
+}
+
+fn hold(name: &str, what: &str) -> Peer {
+    let mut peer = Peer::start("locks::role_hold", &[name, what]);
+    peer.expect("held");
+    peer
+}
+
+/// Holds something until it is killed; half of a change has been made.
+pub(crate) fn role_hold(role: &mut Role) {
+    let segment = Segment::open(role.argument(0)).unwrap();
+    match role.argument(1) {
+        "mutex" => {
+            let mutex = segment.mutex::<u64>("held").unwrap();
+            let mut guard = mutex.lock().unwrap();
+            guard.set(&77).unwrap();
+            role.say("held");
+            role.stay();
+        }
+        "write" => {
+            let lock = segment.rwlock::<u64>("lock").unwrap();
+            let mut guard = lock.write().unwrap();
+            guard.set(&77).unwrap();
+            role.say("held");
+            role.stay();
+        }
+        "read" => {
+            let lock = segment.rwlock::<u64>("lock").unwrap();
+            let _guards = [lock.read().unwrap(), lock.read().unwrap()];
+            role.say("held");
+            role.stay();
+        }
+        "latest" => {
+            let mut writer = segment.latest::<u64>("latest").unwrap().writer().unwrap();
+            writer.publish(&5).unwrap();
+            role.say("held");
+            role.stay();
+        }
+        other => panic!("{other}"),
+    }
+}
+
+pub(crate) fn the_next_one_is_told_of_a_death() {
+    let (name, segment) = segment("death");
+    let mutex = segment.mutex::<u64>("held").unwrap();
+    let mut peer = hold(&name, "mutex");
+    assert!(matches!(mutex.try_lock(), Err(LockError::WouldBlock(_))), "it lives");
+    // Somebody waits, so it is known since when it was held.
+    assert!(matches!(mutex.lock_timeout(Duration::from_millis(1)), Err(LockError::TimedOut(_))));
+    let killer = std::thread::spawn(move || {
+        std::thread::sleep(Duration::from_millis(20));
+        peer.kill();
+        peer.id()
+    });
+    let error = mutex.lock().unwrap_err();
+    let id = killer.join().unwrap();
+    assert!(error.to_string().contains(&format!("process {id} died with it")), "{error}");
+    let LockError::OwnerDied(owner) = error else { panic!("{error:?}") };
+    assert_eq!(owner.process().unwrap().id, id);
+    assert!(owner.since().unwrap() <= owner.noticed().unwrap());
+    let guard = owner.into_guard();
+    assert_eq!(guard.get().unwrap(), 77);
+    assert!(matches!(mutex.try_lock(), Err(LockError::WouldBlock(_))), "it is ours");
+    drop(guard);
+    // Nobody has declared anything: the next one is told again, and who it was.
+    let LockError::OwnerDied(owner) = mutex.lock().unwrap_err() else { panic!("it forgot") };
+    assert_eq!(owner.process().unwrap().id, id);
+    let mut guard = owner.into_guard();
+    guard.declare_consistent().unwrap();
+    drop(guard);
+    drop(mutex.lock().unwrap());
+    // Once more, and now it is given up, while somebody waits.
+    let mut peer = hold(&name, "mutex");
+    peer.kill();
+    let LockError::OwnerDied(owner) = mutex.try_lock().unwrap_err() else { panic!("not told") };
+    let guard = owner.into_guard();
+    let waiting = {
+        let other = Segment::attach(segment.memory()).unwrap().mutex::<u64>("held").unwrap();
+        std::thread::spawn(move || matches!(other.lock(), Err(LockError::Abandoned(_))))
+    };
+    guard.give_up().unwrap();
+    assert!(waiting.join().unwrap());
+    assert!(matches!(mutex.try_lock(), Err(LockError::Abandoned(_))));
+    let error = mmf::Error::from(mutex.lock().unwrap_err());
+    assert_eq!(error.kind(), ErrorKind::Abandoned);
+}
+
+pub(crate) fn a_dead_writer_and_dead_readers() {
+    let (name, segment) = segment("readers");
+    let lock = segment.rwlock::<u64>("lock").unwrap();
+    // Dead readers are nobody's business.
+    let mut peer = hold(&name, "read");
+    assert!(matches!(lock.try_write(), Err(LockError::WouldBlock(_))));
+    peer.kill();
+    drop(lock.write().unwrap());
+    // Readers and writers are told of a dead writer.
+    let mut peer = hold(&name, "write");
+    assert!(matches!(lock.try_read(), Err(LockError::WouldBlock(_))));
+    let (id, _) = (peer.id(), peer.kill());
+    let LockError::OwnerDied(owner) = lock.read().unwrap_err() else { panic!("not told") };
+    assert_eq!(owner.process().unwrap().id, id);
+    let reading = owner.into_guard();
+    assert_eq!(reading.get().unwrap(), 77);
+    assert!(matches!(lock.read(), Err(LockError::OwnerDied(_))), "told again");
+    drop(reading);
+    let LockError::OwnerDied(owner) = lock.write().unwrap_err() else { panic!("not told") };
+    assert_eq!(owner.process().unwrap().id, id);
+    let mut guard = owner.into_guard();
+    guard.set(&1).unwrap();
+    guard.declare_consistent().unwrap();
+    drop(guard);
+    assert_eq!(lock.read().unwrap().get().unwrap(), 1);
+    // A writer finds out by itself, too; and gives up.
+    let mut peer = hold(&name, "write");
+    peer.kill();
+    let LockError::OwnerDied(owner) = lock.write().unwrap_err() else { panic!("not told") };
+    owner.into_guard().give_up().unwrap();
+    assert!(matches!(lock.read(), Err(LockError::Abandoned(_))));
+    assert!(matches!(lock.write(), Err(LockError::Abandoned(_))));
+}
+
+pub(crate) fn a_panic_leaves_a_mark() {
+    let (_, segment) = segment("panic");
+    let mutex = segment.mutex::<u64>("m").unwrap();
+    let thread = std::thread::scope(|scope| {
+        scope
+            .spawn(|| {
+                let _guard = mutex.lock().unwrap();
+                std::panic::resume_unwind(Box::new("on purpose"));
+            })
+            .join()
+    });
+    assert!(thread.is_err());
+    let LockError::OwnerDied(owner) = mutex.lock().unwrap_err() else { panic!("no mark") };
+    assert_eq!(owner.process().unwrap().id, std::process::id());
+}
+
+/// Steps of those who lock, wait and unlock.
+const MUTEX_STEPS: [&str; 5] = [
+    "lock: marked as waiting",
+    "sleep: counted",
+    "lock: woken",
+    "unlock: free, and nobody woken yet",
+    "lock: the owner is dead",
+];
+const RW_STEPS: [&str; 6] = [
+    "reader: changed, and the writer not notified yet",
+    "reader: marked as waiting",
+    "reader: the writer has gone, and not in yet",
+    "writer: waits for readers",
+    "lock: marked as waiting",
+    "unlock: free, and nobody woken yet",
+];
+
+/// Processes run against each other, each until it comes to the step at which it is killed; the rest must go on.
+fn killed_at_steps(kind: &str, steps: &[&str]) {
+    for step in steps {
+        let (name, segment) = segment("steps");
+        let others = || [0; 2].map(|_| Peer::start("locks::role_work", &[&name, kind, "none"]));
+        let needs_a_dead_owner = *step == "lock: the owner is dead";
+        let before = (!needs_a_dead_owner).then(others);
+        if needs_a_dead_owner {
+            hold(&name, if kind == "mutex" { "mutex" } else { "write" }).kill();
+        }
+        let mut victim = Peer::start("locks::role_work", &[&name, kind, step]);
+        victim.expect(&format!("at {step}"));
+        victim.kill();
+        let mut workers = before.unwrap_or_else(others);
+        for worker in &mut workers {
+            worker.say("go on");
+            let said = worker.hear();
+            assert_eq!(said, "went on", "{kind} {step}");
+        }
+        workers.into_iter().for_each(Peer::finish);
+        drop(segment);
+    }
+}
+
+pub(crate) fn killed_at_every_step_of_a_mutex() {
+    killed_at_steps("mutex", &MUTEX_STEPS);
+}
+
+pub(crate) fn who_gives_a_lock_up_dies_before_waking() {
+    let (name, segment) = segment("gives-up");
+    let mutex = segment.mutex::<u64>("held").unwrap();
+    let mut victim = Peer::start("locks::role_give_up", &[&name]);
+    victim.expect("held");
+    let waiting = std::thread::spawn(move || matches!(mutex.lock(), Err(LockError::Abandoned(_))));
+    victim.say("give up");
+    victim.expect("at finish: done, and nobody woken yet");
+    victim.kill();
+    assert!(waiting.join().unwrap());
+}
+
+pub(crate) fn role_give_up(role: &mut Role) {
+    mmf::__stop_at("finish: done, and nobody woken yet", tell);
+    let mutex = Segment::open(role.argument(0)).unwrap().mutex::<u64>("held").unwrap();
+    let guard = mutex.lock().unwrap();
+    role.say("held");
+    let _ = role.hear();
+    guard.give_up().unwrap();
+}
+
+pub(crate) fn killed_at_every_step_of_an_rwlock() {
+    killed_at_steps("rwlock", &RW_STEPS);
+}
+
+/// Whatever happened to others, the lock is had.
+fn mutex_round(mutex: &Mutex<u64>) {
+    match mutex.lock() {
+        Ok(mut guard) => guard.update(|value| *value += 1).unwrap(),
+        Err(LockError::OwnerDied(owner)) => owner.into_guard().declare_consistent().unwrap(),
+        Err(error) => panic!("{error}"),
+    }
+}
+
+fn rwlock_round(lock: &RwLock<u64>) {
+    match lock.read() {
+        Ok(guard) => drop(guard.get().unwrap()),
+        Err(LockError::OwnerDied(_)) => {}
+        Err(error) => panic!("{error}"),
+    }
+    match lock.write() {
+        Ok(mut guard) => guard.update(|value| *value += 1).unwrap(),
+        Err(LockError::OwnerDied(owner)) => owner.into_guard().declare_consistent().unwrap(),
+        Err(error) => panic!("{error}"),
+    }
+}
+
+pub(crate) fn role_work(role: &mut Role) {
+    if role.argument(2) != "none" {
+        mmf::__stop_at(role.argument(2), tell);
+    }
+    let segment = Segment::open(role.argument(0)).unwrap();
+    let mutex = segment.mutex::<u64>("held").unwrap();
+    let lock = segment.rwlock::<u64>("lock").unwrap();
+    let round = || {
+        if role.argument(1) == "mutex" {
+            mutex_round(&mutex);
+        } else {
+            rwlock_round(&lock);
+        }
+    };
+    let go_on = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            let _ = role.hear();
+            go_on.store(true, Ordering::SeqCst);
+        });
+        // Two threads, so that there is somebody in the way at all times.
+        scope.spawn(|| {
+            while !go_on.load(Ordering::SeqCst) {
+                round();
+            }
+        });
+        while !go_on.load(Ordering::SeqCst) {
+            round();
+        }
+    });
+    for _ in 0..100 {
+        round();
+    }
+    role.say("went on");
+}
+
+pub(crate) fn nobody_starves() {
+    let (name, segment) = segment("fair");
+    let mutex = segment.mutex::<[u64; 8]>("counts").unwrap();
+    let stop = segment.manual_event("stop").unwrap();
+    let mut peers: Vec<Peer> =
+        (0..4).map(|number| Peer::start("locks::role_compete", &[&name, &number.to_string()])).collect();
+    for peer in &mut peers {
+        peer.expect("competing");
+    }
+    // Each of them gets it often while all the others want it all the time.
+    testkit::wait_until("everybody had it 200 times", || {
+        mutex.lock().unwrap().get().unwrap()[..4].iter().all(|count| *count >= 200)
+    });
+    stop.set().unwrap();
+    peers.into_iter().for_each(Peer::finish);
+}
+
+pub(crate) fn role_compete(role: &mut Role) {
+    let segment = Segment::open(role.argument(0)).unwrap();
+    let number: usize = role.argument(1).parse().unwrap();
+    let mutex = segment.mutex::<[u64; 8]>("counts").unwrap();
+    let stop = segment.manual_event("stop").unwrap();
+    role.say("competing");
+    while !stop.is_set().unwrap() {
+        mutex.lock().unwrap().update(|counts| counts[number] += 1).unwrap();
+    }
+}
+
+pub(crate) fn readers_and_writers_do_not_starve_each_other() {
+    let (name, segment) = segment("phases");
+    let lock = segment.rwlock::<u64>("lock").unwrap();
+    let stop = segment.manual_event("stop").unwrap();
+    let mut peers: Vec<Peer> = ["read", "read", "write", "write"]
+        .iter()
+        .map(|what| Peer::start("locks::role_one_sided", &[&name, what]))
+        .collect();
+    for peer in &mut peers {
+        peer.expect("busy");
+    }
+    for _ in 0..100 {
+        drop(lock.read().unwrap());
+        drop(lock.write().unwrap());
+    }
+    stop.set().unwrap();
+    for peer in &mut peers {
+        let rounds: u64 = peer.hear().parse().unwrap();
+        assert!(rounds > 0);
+    }
+    peers.into_iter().for_each(Peer::finish);
+}
+
+pub(crate) fn role_one_sided(role: &mut Role) {
+    let segment = Segment::open(role.argument(0)).unwrap();
+    let lock = segment.rwlock::<u64>("lock").unwrap();
+    let stop = segment.manual_event("stop").unwrap();
+    role.say("busy");
+    let mut rounds = 0;
+    while !stop.is_set().unwrap() || rounds == 0 {
+        if role.argument(1) == "read" {
+            drop(lock.read().unwrap());
+        } else {
+            drop(lock.write().unwrap());
+        }
+        rounds += 1;
+    }
+    role.say(rounds.to_string());
+}
+
+pub(crate) fn events_wake_others() {
+    let (name, segment) = segment("events");
+    let (ping, pong) = (segment.event("ping").unwrap(), segment.event("pong").unwrap());
+    let (stop, changed) = (segment.manual_event("stop").unwrap(), segment.notify("changed").unwrap());
+    let mut peer = Peer::start("locks::role_echo", &[&name]);
+    peer.expect("listening");
+    for _ in 0..200 {
+        ping.set().unwrap();
+        assert!(pong.wait_timeout(WATCHDOG).unwrap());
+    }
+    assert!(!pong.wait_timeout(Duration::ZERO).unwrap(), "it has reset itself");
+    let seen = changed.count().unwrap();
+    let before = Instant::now();
+    assert!(!pong.wait_until(before + Duration::from_millis(120)).unwrap());
+    assert_eq!(changed.wait_past(seen, Some(before)).unwrap(), None);
+    assert!(before.elapsed() >= Duration::from_millis(120));
+    stop.set().unwrap();
+    assert_eq!(changed.wait_past(seen, Some(Instant::now() + WATCHDOG)).unwrap(), Some(seen + 1));
+    assert!(stop.is_set().unwrap() && stop.wait_timeout(Duration::ZERO).unwrap(), "it stays set");
+    assert!(stop.reset().unwrap());
+    assert!(!stop.wait_timeout(Duration::ZERO).unwrap());
+    peer.finish();
+}
+
+pub(crate) fn role_echo(role: &mut Role) {
+    let segment = Segment::open(role.argument(0)).unwrap();
+    let (ping, pong) = (segment.event("ping").unwrap(), segment.event("pong").unwrap());
+    let stop = segment.manual_event("stop").unwrap();
+    role.say("listening");
+    while Event::wait_any(&[&ping, &stop], Some(Instant::now() + WATCHDOG)).unwrap() == Some(0) {
+        pong.set().unwrap();
+    }
+    segment.notify("changed").unwrap().notify().unwrap();
+}
+
+pub(crate) fn waiters_for_events_die() {
+    let (name, segment) = segment("waiters");
+    for step in ["event: waits", "sleep: counted"] {
+        let mut victims: Vec<Peer> =
+            (0..3).map(|_| Peer::start("locks::role_wait_until", &[&name, step])).collect();
+        for victim in &mut victims {
+            victim.expect(&format!("at {step}"));
+            victim.kill();
+        }
+    }
+    let mut waiter = Peer::start("locks::role_wait_until", &[&name, "none"]);
+    waiter.expect("waiting");
+    segment.event("event").unwrap().set().unwrap();
+    waiter.expect("woken");
+    waiter.finish();
+}
+
+pub(crate) fn role_wait_until(role: &mut Role) {
+    if role.argument(1) != "none" {
+        mmf::__stop_at(role.argument(1), tell);
+    }
+    let segment = Segment::open(role.argument(0)).unwrap();
+    let event = segment.event("event").unwrap();
+    if role.argument(1) == "none" {
+        role.say("waiting");
+    }
+    event.wait().unwrap();
+    role.say("woken");
+}
+
+pub(crate) fn who_sets_an_event_dies_before_waking() {
+    let (name, segment) = segment("setter");
+    let event = segment.event("event").unwrap();
+    let mut victim = Peer::start("locks::role_set", &[&name]);
+    victim.expect("at event: set, and nobody woken yet");
+    victim.kill();
+    assert!(event.wait_timeout(WATCHDOG).unwrap());
+}
+
+pub(crate) fn role_set(role: &mut Role) {
+    mmf::__stop_at("event: set, and nobody woken yet", tell);
+    Segment::open(role.argument(0)).unwrap().event("event").unwrap().set().unwrap();
+}
+
+const LATEST_STEPS: [&str; 3] =
+    ["latest: begun", "latest: written, and not whole yet", "latest: whole, and not published yet"];
+
+pub(crate) fn the_latest_value_outlives_its_writer() {
+    for step in LATEST_STEPS {
+        let (name, segment) = segment("latest");
+        let latest = segment.latest::<u64>("latest").unwrap();
+        assert_eq!(latest.read().unwrap(), None);
+        let mut peer = hold(&name, "latest");
+        assert_eq!(latest.read_numbered().unwrap(), Some((1, 5)));
+        let error = latest.writer().unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Busy, "{error}");
+        assert!(error.to_string().contains(&format!("process {} has it", peer.id())), "{error}");
+        assert!(latest.has_writer().unwrap());
+        peer.kill();
+        assert!(!latest.has_writer().unwrap());
+        let mut victim = Peer::start("locks::role_publish_until", &[&name, step]);
+        victim.expect(&format!("at {step}"));
+        assert_eq!(latest.read_numbered().unwrap(), Some((1, 5)), "{step}: alive");
+        victim.kill();
+        assert_eq!(latest.read_numbered().unwrap(), Some((1, 5)), "{step}: dead");
+        let mut writer = latest.writer().unwrap();
+        for number in 2..10 {
+            assert_eq!(writer.publish(&(number * 10)).unwrap(), number);
+            assert_eq!(latest.read_numbered().unwrap(), Some((number, number * 10)), "{step}");
+        }
+    }
+}
+
+pub(crate) fn role_publish_until(role: &mut Role) {
+    mmf::__stop_at(role.argument(1), tell);
+    let segment = Segment::open(role.argument(0)).unwrap();
+    let mut writer = segment.latest::<u64>("latest").unwrap().writer().unwrap();
+    writer.publish(&6).unwrap();
+    role.say("published");
+}
+
+pub(crate) fn latest_values_are_whole() {
+    let (name, segment) = segment("whole");
+    let latest = segment.latest::<[u64; 100]>("values").unwrap();
+    let mut writer = latest.writer().unwrap();
+    let mut peers: Vec<Peer> = (0..2).map(|_| Peer::start("locks::role_check_values", &[&name])).collect();
+    writer.publish(&[0; 100]).unwrap();
+    let mut number = 0;
+    for peer in &mut peers {
+        peer.expect("checking");
+    }
+    for peer in &mut peers {
+        // Each has seen a hundred different ones.
+        let done = AtomicBool::new(false);
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                peer.expect("seen enough");
+                done.store(true, Ordering::SeqCst);
+            });
+            while !done.load(Ordering::SeqCst) {
+                number += 1;
+                writer.publish(&[number; 100]).unwrap();
+                if number % 64 == 0 {
+                    std::thread::yield_now();
+                }
+            }
+        });
+    }
+    peers.into_iter().for_each(Peer::finish);
+}
+
+pub(crate) fn role_check_values(role: &mut Role) {
+    let segment = Segment::open_read_only(role.argument(0)).unwrap();
+    testkit::wait_until("the object is there", || segment.find_latest::<[u64; 100]>("values").is_ok());
+    let latest = segment.find_latest::<[u64; 100]>("values").unwrap();
+    role.say("checking");
+    let (mut last, mut different) = (0, 0);
+    while different < 100 {
+        match latest.read_numbered() {
+            Ok(Some((number, value))) => {
+                assert!(value.iter().all(|part| *part == value[0]), "torn: {value:?}");
+                assert!(number >= last);
+                different += u64::from(number > last);
+                last = number;
+            }
+            Ok(None) => {}
+            Err(error) => assert_eq!(error.kind(), ErrorKind::Busy, "{error}"),
+        }
+    }
+    role.say("seen enough");
+}
+
+pub(crate) fn once_is_once() {
+    let (name, segment) = segment("once");
+    let once = segment.once::<u64>("once").unwrap();
+    let victims = ["once: initialising", "once: written, and not done yet"].map(|step| {
+        let mut victim = Peer::start("locks::role_once", &[&name, step]);
+        victim.expect(&format!("at {step}"));
+        victim.kill();
+        assert_eq!(once.get().unwrap(), None, "{step}");
+        victim
+    });
+    let failed: Result<u64, mmf::Error> =
+        once.get_or_try_init(|| Err(SharedMemory::anonymous(0).unwrap_err()));
+    assert_eq!(failed.unwrap_err().kind(), ErrorKind::ZeroLength);
+    let panicked = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+        once.get_or_init(|| std::panic::resume_unwind(Box::new("on purpose")))
+    }));
+    assert!(panicked.is_err());
+    assert_eq!(once.get().unwrap(), None);
+    let mut peers: Vec<Peer> =
+        (0..4).map(|number| Peer::start("locks::role_once", &[&name, &number.to_string()])).collect();
+    let answers: Vec<String> = peers.iter_mut().map(Peer::hear).collect();
+    assert!(answers.iter().all(|answer| *answer == answers[0]), "{answers:?}");
+    assert_eq!(once.get_or_init(|| 99).unwrap().to_string(), answers[0]);
+    peers.into_iter().for_each(Peer::finish);
+    drop(victims);
+}
+
+pub(crate) fn role_once(role: &mut Role) {
+    let number = role.argument(1).parse().ok();
+    if number.is_none() {
+        mmf::__stop_at(role.argument(1), tell);
+    }
+    let once = Segment::open(role.argument(0)).unwrap().once::<u64>("once").unwrap();
+    role.say(once.get_or_init(|| number.unwrap_or(77)).unwrap().to_string());
+}
+
+pub(crate) fn locks_of_ones_own() {
+    let name = unique_name("own");
+    let view = SharedMemory::create(&name, 4096).unwrap().view().unwrap();
+    let cell = WaitCell::at(&view, 64, &name).unwrap();
+    let mut peer = Peer::start("locks::role_own", &[&name]);
+    peer.expect("waiting");
+    cell.store(1).unwrap();
+    cell.wake_all().unwrap();
+    peer.expect("woken");
+    peer.finish();
+    assert!(!cell.wait(1, Some(Instant::now())).unwrap());
+    assert!(cell.wait(7, None).unwrap(), "it is not 7");
+    assert_eq!(WaitCell::at(&view, 66, "x").unwrap_err().kind(), ErrorKind::Misaligned);
+    assert_eq!(WaitCell::at(&view, 4092, "x").unwrap_err().kind(), ErrorKind::OutOfBounds);
+}
+
+pub(crate) fn role_own(role: &mut Role) {
+    let view = SharedMemory::open(role.argument(0)).unwrap().view().unwrap();
+    let cell = WaitCell::at(&view, 64, role.argument(0)).unwrap();
+    role.say("waiting");
+    while cell.load().unwrap() == 0 {
+        cell.wait(0, None).unwrap();
+    }
+    role.say("woken");
+}
+
+pub(crate) fn who_has_what_can_be_seen() {
+    let (name, segment) = segment("inspect");
+    let mutex = segment.mutex::<u64>("held").unwrap();
+    let peer = hold(&name, "mutex");
+    assert!(matches!(mutex.lock_timeout(Duration::from_millis(1)), Err(LockError::TimedOut(_))));
+    let info = segment.inspect().unwrap();
+    let ObjectState::Mutex(state) = &info.objects[0].state else { panic!("{info:?}") };
+    let owner = info.participant(state.owner.unwrap()).unwrap();
+    assert_eq!(owner.process.id, peer.id());
+    assert!(owner.alive && state.since.is_some());
+    let _reader = hold(&name, "read");
+    let info = segment.inspect().unwrap();
+    let ObjectState::RwLock { readers, .. } = &info.objects[1].state else { panic!("{info:?}") };
+    assert_eq!(readers.len(), 1);
+    assert_eq!(readers[0].1, 2);
+}
+
+pub(crate) fn many_threads_of_few_participants() {
+    let segment = OpenOptions::new().len(LEN).participants(2).create_segment(unique_name("threads")).unwrap();
+    let lock = segment.rwlock::<[u64; 2]>("lock").unwrap();
+    std::thread::scope(|scope| {
+        for _ in 0..6 {
+            scope.spawn(|| {
+                for _ in 0..300 {
+                    let [first, second] = lock.read().unwrap().get().unwrap();
+                    assert_eq!(first, second);
+                    lock.write().unwrap().update(|both| both.iter_mut().for_each(|one| *one += 1)).unwrap();
+                }
+            });
+        }
+    });
+    assert_eq!(lock.read().unwrap().get().unwrap(), [1800, 1800]);
+}

@@ -1,0 +1,544 @@
+//! Segments: made once, whoever dies; found by name and type; and whatever bytes a peer puts there.
+
+use std::sync::atomic::Ordering::SeqCst;
+use std::time::{Duration, Instant};
+
+use mmf::{Disposition, ErrorKind, ObjectKind, OpenOptions, Segment, SharedMemory, SharedType};
+use testkit::{Peer, Role, unique_name};
+use zerocopy::{FromBytes, Immutable, IntoBytes};
+
+pub(crate) const LEN: u64 = 64 * 1024;
+
+/// Said by a role that stands at the step at which it is to be killed.
+pub(crate) fn tell(step: &str) {
+    use std::io::Write;
+    println!("at {step}");
+    let _ = std::io::stdout().flush();
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, FromBytes, IntoBytes, Immutable)]
+#[repr(C)]
+struct Pose {
+    x: f64,
+    y: f64,
+}
+
+impl SharedType for Pose {
+    const NAME: &'static str = "test.Pose";
+    const VERSION: u32 = 3;
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, FromBytes, IntoBytes, Immutable)]
+#[repr(C)]
+struct OtherPose {
+    x: f64,
+    y: f64,
+}
+
+impl SharedType for OtherPose {
+    const NAME: &'static str = "test.Pose";
+    const VERSION: u32 = 4;
+}
+
+pub(crate) fn processes_share_objects() {
+    let name = unique_name("objects");
+    let segment = Segment::create(&name, LEN).unwrap();
+    segment.mutex::<Pose>("pose").unwrap().lock().unwrap().set(&Pose { x: 1.5, y: -2.0 }).unwrap();
+    let mut peer = Peer::start("segment::role_share", &[&name]);
+    assert_eq!(peer.hear(), "1.5 -2");
+    assert_eq!(
+        segment.mutex::<Pose>("pose").unwrap().lock().unwrap().get().unwrap(),
+        Pose { x: 7.0, y: 8.0 }
+    );
+    let info = segment.inspect().unwrap();
+    assert_eq!(info.participants.len(), 2);
+    assert!(info.participants.iter().all(|participant| participant.alive));
+    assert_eq!(info.participants[1].process.id, peer.id());
+    assert_eq!(info.objects.len(), 2);
+    assert_eq!((info.objects[1].name.as_str(), info.objects[1].kind), ("made there", ObjectKind::Mutex));
+    peer.finish();
+    assert_eq!(segment.inspect().unwrap().participants.len(), 1, "it has left");
+}
+
+pub(crate) fn role_share(role: &mut Role) {
+    let segment = Segment::open(role.argument(0)).unwrap();
+    let pose = segment.mutex::<Pose>("pose").unwrap();
+    let mut guard = pose.lock().unwrap();
+    let found = guard.get().unwrap();
+    guard.set(&Pose { x: 7.0, y: 8.0 }).unwrap();
+    drop(guard);
+    segment.mutex::<u64>("made there").unwrap();
+    role.say(format!("{} {}", found.x, found.y));
+    role.stay();
+}
+
+pub(crate) fn processes_of_both_widths_share_segments() {
+    let Some(other) = std::env::var_os("MMF_TEST_PEER") else {
+        testkit::skip("MMF_TEST_PEER names no build of this program for another processor");
+    };
+    let name = unique_name("widths");
+    let segment = Segment::create(&name, LEN).unwrap();
+    segment.mutex::<Pose>("pose").unwrap().lock().unwrap().set(&Pose { x: 1.5, y: -2.0 }).unwrap();
+    let mut peer = Peer::start_in(other, "segment::role_share", &[&name]);
+    assert_eq!(peer.hear(), "1.5 -2");
+    let pose = segment.mutex::<Pose>("pose").unwrap();
+    assert_eq!(pose.lock().unwrap().get().unwrap(), Pose { x: 7.0, y: 8.0 });
+    peer.finish();
+}
+
+pub(crate) fn what_does_not_match_is_refused() {
+    let segment = Segment::create(unique_name("types"), LEN).unwrap();
+    segment.mutex::<Pose>("pose").unwrap();
+    let refused = |error: mmf::Error, here: &str| {
+        assert_eq!(error.kind(), ErrorKind::Incompatible, "{error}");
+        let text = error.to_string();
+        assert!(text.contains(here), "{text}");
+        assert!(text.contains("a mutex of test.Pose version 3 (16 bytes, aligned to 8)"), "{text}");
+    };
+    refused(segment.mutex::<u64>("pose").unwrap_err(), "a mutex of u64 version 0 (8 bytes, aligned to 8)");
+    refused(segment.mutex::<OtherPose>("pose").unwrap_err(), "test.Pose version 4");
+    refused(segment.latest::<Pose>("pose").unwrap_err(), "a latest of test.Pose version 3");
+    refused(segment.mutex::<[f64; 2]>("pose").unwrap_err(), "[f64; 2]");
+    assert_eq!(segment.mutex::<u64>("").unwrap_err().kind(), ErrorKind::MalformedName);
+    assert_eq!(segment.mutex::<u64>(&"n".repeat(64)).unwrap_err().kind(), ErrorKind::MalformedName);
+    segment.mutex::<u64>(&"n".repeat(63)).unwrap();
+    let error = segment.mutex::<[u8; 100_000]>("big").unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Full, "{error}");
+    assert!(error.to_string().contains("100064"), "{error}");
+}
+
+pub(crate) fn what_is_no_segment_is_refused() {
+    let name = unique_name("foreign");
+    let memory = SharedMemory::create(&name, 4096).unwrap();
+    let view = memory.view().unwrap();
+    view.write_at(0, b"somebody else's memory").unwrap();
+    assert_eq!(Segment::open(&name).unwrap_err().kind(), ErrorKind::NotASegment);
+    assert_eq!(Segment::open_read_only(&name).unwrap_err().kind(), ErrorKind::NotASegment);
+    assert_eq!(Segment::open_or_create(&name, LEN.min(4096)).unwrap_err().kind(), ErrorKind::NotASegment);
+    assert_eq!(view.read_vec(0, 22).unwrap(), b"somebody else's memory", "it was not touched");
+    // Nobody has made it a segment, and nobody does.
+    let name = unique_name("plain");
+    let _memory = SharedMemory::create(&name, 4096).unwrap();
+    let error = OpenOptions::new().ready_within(Duration::from_millis(1)).open_segment(&name).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::NotReady, "{error}");
+    let error = Segment::create(unique_name("small"), 300).unwrap_err();
+    assert!(cfg!(windows) || error.kind() == ErrorKind::TooSmall, "{error}");
+    let error =
+        OpenOptions::new().len(4096).participants(511).create_segment(unique_name("small")).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::TooSmall, "{error}");
+    for wrong in [0, 512] {
+        let error =
+            OpenOptions::new().len(LEN).participants(wrong).create_segment(unique_name("no")).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::TooLarge);
+    }
+}
+
+pub(crate) fn one_of_many_makes_it() {
+    let name = unique_name("race");
+    let mut peers: Vec<Peer> =
+        (0..8).map(|_| Peer::start("segment::role_open_or_create", &[&name])).collect();
+    for peer in &mut peers {
+        peer.expect("started");
+    }
+    for peer in &mut peers {
+        peer.say("go");
+    }
+    let answers: Vec<String> = peers.iter_mut().map(Peer::hear).collect();
+    assert_eq!(answers.iter().filter(|answer| *answer == "Created").count(), 1, "{answers:?}");
+    for peer in &mut peers {
+        peer.say("count");
+    }
+    for peer in &mut peers {
+        peer.expect("counted");
+    }
+    let segment = Segment::open(&name).unwrap();
+    assert_eq!(segment.mutex::<u64>("count").unwrap().lock().unwrap().get().unwrap(), 8);
+    assert_eq!(segment.inspect().unwrap().objects.len(), 1, "made once");
+    peers.into_iter().for_each(Peer::finish);
+}
+
+pub(crate) fn role_open_or_create(role: &mut Role) {
+    role.say("started");
+    let _ = role.hear();
+    let (segment, how) = Segment::open_or_create(role.argument(0), LEN).unwrap();
+    role.say(format!("{how:?}"));
+    let _ = role.hear();
+    segment.mutex::<u64>("count").unwrap().lock().unwrap().update(|count| *count += 1).unwrap();
+    role.say("counted");
+    role.stay();
+}
+
+const MAKING: [&str; 3] = ["make: claimed", "make: making", "make: written, and not ready yet"];
+
+pub(crate) fn a_maker_that_dies_is_replaced() {
+    for step in MAKING {
+        let name = unique_name("maker");
+        let mut maker = Peer::start("segment::role_make_until", &[&name, step]);
+        maker.expect(&format!("at {step}"));
+        // Somebody keeps the memory, or it would go with its maker.
+        let _memory = SharedMemory::open(&name).unwrap();
+        let soon = OpenOptions::new().len(LEN).ready_within(Duration::from_millis(20));
+        assert_eq!(soon.open_segment(&name).unwrap_err().kind(), ErrorKind::NotReady, "{step}: alive");
+        assert_eq!(
+            soon.open_or_create_segment(&name).unwrap_err().kind(),
+            ErrorKind::NotReady,
+            "{step}: alive"
+        );
+        maker.kill();
+        let error = Segment::open(&name).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::NotReady, "{step}");
+        assert!(error.to_string().contains("its maker has died"), "{error}");
+        let (segment, how) = Segment::open_or_create(&name, LEN).unwrap();
+        assert_eq!(how, Disposition::Created, "{step}");
+        segment.mutex::<u64>("one").unwrap().lock().unwrap().set(&1).unwrap();
+        assert_eq!(Segment::open(&name).unwrap().inspect().unwrap().objects.len(), 1);
+    }
+}
+
+pub(crate) fn an_opener_waits_for_the_maker() {
+    let name = unique_name("slow");
+    let memory = SharedMemory::create(&name, LEN).unwrap();
+    let mut peer = Peer::start("segment::role_open_late", &[&name]);
+    peer.expect("opening");
+    let segment = Segment::format(&memory).unwrap();
+    peer.expect("opened");
+    peer.finish();
+    assert_eq!(Segment::format(&memory).unwrap_err().kind(), ErrorKind::AlreadyExists);
+    segment.declare_broken().unwrap();
+    assert_eq!(Segment::open(&name).unwrap_err().kind(), ErrorKind::Damaged);
+    assert_eq!(Segment::open_or_create(&name, LEN).unwrap_err().kind(), ErrorKind::Damaged);
+}
+
+pub(crate) fn role_open_late(role: &mut Role) {
+    role.say("opening");
+    let segment = OpenOptions::new().ready_within(testkit::WATCHDOG).open_segment(role.argument(0)).unwrap();
+    role.say("opened");
+    drop(segment);
+}
+
+pub(crate) fn role_make_until(role: &mut Role) {
+    mmf::__stop_at(role.argument(1), tell);
+    let segment = Segment::create(role.argument(0), LEN);
+    role.say(format!("came through: {segment:?}"));
+}
+
+const JOINING: [&str; 3] =
+    ["join: place held by the kernel, not claimed yet", "join: joining", "join: present"];
+const ADDING: [&str; 4] = [
+    "directory: locked",
+    "directory: zeroed",
+    "directory: written, and not published yet",
+    "directory: published",
+];
+
+pub(crate) fn participants_die_at_every_step() {
+    let name = unique_name("joiners");
+    let segment = OpenOptions::new().len(LEN).participants(3).create_segment(&name).unwrap();
+    for round in 0..3 {
+        for step in JOINING.into_iter().chain(ADDING).chain(["leave: free, and the kernel not told yet"]) {
+            let object = format!("object {round} {step}");
+            let mut peer =
+                Peer::start("segment::role_join_until", &[&name, step, &object[..object.len().min(60)]]);
+            peer.expect(&format!("at {step}"));
+            peer.kill();
+            let found = Segment::open(&name).unwrap();
+            found.mutex::<u64>(&object[..object.len().min(60)]).unwrap();
+        }
+    }
+    let alive = segment.participants().unwrap().iter().filter(|participant| participant.alive).count();
+    assert_eq!(alive, 1);
+    assert_eq!(segment.inspect().unwrap().objects.len(), 24);
+    // All places can be had again.
+    let others: Vec<_> = (0..2).map(|_| Segment::open(&name).unwrap()).collect();
+    let error = Segment::open(&name).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Full, "{error}");
+    assert!(error.to_string().contains("all 3 places"), "{error}");
+    drop(others);
+    let tokens: Vec<u32> = (0..100)
+        .map(|_| {
+            Segment::open(&name).unwrap().participants().unwrap().iter().map(|one| one.token).max().unwrap()
+        })
+        .collect();
+    let mut unique = tokens.clone();
+    unique.sort_unstable();
+    unique.dedup();
+    assert_eq!(unique.len(), tokens.len(), "no token comes back");
+}
+
+pub(crate) fn role_join_until(role: &mut Role) {
+    mmf::__stop_at(role.argument(1), tell);
+    let segment = Segment::open(role.argument(0)).unwrap();
+    segment.mutex::<u64>(role.argument(2)).unwrap();
+    drop(segment);
+    role.say("came through");
+}
+
+pub(crate) fn observers_look_and_leave_no_trace() {
+    let name = unique_name("observer");
+    let segment = Segment::create(&name, LEN).unwrap();
+    let mut writer = segment.latest::<Pose>("pose").unwrap().writer().unwrap();
+    writer.publish(&Pose { x: 1.0, y: 2.0 }).unwrap();
+    let view = segment.memory().view().unwrap();
+    let before = view.read_vec(0, view.len()).unwrap();
+    let mut peer = Peer::start("segment::role_observe", &[&name]);
+    peer.expect("1 2");
+    assert_eq!(view.read_vec(0, view.len()).unwrap(), before);
+    peer.finish();
+}
+
+pub(crate) fn role_observe(role: &mut Role) {
+    let segment = Segment::open_read_only(role.argument(0)).unwrap();
+    let pose = segment.find_latest::<Pose>("pose").unwrap();
+    assert!(pose.has_writer().unwrap());
+    let info = segment.inspect().unwrap();
+    assert_eq!(info.objects.len(), 1);
+    assert!(info.participants[0].alive);
+    assert_eq!(segment.find_latest::<Pose>("other").unwrap_err().kind(), ErrorKind::NotFound);
+    let pose = pose.read().unwrap().unwrap();
+    role.say(format!("{} {}", pose.x, pose.y));
+}
+
+pub(crate) fn segments_without_a_name() {
+    let memory = SharedMemory::anonymous(LEN).unwrap();
+    let first = Segment::format(&memory).unwrap();
+    let second = Segment::attach(&memory).unwrap();
+    first.event("go").unwrap().set().unwrap();
+    assert!(second.event("go").unwrap().wait_timeout(Duration::ZERO).unwrap());
+    assert_eq!(second.participants().unwrap().len(), 2);
+}
+
+/// The bytes of the first version, but for what differs each time.
+pub(crate) fn the_format_stays_as_it_is() {
+    let memory = SharedMemory::anonymous(8192).unwrap();
+    let segment = OpenOptions::new().participants(2).format_segment(&memory).unwrap();
+    let mutex = segment.mutex::<u64>("state").unwrap();
+    mutex.lock().unwrap().set(&0x1122_3344_5566_7788).unwrap();
+    let mut writer = segment.latest::<u32>("pose").unwrap().writer().unwrap();
+    writer.publish(&7).unwrap();
+    writer.publish(&8).unwrap();
+    let view = memory.view().unwrap();
+    let mut bytes = view.read_vec(0, view.len()).unwrap();
+    // The identity, the maker's process and start, and times; of the participant: process, kernel's bit, start, joined, namespace.
+    for varies in [32..48, 52..64, 104..112, 256 + 4..256 + 32, 384 + 48..384 + 56, 768 + 48..768 + 56] {
+        bytes[varies].fill(0);
+    }
+    bytes[256] &= !4;
+    bytes[48] &= !4;
+    let mut golden = vec![0; view.len()];
+    let mut put = |at: usize, with: &[u8]| golden[at..at + with.len()].copy_from_slice(with);
+    put(0, b"mmf\0seg\n\x01\0\0\0\x02\0\0\0\x01\0\x67\x65\x73\x66\x6d\x6d\0\x20\0\0\0\0\0\0");
+    put(48, &[8, 0, 0, 0]); // generation 1, free again
+    put(64, &[0, 1, 0, 0, 2, 0, 0, 0, 1, 0, 0, 0]);
+    put(80, &[0, 5, 0, 0, 0, 0, 0, 0, 0x80, 1, 0, 0, 0, 0, 0, 0]);
+    put(256, &[10, 0, 0, 0]); // generation 1, present
+    // A mutex of u64: 256 + 64 + 8 bytes, in whole 64s.
+    put(384, &[0x80, 1, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 72, 0, 0, 0, 0, 0, 0, 0]);
+    put(384 + 24, &[64, 0, 0, 0, 8, 0, 0, 0, 8, 0, 0, 0, 0, 0, 0, 0]);
+    put(384 + 40, &0x4606_31bc_f24d_67e1_u64.to_le_bytes());
+    put(384 + 56, &[0, 2, 0, 0]);
+    put(384 + 64, b"\x05state");
+    put(384 + 128, b"\x03u64");
+    put(384 + 256 + 64, &[0x88, 0x77, 0x66, 0x55, 0x44, 0x33, 0x22, 0x11]);
+    // A latest of u32.
+    put(768, &[0, 2, 0, 0, 0, 0, 0, 0, 3, 0, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0]);
+    put(768 + 24, &[64, 0, 0, 0, 4, 0, 0, 0, 4, 0, 0, 0, 0, 0, 0, 0]);
+    bytes[768 + 40..768 + 48].fill(0); // the fingerprint: a test of its own
+    put(768 + 56, &[0, 2, 0, 0, 3, 0, 0, 0]);
+    put(768 + 64, b"\x04pose");
+    put(768 + 128, b"\x03u32");
+    put(1024, &[0, 2, 0, 0, 0, 0, 0, 0, 2, 0, 0, 0, 0, 0, 0, 0, 2, 0, 0, 0, 0, 0, 0, 0, 4]);
+    put(1024 + 64, &[7]);
+    put(1024 + 128, &[8]);
+    testkit::assert_bytes(&bytes, &golden, "the format of version 1");
+}
+
+/// Uses all that is in a segment, with deadlines; whatever is said is fine, as long as something is said.
+fn use_all(segment: &Segment, objects: &Objects) {
+    let soon = || Some(Instant::now() + Duration::from_millis(1));
+    let _ = segment.inspect();
+    let _ = segment.mutex::<u64>("mutex");
+    let _ = segment.mutex::<u64>("new");
+    for _ in 0..2 {
+        let _ = objects.mutex.try_lock().map(|guard| guard.get());
+        let _ = objects.mutex.lock_until(Instant::now() + Duration::from_millis(1)).map(|guard| guard.get());
+        let _ = objects.rwlock.try_read().map(|guard| guard.get());
+        let _ = objects.rwlock.read_timeout(Duration::from_millis(1)).map(|guard| guard.get());
+        let _ = objects.rwlock.write_timeout(Duration::from_millis(1)).map(|guard| guard.get());
+        let _ = objects.latest.read();
+        let _ = objects.latest.has_writer();
+        let _ = objects.latest.writer().map(|mut writer| writer.publish(&1));
+        let _ = objects.event.set();
+        let _ = objects.event.wait_timeout(Duration::from_millis(1));
+        let _ = mmf::sync::Event::wait_any(&[&objects.event], soon());
+        let _ = objects.notify.notify();
+        let _ = objects.notify.wait_past(objects.notify.count().unwrap_or(0), soon());
+        let _ = objects.once.get();
+    }
+}
+
+struct Objects {
+    mutex: mmf::sync::Mutex<u64>,
+    rwlock: mmf::sync::RwLock<u64>,
+    latest: mmf::sync::Latest<u64>,
+    event: mmf::sync::Event,
+    notify: mmf::sync::Notify,
+    once: mmf::sync::Once<u64>,
+}
+
+fn hostile_segment() -> (SharedMemory, Segment, Objects) {
+    let memory = SharedMemory::anonymous(16 * 1024).unwrap();
+    let segment = OpenOptions::new().participants(4).format_segment(&memory).unwrap();
+    let objects = Objects {
+        mutex: segment.mutex("mutex").unwrap(),
+        rwlock: segment.rwlock("rwlock").unwrap(),
+        latest: segment.latest("latest").unwrap(),
+        event: segment.event("event").unwrap(),
+        notify: segment.notify("notify").unwrap(),
+        once: segment.once("once").unwrap(),
+    };
+    (memory, segment, objects)
+}
+
+pub(crate) fn every_word_overwritten() {
+    let (memory, segment, objects) = hostile_segment();
+    let view = memory.view().unwrap();
+    let used = usize::try_from(segment.inspect().unwrap().used).unwrap();
+    let good = view.read_vec(0, view.len()).unwrap();
+    // Wine's kernel objects are slow.
+    let step = if testkit::under_wine() { 3 } else { 1 };
+    for at in (0..used).step_by(4) {
+        let values = [0, 1, 3, 64, 0x0fff_ffff, 0x1fff_ffff, 0x7fff_ffff, 0x8000_0000, 0xe000_0401, u32::MAX];
+        for value in values.into_iter().skip(at / 4 % step).step_by(step) {
+            view.atomic_u32(at).unwrap().store(value, SeqCst).unwrap();
+            use_all(&segment, &objects);
+            let _ = OpenOptions::new().ready_within(Duration::ZERO).attach_segment(&memory);
+            view.write_at(0, &good).unwrap();
+        }
+    }
+    // And after all that it works.
+    objects.mutex.lock().unwrap().set(&5).unwrap();
+    assert_eq!(objects.mutex.lock().unwrap().get().unwrap(), 5);
+}
+
+pub(crate) fn overwritten_while_used() {
+    let (memory, segment, objects) = hostile_segment();
+    let name = unique_name("scribbler");
+    drop((memory, segment, objects));
+    let segment = OpenOptions::new().len(16 * 1024).participants(4).create_segment(&name).unwrap();
+    let objects = Objects {
+        mutex: segment.mutex("mutex").unwrap(),
+        rwlock: segment.rwlock("rwlock").unwrap(),
+        latest: segment.latest("latest").unwrap(),
+        event: segment.event("event").unwrap(),
+        notify: segment.notify("notify").unwrap(),
+        once: segment.once("once").unwrap(),
+    };
+    let mut peer = Peer::start("segment::role_scribble", &[&name]);
+    peer.expect("scribbling");
+    let until = Instant::now() + Duration::from_secs(3);
+    while Instant::now() < until {
+        use_all(&segment, &objects);
+        let _ = OpenOptions::new().ready_within(Duration::ZERO).open_segment(&name);
+    }
+    peer.finish();
+}
+
+pub(crate) fn role_scribble(role: &mut Role) {
+    let view = SharedMemory::open(role.argument(0)).unwrap().view().unwrap();
+    role.say("scribbling");
+    let done = std::thread::spawn(|| std::io::stdin().read_line(&mut String::new()));
+    let mut random = 0x9e37_79b9_7f4a_7c15_u64;
+    while !done.is_finished() {
+        random ^= random << 13;
+        random ^= random >> 7;
+        random ^= random << 17;
+        let at = usize::try_from(random % (view.len() as u64 / 4)).unwrap() * 4;
+        let value = (random >> 32) as u32;
+        let value = if value % 3 == 0 { value % 512 } else { value };
+        view.atomic_u32(at).unwrap().store(value, SeqCst).unwrap();
+    }
+}
+
+#[cfg(target_os = "linux")]
+pub(crate) fn cut_off_while_used() {
+    let text = unique_name("cut");
+    let segment = Segment::create(format!(r"Global\{text}"), LEN).unwrap();
+    let mutex = segment.mutex::<u64>("mutex").unwrap();
+    let event = segment.event("event").unwrap();
+    let guard = mutex.lock().unwrap();
+    std::fs::File::options().write(true).open(format!("/dev/shm/{text}")).unwrap().set_len(0).unwrap();
+    assert_eq!(guard.get().unwrap_err().kind(), ErrorKind::Fault);
+    drop(guard);
+    assert!(
+        matches!(mutex.lock(), Err(mmf::sync::LockError::Failed(error)) if error.kind() == ErrorKind::Fault)
+    );
+    assert_eq!(event.wait().unwrap_err().kind(), ErrorKind::Fault);
+    assert_eq!(segment.inspect().unwrap_err().kind(), ErrorKind::Fault);
+    drop((mutex, event, segment));
+}
+
+#[cfg(not(target_os = "linux"))]
+pub(crate) fn cut_off_while_used() {
+    testkit::skip("nobody can make a memory shorter here");
+}
+
+#[cfg(target_os = "linux")]
+pub(crate) fn a_forked_child_is_somebody_else() {
+    let name = unique_name("fork");
+    let segment = Segment::create(&name, LEN).unwrap();
+    let mut peer = Peer::start("segment::role_fork", &[&name]);
+    let child: i32 = peer.hear().parse().unwrap();
+    peer.expect("Unsupported");
+    // The child has the parent's open files, and its locks; that does not keep the parent alive.
+    peer.kill();
+    testkit::wait_until("the parent counts as dead", || {
+        segment.participants().unwrap().iter().filter(|participant| participant.alive).count() == 1
+    });
+    let mutex = segment.mutex::<u64>("held").unwrap();
+    let error = mutex.lock().unwrap_err();
+    assert!(matches!(&error, mmf::sync::LockError::OwnerDied(who) if who.process().is_some()), "{error:?}");
+    // SAFETY: it has no requirements; this is the grandchild that the role has told of.
+    unsafe { libc::kill(child, libc::SIGKILL) };
+}
+
+#[cfg(target_os = "linux")]
+pub(crate) fn role_fork(role: &mut Role) {
+    let segment = Segment::open(role.argument(0)).unwrap();
+    let mutex = segment.mutex::<u64>("held").unwrap();
+    let other = segment.mutex::<u64>("other").unwrap();
+    std::mem::forget(mutex.lock().unwrap());
+    let mut pipe = [0; 2];
+    // SAFETY: a valid place for two descriptors.
+    assert_eq!(unsafe { libc::pipe(pipe.as_mut_ptr()) }, 0);
+    // SAFETY: this process has no other threads; the child makes system calls and exits without unwinding.
+    match unsafe { libc::fork() } {
+        0 => {
+            let kind = match other.lock() {
+                Err(error) => mmf::Error::from(error).kind() == ErrorKind::Unsupported,
+                Ok(_) => false,
+            };
+            let answer = [u8::from(kind)];
+            // SAFETY: one valid byte.
+            unsafe { libc::write(pipe[1], answer.as_ptr().cast(), 1) };
+            loop {
+                std::thread::park();
+            }
+        }
+        child => {
+            role.say(child.to_string());
+            let mut answer = [0_u8];
+            // SAFETY: a valid place for one byte.
+            assert_eq!(unsafe { libc::read(pipe[0], answer.as_mut_ptr().cast(), 1) }, 1);
+            role.say(if answer[0] == 1 { "Unsupported" } else { "locked" });
+            role.stay();
+        }
+    }
+}
+
+#[cfg(not(target_os = "linux"))]
+pub(crate) fn a_forked_child_is_somebody_else() {
+    testkit::skip("tried on Linux");
+}
+
+#[cfg(not(target_os = "linux"))]
+pub(crate) fn role_fork(_: &mut Role) {}

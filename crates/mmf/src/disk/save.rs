@@ -38,7 +38,7 @@ impl<A: Access> SharedMemory<A> {
     ///
     /// - [`ErrorKind::StorageFull`]: there is no room; said before anything is written where that can be known.
     /// - [`ErrorKind::NotFound`]: there is no such directory. [`ErrorKind::NotFile`]: the path is that of something else.
-    /// - [`ErrorKind::PermissionDenied`]; [`ErrorKind::Busy`]: another program has the file open (Windows).
+    /// - [`ErrorKind::PermissionDenied`]; [`ErrorKind::InUse`]: another program has the file open (Windows).
     /// - [`ErrorKind::TooLarge`], [`ErrorKind::LimitReached`]: the file system, or this process, cannot have so long a file.
     /// - [`ErrorKind::Fault`]: somebody has cut bytes off the memory; the message says which one is gone.
     ///

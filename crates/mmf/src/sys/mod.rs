@@ -123,13 +123,16 @@ pub(crate) enum Reason {
     #[cfg_attr(windows, allow(dead_code))]
     Stranger,
     /// There are no large pages to be had, or so many bytes of them only.
+    #[cfg_attr(not(any(windows, target_os = "linux")), allow(dead_code))]
     NoLargePages,
     /// Memory in large pages cannot grow.
+    #[cfg_attr(not(any(windows, target_os = "linux")), allow(dead_code))]
     FixedPages,
     /// A privilege is missing that large pages take (Windows).
     #[cfg_attr(unix, allow(dead_code))]
     NoPrivilege,
     /// The machine has no such node.
+    #[cfg_attr(not(any(windows, target_os = "linux")), allow(dead_code))]
     NoSuchNode,
     /// The disk is full, or this user's share of it.
     NoRoom,

@@ -372,7 +372,7 @@ pub(crate) fn files_are_replaced_or_kept() {
     let mut reader = fs::File::open(&path).unwrap();
     if testkit::under_wine() {
         // It does not rename over what is open; but says so, and changes nothing.
-        assert_file_error(&original.save(&path).unwrap_err(), ErrorKind::Busy, &path);
+        assert_file_error(&original.save(&path).unwrap_err(), ErrorKind::InUse, &path);
         assert_eq!(fs::read(&path).unwrap(), b"theirs");
         drop(reader);
         original.save(&path).unwrap();

@@ -24,7 +24,6 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     copies()?;
     values()?;
     objects()?;
-    growth::compare()?;
     Ok(spawns::compare()?)
 }
 

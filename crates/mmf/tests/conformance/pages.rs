@@ -40,7 +40,10 @@ fn wished(make: impl Fn(&OpenOptions) -> Result<SharedMemory, mmf::Error>) -> Re
             if testkit::under_wine() {
                 return Err("Wine says that pages are large, and makes ordinary ones".to_owned());
             }
-            assert_eq!(view.large_page_bytes().unwrap(), required.len());
+            if std::env::var_os("MMF_TEST_RUNNER").is_none() {
+                // (An emulator shows maps of its own.)
+                assert_eq!(view.large_page_bytes().unwrap(), required.len());
+            }
             // Parts of them, too: at offsets that no large page starts at.
             let part = required.view_at(size + 4096 + 5, 1000).unwrap();
             assert_eq!(part.read_vec(0, 1000).unwrap(), vec![2; 1000]);

@@ -140,7 +140,14 @@ mod linux {
                 let result = unsafe {
                     libc::syscall(libc::SYS_mbind, base, len, PREFERRED, nodes.as_ptr(), bits + 1, 0)
                 };
-                if result == 0 { Ok(()) } else { Err(std::io::Error::last_os_error().into()) }
+                match std::io::Error::last_os_error() {
+                    _ if result == 0 => Ok(()),
+                    // A kernel that knows of no nodes.
+                    error if error.raw_os_error() == Some(libc::ENOSYS) => {
+                        Err(Failure { reason: Reason::NoSuchNode, ..error.into() })
+                    }
+                    error => Err(error.into()),
+                }
             }
             None => Err(Failure::new(Reason::NoSuchNode)),
         };

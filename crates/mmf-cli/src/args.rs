@@ -51,6 +51,12 @@ pub(crate) enum Command {
     Load(Load),
     /// Tell the length of a memory, and what you may do with it
     Info(Info),
+    /// List who takes part in a segment, its objects, and who holds which lock
+    ///
+    /// A segment is a memory that describes itself: programs make one with
+    /// mmf::Segment. Nothing is changed by looking, and who looks is no participant.
+    #[command(verbatim_doc_comment)]
+    Inspect(Inspect),
     /// Say what you can do on this machine or with a memory, and if not, why
     ///
     /// Without a NAME: who you are, what memory there is, and what you can do. The
@@ -219,6 +225,12 @@ pub(crate) struct Doctor {
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Info {
+    /// Its name
+    pub(crate) name: String,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Inspect {
     /// Its name
     pub(crate) name: String,
 }

@@ -1,8 +1,9 @@
 //! `mmf info`: what a memory is, and what may be done with it.
 
 use std::fmt::Write;
+use std::time::Duration;
 
-use mmf::{Access, Name, Security, SharedMemory};
+use mmf::{Access, Name, OpenOptions, Security, SharedMemory};
 use serde_json::json;
 
 use crate::args::Info;
@@ -37,10 +38,15 @@ pub(crate) fn run(args: &Info, output: Output) -> Result<(), Failure> {
     if let Some(object) = &object {
         let _ = write!(text, "\n  object   {}", printable(object));
     }
+    let is_segment = OpenOptions::new().ready_within(Duration::ZERO).open_segment_read_only(&name).is_ok();
+    if is_segment {
+        text.push_str("\n  content  a segment: mmf inspect shows what is in it");
+    }
     let document = json!({
         "name": name.to_string(),
         "length": len,
         "capacity": capacity,
+        "segment": is_segment,
         "read": read.is_ok(),
         "write": write.is_ok(),
         "owner": security.as_ref().and_then(Security::owner).as_ref().map(account),

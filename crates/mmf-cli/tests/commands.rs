@@ -3,6 +3,7 @@
 
 mod common;
 mod doctor;
+mod inspect;
 mod watch;
 
 use std::fs;
@@ -43,7 +44,10 @@ fn main() {
         ("run_fails", run_fails),
     ];
     let roles: &[testkit::Played] = &[("receive", role_receive), ("exit", role_exit)];
-    testkit::run(&[tests, doctor::TESTS, watch::TESTS].concat(), roles);
+    testkit::run(
+        &[tests, doctor::TESTS, inspect::TESTS, watch::TESTS].concat(),
+        &[roles, inspect::ROLES].concat(),
+    );
 }
 
 /// A memory, kept by another process until that is dropped.
@@ -437,9 +441,10 @@ fn usage_errors() {
 
 fn help_and_version() {
     let help = run(["--help"]).succeeded().text();
-    for word in
-        ["demo", "create", "info", "doctor", "dump", "watch", "write", "save", "load", "ls", "run", "--json"]
-    {
+    for word in [
+        "demo", "create", "info", "inspect", "doctor", "dump", "watch", "write", "save", "load", "ls", "run",
+        "--json",
+    ] {
         assert!(help.contains(word), "{help}");
     }
     assert!(!help.contains("demo_peer"), "{help}");

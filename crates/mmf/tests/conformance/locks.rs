@@ -664,7 +664,7 @@ pub(crate) fn who_has_what_can_be_seen() {
     let (name, segment) = segment("inspect");
     let mutex = segment.mutex::<u64>("held").unwrap();
     let peer = hold(&name, "mutex");
-    assert!(matches!(mutex.lock_timeout(Duration::from_millis(1)), Err(LockError::TimedOut(_))));
+    assert!(matches!(mutex.lock_timeout(Duration::from_millis(200)), Err(LockError::TimedOut(_))));
     let info = segment.inspect().unwrap();
     let ObjectState::Mutex(state) = &info.objects[0].state else { panic!("{info:?}") };
     let owner = info.participant(state.owner.unwrap()).unwrap();

@@ -4,9 +4,14 @@
 //! run. `cargo run --release -p bench` prints the ratios: it alternates the sides in short rounds, so that a machine's moods
 //! hit both, and compares the best rounds.
 
+#![allow(clippy::cast_precision_loss, reason = "figures for people")]
+
 pub mod bare;
 #[cfg(unix)]
 pub mod disk;
 pub mod growth;
+#[cfg(target_os = "linux")]
+pub mod locks;
 pub mod pairs;
+pub mod plot;
 pub mod spawns;

@@ -13,6 +13,12 @@ fn drop_value<T>(_: T) {}
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut arguments = std::env::args().skip(1);
     match (arguments.next().as_deref(), arguments.next()) {
+        #[cfg(target_os = "linux")]
+        (Some("--child"), Some(how)) if how.starts_with("locks ") => {
+            return Ok(bench::locks::child(&how["locks ".len()..], &arguments.next().unwrap_or_default())?);
+        }
+        #[cfg(target_os = "linux")]
+        (Some("locks"), svg) => return bench::locks::compare(svg.as_deref()),
         (Some("--child"), Some(how)) => return Ok(spawns::child(&how, arguments.next())?),
         // One part alone.
         (Some("handoff"), None) => return Ok(spawns::compare()?),

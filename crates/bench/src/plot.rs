@@ -42,7 +42,9 @@ pub fn plot(title: &str, bars: &[Bar<'_>]) -> String {
             svg,
             "<rect x=\"{LEFT}\" y=\"{y}\" width=\"{width:.1}\" height=\"18\" fill=\"{colour}\"/>"
         );
-        let _ = writeln!(svg, "<text x=\"{:.1}\" y=\"{middle}\">{:.2}</text>", end + 6.0, bar.value);
+        let free = end.max(bar.aim.map_or(0.0, x)) + 6.0;
+        let cut = if bar.value > most { " (cut)" } else { "" };
+        let _ = writeln!(svg, "<text x=\"{free:.1}\" y=\"{middle}\">{:.2}{cut}</text>", bar.value);
         if let Some(aim) = bar.aim {
             let at = x(aim);
             let (top, foot) = (y - 3.0, y + 21.0);

@@ -110,3 +110,7 @@ struct Permissions;
 #[cfg(doctest)]
 #[doc = include_str!("../../../docs/handoff.md")]
 struct HandOff;
+
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/locks.md")]
+struct Locks;

@@ -17,6 +17,11 @@ pub mod rwlock;
 
 /// What an algorithm works on.
 pub trait World {
+    /// How often to look before going to sleep, with one [`World::pause`] each: a microsecond or a few.
+    const SPINS: u32 = 100;
+    /// After so many sleeps in vain newcomers have to queue up.
+    const LOST: u32 = 4;
+
     /// Why a step could not be done: the memory is gone, for example.
     type Fault;
     /// A word of 32 bits that can be slept on.

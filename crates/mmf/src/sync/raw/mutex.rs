@@ -15,7 +15,7 @@
 //! | free, without `QUEUE` | me, keeps `DAMAGED` and `WAITERS` | anybody | and sets `WAITERS` if it has slept, since others may sleep still |
 //! | free, `QUEUE` | me, without `QUEUE` | who has slept | who still waits in vain sets `QUEUE` again |
 //! | X | X, `WAITERS` | who goes to sleep | then sleeps while the word stays so |
-//! | X, `WAITERS` | X, `WAITERS`, `QUEUE` | who has been asleep [`LOST`] times | |
+//! | X, `WAITERS` | X, `WAITERS`, `QUEUE` | who has been asleep [`World::LOST`] times | |
 //! | X, and X is dead | me, `DAMAGED`, `WAITERS` | anybody who waits or tries | the new owner is told |
 //! | me, … | free, keeps `DAMAGED`, `QUEUE`, `PHASE` | the owner | then wakes one (rwlock: all), if there was `WAITERS` |
 //! | me, `DAMAGED` | me | the owner | the data are declared consistent |
@@ -35,11 +35,6 @@ pub const DAMAGED: u32 = 1 << 29;
 pub const PHASE: u32 = 1 << 28;
 pub const TOKEN: u32 = PHASE - 1;
 pub const DONE: u32 = TOKEN;
-
-/// How often to look before going to sleep: with one [`World::pause`] each, a microsecond or a few.
-pub const SPINS: u32 = 100;
-/// After so many sleeps in vain newcomers have to queue up.
-pub const LOST: u32 = 4;
 
 /// Gets the lock in the simplest case. One atomic instruction.
 #[inline]
@@ -64,7 +59,7 @@ pub fn lock_slow<W: World>(
     turned: u32,
     patience: Patience,
 ) -> Result<Got, Refused<W::Fault>> {
-    let mut spins = if patience == Patience::Try { 0 } else { SPINS };
+    let mut spins = if patience == Patience::Try { 0 } else { W::SPINS };
     let mut slept = 0;
     loop {
         let now = world.load(word)?;
@@ -96,7 +91,7 @@ pub fn lock_slow<W: World>(
         if patience == Patience::Try {
             return Err(Refused::WouldBlock(owner));
         }
-        let asleep = now | WAITERS | if slept >= LOST { QUEUE } else { 0 };
+        let asleep = now | WAITERS | if slept >= W::LOST { QUEUE } else { 0 };
         if asleep != now && world.compare_exchange(word, now, asleep)?.is_err() {
             continue;
         }

@@ -197,7 +197,7 @@ fn wait_for_end<W: Readers>(
     writer: u32,
     patience: Patience,
 ) -> Result<Option<u32>, Refused<W::Fault>> {
-    let mut spins = if patience == Patience::Try { 0 } else { mutex::SPINS };
+    let mut spins = if patience == Patience::Try { 0 } else { W::SPINS };
     loop {
         let now = world.load(words.lock)?;
         if now & (TOKEN | PHASE) != writer {
@@ -274,7 +274,7 @@ fn drain<W: Readers>(
     patience: Patience,
 ) -> Result<(), Refused<W::Fault>> {
     let former = (world.load(words.lock)? & PHASE) ^ PHASE;
-    let mut spins = if patience == Patience::Try { 0 } else { mutex::SPINS };
+    let mut spins = if patience == Patience::Try { 0 } else { W::SPINS };
     loop {
         let notified = world.load(words.drain)?;
         let mut reader = None;

@@ -1,0 +1,19 @@
+//! Models of the locks: the very files of `crates/mmf/src/sync/raw`, in a world where [loom](https://docs.rs/loom) tries every
+//! interleaving of two or three participants, and where each of them can stop for good before any of its steps.
+//!
+//! What is shown: nobody is in with somebody who excludes him; whoever follows a death is told; no value is torn; and everybody who lives gets
+//! to the end (a wake-up that is lost would leave him asleep, which loom reports as a deadlock). As long as nobody dies, sleeps only end when
+//! somebody wakes: so the algorithms do not lean on their slices. When somebody has died, they do, as the library's sleeps do.
+//!
+//! `ci/models.sh` runs them; without `--cfg loom` this crate is empty.
+#![cfg(loom)]
+#![cfg(test)]
+
+#[path = "../../mmf/src/sync/raw/mod.rs"]
+mod raw;
+
+mod board;
+mod event;
+mod mutex;
+mod rwlock;
+mod world;

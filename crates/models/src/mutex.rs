@@ -1,0 +1,100 @@
+//! The mutex: nobody is in with somebody else, whoever follows a death is told, and nobody sleeps for ever.
+
+use loom::sync::Arc;
+use loom::thread;
+
+use crate::raw::mutex::{consistent, finish, lock, unlock};
+use crate::raw::{Got, Patience, Refused};
+use crate::world::{Actor, Data, Died, Shared, model};
+
+/// Locks, changes, unlocks.
+fn round(actor: &Actor, data: &Data) -> Result<(), Died> {
+    let got = match lock(actor, &actor.shared.lock, actor.token(), Patience::Wait) {
+        Ok(got) => got,
+        Err(Refused::Fault(died)) => return Err(died),
+        Err(other) => panic!("{other:?}"),
+    };
+    if got == Got::Clean {
+        assert!(!data.is_half(), "nobody said that somebody had died");
+    } else {
+        consistent(actor, &actor.shared.lock, actor.token())?;
+    }
+    data.set_half(true);
+    actor.live()?;
+    data.set_half(false);
+    assert!(unlock(actor, &actor.shared.lock, actor.token())?, "it was ours");
+    Ok(())
+}
+
+/// So many participants; the first one dies after so many steps.
+fn run(participants: u32, dies: Option<u32>, preemptions: Option<usize>) {
+    model(preemptions, move || {
+        let (shared, data) = (Shared::new(), Data::new());
+        let threads: Vec<_> = (0..participants)
+            .map(|place| {
+                let (shared, data) = (Arc::clone(&shared), Arc::clone(&data));
+                let steps = if place == 0 { dies } else { None };
+                thread::spawn(move || {
+                    let ended = round(&Actor::new(&shared, place, steps), &data);
+                    assert!(ended.is_ok() || steps.is_some());
+                })
+            })
+            .collect();
+        threads.into_iter().for_each(|thread| thread.join().expect("it ends"));
+        // And whoever comes later gets it, too.
+        round(&Actor::new(&shared, 2, None), &data).expect("it lives");
+    });
+}
+
+#[test]
+fn two_exclude_each_other() {
+    run(2, None, None);
+}
+
+#[test]
+fn three_exclude_each_other() {
+    run(3, None, Some(2));
+}
+
+#[test]
+fn one_of_two_dies_anywhere() {
+    for step in 0..12 {
+        run(2, Some(step), Some(3));
+    }
+}
+
+#[test]
+fn one_of_three_dies_anywhere() {
+    for step in 0..12 {
+        run(3, Some(step), Some(1));
+    }
+}
+
+#[test]
+fn giving_up_wakes_all() {
+    for dies in [None, Some(2), Some(3), Some(4)] {
+        model(Some(3), move || {
+            let shared = Shared::new();
+            let owner = Actor::new(&shared, 0, dies);
+            let got = lock(&owner, &shared.lock, 1, Patience::Wait);
+            assert_eq!(got, Ok(Got::Clean));
+            let others: Vec<_> = (1..3)
+                .map(|place| {
+                    let shared = Arc::clone(&shared);
+                    thread::spawn(move || {
+                        let actor = Actor::new(&shared, place, None);
+                        match lock(&actor, &shared.lock, actor.token(), Patience::Wait) {
+                            Err(Refused::Done) => {}
+                            Ok(Got::OwnerDied(1) | Got::Damaged) => {
+                                unlock(&actor, &shared.lock, actor.token()).expect("it lives");
+                            }
+                            other => panic!("{other:?}"),
+                        }
+                    })
+                })
+                .collect();
+            let _ = finish(&owner, &shared.lock, 1);
+            others.into_iter().for_each(|thread| thread.join().expect("it ends"));
+        });
+    }
+}

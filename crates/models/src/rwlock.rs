@@ -1,0 +1,112 @@
+//! The reader-writer lock: nobody is in with a writer, whoever follows a dead writer is told, and nobody sleeps for ever.
+
+use loom::sync::Arc;
+use loom::thread;
+
+use crate::raw::mutex::consistent;
+use crate::raw::rwlock::{end_write, leave, read, write};
+use crate::raw::{Got, Patience, Refused};
+use crate::world::{Actor, Data, Died, Shared, model};
+
+fn got(result: Result<Got, Refused<Died>>) -> Result<Got, Died> {
+    match result {
+        Ok(got) => Ok(got),
+        Err(Refused::Fault(died)) => Err(died),
+        Err(other) => panic!("{other:?}"),
+    }
+}
+
+fn reads(actor: &Actor, data: &Data) -> Result<(), Died> {
+    let shared = &actor.shared;
+    let told = got(read(actor, shared.words(), actor.me(), Patience::Wait))?;
+    let half = data.is_half();
+    assert!(told != Got::Clean || !half, "nobody said that somebody had died");
+    actor.live()?;
+    assert_eq!(data.is_half(), half, "a writer was in");
+    leave(actor, shared.words(), actor.me())
+}
+
+fn writes(actor: &Actor, data: &Data) -> Result<(), Died> {
+    let shared = &actor.shared;
+    let told = got(write(actor, shared.words(), actor.me(), Patience::Wait))?;
+    if told == Got::Clean {
+        assert!(!data.is_half(), "nobody said that somebody had died");
+    }
+    data.set_half(true);
+    actor.live()?;
+    data.set_half(false);
+    if told != Got::Clean {
+        consistent(actor, &shared.lock, actor.token())?;
+    }
+    assert!(end_write(actor, shared.words(), actor.me())?, "it was ours");
+    Ok(())
+}
+
+/// Participants that read (`r`) or write (`w`); the first one dies after so many steps.
+fn run(roles: &'static str, dies: Option<u32>, preemptions: Option<usize>) {
+    model(preemptions, move || {
+        let (shared, data) = (Shared::new(), Data::new());
+        let threads: Vec<_> = roles
+            .chars()
+            .zip(0..)
+            .map(|(role, place)| {
+                let (shared, data) = (Arc::clone(&shared), Arc::clone(&data));
+                let steps = if place == 0 { dies } else { None };
+                thread::spawn(move || {
+                    let actor = Actor::new(&shared, place, steps);
+                    let ended = if role == 'r' { reads(&actor, &data) } else { writes(&actor, &data) };
+                    assert!(ended.is_ok() || steps.is_some());
+                })
+            })
+            .collect();
+        threads.into_iter().for_each(|thread| thread.join().expect("it ends"));
+        // And whoever comes later gets it, too.
+        let last = Actor::new(&shared, 2, None);
+        reads(&last, &data).expect("it lives");
+        writes(&last, &data).expect("it lives");
+        reads(&last, &data).expect("it lives");
+    });
+}
+
+#[test]
+fn a_reader_and_a_writer() {
+    run("rw", None, Some(3));
+}
+
+#[test]
+fn two_writers() {
+    run("ww", None, Some(3));
+}
+
+#[test]
+fn two_readers_and_a_writer() {
+    run("rrw", None, Some(2));
+}
+
+#[test]
+fn a_reader_and_two_writers() {
+    run("rww", None, Some(2));
+}
+
+#[test]
+fn a_reader_dies_anywhere() {
+    for step in 0..14 {
+        run("rw", Some(step), Some(2));
+    }
+}
+
+#[test]
+fn a_writer_dies_anywhere() {
+    for step in 0..16 {
+        run("wr", Some(step), Some(2));
+        run("ww", Some(step), Some(2));
+    }
+}
+
+#[test]
+fn one_of_three_dies_anywhere() {
+    for step in 0..12 {
+        run("wrw", Some(step), Some(1));
+        run("rrw", Some(step), Some(1));
+    }
+}

@@ -1,5 +1,10 @@
 #!/usr/bin/env bash
-# Kills ten thousand processes, or KILLS, that share one segment, at random instants. Some minutes; not part of what must pass each time.
+# The torture in full: 10,000 processes killed while they use a segment, and a million words of it overwritten.
+#
+#   ci/torture.sh [ARGUMENT...]      arguments go to the test program: a name, for example
+#
+# MMF_TORTURE_SEED, MMF_TORTURE_KILLS and MMF_TORTURE_WORDS may say otherwise.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
-MMF_TORTURE_KILLS=${KILLS:-10000} exec cargo test --release -p mmf --test torture -- --nocapture
+export MMF_TORTURE_KILLS=${MMF_TORTURE_KILLS:-10000} MMF_TORTURE_WORDS=${MMF_TORTURE_WORDS:-1000000}
+exec cargo test --release -p mmf --test torture -- --test-threads=1 "$@"

@@ -38,6 +38,8 @@ mod mutex;
 mod notify;
 mod once;
 pub(crate) mod raw;
+#[cfg(test)]
+mod raw_tests;
 mod rwlock;
 pub(crate) mod scene;
 mod value;

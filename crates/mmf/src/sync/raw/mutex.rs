@@ -20,11 +20,11 @@
 //! | me, … | free, keeps `DAMAGED`, `QUEUE`, `PHASE` | the owner | then wakes one (rwlock: all), if there was `WAITERS` |
 //! | me, `DAMAGED` | me | the owner | the data are declared consistent |
 //! | me, … | `DONE` | the owner | then wakes all; for good |
-//! | X, `QUEUE` | X | who leaves at the deadline | then wakes one, which may have slept for `QUEUE` alone |
+//! | X, `QUEUE` | X | who leaves at the deadline; who tries, if X is 0 | then wakes one, which may have slept for `QUEUE` alone |
 //!
 //! **Who dies where.** *Owning*: the next one sees a dead token. *Between freeing and waking*, or *woken and not yet owner*: the word is
 //! free and others sleep; they look again when their slice is over. *Asleep*: `WAITERS` stays, and costs one needless wake-up; `QUEUE` stays
-//! until somebody who has slept takes the lock, which is anybody after one slice. So no state of the word can only be left by somebody who
+//! until somebody who has slept takes the lock, which is anybody after one slice, or until somebody who only tries has been refused once. So no state of the word can only be left by somebody who
 //! may be dead, and no wait is longer than a slice after a death.
 
 use super::{Got, Patience, Refused, Slept, World};
@@ -89,6 +89,10 @@ pub fn lock_slow<W: World>(
             continue;
         }
         if patience == Patience::Try {
+            if owner == 0 {
+                // Who asked for the queue may have died: whoever only tries would be refused for ever.
+                leave_queue(world, word)?;
+            }
             return Err(Refused::WouldBlock(owner));
         }
         let asleep = now | WAITERS | if slept >= W::LOST { QUEUE } else { 0 };

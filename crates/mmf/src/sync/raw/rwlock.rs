@@ -14,7 +14,8 @@
 //! | --- | --- | --- |
 //! | comes | `IN` + 1 (fast path: one addition), looks at the lock word | free: it reads |
 //! | meets a writer of phase *p* | `IN` − 1, `WAIT p` + 1; notifies the writer | sleeps on the lock word until owner and phase are others |
-//! | after that phase | `WAIT p` − 1, `IN` + 1 | it reads, even if the next writer (phase 1 − *p*) has the word already |
+//! | after that phase | `WAIT p` − 1, `IN` + 1, looks at the lock word | it reads, even if the next writer (phase 1 − *p*) has the word already |
+//! | meets another writer of phase *p* then | as before | the one of phase 1 − *p* between them gave up or died while it waited for readers |
 //! | meets a dead writer | lock word: free, `DAMAGED` | wakes all, goes on as after that phase |
 //! | goes | `IN` − 1 | if a writer has the word: notifies it |
 //!
@@ -154,9 +155,12 @@ fn read_slow<W: Readers>(
     patience: Patience,
     seen: u32,
 ) -> Result<Got, Refused<W::Fault>> {
-    let (owner, phase) = (seen & TOKEN, seen & PHASE);
+    let phase = seen & PHASE;
     let mut died = None;
-    if owner != 0 && owner != DONE {
+    let mut now = seen;
+    // A writer of this phase does not wait for those who wait for its end. Most often it has gone after one round; but the writer that
+    // turned the phase over may have given up or died waiting for us, and the one after that has the phase that we came in.
+    while !matches!(now & TOKEN, 0 | DONE) && now & PHASE == phase {
         let one = wait_one(phase);
         let before = recount(world, me, one.wrapping_sub(IN_ONE))?;
         if waits(before, phase) >= WAIT_MAX {
@@ -165,8 +169,8 @@ fn read_slow<W: Readers>(
             return Err(Refused::TooMany);
         }
         notify(world, words)?;
-        match wait_for_end(world, words, owner | phase, patience) {
-            Ok(dead) => died = dead,
+        match wait_for_end(world, words, (now & TOKEN) | phase, patience) {
+            Ok(dead) => died = dead.or(died),
             Err(refused) => {
                 if !matches!(refused, Refused::Fault(_)) {
                     recount(world, me, one.wrapping_neg())?;
@@ -177,8 +181,8 @@ fn read_slow<W: Readers>(
         }
         world.step("reader: the writer has gone, and not in yet");
         recount(world, me, IN_ONE.wrapping_sub(one))?;
+        now = world.load(words.lock)?;
     }
-    let now = world.load(words.lock)?;
     if now & TOKEN == DONE {
         leave(world, words, me)?;
         return Err(Refused::Done);

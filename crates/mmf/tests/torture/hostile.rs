@@ -1,0 +1,144 @@
+//! A peer that writes anything anywhere, while other processes use all there is: errors or values, and always in time.
+
+use std::sync::atomic::Ordering::SeqCst;
+use std::time::{Duration, Instant};
+
+use mmf::{OpenOptions, Segment, SharedMemory, View};
+use testkit::{Peer, Role, unique_name};
+
+use crate::random::{Random, seed, wish};
+
+const LEN: u64 = 16 * 1024;
+const PLACES: u32 = 4;
+
+fn options() -> OpenOptions {
+    OpenOptions::new().len(LEN).participants(PLACES).ready_within(Duration::ZERO)
+}
+
+/// A value that means something somewhere.
+fn structured(random: &mut Random, view: &View) -> u32 {
+    let token = (random.below(4) as u32 + 1) << 9 | random.below(5) as u32;
+    match random.below(10) {
+        0 => random.below(1024) as u32,
+        // Somebody's token, with any of the bits of a lock word.
+        1 | 2 => token | (random.below(16) as u32) << 28,
+        3 => 0x0fff_ffff | (random.below(16) as u32) << 28,
+        // Offsets at and beyond the end, and close to overflow.
+        4 => (LEN as u32).wrapping_add(random.below(129) as u32).wrapping_sub(64),
+        5 => 0u32.wrapping_sub(random.below(512) as u32),
+        // Counts that are about to overflow in a reader's word.
+        6 => 0xfff0_0000 | random.next() as u32,
+        // What stands somewhere else.
+        7 => view.atomic_u32(random.below(LEN / 4) as usize * 4).unwrap().load(SeqCst).unwrap(),
+        8 => 1 << random.below(32),
+        _ => random.next() as u32,
+    }
+}
+
+pub(crate) fn words_overwritten_by_a_peer() {
+    let words = wish("MMF_TORTURE_WORDS").unwrap_or(if testkit::under_wine() { 2_000 } else { 100_000 });
+    let mut random = Random::new(seed());
+    let name = unique_name("hostile");
+    let segment = options().create_segment(&name).unwrap();
+    let view = segment.memory().view().unwrap();
+    let mut peers: Vec<Peer> = (0..2)
+        .map(|_| {
+            let mut peer = Peer::start("hostile::role_use", &[&name]);
+            peer.expect("ready");
+            peer
+        })
+        .collect();
+    let used = segment.inspect().unwrap().used;
+    let good = view.read_vec(0, view.len()).unwrap();
+    let begun = Instant::now();
+    for word in 0..words {
+        // Most of it is to stay sensible, or all would fail at the first look.
+        if word % 16 == 0 {
+            view.write_at(0, &good).unwrap();
+        }
+        let value = structured(&mut random, &view);
+        let at = random.below(used / 4) as usize * 4;
+        view.atomic_u32(at).unwrap().store(value, SeqCst).unwrap();
+        if word % 4 == 0 {
+            std::thread::sleep(Duration::from_micros(random.below(60)));
+        }
+        // Still at it.
+        if word % 5000 == 0 {
+            for peer in &mut peers {
+                peer.say("how many");
+                let rounds: u64 = peer.hear().parse().unwrap();
+                assert!(rounds > 0 || word == 0, "no round was finished");
+            }
+        }
+    }
+    println!("{words} words overwritten in {:.1} s", begun.elapsed().as_secs_f64());
+    for peer in peers {
+        peer.finish();
+    }
+    // Once the bytes are as they were, all works.
+    view.write_at(0, &good).unwrap();
+    let mutex = segment.mutex::<u64>("mutex").unwrap();
+    match mutex.lock() {
+        Ok(mut guard) => guard.set(&5).unwrap(),
+        Err(mmf::sync::LockError::OwnerDied(owner)) => owner.into_guard().declare_consistent().unwrap(),
+        Err(error) => panic!("{error}"),
+    }
+}
+
+pub(crate) fn role_use(role: &mut Role) {
+    let segment = Segment::open(role.argument(0)).unwrap();
+    let objects = (
+        segment.mutex::<u64>("mutex").unwrap(),
+        segment.rwlock::<[u64; 2]>("rwlock").unwrap(),
+        segment.latest::<[u64; 4]>("latest").unwrap(),
+        segment.event("event").unwrap(),
+        segment.manual_event("manual").unwrap(),
+        segment.notify("notify").unwrap(),
+        segment.once::<u64>("once").unwrap(),
+        segment.wait_cell("cell").unwrap(),
+    );
+    let (mutex, rwlock, latest, event, manual, notify, once, cell) = &objects;
+    role.say("ready");
+    let rounds = std::sync::Arc::new(std::sync::atomic::AtomicU64::new(0));
+    let told = std::sync::Arc::clone(&rounds);
+    let talk = std::thread::spawn(move || {
+        // (The line is closed when all is over.)
+        for line in std::io::stdin().lines() {
+            drop(line);
+            println!("{}", told.load(SeqCst));
+        }
+    });
+    let short = Duration::from_micros(300);
+    while !talk.is_finished() {
+        let soon = || Some(Instant::now() + short);
+        let _ = segment.inspect();
+        let _ = segment.participants();
+        let _ = segment.room();
+        let _ = segment.mutex::<u64>("mutex");
+        let _ = segment.rwlock::<u64>("rwlock");
+        let _ = segment.find_latest::<[u64; 4]>("latest").map(|latest| latest.read());
+        let _ = segment.event("made meanwhile");
+        let _ = options().open_segment(role.argument(0)).map(|other| other.mutex::<u64>("mutex").map(drop));
+        let _ = options().open_or_create_segment(role.argument(0)).map(drop);
+        let _ = options().open_segment_read_only(role.argument(0)).map(|other| other.inspect());
+        let _ = SharedMemory::open(role.argument(0)).map(|memory| memory.len());
+        for _ in 0..4 {
+            let _ = mutex.try_lock().map(|mut guard| guard.update(|value| *value += 1));
+            let _ = mutex.lock_timeout(short).map(|mut guard| guard.declare_consistent());
+            let _ = rwlock.try_read().map(|guard| guard.get());
+            let _ = rwlock.read_timeout(short).map(|guard| guard.get());
+            let _ = rwlock.try_write().map(|guard| guard.get());
+            let _ = rwlock.write_timeout(short).map(|mut guard| guard.declare_consistent());
+            let _ = latest.read_numbered();
+            let _ = latest.writer().map(|mut writer| writer.publish(&[7; 4]));
+            let _ = (event.set(), event.wait_timeout(short), manual.set(), manual.reset());
+            let _ = mmf::sync::Event::wait_any(&[event, manual], soon());
+            let _ = notify.notify();
+            let _ = notify.wait_past(notify.count().unwrap_or(0), soon());
+            let _ = once.get();
+            let _ = cell.wake_all();
+        }
+        rounds.fetch_add(1, SeqCst);
+    }
+    talk.join().unwrap();
+}

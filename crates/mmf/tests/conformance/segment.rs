@@ -342,7 +342,7 @@ pub(crate) fn the_format_stays_as_it_is() {
     // A latest of u32.
     put(768, &[0, 2, 0, 0, 0, 0, 0, 0, 3, 0, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0]);
     put(768 + 24, &[64, 0, 0, 0, 4, 0, 0, 0, 4, 0, 0, 0, 0, 0, 0, 0]);
-    bytes[768 + 40..768 + 48].fill(0); // the fingerprint: a test of its own
+    put(768 + 40, &0xc3eb_7d66_6116_aef4_u64.to_le_bytes());
     put(768 + 56, &[0, 2, 0, 0, 3, 0, 0, 0]);
     put(768 + 64, b"\x04pose");
     put(768 + 128, b"\x03u32");
@@ -350,6 +350,18 @@ pub(crate) fn the_format_stays_as_it_is() {
     put(1024 + 64, &[7]);
     put(1024 + 128, &[8]);
     testkit::assert_bytes(&bytes, &golden, "the format of version 1");
+    // And they are opened: what was stored then is found now, whoever had it has died, and new objects find room behind the old ones.
+    let stored = SharedMemory::anonymous(8192).unwrap();
+    // (With the kernel's bit, as where the kernel can hold places: it does not hold this one.)
+    golden[256] |= 4;
+    stored.view().unwrap().write_at(0, &golden).unwrap();
+    let segment = Segment::attach(&stored).unwrap();
+    assert_eq!(segment.mutex::<u64>("state").unwrap().lock().unwrap().get().unwrap(), 0x1122_3344_5566_7788);
+    let latest = segment.latest::<u32>("pose").unwrap();
+    assert_eq!(latest.read_numbered().unwrap(), Some((2, 8)));
+    assert_eq!(latest.writer().unwrap().publish(&9).unwrap(), 3);
+    segment.event("new").unwrap();
+    assert_eq!(segment.inspect().unwrap().objects.len(), 3);
 }
 
 /// Uses all that is in a segment, with deadlines; whatever is said is fine, as long as something is said.

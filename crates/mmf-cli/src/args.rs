@@ -51,6 +51,13 @@ pub(crate) enum Command {
     Load(Load),
     /// Tell the length of a memory, and what you may do with it
     Info(Info),
+    /// Show who takes part in a segment, and what its locks and objects are doing
+    ///
+    /// A segment is a memory that describes itself, made by Segment::create. It is
+    /// opened read-only: nothing is written, and nobody sees that you look. Times are
+    /// UTC. What is shown may have changed by the time that you read it.
+    #[command(verbatim_doc_comment)]
+    Inspect(Inspect),
     /// Say what you can do on this machine or with a memory, and if not, why
     ///
     /// Without a NAME: who you are, what memory there is, and what you can do. The
@@ -219,6 +226,12 @@ pub(crate) struct Doctor {
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Info {
+    /// Its name
+    pub(crate) name: String,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Inspect {
     /// Its name
     pub(crate) name: String,
 }

@@ -37,6 +37,10 @@ pub(crate) fn run(args: &Info, output: Output) -> Result<(), Failure> {
     if let Some(object) = &object {
         let _ = write!(text, "\n  object   {}", printable(object));
     }
+    let segment = read.as_ref().is_ok_and(is_segment);
+    if segment {
+        text.push_str("\n  segment  yes: mmf inspect shows what is in it");
+    }
     let document = json!({
         "name": name.to_string(),
         "length": len,
@@ -46,8 +50,15 @@ pub(crate) fn run(args: &Info, output: Output) -> Result<(), Failure> {
         "owner": security.as_ref().and_then(Security::owner).as_ref().map(account),
         "rights": security.as_ref().map(ToString::to_string),
         "object": object,
+        "segment": segment,
     });
     output.print(&document, text)
+}
+
+/// Whether it starts as the format of segments says.
+fn is_segment<A: Access>(memory: &SharedMemory<A>) -> bool {
+    let start = memory.view().and_then(|view| view.read::<[u8; 8]>(0));
+    start.is_ok_and(|start| start == *b"mmf\0seg\n")
 }
 
 /// What was found out says more than the error's first line, which would only repeat the question.

@@ -9,6 +9,7 @@ mod doctor;
 mod dump;
 mod findings;
 mod info;
+mod inspect;
 mod ls;
 mod output;
 mod run;
@@ -40,6 +41,7 @@ fn main() -> ExitCode {
         Command::Save(args) => disk::save(args, output),
         Command::Load(args) => disk::load(args, output),
         Command::Info(args) => info::run(args, output),
+        Command::Inspect(args) => inspect::run(args, output),
         Command::Dump(args) => dump::run(args, output),
         Command::Watch(args) => watch::run(args, output),
         Command::Write(args) => write::run(args, output),

@@ -3,6 +3,7 @@
 
 mod common;
 mod doctor;
+mod inspect;
 mod watch;
 
 use std::fs;
@@ -42,8 +43,9 @@ fn main() {
         ("run_passes_the_exit_status_on", run_passes_the_exit_status_on),
         ("run_fails", run_fails),
     ];
-    let roles: &[testkit::Played] = &[("receive", role_receive), ("exit", role_exit)];
-    testkit::run(&[tests, doctor::TESTS, watch::TESTS].concat(), roles);
+    let roles: &[testkit::Played] =
+        &[("receive", role_receive), ("exit", role_exit), ("hold", inspect::role_hold)];
+    testkit::run(&[tests, doctor::TESTS, inspect::TESTS, watch::TESTS].concat(), roles);
 }
 
 /// A memory, kept by another process until that is dropped.

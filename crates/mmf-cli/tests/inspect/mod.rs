@@ -1,0 +1,116 @@
+//! inspect: what is in a segment, who holds what, and who has died with it.
+
+use mmf::{Segment, SharedMemory};
+use serde_json::json;
+use testkit::{Peer, Role, Test, unique_name, wait_until};
+
+use crate::common::run;
+
+pub const TESTS: &[Test] = &[
+    ("inspect_shows_objects_and_owners", inspect_shows_objects_and_owners),
+    ("inspect_shows_the_dead", inspect_shows_the_dead),
+    ("inspect_refuses_what_is_no_segment", inspect_refuses_what_is_no_segment),
+    ("inspect_survives_hostile_bytes", inspect_survives_hostile_bytes),
+    ("inspect_prints_hostile_names_harmlessly", inspect_prints_hostile_names_harmlessly),
+];
+
+/// Holds a mutex until it is told to end, or killed.
+pub fn role_hold(role: &mut Role) {
+    let segment = Segment::open(role.argument(0)).unwrap();
+    let mutex = segment.mutex::<u64>("state").unwrap();
+    let guard = mutex.lock().unwrap();
+    role.say("holding");
+    role.stay();
+    drop(guard);
+}
+
+fn inspect_shows_objects_and_owners() {
+    let name = &unique_name("inspect");
+    let segment = Segment::create(name, 64 * 1024).unwrap();
+    let lock = segment.rwlock::<u32>("table").unwrap();
+    let reading = lock.read().unwrap();
+    segment.manual_event("go").unwrap().set().unwrap();
+    let mut writer = segment.latest::<f64>("speed").unwrap().writer().unwrap();
+    writer.publish(&1.0).unwrap();
+    let mut holder = Peer::start("hold", &[name]);
+    holder.expect("holding");
+
+    let text = run(["inspect", name]).succeeded().text();
+    let me = std::process::id();
+    assert!(text.contains(&format!("held by process {}", holder.id())), "{text}");
+    assert!(text.contains(&format!("1 reading in process {me}")), "{text}");
+    assert!(text.contains(&format!("1 published, written by process {me}")), "{text}");
+    assert!(text.contains("set, 0 waiting") && text.contains("participants: 2 of 64"), "{text}");
+    assert!(text.lines().all(|line| line.chars().count() <= 80), "{text}");
+    let document = run(["inspect", name, "--json"]).succeeded().json();
+    assert_eq!(document["objects"][0]["name"], "table");
+    assert_eq!(document["objects"][3]["type"]["name"], "u64");
+    assert_eq!(document["participants"][1]["process"]["id"], json!(holder.id()));
+    assert!(run(["info", name]).succeeded().text().contains("mmf inspect"));
+    assert_eq!(run(["info", name, "--json"]).succeeded().json()["segment"], true);
+    // Looking has made nobody a participant.
+    assert_eq!(segment.participants().unwrap().len(), 2);
+    drop(reading);
+}
+
+fn inspect_shows_the_dead() {
+    let name = &unique_name("inspect-dead");
+    let segment = Segment::create(name, 64 * 1024).unwrap();
+    let mut holder = Peer::start("hold", &[name]);
+    holder.expect("holding");
+    let id = holder.id();
+    holder.kill();
+    wait_until("the holder is shown as dead", || {
+        let text = run(["inspect", name]).succeeded().text();
+        text.contains(&format!("held by process {id}, which is dead"))
+    });
+    let document = run(["inspect", name, "--json"]).succeeded().json();
+    assert_eq!(document["participants"][1]["alive"], false);
+    // The next one is told, and leaves the mark if he says nothing.
+    let mutex = segment.mutex::<u64>("state").unwrap();
+    drop(mutex.lock().expect_err("the owner died"));
+    let text = run(["inspect", name]).succeeded().text();
+    assert!(text.contains("an owner died: the data may be half changed"), "{text}");
+    assert!(text.contains(&format!("the last who died with it: process {id}")), "{text}");
+}
+
+fn inspect_refuses_what_is_no_segment() {
+    let name = &unique_name("inspect-plain");
+    let memory = SharedMemory::create(name, 65536).unwrap();
+    run(["inspect", name]).failed(1, &["not ready", "mmf info and mmf dump"]);
+    memory.view().unwrap().write_at(0, &[0x41; 512]).unwrap();
+    run(["inspect", name]).failed(1, &["no segment", "mmf info and mmf dump"]);
+    assert_eq!(run(["inspect", name, "--json"]).json_error()["kind"], "NotASegment");
+    run(["inspect", "nobody-made-this-segment"]).failed(1, &["no shared memory of this name"]);
+}
+
+/// Whatever bytes there are: an answer or an error, and no crash.
+fn inspect_survives_hostile_bytes() {
+    let name = &unique_name("inspect-hostile");
+    let segment = Segment::create(name, 16 * 1024).unwrap();
+    let _mutex = segment.mutex::<u64>("state").unwrap();
+    let view = segment.memory().view().unwrap();
+    let mut whole = vec![0; 8192];
+    view.read_at(0, &mut whole).unwrap();
+    for at in [0, 8, 12, 24, 64, 68, 72, 80, 88, 256, 4352, 4360, 4376, 4400, 4608, 4616] {
+        view.write_at(at, &[0xff; 8]).unwrap();
+        let outcome = run(["inspect", name]);
+        assert!(matches!(outcome.status, Some(0 | 1)), "at {at}: {outcome:?}");
+        assert!(!outcome.err.contains("panicked"), "at {at}: {outcome:?}");
+        view.write_at(0, &whole).unwrap();
+    }
+    run(["inspect", name]).succeeded();
+}
+
+fn inspect_prints_hostile_names_harmlessly() {
+    let name = &unique_name("inspect-escape");
+    let segment = Segment::create(name, 64 * 1024).unwrap();
+    let _event = segment.event("harmless-name").unwrap();
+    let view = segment.memory().view().unwrap();
+    let mut bytes = vec![0; 16 * 1024];
+    view.read_at(0, &mut bytes).unwrap();
+    let at = bytes.windows(13).position(|part| part == b"harmless-name").expect("the name is there");
+    view.write_at(at, b"\x1b[2J").unwrap();
+    let outcome = run(["inspect", name]);
+    assert!(!outcome.text().contains('\x1b') && !outcome.err.contains('\x1b'), "{outcome:?}");
+}

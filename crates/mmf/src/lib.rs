@@ -108,5 +108,9 @@ struct Readme;
 struct Permissions;
 
 #[cfg(doctest)]
+#[doc = include_str!("../../../docs/locks.md")]
+struct Locks;
+
+#[cfg(doctest)]
 #[doc = include_str!("../../../docs/handoff.md")]
 struct HandOff;

@@ -51,10 +51,11 @@ pub(crate) enum Command {
     Load(Load),
     /// Tell the length of a memory, and what you may do with it
     Info(Info),
-    /// List who takes part in a segment, its objects, and who holds which lock
+    /// Show who takes part in a segment, and what its locks and objects are doing
     ///
-    /// A segment is a memory that describes itself: programs make one with
-    /// mmf::Segment. Nothing is changed by looking, and who looks is no participant.
+    /// A segment is a memory that describes itself, made by Segment::create. It is
+    /// opened read-only: nothing is written, and nobody sees that you look. Times are
+    /// UTC. What is shown may have changed by the time that you read it.
     #[command(verbatim_doc_comment)]
     Inspect(Inspect),
     /// Say what you can do on this machine or with a memory, and if not, why

@@ -1,9 +1,8 @@
 //! `mmf info`: what a memory is, and what may be done with it.
 
 use std::fmt::Write;
-use std::time::Duration;
 
-use mmf::{Access, Name, OpenOptions, Security, SharedMemory};
+use mmf::{Access, Name, Security, SharedMemory};
 use serde_json::json;
 
 use crate::args::Info;
@@ -38,22 +37,28 @@ pub(crate) fn run(args: &Info, output: Output) -> Result<(), Failure> {
     if let Some(object) = &object {
         let _ = write!(text, "\n  object   {}", printable(object));
     }
-    let is_segment = OpenOptions::new().ready_within(Duration::ZERO).open_segment_read_only(&name).is_ok();
-    if is_segment {
-        text.push_str("\n  content  a segment: mmf inspect shows what is in it");
+    let segment = read.as_ref().is_ok_and(is_segment);
+    if segment {
+        text.push_str("\n  segment  yes: mmf inspect shows what is in it");
     }
     let document = json!({
         "name": name.to_string(),
         "length": len,
         "capacity": capacity,
-        "segment": is_segment,
         "read": read.is_ok(),
         "write": write.is_ok(),
         "owner": security.as_ref().and_then(Security::owner).as_ref().map(account),
         "rights": security.as_ref().map(ToString::to_string),
         "object": object,
+        "segment": segment,
     });
     output.print(&document, text)
+}
+
+/// Whether it starts as the format of segments says.
+fn is_segment<A: Access>(memory: &SharedMemory<A>) -> bool {
+    let start = memory.view_at(0, 8).and_then(|view| view.read::<[u8; 8]>(0));
+    start.is_ok_and(|start| start == *b"mmf\0seg\n")
 }
 
 /// What was found out says more than the error's first line, which would only repeat the question.

@@ -1,219 +1,275 @@
-//! `mmf inspect`: who takes part in a segment, what is in it, and what state it is in. Nothing is changed by looking.
+//! `mmf inspect`: who takes part in a segment, and what its objects are doing.
 
 use std::fmt::Write;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use mmf::{LockState, Name, ObjectInfo, ObjectState, ProcessInfo, Segment, SegmentInfo};
+use mmf::{
+    ErrorKind, LockState, Name, ObjectInfo, ObjectState, OpenOptions, ParticipantInfo, ProcessInfo,
+    SegmentInfo,
+};
 use serde_json::{Value, json};
 
 use crate::args::Inspect;
 use crate::output::{Failure, Output, printable};
 use crate::size;
 
+/// A segment is made in microseconds; who asks does not want to wait for one that hangs.
+const READY_WITHIN: Duration = Duration::from_secs(1);
+
 pub(crate) fn run(args: &Inspect, output: Output) -> Result<(), Failure> {
     let name = Name::new(&args.name)?;
-    let info = Segment::open_read_only(&name)?.inspect()?;
+    let segment =
+        OpenOptions::new().ready_within(READY_WITHIN).open_segment_read_only(&name).map_err(explained)?;
+    let info = segment.inspect()?;
+    let name = name.to_string();
     output.print(&document(&name, &info), text(&name, &info))
 }
 
-fn text(name: &Name, info: &SegmentInfo) -> String {
-    let SegmentInfo { version, len, used, places, participants, objects, .. } = info;
-    let mut text = format!(
-        "{}: segment, version {version}\n  length   {len} bytes ({}), {used} used\n  made     {}",
-        printable(&name.to_string()),
-        size::show(*len),
-        when(info.made_at),
-    );
-    let _ = write!(text, "\n\nparticipants: {} of {places}", participants.len());
-    for participant in participants {
-        let state = if participant.alive { "alive" } else { "dead" };
-        let (id, joined) = (participant.process.id, when(participant.joined));
-        let _ = write!(text, "\n  process {id:<10} {state:5}  since {joined}");
+fn explained(error: mmf::Error) -> Failure {
+    let kind = error.kind();
+    let failure = Failure::from(error);
+    match kind {
+        ErrorKind::NotASegment => failure.with("; as a plain memory, mmf info and mmf dump show it"),
+        ErrorKind::NotReady => failure.with(
+            "; a plain memory whose first bytes are zero looks the same: mmf info and mmf dump show that",
+        ),
+        _ => failure,
     }
-    let _ = write!(text, "\n\nobjects: {}", objects.len());
-    let width = objects.iter().map(|object| printable(&object.name).chars().count()).max().unwrap_or(0);
-    for object in objects {
-        let name = printable(&object.name);
-        let kind = object.kind.to_string();
-        let _ = write!(text, "\n  {name:width$}  {kind}  {}", printable(&object.described.to_string()));
+}
+
+fn text(name: &str, info: &SegmentInfo) -> String {
+    let mut text = format!(
+        "{}\n  segment  format {}, {} bytes ({}), {} used\n  made     {}",
+        printable(name),
+        info.version,
+        info.len,
+        size::show(info.len),
+        info.used,
+        moment(info.made_at),
+    );
+    let _ = write!(text, "\n\nparticipants: {} of {}", info.participants.len(), info.places);
+    if !info.participants.is_empty() {
+        let _ = write!(text, "\n  {:>10}  {:5}  {:23}  program", "process", "state", "since");
+    }
+    for one in &info.participants {
+        let program = program(one).unwrap_or_else(|| "-".to_owned());
+        let _ = write!(
+            text,
+            "\n  {:>10}  {:5}  {:23}  {}",
+            one.process.id,
+            if one.alive { "alive" } else { "dead" },
+            moment(one.joined),
+            printable(&program)
+        );
+    }
+    let _ = write!(text, "\n\nobjects: {}", info.objects.len());
+    // One long name is not to push everything else off the screen.
+    let widest =
+        info.objects.iter().map(|object| object.name.chars().count()).max().unwrap_or(0).clamp(4, 28);
+    for object in &info.objects {
+        let _ =
+            write!(text, "\n  {:widest$}  {}, {} bytes", printable(&object.name), object.kind, object.len);
+        if object.described.size > 0 {
+            let _ = write!(text, "\n      of {}", printable(&object.described.to_string()));
+        }
         for line in state(info, object) {
-            let _ = write!(text, "\n  {:width$}    {line}", "");
+            let _ = write!(text, "\n      {line}");
         }
     }
     text
 }
 
-/// What an object is doing, a sentence each.
+/// What an object is doing, in lines.
 fn state(info: &SegmentInfo, object: &ObjectInfo) -> Vec<String> {
     match &object.state {
-        ObjectState::Mutex(state) => lock(info, state, "held"),
+        ObjectState::Mutex(lock) => locked(info, lock, "held", "free"),
         ObjectState::RwLock { writer, readers } => {
-            let mut lines = lock(info, writer, "held for writing");
-            if !readers.is_empty() {
-                lines.retain(|line| line != FREE);
+            let free = if readers.is_empty() { "free" } else { "no writer" };
+            let mut lines = locked(info, writer, "held to write", free);
+            for (token, count) in readers {
+                lines.push(format!("{count} reading in {}", who(info, *token)));
             }
-            lines.extend(readers.iter().map(|(token, count)| {
-                let times = if *count > 1 { format!(", {count} times") } else { String::new() };
-                format!("held for reading by {}{times}", who(info, *token))
-            }));
             lines
         }
         ObjectState::Latest { writer, published } => {
-            let writer = writer.map_or("nobody".to_owned(), |token| who(info, token));
-            vec![format!("{published} values published; the writer is {writer}")]
+            let writer =
+                writer.map_or("no writer".to_owned(), |token| format!("written by {}", who(info, token)));
+            vec![format!("{published} published, {writer}")]
         }
         ObjectState::Event { set, waiters } => {
-            vec![format!("{}{}", if *set { "set" } else { "not set" }, waiting(*waiters))]
+            vec![format!("{}, {waiters} waiting", if *set { "set" } else { "not set" })]
         }
-        ObjectState::Once { done, lock: state } => {
-            let word = if *done { "initialised" } else { "not initialised" };
-            let mut lines = vec![format!("{word}{}", waiting(state.waiters))];
-            if let Some(token) = state.owner {
-                lines.push(format!("being initialised by {}", who(info, token)));
-            }
-            lines
-        }
-        ObjectState::Word { value, waiters } => vec![format!("{value}{}", waiting(*waiters))],
-        _ => vec!["nothing is known of its state".to_owned()],
+        ObjectState::Once { done: true, .. } => vec!["initialised".to_owned()],
+        ObjectState::Once { lock, .. } => locked(info, lock, "being initialised", "not initialised"),
+        ObjectState::Word { value, waiters } => vec![format!("value {value}, {waiters} waiting")],
+        _ => vec!["its state makes no sense to this version".to_owned()],
     }
 }
 
-const FREE: &str = "free";
-
-fn lock(info: &SegmentInfo, state: &LockState, held: &str) -> Vec<String> {
-    let mut lines = Vec::new();
-    if state.abandoned {
-        lines.push("given up for good".to_owned());
-    } else if let Some(token) = state.owner {
-        let since =
-            state.since.map_or(String::new(), |since| format!(", since {} or before", when(Some(since))));
-        lines.push(format!("{held} by {}{since}{}", who(info, token), waiting(state.waiters)));
-    } else if state.waiters > 0 {
-        lines.push(format!("{FREE}{}", waiting(state.waiters)));
-    } else {
-        lines.push(FREE.to_owned());
+fn locked(info: &SegmentInfo, lock: &LockState, held: &str, free: &str) -> Vec<String> {
+    let mut line = match lock.owner {
+        Some(token) => format!("{held} by {}", who(info, token)),
+        None if lock.abandoned => "given up for good".to_owned(),
+        None => free.to_owned(),
+    };
+    if lock.since.is_some() {
+        let _ = write!(line, " since {} or before", moment(lock.since));
     }
-    match (&state.died, state.damaged) {
-        (died, true) => lines.push(format!(
-            "{} died with it, and nobody has declared the data consistent since",
-            died.as_ref().map_or("an owner".to_owned(), process)
-        )),
-        (Some(died), false) => lines.push(format!("{} died with it once", process(died))),
-        (None, false) => {}
+    let mut lines = vec![line];
+    if lock.waiters > 0 {
+        lines.push(format!("{} waiting", lock.waiters));
+    }
+    if lock.damaged {
+        lines.push("an owner died: the data may be half changed".to_owned());
+    }
+    if let Some(died) = &lock.died {
+        lines.push(format!("the last who died with it: process {}", died.id));
     }
     lines
 }
 
-fn process(process: &ProcessInfo) -> String {
-    format!("process {}", process.id)
-}
-
 fn who(info: &SegmentInfo, token: u32) -> String {
     match info.participant(token) {
-        Some(there) if there.alive => process(&there.process),
-        Some(dead) => format!("{}, which is dead", process(&dead.process)),
-        None => "a process that is no participant any more".to_owned(),
+        Some(one) if one.alive => format!("process {}", one.process.id),
+        Some(one) => format!("process {}, which is dead", one.process.id),
+        None => "a participant that is gone".to_owned(),
     }
 }
 
-fn waiting(count: u32) -> String {
-    match count {
-        0 => String::new(),
-        1 => "; 1 waits".to_owned(),
-        _ => format!("; {count} wait"),
-    }
-}
-
-/// As everybody reads it, wherever he is: 2025-01-31 14:03:22 UTC.
-fn when(time: Option<SystemTime>) -> String {
-    let Some(time) = time.and_then(|time| time.duration_since(UNIX_EPOCH).ok()) else {
-        return "an unknown time".to_owned();
-    };
-    let (days, seconds) = (time.as_secs() / 86_400, time.as_secs() % 86_400);
-    // Counted from the first of March of the year 0, so that the leap day is the last of a year. 719,468 days are before 1970.
-    let days = days + 719_468;
-    let (era, day) = (days / 146_097, days % 146_097);
-    let year = (day - day / 1460 + day / 36_524 - day / 146_096) / 365;
-    let day = day - (365 * year + year / 4 - year / 100);
-    let month = (5 * day + 2) / 153;
-    let (day, month) = (day - (153 * month + 2) / 5 + 1, if month < 10 { month + 3 } else { month - 9 });
-    let year = year + era * 400 + u64::from(month <= 2);
-    let (hour, minute, second) = (seconds / 3600, seconds / 60 % 60, seconds % 60);
-    format!("{year:04}-{month:02}-{day:02} {hour:02}:{minute:02}:{second:02} UTC")
-}
-
-fn document(name: &Name, info: &SegmentInfo) -> Value {
-    let time = |time: Option<SystemTime>| time.map(|time| when(Some(time)));
+fn document(name: &str, info: &SegmentInfo) -> Value {
+    let participants: Vec<Value> = info
+        .participants
+        .iter()
+        .map(|one| {
+            json!({
+                "token": one.token,
+                "process": process(&one.process),
+                "program": program(one),
+                "since": stamp(one.joined),
+                "alive": one.alive,
+            })
+        })
+        .collect();
+    let objects: Vec<Value> = info
+        .objects
+        .iter()
+        .map(|object| {
+            json!({
+                "name": object.name,
+                "kind": object.kind.to_string(),
+                "type": {
+                    "name": object.described.name,
+                    "version": object.described.version,
+                    "size": object.described.size,
+                    "align": object.described.align,
+                },
+                "offset": object.offset,
+                "length": object.len,
+                "made": stamp(object.made_at),
+                "made_by": object.made_by,
+                "state": state_document(&object.state),
+            })
+        })
+        .collect();
     json!({
-        "name": name.to_string(),
+        "name": name,
         "version": info.version,
         "length": info.len,
         "used": info.used,
-        "made": time(info.made_at),
+        "made": stamp(info.made_at),
         "places": info.places,
-        "participants": info.participants.iter().map(|participant| json!({
-            "token": participant.token,
-            "process": participant.process.id,
-            "started": participant.process.started,
-            "since": time(participant.joined),
-            "alive": participant.alive,
-        })).collect::<Vec<_>>(),
-        "objects": info.objects.iter().map(|object| json!({
-            "name": object.name,
-            "kind": object.kind.to_string(),
-            "type": object.described.name,
-            "version": object.described.version,
-            "size": object.described.size,
-            "align": object.described.align,
-            "offset": object.offset,
-            "length": object.len,
-            "made": time(object.made_at),
-            "made_by": object.made_by,
-            "state": state_document(&object.state),
-        })).collect::<Vec<_>>(),
+        "participants": participants,
+        "objects": objects,
     })
 }
 
 fn state_document(state: &ObjectState) -> Value {
-    let lock = |state: &LockState| {
-        json!({
-            "owner": state.owner,
-            "since": state.since.map(|since| when(Some(since))),
-            "waiters": state.waiters,
-            "damaged": state.damaged,
-            "given_up": state.abandoned,
-            "died": state.died.as_ref().map(|died| died.id),
-        })
-    };
     match state {
-        ObjectState::Mutex(state) => lock(state),
-        ObjectState::RwLock { writer, readers } => json!({
-            "writer": lock(writer),
-            "readers": readers.iter().map(|(token, count)| json!({ "token": token, "count": count })).collect::<Vec<_>>(),
-        }),
+        ObjectState::Mutex(lock) => json!({ "lock": lock_document(lock) }),
+        ObjectState::RwLock { writer, readers } => {
+            let readers: Vec<Value> =
+                readers.iter().map(|(token, count)| json!({ "token": token, "count": count })).collect();
+            json!({ "lock": lock_document(writer), "readers": readers })
+        }
         ObjectState::Latest { writer, published } => json!({ "writer": writer, "published": published }),
         ObjectState::Event { set, waiters } => json!({ "set": set, "waiters": waiters }),
-        ObjectState::Once { done, lock: state } => json!({ "done": done, "lock": lock(state) }),
+        ObjectState::Once { done, lock } => json!({ "done": done, "lock": lock_document(lock) }),
         ObjectState::Word { value, waiters } => json!({ "value": value, "waiters": waiters }),
         _ => Value::Null,
     }
 }
 
+fn lock_document(lock: &LockState) -> Value {
+    json!({
+        "owner": lock.owner,
+        "since": stamp(lock.since),
+        "waiters": lock.waiters,
+        "damaged": lock.damaged,
+        "abandoned": lock.abandoned,
+        "died": lock.died.as_ref().map(process),
+    })
+}
+
+fn process(process: &ProcessInfo) -> Value {
+    json!({ "id": process.id, "started": process.started })
+}
+
+/// The program of a participant, if it still is that process: numbers are used again.
+#[cfg(target_os = "linux")]
+fn program(one: &ParticipantInfo) -> Option<String> {
+    if !one.alive {
+        return None;
+    }
+    let stat = std::fs::read_to_string(format!("/proc/{}/stat", one.process.id)).ok()?;
+    // The name is in brackets and may have any characters in it, also brackets.
+    let (start, end) = (stat.find('(')? + 1, stat.rfind(')')?);
+    let started: u64 = stat.get(end + 1..)?.split_ascii_whitespace().nth(19)?.parse().ok()?;
+    (started == one.process.started).then(|| stat.get(start..end).map(str::to_owned))?
+}
+
+#[cfg(not(target_os = "linux"))]
+fn program(_one: &ParticipantInfo) -> Option<String> {
+    None
+}
+
+fn moment(time: Option<SystemTime>) -> String {
+    stamp(time).map_or("unknown".to_owned(), |stamp| stamp.replace('T', " ").replace('Z', " UTC"))
+}
+
+/// In UTC, to the second, as RFC 3339 writes it.
+fn stamp(time: Option<SystemTime>) -> Option<String> {
+    let seconds = time?.duration_since(UNIX_EPOCH).ok()?.as_secs();
+    let (days, second) = (seconds / 86_400, seconds % 86_400);
+    // Years that begin in March have their odd day at the end; 400 of them have always the same length.
+    let days = days + 719_468;
+    let (era, day) = (days / 146_097, days % 146_097);
+    let year = (day - day / 1460 + day / 36_524 - day / 146_096) / 365;
+    let day = day - (365 * year + year / 4 - year / 100);
+    let march = (5 * day + 2) / 153;
+    let day = day - (153 * march + 2) / 5 + 1;
+    let month = if march < 10 { march + 3 } else { march - 9 };
+    let year = era * 400 + year + u64::from(month <= 2);
+    let (hour, minute, second) = (second / 3600, second / 60 % 60, second % 60);
+    Some(format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}Z"))
+}
+
 #[cfg(test)]
 mod tests {
-    use super::*;
-    use std::time::Duration;
+    use std::time::{Duration, UNIX_EPOCH};
+
+    use super::stamp;
 
     #[test]
-    fn times_are_those_of_the_calendar() {
-        let at = |seconds| when(UNIX_EPOCH.checked_add(Duration::from_secs(seconds)));
-        assert_eq!(at(0), "1970-01-01 00:00:00 UTC");
-        assert_eq!(at(951_782_399), "2000-02-28 23:59:59 UTC");
-        assert_eq!(at(951_868_799), "2000-02-29 23:59:59 UTC");
-        assert_eq!(at(951_868_800), "2000-03-01 00:00:00 UTC");
-        assert_eq!(at(1_735_689_600), "2025-01-01 00:00:00 UTC");
-        assert_eq!(at(4_107_542_399), "2100-02-28 23:59:59 UTC");
-        assert_eq!(at(4_107_542_400), "2100-03-01 00:00:00 UTC");
-        assert_eq!(when(None), "an unknown time");
+    fn times_are_utc() {
+        for (seconds, text) in [
+            (0, "1970-01-01T00:00:00Z"),
+            (951_782_399, "2000-02-28T23:59:59Z"),
+            (951_782_400, "2000-02-29T00:00:00Z"),
+            (1_709_251_199, "2024-02-29T23:59:59Z"),
+            (4_107_542_400, "2100-03-01T00:00:00Z"),
+        ] {
+            assert_eq!(stamp(Some(UNIX_EPOCH + Duration::from_secs(seconds))).as_deref(), Some(text));
+        }
+        assert_eq!(stamp(None), None);
     }
 }

@@ -43,11 +43,9 @@ fn main() {
         ("run_passes_the_exit_status_on", run_passes_the_exit_status_on),
         ("run_fails", run_fails),
     ];
-    let roles: &[testkit::Played] = &[("receive", role_receive), ("exit", role_exit)];
-    testkit::run(
-        &[tests, doctor::TESTS, inspect::TESTS, watch::TESTS].concat(),
-        &[roles, inspect::ROLES].concat(),
-    );
+    let roles: &[testkit::Played] =
+        &[("receive", role_receive), ("exit", role_exit), ("hold", inspect::role_hold)];
+    testkit::run(&[tests, doctor::TESTS, inspect::TESTS, watch::TESTS].concat(), roles);
 }
 
 /// A memory, kept by another process until that is dropped.

@@ -1,60 +1,39 @@
-//! Telemetry: one process publishes poses, any number of others read the latest one, and none of them ever waits for another.
+//! Telemetry: one process publishes, any number look, read-only.
 //!
 //! ```text
-//! cargo run -p mmf --example telemetry publish     in one terminal
-//! cargo run -p mmf --example telemetry             in others
-//! mmf inspect telemetry                            who takes part, and how many values there were
+//! cargo run --example telemetry write
+//! cargo run --example telemetry
 //! ```
 
-use std::thread::sleep;
 use std::time::Duration;
 
-use mmf::{Disposition, Segment, SharedType};
-use zerocopy::{FromBytes, Immutable, IntoBytes};
+use mmf::{Error, Segment};
 
-#[derive(Clone, Copy, Debug, FromBytes, IntoBytes, Immutable)]
-#[repr(C)]
-struct Pose {
-    x: f32,
-    y: f32,
-    heading: f32,
+const NAME: &str = "example-telemetry";
+
+fn main() -> Result<(), Error> {
+    if std::env::args().nth(1).as_deref() == Some("write") { write() } else { read() }
 }
 
-impl SharedType for Pose {
-    const NAME: &'static str = "telemetry.Pose";
-    const VERSION: u32 = 1;
-}
-
-fn main() -> Result<(), mmf::Error> {
-    match std::env::args().nth(1).as_deref() {
-        Some("publish") => publish(),
-        _ => show(),
-    }
-}
-
-fn publish() -> Result<(), mmf::Error> {
-    let (segment, how) = Segment::open_or_create("telemetry", 64 * 1024)?;
-    println!("{}", if how == Disposition::Created { "publishing" } else { "publishing again" });
-    let mut writer = segment.latest::<Pose>("pose")?.writer()?;
-    for step in 0_u16.. {
-        let heading = f32::from(step % 360);
-        let (y, x) = heading.to_radians().sin_cos();
-        writer.publish(&Pose { x, y, heading })?;
-        sleep(Duration::from_millis(5));
+fn write() -> Result<(), Error> {
+    let segment = Segment::create(NAME, 64 * 1024)?;
+    let mut pose = segment.latest::<[f32; 3]>("pose")?.writer()?;
+    for step in 0..100_u8 {
+        let turn = f32::from(step) / 10.0;
+        pose.publish(&[turn.cos(), turn.sin(), turn])?;
+        std::thread::sleep(Duration::from_millis(50));
     }
     Ok(())
 }
 
-/// Read-only: this process could not disturb the writer if it wanted to.
-fn show() -> Result<(), mmf::Error> {
-    let segment = Segment::open_read_only("telemetry")?;
-    let poses = segment.find_latest::<Pose>("pose")?;
-    for _ in 0..20 {
-        match poses.read_numbered()? {
-            Some((number, pose)) => println!("{number}: {pose:?}"),
-            None => println!("nothing yet"),
+fn read() -> Result<(), Error> {
+    let segment = Segment::open_read_only(NAME)?;
+    let pose = segment.find_latest::<[f32; 3]>("pose")?;
+    for _ in 0..10 {
+        if let Some((number, [x, y, heading])) = pose.read_numbered()? {
+            println!("{number}: {x:.2} {y:.2} {heading:.2}");
         }
-        sleep(Duration::from_millis(200));
+        std::thread::sleep(Duration::from_millis(100));
     }
     Ok(())
 }

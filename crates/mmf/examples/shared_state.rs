@@ -1,0 +1,37 @@
+//! A state that two processes change under a mutex. Start it twice, and end one of them in the middle of its work.
+//!
+//! ```text
+//! cargo run --example shared_state
+//! mmf inspect example-shared-state
+//! ```
+
+use std::time::Duration;
+
+use mmf::sync::LockError;
+use mmf::{Error, Segment};
+
+fn main() -> Result<(), Error> {
+    let (segment, came) = Segment::open_or_create("example-shared-state", 64 * 1024)?;
+    println!("process {}: {came:?}", std::process::id());
+    let counter = segment.mutex::<u64>("counter")?;
+    for _ in 0..20 {
+        let mut guard = match counter.lock() {
+            Ok(guard) => guard,
+            Err(LockError::OwnerDied(owner)) => {
+                println!("{owner:?}");
+                let mut guard = owner.into_guard();
+                // A number is whole whatever happened.
+                guard.declare_consistent()?;
+                guard
+            }
+            Err(error) => return Err(error.into()),
+        };
+        let value = guard.update(|value| {
+            *value += 1;
+            *value
+        })?;
+        println!("{value}");
+        std::thread::sleep(Duration::from_millis(200));
+    }
+    Ok(())
+}

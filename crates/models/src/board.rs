@@ -120,11 +120,14 @@ fn look(side: &Side) -> u64 {
 fn run(values: u32, dies: Option<u32>, preemptions: Option<usize>) {
     model(preemptions, move || {
         let memory = Memory::new();
+        // Something to read from the start: so one switch of threads in the middle of a copy is enough for a torn one.
+        let first = Side { memory: Arc::clone(&memory), steps: Cell::new(None) };
+        assert_eq!(publish(&first, 10), Ok(1));
         let writer = {
             let side = Side { memory: Arc::clone(&memory), steps: Cell::new(dies) };
             thread::spawn(move || {
-                let mut whole = 0;
-                for value in 1..=values {
+                let mut whole = 1;
+                for value in 2..=values {
                     match publish(&side, value * 10) {
                         Ok(number) => whole = number,
                         Err(Died) => break,
@@ -146,13 +149,13 @@ fn run(values: u32, dies: Option<u32>, preemptions: Option<usize>) {
 
 #[test]
 fn what_is_read_is_whole() {
-    run(2, None, Some(3));
+    run(3, None, Some(3));
     run(5, None, Some(2));
 }
 
 #[test]
 fn the_writer_dies_anywhere() {
     for step in 0..22 {
-        run(3, Some(step), Some(2));
+        run(4, Some(step), Some(2));
     }
 }

@@ -70,43 +70,61 @@ fn run(roles: &'static str, dies: Option<u32>, preemptions: Option<usize>) {
 
 #[test]
 fn a_reader_and_a_writer() {
-    run("rw", None, Some(3));
+    run("rw", None, None);
 }
 
 #[test]
 fn two_writers() {
-    run("ww", None, Some(3));
+    run("ww", None, Some(5));
 }
 
 #[test]
 fn two_readers_and_a_writer() {
-    run("rrw", None, Some(2));
+    run("rrw", None, Some(3));
 }
 
 #[test]
 fn a_reader_and_two_writers() {
-    run("rww", None, Some(2));
+    run("rww", None, Some(3));
+}
+
+/// A reader that comes while there is a writer, who is followed by another one: the second waits for the reader.
+#[test]
+fn a_reader_between_two_writers() {
+    model(Some(4), || {
+        let (shared, data) = (Shared::new(), Data::new());
+        let first = Actor::new(&shared, 1, None);
+        let told = write(&first, shared.words(), first.me(), Patience::Wait);
+        assert_eq!(told, Ok(Got::Clean));
+        let reader = {
+            let (shared, data) = (Arc::clone(&shared), Arc::clone(&data));
+            thread::spawn(move || reads(&Actor::new(&shared, 0, None), &data).expect("it lives"))
+        };
+        end_write(&first, shared.words(), first.me()).expect("it lives");
+        writes(&Actor::new(&shared, 2, None), &data).expect("it lives");
+        reader.join().expect("it ends");
+    });
 }
 
 #[test]
 fn a_reader_dies_anywhere() {
     for step in 0..14 {
-        run("rw", Some(step), Some(2));
+        run("rw", Some(step), Some(3));
     }
 }
 
 #[test]
 fn a_writer_dies_anywhere() {
     for step in 0..16 {
-        run("wr", Some(step), Some(2));
-        run("ww", Some(step), Some(2));
+        run("wr", Some(step), Some(3));
+        run("ww", Some(step), Some(3));
     }
 }
 
 #[test]
 fn one_of_three_dies_anywhere() {
     for step in 0..12 {
-        run("wrw", Some(step), Some(1));
-        run("rrw", Some(step), Some(1));
+        run("wrw", Some(step), Some(2));
+        run("rrw", Some(step), Some(2));
     }
 }

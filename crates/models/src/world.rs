@@ -2,7 +2,7 @@
 
 use std::cell::Cell;
 
-use loom::sync::atomic::Ordering::SeqCst;
+use loom::sync::atomic::Ordering::{Relaxed, SeqCst};
 use loom::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, fence};
 use loom::sync::{Arc, Condvar, Mutex};
 
@@ -202,7 +202,12 @@ pub(crate) fn model(preemptions: Option<usize>, run: impl Fn() + Sync + Send + '
 
 /// The data that a lock protects: loom reports two who touch them at the same time.
 #[derive(Debug)]
-pub(crate) struct Data(loom::cell::UnsafeCell<bool>);
+pub(crate) struct Data {
+    half: loom::cell::UnsafeCell<bool>,
+    /// Changed after each access, without any order: there loom lets others go on, while what was done is not yet ordered before
+    /// what they do. (The fences of [`ordered`] order more than they should.)
+    moment: AtomicU32,
+}
 
 // SAFETY: loom checks each access, which is the point of it.
 unsafe impl Sync for Data {}
@@ -211,17 +216,20 @@ unsafe impl Send for Data {}
 
 impl Data {
     pub(crate) fn new() -> Arc<Self> {
-        Arc::new(Data(loom::cell::UnsafeCell::new(false)))
+        Arc::new(Data { half: loom::cell::UnsafeCell::new(false), moment: AtomicU32::new(0) })
     }
 
     /// Whether a change was begun and not ended.
     pub(crate) fn is_half(&self) -> bool {
         // SAFETY: the pointer is valid; loom ends the model if somebody writes at the same time.
-        self.0.with(|half| unsafe { half.read() })
+        let half = self.half.with(|half| unsafe { half.read() });
+        self.moment.fetch_add(1, Relaxed);
+        half
     }
 
     pub(crate) fn set_half(&self, value: bool) {
         // SAFETY: the pointer is valid; loom ends the model if somebody else touches it at the same time.
-        self.0.with_mut(|half| unsafe { half.write(value) });
+        self.half.with_mut(|half| unsafe { half.write(value) });
+        self.moment.fetch_add(1, Relaxed);
     }
 }

@@ -8,6 +8,7 @@
 //! `ci/models.sh` runs them; without `--cfg loom` this crate is empty.
 #![cfg(loom)]
 #![cfg(test)]
+#![allow(clippy::cast_possible_truncation, reason = "places are few")]
 
 #[path = "../../mmf/src/sync/raw/mod.rs"]
 mod raw;

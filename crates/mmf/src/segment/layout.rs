@@ -112,8 +112,7 @@ pub(crate) const DRAIN: u64 = 64;
 pub(crate) const READERS: u64 = 128;
 pub(crate) const READER_STEP: u64 = 64;
 
-/// A latest: how many values it keeps; the stamps of them.
-pub(crate) const LATEST_VALUES: u64 = 3;
+/// A latest: how many values were published; the stamps of those that it keeps.
 pub(crate) const PUBLISHED: u64 = 8;
 pub(crate) const STAMPS: u64 = 16;
 /// Where the value of a mutex, or the first of a latest, starts.

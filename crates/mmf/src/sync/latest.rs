@@ -14,12 +14,13 @@ use crate::access::{Access, ReadWrite};
 use crate::error::{Error, ErrorKind, Operation};
 use crate::segment::core::{Core, index};
 use crate::segment::directory::Shape;
-use crate::segment::layout::{ALIGN, LATEST_VALUES, PUBLISHED, STAMPS, VALUE};
+use crate::segment::layout::{ALIGN, PUBLISHED, STAMPS, VALUE};
 use crate::segment::steps::step;
 use crate::segment::types::{ObjectKind, SharedType};
 use crate::view::View;
 
-const _: () = assert!(LATEST_VALUES == PLACES);
+// The format has room for as many stamps.
+const _: () = assert!(PLACES == 3 && STAMPS + 8 * PLACES <= VALUE);
 
 /// The latest value of something, for telemetry: one writer, any number of readers, who need no right to write. By
 /// [`Segment::latest`](crate::Segment::latest) and, for observers, [`Segment::find_latest`](crate::Segment::find_latest).

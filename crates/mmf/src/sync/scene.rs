@@ -110,6 +110,10 @@ impl<'a> Scene<'a> {
     }
 
     fn doze(&self, word: &Parking, expected: u32, owner: u32) -> Result<Slept, Error> {
+        // Also by who has no time left: so whoever was in vain for it has written it down.
+        if owner != 0 {
+            word.note_owner(owner)?;
+        }
         let Some(longest) = self.slice() else { return Ok(Slept::Deadline) };
         // The owner may have died since the caller looked. From here on his end ends the sleep, where it can be waited for.
         let watch = match if owner == 0 { Ok(Standing::Present(None)) } else { self.core.standing(owner) } {
@@ -117,9 +121,6 @@ impl<'a> Scene<'a> {
             Ok(Standing::Gone) => return Ok(Slept::Woken),
             Err(error) => return Err(error),
         };
-        if owner != 0 {
-            word.note_owner(owner)?;
-        }
         match word.bell.wait(word.word.address(), expected, longest, watch.as_ref()) {
             Ok(Woken::Early) => Ok(Slept::Woken),
             Ok(Woken::Changed) => Ok(Slept::Changed),

@@ -1,7 +1,7 @@
 //! Sleeping on a word of shared memory until another process wakes it.
 //!
 //! Linux: a futex, the kind that is known by the memory's file and not by the process's addresses. The kernel reads the word; if its
-//! page is gone it says so, and nothing faults here. Elsewhere: looking again and again, at most `POLL` apart.
+//! page is gone it says so, and nothing faults here. Elsewhere: looking again and again, at most a millisecond apart.
 
 use std::time::Duration;
 

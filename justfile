@@ -24,6 +24,14 @@ msrv:
 windows *targets:
     ci/test-windows.sh {{targets}}
 
+# the models of the locks, with loom
+models *filter:
+    ci/models.sh {{filter}}
+
+# ten thousand processes killed over one segment
+torture:
+    ci/torture.sh
+
 # everything that has to pass before a change lands
 all:
     .ci/run

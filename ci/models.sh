@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Every interleaving of the locks' algorithms (crates/models), with a time limit: a model that grows must not stop everything.
+# The interleavings of the locks' algorithms (crates/models): all of them for the small models, those with a few changes of thread for the
+# others. With a time limit: a model that grows must not stop everything.
 #
 #   ci/models.sh [FILTER]
 set -euo pipefail

@@ -1,5 +1,5 @@
-//! Models of the locks: the very files of `crates/mmf/src/sync/raw`, in a world where [loom](https://docs.rs/loom) tries every
-//! interleaving of two or three participants, and where each of them can stop for good before any of its steps.
+//! Models of the locks: the very files of `crates/mmf/src/sync/raw`, in a world where [loom](https://docs.rs/loom) tries the
+//! interleavings of two or three participants (all of them in small models, up to a few forced changes of thread in the others), and where each of them can stop for good before any of its steps.
 //!
 //! What is shown: nobody is in with somebody who excludes him; whoever follows a death is told; no value is torn; and everybody who lives gets
 //! to the end (a wake-up that is lost would leave him asleep, which loom reports as a deadlock). As long as nobody dies, sleeps only end when

@@ -1,7 +1,7 @@
 //! The algorithms of the locks, apart from memory and system: each works on a [`World`].
 //!
 //! The library's own world is shared memory and the kernel. The models (`crates/models`) include these very files and put them
-//! into a world where every interleaving is tried, and where a participant can stop for good before any step. So nothing here may
+//! into a world where interleavings are tried one after the other, and where a participant can stop for good before any step. So nothing here may
 //! use anything but what a world offers.
 //!
 //! A fault ends an operation where it is: whoever is then left in the middle is left as a killed one would be, and for the same

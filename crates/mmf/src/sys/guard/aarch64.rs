@@ -4,19 +4,22 @@
 //!
 //! What the fault handlers rest on:
 //!
-//! - x3 holds the address of the [`Guard`] from the first to the last instruction between `begin` and `end`.
-//! - Between them the stack pointer, the link register and all registers that the caller wants back are as on entry. So a
+//! - From `begin` to `atomics` x3 holds the address of the [`Guard`].
+//! - From there on nothing is written down. x3 is 0 on entry and tells of a fault on return, x0 then where it was. What may fault is the
+//!   integer at x0 (to `take`), x2 bytes at x1 (to `put`), or x2 bytes at x0 (to `end`); until a routine returns these registers stay as
+//!   they are.
+//! - Between `begin` and `end` the stack pointer, the link register and all registers that the caller wants back are as on entry. So a
 //!   fault may continue at `fault`, which returns at once, and Windows can unwind from anywhere.
 //! - Nothing outside the given ranges is touched, not even to read.
 //!
 //! (No alignment inside: the assembler has to know the length of what the unwind table describes.)
 
-use core::arch::global_asm;
+use core::arch::{asm, global_asm};
 
-use super::Guard;
+use super::{Atomic, Caught, Guard, Shared, verdict};
 
-/// The longest copy that `copy_short` can do.
-const SHORT: usize = 64;
+/// The longest copy that `copy_short`, `take` and `put` can do.
+pub(super) const SHORT: usize = 64;
 
 /// Five routines for one width: x0 = address, x1 and x2 = operands; the former value in x0. `$r` is w or x, `$s` the
 /// suffix of the instructions.
@@ -39,12 +42,10 @@ macro_rules! atomics {
     };
 }
 
-macro_rules! text {
+/// A copy of 0 to 64 bytes that leaves x0, x1 and x2 as they are.
+macro_rules! copy_short {
     () => {
-        concat!(
-            open!(),
-            label!("copy_short"), // 0 to 64 bytes
-            "
+        "
     cmp x2, #16
     b.hi 4f
     tbnz x2, #4, 3f
@@ -88,7 +89,16 @@ macro_rules! text {
     str q3, [x0, x5]
     str q1, [x0, x4]
 9:  ret
-",
+"
+    };
+}
+
+macro_rules! text {
+    () => {
+        concat!(
+            open!(),
+            label!("copy_short"),
+            copy_short!(),
             label!("copy_long"), // 32 bytes and more
             "
     sub x4, x2, #16                    // the last 16 bytes, stored last, at x5
@@ -160,10 +170,15 @@ macro_rules! text {
 8:  str q0, [x5]
     ret
 ",
+            label!("atomics"),
             atomics!("8", "w", "b"),
             atomics!("16", "w", "h"),
             atomics!("32", "w", ""),
             atomics!("64", "x", ""),
+            label!("take"),
+            copy_short!(),
+            label!("put"),
+            copy_short!(),
             close!(),
             // Outside the guarded range: where a fault continues.
             label!("fault"),
@@ -190,6 +205,70 @@ pub(super) unsafe fn copy(dst: *mut u8, src: *const u8, len: usize, guard: &Guar
     let routine = if len <= SHORT { copy_short } else { copy_long };
     // SAFETY: the caller's contract; each routine is chosen for the lengths that it can do.
     unsafe { routine(dst, src, len, guard) };
+}
+
+/// A copy of up to [`SHORT`] bytes, one side of which is shared.
+///
+/// # Safety
+///
+/// As [`super::copy`], with `shared` the source or the destination.
+#[inline]
+pub(super) unsafe fn copy_unguarded(
+    dst: *mut u8,
+    src: *const u8,
+    len: usize,
+    shared: Shared,
+) -> Result<(), Caught> {
+    let (result, fault): (u64, u64);
+    macro_rules! call {
+        ($routine:ident) => {
+            // SAFETY: the caller's contract; all registers that the routine changes are named (x16 and x17 are what a linker may use on
+            // the way there).
+            unsafe {
+                asm!(
+                    "bl {}", sym $routine,
+                    inlateout("x0") dst => result, in("x1") src, in("x2") len, inlateout("x3") 0_u64 => fault,
+                    out("x4") _, out("x5") _, out("x6") _, out("x7") _, out("x8") _,
+                    out("v0") _, out("v1") _, out("v2") _, out("v3") _,
+                    out("x16") _, out("x17") _, out("lr") _,
+                )
+            }
+        };
+    }
+    if shared == Shared::Source {
+        call!(take)
+    } else {
+        call!(put)
+    }
+    verdict(result, fault).map(drop)
+}
+
+/// # Safety
+///
+/// As [`super::atomic`].
+#[inline]
+pub(super) unsafe fn atomic(
+    operation: Atomic,
+    bits: u32,
+    address: *mut u8,
+    first: u64,
+    second: u64,
+) -> Result<u64, Caught> {
+    let (result, fault): (u64, u64);
+    macro_rules! call {
+        ($routine:ident) => {
+            // SAFETY: as in `copy_unguarded`.
+            unsafe {
+                asm!(
+                    "bl {}", sym $routine,
+                    inlateout("x0") address => result, in("x1") first, in("x2") second, inlateout("x3") 0_u64 => fault,
+                    out("x9") _, out("x10") _, out("x11") _, out("x16") _, out("x17") _, out("lr") _,
+                )
+            }
+        };
+    }
+    dispatch!(operation, bits, call);
+    verdict(result, fault)
 }
 
 /// To be called after a fault: nothing has to be cleaned up.

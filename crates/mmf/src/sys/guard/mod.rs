@@ -3,8 +3,8 @@
 //! A peer can take pages away under a running copy (truncate a Unix object, lose the disk under a mapped file), and then
 //! a plain load ends the process. The routines here are written in assembly so that every instruction that can fault is
 //! known: the fault handler of the system's room (`sys/*/fault.rs`) recognises them by their address, sees in the
-//! [`Guard`] which addresses are ours to answer for, notes there what happened, and lets the routine return. Whatever
-//! else faults is none of our business and goes on to whoever was there before.
+//! [`Guard`] or in the routine's registers which addresses are ours to answer for, notes there what happened, and lets the
+//! routine return. Whatever else faults is none of our business and goes on to whoever was there before.
 //!
 //! Since the accesses are made by assembly, the compiler assumes nothing about the bytes: they may change at any time,
 //! and no reference to them exists.
@@ -94,20 +94,41 @@ macro_rules! bind {
     ($abi:literal) => {
         declare! { $abi;
             begin = "\u{1}mmf_0_1_begin": ();
+            atomics = "\u{1}mmf_0_1_atomics": ();
             end = "\u{1}mmf_0_1_end": ();
             fault = "\u{1}mmf_0_1_fault": ();
             copy_short = "\u{1}mmf_0_1_copy_short": (*mut u8, *const u8, usize, &Guard);
             fill_bytes = "\u{1}mmf_0_1_fill": (*mut u8, u8, usize, &Guard);
+            // In the order in which they are in the code.
+            take = "\u{1}mmf_0_1_take": ();
+            put = "\u{1}mmf_0_1_put": ();
         }
-        bind!($abi, Load: load8 "\u{1}mmf_0_1_load8", load16 "\u{1}mmf_0_1_load16", load32 "\u{1}mmf_0_1_load32", load64 "\u{1}mmf_0_1_load64");
-        bind!($abi, Store: store8 "\u{1}mmf_0_1_store8", store16 "\u{1}mmf_0_1_store16", store32 "\u{1}mmf_0_1_store32", store64 "\u{1}mmf_0_1_store64");
-        bind!($abi, Swap: swap8 "\u{1}mmf_0_1_swap8", swap16 "\u{1}mmf_0_1_swap16", swap32 "\u{1}mmf_0_1_swap32", swap64 "\u{1}mmf_0_1_swap64");
-        bind!($abi, Add: add8 "\u{1}mmf_0_1_add8", add16 "\u{1}mmf_0_1_add16", add32 "\u{1}mmf_0_1_add32", add64 "\u{1}mmf_0_1_add64");
-        bind!($abi, CompareExchange: cas8 "\u{1}mmf_0_1_cas8", cas16 "\u{1}mmf_0_1_cas16", cas32 "\u{1}mmf_0_1_cas32", cas64 "\u{1}mmf_0_1_cas64");
+        bind!($abi, load8 "\u{1}mmf_0_1_load8", load16 "\u{1}mmf_0_1_load16", load32 "\u{1}mmf_0_1_load32", load64 "\u{1}mmf_0_1_load64");
+        bind!($abi, store8 "\u{1}mmf_0_1_store8", store16 "\u{1}mmf_0_1_store16", store32 "\u{1}mmf_0_1_store32", store64 "\u{1}mmf_0_1_store64");
+        bind!($abi, swap8 "\u{1}mmf_0_1_swap8", swap16 "\u{1}mmf_0_1_swap16", swap32 "\u{1}mmf_0_1_swap32", swap64 "\u{1}mmf_0_1_swap64");
+        bind!($abi, add8 "\u{1}mmf_0_1_add8", add16 "\u{1}mmf_0_1_add16", add32 "\u{1}mmf_0_1_add32", add64 "\u{1}mmf_0_1_add64");
+        bind!($abi, cas8 "\u{1}mmf_0_1_cas8", cas16 "\u{1}mmf_0_1_cas16", cas32 "\u{1}mmf_0_1_cas32", cas64 "\u{1}mmf_0_1_cas64");
 
-        /// Where the guarded instructions are, and where a fault in them continues.
-        pub(in crate::sys) fn code_range() -> (core::ops::Range<usize>, usize) {
-            ((begin as *const ()).addr()..(end as *const ()).addr(), (fault as *const ()).addr())
+        /// Where a fault in the guarded code continues.
+        pub(super) fn landing() -> usize {
+            (fault as *const ()).addr()
+        }
+
+        /// What answers for an address in the guarded code, if it is one.
+        pub(super) fn region(counter: usize) -> Option<super::Region> {
+            let start = |routine: *const ()| routine.addr();
+            if !(start(begin as *const ())..start(end as *const ())).contains(&counter) {
+                return None;
+            }
+            Some(if counter >= start(put as *const ()) {
+                super::Region::Put
+            } else if counter >= start(take as *const ()) {
+                super::Region::Take
+            } else if counter >= start(atomics as *const ()) {
+                super::Region::Atomics
+            } else {
+                super::Region::Guarded
+            })
         }
 
         /// # Safety
@@ -118,35 +139,38 @@ macro_rules! bind {
             // SAFETY: the caller's contract.
             unsafe { fill_bytes(dst, byte, len, guard) };
         }
-
-        /// # Safety
-        ///
-        /// As [`super::atomic`].
-        #[inline]
-        pub(super) unsafe fn atomic(
-            operation: super::Atomic,
-            bits: u32,
-            address: *mut u8,
-            first: u64,
-            second: u64,
-            guard: &Guard,
-        ) -> u64 {
-            let widths = match operation {
-                super::Atomic::Load => Load,
-                super::Atomic::Store => Store,
-                super::Atomic::Swap => Swap,
-                super::Atomic::Add => Add,
-                super::Atomic::CompareExchange => CompareExchange,
-            };
-            let routine = widths[super::width(bits)];
-            // SAFETY: the caller's contract.
-            unsafe { routine(address, first, second, guard) }
-        }
     };
-    ($abi:literal, $operation:ident: $($name:ident $symbol:literal),*) => {
-        declare! { $abi; $($name = $symbol: (*mut u8, u64, u64, &Guard) -> u64;)* }
-        #[allow(non_upper_case_globals)]
-        const $operation: [unsafe extern $abi fn(*mut u8, u64, u64, &Guard) -> u64; 4] = [$($name),*];
+    ($abi:literal, $($name:ident $symbol:literal),*) => {
+        declare! { $abi; $($name = $symbol: ();)* }
+    };
+}
+
+/// Calls the routine for an operation and a width, by a macro `$call`. (All is known when this is compiled, and one call is left.)
+#[cfg(not(target_arch = "x86"))]
+macro_rules! dispatch {
+    ($operation:expr, $bits:expr, $call:ident) => {
+        match ($operation, $bits) {
+            (Atomic::Load, 8) => $call!(load8),
+            (Atomic::Load, 16) => $call!(load16),
+            (Atomic::Load, 32) => $call!(load32),
+            (Atomic::Load, _) => $call!(load64),
+            (Atomic::Store, 8) => $call!(store8),
+            (Atomic::Store, 16) => $call!(store16),
+            (Atomic::Store, 32) => $call!(store32),
+            (Atomic::Store, _) => $call!(store64),
+            (Atomic::Swap, 8) => $call!(swap8),
+            (Atomic::Swap, 16) => $call!(swap16),
+            (Atomic::Swap, 32) => $call!(swap32),
+            (Atomic::Swap, _) => $call!(swap64),
+            (Atomic::Add, 8) => $call!(add8),
+            (Atomic::Add, 16) => $call!(add16),
+            (Atomic::Add, 32) => $call!(add32),
+            (Atomic::Add, _) => $call!(add64),
+            (Atomic::CompareExchange, 8) => $call!(cas8),
+            (Atomic::CompareExchange, 16) => $call!(cas16),
+            (Atomic::CompareExchange, 32) => $call!(cas32),
+            (Atomic::CompareExchange, _) => $call!(cas64),
+        }
     };
 }
 
@@ -172,8 +196,7 @@ compile_error!(
 );
 
 #[cfg(target_arch = "x86")]
-pub(in crate::sys) use arch::Frame;
-pub(in crate::sys) use arch::code_range;
+pub(in crate::sys) use arch::{Frame, code_range};
 
 use core::cell::UnsafeCell;
 
@@ -218,21 +241,99 @@ impl Guard {
     }
 
     /// Called by a fault handler: notes the fault if it lies in a range that this call answers for.
-    ///
-    /// A system may report the start of the page instead of the very byte, so the first page of a range counts whole.
     pub(crate) fn note(&self, address: usize, code: u32, detail: i32) -> bool {
-        const PAGE: usize = 4096;
-        for [start, end] in self.ranges {
-            if start < end && address >= start & !(PAGE - 1) && address < end {
-                let caught = Caught { address: address.max(start), code, detail };
-                // SAFETY: the routine is interrupted and will not run on before the handler returns; nobody else knows
-                // this guard, which lives on the stack of the interrupted call.
-                unsafe { self.caught.get().write_volatile(caught) };
-                return true;
-            }
-        }
-        false
+        let hit = |[start, end]: [usize; 2]| hit(start, end, address);
+        let Some(address) = self.ranges.into_iter().find_map(hit) else { return false };
+        // SAFETY: the routine is interrupted and will not run on before the handler returns; nobody else knows this guard, which lives on
+        // the stack of the interrupted call.
+        unsafe { self.caught.get().write_volatile(Caught { address, code, detail }) };
+        true
     }
+}
+
+/// Where in a range a fault was, if it was in it.
+///
+/// A system may report the start of the page instead of the very byte, so the first page of a range counts whole.
+fn hit(start: usize, end: usize, address: usize) -> Option<usize> {
+    const PAGE: usize = 4096;
+    let inside = start < end && address >= start & !(PAGE - 1) && address < end;
+    inside.then_some(address.max(start))
+}
+
+/// The parts of the guarded code. What a routine answers for is in its registers, so that nothing has to be written down before each access:
+/// a locked instruction would have to wait for it.
+#[cfg(not(target_arch = "x86"))]
+#[derive(Clone, Copy)]
+enum Region {
+    /// In the [`Guard`] that the fourth argument points to.
+    Guarded,
+    /// An integer at the first argument.
+    Atomics,
+    /// From the second argument on, as many bytes as the third says.
+    Take,
+    /// The same from the first argument on.
+    Put,
+}
+
+/// A routine that a fault has interrupted, as a handler sees it.
+#[cfg(not(target_arch = "x86"))]
+pub(in crate::sys) trait Interrupted {
+    /// Where it was.
+    fn counter(&self) -> usize;
+    /// The registers of the first to fourth argument.
+    fn arguments(&self) -> [usize; 4];
+    /// Sets the registers of the result and of the fourth argument.
+    fn answer(&mut self, result: usize, fourth: u64);
+    fn continue_at(&mut self, landing: usize);
+}
+
+/// For a fault handler: notes a fault in the guarded code, if it lies where that answers for, and lets the routine return. Otherwise nothing
+/// is changed.
+#[cfg(not(target_arch = "x86"))]
+pub(in crate::sys) fn catch(
+    interrupted: &mut impl Interrupted,
+    address: usize,
+    code: u32,
+    detail: i32,
+) -> bool {
+    const WIDEST: usize = 8;
+    let [first, second, third, fourth] = interrupted.arguments();
+    let (start, len) = match arch::region(interrupted.counter()) {
+        None => return false,
+        Some(Region::Guarded) => {
+            // SAFETY: in this part of the code the register holds the address of the guard of the interrupted call (see the heads of
+            // x86_64.rs and aarch64.rs), which lives until that call returns.
+            let guard = unsafe { &*core::ptr::with_exposed_provenance::<Guard>(fourth) };
+            let noted = guard.note(address, code, detail);
+            if noted {
+                interrupted.continue_at(arch::landing());
+            }
+            return noted;
+        }
+        Some(Region::Atomics) => (first, WIDEST),
+        Some(Region::Take) => (second, third),
+        Some(Region::Put) => (first, third),
+    };
+    let Some(address) = hit(start, start.saturating_add(len), address) else { return false };
+    interrupted.answer(address, u64::from(code) | u64::from(u32::from_ne_bytes(detail.to_ne_bytes())) << 32);
+    interrupted.continue_at(arch::landing());
+    true
+}
+
+/// What a routine without a guard has said: the result, or where a fault was; and 0, or which fault.
+#[cfg(not(target_arch = "x86"))]
+#[inline]
+fn verdict(result: u64, fault: u64) -> Result<u64, Caught> {
+    #[cold]
+    #[allow(
+        clippy::cast_possible_truncation,
+        clippy::cast_possible_wrap,
+        reason = "put together from two halves, and an address has 64 bits here"
+    )]
+    fn caught(result: u64, fault: u64) -> Caught {
+        Caught { address: result as usize, code: fault as u32, detail: (fault >> 32) as u32 as i32 }
+    }
+    if fault == 0 { Ok(result) } else { Err(caught(result, fault)) }
 }
 
 /// An address range by its start and length; the caller has checked that it does not wrap around.
@@ -261,6 +362,11 @@ pub(crate) enum Shared {
 /// - The two do not overlap in addresses. Neither wraps around the address space.
 #[inline]
 pub(crate) unsafe fn copy(dst: *mut u8, src: *const u8, len: usize, shared: Shared) -> Result<(), Caught> {
+    #[cfg(not(target_arch = "x86"))]
+    if len <= arch::SHORT && shared != Shared::Both {
+        // SAFETY: exactly this function's contract, and it is short enough.
+        return unsafe { arch::copy_unguarded(dst, src, len, shared) };
+    }
     let nothing = [0, 0];
     let guard = match shared {
         Shared::Source => Guard::new(span(src, len), nothing),
@@ -313,16 +419,8 @@ pub(crate) unsafe fn atomic(
     first: u64,
     second: u64,
 ) -> Result<u64, Caught> {
-    let guard = Guard::new(span(address, bits as usize / 8), [0, 0]);
     // SAFETY: exactly this function's contract.
-    let before = unsafe { arch::atomic(operation, bits, address, first, second, &guard) };
-    guard.result().map(|()| before)
-}
-
-/// The place of a width in the processors' tables.
-#[inline]
-fn width(bits: u32) -> usize {
-    bits.trailing_zeros() as usize - 3
+    unsafe { arch::atomic(operation, bits, address, first, second) }
 }
 
 #[cfg(test)]

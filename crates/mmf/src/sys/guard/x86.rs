@@ -15,7 +15,7 @@
 
 use core::arch::global_asm;
 
-use super::{Atomic, Guard};
+use super::{Atomic, Caught, Guard};
 
 /// The stack as `run` lays it out, from the record upwards. The handler is given the record's address.
 #[repr(C)]
@@ -365,8 +365,8 @@ pub(super) unsafe fn atomic(
     address: *mut u8,
     first: u64,
     second: u64,
-    guard: &Guard,
-) -> u64 {
+) -> Result<u64, Caught> {
+    let guard = Guard::new(super::span(address, bits as usize / 8), [0, 0]);
     let widths: [Routine; 4] = match operation {
         Atomic::Load => [load8, load16, load32, load64],
         Atomic::Store => [store8, store16, store32, store64],
@@ -376,6 +376,11 @@ pub(super) unsafe fn atomic(
     };
     let mut operands = [first, second, 0];
     // SAFETY: the caller's contract; the routine finds its operands, and room for the result, where others have a source.
-    unsafe { run(widths[super::width(bits)], address, operands.as_mut_ptr().cast(), 0, guard) };
-    operands[2]
+    unsafe { run(widths[width(bits)], address, operands.as_mut_ptr().cast(), 0, &guard) };
+    guard.result().map(|()| operands[2])
+}
+
+/// The place of a width in the tables.
+fn width(bits: u32) -> usize {
+    bits.trailing_zeros() as usize - 3
 }

@@ -5,8 +5,10 @@
 //!
 //! What the fault handlers rest on:
 //!
-//! - r9 holds the address of the [`Guard`] from the first to the last instruction between `begin` and `end`.
-//! - Between them the stack pointer is as it was on entry, and no register that the caller wants back has changed. So a
+//! - From `begin` to `atomics` r9 holds the address of the [`Guard`].
+//! - From there on nothing is written down. r9 is 0 on entry and tells of a fault on return, rax then where it was. What may fault is the
+//!   integer at rcx (to `take`), r8 bytes at rdx (to `put`), or r8 bytes at rcx (to `end`); these registers stay as they are.
+//! - Between `begin` and `end` the stack pointer is as it was on entry, and no register that the caller wants back has changed. So a
 //!   fault may continue at `fault`, which returns at once, and Windows can unwind from anywhere.
 //! - Nothing outside the given ranges is touched, not even to read.
 //!
@@ -15,14 +17,14 @@
 //! cache holds it anyway, stores that go around the caches. `rep movsb` is not used: on AMD's Zen it is up to thirty
 //! times slower when the destination is misaligned.
 
-use core::arch::global_asm;
+use core::arch::{asm, global_asm};
 
-use super::Guard;
+use super::{Atomic, Caught, Guard, Shared, verdict};
 
 /// The longest copy that `copy_short` does where AVX does the longer ones better.
 const SHORTEST: usize = 64;
-/// The longest copy that `copy_short` can do.
-const SHORT: usize = 128;
+/// The longest copy that `copy_short`, `take` and `put` can do.
+pub(super) const SHORT: usize = 128;
 /// From here on a copy goes around the caches.
 const STREAM: usize = 16 << 20;
 
@@ -94,12 +96,10 @@ macro_rules! copy64 {
     };
 }
 
-macro_rules! text {
+/// A copy of 0 to 128 bytes that leaves rcx, rdx and r8 as they are.
+macro_rules! copy_short {
     () => {
-        concat!(
-            open!(),
-            label!("copy_short"), // 0 to 128 bytes
-            "
+        "
     cmp r8, 16
     ja 3f
     cmp r8, 8
@@ -110,12 +110,12 @@ macro_rules! text {
     je 9f
     movzx r10d, byte ptr [rdx]         // 1 to 3
     movzx eax, byte ptr [rdx + r8 - 1]
-    shr r8, 1
-    movzx r11d, byte ptr [rdx + r8]
     mov [rcx], r10b
-    mov [rcx + r8], r11b
-    adc r8, r8                         // r8 = the length again: the shift left its lowest bit in the carry flag
     mov [rcx + r8 - 1], al
+    cmp r8, 3
+    jne 9f
+    movzx r10d, byte ptr [rdx + 1]
+    mov [rcx + 1], r10b
     ret
 7:  mov eax, [rdx]                     // 4 to 7
     mov r10d, [rdx + r8 - 4]
@@ -157,7 +157,16 @@ macro_rules! text {
     movups [rcx + r8 - 16], xmm1
 9:  ret
     .p2align 5
-",
+"
+    };
+}
+
+macro_rules! text {
+    () => {
+        concat!(
+            open!(),
+            label!("copy_short"),
+            copy_short!(),
             label!("copy_sse"), // more than 128 bytes
             copy64!("movaps", "", ""),
             label!("copy_stream"), // more than 128 bytes, around the caches
@@ -312,10 +321,15 @@ macro_rules! text {
 8:  movups [r10], xmm0
     ret
 ",
+            label!("atomics"),
             atomics!("8", "al", "dl", "r8b"),
             atomics!("16", "ax", "dx", "r8w"),
             atomics!("32", "eax", "edx", "r8d"),
             atomics!("64", "rax", "rdx", "r8"),
+            label!("take"),
+            copy_short!(),
+            label!("put"),
+            copy_short!(),
             close!(),
             // Outside the guarded range: where a fault continues, and what it cleans up (the upper halves of the registers).
             label!("fault"),
@@ -357,6 +371,68 @@ pub(super) unsafe fn copy(dst: *mut u8, src: *const u8, len: usize, guard: &Guar
     };
     // SAFETY: the caller's contract; each routine is chosen for the lengths that it can do and for this processor.
     unsafe { routine(dst, src, len, guard) };
+}
+
+/// A copy of up to [`SHORT`] bytes, one side of which is shared.
+///
+/// # Safety
+///
+/// As [`super::copy`], with `shared` the source or the destination.
+#[inline]
+pub(super) unsafe fn copy_unguarded(
+    dst: *mut u8,
+    src: *const u8,
+    len: usize,
+    shared: Shared,
+) -> Result<(), Caught> {
+    let (result, fault): (u64, u64);
+    macro_rules! call {
+        ($routine:ident) => {
+            // SAFETY: the caller's contract; all registers that the routine changes are named.
+            unsafe {
+                asm!(
+                    "call {}", sym $routine,
+                    in("rcx") dst, in("rdx") src, in("r8") len, inlateout("r9") 0_u64 => fault,
+                    lateout("rax") result, lateout("r10") _, lateout("r11") _,
+                    out("xmm0") _, out("xmm1") _, out("xmm2") _, out("xmm3") _, out("xmm4") _, out("xmm5") _,
+                )
+            }
+        };
+    }
+    if shared == Shared::Source {
+        call!(take)
+    } else {
+        call!(put)
+    }
+    verdict(result, fault).map(drop)
+}
+
+/// # Safety
+///
+/// As [`super::atomic`].
+#[inline]
+pub(super) unsafe fn atomic(
+    operation: Atomic,
+    bits: u32,
+    address: *mut u8,
+    first: u64,
+    second: u64,
+) -> Result<u64, Caught> {
+    let (result, fault): (u64, u64);
+    macro_rules! call {
+        ($routine:ident) => {
+            // SAFETY: the caller's contract; all registers that the routine changes are named.
+            unsafe {
+                asm!(
+                    "call {}", sym $routine,
+                    in("rcx") address, inlateout("rdx") first => _, in("r8") second,
+                    inlateout("r9") 0_u64 => fault, lateout("rax") result,
+                )
+            }
+        };
+    }
+    dispatch!(operation, bits, call);
+    verdict(result, fault)
 }
 
 /// To be called after a fault: a wide copy may have been left in its middle, which would make later SSE code slow.

@@ -6,7 +6,7 @@ use std::{io, mem, ptr};
 
 use libc::{c_int, c_void, siginfo_t};
 
-use crate::sys::guard::{self, Guard};
+use crate::sys::guard::{self, Interrupted};
 
 /// Who handled the signal before us. Set before our handler is installed for it, and never freed: a handler may run at any
 /// time.
@@ -80,15 +80,8 @@ extern "C" fn on_signal(signal: c_int, info: *mut siginfo_t, context: *mut c_voi
     if !is_sent(signal, si.si_code) {
         // SAFETY: the kernel gives the handler the interrupted context, which nobody else uses meanwhile.
         let interrupted = unsafe { &mut *context.cast::<libc::ucontext_t>() };
-        let (code, landing) = guard::code_range();
-        if code.contains(&registers::counter(interrupted)) {
-            // SAFETY: inside the guarded code this register holds the address of the guard of the interrupted call (see the
-            // head of guard/x86_64.rs and guard/aarch64.rs), which lives until that call returns.
-            let guard = unsafe { &*ptr::with_exposed_provenance::<Guard>(registers::guard(interrupted)) };
-            if guard.note(address, signal.unsigned_abs(), si.si_code) {
-                registers::set_counter(interrupted, landing);
-                return;
-            }
+        if guard::catch(&mut Context(interrupted), address, signal.unsigned_abs(), si.si_code) {
+            return;
         }
     }
     pass_on(signal, info, context);
@@ -101,7 +94,9 @@ fn is_sent(signal: c_int, code: c_int) -> bool {
     code <= 0 || (cfg!(target_os = "linux") && signal == libc::SIGBUS && code == MEMORY_ERROR_ELSEWHERE)
 }
 
-/// What the handler needs of an interrupted context: the guard's register, and the program counter to read and to set.
+/// The interrupted context, by what of it the guarded routines use.
+struct Context<'c>(&'c mut libc::ucontext_t);
+
 #[cfg(all(any(target_os = "linux", target_os = "android"), target_arch = "x86_64"))]
 #[allow(
     clippy::cast_sign_loss,
@@ -109,67 +104,104 @@ fn is_sent(signal: c_int, code: c_int) -> bool {
     clippy::cast_possible_truncation,
     reason = "a register is 64 bits, whatever its sign"
 )]
-mod registers {
-    pub(super) fn guard(context: &libc::ucontext_t) -> usize {
-        context.uc_mcontext.gregs[libc::REG_R9 as usize] as usize
+impl Interrupted for Context<'_> {
+    fn counter(&self) -> usize {
+        self.0.uc_mcontext.gregs[libc::REG_RIP as usize] as usize
     }
-    pub(super) fn counter(context: &libc::ucontext_t) -> usize {
-        context.uc_mcontext.gregs[libc::REG_RIP as usize] as usize
+
+    fn arguments(&self) -> [usize; 4] {
+        [libc::REG_RCX, libc::REG_RDX, libc::REG_R8, libc::REG_R9]
+            .map(|register| self.0.uc_mcontext.gregs[register as usize] as usize)
     }
-    pub(super) fn set_counter(context: &mut libc::ucontext_t, to: usize) {
-        context.uc_mcontext.gregs[libc::REG_RIP as usize] = to as i64;
+
+    fn answer(&mut self, result: usize, fourth: u64) {
+        self.0.uc_mcontext.gregs[libc::REG_RAX as usize] = result as i64;
+        self.0.uc_mcontext.gregs[libc::REG_R9 as usize] = fourth as i64;
+    }
+
+    fn continue_at(&mut self, landing: usize) {
+        self.0.uc_mcontext.gregs[libc::REG_RIP as usize] = landing as i64;
     }
 }
+
 #[cfg(all(any(target_os = "linux", target_os = "android"), target_arch = "aarch64"))]
-mod registers {
-    pub(super) fn guard(context: &libc::ucontext_t) -> usize {
-        context.uc_mcontext.regs[3] as usize
+#[allow(clippy::cast_possible_truncation, reason = "addresses have 64 bits here")]
+impl Interrupted for Context<'_> {
+    fn counter(&self) -> usize {
+        self.0.uc_mcontext.pc as usize
     }
-    pub(super) fn counter(context: &libc::ucontext_t) -> usize {
-        context.uc_mcontext.pc as usize
+
+    fn arguments(&self) -> [usize; 4] {
+        [0, 1, 2, 3].map(|register| self.0.uc_mcontext.regs[register] as usize)
     }
-    pub(super) fn set_counter(context: &mut libc::ucontext_t, to: usize) {
-        context.uc_mcontext.pc = to as u64;
+
+    fn answer(&mut self, result: usize, fourth: u64) {
+        self.0.uc_mcontext.regs[0] = result as u64;
+        self.0.uc_mcontext.regs[3] = fourth;
+    }
+
+    fn continue_at(&mut self, landing: usize) {
+        self.0.uc_mcontext.pc = landing as u64;
     }
 }
+
+#[cfg(all(target_vendor = "apple", target_arch = "aarch64"))]
+use libc::__darwin_arm_thread_state64 as ThreadState;
+#[cfg(all(target_vendor = "apple", target_arch = "x86_64"))]
+use libc::__darwin_x86_thread_state64 as ThreadState;
+
+#[cfg(target_vendor = "apple")]
+impl Context<'_> {
+    /// The machine context hangs on a pointer here.
+    fn state(&self) -> ThreadState {
+        // SAFETY: the kernel gives a handler a context whose machine context is valid until the handler returns.
+        unsafe { (*self.0.uc_mcontext).__ss }
+    }
+
+    fn set_state(&mut self, state: ThreadState) {
+        // SAFETY: as in `state`; nobody else uses it meanwhile.
+        unsafe { (*self.0.uc_mcontext).__ss = state };
+    }
+}
+
 #[cfg(target_vendor = "apple")]
 #[allow(clippy::cast_possible_truncation, reason = "addresses have 64 bits here")]
-mod registers {
-    #[cfg(target_arch = "aarch64")]
-    use libc::__darwin_arm_thread_state64 as ThreadState;
-    #[cfg(target_arch = "x86_64")]
-    use libc::__darwin_x86_thread_state64 as ThreadState;
-    use libc::ucontext_t;
-
-    /// The machine context hangs on a pointer here.
-    fn read(context: &ucontext_t) -> ThreadState {
-        // SAFETY: the kernel gives a handler a context whose machine context is valid until the handler returns.
-        unsafe { (*context.uc_mcontext).__ss }
-    }
-
-    pub(super) fn guard(context: &ucontext_t) -> usize {
+impl Interrupted for Context<'_> {
+    fn counter(&self) -> usize {
         #[cfg(target_arch = "x86_64")]
-        let register = read(context).__r9;
+        let register = self.state().__rip;
         #[cfg(target_arch = "aarch64")]
-        let register = read(context).__x[3];
+        let register = self.state().__pc;
         register as usize
     }
-    pub(super) fn counter(context: &ucontext_t) -> usize {
+
+    fn arguments(&self) -> [usize; 4] {
+        let state = self.state();
         #[cfg(target_arch = "x86_64")]
-        let register = read(context).__rip;
+        let registers = [state.__rcx, state.__rdx, state.__r8, state.__r9];
         #[cfg(target_arch = "aarch64")]
-        let register = read(context).__pc;
-        register as usize
+        let registers = [state.__x[0], state.__x[1], state.__x[2], state.__x[3]];
+        registers.map(|register| register as usize)
     }
-    pub(super) fn set_counter(context: &mut ucontext_t, to: usize) {
-        let mut state = read(context);
+
+    fn answer(&mut self, result: usize, fourth: u64) {
+        let mut state = self.state();
+        #[cfg(target_arch = "x86_64")]
+        let (first, second) = (&mut state.__rax, &mut state.__r9);
+        #[cfg(target_arch = "aarch64")]
+        let [first, _, _, second, ..] = &mut state.__x;
+        (*first, *second) = (result as u64, fourth);
+        self.set_state(state);
+    }
+
+    fn continue_at(&mut self, landing: usize) {
+        let mut state = self.state();
         #[cfg(target_arch = "x86_64")]
         let register = &mut state.__rip;
         #[cfg(target_arch = "aarch64")]
         let register = &mut state.__pc;
-        *register = to as u64;
-        // SAFETY: as in `read`; nobody else uses it meanwhile.
-        unsafe { (*context.uc_mcontext).__ss = state };
+        *register = landing as u64;
+        self.set_state(state);
     }
 }
 

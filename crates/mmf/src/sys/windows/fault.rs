@@ -4,13 +4,15 @@
 //! below, a routine. They change where the interrupted code continues and nothing else, so nothing is unwound.
 
 use core::ffi::c_void;
-#[cfg(not(target_arch = "x86"))]
-use core::ptr;
 
 use windows_sys::Win32::Foundation::{EXCEPTION_ACCESS_VIOLATION, EXCEPTION_IN_PAGE_ERROR};
 use windows_sys::Win32::System::Diagnostics::Debug::{CONTEXT, EXCEPTION_RECORD};
 
-use crate::sys::guard::{self, Guard};
+use crate::sys::guard;
+#[cfg(not(target_arch = "x86"))]
+use crate::sys::guard::Interrupted;
+#[cfg(target_arch = "x86")]
+use crate::sys::guard::{Frame, Guard};
 
 // EXCEPTION_DISPOSITION of excpt.h.
 const CONTINUE_EXECUTION: i32 = 0;
@@ -19,8 +21,8 @@ const CONTINUE_SEARCH: i32 = 1;
 // EXCEPTION_UNWINDING, EXIT_UNWIND, TARGET_UNWIND and COLLIDED_UNWIND: the second pass, in which nothing is decided.
 const UNWIND: u32 = 0x66;
 
-/// Notes a fault in the guard if it is one, and is the guard's to answer for.
-fn note(record: &EXCEPTION_RECORD, guard: &Guard) -> bool {
+/// What a record says of a fault, if it is one: the address, and what a guard notes.
+fn fault(record: &EXCEPTION_RECORD) -> Option<(usize, u32, i32)> {
     let detail = match record.ExceptionCode {
         EXCEPTION_ACCESS_VIOLATION => 0,
         // The third parameter is the status behind it: why the page could not be read.
@@ -29,10 +31,10 @@ fn note(record: &EXCEPTION_RECORD, guard: &Guard) -> bool {
             i32::from_ne_bytes(u32::try_from(status).unwrap_or(0).to_ne_bytes())
         }
         EXCEPTION_IN_PAGE_ERROR => 0,
-        _ => return false,
+        _ => return None,
     };
     let code = u32::from_ne_bytes(record.ExceptionCode.to_ne_bytes());
-    record.NumberParameters >= 2 && guard.note(record.ExceptionInformation[1], code, detail)
+    (record.NumberParameters >= 2).then_some((record.ExceptionInformation[1], code, detail))
 }
 
 /// The handler of the routines: found by their unwind table, or (x86) by the record that `run` puts into the chain.
@@ -51,79 +53,94 @@ pub(in crate::sys) unsafe extern "C" fn handler(
     if record.ExceptionFlags & UNWIND != 0 {
         return CONTINUE_SEARCH;
     }
+    let Some((address, code, detail)) = fault(record) else { return CONTINUE_SEARCH };
     // SAFETY: Windows gives the interrupted context, which nobody else uses meanwhile.
     let context = unsafe { &mut *context };
-    let (code, landing) = guard::code_range();
-    if !code.contains(&interrupted::counter(context)) {
-        return CONTINUE_SEARCH;
-    }
-    // SAFETY: the routine was interrupted between `begin` and `end`.
-    let guard = unsafe { interrupted::guard(context, frame) };
-    // SAFETY: the guard lives until the interrupted call returns.
-    if !note(record, unsafe { &*guard }) {
-        return CONTINUE_SEARCH;
-    }
-    interrupted::continue_at(context, frame, landing);
-    CONTINUE_EXECUTION
+    #[cfg(target_arch = "x86")]
+    // SAFETY: Windows gives the frame that the record was found in.
+    let caught = unsafe { catch(context, frame, address, code, detail) };
+    #[cfg(not(target_arch = "x86"))]
+    let caught = {
+        let _ = frame;
+        guard::catch(&mut Context(context), address, code, detail)
+    };
+    if caught { CONTINUE_EXECUTION } else { CONTINUE_SEARCH }
 }
 
-/// The context of an interrupted routine: where it was, the guard that it had, and where it is to go on.
-#[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
-mod interrupted {
-    use super::{CONTEXT, Guard, c_void, ptr};
+/// The interrupted context, by what of it the guarded routines use.
+#[cfg(not(target_arch = "x86"))]
+struct Context<'c>(&'c mut CONTEXT);
 
-    pub(super) fn counter(context: &CONTEXT) -> usize {
-        #[cfg(target_arch = "x86_64")]
-        let counter = context.Rip;
-        #[cfg(target_arch = "aarch64")]
-        let counter = context.Pc;
-        usize::try_from(counter).unwrap_or(0)
+#[cfg(target_arch = "x86_64")]
+#[allow(clippy::cast_possible_truncation, reason = "addresses have 64 bits here")]
+impl Interrupted for Context<'_> {
+    fn counter(&self) -> usize {
+        self.0.Rip as usize
     }
 
-    /// # Safety
-    ///
-    /// The counter is between `begin` and `end`: there this register holds the guard (see the head of guard/x86_64.rs and
-    /// guard/aarch64.rs).
-    pub(super) unsafe fn guard(context: &CONTEXT, _frame: *const c_void) -> *const Guard {
-        #[cfg(target_arch = "x86_64")]
-        let register = context.R9;
-        // SAFETY: both sides of the union are the same 31 registers.
-        #[cfg(target_arch = "aarch64")]
-        let register = unsafe { context.Anonymous.X[3] };
-        ptr::with_exposed_provenance(usize::try_from(register).unwrap_or(0))
+    fn arguments(&self) -> [usize; 4] {
+        [self.0.Rcx, self.0.Rdx, self.0.R8, self.0.R9].map(|register| register as usize)
     }
 
-    pub(super) fn continue_at(context: &mut CONTEXT, _frame: *const c_void, landing: usize) {
-        #[cfg(target_arch = "x86_64")]
-        let counter = &mut context.Rip;
-        #[cfg(target_arch = "aarch64")]
-        let counter = &mut context.Pc;
-        *counter = landing as u64;
+    fn answer(&mut self, result: usize, fourth: u64) {
+        self.0.Rax = result as u64;
+        self.0.R9 = fourth;
+    }
+
+    fn continue_at(&mut self, landing: usize) {
+        self.0.Rip = landing as u64;
+    }
+}
+
+#[cfg(target_arch = "aarch64")]
+#[allow(clippy::cast_possible_truncation, reason = "addresses have 64 bits here")]
+impl Interrupted for Context<'_> {
+    fn counter(&self) -> usize {
+        self.0.Pc as usize
+    }
+
+    fn arguments(&self) -> [usize; 4] {
+        [0, 1, 2, 3].map(|register| {
+            // SAFETY: both sides of the union are the same 31 registers.
+            let value = unsafe { self.0.Anonymous.X[register] };
+            value as usize
+        })
+    }
+
+    fn answer(&mut self, result: usize, fourth: u64) {
+        self.0.Anonymous.X = {
+            // SAFETY: both sides of the union are the same 31 registers.
+            let mut registers = unsafe { self.0.Anonymous.X };
+            (registers[0], registers[3]) = (result as u64, fourth);
+            registers
+        };
+    }
+
+    fn continue_at(&mut self, landing: usize) {
+        self.0.Pc = landing as u64;
     }
 }
 
 /// The same for x86, where the guard is in the frame of `run`.
+///
+/// # Safety
+///
+/// The frame is the address of the record that Windows has found in the chain.
 #[cfg(target_arch = "x86")]
-mod interrupted {
-    use super::{CONTEXT, Guard, c_void};
-    use crate::sys::guard::Frame;
-
-    pub(super) fn counter(context: &CONTEXT) -> usize {
-        context.Eip as usize
+unsafe fn catch(context: &mut CONTEXT, frame: *const c_void, address: usize, code: u32, detail: i32) -> bool {
+    let (range, landing) = guard::code_range();
+    if !range.contains(&(context.Eip as usize)) {
+        return false;
     }
-
-    /// # Safety
-    ///
-    /// The frame is the address of the record that `run` has put into the chain.
-    pub(super) unsafe fn guard(_context: &CONTEXT, frame: *const c_void) -> *const Guard {
-        // SAFETY: the record is part of `run`'s frame, see guard/x86.rs.
-        unsafe { (*frame.cast::<Frame>()).guard }
+    // SAFETY: the routine was interrupted between `begin` and `end`, so the record is part of the frame of `run` (see guard/x86.rs).
+    let guard: *const Guard = unsafe { (*frame.cast::<Frame>()).guard };
+    // SAFETY: the guard lives until the interrupted call returns.
+    if !unsafe { (*guard).note(address, code, detail) } {
+        return false;
     }
-
-    pub(super) fn continue_at(context: &mut CONTEXT, frame: *const c_void, landing: usize) {
-        let record = u32::try_from(frame.addr()).unwrap_or(0);
-        context.Esp = record;
-        context.Ebp = Frame::ebp(record);
-        context.Eip = u32::try_from(landing).unwrap_or(0);
-    }
+    let record = u32::try_from(frame.addr()).unwrap_or(0);
+    context.Esp = record;
+    context.Ebp = Frame::ebp(record);
+    context.Eip = u32::try_from(landing).unwrap_or(0);
+    true
 }

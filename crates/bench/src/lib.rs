@@ -10,7 +10,7 @@ pub mod bare;
 #[cfg(unix)]
 pub mod disk;
 pub mod growth;
-#[cfg(target_os = "linux")]
+#[cfg(any(target_os = "linux", windows))]
 pub mod locks;
 pub mod pairs;
 pub mod plot;

@@ -13,11 +13,11 @@ fn drop_value<T>(_: T) {}
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut arguments = std::env::args().skip(1);
     match (arguments.next().as_deref(), arguments.next()) {
-        #[cfg(target_os = "linux")]
+        #[cfg(any(target_os = "linux", windows))]
         (Some("--child"), Some(how)) if how.starts_with("locks ") => {
-            return Ok(bench::locks::child(&how["locks ".len()..], &arguments.next().unwrap_or_default())?);
+            return bench::locks::other_side(&how["locks ".len()..]);
         }
-        #[cfg(target_os = "linux")]
+        #[cfg(any(target_os = "linux", windows))]
         (Some("locks"), svg) => return bench::locks::compare(svg.as_deref()),
         (Some("--child"), Some(how)) => return Ok(spawns::child(&how, arguments.next())?),
         // One part alone.

@@ -60,7 +60,10 @@ impl<'v, T: AtomicInteger, A: Access> Atomic<'v, T, A> {
         // lives; and operations that write exist only where the view may be written.
         unsafe { guard::atomic(operation, T::BITS, self.address, first.to_bits(), second.to_bits()) }
             .map(T::from_bits)
-            .map_err(|caught| self.view.atomic_fault(caught))
+            .map_err(
+                #[cold]
+                |caught| self.view.atomic_fault(caught),
+            )
     }
 
     /// Loads the value.
@@ -236,6 +239,23 @@ impl<T: AtomicInteger, A: Access> AtomicAt<T, A> {
     #[inline]
     pub(crate) fn get(&self) -> Atomic<'_, T, A> {
         Atomic::new(&self.view, self.address)
+    }
+
+    /// Stores `new` if the value is `current`, and says whether it did. A fault is a no: whoever then looks closer, finds it again.
+    #[allow(
+        clippy::inline_always,
+        reason = "the caller's registers are not to be written to the stack before a locked instruction"
+    )]
+    #[inline(always)]
+    pub(crate) fn exchanged(&self, current: T, new: T) -> bool
+    where
+        A: Writable,
+    {
+        let (first, second) = (current.to_bits(), new.to_bits());
+        // SAFETY: as in `Atomic::access`; and the view may be written.
+        let before =
+            unsafe { guard::atomic(guard::Atomic::CompareExchange, T::BITS, self.address, first, second) };
+        before.is_ok_and(|before| before == first)
     }
 
     /// Only to be handed to the system.

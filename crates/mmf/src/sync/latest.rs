@@ -11,6 +11,7 @@ use super::raw::{self, Patience, Refused};
 use super::refused;
 use super::scene::{Parking, Scene};
 use crate::access::{Access, ReadWrite};
+use crate::atomic::AtomicAt;
 use crate::error::{Error, ErrorKind, Operation};
 use crate::segment::core::{Core, index};
 use crate::segment::directory::Shape;
@@ -41,7 +42,7 @@ const _: () = assert!(PLACES == 3 && STAMPS + 8 * PLACES <= VALUE);
 pub struct Latest<T: SharedType, A: Access = ReadWrite> {
     core: Arc<Core<A>>,
     at: u64,
-    value: PhantomData<fn() -> T>,
+    values: Values<T, A>,
 }
 
 /// The one who publishes values of a [`Latest`], until it is dropped.
@@ -51,33 +52,55 @@ pub struct LatestWriter<T: SharedType> {
     core: Arc<Core>,
     lock: Parking,
     me: u32,
-    at: u64,
+    values: Values<T>,
+}
+
+/// The values of one object: found once, accessed often.
+#[derive(Debug)]
+struct Values<T: SharedType, A: Access = ReadWrite> {
+    count: AtomicAt<u64, A>,
+    places: [Stamped<A>; 3],
     value: PhantomData<fn() -> T>,
 }
 
-/// The values of one object.
-struct Values<'v, A: Access> {
-    view: &'v View<A>,
-    at: u64,
+#[derive(Debug)]
+struct Stamped<A: Access> {
+    stamp: AtomicAt<u64, A>,
+    value: View<A>,
 }
 
-impl<A: Access> Values<'_, A> {
-    fn stamp_at(&self, place: u64) -> usize {
-        index(self.at + STAMPS + place * 8)
+impl<T: SharedType, A: Access> Values<T, A> {
+    fn new(view: &View<A>, at: u64) -> Result<Self, Error> {
+        // Of what has no bytes, none is read; but a view has to have some.
+        let first = if size_of::<T>() == 0 { at } else { at + VALUE };
+        let place = |place: u64| {
+            Ok::<_, Error>(Stamped {
+                stamp: AtomicAt::new(view, index(at + STAMPS + place * 8))?,
+                value: view.slice(index(first + place * stride::<T>()), size_of::<T>().max(1))?,
+            })
+        };
+        let places = [place(0)?, place(1)?, place(2)?];
+        Ok(Values { count: AtomicAt::new(view, index(at + PUBLISHED))?, places, value: PhantomData })
+    }
+
+    #[inline]
+    fn place(&self, place: u64) -> &Stamped<A> {
+        // Places are numbers modulo their count.
+        &self.places[index(place % PLACES)]
     }
 }
 
-impl<A: Access> Board for Values<'_, A> {
+impl<T: SharedType, A: Access> Board for Values<T, A> {
     type Fault = Error;
 
     #[inline]
     fn count(&self) -> Result<u64, Error> {
-        self.view.atomic_u64(index(self.at + PUBLISHED))?.load(Acquire)
+        self.count.get().load(Acquire)
     }
 
     #[inline]
     fn stamp(&self, place: u64) -> Result<u64, Error> {
-        self.view.atomic_u64(self.stamp_at(place))?.load(Acquire)
+        self.place(place).stamp.get().load(Acquire)
     }
 
     #[inline]
@@ -90,13 +113,15 @@ impl<A: Access> Board for Values<'_, A> {
     }
 }
 
-impl Writable for Values<'_, ReadWrite> {
+impl<T: SharedType> Writable for Values<T> {
+    #[inline]
     fn set_count(&self, count: u64) -> Result<(), Error> {
-        self.view.atomic_u64(index(self.at + PUBLISHED))?.store(count, Release)
+        self.count.get().store(count, Release)
     }
 
+    #[inline]
     fn set_stamp(&self, place: u64, stamp: u64) -> Result<(), Error> {
-        self.view.atomic_u64(self.stamp_at(place))?.store(stamp, Release)
+        self.place(place).stamp.get().store(stamp, Release)
     }
 
     fn stores_in_order(&self) {
@@ -125,8 +150,7 @@ fn shape<T: SharedType>() -> Shape {
 
 impl<T: SharedType> Latest<T, ReadWrite> {
     pub(crate) fn make(core: &Arc<Core>, name: &str) -> Result<Self, Error> {
-        let at = core.find_or_make(name, &shape::<T>())?;
-        Ok(Latest { core: Arc::clone(core), at, value: PhantomData })
+        Latest::at(core, core.find_or_make(name, &shape::<T>())?)
     }
 
     /// Becomes the writer. If the former one has died, this one goes on from its last whole value.
@@ -145,22 +169,18 @@ impl<T: SharedType> Latest<T, ReadWrite> {
             Err(Refused::Fault(error)) => return Err(error),
             Err(other) => return Err(refused(&self.core, Operation::Acquire, &other)),
         }
-        Ok(LatestWriter { core: Arc::clone(&self.core), lock, me, at: self.at, value: PhantomData })
+        let values = Values::new(&self.core.view, self.at)?;
+        Ok(LatestWriter { core: Arc::clone(&self.core), lock, me, values })
     }
 }
 
 impl<T: SharedType, A: Access> Latest<T, A> {
     pub(crate) fn find(core: &Arc<Core<A>>, name: &str) -> Result<Self, Error> {
-        let at = core.find(name, &shape::<T>())?.ok_or_else(|| core.missing(name))?;
-        Ok(Latest { core: Arc::clone(core), at, value: PhantomData })
+        Latest::at(core, core.find(name, &shape::<T>())?.ok_or_else(|| core.missing(name))?)
     }
 
-    fn values(&self) -> Values<'_, A> {
-        Values { view: &self.core.view, at: self.at }
-    }
-
-    fn value_at(&self, place: u64) -> usize {
-        index(self.at + VALUE + place * stride::<T>())
+    fn at(core: &Arc<Core<A>>, at: u64) -> Result<Self, Error> {
+        Ok(Latest { core: Arc::clone(core), at, values: Values::new(&core.view, at)? })
     }
 
     /// The latest value; none if nobody has published one.
@@ -182,8 +202,8 @@ impl<T: SharedType, A: Access> Latest<T, A> {
     #[inline]
     pub fn read_numbered(&self) -> Result<Option<(u64, T)>, Error> {
         let mut value = None;
-        let found = board::read(&self.values(), |place| {
-            value = Some(self.core.view.read(self.value_at(place))?);
+        let found = board::read(&self.values, |place| {
+            value = Some(self.values.place(place).value.read(0)?);
             Ok(())
         })?;
         Ok(self.whole(found)?.zip(value))
@@ -195,22 +215,28 @@ impl<T: SharedType, A: Access> Latest<T, A> {
     /// # Errors
     ///
     /// As [`read`](Latest::read).
+    #[inline]
     pub fn read_into(&self, value: &mut T) -> Result<Option<u64>, Error> {
-        let found = board::read(&self.values(), |place| {
-            self.core.view.read_at(self.value_at(place), value.as_mut_bytes())
+        let found = board::read(&self.values, |place| {
+            self.values.place(place).value.read_at(0, value.as_mut_bytes())
         })?;
         self.whole(found)
     }
 
+    #[inline]
     fn whole(&self, found: Found) -> Result<Option<u64>, Error> {
         match found {
             Found::Nothing => Ok(None),
             Found::Value(number) => Ok(Some(number)),
-            Found::Torn => Err(self
-                .core
-                .fail(Operation::Read, ErrorKind::Busy)
-                .with_detail("its writer is faster than this process can copy; try again")),
+            Found::Torn => Err(self.torn()),
         }
+    }
+
+    #[cold]
+    fn torn(&self) -> Error {
+        self.core
+            .fail(Operation::Read, ErrorKind::Busy)
+            .with_detail("its writer is faster than this process can copy; try again")
     }
 
     /// How many values were published so far.
@@ -219,7 +245,7 @@ impl<T: SharedType, A: Access> Latest<T, A> {
     ///
     /// [`ErrorKind::Fault`].
     pub fn published(&self) -> Result<u64, Error> {
-        self.values().count()
+        self.values.count()
     }
 
     /// Whether there is a writer, and it lives.
@@ -241,10 +267,7 @@ impl<T: SharedType> LatestWriter<T> {
     /// [`ErrorKind::Fault`].
     #[inline]
     pub fn publish(&mut self, value: &T) -> Result<u64, Error> {
-        let view = &self.core.view;
-        board::write(&Values { view, at: self.at }, |place| {
-            view.write(index(self.at + VALUE + place * stride::<T>()), value)
-        })
+        board::write(&self.values, |place| self.values.place(place).value.write(0, value))
     }
 }
 

@@ -4,7 +4,6 @@
 use core::fmt;
 use core::marker::PhantomData;
 use std::sync::Arc;
-use std::sync::atomic::Ordering::SeqCst;
 use std::time::{Duration, Instant};
 
 use super::raw::{self, Got, Patience};
@@ -107,20 +106,25 @@ impl<T: SharedType> Mutex<T> {
     }
 
     /// The first step of `raw::mutex::lock`, without setting anything up for those that follow it.
-    #[inline]
+    #[allow(
+        clippy::inline_always,
+        reason = "a locked instruction waits for all stores before it, so the guard is to stay in registers"
+    )]
+    #[inline(always)]
     fn acquire(
         &self,
         deadline: Option<Instant>,
         patience: Patience,
     ) -> Result<MutexGuard<'_, T>, LockError<MutexGuard<'_, T>>> {
         let me = self.core.me().map_err(LockError::Failed)?;
-        match self.lock.word.get().compare_exchange(0, me, SeqCst, SeqCst) {
-            Ok(Ok(_)) => Ok(self.guard(me)),
-            _ => self.acquire_slow(me, deadline, patience),
+        if self.lock.word.exchanged(0, me) {
+            return Ok(self.guard(me));
         }
+        self.acquire_slow(me, deadline, patience)
     }
 
     #[cold]
+    #[inline(never)]
     fn acquire_slow(
         &self,
         me: u32,
@@ -135,7 +139,8 @@ impl<T: SharedType> Mutex<T> {
         }
     }
 
-    #[inline]
+    #[allow(clippy::inline_always, reason = "as for `acquire`")]
+    #[inline(always)]
     fn guard(&self, me: u32) -> MutexGuard<'_, T> {
         MutexGuard { mutex: self, me, panicking: std::thread::panicking() }
     }
@@ -269,29 +274,27 @@ impl<T: SharedType> MutexGuard<'_, T> {
         Scene::new(&self.mutex.core)
     }
 
+    /// `damaged`: half of a change may have been made.
     #[cold]
-    fn unlock_slow(&self) {
+    #[inline(never)]
+    fn unlock_slow(&self, damaged: bool) {
+        if damaged {
+            let _ = raw::mutex::damage(&self.scene(), &self.mutex.lock, self.me);
+            let _ = who_died(&self.mutex.core, self.mutex.at, Got::OwnerDied(self.me), true);
+        }
         // If the memory is gone there is nothing to unlock; if a peer has overwritten the word, it is not ours any more.
         let _ = raw::mutex::unlock_slow(&self.scene(), &self.mutex.lock, self.me, false);
-    }
-
-    /// Half of a change may have been made.
-    #[cold]
-    fn mark_as_damaged(&self) {
-        let _ = raw::mutex::damage(&self.scene(), &self.mutex.lock, self.me);
-        let _ = who_died(&self.mutex.core, self.mutex.at, Got::OwnerDied(self.me), true);
     }
 }
 
 impl<T: SharedType> Drop for MutexGuard<'_, T> {
-    #[inline]
+    #[allow(clippy::inline_always, reason = "as for `acquire`")]
+    #[inline(always)]
     fn drop(&mut self) {
-        if !self.panicking && std::thread::panicking() {
-            self.mark_as_damaged();
-        }
+        let damaged = !self.panicking && std::thread::panicking();
         // The first step of `raw::mutex::unlock`.
-        if !matches!(self.mutex.lock.word.get().compare_exchange(self.me, 0, SeqCst, SeqCst), Ok(Ok(_))) {
-            self.unlock_slow();
+        if damaged || !self.mutex.lock.word.exchanged(self.me, 0) {
+            self.unlock_slow(damaged);
         }
     }
 }

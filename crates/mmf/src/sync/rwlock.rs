@@ -10,6 +10,7 @@ use super::raw::rwlock::{self as algorithm, Me, Words};
 use super::raw::{self, Got, Patience};
 use super::scene::{Parking, Scene};
 use super::{Died, LockError, OwnerDied, lock_error, value, who_died};
+use crate::atomic::AtomicAt;
 use crate::error::{Error, Operation};
 use crate::segment::core::{Core, index, place_of};
 use crate::segment::directory::Shape;
@@ -36,6 +37,9 @@ pub struct RwLock<T: SharedType> {
     core: Arc<Core>,
     lock: Parking,
     drain: Parking,
+    /// This participant's, and its word for its readers.
+    place: u32,
+    own: AtomicAt<u64>,
     at: u64,
     value: PhantomData<fn() -> T>,
 }
@@ -75,7 +79,9 @@ impl<T: SharedType> RwLock<T> {
         let at = core.find_or_make(name, &shape)?;
         let lock = Parking::new(core, at, Some(at))?;
         let drain = Parking::new(core, at + DRAIN, None)?;
-        Ok(RwLock { core: Arc::clone(core), lock, drain, at, value: PhantomData })
+        let place = place_of(core.me()?);
+        let own = AtomicAt::new(&core.view, index(at + READERS + u64::from(place) * READER_STEP))?;
+        Ok(RwLock { core: Arc::clone(core), lock, drain, place, own, at, value: PhantomData })
     }
 
     #[inline]
@@ -91,7 +97,11 @@ impl<T: SharedType> RwLock<T> {
 
     #[inline]
     fn scene(&self, deadline: Option<Instant>) -> Scene<'_> {
-        Scene::until(&self.core, Operation::Acquire, deadline).with_readers(self.at + READERS)
+        Scene::until(&self.core, Operation::Acquire, deadline).with_readers(
+            self.at + READERS,
+            self.place,
+            &self.own,
+        )
     }
 
     /// Locks it to read; waits as long as it takes.

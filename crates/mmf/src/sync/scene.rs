@@ -81,22 +81,24 @@ pub(crate) struct Scene<'a> {
     deadline: Option<Instant>,
     /// Where the readers' words of an rwlock are.
     readers: u64,
+    /// The one among them that is this participant's, and its place.
+    own: Option<(u32, &'a AtomicAt<u64>)>,
 }
 
 impl<'a> Scene<'a> {
     #[inline]
     pub(crate) fn new(core: &'a Core) -> Self {
-        Scene { core, operation: Operation::Acquire, deadline: None, readers: 0 }
+        Scene { core, operation: Operation::Acquire, deadline: None, readers: 0, own: None }
     }
 
     #[inline]
     pub(crate) fn until(core: &'a Core, operation: Operation, deadline: Option<Instant>) -> Self {
-        Scene { core, operation, deadline, readers: 0 }
+        Scene { core, operation, deadline, readers: 0, own: None }
     }
 
     #[inline]
-    pub(crate) fn with_readers(self, at: u64) -> Self {
-        Scene { readers: at, ..self }
+    pub(crate) fn with_readers(self, at: u64, place: u32, own: &'a AtomicAt<u64>) -> Self {
+        Scene { readers: at, own: Some((place, own)), ..self }
     }
 
     #[inline]
@@ -215,6 +217,11 @@ impl Readers for Scene<'_> {
 
     #[inline]
     fn readers_add(&self, place: u32, value: u64) -> Result<u64, Error> {
+        if let Some((own_place, own)) = self.own {
+            if own_place == place {
+                return own.get().fetch_add(value, SeqCst);
+            }
+        }
         self.core.view.atomic_u64(self.readers(place))?.fetch_add(value, SeqCst)
     }
 }

@@ -1,0 +1,145 @@
+//! One process, when nobody else wants anything.
+
+use std::hint::black_box;
+use std::sync::atomic::{AtomicU64, Ordering, fence};
+
+use mmf::{Error, Segment, SharedMemory, View};
+
+use super::peers::Peers;
+use super::{Aim, name};
+use crate::pairs;
+
+/// Locking and unlocking.
+pub(super) fn locks(aims: &mut Vec<Aim>) -> Result<(), Error> {
+    let segment = Segment::create(&*name("alone"), 64 * 1024)?;
+    let (mutex, rwlock) = (segment.mutex::<u64>("mutex")?, segment.rwlock::<u64>("rwlock")?);
+    let (std_mutex, std_rwlock) = (std::sync::Mutex::new(0_u64), std::sync::RwLock::new(0_u64));
+    let plain = SharedMemory::anonymous(4096)?.view()?;
+    let [one, other] = Peers::make(&plain, &name("alone-kernel")).mutexes();
+    let [ours, std, first, second] = pairs::measure([
+        &mut || drop(black_box(mutex.lock().expect("to lock"))),
+        &mut || drop(black_box(std_mutex.lock().expect("to lock"))),
+        &mut || one.locked(|| {}),
+        &mut || other.locked(|| {}),
+    ]);
+    println!("lock and unlock, alone, in nanoseconds\n");
+    println!("{:<34} {ours:>8.1}", "Mutex");
+    println!("{:<34} {std:>8.1}", "std::sync::Mutex (one process)");
+    aims.push(Aim::new("Mutex, alone / std::sync::Mutex", ours / std, Some(1.5)));
+    for (peer, theirs) in [(&one, first), (&other, second)] {
+        println!("{:<34} {theirs:>8.1}", peer.name());
+        aims.push(Aim::new(format!("Mutex, alone / {}", peer.name()), ours / theirs, None));
+    }
+    let [read, std_read, write, std_write] = pairs::measure([
+        &mut || drop(black_box(rwlock.read().expect("to lock"))),
+        &mut || drop(black_box(std_rwlock.read().expect("to lock"))),
+        &mut || drop(black_box(rwlock.write().expect("to lock"))),
+        &mut || drop(black_box(std_rwlock.write().expect("to lock"))),
+    ]);
+    println!("{:<34} {read:>8.1}   std::sync::RwLock {std_read:.1}", "RwLock, to read");
+    println!("{:<34} {write:>8.1}   std::sync::RwLock {std_write:.1}", "RwLock, to write");
+    aims.push(Aim::new("RwLock, reading alone / std::sync::RwLock", read / std_read, None));
+    aims.push(Aim::new("RwLock, writing alone / std::sync::RwLock", write / std_write, None));
+    Ok(())
+}
+
+pub(super) fn latest(aims: &mut Vec<Aim>) -> Result<(), Error> {
+    println!(
+        "\nthe latest value, in nanoseconds; nobody writes meanwhile. All read from shared memory to the same place;"
+    );
+    println!("the bare one does the same as `Latest` without a library: three loads and a copy, unguarded\n");
+    println!(
+        "{:>7} {:>8} {:>8} {:>8} {:>11} {:>11} {:>9}",
+        "bytes", "copy", "bare", "read", "read/copy", "read/bare", "publish"
+    );
+    sized::<2>(aims)?;
+    sized::<8>(aims)?;
+    sized::<32>(aims)?;
+    sized::<128>(aims)?;
+    sized::<512>(aims)?;
+    sized::<2048>(aims)?;
+    sized::<8192>(aims)
+}
+
+fn sized<const WORDS: usize>(aims: &mut Vec<Aim>) -> Result<(), Error> {
+    let segment = Segment::create(&*name("latest"), 1 << 20)?;
+    let latest = segment.latest::<[u64; WORDS]>("value")?;
+    let mut writer = latest.writer()?;
+    let value = [7_u64; WORDS];
+    writer.publish(&value)?;
+    let plain = SharedMemory::anonymous(1 << 20)?.view()?;
+    let bare = Bare::<WORDS>::new(&plain);
+    plain.write(VALUES, &value)?;
+    let mut read = Box::new([0_u64; WORDS]);
+    let to: *mut [u64; WORDS] = &raw mut *read;
+    let [copy, bare, ours, publish] = pairs::measure([
+        &mut || {
+            // SAFETY: a place in the view and one of ours, of the same type.
+            unsafe { std::ptr::copy_nonoverlapping(black_box(bare.value(0)), black_box(to), 1) };
+        },
+        &mut || {
+            // SAFETY: a place of ours.
+            black_box(unsafe { bare.read(black_box(to)) });
+        },
+        &mut || {
+            // SAFETY: a place of ours, that nobody else uses now.
+            black_box(latest.read_into(black_box(unsafe { &mut *to })).expect("to read"));
+        },
+        &mut || {
+            black_box(writer.publish(black_box(&value)).expect("to publish"));
+        },
+    ]);
+    let bytes = WORDS * 8;
+    println!(
+        "{bytes:>7} {copy:>8.1} {bare:>8.1} {ours:>8.1} {:>11.2} {:>11.2} {publish:>9.1}",
+        ours / copy,
+        ours / bare
+    );
+    aims.push(Aim::new(format!("Latest, read of {bytes} bytes / copy"), ours / copy, Some(1.2)));
+    Ok(())
+}
+
+/// Where the bare one has its values: as far into a page as the library.
+const VALUES: usize = 4096 + 64;
+
+/// The same protocol with plain loads, for those who know that no page ever goes.
+struct Bare<const WORDS: usize> {
+    count: *const AtomicU64,
+    stamps: *const [AtomicU64; 3],
+    values: *mut u8,
+}
+
+impl<const WORDS: usize> Bare<WORDS> {
+    fn new(plain: &View) -> Self {
+        let start = plain.as_mut_ptr();
+        plain.write(0, &[1_u64, 2, 0, 0]).expect("to write");
+        Bare { count: start.cast(), stamps: start.wrapping_add(8).cast(), values: start.wrapping_add(VALUES) }
+    }
+
+    fn value(&self, place: usize) -> *const [u64; WORDS] {
+        self.values.wrapping_add(place * (WORDS * 8).next_multiple_of(64)).cast()
+    }
+
+    /// # Safety
+    ///
+    /// `to` can be written.
+    #[inline]
+    unsafe fn read(&self, to: *mut [u64; WORDS]) -> u64 {
+        loop {
+            // SAFETY: inside the view, which lives as long as this is used.
+            let count = unsafe { &*self.count }.load(Ordering::Acquire);
+            let place = usize::try_from((count - 1) % 3).expect("small");
+            // SAFETY: the same.
+            let stamp = &unsafe { &*self.stamps }[place];
+            if stamp.load(Ordering::Acquire) == count * 2 {
+                // SAFETY: a place in the view, and what the caller has.
+                unsafe { std::ptr::copy_nonoverlapping(self.value(place), to, 1) };
+                fence(Ordering::Acquire);
+                if stamp.load(Ordering::Relaxed) == count * 2 {
+                    return count;
+                }
+            }
+            std::hint::spin_loop();
+        }
+    }
+}

@@ -1,0 +1,410 @@
+//! Two processes. One child serves all kinds in turn, so that all have the same processors and the same caches.
+
+use std::hint::{black_box, spin_loop};
+use std::process::{Command, Stdio};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use mmf::sync::{Event, Latest, Mutex};
+use mmf::{Error, Segment, SharedMemory, View};
+
+use super::peers::{Lock, Peers, Signal};
+use super::{Aim, name};
+use crate::pairs;
+
+type Failure = Box<dyn std::error::Error>;
+
+/// How often each kind is measured; they take turns.
+const ROUNDS: usize = 15;
+/// Round trips in a round.
+const TRIPS: u32 = 5000;
+const SPIN_TRIPS: u32 = 50_000;
+/// Lockings of both sides in a round.
+const LOCKINGS: u64 = 300_000;
+
+/// What both sides do at the same time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    Events = 1,
+    Signals,
+    Spin,
+    SpinBare,
+    Contend,
+    ContendFirst,
+    ContendSecond,
+    /// The other side publishes as fast as it can.
+    Publish,
+    /// The other side publishes a thousand times a second.
+    PublishSometimes,
+    End,
+}
+
+const TIMED: [Kind; 7] = [
+    Kind::Events,
+    Kind::Signals,
+    Kind::Spin,
+    Kind::SpinBare,
+    Kind::Contend,
+    Kind::ContendFirst,
+    Kind::ContendSecond,
+];
+
+/// Where things are in the plain memory.
+const KIND: usize = 0;
+const STARTED: usize = 64;
+const DONE: usize = 128;
+const SPIN: [usize; 2] = [192, 256];
+const COUNT: usize = 320;
+const OWN: [usize; 2] = [384, 448];
+
+/// All that both sides use.
+struct Both {
+    plain: View,
+    events: [Event; 2],
+    signals: [Signal; 2],
+    mutex: Mutex<u64>,
+    peers: [Lock; 2],
+    latest: Latest<[u64; 32]>,
+}
+
+impl Both {
+    fn make() -> Result<Self, Error> {
+        let segment = Segment::create(&*name("both"), 64 * 1024)?;
+        let plain = SharedMemory::create(&*name("plain"), 4096)?.view()?;
+        let peers = Peers::make(&plain, &name("kernel")).mutexes();
+        Both::with(&segment, plain, peers, &name("kernel"))
+    }
+
+    /// With the names that the parent's process id is part of.
+    fn open(parent: &str) -> Result<Self, Error> {
+        let name = |tag: &str| format!("mmf-bench-locks-{tag}-{parent}");
+        let segment = Segment::open(&*name("both"))?;
+        let plain = SharedMemory::open(&*name("plain"))?.view()?;
+        let peers = Peers::open(&plain, &name("kernel")).mutexes();
+        Both::with(&segment, plain, peers, &name("kernel"))
+    }
+
+    fn with(segment: &Segment, plain: View, peers: [Lock; 2], kernel: &str) -> Result<Self, Error> {
+        Ok(Both {
+            events: [segment.event("ping")?, segment.event("pong")?],
+            signals: [Signal::new(&plain, kernel, 0), Signal::new(&plain, kernel, 1)],
+            mutex: segment.mutex("count")?,
+            latest: segment.latest("value")?,
+            peers,
+            plain,
+        })
+    }
+
+    fn bare(&self, offset: usize) -> &AtomicU32 {
+        let atomic = self.plain.atomic_u32(offset).expect("it is inside");
+        // SAFETY: nobody cuts the memory, and all accesses are atomic ones of this size.
+        unsafe { atomic.as_std() }
+    }
+
+    fn bare_u64(&self, offset: usize) -> &AtomicU64 {
+        let atomic = self.plain.atomic_u64(offset).expect("it is inside");
+        // SAFETY: as in `bare`.
+        unsafe { atomic.as_std() }
+    }
+
+    /// One side's part. Side 0 begins.
+    fn play(&self, kind: Kind, side: usize, mut trip_done: impl FnMut()) -> Result<(), Error> {
+        let (mine, others) = (side, 1 - side);
+        match kind {
+            Kind::Events => {
+                for _ in 0..TRIPS {
+                    if side == 0 {
+                        self.events[0].set()?;
+                        self.events[1].wait()?;
+                    } else {
+                        self.events[0].wait()?;
+                        self.events[1].set()?;
+                    }
+                    trip_done();
+                }
+            }
+            Kind::Signals => {
+                for _ in 0..TRIPS {
+                    if side == 0 {
+                        self.signals[0].set();
+                        self.signals[1].wait();
+                    } else {
+                        self.signals[0].wait();
+                        self.signals[1].set();
+                    }
+                    trip_done();
+                }
+            }
+            Kind::Spin => {
+                let (own, other) = (self.plain.atomic_u32(SPIN[mine])?, self.plain.atomic_u32(SPIN[others])?);
+                for trip in 1..=SPIN_TRIPS {
+                    if side == 0 {
+                        own.store(trip, Ordering::Release)?;
+                    }
+                    while other.load(Ordering::Acquire)? != trip {
+                        spin_loop();
+                    }
+                    if side == 1 {
+                        own.store(trip, Ordering::Release)?;
+                    }
+                }
+            }
+            Kind::SpinBare => {
+                let (own, other) = (self.bare(SPIN[mine]), self.bare(SPIN[others]));
+                for trip in 1..=SPIN_TRIPS {
+                    if side == 0 {
+                        own.store(trip, Ordering::Release);
+                    }
+                    while other.load(Ordering::Acquire) != trip {
+                        spin_loop();
+                    }
+                    if side == 1 {
+                        own.store(trip, Ordering::Release);
+                    }
+                }
+            }
+            Kind::Contend => {
+                let mut own = 0;
+                loop {
+                    let mut guard = self.mutex.lock().map_err(Error::from)?;
+                    let count = guard.get()?;
+                    if count >= LOCKINGS {
+                        break;
+                    }
+                    guard.set(&(count + 1))?;
+                    drop(guard);
+                    own += 1;
+                }
+                self.bare_u64(OWN[side]).store(own, Ordering::SeqCst);
+            }
+            Kind::ContendFirst | Kind::ContendSecond => {
+                let lock = &self.peers[usize::from(kind == Kind::ContendSecond)];
+                let count = self.bare_u64(COUNT);
+                let (mut own, mut over) = (0, false);
+                while !over {
+                    lock.locked(|| {
+                        let now = count.load(Ordering::Relaxed);
+                        over = now >= LOCKINGS;
+                        if !over {
+                            count.store(now + 1, Ordering::Relaxed);
+                            own += 1;
+                        }
+                    });
+                }
+                self.bare_u64(OWN[side]).store(own, Ordering::SeqCst);
+            }
+            Kind::Publish | Kind::PublishSometimes | Kind::End => {}
+        }
+        Ok(())
+    }
+
+    /// The other side publishes until it is told to stop.
+    fn publish(&self, pause: Option<Duration>) -> Result<(), Error> {
+        let mut writer = self.latest.writer()?;
+        let mut value = [0; 32];
+        while self.bare(KIND).load(Ordering::Acquire) != 0 {
+            value[0] += 1;
+            writer.publish(&value)?;
+            if let Some(pause) = pause {
+                std::thread::sleep(pause);
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Gives this process a processor of its own, so that no round is measured while both share one.
+#[cfg(target_os = "linux")]
+fn pin(processor: usize) {
+    // SAFETY: a plain C structure for which all zeros is a value.
+    let mut set: libc::cpu_set_t = unsafe { std::mem::zeroed() };
+    // SAFETY: the set is whole; a number beyond it changes nothing.
+    unsafe { libc::CPU_SET(processor, &mut set) };
+    // SAFETY: the set and its size; a refusal only means that the system chooses.
+    unsafe { libc::sched_setaffinity(0, size_of::<libc::cpu_set_t>(), &raw const set) };
+}
+#[cfg(windows)]
+fn pin(processor: usize) {
+    use windows_sys::Win32::System::Threading::{GetCurrentThread, SetThreadAffinityMask};
+    // SAFETY: the pseudo handle of this thread; a refusal only means that the system chooses.
+    unsafe { SetThreadAffinityMask(GetCurrentThread(), 1 << processor) };
+}
+
+/// The other process: does its part until it is told to end.
+///
+/// # Errors
+///
+/// What the library says.
+pub fn other_side(parent: &str) -> Result<(), Failure> {
+    let both = Both::open(parent)?;
+    pin(1);
+    loop {
+        let kind = both.bare(KIND).load(Ordering::Acquire);
+        if kind == 0 {
+            spin_loop();
+            continue;
+        }
+        both.bare(STARTED).store(1, Ordering::Release);
+        match kind {
+            _ if kind == Kind::End as u32 => return Ok(()),
+            _ if kind == Kind::Publish as u32 => both.publish(None)?,
+            _ if kind == Kind::PublishSometimes as u32 => both.publish(Some(Duration::from_millis(1)))?,
+            _ => {
+                let kind = TIMED.into_iter().find(|one| *one as u32 == kind).ok_or("an unknown kind")?;
+                both.play(kind, 1, || {})?;
+            }
+        }
+        both.bare(DONE).store(1, Ordering::Release);
+        while both.bare(KIND).load(Ordering::Acquire) != 0 {
+            spin_loop();
+        }
+        both.bare(DONE).store(0, Ordering::Release);
+    }
+}
+
+/// What a round has shown, in nanoseconds.
+struct Round {
+    each: f64,
+    /// Of the round trips: 99 of 100 took no longer.
+    p99: f64,
+    /// The part of the lockings that the unluckier side had.
+    share: f64,
+}
+
+fn begin(both: &Both, kind: Kind) {
+    while both.bare(DONE).load(Ordering::Acquire) != 0 {
+        spin_loop();
+    }
+    for offset in [STARTED, SPIN[0], SPIN[1]] {
+        both.bare(offset).store(0, Ordering::Relaxed);
+    }
+    both.bare(KIND).store(kind as u32, Ordering::Release);
+    while both.bare(STARTED).load(Ordering::Acquire) == 0 {
+        spin_loop();
+    }
+}
+
+fn end(both: &Both) {
+    both.bare(KIND).store(0, Ordering::Release);
+    while both.bare(DONE).load(Ordering::Acquire) == 0 {
+        spin_loop();
+    }
+}
+
+fn round(both: &Both, kind: Kind) -> Result<Round, Failure> {
+    both.bare_u64(COUNT).store(0, Ordering::SeqCst);
+    if kind == Kind::Contend {
+        both.mutex.lock().map_err(Error::from)?.set(&0)?;
+    }
+    let mut trips = Vec::with_capacity(TRIPS as usize);
+    begin(both, kind);
+    let start = Instant::now();
+    let mut last = start;
+    both.play(kind, 0, || {
+        let now = Instant::now();
+        trips.push((now - last).as_secs_f64() * 1e9);
+        last = now;
+    })?;
+    let took = start.elapsed().as_secs_f64() * 1e9;
+    while both.bare(DONE).load(Ordering::Acquire) == 0 {
+        spin_loop();
+    }
+    both.bare(KIND).store(0, Ordering::Release);
+    let of = match kind {
+        Kind::Events | Kind::Signals => f64::from(TRIPS),
+        Kind::Spin | Kind::SpinBare => f64::from(SPIN_TRIPS),
+        _ => LOCKINGS as f64,
+    };
+    trips.sort_by(f64::total_cmp);
+    let [one, other] = OWN.map(|offset| both.bare_u64(offset).load(Ordering::SeqCst) as f64);
+    let p99 = trips.get(trips.len() * 99 / 100).copied().unwrap_or(0.0);
+    Ok(Round { each: took / of, p99, share: one.min(other) / (one + other).max(1.0) })
+}
+
+fn median(mut values: Vec<f64>) -> f64 {
+    values.sort_by(f64::total_cmp);
+    values[values.len() / 2]
+}
+
+pub(super) fn compare(aims: &mut Vec<Aim>) -> Result<(), Failure> {
+    let both = Both::make()?;
+    let child = Command::new(std::env::current_exe()?)
+        .args(["--child", &format!("locks {}", std::process::id())])
+        .stdin(Stdio::null())
+        .spawn()?;
+    let mut child = Ended(child);
+    pin(0);
+    let mut rounds: Vec<Vec<Round>> = TIMED.iter().map(|_| Vec::new()).collect();
+    for _ in 0..ROUNDS {
+        for (kind, rounds) in TIMED.iter().zip(&mut rounds) {
+            rounds.push(round(&both, *kind)?);
+        }
+    }
+    println!(
+        "\ntwo processes, each with a processor of its own; nanoseconds, {ROUNDS} rounds that take turns\n"
+    );
+    println!("{:<40} {:>9} {:>9} {:>9} {:>9}", "", "median", "best", "p99", "share");
+    let [first, second] = [both.peers[0].name(), both.peers[1].name()];
+    let labels = [
+        "wake each other: Event".to_owned(),
+        format!("wake each other: {}", Signal::NAME),
+        "spin: atomics of a view".to_owned(),
+        "spin: bare atomics".to_owned(),
+        "contend: Mutex".to_owned(),
+        format!("contend: {first}"),
+        format!("contend: {second}"),
+    ];
+    let mut medians = Vec::new();
+    for (label, rounds) in labels.iter().zip(&rounds) {
+        let figure = |figure: fn(&Round) -> f64| median(rounds.iter().map(figure).collect());
+        let best = rounds.iter().map(|round| round.each).fold(f64::INFINITY, f64::min);
+        let (each, p99, share) = (figure(|r| r.each), figure(|r| r.p99), figure(|r| r.share));
+        let p99 = if p99 > 0.0 { format!("{p99:.0}") } else { String::new() };
+        let share =
+            if label.starts_with("contend") { format!("{:.0} %", share * 100.0) } else { String::new() };
+        println!("{label:<40} {each:>9.0} {best:>9.0} {p99:>9} {share:>9}");
+        // Who spins gets on only while both have a processor: rounds in which other work took one tell nothing.
+        medians.push(if label.starts_with("spin") { best } else { each });
+    }
+    let ratio = |one: usize, other: usize| medians[one] / medians[other];
+    aims.push(Aim::new(
+        format!("two processes wake each other: Event / {}", Signal::NAME),
+        ratio(0, 1),
+        Some(1.1),
+    ));
+    aims.push(Aim::new("two processes spin: atomics of a view / bare atomics", ratio(2, 3), Some(1.2)));
+    aims.push(Aim::new(format!("two processes contend: Mutex / {first}"), ratio(4, 5), None));
+    aims.push(Aim::new(format!("two processes contend: Mutex / {second}"), ratio(4, 6), None));
+    reading(&both)?;
+    both.bare(KIND).store(Kind::End as u32, Ordering::Release);
+    if child.0.wait()?.success() { Ok(()) } else { Err("the other process has failed".into()) }
+}
+
+/// What it costs to read while the other side publishes.
+fn reading(both: &Both) -> Result<(), Failure> {
+    println!("\na latest value of 256 bytes, in nanoseconds: a read while another process publishes\n");
+    for (kind, what) in
+        [(Kind::PublishSometimes, "1000 times a second"), (Kind::Publish, "as fast as it can")]
+    {
+        begin(both, kind);
+        while both.latest.published()? == 0 {
+            spin_loop();
+        }
+        let (before, start) = (both.latest.published()?, Instant::now());
+        let [read] = pairs::measure([&mut || drop(black_box(both.latest.read()))]);
+        let rate = (both.latest.published()? - before) as f64 / start.elapsed().as_secs_f64();
+        end(both);
+        println!("{what:<24} {read:>8.1}   ({rate:.0} values a second)");
+    }
+    Ok(())
+}
+
+/// Not left behind, whatever happens.
+struct Ended(std::process::Child);
+
+impl Drop for Ended {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}

@@ -27,8 +27,8 @@ fn fault(record: &EXCEPTION_RECORD) -> Option<(usize, u32, i32)> {
         EXCEPTION_ACCESS_VIOLATION => 0,
         // The third parameter is the status behind it: why the page could not be read.
         EXCEPTION_IN_PAGE_ERROR if record.NumberParameters >= 3 => {
-            let status = record.ExceptionInformation[2] & 0xFFFF_FFFF;
-            i32::from_ne_bytes(u32::try_from(status).unwrap_or(0).to_ne_bytes())
+            let [a, b, c, d, ..] = record.ExceptionInformation[2].to_le_bytes();
+            i32::from_le_bytes([a, b, c, d])
         }
         EXCEPTION_IN_PAGE_ERROR => 0,
         _ => return None,

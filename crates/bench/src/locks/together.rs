@@ -19,8 +19,8 @@ const ROUNDS: usize = 15;
 /// Round trips in a round.
 const TRIPS: u32 = 5000;
 const SPIN_TRIPS: u32 = 50_000;
-/// Lockings of both sides in a round.
-const LOCKINGS: u64 = 300_000;
+/// How long both sides lock in a round.
+const CONTENTION: Duration = Duration::from_millis(20);
 
 /// What both sides do at the same time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -56,6 +56,7 @@ const DONE: usize = 128;
 const SPIN: [usize; 2] = [192, 256];
 const COUNT: usize = 320;
 const OWN: [usize; 2] = [384, 448];
+const OVER: usize = 3072;
 
 /// All that both sides use.
 struct Both {
@@ -164,38 +165,38 @@ impl Both {
                 }
             }
             Kind::Contend => {
-                let mut own = 0;
-                loop {
-                    let mut guard = self.mutex.lock().map_err(Error::from)?;
-                    let count = guard.get()?;
-                    if count >= LOCKINGS {
-                        break;
-                    }
-                    guard.set(&(count + 1))?;
-                    drop(guard);
-                    own += 1;
-                }
+                let own = self
+                    .contend(side, || self.mutex.lock().map_err(Error::from)?.update(|count| *count += 1))?;
                 self.bare_u64(OWN[side]).store(own, Ordering::SeqCst);
             }
             Kind::ContendFirst | Kind::ContendSecond => {
                 let lock = &self.peers[usize::from(kind == Kind::ContendSecond)];
                 let count = self.bare_u64(COUNT);
-                let (mut own, mut over) = (0, false);
-                while !over {
-                    lock.locked(|| {
-                        let now = count.load(Ordering::Relaxed);
-                        over = now >= LOCKINGS;
-                        if !over {
-                            count.store(now + 1, Ordering::Relaxed);
-                            own += 1;
-                        }
-                    });
-                }
+                let own = self.contend(side, || {
+                    lock.locked(|| count.store(count.load(Ordering::Relaxed) + 1, Ordering::Relaxed));
+                    Ok(())
+                })?;
                 self.bare_u64(OWN[side]).store(own, Ordering::SeqCst);
             }
             Kind::Publish | Kind::PublishSometimes | Kind::End => {}
         }
         Ok(())
+    }
+
+    /// Locks again and again, until side 0 says that the time is over; gives how often.
+    fn contend(&self, side: usize, mut lock: impl FnMut() -> Result<(), Error>) -> Result<u64, Error> {
+        let (start, over, mut own) = (Instant::now(), self.bare(OVER), 0);
+        while over.load(Ordering::Relaxed) == 0 {
+            // Few enough that it ends in time, and enough that looking at the clock costs nothing.
+            for _ in 0..16 {
+                lock()?;
+            }
+            own += 16;
+            if side == 0 && start.elapsed() >= CONTENTION {
+                over.store(1, Ordering::Relaxed);
+            }
+        }
+        Ok(own)
     }
 
     /// The other side publishes until it is told to stop.
@@ -275,7 +276,7 @@ fn begin(both: &Both, kind: Kind) {
     while both.bare(DONE).load(Ordering::Acquire) != 0 {
         spin_loop();
     }
-    for offset in [STARTED, SPIN[0], SPIN[1]] {
+    for offset in [STARTED, SPIN[0], SPIN[1], OVER] {
         both.bare(offset).store(0, Ordering::Relaxed);
     }
     both.bare(KIND).store(kind as u32, Ordering::Release);
@@ -292,10 +293,6 @@ fn end(both: &Both) {
 }
 
 fn round(both: &Both, kind: Kind) -> Result<Round, Failure> {
-    both.bare_u64(COUNT).store(0, Ordering::SeqCst);
-    if kind == Kind::Contend {
-        both.mutex.lock().map_err(Error::from)?.set(&0)?;
-    }
     let mut trips = Vec::with_capacity(TRIPS as usize);
     begin(both, kind);
     let start = Instant::now();
@@ -310,13 +307,13 @@ fn round(both: &Both, kind: Kind) -> Result<Round, Failure> {
         spin_loop();
     }
     both.bare(KIND).store(0, Ordering::Release);
+    let [one, other] = OWN.map(|offset| both.bare_u64(offset).load(Ordering::SeqCst) as f64);
     let of = match kind {
         Kind::Events | Kind::Signals => f64::from(TRIPS),
         Kind::Spin | Kind::SpinBare => f64::from(SPIN_TRIPS),
-        _ => LOCKINGS as f64,
+        _ => one + other,
     };
     trips.sort_by(f64::total_cmp);
-    let [one, other] = OWN.map(|offset| both.bare_u64(offset).load(Ordering::SeqCst) as f64);
     let p99 = trips.get(trips.len() * 99 / 100).copied().unwrap_or(0.0);
     Ok(Round { each: took / of, p99, share: one.min(other) / (one + other).max(1.0) })
 }

@@ -56,6 +56,9 @@ pub(crate) enum Command {
     /// A segment is a memory that describes itself, made by Segment::create. It is
     /// opened read-only: nothing is written, and nobody sees that you look. Times are
     /// UTC. What is shown may have changed by the time that you read it.
+    ///
+    /// If a part is damaged, the rest is shown, and what is damaged and where. The exit
+    /// status is 3 then, or if the segment was declared broken.
     #[command(verbatim_doc_comment)]
     Inspect(Inspect),
     /// Say what you can do on this machine or with a memory, and if not, why

@@ -1,38 +1,57 @@
 //! `mmf inspect`: who takes part in a segment, and what its objects are doing.
 
 use std::fmt::Write;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::process::ExitCode;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use mmf::{
-    ErrorKind, LockState, Name, ObjectInfo, ObjectState, OpenOptions, ParticipantInfo, ProcessInfo,
-    SegmentInfo,
+    Damage, LockState, Name, ObjectInfo, ObjectState, ParticipantInfo, ProcessInfo, ReadOnly, Segment,
+    SegmentInfo, SegmentStage, SharedMemory,
 };
 use serde_json::{Value, json};
 
 use crate::args::Inspect;
+use crate::findings::word;
 use crate::output::{Failure, Output, printable};
 use crate::size;
 
 /// A segment is made in microseconds; who asks does not want to wait for one that hangs.
 const READY_WITHIN: Duration = Duration::from_secs(1);
+/// The exit status if it is shown, but not all of it is as it should be.
+const DAMAGED: u8 = 3;
 
-pub(crate) fn run(args: &Inspect, output: Output) -> Result<(), Failure> {
+pub(crate) fn run(args: &Inspect, output: Output) -> Result<ExitCode, Failure> {
     let name = Name::new(&args.name)?;
-    let segment =
-        OpenOptions::new().ready_within(READY_WITHIN).open_segment_read_only(&name).map_err(explained)?;
-    let info = segment.inspect()?;
+    let memory = SharedMemory::open_read_only(&name)?;
+    let info = look(&memory)?;
     let name = name.to_string();
-    output.print(&document(&name, &info), text(&name, &info))
+    output.print(&document(&name, &info), text(&name, &info))?;
+    Ok(if is_whole(&info) { ExitCode::SUCCESS } else { ExitCode::from(DAMAGED) })
 }
 
-fn explained(error: mmf::Error) -> Failure {
-    let kind = error.kind();
+fn is_whole(info: &SegmentInfo) -> bool {
+    info.damage.is_empty() && info.stage == SegmentStage::Ready
+}
+
+fn look(memory: &SharedMemory<ReadOnly>) -> Result<SegmentInfo, Failure> {
+    let begun = Instant::now();
+    loop {
+        let stage = Segment::stage_of(memory)?;
+        if matches!(stage, SegmentStage::Making { alive: true, .. }) && begun.elapsed() < READY_WITHIN {
+            std::thread::sleep(Duration::from_millis(1));
+            continue;
+        }
+        return Segment::inspect_memory(memory).map_err(|error| explained(error, &stage));
+    }
+}
+
+fn explained(error: mmf::Error, stage: &SegmentStage) -> Failure {
     let failure = Failure::from(error);
-    match kind {
-        ErrorKind::NotASegment => failure.with("; as a plain memory, mmf info and mmf dump show it"),
-        ErrorKind::NotReady => failure.with(
-            "; a plain memory whose first bytes are zero looks the same: mmf info and mmf dump show that",
-        ),
+    match stage {
+        SegmentStage::NotASegment => failure.with("; as a plain memory, mmf info, mmf dump and mmf watch show it"),
+        SegmentStage::Blank => {
+            failure.with("; as a plain memory, mmf info, mmf dump and mmf watch show it; else start its maker and look again")
+        }
         _ => failure,
     }
 }
@@ -47,6 +66,15 @@ fn text(name: &str, info: &SegmentInfo) -> String {
         info.used,
         moment(info.made_at),
     );
+    let broken = info.stage == SegmentStage::Broken;
+    if !is_whole(info) {
+        let state = match (broken, info.damage.is_empty()) {
+            (true, true) => "declared broken: nobody can open it any more",
+            (true, false) => "declared broken; and damaged, see below",
+            _ => "damaged, see below: this is what can still be read",
+        };
+        let _ = write!(text, "\n  state    {state}");
+    }
     let _ = write!(text, "\n\nparticipants: {} of {}", info.participants.len(), info.places);
     if !info.participants.is_empty() {
         let _ = write!(text, "\n  {:>10}  {:5}  {:23}  program", "process", "state", "since");
@@ -74,6 +102,13 @@ fn text(name: &str, info: &SegmentInfo) -> String {
         }
         for line in state(info, object) {
             let _ = write!(text, "\n      {line}");
+        }
+    }
+    if !info.damage.is_empty() {
+        let _ = write!(text, "\n\ndamage: {}", info.damage.len());
+        for Damage { offset, entry, what, .. } in &info.damage {
+            let entry = entry.map_or(String::new(), |entry| format!(", entry {entry} of the directory"));
+            let _ = write!(text, "\n  byte {offset}{entry}\n      {}", printable(what));
         }
     }
     text
@@ -171,8 +206,15 @@ fn document(name: &str, info: &SegmentInfo) -> Value {
             })
         })
         .collect();
+    let damage: Vec<Value> = info
+        .damage
+        .iter()
+        .map(|damage| json!({ "offset": damage.offset, "entry": damage.entry, "what": damage.what }))
+        .collect();
     json!({
         "name": name,
+        "stage": word(&info.stage),
+        "damage": damage,
         "version": info.version,
         "length": info.len,
         "used": info.used,

@@ -42,8 +42,6 @@ pub(crate) struct Entry {
     pub(crate) shape: Shape,
     /// Where the object starts in the segment.
     pub(crate) at: u64,
-    pub(crate) made_at: u64,
-    pub(crate) made_by: u32,
     fingerprint: u64,
 }
 
@@ -103,8 +101,6 @@ impl<A: Access> Core<A> {
                     count: head.count,
                 },
                 at: at + HEAD_LEN,
-                made_at: head.made_at,
-                made_by: head.made_by,
                 fingerprint: head.fingerprint,
             };
             if let Some(found) = look(entry)? {

@@ -1,16 +1,18 @@
 //! inspect: what is in a segment, who holds what, and who has died with it.
 
 use mmf::{Segment, SharedMemory};
-use serde_json::json;
+use serde_json::{Value, json};
 use testkit::{Peer, Role, Test, unique_name, wait_until};
 
-use crate::common::run;
+use crate::common::{command, run};
 
 pub const TESTS: &[Test] = &[
     ("inspect_shows_objects_and_owners", inspect_shows_objects_and_owners),
     ("inspect_shows_the_dead", inspect_shows_the_dead),
     ("inspect_refuses_what_is_no_segment", inspect_refuses_what_is_no_segment),
     ("inspect_shows_what_is_left", inspect_shows_what_is_left),
+    ("inspect_watches", inspect_watches),
+    ("inspect_watches_until_ctrl_c", inspect_watches_until_ctrl_c),
     ("inspect_survives_hostile_bytes", inspect_survives_hostile_bytes),
     ("inspect_prints_hostile_names_harmlessly", inspect_prints_hostile_names_harmlessly),
 ];
@@ -40,8 +42,13 @@ fn inspect_shows_objects_and_owners() {
     let me = std::process::id();
     assert!(text.contains(&format!("held by process {}", holder.id())), "{text}");
     assert!(text.contains(&format!("1 reading in process {me}")), "{text}");
-    assert!(text.contains(&format!("1 published, written by process {me}")), "{text}");
-    assert!(text.contains("set, 0 waiting") && text.contains("participants: 2 of 64"), "{text}");
+    assert!(text.contains(&format!("written by process {me}")), "{text}");
+    assert!(
+        text.contains("1 published\n")
+            && text.contains("set, 0 waiting")
+            && text.contains("participants: 2 of 64"),
+        "{text}"
+    );
     assert!(text.lines().all(|line| line.chars().count() <= 80), "{text}");
     let document = run(["inspect", name, "--json"]).succeeded().json();
     assert_eq!(document["objects"][0]["name"], "table");
@@ -112,6 +119,62 @@ fn inspect_shows_what_is_left() {
     view.fill(12, 4, 0xee).unwrap();
     assert!(run(["info", name]).succeeded().text().contains("segment  damaged: mmf inspect"));
     assert_eq!(run(["info", name, "--json"]).succeeded().json()["stage"], "Damaged");
+}
+
+fn inspect_watches() {
+    let name = &unique_name("inspect-watched");
+    let segment = Segment::create(name, 64 * 1024).unwrap();
+    let mut writer = segment.latest::<f64>("speed").unwrap().writer().unwrap();
+    let notify = segment.notify("changed").unwrap();
+    let arguments = ["inspect", name, "--watch", "--interval", "20ms", "--count", "0", "--json"];
+    let mut watching = Peer::spawn("inspect", &mut command(arguments));
+    let mut look = move || serde_json::from_str::<Value>(&watching.hear()).unwrap();
+    let first = look();
+    assert!(first["objects"][0].get("per_second").is_none() && first.get("came").is_none(), "{first}");
+    assert_eq!(first["participants"][0]["token"], look()["objects"][0]["state"]["writer"]);
+    let mut published = 0;
+    wait_until("the rates are there", || {
+        writer.publish(&1.0).unwrap();
+        notify.notify().unwrap();
+        let objects = &look()["objects"];
+        published = objects[0]["state"]["published"].as_u64().unwrap();
+        (0..2).all(|object| objects[object]["per_second"].as_f64().unwrap() > 0.0)
+    });
+    assert!(published > 0);
+    wait_until("nothing is published", || look()["objects"][0]["per_second"] == 0.0);
+    let mut holder = Peer::start("hold", &[name]);
+    holder.expect("holding");
+    let mut token = Value::Null;
+    wait_until("somebody came", || {
+        token = look()["came"][0].clone();
+        token.is_number()
+    });
+    holder.kill();
+    wait_until("he died", || look()["died"][0] == token);
+    // Whoever comes next takes a free place, and goes in peace.
+    let other = Segment::open(name).unwrap();
+    wait_until("another came", || look()["came"][0].is_number());
+    drop(other);
+    wait_until("he left", || look()["left"][0].is_number());
+
+    let text = run(["inspect", name, "--watch", "--count", "2", "--interval", "10ms"]).succeeded().text();
+    assert_eq!(text.matches("participants: ").count(), 2, "{text}");
+    assert!(text.contains("published, none since the last look"), "{text}");
+    assert!(text.lines().all(|line| line.chars().count() <= 80), "{text}");
+    run(["inspect", name, "--count", "2"]).failed(2, &["--watch"]);
+}
+
+fn inspect_watches_until_ctrl_c() {
+    if !cfg!(unix) {
+        testkit::skip("only on Unix can a test send the signal of Ctrl-C to one process");
+    }
+    let name = &unique_name("inspect-until");
+    let _segment = Segment::create(name, 64 * 1024).unwrap();
+    let mut watching =
+        Peer::spawn("inspect", &mut command(["inspect", name, "--watch", "--interval", "3600s"]));
+    assert!(watching.hear().contains(&**name));
+    crate::ask_to_end(&watching, "INT");
+    assert_eq!(watching.wait().code(), Some(0));
 }
 
 /// Whatever bytes there are: what can be shown, and no crash.

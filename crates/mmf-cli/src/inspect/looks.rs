@@ -78,9 +78,9 @@ impl Looks {
     }
 
     pub(super) fn take(&mut self, info: SegmentInfo, at: Duration) -> Look {
-        for one in &info.participants {
+        for one in info.participants.iter().filter(|one| one.alive) {
             if !self.programs.contains_key(&one.token) {
-                self.programs.extend(super::program(one).map(|program| (one.token, program)));
+                self.programs.extend(one.process.program().map(|program| (one.token, program)));
             }
         }
         let mut look =

@@ -10,7 +10,7 @@ mod time;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
-use mmf::{Name, ParticipantInfo, ReadOnly, Segment, SegmentInfo, SegmentStage, SharedMemory};
+use mmf::{Name, ReadOnly, Segment, SegmentInfo, SegmentStage, SharedMemory};
 
 use crate::args::Inspect;
 use crate::output::{Failure, Output};
@@ -71,22 +71,4 @@ fn explained(error: mmf::Error, stage: &SegmentStage) -> Failure {
         }
         _ => failure,
     }
-}
-
-/// The program of a participant, if it still is that process: numbers are used again.
-#[cfg(target_os = "linux")]
-fn program(one: &ParticipantInfo) -> Option<String> {
-    if !one.alive {
-        return None;
-    }
-    let stat = std::fs::read_to_string(format!("/proc/{}/stat", one.process.id)).ok()?;
-    // The name is in brackets and may have any characters in it, also brackets.
-    let (start, end) = (stat.find('(')? + 1, stat.rfind(')')?);
-    let started: u64 = stat.get(end + 1..)?.split_ascii_whitespace().nth(19)?.parse().ok()?;
-    (started == one.process.started).then(|| stat.get(start..end).map(str::to_owned))?
-}
-
-#[cfg(not(target_os = "linux"))]
-fn program(_one: &ParticipantInfo) -> Option<String> {
-    None
 }

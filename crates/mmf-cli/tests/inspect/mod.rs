@@ -50,7 +50,14 @@ fn inspect_shows_objects_and_owners() {
         "{text}"
     );
     assert!(text.lines().all(|line| line.chars().count() <= 80), "{text}");
+    // These tests are the program of both.
+    let own = std::env::current_exe().unwrap();
+    let program = own.file_name().and_then(|name| name.to_str()).unwrap();
     let document = run(["inspect", name, "--json"]).succeeded().json();
+    if cfg!(any(windows, target_os = "linux")) {
+        assert!(text.contains(&format!("written by process {me} ({program})")), "{text}");
+        assert_eq!(document["participants"][1]["program"], program);
+    }
     assert_eq!(document["objects"][0]["name"], "table");
     assert_eq!(document["objects"][3]["type"]["name"], "u64");
     assert_eq!(document["participants"][1]["process"]["id"], json!(holder.id()));

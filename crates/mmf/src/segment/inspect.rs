@@ -22,6 +22,7 @@ use crate::error::{Error, ErrorKind, Operation};
 use crate::memory::SharedMemory;
 use crate::sync::raw::mutex::{DAMAGED, DONE, TOKEN};
 use crate::sync::raw::rwlock;
+use crate::sys::presence;
 
 const LEN_AT: u64 = offset_of!(Header, len) as u64;
 const PLACES_AT: u64 = offset_of!(Header, places) as u64;
@@ -35,6 +36,24 @@ pub struct ProcessInfo {
     pub id: u32,
     /// When it was started, in the system's own count; 0 if unknown. With the number it tells one process from another.
     pub started: u64,
+}
+
+impl ProcessInfo {
+    /// What its program's file is called, if it still runs and this user may know.
+    ///
+    /// On Linux, of another user's process, it is what the process calls itself. On macOS it may be another process that has got the number since.
+    ///
+    /// ```
+    /// let segment = mmf::Segment::create("doc-segment-program", 64 * 1024)?;
+    /// for participant in segment.participants()? {
+    ///     println!("{}: {:?}", participant.process.id, participant.process.program());
+    /// }
+    /// # Ok::<(), mmf::Error>(())
+    /// ```
+    #[must_use]
+    pub fn program(&self) -> Option<String> {
+        presence::program(self.id, self.started)
+    }
 }
 
 /// A participant.

@@ -1,10 +1,11 @@
 //! Looking into segments: whatever stands there, what can be shown is shown, and what is damaged is named.
 
 use std::sync::atomic::Ordering::SeqCst;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use mmf::sync::WaitCell;
 use mmf::{ErrorKind, OpenOptions, Segment, SegmentInfo, SegmentStage, SharedMemory, View};
-use testkit::{Peer, unique_name};
+use testkit::{Peer, Role, unique_name};
 
 const NAMES: [&str; 4] = ["mutex", "table", "pose", "go"];
 /// Header and two places.
@@ -186,8 +187,8 @@ pub(crate) fn looking_while_it_is_overwritten() {
     let memory = SharedMemory::open(&name).unwrap();
     let mut peer = Peer::start("segment::role_scribble", &[&name]);
     peer.expect("scribbling");
-    let until = std::time::Instant::now() + Duration::from_secs(2);
-    while std::time::Instant::now() < until {
+    let until = Instant::now() + Duration::from_secs(2);
+    while Instant::now() < until {
         look_at(&memory, &segment);
     }
     peer.finish();
@@ -249,5 +250,73 @@ pub(crate) fn the_maker_is_named() {
         assert_eq!(making(false), id);
         let error = Segment::inspect_memory(&memory).unwrap_err();
         assert!(error.to_string().contains(&format!("process {id}, has died")), "{error}");
+    }
+}
+
+/// Who was killed while he waited stays counted. Waking him must not leave wake-ups behind that later sleepers have to get through.
+pub(crate) fn wakeups_for_the_dead_do_not_pile_up() {
+    const KILLED: u32 = 3;
+    let name = unique_name("dead-waiters");
+    let memory = SharedMemory::create(&name, 4096).unwrap();
+    let view = memory.view().unwrap();
+    let cell = WaitCell::at(&view, 64, &name).unwrap();
+    let counted = view.atomic_u32(68).unwrap();
+    while counted.load(SeqCst).unwrap() < KILLED {
+        let before = counted.load(SeqCst).unwrap();
+        let mut peer = Peer::start("inspect::role_wait", &[&name]);
+        peer.expect("waiting");
+        testkit::wait_until("it is counted", || counted.load(SeqCst).unwrap() > before);
+        // (It may just have been awake.)
+        peer.kill();
+    }
+    // More of one kind of waking than of all, and while there is nobody to be woken.
+    for round in 0..3000 {
+        if round % 8 == 0 { cell.wake_all().unwrap() } else { cell.wake_one().unwrap() }
+    }
+    let mut in_vain = 0;
+    while cell.wait(0, Some(Instant::now() + Duration::from_millis(20))).unwrap() {
+        in_vain += 1;
+        assert!(in_vain < 1000, "woken again and again by what was meant for the dead");
+    }
+    assert!(in_vain <= KILLED + 1, "{in_vain}");
+
+    // And those who live are woken all the same: each hears of each step, though nobody looks before somebody wakes him or a slice is over.
+    let mut peers: Vec<Peer> = (0..3).map(|_| Peer::start("inspect::role_follow", &[&name])).collect();
+    for peer in &mut peers {
+        peer.expect("following");
+    }
+    for step in 1..=200 {
+        cell.store(step).unwrap();
+        cell.wake_all().unwrap();
+        for peer in &mut peers {
+            peer.expect(&step.to_string());
+        }
+    }
+    peers.into_iter().for_each(Peer::finish);
+}
+
+fn cell_of(role: &Role) -> (WaitCell, View) {
+    let view = SharedMemory::open(role.argument(0)).unwrap().view().unwrap();
+    (WaitCell::at(&view, 64, role.argument(0)).unwrap(), view)
+}
+
+/// Waits until it is killed.
+pub(crate) fn role_wait(role: &mut Role) {
+    let (cell, _view) = cell_of(role);
+    role.say("waiting");
+    loop {
+        cell.wait(0, None).unwrap();
+    }
+}
+
+/// Says each value that the word comes to have.
+pub(crate) fn role_follow(role: &mut Role) {
+    let (cell, _view) = cell_of(role);
+    role.say("following");
+    for step in 0..200 {
+        while cell.load().unwrap() == step {
+            cell.wait(step, None).unwrap();
+        }
+        role.say((step + 1).to_string());
     }
 }

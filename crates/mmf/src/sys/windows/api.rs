@@ -896,10 +896,12 @@ pub(super) fn open_semaphore(name: &ObjectName) -> Result<OwnedHandle, LastError
     Ok(unsafe { OwnedHandle::from_raw_handle(handle) })
 }
 
-/// `ReleaseSemaphore`.
-pub(super) fn release_semaphore(semaphore: BorrowedHandle<'_>, count: i32) -> Result<(), LastError> {
-    // SAFETY: the handle is open; the former count is not asked for.
-    succeeded(unsafe { ReleaseSemaphore(semaphore.as_raw_handle(), count, ptr::null_mut()) })
+/// `ReleaseSemaphore`: what its count was before.
+pub(super) fn release_semaphore(semaphore: BorrowedHandle<'_>, count: i32) -> Result<i32, LastError> {
+    let mut before = 0;
+    // SAFETY: the handle is open; a valid place for the answer.
+    succeeded(unsafe { ReleaseSemaphore(semaphore.as_raw_handle(), count, &mut before) })?;
+    Ok(before)
 }
 
 /// `WaitForMultipleObjects` for any of at most 64; whether one was there before the time was over.

@@ -272,6 +272,10 @@ mod tests {
                     });
                 }
                 for step in 1..=1000 {
+                    // Some are awake, some asleep, and some between looking and sleeping.
+                    while step % 4 != 0 && waiters.load(SeqCst) < dead + step % 4 {
+                        thread::yield_now();
+                    }
                     word.store(step, SeqCst);
                     let sleepers = waiters.load(SeqCst);
                     if sleepers > 0 {

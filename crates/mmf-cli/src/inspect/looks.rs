@@ -111,7 +111,10 @@ impl Looks {
             let per_second = if seconds > 0.0 { number(more) / seconds } else { 0.0 };
             Some((object.offset, Pace { per_second, still: at.saturating_sub(*still) }))
         };
-        info.objects.iter().filter_map(counted).collect()
+        let paces: BTreeMap<u64, Pace> = info.objects.iter().filter_map(counted).collect();
+        // A peer may make up new ones again and again.
+        self.still.retain(|object, _| paces.contains_key(object));
+        paces
     }
 }
 

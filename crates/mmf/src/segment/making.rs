@@ -10,7 +10,7 @@ use super::layout::{
     ALIGN, Claim, FINGERPRINT, HEADER_LEN, Header, LAST_GENERATION, MAGIC, MAKER, MAKER_AT, MAKER_STARTED_AT,
     PLACE_LEN, PLACES_MAX, Phase, STATE_AT, VERSION, state,
 };
-use super::stage::{is_blank, layout_fits};
+use super::stage::{has_signs, is_blank, layout_fits};
 use super::steps::step;
 use crate::access::{Access, ReadWrite};
 use crate::error::{Error, ErrorKind, Operation};
@@ -26,6 +26,9 @@ const PLACES: u32 = 64;
 const READY_WITHIN: Duration = Duration::from_secs(5);
 /// How long nobody may be seen making before that counts as a death: makers begin at once.
 const UNCLAIMED: Duration = Duration::from_millis(250);
+
+/// What to do about a damaged one.
+pub(super) const LOOK: &str = ": `mmf inspect` shows what can still be read";
 
 /// What making and opening need to know.
 #[derive(Clone, Copy, Debug)]
@@ -122,7 +125,11 @@ impl<'m, A: Access> Site<'m, A> {
             state::RAW | state::MAKING => {}
             other => {
                 let detail = format!("where its state should be there is {other:#x}");
-                return Err(self.fail(ErrorKind::NotASegment).with_detail(detail));
+                return Err(if has_signs(&self.view.read::<Header>(0)?) {
+                    self.fail(ErrorKind::Damaged).with_detail(detail + LOOK)
+                } else {
+                    self.fail(ErrorKind::NotASegment).with_detail(detail)
+                });
             }
         }
         let magic = self.view.read::<[u8; 8]>(0)?;
@@ -213,7 +220,11 @@ impl<'m, A: Access> Site<'m, A> {
         let header = self.view.read::<Header>(0)?;
         if header.magic != MAGIC {
             let detail = format!("it starts with {:02x?}", header.magic);
-            return Err(self.fail(ErrorKind::NotASegment).with_detail(detail));
+            return Err(if has_signs(&header) {
+                self.fail(ErrorKind::Damaged).with_detail(detail + LOOK)
+            } else {
+                self.fail(ErrorKind::NotASegment).with_detail(detail)
+            });
         }
         if (header.version, header.fingerprint) != (VERSION, FINGERPRINT) {
             let detail = format!(
@@ -226,7 +237,7 @@ impl<'m, A: Access> Site<'m, A> {
         let fits = layout_fits(&header) && header.len >= header.start && header.len <= self.view.len() as u64;
         if !fits {
             let detail = format!(
-                "its header speaks of {} bytes, {places} participants from byte {} and objects from byte {}, in a memory of {} bytes",
+                "its header speaks of {} bytes, {places} participants from byte {} and objects from byte {}, in a memory of {} bytes{LOOK}",
                 header.len,
                 header.participants,
                 header.start,

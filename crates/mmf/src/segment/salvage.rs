@@ -88,7 +88,15 @@ fn check(head: &Head, room: u64) -> Checked {
 
 /// Whether a whole head is at `at`, in front of `end`.
 fn is_whole<A: Access>(view: &View<A>, at: u64, end: u64) -> Result<bool, Error> {
-    Ok(end - at >= HEAD_LEN + ALIGN && check(&view.read::<Head>(index(at))?, end - at).wrong.is_empty())
+    if end.saturating_sub(at) < HEAD_LEN + ALIGN {
+        return Ok(false);
+    }
+    // Nearly always this is enough.
+    let total = view.read::<u64>(index(at))?;
+    if total < HEAD_LEN + ALIGN || total % ALIGN != 0 || total > end - at {
+        return Ok(false);
+    }
+    Ok(check(&view.read::<Head>(index(at))?, end - at).wrong.is_empty())
 }
 
 /// Goes through the directory, from whole head to whole head. Each step goes forward, and what is searched has a bound, so there is an

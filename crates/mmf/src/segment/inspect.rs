@@ -227,7 +227,7 @@ impl<A: Access> Segment<A> {
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Fault`](crate::ErrorKind::Fault).
+    /// [`ErrorKind::Fault`].
     pub fn inspect(&self) -> Result<SegmentInfo, Error> {
         self.core.inspect()
     }
@@ -250,9 +250,9 @@ impl<A: Access> Segment<A> {
     ///
     /// # Errors
     ///
-    /// - [`ErrorKind::NotASegment`](crate::ErrorKind::NotASegment): nothing shows that it is or was one, or its format is of another version.
-    /// - [`ErrorKind::NotReady`](crate::ErrorKind::NotReady): it is not made yet; see [`stage_of`](Segment::stage_of).
-    /// - [`ErrorKind::Fault`](crate::ErrorKind::Fault).
+    /// - [`ErrorKind::NotASegment`]: nothing shows that it is or was one, or its format is of another version.
+    /// - [`ErrorKind::NotReady`]: it is not made yet; see [`stage_of`](Segment::stage_of).
+    /// - [`ErrorKind::Fault`].
     pub fn inspect_memory(memory: &SharedMemory<A>) -> Result<SegmentInfo, Error> {
         Site::new(memory, Plan::new(Operation::Open, None, None)?)?.salvage()?.inspect()
     }
@@ -272,7 +272,7 @@ impl<A: Access> Segment<A> {
     ///
     /// # Errors
     ///
-    /// As mapping a [`view`](SharedMemory::view), and [`ErrorKind::Fault`](crate::ErrorKind::Fault).
+    /// As mapping a [`view`](SharedMemory::view), and [`ErrorKind::Fault`].
     pub fn stage_of(memory: &SharedMemory<A>) -> Result<SegmentStage, Error> {
         match Site::new(memory, Plan::new(Operation::Open, None, None)?) {
             Ok(site) => site.stage(),
@@ -286,7 +286,7 @@ impl<A: Access> Segment<A> {
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Fault`](crate::ErrorKind::Fault).
+    /// [`ErrorKind::Fault`].
     pub fn participants(&self) -> Result<Vec<ParticipantInfo>, Error> {
         self.core.participants(&mut Vec::new())
     }

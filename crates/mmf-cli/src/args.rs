@@ -55,7 +55,16 @@ pub(crate) enum Command {
     ///
     /// A segment is a memory that describes itself, made by Segment::create. It is
     /// opened read-only: nothing is written, and nobody sees that you look. Times are
-    /// UTC. What is shown may have changed by the time that you read it.
+    /// UTC. What is shown may have changed by the time that you read it. Whoever was
+    /// killed while he waited stays counted among those who wait.
+    ///
+    /// With --watch, it is looked again and again, also for how many values are published
+    /// per second, and who has come and gone. In a terminal the picture is renewed: q
+    /// ends it. Elsewhere, and with --count or --json, looks are printed; in JSON a line
+    /// is a look. While you watch, the memory stays, even if its maker ends.
+    ///
+    /// If a part is damaged, the rest is shown, and what is damaged and where. The exit
+    /// status is 3 then, or if the segment was declared broken.
     #[command(verbatim_doc_comment)]
     Inspect(Inspect),
     /// Say what you can do on this machine or with a memory, and if not, why
@@ -234,6 +243,18 @@ pub(crate) struct Info {
 pub(crate) struct Inspect {
     /// Its name
     pub(crate) name: String,
+
+    /// Look again and again, until Ctrl-C
+    #[arg(long)]
+    pub(crate) watch: bool,
+
+    /// Look so often: every 10ms to 3600s
+    #[arg(long, value_name = "TIME", value_parser = interval, default_value = "1s", requires = "watch")]
+    pub(crate) interval: Duration,
+
+    /// Print so many looks; 0 is until Ctrl-C
+    #[arg(long, value_name = "NUMBER", requires = "watch")]
+    pub(crate) count: Option<u64>,
 }
 
 #[derive(Debug, clap::Args)]

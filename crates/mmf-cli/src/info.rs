@@ -2,11 +2,11 @@
 
 use std::fmt::Write;
 
-use mmf::{Access, Name, Security, SharedMemory};
+use mmf::{Access, Name, Security, Segment, SegmentStage, SharedMemory};
 use serde_json::json;
 
 use crate::args::Info;
-use crate::findings::{account, headline, plain};
+use crate::findings::{account, headline, plain, word};
 use crate::output::{Failure, Output, printable};
 use crate::size;
 
@@ -37,9 +37,17 @@ pub(crate) fn run(args: &Info, output: Output) -> Result<(), Failure> {
     if let Some(object) = &object {
         let _ = write!(text, "\n  object   {}", printable(object));
     }
-    let segment = read.as_ref().is_ok_and(is_segment);
-    if segment {
-        text.push_str("\n  segment  yes: mmf inspect shows what is in it");
+    let stage = read.as_ref().ok().and_then(|memory| Segment::stage_of(memory).ok());
+    let segment = match stage {
+        Some(SegmentStage::Ready) => "yes: mmf inspect shows what is in it",
+        Some(SegmentStage::Broken) => "declared broken: mmf inspect shows what is in it",
+        Some(SegmentStage::Damaged) => "damaged: mmf inspect shows what can still be read",
+        Some(SegmentStage::Making { alive: true, .. }) => "being made",
+        Some(SegmentStage::Making { .. }) => "not finished: its maker has died",
+        _ => "",
+    };
+    if !segment.is_empty() {
+        let _ = write!(text, "\n  segment  {segment}");
     }
     let document = json!({
         "name": name.to_string(),
@@ -50,15 +58,10 @@ pub(crate) fn run(args: &Info, output: Output) -> Result<(), Failure> {
         "owner": security.as_ref().and_then(Security::owner).as_ref().map(account),
         "rights": security.as_ref().map(ToString::to_string),
         "object": object,
-        "segment": segment,
+        "segment": !segment.is_empty(),
+        "stage": stage.as_ref().map(word),
     });
     output.print(&document, text)
-}
-
-/// Whether it starts as the format of segments says.
-fn is_segment<A: Access>(memory: &SharedMemory<A>) -> bool {
-    let start = memory.view_at(0, 8).and_then(|view| view.read::<[u8; 8]>(0));
-    start.is_ok_and(|start| start == *b"mmf\0seg\n")
 }
 
 /// What was found out says more than the error's first line, which would only repeat the question.

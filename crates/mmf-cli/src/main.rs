@@ -31,9 +31,12 @@ fn main() -> ExitCode {
     };
     let output = Output { json: args.json };
     let done = match &args.command {
-        // Its answer is also in the exit status.
+        // Their answers are also in the exit status.
         Command::Doctor(args) => {
             return doctor::run(args, output).unwrap_or_else(|failure| output.fail(&failure));
+        }
+        Command::Inspect(args) => {
+            return inspect::run(args, output).unwrap_or_else(|failure| output.fail(&failure));
         }
         Command::Demo(args) => demo::run(args, output),
         Command::DemoPeer(args) => demo::peer(args),
@@ -41,7 +44,6 @@ fn main() -> ExitCode {
         Command::Save(args) => disk::save(args, output),
         Command::Load(args) => disk::load(args, output),
         Command::Info(args) => info::run(args, output),
-        Command::Inspect(args) => inspect::run(args, output),
         Command::Dump(args) => dump::run(args, output),
         Command::Watch(args) => watch::run(args, output),
         Command::Write(args) => write::run(args, output),

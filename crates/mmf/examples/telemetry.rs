@@ -3,6 +3,7 @@
 //! ```text
 //! cargo run --example telemetry write
 //! cargo run --example telemetry
+//! mmf inspect example-telemetry --watch
 //! ```
 
 use std::time::Duration;

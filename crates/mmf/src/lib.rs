@@ -94,8 +94,8 @@ pub use security::{Account, Boundary, Level, ParseLevelError, Security, Who};
 #[doc(hidden)]
 pub use segment::steps::stop_at as __stop_at;
 pub use segment::{
-    LockState, ObjectInfo, ObjectKind, ObjectState, ParticipantInfo, ProcessInfo, Segment, SegmentInfo,
-    SharedType, TypeDescription,
+    Damage, LockState, ObjectInfo, ObjectKind, ObjectState, ParticipantInfo, ProcessInfo, Segment,
+    SegmentInfo, SegmentStage, SharedType, TypeDescription,
 };
 pub use view::View;
 

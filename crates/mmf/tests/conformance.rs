@@ -26,6 +26,8 @@ mod foreign;
 mod growth;
 #[path = "conformance/handoff.rs"]
 mod handoff;
+#[path = "conformance/inspect.rs"]
+mod inspect;
 #[path = "conformance/lifetime.rs"]
 mod lifetime;
 #[path = "conformance/locks.rs"]
@@ -115,6 +117,9 @@ fn main() {
             memories_cut_again_and_again a_full_disk no_pages_left_for_what_is_loaded limits_on_files
             places_of_others;
         segment: processes_share_objects processes_of_both_widths_share_segments what_does_not_match_is_refused what_is_no_segment_is_refused one_of_many_makes_it a_maker_that_dies_is_replaced an_opener_waits_for_the_maker participants_die_at_every_step observers_look_and_leave_no_trace segments_without_a_name the_format_stays_as_it_is every_word_overwritten overwritten_while_used cut_off_while_used a_forked_child_is_somebody_else;
+        inspect: a_whole_one_has_no_damage objects_around_a_damaged_entry_are_shown a_damaged_header_is_made_up_for
+            every_word_can_be_hostile many_hostile_words_at_once looking_while_it_is_overwritten
+            zeros_are_not_taken_for_a_death the_maker_is_named wakeups_for_the_dead_do_not_pile_up;
         locks: a_mutex_excludes a_writer_excludes deadlines_and_tries the_next_one_is_told_of_a_death a_dead_writer_and_dead_readers a_panic_leaves_a_mark killed_at_every_step_of_a_mutex who_gives_a_lock_up_dies_before_waking killed_at_every_step_of_an_rwlock nobody_starves readers_and_writers_do_not_starve_each_other events_wake_others waiters_for_events_die who_sets_an_event_dies_before_waking the_latest_value_outlives_its_writer latest_values_are_whole once_is_once locks_of_ones_own who_has_what_can_be_seen many_threads_of_few_participants;
     };
     let roles = named! {
@@ -133,6 +138,7 @@ fn main() {
         pages: role_mount;
         disk: role_save_here role_save role_full_disk role_no_pages role_limited role_another_user;
         segment: role_share role_open_or_create role_open_late role_make_until role_join_until role_observe role_scribble role_fork;
+        inspect: role_wait role_follow;
         locks: role_count role_hold role_work role_give_up role_compete role_one_sided role_echo role_wait_until role_set role_publish_until role_check_values role_once role_own;
     };
     testkit::run(tests, roles);

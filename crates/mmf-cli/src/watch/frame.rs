@@ -7,7 +7,7 @@ use unicode_width::UnicodeWidthChar;
 
 /// What a cell means, not yet what it looks like.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Role {
+pub(crate) enum Role {
     Plain,
     Title,
     /// What is not to catch the eye.
@@ -20,12 +20,12 @@ pub(super) enum Role {
 
 /// What roles look like.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Palette {
+pub(crate) struct Palette {
     colours: bool,
 }
 
 impl Palette {
-    pub(super) fn new(colours: bool) -> Self {
+    pub(crate) fn new(colours: bool) -> Self {
         Palette { colours }
     }
 
@@ -61,27 +61,27 @@ struct Cell {
 const BLANK: Cell = Cell { symbol: Some(' '), role: Role::Plain };
 
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Frame {
+pub(crate) struct Frame {
     width: usize,
     height: usize,
     cells: Vec<Cell>,
 }
 
 impl Frame {
-    pub(super) fn new(width: usize, height: usize) -> Self {
+    pub(crate) fn new(width: usize, height: usize) -> Self {
         Frame { width, height, cells: vec![BLANK; width * height] }
     }
 
-    pub(super) fn width(&self) -> usize {
+    pub(crate) fn width(&self) -> usize {
         self.width
     }
 
-    pub(super) fn height(&self) -> usize {
+    pub(crate) fn height(&self) -> usize {
         self.height
     }
 
     /// Puts a text into a line, from column `x` on, and gives the column after it. What has no room is left out.
-    pub(super) fn put(&mut self, x: usize, y: usize, text: &str, role: Role) -> usize {
+    pub(crate) fn put(&mut self, x: usize, y: usize, text: &str, role: Role) -> usize {
         let mut x = x;
         for symbol in text.chars() {
             // What takes no room could do anything to its neighbours.
@@ -107,7 +107,7 @@ impl Frame {
     }
 
     /// As plain text.
-    pub(super) fn text(&self) -> String {
+    pub(crate) fn text(&self) -> String {
         let mut text = String::new();
         for line in self.lines() {
             let line: String = line.iter().filter_map(|cell| cell.symbol).collect();
@@ -119,7 +119,7 @@ impl Frame {
 
     /// What to send to a terminal that shows `before`, so that it shows this: only cells that differ. If it shows
     /// something else, or is of another size, all of them.
-    pub(super) fn update(&self, before: Option<&Frame>, palette: Palette) -> String {
+    pub(crate) fn update(&self, before: Option<&Frame>, palette: Palette) -> String {
         let mut out = String::new();
         let before = before.filter(|before| (before.width, before.height) == (self.width, self.height));
         if before.is_none() {
@@ -152,7 +152,7 @@ impl Frame {
 
     /// The roles as signs, for tests.
     #[cfg(test)]
-    pub(super) fn roles(&self) -> String {
+    pub(crate) fn roles(&self) -> String {
         let mut text = String::new();
         for line in self.lines() {
             let line: String = line

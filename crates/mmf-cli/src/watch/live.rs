@@ -112,28 +112,28 @@ fn read(source: &mut Source, model: &mut Model, now: Duration) {
 }
 
 /// The time of day. (The standard library knows no time zones.)
-fn time_of_day() -> String {
+pub(crate) fn time_of_day() -> String {
     let seconds = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |time| time.as_secs()) % 86_400;
     format!("{:02}:{:02}:{:02} UTC", seconds / 3600, seconds / 60 % 60, seconds % 60)
 }
 
-fn failed(error: &io::Error) -> Failure {
+pub(crate) fn failed(error: &io::Error) -> Failure {
     let message = format!("cannot use the terminal: {error}; print samples with --once or --count");
     Failure::new("Terminal", message)
 }
 
-enum Heard {
+pub(crate) enum Heard {
     Key(Key),
     Resized(usize, usize),
 }
 
 /// The terminal, which is as it was before when this is dropped, and when the program panics.
-struct Screen {
+pub(crate) struct Screen {
     terminal: PlatformTerminal,
 }
 
 impl Screen {
-    fn open(ended: &Ended) -> io::Result<Self> {
+    pub(crate) fn open(ended: &Ended) -> io::Result<Self> {
         let mut terminal = PlatformTerminal::new()?;
         terminal.set_panic_hook(|handle| {
             let _ = handle.write_all(LEAVE.as_bytes());
@@ -145,12 +145,12 @@ impl Screen {
         Ok(screen)
     }
 
-    fn size(&self) -> io::Result<(usize, usize)> {
+    pub(crate) fn size(&self) -> io::Result<(usize, usize)> {
         let size = self.terminal.get_dimensions()?;
         Ok((size.cols.into(), size.rows.into()))
     }
 
-    fn send(&mut self, text: &str) -> io::Result<()> {
+    pub(crate) fn send(&mut self, text: &str) -> io::Result<()> {
         if text.is_empty() {
             return Ok(());
         }
@@ -159,12 +159,12 @@ impl Screen {
     }
 
     /// Waits until something is to be heard, or for so long. It may end early.
-    fn wait(&self, most: Duration) -> io::Result<bool> {
+    pub(crate) fn wait(&self, most: Duration) -> io::Result<bool> {
         self.terminal.poll(|_| true, Some(most))
     }
 
     /// What is to be heard.
-    fn events(&self) -> io::Result<Vec<Heard>> {
+    pub(crate) fn events(&self) -> io::Result<Vec<Heard>> {
         let mut events = Vec::new();
         while self.wait(Duration::ZERO)? {
             match self.terminal.read(|_| true)? {

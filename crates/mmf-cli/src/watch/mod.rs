@@ -23,6 +23,9 @@ use anstream::{AutoStream, ColorChoice};
 use mmf::{ErrorKind, Name, ReadOnly, SharedMemory};
 use termina::PlatformWaker;
 
+pub(crate) use frame::{Frame, Palette, Role};
+pub(crate) use live::{Heard, Screen, failed, time_of_day};
+pub(crate) use model::Key;
 pub(crate) use value::Type;
 
 use crate::args::{Waiting, Watch};
@@ -74,7 +77,7 @@ pub(crate) fn run(args: &Watch, output: Output) -> Result<(), Failure> {
 }
 
 /// Whether there is a terminal on which a cursor can be moved.
-fn can_draw() -> bool {
+pub(crate) fn can_draw() -> bool {
     io::stdout().is_terminal() && std::env::var_os("TERM").is_none_or(|term| term != "dumb")
 }
 
@@ -116,14 +119,14 @@ fn open(
 }
 
 /// Whether the user or the system wants this program to end.
-struct Ended {
-    asked: Receiver<()>,
+pub(crate) struct Ended {
+    pub(crate) asked: Receiver<()>,
     /// Who is waiting for keys meanwhile.
     waker: Arc<Mutex<Option<PlatformWaker>>>,
 }
 
 impl Ended {
-    fn listen() -> Result<Self, Failure> {
+    pub(crate) fn listen() -> Result<Self, Failure> {
         let (sender, asked) = mpsc::channel();
         let waker = Arc::new(Mutex::new(None::<PlatformWaker>));
         let woken = Arc::clone(&waker);

@@ -22,7 +22,7 @@ const RATES: [Duration; 10] = [
 ];
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Key {
+pub(crate) enum Key {
     Char(char),
     Up,
     Down,

@@ -26,6 +26,8 @@ pub const TESTS: &[Test] = &[
     #[cfg(target_os = "linux")]
     ("watch_in_a_terminal", screen::tour),
     #[cfg(target_os = "linux")]
+    ("inspect_in_a_terminal", screen::segments),
+    #[cfg(target_os = "linux")]
     ("watch_draws_only_what_changes", screen::little_is_drawn),
     #[cfg(target_os = "linux")]
     ("watch_fits_any_terminal", screen::any_size),

@@ -9,9 +9,10 @@ use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex};
 use std::thread;
 
+use mmf::Segment;
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 use rustix::termios::{LocalModes, Winsize, tcgetattr, tcsetwinsize};
-use testkit::{unique_name, wait_until};
+use testkit::{Peer, unique_name, wait_until};
 use vt100::{Cell, Color, Parser, Screen};
 
 use super::Foreign;
@@ -147,6 +148,51 @@ impl Drop for Terminal {
 
 fn winsize(width: u16, height: u16) -> Winsize {
     Winsize { ws_row: height, ws_col: width, ws_xpixel: 0, ws_ypixel: 0 }
+}
+
+/// `mmf inspect --watch`: the same screen, with looks at a segment on it.
+pub fn segments() {
+    let name = &unique_name("screened");
+    let segment = Segment::create(name, 64 * 1024).unwrap();
+    let mut writer = segment.latest::<f64>("speed").unwrap().writer().unwrap();
+    for object in ["one", "two", "three", "four"] {
+        segment.event(object).unwrap();
+    }
+    let mut watching = command(["inspect", name, "--watch", "--interval", "20ms"]);
+    let mut terminal = Terminal::start(&mut watching, 80, 16);
+    terminal.shows("participants: 1 of 64");
+    terminal.shows("0 published, none since the last look");
+    terminal.until("the rate", |screen| {
+        writer.publish(&1.0).unwrap();
+        screen.contents().contains(" per second")
+    });
+    let mut other = Peer::start("hold", &[name]);
+    other.expect("holding");
+    terminal.shows(&format!("process {} (", other.id()));
+    terminal.shows(") came");
+    other.kill();
+    terminal.shows(") died");
+    // What has no room is below.
+    terminal.shows("more lines below");
+    terminal.keys("\x1b[F");
+    terminal.shows("which is dead");
+    terminal.keys("\x1b[H");
+    terminal.shows("participants: 2 of 64");
+    terminal.resize(80, 40);
+    terminal.shows("which is dead");
+    terminal.keys("q");
+    terminal.ends_well();
+    // And by Ctrl-C, which is a key here; and by a request to end.
+    for end in ["\x03", ""] {
+        let mut terminal = Terminal::start(&mut command(["inspect", name, "--watch"]), 80, 24);
+        terminal.shows("participants: 2 of 64");
+        if end.is_empty() {
+            terminal.signal("TERM")
+        } else {
+            terminal.keys(end)
+        }
+        terminal.ends_well();
+    }
 }
 
 pub fn tour() {

@@ -8,6 +8,7 @@ use super::core::{Core, index, now};
 use super::layout::{
     ALIGN, END_AT, HEAD_LEN, Head, LOCK_AT, NAME_MAX, TYPE_NAME_MAX, align_up, fingerprint, put_text, text_of,
 };
+use super::making::LOOK;
 use super::steps::step;
 use super::types::{ObjectKind, TypeDescription};
 use crate::access::{Access, ReadWrite};
@@ -42,14 +43,12 @@ pub(crate) struct Entry {
     pub(crate) shape: Shape,
     /// Where the object starts in the segment.
     pub(crate) at: u64,
-    pub(crate) made_at: u64,
-    pub(crate) made_by: u32,
     fingerprint: u64,
 }
 
 impl<A: Access> Core<A> {
     fn damaged(&self, at: u64, what: &str) -> Error {
-        let detail = format!("{what} in the head of the object at byte {at}");
+        let detail = format!("{what} in the head of the object at byte {at}{LOOK}");
         self.fail(Operation::Object, ErrorKind::Damaged).with_detail(detail)
     }
 
@@ -58,7 +57,7 @@ impl<A: Access> Core<A> {
         let end = self.view.atomic_u64(index(END_AT))?.load(SeqCst)?;
         if end < self.start || end > self.len || end % ALIGN != 0 {
             let detail =
-                format!("its directory ends at byte {end}, outside of {} to {}", self.start, self.len);
+                format!("its directory ends at byte {end}, outside of {} to {}{LOOK}", self.start, self.len);
             return Err(self.fail(Operation::Object, ErrorKind::Damaged).with_detail(detail));
         }
         Ok(end)
@@ -103,8 +102,6 @@ impl<A: Access> Core<A> {
                     count: head.count,
                 },
                 at: at + HEAD_LEN,
-                made_at: head.made_at,
-                made_by: head.made_by,
                 fingerprint: head.fingerprint,
             };
             if let Some(found) = look(entry)? {

@@ -1,17 +1,32 @@
 //! What is in a segment: who takes part, which objects there are, and what state they are in.
+//!
+//! Who looks wants to know most of all when something is wrong. So whatever makes no sense is noted as damage, and the rest is shown.
 
+use core::fmt;
+use core::mem::offset_of;
 use std::sync::atomic::Ordering::SeqCst;
 use std::time::SystemTime;
 
 use super::Segment;
-use super::core::{Standing, index, place_of, time_of};
-use super::directory::Entry;
-use super::layout::{Head, Header, LockHead, PUBLISHED, Phase, READER_STEP, READERS};
+use super::core::{Core, Standing, index, place_of, time_of};
+use super::layout::{
+    ALIGN, END_AT, HEAD_LEN, HEADER_LEN, Header, LAST_GENERATION, LockHead, PLACE_LEN, PLACES_USED_AT,
+    PUBLISHED, Phase, READER_STEP, READERS,
+};
+use super::making::{Plan, Site};
+use super::salvage::{self, Found};
+use super::stage::SegmentStage;
 use super::types::{ObjectKind, TypeDescription};
 use crate::access::Access;
-use crate::error::Error;
+use crate::error::{Error, ErrorKind, Operation};
+use crate::memory::SharedMemory;
 use crate::sync::raw::mutex::{DAMAGED, DONE, TOKEN};
 use crate::sync::raw::rwlock;
+use crate::sys::presence;
+
+const LEN_AT: u64 = offset_of!(Header, len) as u64;
+const PLACES_AT: u64 = offset_of!(Header, places) as u64;
+const START_AT: u64 = offset_of!(Header, start) as u64;
 
 /// A process, as a segment knows it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -21,6 +36,24 @@ pub struct ProcessInfo {
     pub id: u32,
     /// When it was started, in the system's own count; 0 if unknown. With the number it tells one process from another.
     pub started: u64,
+}
+
+impl ProcessInfo {
+    /// What its program's file is called, if it still runs and this user may know.
+    ///
+    /// On Linux, of another user's process, it is what the process calls itself. On macOS it may be another process that has got the number since.
+    ///
+    /// ```
+    /// let segment = mmf::Segment::create("doc-segment-program", 64 * 1024)?;
+    /// for participant in segment.participants()? {
+    ///     println!("{}: {:?}", participant.process.id, participant.process.program());
+    /// }
+    /// # Ok::<(), mmf::Error>(())
+    /// ```
+    #[must_use]
+    pub fn program(&self) -> Option<String> {
+        presence::program(self.id, self.started)
+    }
 }
 
 /// A participant.
@@ -122,10 +155,33 @@ pub struct LockState {
     pub died: Option<ProcessInfo>,
 }
 
+/// Something in a segment that makes no sense, as a peer may have left it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Damage {
+    /// Where, in bytes from the start of the segment.
+    pub offset: u64,
+    /// In which entry of the directory, counted from 1; None if it is in front of the directory. What cannot be told apart counts as one.
+    pub entry: Option<usize>,
+    /// What is there, and what should be.
+    pub what: String,
+}
+
+impl fmt::Display for Damage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.entry {
+            Some(entry) => write!(f, "byte {}, entry {entry} of the directory: {}", self.offset, self.what),
+            None => write!(f, "byte {}: {}", self.offset, self.what),
+        }
+    }
+}
+
 /// All of it.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct SegmentInfo {
+    /// Whether it is ready, or was declared broken.
+    pub stage: SegmentStage,
     /// The version of the format.
     pub version: u32,
     /// Its length in bytes.
@@ -140,6 +196,9 @@ pub struct SegmentInfo {
     pub participants: Vec<ParticipantInfo>,
     /// The objects, in the order in which they were made.
     pub objects: Vec<ObjectInfo>,
+    /// What makes no sense. If there is something, what else is shown is what could still be read; and while a head in the directory is
+    /// damaged, objects behind it cannot be found by name.
+    pub damage: Vec<Damage>,
 }
 
 impl SegmentInfo {
@@ -164,50 +223,178 @@ impl<A: Access> Segment<A> {
     /// # Ok::<(), mmf::Error>(())
     /// ```
     ///
+    /// What makes no sense is in [`SegmentInfo::damage`], and no error.
+    ///
     /// # Errors
     ///
-    /// [`ErrorKind::Fault`](crate::ErrorKind::Fault); [`ErrorKind::Damaged`](crate::ErrorKind::Damaged) if the directory makes no sense.
+    /// [`ErrorKind::Fault`].
     pub fn inspect(&self) -> Result<SegmentInfo, Error> {
-        let header = self.core.view.read::<Header>(0)?;
-        let mut objects = Vec::new();
-        self.core.each(|entry| {
-            let state = self.state_of(&entry)?;
-            objects.push(ObjectInfo {
-                name: entry.name,
-                kind: entry.shape.kind,
-                described: entry.shape.described,
-                offset: entry.at,
-                len: entry.shape.object_len,
-                made_at: time_of(entry.made_at),
-                made_by: entry.made_by,
-                state,
-            });
-            Ok(None::<()>)
-        })?;
-        Ok(SegmentInfo {
-            version: header.version,
-            len: self.core.len,
-            used: header.end.min(self.core.len),
-            made_at: time_of(header.made_at),
-            places: self.core.places,
-            participants: self.participants()?,
-            objects,
-        })
+        self.core.inspect()
+    }
+
+    /// Looks at all of a segment without taking part in it or waiting for it, even if it can no longer be opened because its header is damaged, or it
+    /// was declared broken.
+    ///
+    /// ```
+    /// # let segment = mmf::Segment::create("doc-segment-from-outside", 64 * 1024)?;
+    /// # let _ = segment.event("go")?;
+    /// let memory = mmf::SharedMemory::open_read_only("doc-segment-from-outside")?;
+    /// let info = mmf::Segment::inspect_memory(&memory)?;
+    /// for damage in &info.damage {
+    ///     println!("damaged: {damage}");
+    /// }
+    /// println!("{} objects", info.objects.len());
+    /// # assert!(info.objects.len() == 1 && info.damage.is_empty());
+    /// # Ok::<(), mmf::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// - [`ErrorKind::NotASegment`]: nothing shows that it is or was one, or its format is of another version.
+    /// - [`ErrorKind::NotReady`]: it is not made yet; see [`stage_of`](Segment::stage_of).
+    /// - [`ErrorKind::Fault`].
+    pub fn inspect_memory(memory: &SharedMemory<A>) -> Result<SegmentInfo, Error> {
+        Site::new(memory, Plan::new(Operation::Open, None, None)?)?.salvage()?.inspect()
+    }
+
+    /// How far a memory is on the way to being a segment. Looks at its first bytes, and does not wait.
+    ///
+    /// ```
+    /// use mmf::{Segment, SegmentStage, SharedMemory};
+    ///
+    /// let memory = SharedMemory::anonymous(64 * 1024)?;
+    /// assert_eq!(Segment::stage_of(&memory)?, SegmentStage::Blank);
+    /// let segment = Segment::format(&memory)?;
+    /// assert_eq!(Segment::stage_of(&memory)?, SegmentStage::Ready);
+    /// # drop(segment);
+    /// # Ok::<(), mmf::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// As mapping a [`view`](SharedMemory::view), and [`ErrorKind::Fault`].
+    pub fn stage_of(memory: &SharedMemory<A>) -> Result<SegmentStage, Error> {
+        match Site::new(memory, Plan::new(Operation::Open, None, None)?) {
+            Ok(site) => site.stage(),
+            // It is too short.
+            Err(error) if error.kind() == ErrorKind::NotASegment => Ok(SegmentStage::NotASegment),
+            Err(error) => Err(error),
+        }
     }
 
     /// Who takes part, and who has died and whose place nobody has needed yet.
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Fault`](crate::ErrorKind::Fault).
+    /// [`ErrorKind::Fault`].
     pub fn participants(&self) -> Result<Vec<ParticipantInfo>, Error> {
+        self.core.participants(&mut Vec::new())
+    }
+}
+
+impl<A: Access> Core<A> {
+    fn inspect(&self) -> Result<SegmentInfo, Error> {
+        let header = self.view.read::<Header>(0)?;
+        let stage = salvage::stage(&header);
+        let mut damage = self.damaged_header(&header);
+        let participants = self.participants(&mut damage)?;
+        let mut objects = Vec::new();
+        let end = self.checked_end(header.end);
+        salvage::walk(
+            &self.view,
+            self.start..end.unwrap_or(self.len),
+            end.is_some(),
+            &mut damage,
+            |found, damage| {
+                let at = found.at + HEAD_LEN;
+                let state = self.state_of(&found, at).unwrap_or_else(|what| {
+                    damage.push(Damage { offset: at, entry: Some(found.entry), what });
+                    ObjectState::Unknown
+                });
+                objects.push(ObjectInfo {
+                    name: found.name,
+                    kind: ObjectKind::of(found.head.kind),
+                    described: TypeDescription {
+                        name: found.type_name.into(),
+                        version: found.head.version,
+                        size: found.head.size,
+                        align: found.head.align,
+                    },
+                    offset: at,
+                    len: found.head.object_len,
+                    made_at: time_of(found.head.made_at),
+                    made_by: found.head.made_by,
+                    state,
+                });
+            },
+        );
+        Ok(SegmentInfo {
+            stage,
+            version: header.version,
+            len: self.len,
+            used: end.unwrap_or(self.len),
+            made_at: time_of(header.made_at),
+            places: self.places,
+            participants,
+            objects,
+            damage,
+        })
+    }
+
+    fn checked_end(&self, end: u64) -> Option<u64> {
+        (self.start..=self.len).contains(&end).then_some(end).filter(|end| end % ALIGN == 0)
+    }
+
+    /// What the header says otherwise than what this one goes by, which was checked or found out.
+    fn damaged_header(&self, header: &Header) -> Vec<Damage> {
+        let mut damage = salvage::damaged_header(header);
+        let mut wrong = |offset, what| damage.push(Damage { offset, entry: None, what });
+        if header.len != self.len {
+            wrong(LEN_AT, format!("its length is {}, where it has {}", header.len, self.len));
+        }
+        if header.places != self.places {
+            let what = format!("places for {} participants, where there are {}", header.places, self.places);
+            wrong(PLACES_AT, what);
+        }
+        if header.places_used > self.places {
+            let what = format!("{} places in use, of {}", header.places_used, self.places);
+            wrong(PLACES_USED_AT, what);
+        }
+        if self.checked_end(header.end).is_none() {
+            let what = format!(
+                "its directory ends at {}, where that is a multiple of {ALIGN} from {} to {}",
+                header.end, self.start, self.len
+            );
+            wrong(END_AT, what);
+        }
+        if header.start != self.start {
+            let what = format!("its directory starts at {}, where it is at {}", header.start, self.start);
+            wrong(START_AT, what);
+        }
+        damage
+    }
+
+    fn participants(&self, damage: &mut Vec<Damage>) -> Result<Vec<ParticipantInfo>, Error> {
         let mut found = Vec::new();
-        for place in 0..self.core.places_used()? {
-            let (claim, record) = self.core.place(place)?;
-            if matches!(claim.phase(), Phase::Free | Phase::Retired) {
+        for place in 0..self.places_used()? {
+            let (claim, record) = self.place(place)?;
+            let known = match claim.phase() {
+                Phase::Free => continue,
+                // For good, since it has no generations left.
+                Phase::Retired if claim.process() == 0 && claim.generation() >= LAST_GENERATION => continue,
+                Phase::Retired => false,
+                Phase::Joining | Phase::Present => claim.process() != 0 && claim.generation() != 0,
+            };
+            if !known {
+                let offset = HEADER_LEN + u64::from(place) * PLACE_LEN;
+                let what = format!(
+                    "place {place} for participants is claimed by {:#018x}, which is nobody",
+                    claim.0
+                );
+                damage.push(Damage { offset, entry: None, what });
                 continue;
             }
-            let standing = self.core.standing_of(place, claim, &record);
+            let standing = self.standing_of(place, claim, &record);
             found.push(ParticipantInfo {
                 token: (claim.generation() << 9) | place,
                 process: ProcessInfo { id: claim.process(), started: record.started },
@@ -218,13 +405,27 @@ impl<A: Access> Segment<A> {
         Ok(found)
     }
 
-    fn state_of(&self, entry: &Entry) -> Result<ObjectState, Error> {
-        let view = &self.core.view;
-        let least = size_of::<LockHead>().min(size_of::<Head>()) as u64;
-        if entry.shape.object_len < least {
-            return Ok(ObjectState::Unknown);
+    /// What an object is doing, or why that cannot be told.
+    fn state_of(&self, found: &Found, at: u64) -> Result<ObjectState, String> {
+        let kind = ObjectKind::of(found.head.kind);
+        // What the heads of the objects, the counts of a latest and the readers of an rwlock need.
+        let count = u64::from(found.head.count);
+        let needed = match kind {
+            ObjectKind::RwLock => READERS + count * READER_STEP,
+            _ => size_of::<LockHead>() as u64,
+        };
+        if found.head.object_len < needed {
+            return Err(format!(
+                "its object has {} bytes, where a {kind} has {needed}",
+                found.head.object_len
+            ));
         }
-        let head = view.read::<LockHead>(index(entry.at))?;
+        self.read_state(kind, found.head.count, at).map_err(|error| error.to_string())
+    }
+
+    fn read_state(&self, kind: ObjectKind, count: u32, at: u64) -> Result<ObjectState, Error> {
+        let view = &self.view;
+        let head = view.read::<LockHead>(index(at))?;
         let owner = |word: u32| Some(word & TOKEN).filter(|token| !matches!(*token, 0 | DONE));
         let lock = LockState {
             owner: owner(head.word),
@@ -235,18 +436,18 @@ impl<A: Access> Segment<A> {
             died: (head.dead_token != 0)
                 .then_some(ProcessInfo { id: head.dead_process, started: head.dead_started }),
         };
-        Ok(match entry.shape.kind {
+        Ok(match kind {
             ObjectKind::Mutex => ObjectState::Mutex(lock),
             ObjectKind::Once => {
                 ObjectState::Once { done: lock.abandoned, lock: LockState { abandoned: false, ..lock } }
             }
             ObjectKind::RwLock => {
                 let mut readers = Vec::new();
-                for place in 0..self.core.places_used()?.min(entry.shape.count) {
-                    let offset = index(entry.at + READERS + u64::from(place) * READER_STEP);
+                for place in 0..self.places_used()?.min(count) {
+                    let offset = index(at + READERS + u64::from(place) * READER_STEP);
                     let word = view.atomic_u64(offset)?.load(SeqCst)?;
                     let token = rwlock::token_of(word);
-                    if rwlock::is_in(word) > 0 && place_of(token) == place && !self.core.is_gone(token) {
+                    if rwlock::is_in(word) > 0 && place_of(token) == place && !self.is_gone(token) {
                         readers.push((token, rwlock::is_in(word)));
                     }
                 }
@@ -254,7 +455,7 @@ impl<A: Access> Segment<A> {
             }
             ObjectKind::Latest => ObjectState::Latest {
                 writer: lock.owner,
-                published: view.atomic_u64(index(entry.at + PUBLISHED))?.load(SeqCst)?,
+                published: view.atomic_u64(index(at + PUBLISHED))?.load(SeqCst)?,
             },
             ObjectKind::AutoEvent | ObjectKind::ManualEvent => {
                 ObjectState::Event { set: head.word != 0, waiters: head.waiters }

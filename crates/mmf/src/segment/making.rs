@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering::SeqCst;
+use std::sync::atomic::fence;
 use std::time::{Duration, Instant};
 
 use super::core::{Core, index, now};
@@ -9,6 +10,7 @@ use super::layout::{
     ALIGN, Claim, FINGERPRINT, HEADER_LEN, Header, LAST_GENERATION, MAGIC, MAKER, MAKER_AT, MAKER_STARTED_AT,
     PLACE_LEN, PLACES_MAX, Phase, STATE_AT, VERSION, state,
 };
+use super::stage::{has_signs, is_blank, layout_fits};
 use super::steps::step;
 use crate::access::{Access, ReadWrite};
 use crate::error::{Error, ErrorKind, Operation};
@@ -24,6 +26,9 @@ const PLACES: u32 = 64;
 const READY_WITHIN: Duration = Duration::from_secs(5);
 /// How long nobody may be seen making before that counts as a death: makers begin at once.
 const UNCLAIMED: Duration = Duration::from_millis(250);
+
+/// What to do about a damaged one.
+pub(super) const LOOK: &str = ": `mmf inspect` shows what can still be read";
 
 /// What making and opening need to know.
 #[derive(Clone, Copy, Debug)]
@@ -60,7 +65,7 @@ impl Plan {
 /// A memory that is a segment or is to become one.
 pub(super) struct Site<'m, A: Access> {
     memory: &'m SharedMemory<A>,
-    view: View<A>,
+    pub(super) view: View<A>,
     plan: Plan,
 }
 
@@ -75,7 +80,9 @@ pub(super) enum Made {
 /// What can be seen of the making.
 enum Progress {
     Ready,
-    /// Somebody is at it; or may be about to begin.
+    /// Nobody has begun; or it is no segment and starts with zeros.
+    Blank,
+    /// Somebody is at it.
     UnderWay,
     /// Whoever was at it has died.
     Died,
@@ -97,7 +104,7 @@ impl<'m, A: Access> Site<'m, A> {
         Ok(site)
     }
 
-    fn fail(&self, kind: ErrorKind) -> Error {
+    pub(super) fn fail(&self, kind: ErrorKind) -> Error {
         self.memory.right().name_it(Error::new(self.plan.operation, kind))
     }
 
@@ -118,7 +125,11 @@ impl<'m, A: Access> Site<'m, A> {
             state::RAW | state::MAKING => {}
             other => {
                 let detail = format!("where its state should be there is {other:#x}");
-                return Err(self.fail(ErrorKind::NotASegment).with_detail(detail));
+                return Err(if has_signs(&self.view.read::<Header>(0)?) {
+                    self.fail(ErrorKind::Damaged).with_detail(detail + LOOK)
+                } else {
+                    self.fail(ErrorKind::NotASegment).with_detail(detail)
+                });
             }
         }
         let magic = self.view.read::<[u8; 8]>(0)?;
@@ -126,14 +137,33 @@ impl<'m, A: Access> Site<'m, A> {
             let detail = format!("it starts with {magic:02x?}");
             return Err(self.fail(ErrorKind::NotASegment).with_detail(detail));
         }
+        if now == state::RAW {
+            if let Some(at) = self.unlike_raw()? {
+                let detail = format!(
+                    "it starts with zeros, but has something at byte {at}, where one that is being made has nothing yet: open it as a SharedMemory"
+                );
+                return Err(self.fail(ErrorKind::NotASegment).with_detail(detail));
+            }
+        }
         let claim = Claim(self.view.atomic_u64(index(MAKER_AT))?.load(SeqCst)?);
         if claim.phase() == Phase::Free {
-            return Ok(Progress::UnderWay);
+            return Ok(if now == state::RAW { Progress::Blank } else { Progress::UnderWay });
         }
         Ok(if self.maker_lives(claim)? { Progress::UnderWay } else { Progress::Died })
     }
 
-    fn maker_lives(&self, claim: Claim) -> Result<bool, Error> {
+    /// Where in the header something stands that a maker has not written, while the state says that he has not begun to write.
+    pub(super) fn unlike_raw(&self) -> Result<Option<usize>, Error> {
+        let bytes = self.view.read::<Header>(0)?;
+        // The state leaves raw before anything else is written: if it still is raw, all that was read is from before.
+        fence(SeqCst);
+        if self.view.atomic_u32(index(STATE_AT))?.load(SeqCst)? != state::RAW {
+            return Ok(None);
+        }
+        Ok(is_blank(&bytes).err())
+    }
+
+    pub(super) fn maker_lives(&self, claim: Claim) -> Result<bool, Error> {
         if claim.phase() == Phase::Free {
             return Ok(false);
         }
@@ -157,9 +187,10 @@ impl<'m, A: Access> Site<'m, A> {
     pub(super) fn wait(&self) -> Result<(), Error> {
         let begun = Instant::now();
         loop {
-            let died = match self.progress()? {
+            let progress = self.progress()?;
+            let died = match progress {
                 Progress::Ready => return Ok(()),
-                Progress::UnderWay => false,
+                Progress::Blank | Progress::UnderWay => false,
                 Progress::Died => true,
             };
             let now = Instant::now();
@@ -173,6 +204,9 @@ impl<'m, A: Access> Site<'m, A> {
                     let detail = "its maker has died before it was: open_or_create makes it anew, and so does its maker";
                     return Err(self.fail(ErrorKind::NotReady).with_detail(detail));
                 }
+            } else if now >= self.plan.deadline && matches!(progress, Progress::Blank) {
+                let detail = "its first bytes are all zero: either it is a plain memory and no segment, then open it as a SharedMemory; or its maker has not begun to make it one, then start the program that does, or use open_or_create";
+                return Err(self.fail(ErrorKind::NotReady).with_detail(detail));
             } else if now >= self.plan.deadline {
                 let detail = "its maker has not finished it within the time that this was to wait: try again, or find out who makes it";
                 return Err(self.fail(ErrorKind::NotReady).with_detail(detail));
@@ -186,7 +220,11 @@ impl<'m, A: Access> Site<'m, A> {
         let header = self.view.read::<Header>(0)?;
         if header.magic != MAGIC {
             let detail = format!("it starts with {:02x?}", header.magic);
-            return Err(self.fail(ErrorKind::NotASegment).with_detail(detail));
+            return Err(if has_signs(&header) {
+                self.fail(ErrorKind::Damaged).with_detail(detail + LOOK)
+            } else {
+                self.fail(ErrorKind::NotASegment).with_detail(detail)
+            });
         }
         if (header.version, header.fingerprint) != (VERSION, FINGERPRINT) {
             let detail = format!(
@@ -196,16 +234,10 @@ impl<'m, A: Access> Site<'m, A> {
             return Err(self.fail(ErrorKind::NotASegment).with_detail(detail));
         }
         let places = header.places;
-        let start = HEADER_LEN + u64::from(places) * PLACE_LEN;
-        let fits = places > 0
-            && places <= PLACES_MAX
-            && u64::from(header.participants) == HEADER_LEN
-            && header.start == start
-            && header.len >= start
-            && header.len <= self.view.len() as u64;
+        let fits = layout_fits(&header) && header.len >= header.start && header.len <= self.view.len() as u64;
         if !fits {
             let detail = format!(
-                "its header speaks of {} bytes, {places} participants from byte {} and objects from byte {}, in a memory of {} bytes",
+                "its header speaks of {} bytes, {places} participants from byte {} and objects from byte {}, in a memory of {} bytes{LOOK}",
                 header.len,
                 header.participants,
                 header.start,
@@ -213,20 +245,25 @@ impl<'m, A: Access> Site<'m, A> {
             );
             return Err(self.fail(ErrorKind::Damaged).with_detail(detail));
         }
+        Ok(self.core(places, header.len, header.id))
+    }
+
+    /// The caller has found these fit for the view.
+    pub(super) fn core(&self, places: u32, len: u64, id: [u8; 16]) -> Core<A> {
         let right = self.memory.right();
         let name = self.object_name();
-        let family = Family::new(Some(&right.object), name.as_ref(), header.id);
+        let family = Family::new(Some(&right.object), name.as_ref(), id);
         let presence = Arc::new(Presence::new(&right.object, &family, A::WRITABLE));
-        Ok(Core {
+        Core {
             view: self.view.clone(),
             memory: self.memory.clone(),
             family,
             presence,
             places,
-            start,
-            len: header.len,
+            start: HEADER_LEN + u64::from(places) * PLACE_LEN,
+            len,
             member: None,
-        })
+        }
     }
 
     fn object_name(&self) -> Option<ObjectName> {
@@ -253,7 +290,7 @@ impl Site<'_, ReadWrite> {
         loop {
             match self.progress()? {
                 Progress::Ready => return Ok(Made::ByOthers),
-                Progress::UnderWay | Progress::Died => {}
+                Progress::Blank | Progress::UnderWay | Progress::Died => {}
             }
             let word = self.view.atomic_u64(index(MAKER_AT))?;
             let former = Claim(word.load(SeqCst)?);

@@ -6,10 +6,13 @@ mod inspect;
 pub(crate) mod layout;
 mod making;
 mod options;
+mod salvage;
+mod stage;
 pub(crate) mod steps;
 pub(crate) mod types;
 
-pub use inspect::{LockState, ObjectInfo, ObjectState, ParticipantInfo, ProcessInfo, SegmentInfo};
+pub use inspect::{Damage, LockState, ObjectInfo, ObjectState, ParticipantInfo, ProcessInfo, SegmentInfo};
+pub use stage::SegmentStage;
 pub use types::{ObjectKind, SharedType, TypeDescription};
 
 use std::sync::Arc;
@@ -59,6 +62,17 @@ impl<A: Access> Clone for Segment<A> {
 }
 
 impl Segment<ReadWrite> {
+    /// What every segment that is ready starts with: for programs that tell kinds of memory apart. To know more, see
+    /// [`stage_of`](Segment::stage_of).
+    ///
+    /// ```
+    /// # let segment = mmf::Segment::create("doc-segment-magic", 64 * 1024)?;
+    /// let memory = mmf::SharedMemory::open_read_only("doc-segment-magic")?;
+    /// assert_eq!(memory.view()?.read::<[u8; 8]>(0)?, mmf::Segment::MAGIC);
+    /// # Ok::<(), mmf::Error>(())
+    /// ```
+    pub const MAGIC: [u8; 8] = layout::MAGIC;
+
     /// Makes a segment of `len` bytes under a name that nobody uses yet. About 4.5 KiB of it are for the segment itself, and a quarter
     /// KiB for each object besides its own bytes.
     ///

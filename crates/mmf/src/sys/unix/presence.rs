@@ -141,6 +141,40 @@ pub(crate) fn life(id: u32, started: u64, namespace: u64) -> Life {
     }
 }
 
+/// What the program's file is called that a process runs, if it still is the one that was started then.
+#[cfg(any(target_os = "linux", target_os = "android"))]
+pub(crate) fn program(id: u32, started: u64) -> Option<String> {
+    // Only its user may know the file; what the process calls itself, its first 15 bytes, everybody may.
+    let file = std::fs::read_link(format!("/proc/{id}/exe")).ok();
+    let file = file.and_then(|path| Some(path.file_name()?.to_string_lossy().into_owned()));
+    let name = match file {
+        Some(file) => file.strip_suffix(" (deleted)").map_or(file.clone(), str::to_owned),
+        None => {
+            let name = std::fs::read(format!("/proc/{id}/comm")).ok()?;
+            String::from_utf8_lossy(&name).trim_end_matches('\n').to_owned()
+        }
+    };
+    // Afterwards: if it is that one now, it was so all the time.
+    (Process::state(id).ok()?.0.started == started).then_some(name)
+}
+
+/// The same. Nobody tells here when a process was started, so it may be another one that has its number now.
+#[cfg(target_vendor = "apple")]
+pub(crate) fn program(id: u32, _: u64) -> Option<String> {
+    let mut path = [0_u8; libc::PROC_PIDPATHINFO_MAXSIZE as usize];
+    let room = u32::try_from(path.len()).ok()?;
+    // SAFETY: room for so many bytes.
+    let len = unsafe { libc::proc_pidpath(id.try_into().ok()?, path.as_mut_ptr().cast(), room) };
+    let path = path.get(..usize::try_from(len).ok()?)?;
+    let file = path.rsplit(|byte| *byte == b'/').next().filter(|file| !file.is_empty())?;
+    Some(String::from_utf8_lossy(file).into_owned())
+}
+
+#[cfg(not(any(target_os = "linux", target_os = "android", target_vendor = "apple")))]
+pub(crate) fn program(_: u32, _: u64) -> Option<String> {
+    None
+}
+
 /// When this process was started, as [`life`] wants it.
 pub(crate) fn started() -> u64 {
     Process::current().map_or(0, |process| process.started)

@@ -45,8 +45,8 @@ use windows_sys::Win32::System::SystemInformation::{
 use windows_sys::Win32::System::Threading::{
     CreateEventW, CreateSemaphoreW, GetCurrentProcess, GetCurrentProcessId, GetCurrentThread,
     GetExitCodeProcess, GetProcessTimes, OpenEventW, OpenProcess, OpenProcessToken, OpenSemaphoreW,
-    OpenThreadToken, ReleaseSemaphore, SEMAPHORE_MODIFY_STATE, SYNCHRONIZATION_SYNCHRONIZE, SetThreadToken,
-    WaitForMultipleObjects,
+    OpenThreadToken, PROCESS_NAME_WIN32, QueryFullProcessImageNameW, ReleaseSemaphore,
+    SEMAPHORE_MODIFY_STATE, SYNCHRONIZATION_SYNCHRONIZE, SetThreadToken, WaitForMultipleObjects,
 };
 
 use super::LastError;
@@ -721,6 +721,19 @@ pub(super) fn started(process: BorrowedHandle<'_>) -> Result<u64, LastError> {
     Ok((u64::from(started.dwHighDateTime) << 32) | u64::from(started.dwLowDateTime))
 }
 
+/// `QueryFullProcessImageNameW`: the path of its program.
+pub(super) fn program(process: BorrowedHandle<'_>) -> Result<String, LastError> {
+    // As long as a path can be.
+    let mut text = vec![0_u16; 1 << 15];
+    let mut len = room(&text);
+    // SAFETY: the handle is open; room for so many characters, and a valid place for how many there were.
+    succeeded(unsafe {
+        QueryFullProcessImageNameW(process.as_raw_handle(), PROCESS_NAME_WIN32, text.as_mut_ptr(), &mut len)
+    })?;
+    let written = text.get(..usize::try_from(len).unwrap_or(0)).unwrap_or_default();
+    Ok(String::from_utf16_lossy(written))
+}
+
 /// `GetExitCodeProcess`: whether a process has ended. (One that ends with the code 259 counts as running.)
 pub(super) fn has_ended(process: BorrowedHandle<'_>) -> Result<bool, LastError> {
     let mut code = 0;
@@ -883,10 +896,12 @@ pub(super) fn open_semaphore(name: &ObjectName) -> Result<OwnedHandle, LastError
     Ok(unsafe { OwnedHandle::from_raw_handle(handle) })
 }
 
-/// `ReleaseSemaphore`.
-pub(super) fn release_semaphore(semaphore: BorrowedHandle<'_>, count: i32) -> Result<(), LastError> {
-    // SAFETY: the handle is open; the former count is not asked for.
-    succeeded(unsafe { ReleaseSemaphore(semaphore.as_raw_handle(), count, ptr::null_mut()) })
+/// `ReleaseSemaphore`: what its count was before.
+pub(super) fn release_semaphore(semaphore: BorrowedHandle<'_>, count: i32) -> Result<i32, LastError> {
+    let mut before = 0;
+    // SAFETY: the handle is open; a valid place for the answer.
+    succeeded(unsafe { ReleaseSemaphore(semaphore.as_raw_handle(), count, &mut before) })?;
+    Ok(before)
 }
 
 /// `WaitForMultipleObjects` for any of at most 64; whether one was there before the time was over.

@@ -104,6 +104,17 @@ pub(crate) fn life(id: u32, started: u64, _: u64) -> Life {
     }
 }
 
+/// What the program's file is called that a process runs, if it still is the one that was started then.
+pub(crate) fn program(id: u32, started: u64) -> Option<String> {
+    // As long as there is a handle, no other process gets the number.
+    let process = api::open_process(id, PROCESS_QUERY_LIMITED_INFORMATION).ok()?;
+    if api::started(process.as_handle()).ok()? != started {
+        return None;
+    }
+    let path = api::program(process.as_handle()).ok()?;
+    path.rsplit('\\').next().map(str::to_owned)
+}
+
 /// When this process was started, as [`life`] wants it.
 pub(crate) fn started() -> u64 {
     api::started(api::current_process()).unwrap_or(0)

@@ -16,6 +16,8 @@ use crate::sys::{Failure, Shown, Woken};
 
 /// The most that a semaphore counts: more than there can be waiters who are alive.
 const MOST: i32 = 1 << 20;
+/// The most that are woken at once, whatever a peer has written to the count of sleepers.
+const MOST_AT_ONCE: i32 = 1 << 14;
 /// How many handles can be waited for at once.
 pub(crate) const MOST_WORDS: usize = 64;
 /// How long a sleep may go on after a change if there is no semaphore: in `Global\`, a user without the privilege to make one.
@@ -136,15 +138,39 @@ impl Bell {
         wait_for(&handles, longest)
     }
 
-    /// Wakes one of so many sleepers, or all of them.
+    /// Wakes one of so many sleepers, or all of them. The caller has changed the word before he looked how many there are.
+    ///
+    /// The semaphore is not left with a higher count than there are sleepers. Those who were killed asleep stay counted and never take what is
+    /// released for them, so otherwise the count would go up with each call, and later sleepers would be woken for nothing as often.
+    ///
+    /// No wake-up is lost by that. Whoever has to hear of the change has looked at the word before it, so he had counted himself before and is
+    /// one of `sleepers`; and he takes one from the count at most, since when he looks again he sees the change. So as many as there are
+    /// sleepers are enough for all of them, whatever these were released for. (Who comes later, has seen the change, and is given one all the same is
+    /// as awake as the one that it was for would be. If all were to hear of the change, that one hears of it a slice later; but that is so with
+    /// any count, since a semaphore does not know whom it was released for.)
     pub(crate) fn ring(&self, _: *const u8, all: bool, sleepers: u32) -> Result<(), Failure> {
         let Some(semaphore) = &self.semaphore else { return Ok(()) };
-        let count = if all { i32::try_from(sleepers).unwrap_or(MOST).clamp(1, 1 << 14) } else { 1 };
-        match api::release_semaphore(semaphore.as_handle(), count) {
-            // So many have been released already that nobody sleeps.
-            Err(error) if error.0 == windows_sys::Win32::Foundation::ERROR_TOO_MANY_POSTS => Ok(()),
-            result => Ok(result?),
+        let sleepers = i32::try_from(sleepers).unwrap_or(MOST).clamp(1, MOST_AT_ONCE);
+        match release(semaphore, 1)? {
+            // There were enough already. (If it cannot be taken back, somebody else has taken it.)
+            Some(before) if before >= sleepers => {
+                api::wait_for_any(&[semaphore.as_handle()], 0)?;
+            }
+            Some(before) if all && before + 1 < sleepers => {
+                release(semaphore, sleepers - before - 1)?;
+            }
+            _ => {}
         }
+        Ok(())
+    }
+}
+
+/// Raises the count; says what it was. None if it is as high as it can be: more than there can be sleepers.
+fn release(semaphore: &OwnedHandle, count: i32) -> Result<Option<i32>, Failure> {
+    match api::release_semaphore(semaphore.as_handle(), count) {
+        Ok(before) => Ok(Some(before)),
+        Err(error) if error.0 == windows_sys::Win32::Foundation::ERROR_TOO_MANY_POSTS => Ok(None),
+        Err(error) => Err(error.into()),
     }
 }
 
@@ -170,4 +196,138 @@ fn wait_for(handles: &[BorrowedHandle<'_>], longest: Duration) -> Result<Woken, 
     // (All ones would be for ever.)
     let milliseconds = u32::try_from(milliseconds).unwrap_or(u32::MAX - 1).min(u32::MAX - 1);
     Ok(if api::wait_for_any(handles, milliseconds)? { Woken::Early } else { Woken::TimedOut })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::AtomicU32;
+    use std::sync::atomic::Ordering::SeqCst;
+    use std::thread;
+
+    use super::*;
+
+    /// So long does nobody sleep in vain.
+    const LONG: Duration = Duration::from_secs(30);
+
+    fn bell(number: u64) -> Bell {
+        let mut id = [0x5a; 16];
+        id[..4].copy_from_slice(&std::process::id().to_le_bytes());
+        Bell::new(&Family::new(None, None, id), number).expect("a bell")
+    }
+
+    /// As `sync` sleeps: counted, then looked, then asleep.
+    fn sleep(bell: &Bell, word: &AtomicU32, waiters: &AtomicU32, expected: u32) {
+        waiters.fetch_add(1, SeqCst);
+        if word.load(SeqCst) == expected {
+            let slept = bell.wait(word.as_ptr().cast(), expected, LONG, None).expect("a sleep");
+            assert!(!matches!(slept, Woken::TimedOut), "a wake-up was lost");
+        }
+        waiters.fetch_sub(1, SeqCst);
+    }
+
+    fn count(bell: &Bell) -> i32 {
+        let mut count = 0;
+        while matches!(bell.wait(std::ptr::null(), 0, Duration::ZERO, None), Ok(Woken::Early)) {
+            count += 1;
+        }
+        count
+    }
+
+    #[test]
+    fn there_are_never_more_wakeups_than_sleepers() {
+        let bell = bell(1);
+        for (all, sleepers, left) in [(false, 1, 1), (false, 5, 5), (true, 5, 5), (true, 1, 1)] {
+            for _ in 0..100 {
+                bell.ring(std::ptr::null(), all, sleepers).expect("it rings");
+            }
+            assert_eq!(count(&bell), left, "{all} {sleepers}");
+        }
+        // What is there counts; what a peer has written is no more than is released at once.
+        bell.ring(std::ptr::null(), true, 3).expect("it rings");
+        bell.ring(std::ptr::null(), true, 7).expect("it rings");
+        assert_eq!(count(&bell), 7);
+        bell.ring(std::ptr::null(), true, u32::MAX).expect("it rings");
+        bell.ring(std::ptr::null(), true, u32::MAX).expect("it rings");
+        assert_eq!(count(&bell), MOST_AT_ONCE);
+    }
+
+    #[test]
+    fn everybody_hears_of_every_change() {
+        for dead in [0, 2] {
+            let (bell, word, waiters) = (bell(2), AtomicU32::new(0), AtomicU32::new(dead));
+            let heard = AtomicU32::new(0);
+            thread::scope(|scope| {
+                for _ in 0..3 {
+                    scope.spawn(|| {
+                        for step in 0..1000 {
+                            while word.load(SeqCst) == step {
+                                sleep(&bell, &word, &waiters, step);
+                            }
+                            heard.fetch_add(1, SeqCst);
+                            // So that nobody comes meanwhile who takes what is for the others.
+                            while heard.load(SeqCst) < 3 * (step + 1) {
+                                thread::yield_now();
+                            }
+                        }
+                    });
+                }
+                for step in 1..=1000 {
+                    // Some are awake, some asleep, and some between looking and sleeping.
+                    while step % 4 != 0 && waiters.load(SeqCst) < dead + step % 4 {
+                        thread::yield_now();
+                    }
+                    word.store(step, SeqCst);
+                    let sleepers = waiters.load(SeqCst);
+                    if sleepers > 0 {
+                        bell.ring(word.as_ptr().cast(), true, sleepers).expect("it rings");
+                    }
+                    while heard.load(SeqCst) < 3 * step {
+                        thread::yield_now();
+                    }
+                }
+            });
+            assert!(count(&bell) <= 5);
+        }
+    }
+
+    #[test]
+    fn nobody_sleeps_while_there_is_something_to_take() {
+        for dead in [0, 2] {
+            let (bell, word, waiters) = (bell(3), AtomicU32::new(0), AtomicU32::new(dead));
+            let (taken, over) = (AtomicU32::new(0), AtomicU32::new(0));
+            thread::scope(|scope| {
+                for _ in 0..3 {
+                    scope.spawn(|| {
+                        while over.load(SeqCst) == 0 {
+                            match word.load(SeqCst) {
+                                0 => sleep(&bell, &word, &waiters, 0),
+                                there => {
+                                    if word.compare_exchange(there, there - 1, SeqCst, SeqCst).is_ok() {
+                                        taken.fetch_add(1, SeqCst);
+                                    }
+                                }
+                            }
+                        }
+                    });
+                }
+                for round in 1..=500 {
+                    for _ in 0..4 {
+                        word.fetch_add(1, SeqCst);
+                        let sleepers = waiters.load(SeqCst);
+                        if sleepers > 0 {
+                            bell.ring(word.as_ptr().cast(), false, sleepers).expect("it rings");
+                        }
+                    }
+                    while taken.load(SeqCst) < 4 * round {
+                        thread::yield_now();
+                    }
+                }
+                // For all of them to see that it is over, there is something to take for each.
+                over.store(1, SeqCst);
+                word.store(3, SeqCst);
+                bell.ring(word.as_ptr().cast(), true, 3 + dead).expect("it rings");
+            });
+            assert!(count(&bell) <= 5);
+        }
+    }
 }

@@ -1,0 +1,134 @@
+//! What is in a segment, for people.
+
+use std::fmt::Write;
+
+use mmf::{Damage, LockState, ObjectInfo, ObjectState, SegmentStage};
+
+use super::looks::Look;
+use super::time::moment;
+use crate::output::printable;
+use crate::size;
+
+/// All of it; `events` are lines about who has come and gone.
+pub(super) fn text(name: &str, look: &Look, events: &[String]) -> String {
+    let info = &look.info;
+    let mut text = format!(
+        "{}\n  segment  format {}, {} bytes ({}), {} used\n  made     {}",
+        printable(name),
+        info.version,
+        info.len,
+        size::show(info.len),
+        info.used,
+        moment(info.made_at),
+    );
+    let broken = info.stage == SegmentStage::Broken;
+    if !super::is_whole(info) {
+        let state = match (broken, info.damage.is_empty()) {
+            (true, true) => "declared broken: nobody can open it any more",
+            (true, false) => "declared broken; and damaged, see below",
+            _ => "damaged, see below: this is what can still be read",
+        };
+        let _ = write!(text, "\n  state    {state}");
+    }
+    let _ = write!(text, "\n\nparticipants: {} of {}", info.participants.len(), info.places);
+    if !info.participants.is_empty() {
+        let _ = write!(text, "\n  {:>10}  {:5}  {:23}  program", "process", "state", "since");
+    }
+    for one in &info.participants {
+        let program = look.programs.get(&one.token).filter(|_| one.alive).map_or("-", String::as_str);
+        let _ = write!(
+            text,
+            "\n  {:>10}  {:5}  {:23}  {}",
+            one.process.id,
+            if one.alive { "alive" } else { "dead" },
+            moment(one.joined),
+            printable(program)
+        );
+    }
+    for event in events {
+        let _ = write!(text, "\n  {}", printable(event));
+    }
+    let _ = write!(text, "\n\nobjects: {}", info.objects.len());
+    // One long name is not to push everything else off the screen.
+    let widest =
+        info.objects.iter().map(|object| object.name.chars().count()).max().unwrap_or(0).clamp(4, 28);
+    for object in &info.objects {
+        let _ =
+            write!(text, "\n  {:widest$}  {}, {} bytes", printable(&object.name), object.kind, object.len);
+        if object.described.size > 0 {
+            let _ = write!(text, "\n      of {}", printable(&object.described.to_string()));
+        }
+        for line in state(look, object) {
+            let _ = write!(text, "\n      {line}");
+        }
+    }
+    if !info.damage.is_empty() {
+        let _ = write!(text, "\n\ndamage: {}", info.damage.len());
+        for Damage { offset, entry, what, .. } in &info.damage {
+            let entry = entry.map_or(String::new(), |entry| format!(", entry {entry} of the directory"));
+            let _ = write!(text, "\n  byte {offset}{entry}\n      {}", printable(what));
+        }
+    }
+    text
+}
+
+/// What an object is doing, in lines.
+fn state(look: &Look, object: &ObjectInfo) -> Vec<String> {
+    match &object.state {
+        ObjectState::Mutex(lock) => locked(look, lock, "held", "free"),
+        ObjectState::RwLock { writer, readers } => {
+            let free = if readers.is_empty() { "free" } else { "no writer" };
+            let mut lines = locked(look, writer, "held to write", free);
+            for (token, count) in readers {
+                lines.push(format!("{count} reading in {}", who(look, *token)));
+            }
+            lines
+        }
+        ObjectState::Latest { writer, published } => {
+            let writer =
+                writer.map_or("no writer".to_owned(), |token| format!("written by {}", who(look, token)));
+            let pace = look.pace(object.offset).map_or(String::new(), |pace| format!(", {pace}"));
+            vec![format!("{published} published{pace}"), writer]
+        }
+        ObjectState::Event { set, waiters } => {
+            vec![format!("{}, {waiters} waiting", if *set { "set" } else { "not set" })]
+        }
+        ObjectState::Once { done: true, .. } => vec!["initialised".to_owned()],
+        ObjectState::Once { lock, .. } => locked(look, lock, "being initialised", "not initialised"),
+        ObjectState::Word { value, waiters } => {
+            let pace = look.pace(object.offset).map_or(String::new(), |pace| format!(", {pace}"));
+            vec![format!("value {value}{pace}, {waiters} waiting")]
+        }
+        _ => vec!["its state makes no sense to this version".to_owned()],
+    }
+}
+
+fn locked(look: &Look, lock: &LockState, held: &str, free: &str) -> Vec<String> {
+    let mut line = match lock.owner {
+        Some(token) => format!("{held} by {}", who(look, token)),
+        None if lock.abandoned => "given up for good".to_owned(),
+        None => free.to_owned(),
+    };
+    if lock.since.is_some() {
+        let _ = write!(line, " since {} or before", moment(lock.since));
+    }
+    let mut lines = vec![line];
+    if lock.waiters > 0 {
+        lines.push(format!("{} waiting", lock.waiters));
+    }
+    if lock.damaged {
+        lines.push("an owner died: the data may be half changed".to_owned());
+    }
+    if let Some(died) = &lock.died {
+        lines.push(format!("the last who died with it: process {}", died.id));
+    }
+    lines
+}
+
+fn who(look: &Look, token: u32) -> String {
+    match look.info.participant(token) {
+        Some(one) if one.alive => look.called(one),
+        Some(one) => format!("{}, which is dead", look.called(one)),
+        None => "a participant that is gone".to_owned(),
+    }
+}

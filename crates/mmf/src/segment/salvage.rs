@@ -1,0 +1,290 @@
+//! What can be read of a segment of which a part makes no sense.
+//!
+//! Each head in the directory carries a fingerprint of its kind and type, and its two lengths go together; so one that was overwritten is
+//! told from a whole one, and behind a damaged one the next whole one is found.
+
+use core::mem::offset_of;
+use core::ops::Range;
+
+use super::core::{Core, index};
+use super::inspect::Damage;
+use super::layout::{
+    ALIGN, FINGERPRINT, HEAD_LEN, HEADER_LEN, Head, Header, MAGIC, PLACE_LEN, PLACES_MAX, VERSION, align_up,
+    fingerprint, state, text_of,
+};
+use super::making::Site;
+use super::stage::{SegmentStage, has_signs, layout_fits};
+use crate::access::Access;
+use crate::error::{Error, ErrorKind};
+use crate::view::View;
+
+/// How many bytes are searched for whole heads, in all: what nobody has used yet would become memory by being looked at.
+const SEARCH: u64 = 16 << 20;
+
+/// An object whose head could be read.
+pub(super) struct Found {
+    /// Its number in the directory, from 1 on.
+    pub(super) entry: usize,
+    /// Where its head is.
+    pub(super) at: u64,
+    pub(super) head: Head,
+    pub(super) name: String,
+    pub(super) type_name: String,
+}
+
+/// What is wrong with a head, and where in it.
+struct Checked {
+    wrong: Vec<(usize, String)>,
+    /// Its name and that of its type, if they are texts.
+    names: Option<(String, String)>,
+    /// How long head and object are, by the length of the object.
+    total: Option<u64>,
+}
+
+/// `room` is what there is from the head on.
+fn check(head: &Head, room: u64) -> Checked {
+    let mut wrong = Vec::new();
+    let total = align_up(head.object_len).and_then(|len| len.max(ALIGN).checked_add(HEAD_LEN));
+    let total = total.filter(|total| *total <= room);
+    if total != Some(head.total) {
+        let what = format!(
+            "its length is {} and that of its object {}, in {room} bytes: they do not go together",
+            head.total, head.object_len
+        );
+        wrong.push((offset_of!(Head, total), what));
+    }
+    if u64::from(head.value_offset).checked_add(head.size).is_none_or(|past| past > head.object_len) {
+        let what = format!(
+            "its value has {} bytes from {} on, in an object of {}",
+            head.size, head.value_offset, head.object_len
+        );
+        wrong.push((offset_of!(Head, value_offset), what));
+    }
+    if !head.align.is_power_of_two() || u64::from(head.align) > ALIGN {
+        let what = format!("its type is aligned to {}, where that is a power of 2 up to {ALIGN}", head.align);
+        wrong.push((offset_of!(Head, align), what));
+    }
+    let name = text_of(&head.name).filter(|name| !name.is_empty());
+    if name.is_none() {
+        wrong.push((offset_of!(Head, name), "its name is no text".to_owned()));
+    }
+    let type_name = text_of(head.type_name.as_flattened());
+    match type_name {
+        None => wrong.push((offset_of!(Head, type_name), "the name of its type is no text".to_owned())),
+        Some(type_name) => {
+            let right = fingerprint(head.kind, head.version, head.size, head.align, type_name);
+            if right != head.fingerprint {
+                let what = format!(
+                    "its fingerprint is {:#018x}, where that of its kind and type is {right:#018x}: one of these was overwritten",
+                    head.fingerprint
+                );
+                wrong.push((offset_of!(Head, fingerprint), what));
+            }
+        }
+    }
+    let names = name.zip(type_name).map(|(name, type_name)| (name.to_owned(), type_name.to_owned()));
+    Checked { wrong, names, total }
+}
+
+/// Whether a whole head is at `at`, in front of `end`.
+fn is_whole<A: Access>(view: &View<A>, at: u64, end: u64) -> Result<bool, Error> {
+    if end.saturating_sub(at) < HEAD_LEN + ALIGN {
+        return Ok(false);
+    }
+    // Nearly always this is enough.
+    let total = view.read::<u64>(index(at))?;
+    if total < HEAD_LEN + ALIGN || total % ALIGN != 0 || total > end - at {
+        return Ok(false);
+    }
+    Ok(check(&view.read::<Head>(index(at))?, end - at).wrong.is_empty())
+}
+
+/// Goes through the directory, from whole head to whole head. Each step goes forward, and what is searched has a bound, so there is an
+/// end. If the end of the directory is not known, it is where a head would be and only zeros are.
+pub(super) fn walk<A: Access>(
+    view: &View<A>,
+    directory: Range<u64>,
+    end_is_known: bool,
+    damage: &mut Vec<Damage>,
+    mut look: impl FnMut(Found, &mut Vec<Damage>),
+) {
+    let Range { start: mut at, end } = directory;
+    let mut budget = SEARCH;
+    let mut entry = 0;
+    while at < end {
+        entry += 1;
+        let mut wrong = |offset, what| damage.push(Damage { offset, entry: Some(entry), what });
+        if end - at < HEAD_LEN + ALIGN {
+            if end_is_known {
+                wrong(at, format!("there are {} bytes left, which is no room for an object", end - at));
+            }
+            return;
+        }
+        let head = match view.read::<Head>(index(at)) {
+            Ok(head) => head,
+            Err(error) => return wrong(at, error.to_string()),
+        };
+        if !end_is_known && (head.total, head.object_len, head.fingerprint) == (0, 0, 0) {
+            return;
+        }
+        let Checked { wrong: faults, names, total } = check(&head, end - at);
+        let whole = faults.is_empty();
+        let sure = faults.iter().all(|(offset, _)| *offset != offset_of!(Head, total));
+        for (offset, what) in faults {
+            wrong(at + offset as u64, what);
+        }
+        let next = match (sure, total) {
+            // (It is what the head says, too.)
+            (true, Some(total)) => Ok(Some(at + total)),
+            _ => next_whole(view, at, end, [total, Some(head.total)], &mut budget),
+        };
+        if let (Some((name, type_name)), true) = (names, total.is_some()) {
+            look(Found { entry, at, head, name, type_name }, damage);
+        }
+        let mut wrong = |what| damage.push(Damage { offset: at, entry: Some(entry), what });
+        match next {
+            Ok(Some(next)) => {
+                if !whole && !sure && next > at + total.unwrap_or(0) {
+                    wrong(format!("what may have been between this and byte {next} cannot be told"));
+                }
+                at = next;
+            }
+            Ok(None) => return wrong("no whole entry was found behind it".to_owned()),
+            Err(error) => return wrong(error.to_string()),
+        }
+    }
+}
+
+/// Where the next whole head is, or the end: best where one of the lengths says, else wherever there is one.
+fn next_whole<A: Access>(
+    view: &View<A>,
+    at: u64,
+    end: u64,
+    lengths: [Option<u64>; 2],
+    budget: &mut u64,
+) -> Result<Option<u64>, Error> {
+    for len in lengths.into_iter().flatten() {
+        let Some(next) = at.checked_add(len).filter(|next| len >= HEAD_LEN + ALIGN && *next <= end) else {
+            continue;
+        };
+        if next % ALIGN == 0 && (next == end || is_whole(view, next, end)?) {
+            return Ok(Some(next));
+        }
+    }
+    let mut next = at + ALIGN;
+    while next < end && *budget > 0 {
+        if is_whole(view, next, end)? {
+            return Ok(Some(next));
+        }
+        next += ALIGN;
+        *budget -= ALIGN;
+    }
+    Ok(None)
+}
+
+/// What a header says that no segment of this version does.
+pub(super) fn damaged_header(header: &Header) -> Vec<Damage> {
+    let mut damage = Vec::new();
+    let mut wrong = |offset: usize, what| damage.push(Damage { offset: offset as u64, entry: None, what });
+    if header.magic != MAGIC {
+        let what = format!("it starts with {:02x?}, where a segment has {MAGIC:02x?}", header.magic);
+        wrong(offset_of!(Header, magic), what);
+    }
+    if header.version != VERSION {
+        let what = format!("its format is version {}, where this library knows {VERSION}", header.version);
+        wrong(offset_of!(Header, version), what);
+    }
+    if header.state != state::READY && header.state != state::BROKEN {
+        let what = format!(
+            "its state is {:#x}, where one that is made has {} or {}",
+            header.state,
+            state::READY,
+            state::BROKEN
+        );
+        wrong(offset_of!(Header, state), what);
+    }
+    if header.fingerprint != FINGERPRINT {
+        let what = format!(
+            "the fingerprint of its layout is {:#018x}, where that of version {VERSION} is {FINGERPRINT:#018x}",
+            header.fingerprint
+        );
+        wrong(offset_of!(Header, fingerprint), what);
+    }
+    if u64::from(header.participants) != HEADER_LEN {
+        let what =
+            format!("its participants start at {}, where they are at {HEADER_LEN}", header.participants);
+        wrong(offset_of!(Header, participants), what);
+    }
+    damage
+}
+
+/// What a header that was once made is by now.
+pub(super) fn stage(header: &Header) -> SegmentStage {
+    match header.state {
+        state::READY => SegmentStage::Ready,
+        state::BROKEN => SegmentStage::Broken,
+        _ => SegmentStage::Damaged,
+    }
+}
+
+impl<A: Access> Site<'_, A> {
+    /// A segment to look at, by what its header still says and by what is found where it should be.
+    pub(super) fn salvage(&self) -> Result<Core<A>, Error> {
+        match self.stage()? {
+            SegmentStage::Ready | SegmentStage::Broken | SegmentStage::Damaged => {}
+            SegmentStage::Blank => {
+                let detail = "its first bytes are all zero: it is a plain memory, or nobody has begun to make it a segment";
+                return Err(self.fail(ErrorKind::NotReady).with_detail(detail));
+            }
+            SegmentStage::Making { maker, alive: true } => {
+                let detail = format!("process {} is making it: look again", maker.id);
+                return Err(self.fail(ErrorKind::NotReady).with_detail(detail));
+            }
+            SegmentStage::Making { maker, alive: false } => {
+                let detail = format!(
+                    "its maker, process {}, has died before it was: open_or_create makes it anew, and so does its maker",
+                    maker.id
+                );
+                return Err(self.fail(ErrorKind::NotReady).with_detail(detail));
+            }
+            SegmentStage::NotASegment => return Err(self.fail(ErrorKind::NotASegment)),
+        }
+        let header = self.view.read::<Header>(0)?;
+        // Of one that is of another version nothing is known; but one of the three alone is damage.
+        let other = header.magic == MAGIC && header.version != VERSION && header.fingerprint != FINGERPRINT;
+        if other || !has_signs(&header) {
+            let detail = format!(
+                "its format is version {} ({:#018x}), this library knows version {VERSION} ({FINGERPRINT:#018x})",
+                header.version, header.fingerprint
+            );
+            return Err(self.fail(ErrorKind::NotASegment).with_detail(detail));
+        }
+        let there = self.view.len() as u64;
+        let places = self.places(&header, there)?;
+        let start = HEADER_LEN + u64::from(places) * PLACE_LEN;
+        let len = Some(header.len).filter(|len| (start..=there).contains(len));
+        Ok(self.core(places, len.unwrap_or(there & !(ALIGN - 1)), header.id))
+    }
+
+    /// How many places there are. If the header contradicts itself, the directory shows where it starts.
+    fn places(&self, header: &Header, there: u64) -> Result<u32, Error> {
+        let most = u32::try_from((there - HEADER_LEN) / PLACE_LEN).unwrap_or(PLACES_MAX).min(PLACES_MAX);
+        let fits = |places: u32| (1..=most).contains(&places);
+        if layout_fits(header) && fits(header.places) {
+            return Ok(header.places);
+        }
+        let start = |places: u32| HEADER_LEN + u64::from(places) * PLACE_LEN;
+        let by_start = u32::try_from(header.start.saturating_sub(HEADER_LEN) / PLACE_LEN).unwrap_or(0);
+        for places in [header.places, by_start].into_iter().filter(|places| fits(*places)) {
+            if header.end == start(places) || is_whole(&self.view, start(places), there)? {
+                return Ok(places);
+            }
+        }
+        for places in 1..=most {
+            if is_whole(&self.view, start(places), there)? {
+                return Ok(places);
+            }
+        }
+        Ok([header.places, by_start].into_iter().find(|places| fits(*places)).unwrap_or(most))
+    }
+}

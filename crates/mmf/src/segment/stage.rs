@@ -1,0 +1,96 @@
+//! What a memory is on the way to being a segment: told from its first bytes, without waiting for anybody.
+
+use std::sync::atomic::Ordering::SeqCst;
+
+use zerocopy::IntoBytes;
+
+use super::core::index;
+use super::inspect::ProcessInfo;
+use super::layout::{
+    Claim, FINGERPRINT, HEADER_LEN, Header, MAGIC, MAKER_AT, MAKER_STARTED_AT, PLACE_LEN, PLACES_MAX, Phase,
+    STATE_AT, VERSION, state,
+};
+use super::making::Site;
+use crate::access::Access;
+use crate::error::Error;
+
+/// How far a memory is on the way to being a segment, as far as its first bytes tell.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum SegmentStage {
+    /// It is none: there is something else in it.
+    NotASegment,
+    /// Its first bytes are all zero. A plain memory can look like that, and so does a segment whose maker has not begun.
+    Blank,
+    /// It is being made; or was, if its maker has died: then [`open_or_create`](crate::Segment::open_or_create) makes it anew.
+    Making {
+        /// Who makes it.
+        maker: ProcessInfo,
+        /// Whether he lives, as far as can be told.
+        alive: bool,
+    },
+    /// It is one.
+    Ready,
+    /// It was declared broken, for good.
+    Broken,
+    /// It was one: its state makes no sense, but other parts of its header show what it was.
+    Damaged,
+}
+
+/// Where a header has something that it has not before its maker begins; the maker's claim and start aside.
+pub(super) fn is_blank(header: &Header) -> Result<(), usize> {
+    let claim = index(MAKER_AT)..index(MAKER_STARTED_AT) + 8;
+    let found = header.as_bytes().iter().enumerate().find(|(at, byte)| **byte != 0 && !claim.contains(at));
+    found.map_or(Ok(()), |(at, _)| Err(at))
+}
+
+/// Whether participants and directory are where this number of places puts them.
+pub(super) fn layout_fits(header: &Header) -> bool {
+    (1..=PLACES_MAX).contains(&header.places)
+        && u64::from(header.participants) == HEADER_LEN
+        && header.start == HEADER_LEN + u64::from(header.places) * PLACE_LEN
+}
+
+/// Whether a header shows a segment, even if a part of it was overwritten: each of these alone is no accident.
+pub(super) fn has_signs(header: &Header) -> bool {
+    header.magic == MAGIC || header.fingerprint == FINGERPRINT || layout_fits(header)
+}
+
+impl<A: Access> Site<'_, A> {
+    pub(super) fn stage(&self) -> Result<SegmentStage, Error> {
+        let now = self.view.atomic_u32(index(STATE_AT))?.load(SeqCst)?;
+        let header = self.view.read::<Header>(0)?;
+        let signs = has_signs(&header);
+        let stage = match now {
+            state::READY if signs => SegmentStage::Ready,
+            // A maker that could not go on may have written nothing else.
+            state::BROKEN if signs || header.magic == [0; 8] => SegmentStage::Broken,
+            state::RAW if self.unlike_raw()?.is_none() => self.making(SegmentStage::Blank)?,
+            state::MAKING
+                if (header.magic == MAGIC || header.magic == [0; 8])
+                    && matches!(header.version, 0 | VERSION) =>
+            {
+                self.making(if signs { SegmentStage::Damaged } else { SegmentStage::NotASegment })?
+            }
+            _ if signs => SegmentStage::Damaged,
+            _ => SegmentStage::NotASegment,
+        };
+        Ok(stage)
+    }
+
+    /// Who makes it; or what it is if nobody has ever begun.
+    fn making(&self, nobody: SegmentStage) -> Result<SegmentStage, Error> {
+        let claim = Claim(self.view.atomic_u64(index(MAKER_AT))?.load(SeqCst)?);
+        if claim.phase() == Phase::Free {
+            // He may have finished since the state was looked at.
+            let ready = self.view.atomic_u32(index(STATE_AT))?.load(SeqCst)? == state::READY;
+            return Ok(if ready { SegmentStage::Ready } else { nobody });
+        }
+        let started = match claim.phase() {
+            Phase::Present => self.view.read::<u64>(index(MAKER_STARTED_AT))?,
+            _ => 0,
+        };
+        let alive = self.maker_lives(claim)?;
+        Ok(SegmentStage::Making { maker: ProcessInfo { id: claim.process(), started }, alive })
+    }
+}

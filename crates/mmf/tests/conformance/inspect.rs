@@ -1,0 +1,329 @@
+//! Looking into segments: whatever stands there, what can be shown is shown, and what is damaged is named.
+
+use std::sync::atomic::Ordering::SeqCst;
+use std::time::{Duration, Instant};
+
+use mmf::sync::WaitCell;
+use mmf::{ErrorKind, OpenOptions, Segment, SegmentInfo, SegmentStage, SharedMemory, View};
+use testkit::{Peer, Role, unique_name};
+
+const NAMES: [&str; 4] = ["mutex", "table", "pose", "go"];
+/// Header and two places.
+const START: usize = 256 + 2 * 64;
+/// The second entry of the directory: behind head and object of the first.
+const SECOND: usize = START + 256 + 128;
+
+fn four_objects() -> (SharedMemory, Segment) {
+    let memory = SharedMemory::anonymous(8192).unwrap();
+    let segment = OpenOptions::new().participants(2).format_segment(&memory).unwrap();
+    segment.mutex::<u64>("mutex").unwrap();
+    segment.rwlock::<u32>("table").unwrap();
+    segment.latest::<f64>("pose").unwrap();
+    segment.event("go").unwrap();
+    (memory, segment)
+}
+
+fn names(info: &SegmentInfo) -> Vec<&str> {
+    info.objects.iter().map(|object| &*object.name).collect()
+}
+
+pub(crate) fn a_whole_one_has_no_damage() {
+    let (memory, segment) = four_objects();
+    for info in [segment.inspect().unwrap(), Segment::inspect_memory(&memory).unwrap()] {
+        assert_eq!(names(&info), NAMES);
+        assert_eq!(info.damage, []);
+        assert_eq!(info.stage, SegmentStage::Ready);
+        assert_eq!(info.participants.len(), 1);
+    }
+    segment.declare_broken().unwrap();
+    let info = Segment::inspect_memory(&memory).unwrap();
+    assert_eq!(info.stage, SegmentStage::Broken);
+    assert_eq!((names(&info).len(), info.damage.len()), (4, 0));
+}
+
+/// What is in front of a damaged entry and behind it is shown, and where it is is said.
+pub(crate) fn objects_around_a_damaged_entry_are_shown() {
+    let (memory, segment) = four_objects();
+    let view = memory.view().unwrap();
+    let good = view.read_vec(0, view.len()).unwrap();
+    let look = || Segment::inspect_memory(&memory).unwrap();
+    // (where in the entry, what, which objects are left)
+    let others = ["mutex", "pose", "go"];
+    let cases: [(usize, &[u8], &[&str]); 9] = [
+        (0, &[0xff; 8], &NAMES), // its length: the object's is still there
+        (0, &[0; 8], &NAMES),
+        (0, &960_u64.to_le_bytes(), &NAMES),
+        (16, &[0xff; 8], &others),  // the object's length
+        (40, &[0xff; 8], &NAMES),   // its fingerprint
+        (64, &[0xff; 8], &others),  // its name
+        (128, &[0xff; 8], &others), // its type's
+        (0, &[0; 256], &others),    // all of it
+        (0, &[0xff; 256], &others),
+    ];
+    for (at, bytes, left) in cases {
+        view.write_at(SECOND + at, bytes).unwrap();
+        let info = look();
+        assert_eq!(names(&info), left, "{at} {bytes:?}: {:?}", info.damage);
+        let first = &info.damage[0];
+        assert_eq!(first.entry, Some(2), "{first}");
+        let entry = SECOND as u64..SECOND as u64 + 256;
+        assert!(info.damage.iter().all(|damage| entry.contains(&damage.offset)), "{:?}", info.damage);
+        assert_eq!(segment.inspect().unwrap().damage, info.damage);
+        view.write_at(0, &good).unwrap();
+    }
+    // Two neighbours, of which neither says how long it is.
+    view.fill(SECOND, 256 + 320 + 256, 0xa5).unwrap();
+    let info = look();
+    assert_eq!(names(&info), ["mutex", "go"], "{:?}", info.damage);
+    view.write_at(0, &good).unwrap();
+    assert_eq!(look().damage, []);
+}
+
+/// A header of which one part was overwritten still leads to the participants and the objects.
+pub(crate) fn a_damaged_header_is_made_up_for() {
+    let (memory, segment) = four_objects();
+    let view = memory.view().unwrap();
+    let good = view.read_vec(0, view.len()).unwrap();
+    for (offset, len) in
+        [(0, 8), (8, 4), (12, 4), (16, 8), (24, 8), (64, 4), (68, 4), (72, 4), (80, 8), (88, 8)]
+    {
+        for byte in [0xff, 0x5a] {
+            view.fill(offset, len, byte).unwrap();
+            let info = Segment::inspect_memory(&memory).unwrap_or_else(|error| panic!("{offset}: {error}"));
+            assert_eq!(names(&info), NAMES, "{offset}: {:?}", info.damage);
+            assert_eq!(info.participants.len(), 1, "{offset}");
+            assert!(
+                info.damage.iter().any(|damage| damage.offset == offset as u64),
+                "{offset}: {:?}",
+                info.damage
+            );
+            assert!(info.damage.iter().all(|damage| damage.entry.is_none()), "{offset}: {:?}", info.damage);
+            if !matches!(offset, 8 | 16 | 72) {
+                let opened = Segment::attach(&memory).and_then(|segment| segment.event("go").map(drop));
+                let error = opened.unwrap_err();
+                assert_eq!(error.kind(), ErrorKind::Damaged, "{offset}: {error}");
+                assert!(error.to_string().contains("`mmf inspect` shows"), "{offset}: {error}");
+                view.write_at(256 + 64, &good[256 + 64..START]).unwrap();
+            }
+            // Who has it open goes by what it knows.
+            assert_eq!(names(&segment.inspect().unwrap()), NAMES);
+            view.write_at(0, &good).unwrap();
+        }
+    }
+    // All that says how many places there are: where the first object is shows it.
+    view.fill(64, 32, 0xff).unwrap();
+    assert_eq!(names(&Segment::inspect_memory(&memory).unwrap()), NAMES);
+    // All of what tells a segment.
+    view.fill(0, 128, 0xff).unwrap();
+    let error = Segment::inspect_memory(&memory).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::NotASegment, "{error}");
+}
+
+/// Every word of header, participants and directory, with values that mean something somewhere and with others.
+pub(crate) fn every_word_can_be_hostile() {
+    let (memory, segment) = four_objects();
+    let view = memory.view().unwrap();
+    let used = usize::try_from(segment.inspect().unwrap().used).unwrap();
+    let good = view.read_vec(0, view.len()).unwrap();
+    let values =
+        [0, 1, 2, 3, 63, 64, 320, 511, 512, 4096, 8192, 0x7fff_ffff, 0x8000_0000, 0xffff_ffc0, u32::MAX];
+    let mut silent = Vec::new();
+    for at in (0..used).step_by(4) {
+        let mut noticed = false;
+        for value in values {
+            view.atomic_u32(at).unwrap().store(value, SeqCst).unwrap();
+            noticed |= look_at(&memory, &segment);
+            view.write_at(0, &good).unwrap();
+        }
+        if !noticed {
+            silent.push(at);
+        }
+    }
+    // What tells how to read it cannot be overwritten without being noticed.
+    let telling =
+        [0, 4, 8, 12, 16, 20, 24, 64, 68, 80, 88, START, START + 16, START + 40, SECOND, SECOND + 8];
+    assert!(telling.iter().all(|at| !silent.contains(at)), "{silent:?}");
+}
+
+/// Whether something was noticed. In any case it comes to an end.
+fn look_at(memory: &SharedMemory, segment: &Segment) -> bool {
+    let info = segment.inspect().unwrap();
+    assert!(info.damage.iter().all(|damage| damage.offset < info.len && !damage.what.is_empty()));
+    let _ = segment.participants().unwrap();
+    Segment::stage_of(memory).unwrap();
+    Segment::inspect_memory(memory).map_or(true, |info| !info.damage.is_empty())
+}
+
+pub(crate) fn many_hostile_words_at_once() {
+    let (memory, segment) = four_objects();
+    let view = memory.view().unwrap();
+    let good = view.read_vec(0, view.len()).unwrap();
+    let mut random = 0x2545_f491_4f6c_dd1d_u64;
+    let mut next = || {
+        random ^= random << 13;
+        random ^= random >> 7;
+        random ^= random << 17;
+        random
+    };
+    let rounds = if testkit::under_wine() { 300 } else { 3000 };
+    for _ in 0..rounds {
+        for _ in 0..next() % 40 {
+            let at = usize::try_from(next() % 512).unwrap() * 4;
+            let value = (next() >> 32) as u32;
+            let value = if value % 2 == 0 { value % 640 } else { value };
+            view.atomic_u32(at).unwrap().store(value, SeqCst).unwrap();
+        }
+        look_at(&memory, &segment);
+        if next() % 4 == 0 {
+            view.write_at(0, &good).unwrap();
+        }
+    }
+    // Nothing but heads, each in the middle of the one before.
+    for at in (START..8192 - 320).step_by(64) {
+        view.write_at(at, &good[START..START + 64]).unwrap();
+    }
+    view.write(80, &8192_u64).unwrap();
+    look_at(&memory, &segment);
+}
+
+/// While somebody else writes anything anywhere.
+pub(crate) fn looking_while_it_is_overwritten() {
+    let name = unique_name("looking");
+    let segment = OpenOptions::new().len(8192).participants(2).create_segment(&name).unwrap();
+    segment.mutex::<u64>("mutex").unwrap();
+    let memory = SharedMemory::open(&name).unwrap();
+    let mut peer = Peer::start("segment::role_scribble", &[&name]);
+    peer.expect("scribbling");
+    let until = Instant::now() + Duration::from_secs(2);
+    while Instant::now() < until {
+        look_at(&memory, &segment);
+    }
+    peer.finish();
+}
+
+/// A memory of zeros may be a plain one, or a segment that nobody has begun to make: both are said.
+pub(crate) fn zeros_are_not_taken_for_a_death() {
+    let name = unique_name("zeros");
+    let memory = SharedMemory::create(&name, 8192).unwrap();
+    assert_eq!(Segment::stage_of(&memory).unwrap(), SegmentStage::Blank);
+    let soon = OpenOptions::new().ready_within(Duration::from_millis(10));
+    let error = soon.open_segment(&name).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::NotReady);
+    let text = error.to_string();
+    assert!(text.contains("a plain memory") && text.contains("its maker has not begun"), "{text}");
+    assert!(text.contains("SharedMemory") && text.contains("open_or_create"), "{text}");
+    let error = Segment::inspect_memory(&memory).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::NotReady, "{error}");
+    // Something further behind: no maker has written that.
+    let view: View = memory.view().unwrap();
+    view.write(200, &1_u8).unwrap();
+    assert_eq!(Segment::stage_of(&memory).unwrap(), SegmentStage::NotASegment);
+    let error = OpenOptions::new().ready_within(testkit::WATCHDOG).open_segment(&name).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::NotASegment);
+    assert!(error.to_string().contains("byte 200"), "{error}");
+    assert_eq!(Segment::format(&memory).unwrap_err().kind(), ErrorKind::NotASegment);
+    view.fill(200, 1, 0).unwrap();
+    let _segment = Segment::format(&memory).unwrap();
+    assert_eq!(Segment::stage_of(&memory).unwrap(), SegmentStage::Ready);
+    assert_eq!(view.read::<[u8; 8]>(0).unwrap(), Segment::MAGIC);
+    // What is too short is none, which is no error.
+    let short = SharedMemory::anonymous(64).unwrap();
+    if short.len() < 320 {
+        assert_eq!(Segment::stage_of(&short).unwrap(), SegmentStage::NotASegment);
+    }
+}
+
+/// Who makes it is named, and whether he lives.
+pub(crate) fn the_maker_is_named() {
+    for step in ["make: claimed", "make: making", "make: written, and not ready yet"] {
+        let name = unique_name("named-maker");
+        let mut maker = Peer::start("segment::role_make_until", &[&name, step]);
+        maker.expect(&format!("at {step}"));
+        let memory = SharedMemory::open(&name).unwrap();
+        let making = |wanted| match Segment::stage_of(&memory).unwrap() {
+            SegmentStage::Making { maker, alive } => {
+                assert_eq!(alive, wanted, "{step}");
+                maker.id
+            }
+            other => panic!("{step}: {other:?}"),
+        };
+        let id = making(true);
+        let error = Segment::inspect_memory(&memory).unwrap_err();
+        assert!(error.to_string().contains(&format!("process {id} is making it")), "{error}");
+        maker.kill();
+        testkit::wait_until("its death is noticed", || {
+            matches!(Segment::stage_of(&memory).unwrap(), SegmentStage::Making { alive: false, .. })
+        });
+        assert_eq!(making(false), id);
+        let error = Segment::inspect_memory(&memory).unwrap_err();
+        assert!(error.to_string().contains(&format!("process {id}, has died")), "{error}");
+    }
+}
+
+/// Who was killed while he waited stays counted. Waking him must not leave wake-ups behind that later sleepers have to get through.
+pub(crate) fn wakeups_for_the_dead_do_not_pile_up() {
+    const KILLED: u32 = 3;
+    let name = unique_name("dead-waiters");
+    let memory = SharedMemory::create(&name, 4096).unwrap();
+    let view = memory.view().unwrap();
+    let cell = WaitCell::at(&view, 64, &name).unwrap();
+    let counted = view.atomic_u32(68).unwrap();
+    while counted.load(SeqCst).unwrap() < KILLED {
+        let before = counted.load(SeqCst).unwrap();
+        let mut peer = Peer::start("inspect::role_wait", &[&name]);
+        peer.expect("waiting");
+        testkit::wait_until("it is counted", || counted.load(SeqCst).unwrap() > before);
+        // (It may just have been awake.)
+        peer.kill();
+    }
+    // More of one kind of waking than of all, and while there is nobody to be woken.
+    for round in 0..3000 {
+        if round % 8 == 0 { cell.wake_all().unwrap() } else { cell.wake_one().unwrap() }
+    }
+    let mut in_vain = 0;
+    while cell.wait(0, Some(Instant::now() + Duration::from_millis(20))).unwrap() {
+        in_vain += 1;
+        assert!(in_vain < 1000, "woken again and again by what was meant for the dead");
+    }
+    assert!(in_vain <= KILLED + 1, "{in_vain}");
+
+    // And those who live are woken all the same: each hears of each step, though nobody looks before somebody wakes him or a slice is over.
+    let mut peers: Vec<Peer> = (0..3).map(|_| Peer::start("inspect::role_follow", &[&name])).collect();
+    for peer in &mut peers {
+        peer.expect("following");
+    }
+    for step in 1..=200 {
+        cell.store(step).unwrap();
+        cell.wake_all().unwrap();
+        for peer in &mut peers {
+            peer.expect(&step.to_string());
+        }
+    }
+    peers.into_iter().for_each(Peer::finish);
+}
+
+fn cell_of(role: &Role) -> (WaitCell, View) {
+    let view = SharedMemory::open(role.argument(0)).unwrap().view().unwrap();
+    (WaitCell::at(&view, 64, role.argument(0)).unwrap(), view)
+}
+
+/// Waits until it is killed.
+pub(crate) fn role_wait(role: &mut Role) {
+    let (cell, _view) = cell_of(role);
+    role.say("waiting");
+    loop {
+        cell.wait(0, None).unwrap();
+    }
+}
+
+/// Says each value that the word comes to have.
+pub(crate) fn role_follow(role: &mut Role) {
+    let (cell, _view) = cell_of(role);
+    role.say("following");
+    for step in 0..200 {
+        while cell.load().unwrap() == step {
+            cell.wait(step, None).unwrap();
+        }
+        role.say((step + 1).to_string());
+    }
+}

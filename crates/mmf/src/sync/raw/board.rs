@@ -10,11 +10,14 @@
 //!
 //! | the writer of value *n* | a reader |
 //! | --- | --- |
-//! | 1. stamp := 2*n* + 1 | 1. *c* := count; 0: there is none yet; *n* := *c* − 1 |
-//! | 2. barrier: stores before stores | 2. stamp = 2*n* + 2? else again |
-//! | 3. value | 3. value |
-//! | 4. stamp := 2*n* + 2 (release) | 4. barrier: loads before loads |
-//! | 5. count := *n* + 1 (release) | 5. stamp = 2*n* + 2? then the copy is whole; else again |
+//! | 1. stamp := 2*n* + 1 | 1. *c* := count (acquire); 0: there is none yet; *n* := *c* − 1 |
+//! | 2. barrier: stores before stores | 2. value |
+//! | 3. value | 3. barrier: loads before loads |
+//! | 4. stamp := 2*n* + 2 (release) | 4. stamp = 2*n* + 2? then the copy is whole; else again |
+//! | 5. count := *n* + 1 (release) | |
+//!
+//! The reader need not look at the stamp before it copies: whoever has seen the count sees a whole value *n* or parts of a later one, and no
+//! part of a later one without the later stamp.
 //!
 //! The count goes up only when a value is whole, and the place that it names is written again only after [`PLACES`] − 1 further values. So a
 //! reader has to try again only if that many values are written while it copies one; and a writer that dies at any step leaves the last whole
@@ -74,12 +77,10 @@ pub fn read<B: Board>(
         }
         let place = (count - 1) % PLACES;
         let whole = count.wrapping_mul(2);
+        copy(place)?;
+        board.loads_in_order();
         if board.stamp(place)? == whole {
-            copy(place)?;
-            board.loads_in_order();
-            if board.stamp(place)? == whole {
-                return Ok(Found::Value(count));
-            }
+            return Ok(Found::Value(count));
         }
         board.pause();
     }

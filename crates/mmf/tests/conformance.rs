@@ -114,7 +114,8 @@ fn main() {
             nothing_leaks_to_or_from_disk by_views_alone reserved_memory memories_cut_by_another_process
             memories_cut_again_and_again a_full_disk no_pages_left_for_what_is_loaded limits_on_files
             places_of_others;
-        segment: processes_share_objects processes_of_both_widths_share_segments what_does_not_match_is_refused what_is_no_segment_is_refused one_of_many_makes_it a_maker_that_dies_is_replaced an_opener_waits_for_the_maker participants_die_at_every_step observers_look_and_leave_no_trace segments_without_a_name the_format_stays_as_it_is every_word_overwritten overwritten_while_used cut_off_while_used a_forked_child_is_somebody_else;
+        segment: processes_share_objects processes_of_both_widths_share_segments what_does_not_match_is_refused what_is_no_segment_is_refused one_of_many_makes_it a_maker_that_dies_is_replaced an_opener_waits_for_the_maker participants_die_at_every_step observers_look_and_leave_no_trace segments_without_a_name the_format_stays_as_it_is
+            the_format_of_every_kind_stays_as_it_is the_first_version_is_opened_and_used deaths_of_the_first_version_are_told every_word_overwritten overwritten_while_used cut_off_while_used a_forked_child_is_somebody_else;
         locks: a_mutex_excludes a_writer_excludes deadlines_and_tries the_next_one_is_told_of_a_death a_dead_writer_and_dead_readers a_panic_leaves_a_mark killed_at_every_step_of_a_mutex who_gives_a_lock_up_dies_before_waking killed_at_every_step_of_an_rwlock nobody_starves readers_and_writers_do_not_starve_each_other events_wake_others waiters_for_events_die who_sets_an_event_dies_before_waking the_latest_value_outlives_its_writer latest_values_are_whole once_is_once locks_of_ones_own who_has_what_can_be_seen many_threads_of_few_participants;
     };
     let roles = named! {

@@ -165,6 +165,11 @@ impl World for Scene<'_> {
         word.word.get().fetch_add(value, SeqCst)
     }
 
+    #[inline]
+    fn swap(&self, word: &Parking, value: u32) -> Result<u32, Error> {
+        word.word.get().swap(value, SeqCst)
+    }
+
     fn sleep(&self, word: &Parking, expected: u32, owner: u32) -> Result<Slept, Error> {
         word.waiters.get().fetch_add(1, SeqCst)?;
         step("sleep: counted");
@@ -180,6 +185,10 @@ impl World for Scene<'_> {
 
     fn wake(&self, word: &Parking, all: bool) -> Result<(), Error> {
         word.ring(all)
+    }
+
+    fn is_late(&self) -> bool {
+        self.slice().is_none()
     }
 
     fn is_gone(&self, token: u32) -> bool {

@@ -174,6 +174,10 @@ impl World for Actor {
         self.shared.gone[token as usize - 1].load(SeqCst)
     }
 
+    fn found_dead(&self, _: &Futex, _: u32) -> Result<(), Died> {
+        Ok(())
+    }
+
     fn pause(&self) {
         loom::thread::yield_now();
     }

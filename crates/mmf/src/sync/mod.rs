@@ -224,31 +224,31 @@ pub(crate) fn process_of<A: Access>(core: &Core<A>, token: u32) -> Option<Proces
         .then_some(ProcessInfo { id: claim.process(), started: record.started })
 }
 
-/// Who died with a lock whose head is at `head`; writes it down if this is news and `write` says so.
+/// Who died with a lock whose head is at `head`, as was written down when it was found dead. If `write` says so, also who is to count as dead
+/// because it panicked.
 fn who_died(core: &Core, head: u64, got: Got, write: bool) -> Result<Option<Died>, Error> {
+    match got {
+        Got::Clean => return Ok(None),
+        Got::OwnerDied(token) if write && core.me().is_ok_and(|me| me == token) => {
+            write_down_death(core, head, token)?;
+        }
+        Got::Damaged | Got::OwnerDied(_) => {}
+    }
+    let record = core.view.read::<LockHead>(index(head))?;
+    let process = ProcessInfo { id: record.dead_process, started: record.dead_started };
+    Ok(Some(Died {
+        process: (process.id != 0).then_some(process),
+        since: time_of(record.dead_since),
+        noticed: time_of(record.dead_noticed),
+    }))
+}
+
+fn write_down_death(core: &Core, head: u64, token: u32) -> Result<(), Error> {
     let at = index(head);
     let record = core.view.read::<LockHead>(at)?;
-    let token = match got {
-        Got::Clean => return Ok(None),
-        Got::Damaged => {
-            let known = record.dead_process != 0;
-            return Ok(Some(Died {
-                process: known
-                    .then_some(ProcessInfo { id: record.dead_process, started: record.dead_started }),
-                since: time_of(record.dead_since),
-                noticed: time_of(record.dead_noticed),
-            }));
-        }
-        Got::OwnerDied(token) => token,
-    };
-    let process = process_of(core, token);
     let since = if record.since_token == token { record.since } else { 0 };
-    let noticed = now();
-    if write {
-        let (id, started) = process.as_ref().map_or((0, 0), |process| (process.id, process.started));
-        core.view.write(at + 12, &token)?;
-        core.view.write(at + 24, &[id, 0])?;
-        core.view.write(at + 32, &[started, noticed, since])?;
-    }
-    Ok(Some(Died { process, since: time_of(since), noticed: time_of(noticed) }))
+    let (id, started) = process_of(core, token).map_or((0, 0), |process| (process.id, process.started));
+    core.view.write(at + 12, &token)?;
+    core.view.write(at + 24, &[id, 0])?;
+    core.view.write(at + 32, &[started, now(), since])
 }

@@ -48,6 +48,10 @@ impl World for Table<'_> {
         Ok(if word.get() == expected { Slept::Slice } else { Slept::Woken })
     }
 
+    fn found_dead(&self, _: &Cell<u32>, _: u32) -> Result<(), Infallible> {
+        Ok(())
+    }
+
     fn wake(&self, _: &Cell<u32>, _: bool) -> Result<(), Infallible> {
         Ok(())
     }
@@ -158,8 +162,7 @@ fn who_only_tries_gets_past_a_queue_of_the_dead() {
 
 /// A world in which the words are others at every look: each step of the operation comes after one of a peer who never rests.
 struct Restless {
-    /// What a peer puts into a word of 32 bits, given what was there and the number of the step.
-    change: fn(u32, u32) -> u32,
+    change: Change,
     steps: Cell<u32>,
     readers: Cell<u64>,
     late: bool,
@@ -169,7 +172,7 @@ struct Restless {
 const ENDLESS: u32 = 20_000;
 
 impl Restless {
-    fn new(change: fn(u32, u32) -> u32, late: bool) -> Self {
+    fn new(change: Change, late: bool) -> Self {
         Restless { change, steps: Cell::new(0), readers: Cell::new(0), late }
     }
 
@@ -223,6 +226,10 @@ impl World for Restless {
         Ok(Slept::Changed)
     }
 
+    fn found_dead(&self, _: &Cell<u32>, _: u32) -> Result<(), Infallible> {
+        Ok(())
+    }
+
     fn wake(&self, _: &Cell<u32>, _: bool) -> Result<(), Infallible> {
         Ok(())
     }
@@ -268,12 +275,15 @@ impl Readers for Restless {
     }
 }
 
+/// What a peer puts into a word of 32 bits, given what was there and the number of the step.
+type Change = fn(u32, u32) -> u32;
+
 /// What the peers that never rest do to a word.
-const CHANGES: [(&str, fn(u32, u32) -> u32); 6] = [
+const CHANGES: [(&str, Change); 6] = [
     ("free, with other marks each time", |_, step| (step & 7) << 29),
     ("somebody's, with other marks each time", |_, step| 700 | (step & 15) << 28),
     ("a dead one's, with other marks each time", |_, step| 2000 | (step & 15) << 28),
-    ("somebody else's each time, of either phase", |_, step| 600 + step % 3 | (step & 1) << 28),
+    ("somebody else's each time, of either phase", |_, step| (600 + step % 3) | (step & 1) << 28),
     (
         "free and taken by turns",
         |_, step| if step & 2 == 0 { (step & 4) << 27 } else { 700 | (step & 4) << 27 },

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use super::raw::rwlock::Readers;
 use super::raw::{Slept, World};
+use super::write_down_death;
 use crate::access::ReadWrite;
 use crate::atomic::AtomicAt;
 use crate::error::{Error, Operation};
@@ -193,6 +194,13 @@ impl World for Scene<'_> {
 
     fn is_gone(&self, token: u32) -> bool {
         self.core.is_gone(token)
+    }
+
+    fn found_dead(&self, word: &Parking, token: u32) -> Result<(), Error> {
+        match word.head {
+            Some((_, head)) => write_down_death(self.core, head, token),
+            None => Ok(()),
+        }
     }
 
     fn pause(&self) {

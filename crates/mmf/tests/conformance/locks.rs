@@ -751,3 +751,18 @@ pub(crate) fn words_that_change_all_the_time() {
         });
     }
 }
+
+/// Who takes the lock over from a dead writer and then has no time to wait for readers leaves the news to the next one.
+pub(crate) fn who_has_no_time_leaves_the_news_of_a_death() {
+    let (name, segment) = segment("news");
+    let lock = segment.rwlock::<u64>("lock").unwrap();
+    let reading = lock.read().unwrap();
+    let mut victim = Peer::start("locks::role_work", &[&name, "rwlock", "writer: waits for readers"]);
+    victim.expect("at writer: waits for readers");
+    victim.kill();
+    assert!(matches!(lock.write_timeout(Duration::from_millis(10)), Err(LockError::TimedOut(_))));
+    drop(reading);
+    let LockError::OwnerDied(owner) = lock.write().unwrap_err() else { panic!("not told") };
+    assert_eq!(owner.process().unwrap().id, victim.id());
+    assert!(owner.noticed().is_some());
+}

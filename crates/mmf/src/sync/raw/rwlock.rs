@@ -230,6 +230,7 @@ fn wait_for_end<W: Readers>(
         let owner = writer & TOKEN;
         rounds.again(world, patience, owner)?;
         if world.is_gone(owner) {
+            world.found_dead(words.lock, owner)?;
             let free = (now & !TOKEN) | DAMAGED;
             if world.compare_exchange(words.lock, now, free)?.is_ok() {
                 world.step("reader: freed from a dead writer, and nobody woken yet");

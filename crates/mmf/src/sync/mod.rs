@@ -224,17 +224,20 @@ pub(crate) fn process_of<A: Access>(core: &Core<A>, token: u32) -> Option<Proces
         .then_some(ProcessInfo { id: claim.process(), started: record.started })
 }
 
-/// Who died with a lock whose head is at `head`, as was written down when it was found dead. If `write` says so, also who is to count as dead
-/// because it panicked.
+/// Who died with a lock whose head is at `head`, as was written down when it was found dead. (`write`: also who only counts as dead, because it
+/// panicked; and what somebody who has found out later than us has overwritten.)
 fn who_died(core: &Core, head: u64, got: Got, write: bool) -> Result<Option<Died>, Error> {
+    let mut record = core.view.read::<LockHead>(index(head))?;
     match got {
         Got::Clean => return Ok(None),
-        Got::OwnerDied(token) if write && core.me().is_ok_and(|me| me == token) => {
+        Got::OwnerDied(token)
+            if write && (record.dead_token != token || core.me().is_ok_and(|me| me == token)) =>
+        {
             write_down_death(core, head, token)?;
+            record = core.view.read::<LockHead>(index(head))?;
         }
         Got::Damaged | Got::OwnerDied(_) => {}
     }
-    let record = core.view.read::<LockHead>(index(head))?;
     let process = ProcessInfo { id: record.dead_process, started: record.dead_started };
     Ok(Some(Died {
         process: (process.id != 0).then_some(process),

@@ -61,8 +61,8 @@ pub trait World {
     /// Whether the participant with this token is no more. Never true of one that lives.
     fn is_gone(&self, token: u32) -> bool;
 
-    /// The owner of the word was found dead: writes down who it was, before the word forgets it. So whoever comes to the damaged data finds
-    /// that, also where the one who found out has no time left, or dies.
+    /// The owner of the word was found dead: writes down who it was, for all who come to the damaged data, also where the one who found out has
+    /// no time left to look at them. By who has the lock now; or, of a reader, before it frees the word.
     fn found_dead(&self, word: &Self::Word, token: u32) -> Result<(), Self::Fault>;
 
     /// A moment without the processor's full force.

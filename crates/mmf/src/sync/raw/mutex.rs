@@ -92,9 +92,9 @@ pub fn lock_slow<W: World>(
         }
         if owner != 0 && world.is_gone(owner) {
             world.step("lock: the owner is dead");
-            world.found_dead(word, owner)?;
             let new = me | WAITERS | DAMAGED | ((now & PHASE) ^ turned);
             if world.compare_exchange(word, now, new)?.is_ok() {
+                world.found_dead(word, owner)?;
                 return Ok(Got::OwnerDied(owner));
             }
             continue;

@@ -14,8 +14,14 @@
 //! | a [`Once`] half initialised | the next one initialises it |
 //! | a place in a queue | the others go on |
 //!
-//! On Windows that is noticed at once where the process can be waited for; elsewhere within 50 ms of waiting, and always within 100 ms. It is
-//! never told by the process id alone.
+//! On Windows that is noticed at once where the process can be waited for, else and elsewhere within 100 ms of waiting: who sleeps looks every
+//! 50 ms whether the others are still there, and the rest is for looking and for getting the processor. (On a machine that has more to do than
+//! it can, add what anything has to wait there.)
+//!
+//! On Windows and Linux the kernel holds something for each participant, and its process is known by id and start; it is never told by the
+//! process id alone. Elsewhere (macOS) it is: a participant is gone when no process has its id. One that lives never counts as dead there,
+//! but one that has died counts as alive while its parent has not collected it, or if another process has got its id: then whoever waits for
+//! its lock waits until the deadline.
 //!
 //! # Damaged data
 //!

@@ -16,5 +16,7 @@ mod raw;
 mod board;
 mod event;
 mod mutex;
+mod notify;
+mod once;
 mod rwlock;
 mod world;

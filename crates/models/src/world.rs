@@ -113,6 +113,8 @@ fn ordered<T>(access: impl FnOnce() -> T) -> T {
 impl World for Actor {
     const SPINS: u32 = 0;
     const LOST: u32 = 1;
+    /// So that what is for words that change all the time is come to, too.
+    const ROUNDS: u32 = 1;
 
     type Fault = Died;
     type Word = Futex;
@@ -130,6 +132,11 @@ impl World for Actor {
     fn add(&self, word: &Futex, value: u32) -> Result<u32, Died> {
         self.live()?;
         Ok(ordered(|| word.word.fetch_add(value, SeqCst)))
+    }
+
+    fn swap(&self, word: &Futex, value: u32) -> Result<u32, Died> {
+        self.live()?;
+        Ok(ordered(|| word.word.swap(value, SeqCst)))
     }
 
     fn sleep(&self, word: &Futex, expected: u32, _: u32) -> Result<Slept, Died> {
@@ -159,8 +166,16 @@ impl World for Actor {
         Ok(())
     }
 
+    fn is_late(&self) -> bool {
+        false
+    }
+
     fn is_gone(&self, token: u32) -> bool {
         self.shared.gone[token as usize - 1].load(SeqCst)
+    }
+
+    fn found_dead(&self, _: &Futex, _: u32) -> Result<(), Died> {
+        Ok(())
     }
 
     fn pause(&self) {

@@ -14,8 +14,14 @@
 //! | a [`Once`] half initialised | the next one initialises it |
 //! | a place in a queue | the others go on |
 //!
-//! On Windows that is noticed at once where the process can be waited for; elsewhere within 50 ms of waiting, and always within 100 ms. It is
-//! never told by the process id alone.
+//! On Windows that is noticed at once where the process can be waited for, else and elsewhere within 100 ms of waiting: who sleeps looks every
+//! 50 ms whether the others are still there, and the rest is for looking and for getting the processor. (On a machine that has more to do than
+//! it can, add what anything has to wait there.)
+//!
+//! On Windows and Linux the kernel holds something for each participant, and its process is known by id and start; it is never told by the
+//! process id alone. Elsewhere (macOS) it is: a participant is gone when no process has its id. One that lives never counts as dead there,
+//! but one that has died counts as alive while its parent has not collected it, or if another process has got its id: then whoever waits for
+//! its lock waits until the deadline.
 //!
 //! # Damaged data
 //!
@@ -224,31 +230,34 @@ pub(crate) fn process_of<A: Access>(core: &Core<A>, token: u32) -> Option<Proces
         .then_some(ProcessInfo { id: claim.process(), started: record.started })
 }
 
-/// Who died with a lock whose head is at `head`; writes it down if this is news and `write` says so.
+/// Who died with a lock whose head is at `head`, as was written down when it was found dead. (`write`: also who only counts as dead, because it
+/// panicked; and what somebody who has found out later than us has overwritten.)
 fn who_died(core: &Core, head: u64, got: Got, write: bool) -> Result<Option<Died>, Error> {
+    let mut record = core.view.read::<LockHead>(index(head))?;
+    match got {
+        Got::Clean => return Ok(None),
+        Got::OwnerDied(token)
+            if write && (record.dead_token != token || core.me().is_ok_and(|me| me == token)) =>
+        {
+            write_down_death(core, head, token)?;
+            record = core.view.read::<LockHead>(index(head))?;
+        }
+        Got::Damaged | Got::OwnerDied(_) => {}
+    }
+    let process = ProcessInfo { id: record.dead_process, started: record.dead_started };
+    Ok(Some(Died {
+        process: (process.id != 0).then_some(process),
+        since: time_of(record.dead_since),
+        noticed: time_of(record.dead_noticed),
+    }))
+}
+
+fn write_down_death(core: &Core, head: u64, token: u32) -> Result<(), Error> {
     let at = index(head);
     let record = core.view.read::<LockHead>(at)?;
-    let token = match got {
-        Got::Clean => return Ok(None),
-        Got::Damaged => {
-            let known = record.dead_process != 0;
-            return Ok(Some(Died {
-                process: known
-                    .then_some(ProcessInfo { id: record.dead_process, started: record.dead_started }),
-                since: time_of(record.dead_since),
-                noticed: time_of(record.dead_noticed),
-            }));
-        }
-        Got::OwnerDied(token) => token,
-    };
-    let process = process_of(core, token);
     let since = if record.since_token == token { record.since } else { 0 };
-    let noticed = now();
-    if write {
-        let (id, started) = process.as_ref().map_or((0, 0), |process| (process.id, process.started));
-        core.view.write(at + 12, &token)?;
-        core.view.write(at + 24, &[id, 0])?;
-        core.view.write(at + 32, &[started, noticed, since])?;
-    }
-    Ok(Some(Died { process, since: time_of(since), noticed: time_of(noticed) }))
+    let (id, started) = process_of(core, token).map_or((0, 0), |process| (process.id, process.started));
+    core.view.write(at + 12, &token)?;
+    core.view.write(at + 24, &[id, 0])?;
+    core.view.write(at + 32, &[started, now(), since])
 }

@@ -1,18 +1,12 @@
-//! Notifications, counted.
-//!
-//! | from | to | by | then |
-//! | --- | --- | --- | --- |
-//! | *n* | *n* + 1 | who notifies | wakes all |
-//! | *n* | *n* | who has seen *n* sleeps | |
-//!
-//! **Who dies where.** *Counted, and nobody woken yet*: the others see another count when their slice is over.
+//! Notifications. The state table is at the top of `raw/count.rs`.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering::SeqCst;
 use std::time::Instant;
 
 use super::mutex::shape;
-use super::raw::{Slept, World};
+use super::raw::{Refused, count};
+use super::refused;
 use super::scene::{Parking, Scene};
 use crate::error::{Error, Operation};
 use crate::segment::core::Core;
@@ -58,10 +52,7 @@ impl Notify {
     ///
     /// [`ErrorKind::Fault`](crate::ErrorKind::Fault).
     pub fn notify(&self) -> Result<(), Error> {
-        let scene = Scene::new(&self.core);
-        scene.add(&self.word, 1)?;
-        scene.step("notify: counted, and nobody woken yet");
-        scene.wake(&self.word, true)
+        count::notify(&Scene::new(&self.core), &self.word)
     }
 
     /// Sleeps until there are others than `seen`; gives how many there are. `None` if the deadline passes.
@@ -71,15 +62,11 @@ impl Notify {
     /// [`ErrorKind::Fault`](crate::ErrorKind::Fault).
     pub fn wait_past(&self, seen: u32, deadline: Option<Instant>) -> Result<Option<u32>, Error> {
         let scene = Scene::until(&self.core, Operation::Wait, deadline);
-        loop {
-            let now = scene.load(&self.word)?;
-            if now != seen {
-                return Ok(Some(now));
-            }
-            if scene.sleep(&self.word, seen, 0)? == Slept::Deadline {
-                let now = scene.load(&self.word)?;
-                return Ok((now != seen).then_some(now));
-            }
+        match count::wait_past(&scene, &self.word, seen) {
+            Ok(now) => Ok(Some(now)),
+            Err(Refused::Deadline) => Ok(None),
+            Err(Refused::Fault(error)) => Err(error),
+            Err(other) => Err(refused(&self.core, Operation::Wait, &other)),
         }
     }
 }

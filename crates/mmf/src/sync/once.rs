@@ -1,12 +1,10 @@
-//! A value that is initialised once. The word is a lock word (see `raw/mutex.rs`) whose `DONE` means initialised.
+//! A value that is initialised once. The state table is at the top of `raw/once.rs`.
 
 use core::marker::PhantomData;
 use std::sync::Arc;
-use std::sync::atomic::Ordering::SeqCst;
 
 use super::mutex::shape;
-use super::raw::mutex::{DONE, TOKEN};
-use super::raw::{self, Patience, Refused};
+use super::raw::{Refused, once};
 use super::refused;
 use super::scene::{Parking, Scene};
 use crate::error::{Error, Operation};
@@ -49,7 +47,7 @@ impl<T: SharedType> Once<T> {
     /// [`ErrorKind::Fault`](crate::ErrorKind::Fault).
     #[inline]
     pub fn get(&self) -> Result<Option<T>, Error> {
-        if self.lock.word.get().load(SeqCst)? & TOKEN != DONE {
+        if !once::is_done(&Scene::new(&self.core), &self.lock)? {
             return Ok(None);
         }
         self.core.view.read(index(self.at + VALUE)).map(Some)
@@ -75,10 +73,9 @@ impl<T: SharedType> Once<T> {
         }
         let scene = Scene::new(&self.core);
         let me = self.core.me()?;
-        match raw::mutex::lock(&scene, &self.lock, me, Patience::Wait) {
-            // Whatever a dead one has left is overwritten.
-            Ok(_) => {}
-            Err(Refused::Done) => return Ok(self.core.view.read(index(self.at + VALUE))?),
+        match once::begin(&scene, &self.lock, me) {
+            Ok(true) => {}
+            Ok(false) => return Ok(self.core.view.read(index(self.at + VALUE))?),
             Err(Refused::Fault(error)) => return Err(error.into()),
             Err(other) => return Err(refused(&self.core, Operation::Acquire, &other).into()),
         }
@@ -88,7 +85,7 @@ impl<T: SharedType> Once<T> {
         self.core.view.write(index(self.at + VALUE), &value)?;
         step("once: written, and not done yet");
         std::mem::forget(unlock);
-        raw::mutex::finish(&scene, &self.lock, me)?;
+        once::finish(&scene, &self.lock, me)?;
         Ok(value)
     }
 }
@@ -101,8 +98,6 @@ struct Unlock<'o, T: SharedType> {
 
 impl<T: SharedType> Drop for Unlock<'_, T> {
     fn drop(&mut self) {
-        let scene = Scene::new(&self.once.core);
-        let _ = raw::mutex::consistent(&scene, &self.once.lock, self.me);
-        let _ = raw::mutex::unlock(&scene, &self.once.lock, self.me);
+        let _ = once::give_back(&Scene::new(&self.once.core), &self.once.lock, self.me);
     }
 }

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use super::raw::rwlock::Readers;
 use super::raw::{Slept, World};
+use super::write_down_death;
 use crate::access::ReadWrite;
 use crate::atomic::AtomicAt;
 use crate::error::{Error, Operation};
@@ -167,6 +168,11 @@ impl World for Scene<'_> {
         word.word.get().fetch_add(value, SeqCst)
     }
 
+    #[inline]
+    fn swap(&self, word: &Parking, value: u32) -> Result<u32, Error> {
+        word.word.get().swap(value, SeqCst)
+    }
+
     fn sleep(&self, word: &Parking, expected: u32, owner: u32) -> Result<Slept, Error> {
         word.waiters.get().fetch_add(1, SeqCst)?;
         step("sleep: counted");
@@ -184,8 +190,19 @@ impl World for Scene<'_> {
         word.ring(all)
     }
 
+    fn is_late(&self) -> bool {
+        self.slice().is_none()
+    }
+
     fn is_gone(&self, token: u32) -> bool {
         self.core.is_gone(token)
+    }
+
+    fn found_dead(&self, word: &Parking, token: u32) -> Result<(), Error> {
+        match word.head {
+            Some((_, head)) => write_down_death(self.core, head, token),
+            None => Ok(()),
+        }
     }
 
     fn pause(&self) {

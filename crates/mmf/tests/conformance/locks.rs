@@ -693,3 +693,76 @@ pub(crate) fn many_threads_of_few_participants() {
     });
     assert_eq!(lock.read().unwrap().get().unwrap(), [1800, 1800]);
 }
+
+/// A peer that stores into the words of all locks without a pause does not hold anybody who has a deadline or only tries. (That it ends is the
+/// test; how long that takes is nobody's promise.)
+pub(crate) fn words_that_change_all_the_time() {
+    let name = unique_name("restless");
+    let segment = OpenOptions::new().len(LEN).participants(2).create_segment(&name).unwrap();
+    let (mutex, lock) = (segment.mutex::<u64>("mutex").unwrap(), segment.rwlock::<u64>("lock").unwrap());
+    let (event, notify) = (segment.event("event").unwrap(), segment.notify("notify").unwrap());
+    // As docs/segment.md says: heads of 256 bytes, the first one behind the header and two participants.
+    let [mutex_at, lock_at, event_at, notify_at] = [640, 1024, 1600, 1920];
+    let view = segment.memory().view().unwrap();
+    for (at, name) in [(mutex_at, "mutex"), (lock_at, "lock"), (event_at, "event"), (notify_at, "notify")] {
+        assert_eq!(view.read_vec(at - 192 + 1, name.len()).unwrap(), name.as_bytes());
+    }
+    // The lock words; where the rwlock's writer sleeps; the readers of both participants; event and notifications.
+    let words = [mutex_at, lock_at, lock_at + 64, lock_at + 132, lock_at + 196, event_at, notify_at];
+    let stop = AtomicBool::new(false);
+    let short = Duration::from_millis(2);
+    let rounds = if testkit::under_wine() { 20 } else { 100 };
+    for what in 0..4_u32 {
+        stop.store(false, Ordering::SeqCst);
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                let words = words.map(|at| view.atomic_u32(at).unwrap());
+                let mut random = 0x9e37_79b9_u32;
+                while !stop.load(Ordering::Relaxed) {
+                    random = random.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+                    let marks = random & 0xf000_0000;
+                    let value = match what {
+                        0 => random,
+                        // Free, and different each time.
+                        1 => marks,
+                        // Of the only participant there is, and of one that is gone.
+                        2 => marks | 0x200,
+                        _ => marks | 0x801,
+                    };
+                    for word in &words {
+                        word.store(value, Ordering::SeqCst).unwrap();
+                    }
+                }
+            });
+            for _ in 0..rounds {
+                // (Dropping what was got ends as well.)
+                let _ = mutex.try_lock().map(|mut guard| guard.declare_consistent());
+                let _ = mutex.lock_timeout(short).map(drop);
+                let _ = lock.try_read().map(drop);
+                let _ = lock.read_timeout(short).map(drop);
+                let _ = lock.try_write().map(|mut guard| guard.declare_consistent());
+                let _ = lock.write_timeout(short).map(drop);
+                let _ = event.wait_timeout(short);
+                let _ = event.reset();
+                let _ = Event::wait_any(&[&event], Some(Instant::now() + short));
+                let _ = notify.wait_past(notify.count().unwrap(), Some(Instant::now() + short));
+            }
+            stop.store(true, Ordering::SeqCst);
+        });
+    }
+}
+
+/// Who takes the lock over from a dead writer and then has no time to wait for readers leaves the news to the next one.
+pub(crate) fn who_has_no_time_leaves_the_news_of_a_death() {
+    let (name, segment) = segment("news");
+    let lock = segment.rwlock::<u64>("lock").unwrap();
+    let reading = lock.read().unwrap();
+    let mut victim = Peer::start("locks::role_work", &[&name, "rwlock", "writer: waits for readers"]);
+    victim.expect("at writer: waits for readers");
+    victim.kill();
+    assert!(matches!(lock.write_timeout(Duration::from_millis(10)), Err(LockError::TimedOut(_))));
+    drop(reading);
+    let LockError::OwnerDied(owner) = lock.write().unwrap_err() else { panic!("not told") };
+    assert_eq!(owner.process().unwrap().id, victim.id());
+    assert!(owner.noticed().is_some());
+}

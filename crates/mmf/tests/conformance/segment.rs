@@ -364,6 +364,214 @@ pub(crate) fn the_format_stays_as_it_is() {
     assert_eq!(segment.inspect().unwrap().objects.len(), 3);
 }
 
+/// Bytes written as hexadecimal digits.
+fn hex(digits: &str) -> Vec<u8> {
+    let digits: Vec<u8> = digits.bytes().filter(|byte| !byte.is_ascii_whitespace()).collect();
+    digits.chunks(2).map(|pair| u8::from_str_radix(std::str::from_utf8(pair).unwrap(), 16).unwrap()).collect()
+}
+
+/// A segment of the first version with one object of each kind but `Latest`, as it was left by the only one who took part. What differs
+/// each time (see `without_what_varies`) is zero.
+fn golden_of_all_kinds() -> Vec<u8> {
+    let mut golden = vec![0; 8192];
+    let mut put = |at: usize, with: &str| {
+        let with = hex(with);
+        golden[at..at + with.len()].copy_from_slice(&with);
+    };
+    put(0, "6d6d6600 7365670a 01000000 02000000 01006765 73666d6d 00200000 00000000");
+    put(48, "08000000"); // the maker's claim: generation 1, free again
+    put(64, "00010000 02000000 01000000 00000000 c00b0000 00000000 80010000 00000000");
+    put(256, "0a000000"); // generation 1, present
+    // Of each object: where its head is, the head without names, the names, and what is not zero behind the head.
+    let mut object = |at: usize, head: &str, name: &str, type_name: &str, parts: &[(usize, &str)]| {
+        put(at, head);
+        put(at + 64, name);
+        put(at + 128, type_name);
+        parts.iter().for_each(|(offset, bytes)| put(at + 256 + offset, bytes));
+    };
+    const U64: &str = "03 753634";
+    const NONE: &str = "02 2829";
+    object(
+        384,
+        "80010000 00000000 01000000 00000000 48000000 00000000 40000000 08000000
+         08000000 00000000 e1674df2 bc310646 00000000 00000000 00020000 00000000",
+        "05 6d75746578",
+        U64,
+        &[(64, "88776655 44332211")],
+    );
+    // The second writer has turned the phase over again, the third once more; one word for the readers of each participant.
+    object(
+        768,
+        "40020000 00000000 02000000 00000000 08010000 00000000 00010000 08000000
+         08000000 00000000 7c006f1d 9d75b5d4 00000000 00000000 00020000 02000000",
+        "04 70616972",
+        U64,
+        &[(0, "00000010"), (128, "00000000 00020000"), (256, "efcdab89 67452301")],
+    );
+    object(
+        1344,
+        "40010000 00000000 04000000 00000000 40000000 00000000 40000000 01000000
+         00000000 00000000 a3e1ec34 a5fba581 00000000 00000000 00020000 00000000",
+        "04 6175746f",
+        NONE,
+        &[(0, "01")],
+    );
+    object(
+        1664,
+        "40010000 00000000 05000000 00000000 40000000 00000000 40000000 01000000
+         00000000 00000000 266be845 4f6615ec 00000000 00000000 00020000 00000000",
+        "06 6d616e75616c",
+        NONE,
+        &[(0, "01")],
+    );
+    object(
+        1984,
+        "80010000 00000000 06000000 00000000 48000000 00000000 40000000 08000000
+         08000000 00000000 5815d9a8 c7bd6eef 00000000 00000000 00020000 00000000",
+        "04 6f6e6365",
+        U64,
+        &[(0, "ffffff0f"), (64, "15cd5b07")],
+    );
+    object(
+        2368,
+        "40010000 00000000 07000000 00000000 40000000 00000000 40000000 01000000
+         00000000 00000000 68623231 0961cb79 00000000 00000000 00020000 00000000",
+        "05 636f756e74",
+        NONE,
+        &[(0, "03")],
+    );
+    object(
+        2688,
+        "40010000 00000000 08000000 00000000 40000000 00000000 40000000 01000000
+         00000000 00000000 ff4a77b8 009cb1d3 00000000 00000000 00020000 00000000",
+        "04 63656c6c",
+        NONE,
+        &[(0, "78563412")],
+    );
+    golden
+}
+
+/// Where the heads of those objects are.
+const GOLDEN_HEADS: [usize; 7] = [384, 768, 1344, 1664, 1984, 2368, 2688];
+
+fn attach_to(bytes: &[u8]) -> (SharedMemory, Segment) {
+    let memory = SharedMemory::anonymous(bytes.len() as u64).unwrap();
+    memory.view().unwrap().write_at(0, bytes).unwrap();
+    let segment = Segment::attach(&memory).unwrap();
+    (memory, segment)
+}
+
+pub(crate) fn the_format_of_every_kind_stays_as_it_is() {
+    let memory = SharedMemory::anonymous(8192).unwrap();
+    let segment = OpenOptions::new().participants(2).format_segment(&memory).unwrap();
+    segment.mutex::<u64>("mutex").unwrap().lock().unwrap().set(&0x1122_3344_5566_7788).unwrap();
+    let pair = segment.rwlock::<u64>("pair").unwrap();
+    for value in [1, 2, 0x0123_4567_89ab_cdef] {
+        pair.write().unwrap().set(&value).unwrap();
+    }
+    drop((pair.read().unwrap(), pair.read().unwrap()));
+    segment.event("auto").unwrap().set().unwrap();
+    segment.manual_event("manual").unwrap().set().unwrap();
+    assert_eq!(segment.once::<u64>("once").unwrap().get_or_init(|| 123_456_789).unwrap(), 123_456_789);
+    let count = segment.notify("count").unwrap();
+    (0..3).for_each(|_| count.notify().unwrap());
+    segment.wait_cell("cell").unwrap().store(0x1234_5678).unwrap();
+    let view = memory.view().unwrap();
+    let mut bytes = view.read_vec(0, view.len()).unwrap();
+    // The identity, the maker's process and start, and times; of the participant: process, kernel's bit, start, joined, namespace.
+    for varies in [32..48, 52..64, 104..112, 260..288] {
+        bytes[varies].fill(0);
+    }
+    bytes[256] &= !4;
+    bytes[48] &= !4;
+    for head in GOLDEN_HEADS {
+        bytes[head + 48..head + 56].fill(0);
+    }
+    testkit::assert_bytes(&bytes, &golden_of_all_kinds(), "the format of version 1");
+}
+
+/// A process that has left the bytes of the first version behind and is gone: of a number that systems do not get to, and started long ago. The
+/// kernel was to hold its place, and does not.
+fn golden_with_a_dead_participant() -> Vec<u8> {
+    let mut golden = golden_of_all_kinds();
+    golden[256..272].copy_from_slice(&hex("0e000000 fcffff7f 07000000 00000000"));
+    golden
+}
+
+pub(crate) fn the_first_version_is_opened_and_used() {
+    let (_memory, segment) = attach_to(&golden_with_a_dead_participant());
+    assert_eq!(segment.mutex::<u64>("mutex").unwrap().lock().unwrap().get().unwrap(), 0x1122_3344_5566_7788);
+    let pair = segment.rwlock::<u64>("pair").unwrap();
+    assert_eq!(pair.read().unwrap().get().unwrap(), 0x0123_4567_89ab_cdef);
+    pair.write().unwrap().set(&8).unwrap();
+    assert_eq!(pair.try_read().unwrap().get().unwrap(), 8);
+    let (auto, manual) = (segment.event("auto").unwrap(), segment.manual_event("manual").unwrap());
+    assert!(auto.wait_timeout(Duration::ZERO).unwrap() && !auto.is_set().unwrap(), "it was set, and resets");
+    assert!(
+        manual.wait_timeout(Duration::ZERO).unwrap() && manual.is_set().unwrap(),
+        "it was set, and stays"
+    );
+    let once = segment.once::<u64>("once").unwrap();
+    assert_eq!(once.get().unwrap(), Some(123_456_789));
+    assert_eq!(once.get_or_init(|| 1).unwrap(), 123_456_789);
+    let count = segment.notify("count").unwrap();
+    assert_eq!(count.wait_past(2, Some(Instant::now())).unwrap(), Some(3));
+    count.notify().unwrap();
+    assert_eq!(count.count().unwrap(), 4);
+    let cell = segment.wait_cell("cell").unwrap();
+    assert_eq!(cell.load().unwrap(), 0x1234_5678);
+    assert!(!cell.wait(0x1234_5678, Some(Instant::now())).unwrap());
+    segment.mutex::<u64>("new").unwrap();
+    let kinds: Vec<_> = segment.inspect().unwrap().objects.into_iter().map(|object| object.kind).collect();
+    use ObjectKind::*;
+    assert_eq!(kinds, [Mutex, RwLock, AutoEvent, ManualEvent, Once, Notify, Cell, Mutex]);
+}
+
+/// A death that was noticed and not mended, one that nobody has noticed yet, of a writer and a reader, and one in the middle of
+/// initialising; and all with somebody counted as asleep who is not any more.
+pub(crate) fn deaths_of_the_first_version_are_told() {
+    use mmf::sync::LockError;
+    let mut golden = golden_with_a_dead_participant();
+    let mut put = |at: usize, with: &str| {
+        let with = hex(with);
+        golden[at..at + with.len()].copy_from_slice(&with);
+    };
+    // The mutex: damaged. Since 10⁹, died process 0x1234, which was started at 5, noticed at 2 × 10⁹, it had it since 1.5 × 10⁹ ns.
+    let head = "00000020 03000000 00020000 00020000 00ca9a3b 00000000 34120000 00000000
+                05000000 00000000 00943577 00000000 002f6859 00000000";
+    put(384 + 256, head);
+    // The rwlock: its writer, of phase 1, waits for a reader of its own participant; somebody slept on each of the words.
+    put(768 + 256, "00020090 01000000");
+    put(768 + 256 + 64, "05000000 01000000");
+    put(768 + 256 + 128, "00001000 00020000");
+    put(1984 + 256, "00020080 02000000");
+    put(1984 + 256 + 64, "77777777");
+    let (memory, segment) = attach_to(&golden);
+    let at = |nanoseconds| std::time::UNIX_EPOCH + Duration::from_nanos(nanoseconds);
+    let mutex = segment.mutex::<u64>("mutex").unwrap();
+    let LockError::OwnerDied(owner) = mutex.lock().unwrap_err() else { panic!("not told") };
+    let who = owner.process().unwrap();
+    assert_eq!((who.id, who.started), (0x1234, 5));
+    assert_eq!((owner.since(), owner.noticed()), (Some(at(1_500_000_000)), Some(at(2_000_000_000))));
+    owner.into_guard().declare_consistent().unwrap();
+    drop(mutex.lock().unwrap());
+    let pair = segment.rwlock::<u64>("pair").unwrap();
+    let LockError::OwnerDied(owner) = pair.write().unwrap_err() else { panic!("not told") };
+    let who = owner.process().unwrap();
+    assert_eq!((who.id, who.started), (0x7fff_fffc, 7));
+    assert!(owner.noticed().is_some());
+    // It has written down what it was told, for those who come before the data are mended.
+    let head = memory.view().unwrap().read_vec(768 + 256, 64).unwrap();
+    assert_eq!(head[12..16], hex("00020000"), "the token of who died");
+    assert_eq!(head[24..40], hex("fcffff7f 00000000 07000000 00000000"), "its process and start");
+    assert_ne!(head[40..48], [0; 8], "when that was noticed");
+    owner.into_guard().declare_consistent().unwrap();
+    assert_eq!(pair.read().unwrap().get().unwrap(), 0x0123_4567_89ab_cdef);
+    let once = segment.once::<u64>("once").unwrap();
+    assert_eq!(once.get().unwrap(), None);
+    assert_eq!(once.get_or_init(|| 9).unwrap(), 9);
+}
+
 /// Uses all that is in a segment, with deadlines; whatever is said is fine, as long as something is said.
 fn use_all(segment: &Segment, objects: &Objects) {
     let soon = || Some(Instant::now() + Duration::from_millis(1));

@@ -3,7 +3,7 @@
 //! | from | to | by | then |
 //! | --- | --- | --- | --- |
 //! | 0 | 1 | who sets it | wakes one (auto reset) or all (manual reset) |
-//! | 1 | 0 | auto reset: the one who got it; manual reset: who resets it | |
+//! | 1 | 0 | auto reset: the one who got it; manual reset: who resets it | (in one step: by a swap) |
 //! | 0 | 0 | who waits sleeps | |
 //!
 //! Any other value a peer may have put there counts as set.
@@ -11,7 +11,7 @@
 //! **Who dies where.** *Set, and nobody woken yet*, or *woken and not yet taken*: the word is set and others sleep; they look again when their
 //! slice is over. *Taken*: it is gone with whoever took it, as it would be with any event.
 
-use super::{Patience, Refused, Slept, World};
+use super::{Patience, Refused, Rounds, Slept, World};
 
 pub fn set<W: World>(world: &W, word: &W::Word, all: bool) -> Result<(), W::Fault> {
     // Even where it is set already: whoever set it may have died before it woke anybody.
@@ -22,15 +22,8 @@ pub fn set<W: World>(world: &W, word: &W::Word, all: bool) -> Result<(), W::Faul
 }
 
 pub fn reset<W: World>(world: &W, word: &W::Word) -> Result<bool, W::Fault> {
-    loop {
-        let now = world.load(word)?;
-        if now == 0 {
-            return Ok(false);
-        }
-        if world.compare_exchange(word, now, 0)?.is_ok() {
-            return Ok(true);
-        }
-    }
+    // (Looking first: who waits for long is not to take the word away from those who set it.)
+    Ok(world.load(word)? != 0 && world.swap(word, 0)? != 0)
 }
 
 /// Whether it is set; of an auto-reset event, takes it.
@@ -44,10 +37,12 @@ pub fn wait<W: World>(
     auto: bool,
     patience: Patience,
 ) -> Result<(), Refused<W::Fault>> {
+    let mut rounds = Rounds::default();
     loop {
         if take(world, word, auto)? {
             return Ok(());
         }
+        rounds.again(world, patience, 0)?;
         if patience == Patience::Try {
             return Err(Refused::WouldBlock(0));
         }

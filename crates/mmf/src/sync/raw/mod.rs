@@ -11,8 +11,10 @@
 #![allow(dead_code, unreachable_pub)]
 
 pub mod board;
+pub mod count;
 pub mod flag;
 pub mod mutex;
+pub mod once;
 pub mod rwlock;
 
 /// What an algorithm works on.
@@ -21,6 +23,8 @@ pub trait World {
     const SPINS: u32 = 100;
     /// After so many sleeps in vain newcomers have to queue up.
     const LOST: u32 = 4;
+    /// After so many rounds that led to nothing, an operation does not go on as if the next one would: see [`Rounds`].
+    const ROUNDS: u32 = 64;
 
     /// Why a step could not be done: the memory is gone, for example.
     type Fault;
@@ -41,6 +45,9 @@ pub trait World {
     /// Adds, wrapping around; gives the former value.
     fn add(&self, word: &Self::Word, value: u32) -> Result<u32, Self::Fault>;
 
+    /// Stores a value; gives the former one.
+    fn swap(&self, word: &Self::Word, value: u32) -> Result<u32, Self::Fault>;
+
     /// Sleeps if the word is `expected`, until somebody wakes it; but not for ever: `owner` may die (0: nobody in particular),
     /// whoever should wake may die, and the deadline may come.
     fn sleep(&self, word: &Self::Word, expected: u32, owner: u32) -> Result<Slept, Self::Fault>;
@@ -48,8 +55,15 @@ pub trait World {
     /// Wakes one who sleeps on the word, or all.
     fn wake(&self, word: &Self::Word, all: bool) -> Result<(), Self::Fault>;
 
+    /// Whether the deadline has passed.
+    fn is_late(&self) -> bool;
+
     /// Whether the participant with this token is no more. Never true of one that lives.
     fn is_gone(&self, token: u32) -> bool;
+
+    /// The owner of the word was found dead: writes down who it was, for all who come to the damaged data, also where the one who found out has
+    /// no time left to look at them. By who has the lock now; or, of a reader, before it frees the word.
+    fn found_dead(&self, word: &Self::Word, token: u32) -> Result<(), Self::Fault>;
 
     /// A moment without the processor's full force.
     fn pause(&self);
@@ -80,6 +94,35 @@ pub enum Patience {
     Try,
 }
 
+/// The rounds of an operation, counted.
+///
+/// A round ends in vain if the word was changed meanwhile; it is otherwise a sleep that looks at the deadline. A peer that changes the word all
+/// the time would let nobody come to his deadline: that is why each loop counts.
+#[derive(Debug, Default)]
+pub struct Rounds(u32);
+
+impl Rounds {
+    /// One more round. [`World::ROUNDS`] of them are enough for who only tries; who waits looks at the deadline after as many, and goes on
+    /// if there is time.
+    pub fn again<W: World>(
+        &mut self,
+        world: &W,
+        patience: Patience,
+        owner: u32,
+    ) -> Result<(), Refused<W::Fault>> {
+        self.0 += 1;
+        if self.0 < W::ROUNDS {
+            return Ok(());
+        }
+        self.0 = 0;
+        match patience {
+            Patience::Try => Err(Refused::WouldBlock(owner)),
+            Patience::Wait if world.is_late() => Err(Refused::Deadline),
+            Patience::Wait => Ok(()),
+        }
+    }
+}
+
 /// How a lock was got.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Got {
@@ -93,7 +136,7 @@ pub enum Got {
 /// Why a lock was not got.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Refused<F> {
-    /// This one has it.
+    /// This one has it. (0: somebody has been faster each time.)
     WouldBlock(u32),
     Deadline,
     /// Given up for good.

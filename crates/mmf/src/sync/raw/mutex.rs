@@ -21,13 +21,18 @@
 //! | me, `DAMAGED` | me | the owner | the data are declared consistent |
 //! | me, … | `DONE` | the owner | then wakes all; for good |
 //! | X, `QUEUE` | X | who leaves at the deadline; who tries, if X is 0 | then wakes one, which may have slept for `QUEUE` alone |
+//! | me, … | the same without me, or with `DONE` for me | the owner, by one addition | if its compare-exchanges have failed [`World::ROUNDS`] times |
 //!
 //! **Who dies where.** *Owning*: the next one sees a dead token. *Between freeing and waking*, or *woken and not yet owner*: the word is
 //! free and others sleep; they look again when their slice is over. *Asleep*: `WAITERS` stays, and costs one needless wake-up; `QUEUE` stays
 //! until somebody who has slept takes the lock, which is anybody after one slice, or until somebody who only tries has been refused once. So no state of the word can only be left by somebody who
 //! may be dead, and no wait is longer than a slice after a death.
+//!
+//! **A word that changes all the time.** No loop goes on for as long as a peer likes. Who tries gives up after [`World::ROUNDS`] rounds, who
+//! waits looks at the deadline after as many (see [`Rounds`]). Who leaves then lets `QUEUE` be, as one who died asleep does. The owner's part of
+//! the word is the owner's alone, so it can change it by an addition, which cannot fail.
 
-use super::{Got, Patience, Refused, Slept, World};
+use super::{Got, Patience, Refused, Rounds, Slept, World};
 
 pub const WAITERS: u32 = 1 << 31;
 pub const QUEUE: u32 = 1 << 30;
@@ -61,11 +66,21 @@ pub fn lock_slow<W: World>(
 ) -> Result<Got, Refused<W::Fault>> {
     let mut spins = if patience == Patience::Try { 0 } else { W::SPINS };
     let mut slept = 0;
+    let mut rounds = Rounds::default();
     loop {
         let now = world.load(word)?;
         let owner = now & TOKEN;
         if owner == DONE {
             return Err(Refused::Done);
+        }
+        if spins > 0 && owner != 0 && now & (WAITERS | QUEUE) == 0 {
+            spins -= 1;
+            world.pause();
+            continue;
+        }
+        if let Err(refused) = rounds.again(world, patience, owner) {
+            leave_queue(world, word)?;
+            return Err(refused);
         }
         if owner == 0 && (now & QUEUE == 0 || slept > 0) {
             let waiters = if slept > 0 { WAITERS } else { now & WAITERS };
@@ -75,15 +90,11 @@ pub fn lock_slow<W: World>(
             }
             continue;
         }
-        if spins > 0 && now & (WAITERS | QUEUE) == 0 {
-            spins -= 1;
-            world.pause();
-            continue;
-        }
         if owner != 0 && world.is_gone(owner) {
             world.step("lock: the owner is dead");
             let new = me | WAITERS | DAMAGED | ((now & PHASE) ^ turned);
             if world.compare_exchange(word, now, new)?.is_ok() {
+                world.found_dead(word, owner)?;
                 return Ok(Got::OwnerDied(owner));
             }
             continue;
@@ -114,7 +125,7 @@ pub fn lock_slow<W: World>(
 
 /// Who leaves does not let newcomers queue up behind nobody. Who still waits in vain will ask for it again.
 fn leave_queue<W: World>(world: &W, word: &W::Word) -> Result<(), W::Fault> {
-    loop {
+    for _ in 0..W::ROUNDS {
         let now = world.load(word)?;
         if now & QUEUE == 0 || now & TOKEN == DONE {
             return Ok(());
@@ -123,6 +134,7 @@ fn leave_queue<W: World>(world: &W, word: &W::Word) -> Result<(), W::Fault> {
             return world.wake(word, false);
         }
     }
+    Ok(())
 }
 
 /// Lets go. Says whether it was ours.
@@ -136,58 +148,66 @@ pub fn unlock<W: World>(world: &W, word: &W::Word, me: u32) -> Result<bool, W::F
 
 #[cold]
 pub fn unlock_slow<W: World>(world: &W, word: &W::Word, me: u32, all: bool) -> Result<bool, W::Fault> {
-    loop {
-        let now = world.load(word)?;
-        if now & TOKEN != me {
-            return Ok(false);
-        }
-        if world.compare_exchange(word, now, now & (QUEUE | DAMAGED | PHASE))?.is_ok() {
-            world.step("unlock: free, and nobody woken yet");
-            if now & (WAITERS | QUEUE) != 0 {
-                world.wake(word, all)?;
-            }
-            return Ok(true);
-        }
+    let free = |now| now & (QUEUE | DAMAGED | PHASE);
+    let Some(former) = change(world, word, me, free, me.wrapping_neg())? else { return Ok(false) };
+    world.step("unlock: free, and nobody woken yet");
+    if former & (WAITERS | QUEUE) != 0 {
+        world.wake(word, all)?;
     }
+    Ok(true)
 }
 
 /// Declares the data consistent. Says whether the lock is ours.
 pub fn consistent<W: World>(world: &W, word: &W::Word, me: u32) -> Result<bool, W::Fault> {
-    loop {
-        let now = world.load(word)?;
-        if now & TOKEN != me {
-            return Ok(false);
-        }
-        if world.compare_exchange(word, now, now & !DAMAGED)?.is_ok() {
-            return Ok(true);
-        }
+    let now = world.load(word)?;
+    if now & TOKEN != me || now & DAMAGED == 0 {
+        return Ok(now & TOKEN == me);
     }
+    Ok(change(world, word, me, |now| now & !DAMAGED, DAMAGED.wrapping_neg())?.is_some())
 }
 
 /// Ends the lock for good, whoever waits. Says whether it was ours.
 pub fn finish<W: World>(world: &W, word: &W::Word, me: u32) -> Result<bool, W::Fault> {
-    loop {
-        let now = world.load(word)?;
-        if now & TOKEN != me {
-            return Ok(false);
-        }
-        if world.compare_exchange(word, now, DONE)?.is_ok() {
-            world.step("finish: done, and nobody woken yet");
-            world.wake(word, true)?;
-            return Ok(true);
-        }
+    if change(world, word, me, |_| DONE, DONE - me)?.is_none() {
+        return Ok(false);
     }
+    world.step("finish: done, and nobody woken yet");
+    world.wake(word, true)?;
+    Ok(true)
 }
 
 /// Marks the data as damaged. Says whether the lock is ours.
 pub fn damage<W: World>(world: &W, word: &W::Word, me: u32) -> Result<bool, W::Fault> {
-    loop {
+    let now = world.load(word)?;
+    if now & TOKEN != me || now & DAMAGED != 0 {
+        return Ok(now & TOKEN == me);
+    }
+    Ok(change(world, word, me, |now| now | DAMAGED, DAMAGED)?.is_some())
+}
+
+/// The owner changes what only the owner changes (the token and `DAMAGED`); gives the former word, if it was ours. `new` may put other bits in
+/// order, too; `sum` is the change of the owner's part alone, as a number to be added.
+fn change<W: World>(
+    world: &W,
+    word: &W::Word,
+    me: u32,
+    new: impl Fn(u32) -> u32,
+    sum: u32,
+) -> Result<Option<u32>, W::Fault> {
+    for _ in 0..W::ROUNDS {
         let now = world.load(word)?;
         if now & TOKEN != me {
-            return Ok(false);
+            return Ok(None);
         }
-        if world.compare_exchange(word, now, now | DAMAGED)?.is_ok() {
-            return Ok(true);
+        if world.compare_exchange(word, now, new(now))?.is_ok() {
+            return Ok(Some(now));
         }
     }
+    let former = world.add(word, sum)?;
+    if former & TOKEN == me {
+        return Ok(Some(former));
+    }
+    // A peer has taken it away in the last moment.
+    world.add(word, sum.wrapping_neg())?;
+    Ok(None)
 }

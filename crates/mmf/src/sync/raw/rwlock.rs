@@ -29,9 +29,11 @@
 //! **Who dies where.** A reader at any step leaves numbers in his own word, and the writer who waits for them finds its participant gone after
 //! a slice, and clears the word. A writer at any step (waiting for readers, too) leaves a dead token in the lock word. A reader who dies before it
 //! notifies: the writer looks again after a slice.
+//!
+//! **Words that change all the time.** As in `mutex`: each loop counts its rounds.
 
 use super::mutex::{self, DAMAGED, DONE, PHASE, TOKEN, WAITERS};
-use super::{Got, Patience, Refused, Slept, World};
+use super::{Got, Patience, Refused, Rounds, Slept, World};
 
 pub const IN_ONE: u64 = 1 << 20;
 const IN_MAX: u64 = 4000;
@@ -92,23 +94,30 @@ pub struct Me {
 
 /// Counts one more of this participant's readers.
 #[inline]
-fn count_in<W: Readers>(world: &W, me: Me) -> Result<(), Refused<W::Fault>> {
+fn count_in<W: Readers>(world: &W, me: Me, patience: Patience) -> Result<(), Refused<W::Fault>> {
     let before = world.readers_add(me.place, IN_ONE)?;
     if token_of(before) == me.token && is_in(before) < IN_MAX {
         return Ok(());
     }
-    count_in_slow(world, me, before)
+    count_in_slow(world, me, before, patience)
 }
 
 #[cold]
-fn count_in_slow<W: Readers>(world: &W, me: Me, before: u64) -> Result<(), Refused<W::Fault>> {
+fn count_in_slow<W: Readers>(
+    world: &W,
+    me: Me,
+    before: u64,
+    patience: Patience,
+) -> Result<(), Refused<W::Fault>> {
     if token_of(before) == me.token {
         world.readers_add(me.place, IN_ONE.wrapping_neg())?;
         return Err(Refused::TooMany);
     }
     // What is there counts for nobody who lives; what was added to it neither.
     let fresh = (u64::from(me.token) << 32) | IN_ONE;
+    let mut rounds = Rounds::default();
     loop {
+        rounds.again(world, patience, 0)?;
         let now = world.readers_load(me.place)?;
         let new = if token_of(now) == me.token { now.wrapping_add(IN_ONE) } else { fresh };
         if world.readers_compare_exchange(me.place, now, new)?.is_ok() {
@@ -139,7 +148,7 @@ pub fn read<W: Readers>(
     me: Me,
     patience: Patience,
 ) -> Result<Got, Refused<W::Fault>> {
-    count_in(world, me)?;
+    count_in(world, me, patience)?;
     let now = world.load(words.lock)?;
     if now & (TOKEN | DAMAGED) == 0 {
         return Ok(Got::Clean);
@@ -158,9 +167,14 @@ fn read_slow<W: Readers>(
     let phase = seen & PHASE;
     let mut died = None;
     let mut now = seen;
+    let mut rounds = Rounds::default();
     // A writer of this phase does not wait for those who wait for its end. Most often it has gone after one round; but the writer that
     // turned the phase over may have given up or died waiting for us, and the one after that has the phase that we came in.
     while !matches!(now & TOKEN, 0 | DONE) && now & PHASE == phase {
+        if let Err(refused) = rounds.again(world, patience, now & TOKEN) {
+            leave(world, words, me)?;
+            return Err(refused);
+        }
         let one = wait_one(phase);
         let before = recount(world, me, one.wrapping_sub(IN_ONE))?;
         if waits(before, phase) >= WAIT_MAX {
@@ -169,7 +183,7 @@ fn read_slow<W: Readers>(
             return Err(Refused::TooMany);
         }
         notify(world, words)?;
-        match wait_for_end(world, words, (now & TOKEN) | phase, patience) {
+        match wait_for_end(world, words, (now & TOKEN) | phase, patience, &mut rounds) {
             Ok(dead) => died = dead.or(died),
             Err(refused) => {
                 if !matches!(refused, Refused::Fault(_)) {
@@ -200,6 +214,7 @@ fn wait_for_end<W: Readers>(
     words: Words<'_, W::Word>,
     writer: u32,
     patience: Patience,
+    rounds: &mut Rounds,
 ) -> Result<Option<u32>, Refused<W::Fault>> {
     let mut spins = if patience == Patience::Try { 0 } else { W::SPINS };
     loop {
@@ -213,7 +228,9 @@ fn wait_for_end<W: Readers>(
             continue;
         }
         let owner = writer & TOKEN;
+        rounds.again(world, patience, owner)?;
         if world.is_gone(owner) {
+            world.found_dead(words.lock, owner)?;
             let free = (now & !TOKEN) | DAMAGED;
             if world.compare_exchange(words.lock, now, free)?.is_ok() {
                 world.step("reader: freed from a dead writer, and nobody woken yet");
@@ -279,6 +296,7 @@ fn drain<W: Readers>(
 ) -> Result<(), Refused<W::Fault>> {
     let former = (world.load(words.lock)? & PHASE) ^ PHASE;
     let mut spins = if patience == Patience::Try { 0 } else { W::SPINS };
+    let mut rounds = Rounds::default();
     loop {
         let notified = world.load(words.drain)?;
         let mut reader = None;
@@ -303,6 +321,7 @@ fn drain<W: Readers>(
         if patience == Patience::Try {
             return Err(Refused::WouldBlock(reader));
         }
+        rounds.again(world, patience, reader)?;
         world.step("writer: waits for readers");
         // Not for this reader alone: others may come to an end before it.
         if world.sleep(words.drain, notified, reader)? == Slept::Deadline {

@@ -125,19 +125,25 @@ pub(crate) fn life(id: u32, started: u64, namespace: u64) -> Life {
     }
     #[cfg(any(target_os = "linux", target_os = "android"))]
     match Process::state(id) {
-        Ok((_, true)) | Err(Failure { reason: crate::sys::Reason::Missing, .. }) => Life::Ended,
+        Ok((_, true)) => Life::Ended,
         Ok((process, false)) if started != 0 && process.started != started => Life::Ended,
         Ok(_) => Life::Alive(None),
-        Err(_) => Life::Unknown,
+        // What /proc does not show may be hidden from this user, or there is no /proc.
+        Err(_) => by_number(id),
     }
     #[cfg(not(any(target_os = "linux", target_os = "android")))]
     {
         let _ = started;
-        let pid = i32::try_from(id).ok().and_then(rustix::process::Pid::from_raw);
-        match pid.map(rustix::process::test_kill_process) {
-            Some(Err(rustix::io::Errno::SRCH)) | None => Life::Ended,
-            _ => Life::Unknown,
-        }
+        by_number(id)
+    }
+}
+
+/// Whether there is any process of this number, which may be another one by now.
+fn by_number(id: u32) -> Life {
+    let pid = i32::try_from(id).ok().and_then(rustix::process::Pid::from_raw);
+    match pid.map(rustix::process::test_kill_process) {
+        Some(Err(rustix::io::Errno::SRCH)) | None => Life::Ended,
+        _ => Life::Unknown,
     }
 }
 

@@ -4,10 +4,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use mmf::sync::{Event, LockError, Mutex, RwLock, WaitCell};
-use mmf::{ErrorKind, ObjectState, OpenOptions, Segment, SharedMemory};
+use mmf::{ErrorKind, ObjectState, OpenOptions, Security, Segment, SharedMemory, Who};
 use testkit::{Peer, Role, WATCHDOG, unique_name};
 
 use super::segment::{LEN, tell};
+#[cfg(target_os = "linux")]
+use crate::users::ANN;
 
 fn segment(tag: &str) -> (String, Segment) {
     let name = unique_name(tag);
@@ -765,4 +767,47 @@ pub(crate) fn who_has_no_time_leaves_the_news_of_a_death() {
     let LockError::OwnerDied(owner) = lock.write().unwrap_err() else { panic!("not told") };
     assert_eq!(owner.process().unwrap().id, victim.id());
     assert!(owner.noticed().is_some());
+}
+
+/// Where /proc does not show other users' processes (`hidepid=2`), they are not taken for dead.
+pub(crate) fn who_is_hidden_is_not_dead() {
+    if !cfg!(target_os = "linux") {
+        testkit::skip("only Linux hides processes");
+    }
+    #[cfg(unix)]
+    crate::users::need_root();
+    let name = format!(r"Global\{}", unique_name("hidden"));
+    let everyone = Security::current_user().grant_write(Who::Everyone);
+    let segment = OpenOptions::new().len(LEN).security(everyone).create_segment(&*name).unwrap();
+    let mutex = segment.mutex::<u64>("held").unwrap();
+    let guard = mutex.lock().unwrap();
+    let mut peer = Peer::start("locks::role_hidden", &[&name]);
+    match peer.hear().as_str() {
+        "it is held" => peer.finish(),
+        answer => testkit::skip(answer),
+    }
+    drop(guard);
+}
+
+pub(crate) fn role_hidden(role: &mut Role) {
+    if let Err(why) = crate::mounts::mount("proc", "/proc", "hidepid=2") {
+        return role.say(format!("skip: {why}"));
+    }
+    #[cfg(target_os = "linux")]
+    {
+        // SAFETY: no requirements; all threads of this process change.
+        assert_eq!(unsafe { libc::setresgid(ANN, ANN, ANN) }, 0);
+        // SAFETY: the same.
+        assert_eq!(unsafe { libc::setresuid(ANN, ANN, ANN) }, 0);
+        // SAFETY: no requirements.
+        let parent = unsafe { libc::getppid() };
+        assert!(!std::path::Path::new(&format!("/proc/{parent}")).exists(), "it is not hidden");
+    }
+    let segment = Segment::open(role.argument(0)).unwrap();
+    let mutex = segment.mutex::<u64>("held").unwrap();
+    let refused = mutex.try_lock().map(drop).unwrap_err();
+    assert!(matches!(refused, LockError::WouldBlock(_)), "{refused}");
+    let refused = mutex.lock_timeout(Duration::from_millis(200)).map(drop).unwrap_err();
+    assert!(matches!(refused, LockError::TimedOut(_)), "{refused}");
+    role.say("it is held");
 }

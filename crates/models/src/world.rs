@@ -111,7 +111,7 @@ fn ordered<T>(access: impl FnOnce() -> T) -> T {
 }
 
 impl World for Actor {
-    const SPINS: u32 = 0;
+    const SPINS: u32 = 1;
     const LOST: u32 = 1;
     /// So that what is for words that change all the time is come to, too.
     const ROUNDS: u32 = 1;

@@ -49,8 +49,8 @@ pub(super) fn latest(aims: &mut Vec<Aim>) -> Result<(), Error> {
     );
     println!("the bare one does the same as `Latest` without a library: three loads and a copy, unguarded\n");
     println!(
-        "{:>7} {:>8} {:>8} {:>8} {:>11} {:>11} {:>9}",
-        "bytes", "copy", "bare", "read", "read/copy", "read/bare", "publish"
+        "{:>7} {:>8} {:>8} {:>9} {:>9} {:>9} {:>8} {:>8}",
+        "bytes", "copy", "bare", "read_into", "/ copy", "/ bare", "read", "publish"
     );
     sized::<2>(aims)?;
     sized::<8>(aims)?;
@@ -72,7 +72,7 @@ fn sized<const WORDS: usize>(aims: &mut Vec<Aim>) -> Result<(), Error> {
     plain.write(VALUES, &value)?;
     let mut read = Box::new([0_u64; WORDS]);
     let to: *mut [u64; WORDS] = &raw mut *read;
-    let [copy, bare, ours, publish] = pairs::measure([
+    let [copy, bare, ours, by_value, publish] = pairs::measure([
         &mut || {
             // SAFETY: a place in the view and one of ours, of the same type.
             unsafe { std::ptr::copy_nonoverlapping(black_box(bare.value(0)), black_box(to), 1) };
@@ -86,12 +86,15 @@ fn sized<const WORDS: usize>(aims: &mut Vec<Aim>) -> Result<(), Error> {
             black_box(latest.read_into(black_box(unsafe { &mut *to })).expect("to read"));
         },
         &mut || {
+            black_box(latest.read().expect("to read"));
+        },
+        &mut || {
             black_box(writer.publish(black_box(&value)).expect("to publish"));
         },
     ]);
     let bytes = WORDS * 8;
     println!(
-        "{bytes:>7} {copy:>8.1} {bare:>8.1} {ours:>8.1} {:>11.2} {:>11.2} {publish:>9.1}",
+        "{bytes:>7} {copy:>8.1} {bare:>8.1} {ours:>9.1} {:>9.2} {:>9.2} {by_value:>8.1} {publish:>8.1}",
         ours / copy,
         ours / bare
     );

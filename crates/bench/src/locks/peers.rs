@@ -36,7 +36,7 @@ mod unix {
     /// Where they are in the memory.
     const PTHREAD: usize = 512;
     const RAW: usize = 1024;
-    const SIGNALS: usize = 2048;
+    const SIGNAL: usize = 2048;
 
     pub(in crate::locks) struct Peers {
         mutexes: [Lock; 2],
@@ -123,8 +123,8 @@ mod unix {
     impl Signal {
         pub(in crate::locks) const NAME: &'static str = "bare futex";
 
-        pub(in crate::locks) fn new(plain: &View, _name: &str, which: usize) -> Self {
-            Signal { word: plain.as_mut_ptr().wrapping_add(SIGNALS + which * 128).cast() }
+        pub(in crate::locks) fn new(plain: &View, _name: &str) -> Self {
+            Signal { word: plain.as_mut_ptr().wrapping_add(SIGNAL).cast() }
         }
 
         fn word(&self) -> &AtomicU32 {
@@ -242,8 +242,8 @@ mod windows {
     impl Signal {
         pub(in crate::locks) const NAME: &'static str = "bare kernel event";
 
-        pub(in crate::locks) fn new(_plain: &View, name: &str, which: usize) -> Self {
-            let full = wide(&format!("{name}-event-{which}"));
+        pub(in crate::locks) fn new(_plain: &View, name: &str) -> Self {
+            let full = wide(&format!("{name}-event"));
             // SAFETY: a name with a zero at its end; no attributes.
             let event = Handle(unsafe { CreateEventW(ptr::null(), 0, 0, full.as_ptr()) });
             assert!(!event.0.is_null());

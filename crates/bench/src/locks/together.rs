@@ -16,8 +16,10 @@ type Failure = Box<dyn std::error::Error>;
 
 /// How often each kind is measured; they take turns.
 const ROUNDS: usize = 15;
+/// Wake-ups in a round, and how long after the one before.
+const WAKES: u32 = 300;
+const TO_FALL_ASLEEP: Duration = Duration::from_micros(200);
 /// Round trips in a round.
-const TRIPS: u32 = 5000;
 const SPIN_TRIPS: u32 = 50_000;
 /// How long both sides lock in a round.
 const CONTENTION: Duration = Duration::from_millis(20);
@@ -61,8 +63,8 @@ const OVER: usize = 3072;
 /// All that both sides use.
 struct Both {
     plain: View,
-    events: [Event; 2],
-    signals: [Signal; 2],
+    event: Event,
+    signal: Signal,
     mutex: Mutex<u64>,
     peers: [Lock; 2],
     latest: Latest<[u64; 32]>,
@@ -87,8 +89,8 @@ impl Both {
 
     fn with(segment: &Segment, plain: View, peers: [Lock; 2], kernel: &str) -> Result<Self, Error> {
         Ok(Both {
-            events: [segment.event("ping")?, segment.event("pong")?],
-            signals: [Signal::new(&plain, kernel, 0), Signal::new(&plain, kernel, 1)],
+            event: segment.event("ping")?,
+            signal: Signal::new(&plain, kernel),
             mutex: segment.mutex("count")?,
             latest: segment.latest("value")?,
             peers,
@@ -109,33 +111,22 @@ impl Both {
     }
 
     /// One side's part. Side 0 begins.
-    fn play(&self, kind: Kind, side: usize, mut trip_done: impl FnMut()) -> Result<(), Error> {
+    fn play(&self, kind: Kind, side: usize, trip_done: impl FnMut(f64)) -> Result<(), Error> {
         let (mine, others) = (side, 1 - side);
         match kind {
-            Kind::Events => {
-                for _ in 0..TRIPS {
-                    if side == 0 {
-                        self.events[0].set()?;
-                        self.events[1].wait()?;
-                    } else {
-                        self.events[0].wait()?;
-                        self.events[1].set()?;
-                    }
-                    trip_done();
-                }
-            }
-            Kind::Signals => {
-                for _ in 0..TRIPS {
-                    if side == 0 {
-                        self.signals[0].set();
-                        self.signals[1].wait();
-                    } else {
-                        self.signals[0].wait();
-                        self.signals[1].set();
-                    }
-                    trip_done();
-                }
-            }
+            Kind::Events => self.wake(side, || self.event.wait(), || self.event.set(), trip_done)?,
+            Kind::Signals => self.wake(
+                side,
+                || {
+                    self.signal.wait();
+                    Ok(())
+                },
+                || {
+                    self.signal.set();
+                    Ok(())
+                },
+                trip_done,
+            )?,
             Kind::Spin => {
                 let (own, other) = (self.plain.atomic_u32(SPIN[mine])?, self.plain.atomic_u32(SPIN[others])?);
                 for trip in 1..=SPIN_TRIPS {
@@ -165,14 +156,15 @@ impl Both {
                 }
             }
             Kind::Contend => {
-                let own = self
-                    .contend(side, || self.mutex.lock().map_err(Error::from)?.update(|count| *count += 1))?;
+                let own = self.contend(side, trip_done, || {
+                    self.mutex.lock().map_err(Error::from)?.update(|count| *count += 1)
+                })?;
                 self.bare_u64(OWN[side]).store(own, Ordering::SeqCst);
             }
             Kind::ContendFirst | Kind::ContendSecond => {
                 let lock = &self.peers[usize::from(kind == Kind::ContendSecond)];
                 let count = self.bare_u64(COUNT);
-                let own = self.contend(side, || {
+                let own = self.contend(side, trip_done, || {
                     lock.locked(|| count.store(count.load(Ordering::Relaxed) + 1, Ordering::Relaxed));
                     Ok(())
                 })?;
@@ -183,19 +175,58 @@ impl Both {
         Ok(())
     }
 
+    /// Side 0 wakes side 1, which is asleep by then, and spins until it hears of it.
+    fn wake(
+        &self,
+        side: usize,
+        wait: impl Fn() -> Result<(), Error>,
+        set: impl Fn() -> Result<(), Error>,
+        mut trip_done: impl FnMut(f64),
+    ) -> Result<(), Error> {
+        let answer = self.bare(SPIN[0]);
+        for trip in 1..=WAKES {
+            if side == 1 {
+                wait()?;
+                answer.store(trip, Ordering::Release);
+                continue;
+            }
+            let before = Instant::now();
+            while before.elapsed() < TO_FALL_ASLEEP {
+                spin_loop();
+            }
+            let start = Instant::now();
+            set()?;
+            while answer.load(Ordering::Acquire) != trip {
+                spin_loop();
+            }
+            trip_done(start.elapsed().as_secs_f64() * 1e9);
+        }
+        Ok(())
+    }
+
     /// Locks again and again, until side 0 says that the time is over; gives how often.
-    fn contend(&self, side: usize, mut lock: impl FnMut() -> Result<(), Error>) -> Result<u64, Error> {
+    fn contend(
+        &self,
+        side: usize,
+        mut trip_done: impl FnMut(f64),
+        mut lock: impl FnMut() -> Result<(), Error>,
+    ) -> Result<u64, Error> {
         let (start, over, mut own) = (Instant::now(), self.bare(OVER), 0);
+        let (mut before, mut longest) = (Duration::ZERO, Duration::ZERO);
         while over.load(Ordering::Relaxed) == 0 {
-            // Few enough that it ends in time, and enough that looking at the clock costs nothing.
+            // Enough that looking at the clock costs little.
             for _ in 0..16 {
                 lock()?;
             }
             own += 16;
-            if side == 0 && start.elapsed() >= CONTENTION {
+            let now = start.elapsed();
+            longest = longest.max(now - before);
+            before = now;
+            if side == 0 && now >= CONTENTION {
                 over.store(1, Ordering::Relaxed);
             }
         }
+        trip_done(longest.as_secs_f64() * 1e9);
         Ok(own)
     }
 
@@ -203,7 +234,7 @@ impl Both {
     fn publish(&self, pause: Option<Duration>) -> Result<(), Error> {
         let mut writer = self.latest.writer()?;
         let mut value = [0; 32];
-        while self.bare(KIND).load(Ordering::Acquire) != 0 {
+        while self.bare(OVER).load(Ordering::Acquire) == 0 {
             value[0] += 1;
             writer.publish(&value)?;
             if let Some(pause) = pause {
@@ -252,7 +283,7 @@ pub fn other_side(parent: &str) -> Result<(), Failure> {
             _ if kind == Kind::PublishSometimes as u32 => both.publish(Some(Duration::from_millis(1)))?,
             _ => {
                 let kind = TIMED.into_iter().find(|one| *one as u32 == kind).ok_or("an unknown kind")?;
-                both.play(kind, 1, || {})?;
+                both.play(kind, 1, |_| {})?;
             }
         }
         both.bare(DONE).store(1, Ordering::Release);
@@ -270,6 +301,8 @@ struct Round {
     p99: f64,
     /// The part of the lockings that the unluckier side had.
     share: f64,
+    /// The longest time of side 0 for 16 lockings.
+    longest: f64,
 }
 
 fn begin(both: &Both, kind: Kind) {
@@ -285,37 +318,32 @@ fn begin(both: &Both, kind: Kind) {
     }
 }
 
+/// The other side's part is over, or is to be.
 fn end(both: &Both) {
-    both.bare(KIND).store(0, Ordering::Release);
+    both.bare(OVER).store(1, Ordering::Release);
     while both.bare(DONE).load(Ordering::Acquire) == 0 {
         spin_loop();
     }
+    both.bare(KIND).store(0, Ordering::Release);
 }
 
 fn round(both: &Both, kind: Kind) -> Result<Round, Failure> {
-    let mut trips = Vec::with_capacity(TRIPS as usize);
+    let mut trips = Vec::with_capacity(WAKES as usize);
     begin(both, kind);
     let start = Instant::now();
-    let mut last = start;
-    both.play(kind, 0, || {
-        let now = Instant::now();
-        trips.push((now - last).as_secs_f64() * 1e9);
-        last = now;
-    })?;
+    both.play(kind, 0, |trip| trips.push(trip))?;
     let took = start.elapsed().as_secs_f64() * 1e9;
-    while both.bare(DONE).load(Ordering::Acquire) == 0 {
-        spin_loop();
-    }
-    both.bare(KIND).store(0, Ordering::Release);
+    end(both);
     let [one, other] = OWN.map(|offset| both.bare_u64(offset).load(Ordering::SeqCst) as f64);
-    let of = match kind {
-        Kind::Events | Kind::Signals => f64::from(TRIPS),
-        Kind::Spin | Kind::SpinBare => f64::from(SPIN_TRIPS),
-        _ => one + other,
-    };
     trips.sort_by(f64::total_cmp);
     let p99 = trips.get(trips.len() * 99 / 100).copied().unwrap_or(0.0);
-    Ok(Round { each: took / of, p99, share: one.min(other) / (one + other).max(1.0) })
+    let each = match kind {
+        Kind::Events | Kind::Signals => trips[trips.len() / 2],
+        Kind::Spin | Kind::SpinBare => took / f64::from(SPIN_TRIPS),
+        _ => took / (one + other),
+    };
+    let longest = trips.last().copied().unwrap_or(0.0);
+    Ok(Round { each, p99, share: one.min(other) / (one + other).max(1.0), longest })
 }
 
 fn median(mut values: Vec<f64>) -> f64 {
@@ -340,11 +368,11 @@ pub(super) fn compare(aims: &mut Vec<Aim>) -> Result<(), Failure> {
     println!(
         "\ntwo processes, each with a processor of its own; nanoseconds, {ROUNDS} rounds that take turns\n"
     );
-    println!("{:<40} {:>9} {:>9} {:>9} {:>9}", "", "median", "best", "p99", "share");
+    println!("{:<40} {:>9} {:>9} {:>9} {:>9} {:>9}", "", "median", "best", "p99", "longest", "share");
     let [first, second] = [both.peers[0].name(), both.peers[1].name()];
     let labels = [
-        "wake each other: Event".to_owned(),
-        format!("wake each other: {}", Signal::NAME),
+        "wake one who sleeps: Event".to_owned(),
+        format!("wake one who sleeps: {}", Signal::NAME),
         "spin: atomics of a view".to_owned(),
         "spin: bare atomics".to_owned(),
         "contend: Mutex".to_owned(),
@@ -356,16 +384,18 @@ pub(super) fn compare(aims: &mut Vec<Aim>) -> Result<(), Failure> {
         let figure = |figure: fn(&Round) -> f64| median(rounds.iter().map(figure).collect());
         let best = rounds.iter().map(|round| round.each).fold(f64::INFINITY, f64::min);
         let (each, p99, share) = (figure(|r| r.each), figure(|r| r.p99), figure(|r| r.share));
-        let p99 = if p99 > 0.0 { format!("{p99:.0}") } else { String::new() };
+        let p99 = if label.starts_with("wake") { format!("{p99:.0}") } else { String::new() };
         let share =
             if label.starts_with("contend") { format!("{:.0} %", share * 100.0) } else { String::new() };
-        println!("{label:<40} {each:>9.0} {best:>9.0} {p99:>9} {share:>9}");
+        let longest = figure(|r| r.longest);
+        let longest = if longest > 0.0 { format!("{longest:.0}") } else { String::new() };
+        println!("{label:<40} {each:>9.0} {best:>9.0} {p99:>9} {longest:>9} {share:>9}");
         // Who spins gets on only while both have a processor: rounds in which other work took one tell nothing.
         medians.push(if label.starts_with("spin") { best } else { each });
     }
     let ratio = |one: usize, other: usize| medians[one] / medians[other];
     aims.push(Aim::new(
-        format!("two processes wake each other: Event / {}", Signal::NAME),
+        format!("one process wakes another: Event / {}", Signal::NAME),
         ratio(0, 1),
         Some(1.1),
     ));
@@ -388,7 +418,10 @@ fn reading(both: &Both) -> Result<(), Failure> {
             spin_loop();
         }
         let (before, start) = (both.latest.published()?, Instant::now());
-        let [read] = pairs::measure([&mut || drop(black_box(both.latest.read()))]);
+        let mut value = [0; 32];
+        let [read] = pairs::measure([&mut || {
+            black_box(both.latest.read_into(black_box(&mut value)).expect("to read"));
+        }]);
         let rate = (both.latest.published()? - before) as f64 / start.elapsed().as_secs_f64();
         end(both);
         println!("{what:<24} {read:>8.1}   ({rate:.0} values a second)");

@@ -201,12 +201,8 @@ impl<T: SharedType, A: Access> Latest<T, A> {
     /// As [`read`](Latest::read).
     #[inline]
     pub fn read_numbered(&self) -> Result<Option<(u64, T)>, Error> {
-        let mut value = None;
-        let found = board::read(&self.values, |place| {
-            value = Some(self.values.place(place).value.read(0)?);
-            Ok(())
-        })?;
-        Ok(self.whole(found)?.zip(value))
+        let mut value = T::new_zeroed();
+        Ok(self.read_into(&mut value)?.map(|number| (number, value)))
     }
 
     /// Copies the latest value to where it is wanted, and gives its number. If there is none, or in an error, it may have been overwritten in

@@ -215,11 +215,18 @@ impl World for Scene<'_> {
 }
 
 impl Readers for Scene<'_> {
+    #[inline]
     fn places(&self) -> Result<u32, Error> {
         self.core.places_used()
     }
 
+    #[inline]
     fn readers_load(&self, place: u32) -> Result<u64, Error> {
+        if let Some((own_place, own)) = self.own {
+            if own_place == place {
+                return own.get().load(SeqCst);
+            }
+        }
         self.core.view.atomic_u64(self.readers(place))?.load(SeqCst)
     }
 

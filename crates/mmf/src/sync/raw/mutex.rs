@@ -13,7 +13,8 @@
 //! | 0 | me | anybody | fast path: one compare-exchange |
 //! | me | 0 | the owner | fast path of unlocking: one compare-exchange |
 //! | free, without `QUEUE` | me, keeps `DAMAGED` and `WAITERS` | anybody | and sets `WAITERS` if it has slept, since others may sleep still |
-//! | free, `QUEUE` | me, without `QUEUE` | who has slept | who still waits in vain sets `QUEUE` again |
+//! | X | X, `QUEUE` | who spins, when half of its spins were in vain | asks for its turn: newcomers spin, too, and then sleep |
+//! | free, `QUEUE` | me, without `QUEUE` | who has slept or asked | who still waits in vain sets `QUEUE` again |
 //! | X | X, `WAITERS` | who goes to sleep | then sleeps while the word stays so |
 //! | X, `WAITERS` | X, `WAITERS`, `QUEUE` | who has been asleep [`World::LOST`] times | |
 //! | X, and X is dead | me, `DAMAGED`, `WAITERS` | anybody who waits or tries | the new owner is told |
@@ -65,7 +66,7 @@ pub fn lock_slow<W: World>(
     patience: Patience,
 ) -> Result<Got, Refused<W::Fault>> {
     let mut spins = if patience == Patience::Try { 0 } else { W::SPINS };
-    let mut slept = 0;
+    let (mut slept, mut asked) = (0, false);
     let mut rounds = Rounds::default();
     loop {
         let now = world.load(word)?;
@@ -73,8 +74,14 @@ pub fn lock_slow<W: World>(
         if owner == DONE {
             return Err(Refused::Done);
         }
-        if spins > 0 && owner != 0 && now & (WAITERS | QUEUE) == 0 {
+        let free = owner == 0 && (now & QUEUE == 0 || asked || slept > 0);
+        if spins > 0 && !free && now & WAITERS == 0 {
             spins -= 1;
+            if spins == W::SPINS / 2 && now & QUEUE == 0 {
+                // Who has it again and again is nearer to the word than who spins, and would win for as long as it likes.
+                asked |= world.compare_exchange(word, now, now | QUEUE)?.is_ok();
+                world.step("lock: asked for its turn");
+            }
             world.pause();
             continue;
         }
@@ -82,7 +89,7 @@ pub fn lock_slow<W: World>(
             leave_queue(world, word)?;
             return Err(refused);
         }
-        if owner == 0 && (now & QUEUE == 0 || slept > 0) {
+        if free {
             let waiters = if slept > 0 { WAITERS } else { now & WAITERS };
             let new = me | waiters | (now & DAMAGED) | ((now & PHASE) ^ turned);
             if world.compare_exchange(word, now, new)?.is_ok() {
@@ -112,7 +119,10 @@ pub fn lock_slow<W: World>(
         }
         world.step("lock: marked as waiting");
         match world.sleep(word, asleep, owner)? {
-            Slept::Woken | Slept::Slice => slept += 1,
+            Slept::Woken | Slept::Slice => {
+                slept += 1;
+                spins = W::SPINS;
+            }
             Slept::Changed => {}
             Slept::Deadline => {
                 leave_queue(world, word)?;

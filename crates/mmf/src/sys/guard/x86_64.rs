@@ -25,8 +25,9 @@ use super::{Atomic, Caught, Guard, Shared, verdict};
 const SHORTEST: usize = 64;
 /// The longest copy that `copy_short`, `take` and `put` can do.
 pub(super) const SHORT: usize = 128;
-/// Above this, the widest registers are worth their while.
-const WIDE: usize = 512;
+/// From here on the widest registers are worth their while, as long as both sides are in the nearest cache.
+const WIDE: usize = 513;
+const WIDEST: usize = 16 << 10;
 /// From here on a copy goes around the caches.
 const STREAM: usize = 16 << 20;
 
@@ -404,7 +405,7 @@ pub(super) unsafe fn copy(dst: *mut u8, src: *const u8, len: usize, guard: &Guar
         copy_short
     } else if len >= STREAM {
         copy_stream
-    } else if len > WIDE && is_wide() {
+    } else if (WIDE..=WIDEST).contains(&len) && is_wide() {
         copy_wide
     } else if std::arch::is_x86_feature_detected!("avx") {
         copy_avx

@@ -17,8 +17,8 @@ use crate::segment::types::{ObjectKind, SharedType};
 
 /// A mutex around a `T` in a segment: by [`Segment::mutex`](crate::Segment::mutex).
 ///
-/// One atomic instruction locks it and one unlocks it, if nobody else wants it. Nobody starves: who has waited in vain a few times lets
-/// newcomers queue up behind him. If its owner dies, the next one gets [`LockError::OwnerDied`] *with* the guard.
+/// One atomic instruction locks it and one unlocks it, if nobody else wants it. Nobody starves: who has span for a microsecond in vain
+/// asks for its turn, and newcomers let it pass. If its owner dies, the next one gets [`LockError::OwnerDied`] *with* the guard.
 ///
 /// ```
 /// use mmf::sync::LockError;

@@ -2,7 +2,8 @@
 //!
 //! All of them are made or found by a [`Segment`](crate::Segment). State lies in the shared memory and the fast path is one atomic
 //! instruction; who has to wait spins for a moment (100 looks, a microsecond or a few) and then sleeps in the kernel: on a futex (Linux), on
-//! a semaphore that belongs to the segment (Windows), or by looking every millisecond (elsewhere).
+//! a semaphore that belongs to the segment (Windows), or by looking every millisecond (elsewhere). After half of the spins in vain it asks for its
+//! turn, so that nobody who locks again and again keeps others out.
 //!
 //! # When a process dies
 //!
@@ -18,10 +19,9 @@
 //! 50 ms whether the others are still there, and the rest is for looking and for getting the processor. (On a machine that has more to do than
 //! it can, add what anything has to wait there.)
 //!
-//! On Windows and Linux the kernel holds something for each participant, and its process is known by id and start; it is never told by the
-//! process id alone. Elsewhere (macOS) it is: a participant is gone when no process has its id. One that lives never counts as dead there,
-//! but one that has died counts as alive while its parent has not collected it, or if another process has got its id: then whoever waits for
-//! its lock waits until the deadline.
+//! On Windows and Linux the kernel holds something for each participant, and there and on macOS its process is known by id and start: it is
+//! never told by the process id alone, which another process may have got. One that lives never counts as dead, not even where it is hidden
+//! from whoever asks (Linux: `hidepid`).
 //!
 //! # Damaged data
 //!

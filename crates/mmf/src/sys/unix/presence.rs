@@ -4,6 +4,7 @@ use std::os::fd::OwnedFd;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use super::memory::Object;
+#[cfg(not(target_vendor = "apple"))]
 use super::process::Process;
 use super::wait::Family;
 use crate::sys::Failure;
@@ -113,7 +114,10 @@ pub(crate) enum Life {
     /// There is none of this id; or it is another one.
     Ended,
     /// It is there. It may be possible to wait for its end.
-    #[cfg_attr(not(any(target_os = "linux", target_os = "android")), allow(dead_code))]
+    #[cfg_attr(
+        not(any(target_os = "linux", target_os = "android", target_vendor = "apple")),
+        allow(dead_code)
+    )]
     Alive(Option<Watch>),
     Unknown,
 }
@@ -131,11 +135,32 @@ pub(crate) fn life(id: u32, started: u64, namespace: u64) -> Life {
         // What /proc does not show may be hidden from this user, or there is no /proc.
         Err(_) => by_number(id),
     }
-    #[cfg(not(any(target_os = "linux", target_os = "android")))]
+    #[cfg(target_vendor = "apple")]
+    match state(id) {
+        Some((_, true)) => Life::Ended,
+        Some((now, false)) if started != 0 && now != started => Life::Ended,
+        Some(_) => Life::Alive(None),
+        None => by_number(id),
+    }
+    #[cfg(not(any(target_os = "linux", target_os = "android", target_vendor = "apple")))]
     {
         let _ = started;
         by_number(id)
     }
+}
+
+/// When the process of this number was started, in microseconds, and whether it has ended and only its parent has not noticed.
+#[cfg(target_vendor = "apple")]
+fn state(id: u32) -> Option<(u64, bool)> {
+    const ALSO_ENDED: u64 = 1;
+    // SAFETY: a plain C structure for which all zeros is a value.
+    let mut info: libc::proc_bsdinfo = unsafe { std::mem::zeroed() };
+    let len = libc::c_int::try_from(size_of::<libc::proc_bsdinfo>()).ok()?;
+    let (id, place) = (id.try_into().ok()?, (&raw mut info).cast());
+    // SAFETY: room for so many bytes.
+    let got = unsafe { libc::proc_pidinfo(id, libc::PROC_PIDTBSDINFO, ALSO_ENDED, place, len) };
+    let started = info.pbi_start_tvsec.checked_mul(1_000_000)?.checked_add(info.pbi_start_tvusec)?;
+    (got == len).then_some((started, info.pbi_status == libc::SZOMB))
 }
 
 /// Whether there is any process of this number, which may be another one by now.
@@ -164,16 +189,17 @@ pub(crate) fn program(id: u32, started: u64) -> Option<String> {
     (Process::state(id).ok()?.0.started == started).then_some(name)
 }
 
-/// The same. Nobody tells here when a process was started, so it may be another one that has its number now.
+/// The same.
 #[cfg(target_vendor = "apple")]
-pub(crate) fn program(id: u32, _: u64) -> Option<String> {
+pub(crate) fn program(id: u32, started: u64) -> Option<String> {
     let mut path = [0_u8; libc::PROC_PIDPATHINFO_MAXSIZE as usize];
     let room = u32::try_from(path.len()).ok()?;
     // SAFETY: room for so many bytes.
     let len = unsafe { libc::proc_pidpath(id.try_into().ok()?, path.as_mut_ptr().cast(), room) };
     let path = path.get(..usize::try_from(len).ok()?)?;
     let file = path.rsplit(|byte| *byte == b'/').next().filter(|file| !file.is_empty())?;
-    Some(String::from_utf8_lossy(file).into_owned())
+    // Afterwards: as on Linux.
+    (state(id)?.0 == started).then(|| String::from_utf8_lossy(file).into_owned())
 }
 
 #[cfg(not(any(target_os = "linux", target_os = "android", target_vendor = "apple")))]
@@ -182,6 +208,13 @@ pub(crate) fn program(_: u32, _: u64) -> Option<String> {
 }
 
 /// When this process was started, as [`life`] wants it.
+#[cfg(target_vendor = "apple")]
+pub(crate) fn started() -> u64 {
+    state(std::process::id()).map_or(0, |(started, _)| started)
+}
+
+/// When this process was started, as [`life`] wants it.
+#[cfg(not(target_vendor = "apple"))]
 pub(crate) fn started() -> u64 {
     Process::current().map_or(0, |process| process.started)
 }

@@ -193,6 +193,11 @@ global_asm!(text!());
 
 bind!("C");
 
+/// All routines are between `begin` and `end` here.
+fn landing_apart(_: usize) -> Option<usize> {
+    None
+}
+
 declare! { "C";
     copy_long = "\u{1}mmf_0_1_copy_long": (*mut u8, *const u8, usize, &Guard);
 }

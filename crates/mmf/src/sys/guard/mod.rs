@@ -109,18 +109,16 @@ macro_rules! bind {
         bind!($abi, add8 "\u{1}mmf_0_1_add8", add16 "\u{1}mmf_0_1_add16", add32 "\u{1}mmf_0_1_add32", add64 "\u{1}mmf_0_1_add64");
         bind!($abi, cas8 "\u{1}mmf_0_1_cas8", cas16 "\u{1}mmf_0_1_cas16", cas32 "\u{1}mmf_0_1_cas32", cas64 "\u{1}mmf_0_1_cas64");
 
-        /// Where a fault in the guarded code continues.
-        pub(super) fn landing() -> usize {
-            (fault as *const ()).addr()
-        }
-
-        /// What answers for an address in the guarded code, if it is one.
-        pub(super) fn region(counter: usize) -> Option<super::Region> {
+        /// What answers for an address in the guarded code, if it is one, and where a fault there continues.
+        pub(super) fn region(counter: usize) -> Option<(super::Region, usize)> {
             let start = |routine: *const ()| routine.addr();
+            if let Some(landing) = landing_apart(counter) {
+                return Some((super::Region::Guarded, landing));
+            }
             if !(start(begin as *const ())..start(end as *const ())).contains(&counter) {
                 return None;
             }
-            Some(if counter >= start(put as *const ()) {
+            let region = if counter >= start(put as *const ()) {
                 super::Region::Put
             } else if counter >= start(take as *const ()) {
                 super::Region::Take
@@ -128,7 +126,8 @@ macro_rules! bind {
                 super::Region::Atomics
             } else {
                 super::Region::Guarded
-            })
+            };
+            Some((region, start(fault as *const ())))
         }
 
         /// # Safety
@@ -298,25 +297,25 @@ pub(in crate::sys) fn catch(
 ) -> bool {
     const WIDEST: usize = 8;
     let [first, second, third, fourth] = interrupted.arguments();
-    let (start, len) = match arch::region(interrupted.counter()) {
-        None => return false,
-        Some(Region::Guarded) => {
+    let Some((region, landing)) = arch::region(interrupted.counter()) else { return false };
+    let (start, len) = match region {
+        Region::Guarded => {
             // SAFETY: in this part of the code the register holds the address of the guard of the interrupted call (see the heads of
             // x86_64.rs and aarch64.rs), which lives until that call returns.
             let guard = unsafe { &*core::ptr::with_exposed_provenance::<Guard>(fourth) };
             let noted = guard.note(address, code, detail);
             if noted {
-                interrupted.continue_at(arch::landing());
+                interrupted.continue_at(landing);
             }
             return noted;
         }
-        Some(Region::Atomics) => (first, WIDEST),
-        Some(Region::Take) => (second, third),
-        Some(Region::Put) => (first, third),
+        Region::Atomics => (first, WIDEST),
+        Region::Take => (second, third),
+        Region::Put => (first, third),
     };
     let Some(address) = hit(start, start.saturating_add(len), address) else { return false };
     interrupted.answer(address, u64::from(code) | u64::from(u32::from_ne_bytes(detail.to_ne_bytes())) << 32);
-    interrupted.continue_at(arch::landing());
+    interrupted.continue_at(landing);
     true
 }
 

@@ -106,13 +106,44 @@ fn one_byte_too_many_is_a_fault() {
 }
 
 #[test]
+fn long_copies_stop_at_the_edge() {
+    let mut edge = Edge::new();
+    edge.bytes().fill(7);
+    let page = page_size();
+    for len in [3 * page, 16 << 10, (16 << 10) + 1, 100_000, 1 << 20, 17 << 20] {
+        let mut private = vec![0; len];
+        for ahead in [0, 1, 100, page] {
+            let start = edge.end.wrapping_sub(ahead);
+            private.fill(0);
+            // SAFETY: the private side is valid; the other one is no one else's, and faults where it ends.
+            let read = unsafe { copy(private.as_mut_ptr(), start, len, Shared::Source) }.unwrap_err();
+            // SAFETY: the same.
+            let written = unsafe { copy(start, private.as_ptr(), len, Shared::Destination) }.unwrap_err();
+            edge.bytes().fill(7);
+            for caught in [read, written] {
+                let offset = caught.address.wrapping_sub(edge.end.addr());
+                assert!(offset < len - ahead, "{len} bytes, {ahead} before the edge: {caught:?}");
+            }
+        }
+        // And whole ones are whole.
+        let source: Vec<u8> = (0..len).map(|index| index.to_le_bytes()[0] ^ index.to_le_bytes()[1]).collect();
+        for start in [0, 1, 33] {
+            let len = len - start;
+            // SAFETY: two buffers of ours, of which one counts as shared.
+            unsafe { copy(private[start..].as_mut_ptr(), source.as_ptr(), len, Shared::Source) }.unwrap();
+            assert!(private[start..] == source[..len], "{len} bytes from {start} on");
+        }
+    }
+}
+
+#[test]
 fn every_register_survives_a_fault() {
     let edge = Edge::new();
-    let mut private = [0; 300];
+    let mut private = [0; 20_000];
     let (mut whole, mut real) = (1_u64, 1.5_f64);
     let mut check = (1_u64, 1.5_f64);
     for round in 0..2000_u32 {
-        let len = 1 + round as usize % 299;
+        let len = if round % 7 == 0 { private.len() } else { 1 + round as usize % 299 };
         // SAFETY: the private side is valid; the other one is no one else's, and faults.
         let caught = unsafe { copy(private.as_mut_ptr(), edge.end, len, Shared::Source) }.unwrap_err();
         whole = whole.wrapping_mul(31).wrapping_add(u64::from(caught.code != 0));

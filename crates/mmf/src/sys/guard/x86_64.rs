@@ -14,10 +14,12 @@
 //!
 //! What the speed rests on (`crates/bench` measures it): short copies are overlapping moves without a loop (up to 256
 //! bytes with AVX, up to 128 without); then 256 (newer AVX-512), 128 or 64 bytes a turn to an aligned destination; from 16 MiB on, where no
-//! cache holds it anyway, stores that go around the caches. `rep movsb` is not used: on AMD's Zen it is up to thirty
-//! times slower when the destination is misaligned.
+//! cache holds it anyway, stores that go around the caches. `rep movsb` is used only where it is known to be good: on AMD's Zen 4
+//! it is up to thirty times slower when the destination is misaligned, on Zen 5 it is up to 1.7 times faster in the second cache.
 
+use core::arch::x86_64::{__cpuid, __cpuid_count};
 use core::arch::{asm, global_asm};
+use core::sync::atomic::{AtomicU8, Ordering};
 
 use super::{Atomic, Caught, Guard, Shared, verdict};
 
@@ -161,6 +163,31 @@ macro_rules! copy_short {
 9:  ret
     .p2align 5
 "
+    };
+}
+
+#[cfg(windows)]
+macro_rules! seh {
+    ($directive:literal) => {
+        concat!("    ", $directive, "\n")
+    };
+}
+#[cfg(unix)]
+macro_rules! seh {
+    ($directive:literal) => {
+        ""
+    };
+}
+#[cfg(windows)]
+macro_rules! begin_apart {
+    () => {
+        "    .def mmf_0_1_copy_movs; .scl 2; .type 32; .endef\n    .p2align 4\n    .seh_proc mmf_0_1_copy_movs\n"
+    };
+}
+#[cfg(unix)]
+macro_rules! begin_apart {
+    () => {
+        "    .p2align 4\n"
     };
 }
 
@@ -378,6 +405,22 @@ macro_rules! text {
             "    ret\n",
             label!("clean"),
             "    vzeroupper\n    ret\n",
+            // The one routine that needs registers of the caller's: apart, since Windows has to know how to restore them. It can fault in one
+            // place, and continues behind it; r9 is the guard there, too.
+            begin_apart!(),
+            label!("copy_movs"),
+            "    push rdi\n",
+            seh!(".seh_pushreg rdi"),
+            "    push rsi\n",
+            seh!(".seh_pushreg rsi"),
+            seh!(".seh_endprologue"),
+            seh!(".seh_handler {handler}, @except"),
+            "    mov rdi, rcx\n    mov rsi, rdx\n    mov rcx, r8\n",
+            label!("movs"),
+            "    rep movsb\n",
+            label!("moved"),
+            "    pop rsi\n    pop rdi\n    ret\n",
+            seh!(".seh_endproc"),
         )
     };
 }
@@ -393,6 +436,9 @@ declare! { "win64";
     copy_sse = "\u{1}mmf_0_1_copy_sse": (*mut u8, *const u8, usize, &Guard);
     copy_avx = "\u{1}mmf_0_1_copy_avx": (*mut u8, *const u8, usize, &Guard);
     copy_wide = "\u{1}mmf_0_1_copy_wide": (*mut u8, *const u8, usize, &Guard);
+    copy_movs = "\u{1}mmf_0_1_copy_movs": (*mut u8, *const u8, usize, &Guard);
+    movs = "\u{1}mmf_0_1_movs": ();
+    moved = "\u{1}mmf_0_1_moved": ();
     copy_stream = "\u{1}mmf_0_1_copy_stream": (*mut u8, *const u8, usize, &Guard);
 }
 
@@ -407,6 +453,8 @@ pub(super) unsafe fn copy(dst: *mut u8, src: *const u8, len: usize, guard: &Guar
         copy_stream
     } else if (WIDE..=WIDEST).contains(&len) && is_wide() {
         copy_wide
+    } else if len > WIDEST && moves_well() {
+        copy_movs
     } else if std::arch::is_x86_feature_detected!("avx") {
         copy_avx
     } else if len <= SHORT {
@@ -422,6 +470,45 @@ pub(super) unsafe fn copy(dst: *mut u8, src: *const u8, len: usize, guard: &Guar
 #[inline]
 fn is_wide() -> bool {
     std::arch::is_x86_feature_detected!("avx512vbmi2")
+}
+
+/// Whether `rep movsb` is good at whatever is longer than the nearest cache, however it lies: measured for AMD's Zen 5, and on Zen 4 it was not.
+#[inline]
+fn moves_well() -> bool {
+    static KNOWN: AtomicU8 = AtomicU8::new(UNKNOWN);
+    const UNKNOWN: u8 = 2;
+    match KNOWN.load(Ordering::Relaxed) {
+        UNKNOWN => {
+            let well = is_zen_5();
+            KNOWN.store(u8::from(well), Ordering::Relaxed);
+            well
+        }
+        known => known == 1,
+    }
+}
+
+/// An AMD processor of this family, or a later one, that calls its short `rep movsb` fast.
+#[cold]
+#[allow(unused_unsafe, reason = "asking the processor was unsafe before Rust 1.94")]
+fn is_zen_5() -> bool {
+    const AMD: [u32; 3] =
+        [u32::from_le_bytes(*b"Auth"), u32::from_le_bytes(*b"enti"), u32::from_le_bytes(*b"cAMD")];
+    const FAST_SHORT_MOVS: u32 = 1 << 4;
+    // SAFETY: all x86-64 processors have it.
+    let vendor = unsafe { __cpuid(0) };
+    if [vendor.ebx, vendor.edx, vendor.ecx] != AMD || vendor.eax < 7 {
+        return false;
+    }
+    // SAFETY: the same.
+    let signature = unsafe { __cpuid(1) }.eax;
+    let family = (signature >> 8 & 0xF) + (signature >> 20 & 0xFF);
+    // SAFETY: the processor has said that it knows this question.
+    family >= 0x1A && unsafe { __cpuid_count(7, 0) }.edx & FAST_SHORT_MOVS != 0
+}
+
+/// Where a fault in the routine that is apart continues.
+fn landing_apart(counter: usize) -> Option<usize> {
+    (counter == (movs as *const ()).addr()).then(|| (moved as *const ()).addr())
 }
 
 /// A copy of up to [`SHORT`] bytes, one side of which is shared.

@@ -366,6 +366,17 @@ pub(crate) unsafe fn copy(dst: *mut u8, src: *const u8, len: usize, shared: Shar
         // SAFETY: exactly this function's contract, and it is short enough.
         return unsafe { arch::copy_unguarded(dst, src, len, shared) };
     }
+    // SAFETY: exactly this function's contract.
+    unsafe { copy_guarded(dst, src, len, shared) }
+}
+
+/// The same for any length: a call of its own, so that short copies are in line where they are made.
+///
+/// # Safety
+///
+/// As [`copy`].
+#[inline(never)]
+unsafe fn copy_guarded(dst: *mut u8, src: *const u8, len: usize, shared: Shared) -> Result<(), Caught> {
     let nothing = [0, 0];
     let guard = match shared {
         Shared::Source => Guard::new(span(src, len), nothing),

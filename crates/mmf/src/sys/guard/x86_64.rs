@@ -449,12 +449,12 @@ declare! { "win64";
 pub(super) unsafe fn copy(dst: *mut u8, src: *const u8, len: usize, guard: &Guard) {
     let routine = if len <= SHORTEST {
         copy_short
-    } else if len >= STREAM {
-        copy_stream
     } else if (WIDE..=WIDEST).contains(&len) && is_wide() {
         copy_wide
     } else if len > WIDEST && moves_well() {
         copy_movs
+    } else if len >= STREAM {
+        copy_stream
     } else if std::arch::is_x86_feature_detected!("avx") {
         copy_avx
     } else if len <= SHORT {

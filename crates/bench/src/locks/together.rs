@@ -390,8 +390,7 @@ pub(super) fn compare(aims: &mut Vec<Aim>) -> Result<(), Failure> {
         let longest = figure(|r| r.longest);
         let longest = if longest > 0.0 { format!("{longest:.0}") } else { String::new() };
         println!("{label:<40} {each:>9.0} {best:>9.0} {p99:>9} {longest:>9} {share:>9}");
-        // Who spins gets on only while both have a processor: rounds in which other work took one tell nothing.
-        medians.push(if label.starts_with("spin") { best } else { each });
+        medians.push(each);
     }
     let ratio = |one: usize, other: usize| medians[one] / medians[other];
     aims.push(Aim::new(

@@ -13,8 +13,8 @@
 //! | 0 | me | anybody | fast path: one compare-exchange |
 //! | me | 0 | the owner | fast path of unlocking: one compare-exchange |
 //! | free, without `QUEUE` | me, keeps `DAMAGED` and `WAITERS` | anybody | and sets `WAITERS` if it has slept, since others may sleep still |
-//! | X | X, `QUEUE` | who spins, when half of its spins were in vain | asks for its turn: newcomers spin, too, and then sleep |
-//! | free, `QUEUE` | me, without `QUEUE` | who has slept or asked | who still waits in vain sets `QUEUE` again |
+//! | X | X, `QUEUE` | who spins, when half of its spins were in vain | asks for its turn: newcomers let it pass for as long as they spin |
+//! | free, `QUEUE` | me, without `QUEUE` | who has slept or asked; without `WAITERS` also who has span in vain | who still waits in vain sets `QUEUE` again |
 //! | X | X, `WAITERS` | who goes to sleep | then sleeps while the word stays so |
 //! | X, `WAITERS` | X, `WAITERS`, `QUEUE` | who has been asleep [`World::LOST`] times | |
 //! | X, and X is dead | me, `DAMAGED`, `WAITERS` | anybody who waits or tries | the new owner is told |
@@ -74,7 +74,9 @@ pub fn lock_slow<W: World>(
         if owner == DONE {
             return Err(Refused::Done);
         }
-        let free = owner == 0 && (now & QUEUE == 0 || asked || slept > 0);
+        // Who has asked and is awake takes it within fewer looks than these; if nobody did, it has lost its processor, or died.
+        let passed_over = spins == 0 && patience == Patience::Wait && now & WAITERS == 0;
+        let free = owner == 0 && (now & QUEUE == 0 || asked || slept > 0 || passed_over);
         if spins > 0 && !free && now & WAITERS == 0 {
             spins -= 1;
             if spins == W::SPINS / 2 && now & QUEUE == 0 {

@@ -24,7 +24,9 @@ mod peer;
 mod system;
 
 pub use peer::{Ending, Peer, Role, command_for, command_for_role};
-pub use system::{Protection, inaccessible_page, mapped_views, open_handles, page_size, protect};
+pub use system::{
+    Protection, inaccessible, inaccessible_page, mapped_views, open_handles, page_size, protect,
+};
 
 use std::cell::Cell;
 use std::panic::{self, AssertUnwindSafe};

@@ -12,7 +12,17 @@ pub enum Protection {
 }
 
 pub(crate) use imp::under_wine;
-pub use imp::{inaccessible_page, mapped_views, open_handles, page_size, protect};
+pub use imp::{inaccessible, mapped_views, open_handles, page_size, protect};
+
+/// The address of a page, of no mapping of this library's, that cannot be touched. The page before it can.
+///
+/// # Panics
+///
+/// If there is no memory.
+#[must_use]
+pub fn inaccessible_page() -> *mut u8 {
+    inaccessible(page_size())
+}
 
 #[cfg(unix)]
 mod imp {
@@ -50,20 +60,21 @@ mod imp {
         assert_eq!(result, 0, "mprotect: {}", std::io::Error::last_os_error());
     }
 
-    /// The address of a page, of no mapping of this library's, that cannot be touched. The page before it can.
+    /// The address of so many bytes, of no mapping of this library's, that cannot be touched. The page before them can.
     ///
     /// # Panics
     ///
     /// If there is no memory.
     #[must_use]
-    pub fn inaccessible_page() -> *mut u8 {
+    pub fn inaccessible(len: usize) -> *mut u8 {
         let (flags, both) = (libc::MAP_PRIVATE | libc::MAP_ANONYMOUS, libc::PROT_READ | libc::PROT_WRITE);
+        let len = len.next_multiple_of(page_size());
         // SAFETY: a new mapping at a place that the system chooses.
-        let address = unsafe { libc::mmap(std::ptr::null_mut(), 2 * page_size(), both, flags, -1, 0) };
+        let address = unsafe { libc::mmap(std::ptr::null_mut(), page_size() + len, both, flags, -1, 0) };
         assert_ne!(address, libc::MAP_FAILED);
         let second = address.cast::<u8>().wrapping_add(page_size());
-        // SAFETY: nobody uses the page yet.
-        unsafe { protect(second, page_size(), Protection::None) };
+        // SAFETY: nobody uses the pages yet.
+        unsafe { protect(second, len, Protection::None) };
         second
     }
 
@@ -132,16 +143,15 @@ mod imp {
         assert_ne!(result, 0, "VirtualProtect: {}", std::io::Error::last_os_error());
     }
 
-    /// The address of a page, of no mapping of this library's, that cannot be touched: reserved, never committed. The page
-    /// before it can.
+    /// The address of so many bytes, of no mapping of this library's, that cannot be touched: nobody has committed them. The page before them can.
     ///
     /// # Panics
     ///
     /// If there is no memory.
     #[must_use]
-    pub fn inaccessible_page() -> *mut u8 {
+    pub fn inaccessible(len: usize) -> *mut u8 {
         // SAFETY: a new reservation at a place that the system chooses.
-        let address = unsafe { VirtualAlloc(std::ptr::null(), 65536, MEM_RESERVE, PAGE_READWRITE) };
+        let address = unsafe { VirtualAlloc(std::ptr::null(), 4096 + len, MEM_RESERVE, PAGE_READWRITE) };
         assert!(!address.is_null());
         // SAFETY: the first page of the reservation, which nobody uses yet.
         let first = unsafe { VirtualAlloc(address, 4096, MEM_COMMIT, PAGE_READWRITE) };

@@ -1,6 +1,6 @@
 //! The routines at the edges: every length, every alignment, right beside a page that cannot be touched.
 
-use testkit::{inaccessible_page, page_size};
+use testkit::{inaccessible, page_size};
 
 use super::{Atomic, Caught, Shared, atomic, copy, fill};
 
@@ -21,9 +21,14 @@ struct Edge {
 
 impl Edge {
     fn new() -> Self {
+        Edge::before(page_size())
+    }
+
+    /// With so many bytes behind it that cannot be touched.
+    fn before(len: usize) -> Self {
         #[cfg(unix)]
         crate::sys::system::fault::install().unwrap();
-        let end = inaccessible_page();
+        let end = inaccessible(len);
         Edge { start: end.wrapping_sub(page_size()), end }
     }
 
@@ -107,7 +112,7 @@ fn one_byte_too_many_is_a_fault() {
 
 #[test]
 fn long_copies_stop_at_the_edge() {
-    let mut edge = Edge::new();
+    let mut edge = Edge::before(17 << 20);
     edge.bytes().fill(7);
     let page = page_size();
     for len in [3 * page, 16 << 10, (16 << 10) + 1, 100_000, 1 << 20, 17 << 20] {
@@ -138,7 +143,7 @@ fn long_copies_stop_at_the_edge() {
 
 #[test]
 fn every_register_survives_a_fault() {
-    let edge = Edge::new();
+    let edge = Edge::before(20_000);
     let mut private = [0; 20_000];
     let (mut whole, mut real) = (1_u64, 1.5_f64);
     let mut check = (1_u64, 1.5_f64);

@@ -3,7 +3,7 @@
 //! | bits | meaning |
 //! | --- | --- |
 //! | 31 `WAITERS` | somebody sleeps, or is about to: who unlocks must wake |
-//! | 30 `QUEUE` | somebody has waited in vain several times: newcomers must not overtake |
+//! | 30 `QUEUE` | somebody has asked for its turn (who spins, and who has slept in vain several times): newcomers must not overtake |
 //! | 29 `DAMAGED` | an owner has died, and nobody has declared the data consistent since |
 //! | 28 `PHASE` | turned over by each writer of an rwlock; 0 in other locks |
 //! | 27–0 token | the owner; 0: free; all ones `DONE`: given up for good (mutex, rwlock), or initialised (once) |

@@ -213,7 +213,7 @@ pub(crate) struct Caught {
 
 /// The addresses that a call answers for, and the place where a handler notes what happened.
 ///
-/// The routines keep its address in a fixed register; handlers read it from the interrupted context.
+/// Long copies and fills (on x86 all routines) keep its address in a fixed register; handlers read it from the interrupted context.
 #[repr(C)]
 pub(crate) struct Guard {
     /// Start and end of up to two ranges.

@@ -287,6 +287,8 @@ pub enum Operation {
     Wait,
     /// Looking at a segment.
     Inspect,
+    /// Finding out about a region or a name, without changing anything.
+    Examine,
 }
 
 impl Operation {
@@ -325,6 +327,7 @@ impl Operation {
             Operation::Acquire => "get the lock",
             Operation::Wait => "wait",
             Operation::Inspect => "look at the segment",
+            Operation::Examine => "examine the shared memory",
         }
     }
 
@@ -468,7 +471,7 @@ impl Error {
             Reason::Unsupported => ErrorKind::Unsupported,
             Reason::BadSecurity => ErrorKind::InvalidSecurity,
             Reason::Limit => ErrorKind::LimitReached,
-            Reason::Stranger => ErrorKind::Mistrusted,
+            Reason::Stranger | Reason::Linked => ErrorKind::Mistrusted,
             Reason::NoLargePages | Reason::FixedPages => ErrorKind::NoLargePages,
             Reason::NoPrivilege => ErrorKind::PermissionDenied,
             Reason::NoSuchNode => ErrorKind::NoSuchNode,

@@ -14,7 +14,8 @@ use crate::sys::{Failure, Mode, Object, Reason};
 ///
 /// Of the options, [`len`](OpenOptions::len), [`capacity`](OpenOptions::capacity) and
 /// [`expect_len`](OpenOptions::expect_len) are for files, too. Who may open a file says its directory and the file itself, so
-/// the others are refused as [`ErrorKind::Unsupported`].
+/// the others are refused as [`ErrorKind::Unsupported`]. Whose a file is and where its path leads is for the caller to know:
+/// paths are followed as the system follows them, also through links.
 ///
 /// Other processes share it by mapping the same file. A file that somebody makes shorter, that is on a disk which is full
 /// or on one that goes away: accesses to what is not there are a [`Fault`](ErrorKind::Fault).
@@ -47,7 +48,7 @@ impl FileOptions {
     /// ```
     pub fn create(&self) -> Result<SharedMemory<ReadWrite>, Error> {
         let operation = Operation::CreateFile;
-        let file = self.open_as::<ReadWrite>(operation, StdOpenOptions::new().create_new(true))?;
+        let file = self.open_as::<ReadWrite>(operation, StdOpenOptions::new().create_new(true), true)?;
         self.extend(operation, &file).inspect_err(|_| {
             // It was made by this call, and nobody has been told of it.
             let _ = std::fs::remove_file(&self.path);
@@ -123,7 +124,7 @@ impl FileOptions {
 
     fn open_existing<A: Access>(&self) -> Result<SharedMemory<A>, Error> {
         let operation = Operation::OpenFile;
-        let memory = self.open_as::<A>(operation, &mut StdOpenOptions::new())?;
+        let memory = self.open_as::<A>(operation, &mut StdOpenOptions::new(), false)?;
         self.options.check_len(operation, &self.path.display(), memory.len())?;
         Ok(memory)
     }
@@ -132,12 +133,13 @@ impl FileOptions {
         &self,
         operation: Operation,
         how: &mut StdOpenOptions,
+        is_new: bool,
     ) -> Result<SharedMemory<A>, Error> {
         let fail = |error: Error| error.with_subject(&self.path.display());
         self.options.check_for_file(operation).map_err(fail)?;
         let file = how.read(true).write(mode::<A>() == Mode::Write).open(&self.path);
         let file = file.map_err(|error| fail(from_io(operation, &error)))?;
-        let object = Object::from_file(file, mode::<A>(), self.options.wanted_capacity());
+        let object = Object::from_file(file, mode::<A>(), self.options.wanted_capacity(), is_new);
         let object = object.map_err(|f| fail(Error::from_system(operation, f)))?;
         let file = Some(self.path.clone());
         Ok(SharedMemory::from_right(Right { object, name: None, file, refusal: None }))
@@ -163,8 +165,8 @@ fn from_io(operation: Operation, error: &io::Error) -> Error {
 }
 
 fn adopt<A: Access>(file: File) -> Result<SharedMemory<A>, Error> {
-    let object =
-        Object::from_file(file, mode::<A>(), None).map_err(|f| Error::from_system(Operation::OpenFile, f))?;
+    let object = Object::from_file(file, mode::<A>(), None, false)
+        .map_err(|f| Error::from_system(Operation::OpenFile, f))?;
     let file = Some(PathBuf::new());
     Ok(SharedMemory::from_right(Right { object, name: None, file, refusal: None }))
 }

@@ -86,7 +86,7 @@ pub use disk::{Copied, Existing, Progress};
 pub use error::{Error, ErrorKind, Fault, Operation};
 pub use file::FileOptions;
 pub use list::{Entry, list};
-pub use memory::SharedMemory;
+pub use memory::{NameTarget, SharedMemory};
 pub use name::{Name, Namespace};
 pub use options::{Disposition, OpenOptions};
 pub use pages::{LargePages, Pages};

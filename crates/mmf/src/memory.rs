@@ -11,7 +11,7 @@ use crate::name::Name;
 use crate::options::OpenOptions;
 use crate::pages::Pages;
 use crate::security::Security;
-use crate::sys::{Failure, Mapping, Object, Reason, Space};
+use crate::sys::{self, Failure, Mapping, Object, Reason, Space};
 use crate::view::View;
 
 /// A shared memory, and the right to it: what it takes to map [`View`]s.
@@ -46,6 +46,19 @@ use crate::view::View;
 pub struct SharedMemory<A: Access = ReadWrite> {
     right: Arc<Right>,
     access: PhantomData<fn() -> A>,
+}
+
+/// Where the name of a region leads: what [`SharedMemory::name_leads_here`] returns.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum NameTarget {
+    /// To the region itself: a process that opens the name gets the same bytes.
+    ThisRegion,
+    /// To another region, or something else, that has been given the name since.
+    AnotherRegion,
+    /// Nowhere: the name has been removed.
+    Nothing,
+    /// The system does not say.
+    Unknown,
 }
 
 /// What views keep alive.
@@ -304,6 +317,43 @@ impl<A: Access> SharedMemory<A> {
     #[must_use]
     pub fn name(&self) -> Option<&Name> {
         self.right.name.as_ref()
+    }
+
+    /// Whether its name still leads to this region.
+    ///
+    /// A process that holds a region keeps its bytes, whatever becomes of the name. On Linux another program can remove the name
+    /// or give it to another region meanwhile: foreign programs that unlink when they end, `rm`, or `systemd` when a user logs
+    /// out. A reader then reads bytes that no process writes any more, and has to open the name again. On Windows a name goes
+    /// with the last handle, so it leads here as long as this value lives. On macOS it can be told only that nothing has the
+    /// name.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Unsupported`] for a region that was created, opened or received without a name.
+    ///
+    /// ```
+    /// use mmf::{NameTarget, SharedMemory};
+    ///
+    /// let memory = SharedMemory::create("doc-memory-leads", 4096)?;
+    /// let leads = memory.name_leads_here()?;
+    /// assert!(matches!(leads, NameTarget::ThisRegion | NameTarget::Unknown));
+    /// # Ok::<(), mmf::Error>(())
+    /// ```
+    pub fn name_leads_here(&self) -> Result<NameTarget, Error> {
+        let operation = Operation::Examine;
+        let Some(name) = self.name() else {
+            let error = Error::new(operation, ErrorKind::Unsupported);
+            return Err(self.right.name_it(error.with_detail("it was opened without a name")));
+        };
+        if cfg!(windows) {
+            return Ok(NameTarget::ThisRegion);
+        }
+        Ok(match self.right.object.leads_here(&name.object_name(operation, None)?) {
+            sys::NameTarget::This => NameTarget::ThisRegion,
+            sys::NameTarget::Other => NameTarget::AnotherRegion,
+            sys::NameTarget::Nothing => NameTarget::Nothing,
+            sys::NameTarget::Unknown => NameTarget::Unknown,
+        })
     }
 
     /// Maps the whole memory, and addresses for all that it can still become. An empty file gives an empty view.

@@ -465,9 +465,19 @@ impl OpenOptions {
 
     fn check_opened(&self, target: &Target, object: &Object) -> Result<(), Error> {
         let fail = |kind| Error::new(target.operation, kind).with_subject(&target.name);
+        if self.expects_trust() {
+            if object.names() > 1 {
+                let diagnosis = Diagnosis::of_linked(object.names());
+                return Err(fail(ErrorKind::Mistrusted).with_diagnosis(diagnosis));
+            }
+            if self.expect_owner.is_some() && sys::names_are_replaceable() {
+                return Err(fail(ErrorKind::Mistrusted).with_diagnosis(Diagnosis::of_replaceable()));
+            }
+        }
         self.check_len(target.operation, &target.name, object.len().map_err(|f| target.error(f))?)?;
         let Some(who) = &self.expect_owner else { return Ok(()) };
-        let (expected, owner) = match object.shown().ok().and_then(|shown| Security::from_shown(shown).ok()) {
+        let shown = object.shown().ok().filter(|_| object.is_owner_certain());
+        let (expected, owner) = match shown.and_then(|shown| Security::from_shown(shown).ok()) {
             Some(security) => match security::is_owner(&security, who, target.operation) {
                 Ok((true, _)) => return Ok(()),
                 Ok((false, expected)) => (expected, security.owner()),
@@ -476,6 +486,11 @@ impl OpenOptions {
             None => (Account::unknown(who), None),
         };
         Err(fail(ErrorKind::Mistrusted).with_diagnosis(Diagnosis::of_wrong_owner(expected, owner)))
+    }
+
+    /// Whether a region is refused that is not what was expected.
+    pub(crate) fn expects_trust(&self) -> bool {
+        self.expect_owner.is_some() || self.expect_len.is_some()
     }
 
     pub(crate) fn wanted_len(&self) -> Option<u64> {

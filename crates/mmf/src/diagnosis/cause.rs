@@ -141,6 +141,26 @@ pub enum Cause {
         /// Whose it is, if that can be learnt.
         owner: Option<Account>,
     },
+    /// The region has more names than the one by which it was asked for (Linux): another user may have added this one, by a
+    /// hard link.
+    Linked {
+        /// How many there are.
+        names: u64,
+        /// Those among them that are found in `/dev/shm`.
+        found: Vec<String>,
+    },
+    /// Any user may rename what others have created where the names are, so a name says nothing about its creator (Linux).
+    Replaceable {
+        /// Where.
+        place: &'static str,
+    },
+    /// In this user namespace this user has another number than outside, and so other `Local\` names (Linux).
+    OtherUserNamespace {
+        /// The number of this user inside.
+        inside: u32,
+        /// The number of this user outside.
+        outside: u32,
+    },
     /// It is not of the length that was expected.
     WrongLen {
         /// What was expected, in bytes.
@@ -174,7 +194,7 @@ impl Cause {
             Cause::Missing | Cause::Stale | Cause::OtherNamespace { .. } | Cause::OtherSpelling { .. } => {
                 ErrorKind::NotFound
             }
-            Cause::LocalToOthers { .. } => ErrorKind::NotFound,
+            Cause::LocalToOthers { .. } | Cause::OtherUserNamespace { .. } => ErrorKind::NotFound,
             Cause::OtherKind { .. } => ErrorKind::NotSharedMemory,
             Cause::Unfinished | Cause::TooSmall { .. } => ErrorKind::TooSmall,
             Cause::Abandoned { .. } | Cause::Exists { .. } => ErrorKind::AlreadyExists,
@@ -187,7 +207,10 @@ impl Cause {
             Cause::NoMemory { .. } | Cause::NearlyFull { .. } => ErrorKind::OutOfMemory,
             Cause::Place { .. } | Cause::Unsupported { .. } => ErrorKind::Unsupported,
             Cause::Limit { .. } => ErrorKind::LimitReached,
-            Cause::WrongOwner { .. } | Cause::WrongLen { .. } => ErrorKind::Mistrusted,
+            Cause::WrongOwner { .. }
+            | Cause::WrongLen { .. }
+            | Cause::Linked { .. }
+            | Cause::Replaceable { .. } => ErrorKind::Mistrusted,
             Cause::Usable { .. } | Cause::Free | Cause::Growable => ErrorKind::Other,
         }
     }
@@ -288,6 +311,22 @@ impl fmt::Display for Cause {
             Cause::WrongLen { expected, len } => {
                 write!(f, "it has {}, and exactly {expected} were expected", Bytes(*len))
             }
+            Cause::Linked { names, found } => {
+                write!(f, "the region has {names} names: another user may have linked it under this one")?;
+                for (index, name) in found.iter().enumerate() {
+                    // As a file name that anybody may have chosen.
+                    write!(f, "{}{name:?}", if index == 0 { " (" } else { ", " })?;
+                }
+                f.write_str(if found.is_empty() { "" } else { ")" })
+            }
+            Cause::Replaceable { place } => write!(
+                f,
+                "any user may rename and replace what is in {place}, which lacks the sticky bit; so a name says nothing about its creator"
+            ),
+            Cause::OtherUserNamespace { inside, outside } => write!(
+                f,
+                r"this process is in a user namespace, where its user is {inside}; the Local\ names of the same user outside, {outside}, are not seen here"
+            ),
             Cause::Unsupported { what } => write!(f, "this system does not offer {what}"),
             Cause::Usable { len, write } => {
                 f.write_str(if *write { "it can be read and written" } else { "it can be read" })?;

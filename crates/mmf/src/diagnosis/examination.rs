@@ -34,7 +34,8 @@ impl Examination {
             Presence::Memory
             | Presence::Unfinished { .. }
             | Presence::Abandoned { .. }
-            | Presence::Strangers => Some("shared memory"),
+            | Presence::Strangers
+            | Presence::Linked => Some("shared memory"),
         }
     }
 

@@ -47,6 +47,8 @@ pub(crate) struct Facts {
     pub(crate) elsewhere: Option<String>,
     /// A name that differs in case only.
     pub(crate) spelled: Option<String>,
+    /// The numbers of this user in the user namespace of this process and outside, if they differ (Linux).
+    pub(crate) user_numbers: Option<(u32, u32)>,
     pub(crate) caller: Caller,
     pub(crate) space: Option<Space>,
     pub(crate) limits: Limits,
@@ -106,7 +108,9 @@ fn gather(question: Question<'_>, thorough: bool) -> Facts {
     } else {
         (None, None)
     };
-    let owner_asked = question.options.expected_owner().zip(security.as_ref());
+    // (Of an owner who has no number here, none is believed.)
+    let owner = security.as_ref().filter(|_| !here.owner_is_unmapped);
+    let owner_asked = question.options.expected_owner().zip(owner);
     let (expected_owner, owner_problem) =
         match owner_asked.map(|(who, security)| security::is_owner(security, who, question.operation)) {
             Some(Ok(answer)) => (Some(answer), None),
@@ -125,6 +129,7 @@ fn gather(question: Question<'_>, thorough: bool) -> Facts {
         security,
         elsewhere,
         spelled,
+        user_numbers: if missing && opens { user_numbers() } else { None },
         caller: if thorough { caller() } else { stranger() },
         space: if makes && thorough { sys::space() } else { None },
         limits: sys::limits(),
@@ -186,6 +191,16 @@ fn stranger() -> Caller {
         package: None,
         create_global: Held::NotNeeded,
     }
+}
+
+#[cfg(unix)]
+fn user_numbers() -> Option<(u32, u32)> {
+    Some((sys::account::user(), sys::account::user_outside()?))
+}
+
+#[cfg(windows)]
+fn user_numbers() -> Option<(u32, u32)> {
+    None
 }
 
 #[cfg(unix)]

@@ -168,6 +168,16 @@ impl Diagnosis {
         Diagnosis::new(vec![rules::wrong_owner(expected, owner)])
     }
 
+    /// That an opened region has so many names.
+    pub(crate) fn of_linked(names: u64) -> Self {
+        Diagnosis::new(vec![rules::of_linked(names, Vec::new())])
+    }
+
+    /// That names can be given to other regions by anybody.
+    pub(crate) fn of_replaceable() -> Self {
+        Diagnosis::new(vec![rules::of_replaceable()])
+    }
+
     /// What was found, the gravest first.
     #[must_use]
     pub fn findings(&self) -> &[Finding] {

@@ -77,6 +77,7 @@ fn taken(question: Question<'_>, facts: &Facts) -> Finding {
         Presence::Strangers => {
             strangers(facts).with_kind(ErrorKind::AlreadyExists).cure(Remedy::ChooseOtherName)
         }
+        Presence::Linked => linked(facts).with_kind(ErrorKind::AlreadyExists).cure(Remedy::ChooseOtherName),
         _ => {
             let cause = Cause::Exists { len: facts.here.len, owner: owner(facts) };
             let finding = Finding::error(cause).cure(Remedy::OpenExisting);
@@ -91,6 +92,9 @@ fn trusted_namespace(question: Question<'_>) -> bool {
 }
 
 fn owner(facts: &Facts) -> Option<Account> {
+    if facts.here.owner_is_unmapped {
+        return None;
+    }
     facts.security.as_ref().and_then(crate::security::Security::owner)
 }
 
@@ -247,6 +251,7 @@ fn open(question: Question<'_>, facts: &Facts, findings: &mut Vec<Finding>) {
             findings.push(refused(question, facts));
         }
         Presence::Strangers => findings.push(strangers(facts)),
+        Presence::Linked => findings.push(linked(facts)),
         Presence::NoPlace => findings.push(no_place(facts)),
         Presence::Memory => {
             if !facts.here.may_read || (question.write && !facts.here.may_write) {
@@ -254,6 +259,7 @@ fn open(question: Question<'_>, facts: &Facts, findings: &mut Vec<Finding>) {
             }
             sizes(question, facts, findings);
             trust(question, facts, findings);
+            replaceable(question, facts, findings);
             if findings.iter().all(|finding| finding.kind.is_none()) {
                 findings.push(Finding::note(Cause::Usable { len: facts.here.len, write: question.write }));
             }
@@ -273,6 +279,11 @@ fn missing(question: Question<'_>, facts: &Facts, findings: &mut Vec<Finding>) {
         findings.push(Finding::note(Cause::OtherSpelling { name: name.clone() }));
     } else if facts.caller.app_container {
         findings.push(Finding::note(Cause::AppContainer).cure(Remedy::HandOver));
+    } else if let (Namespace::Local, Some((inside, outside))) =
+        (question.name.namespace(), facts.user_numbers)
+    {
+        let cause = Cause::OtherUserNamespace { inside, outside };
+        findings.push(Finding::note(cause).cure(Remedy::UseGlobalName));
     } else if *question.name.namespace() == Namespace::Local {
         findings.push(
             Finding::note(Cause::LocalToOthers { session: facts.caller.session }).cure(Remedy::UseGlobalName),
@@ -341,7 +352,40 @@ pub(crate) fn too_small(asked: u64, len: u64) -> Finding {
     Finding::error(Cause::TooSmall { asked, len }).cure(Remedy::AcceptIt)
 }
 
+/// A region that has other names, too.
+fn linked(facts: &Facts) -> Finding {
+    let links = facts.here.linked.clone().unwrap_or_default();
+    of_linked(links.count, links.found)
+}
+
+pub(crate) fn of_linked(names: u64, found: Vec<String>) -> Finding {
+    Finding::error(Cause::Linked { names, found }).cure(Remedy::Distrust).cure(Remedy::UseOther {
+        what: "let the region's owner find out which name is its own (ls -li /dev/shm), and remove the others",
+    })
+}
+
+/// Where names can be given to other regions by anybody, what is expected of them cannot be had.
+fn replaceable(question: Question<'_>, facts: &Facts, findings: &mut Vec<Finding>) {
+    let expects = question.options.expected_owner().is_some();
+    if facts.here.replaceable && (expects || *question.name.namespace() == Namespace::Local) {
+        let finding = of_replaceable();
+        findings.push(if expects {
+            finding
+        } else {
+            Finding { severity: Severity::Warning, kind: None, ..finding }
+        });
+    }
+}
+
+pub(crate) fn of_replaceable() -> Finding {
+    Finding::error(Cause::Replaceable { place: "/dev/shm" })
+        .cure(Remedy::UseOther { what: "let an administrator set its mode to 1777" })
+}
+
 fn trust(question: Question<'_>, facts: &Facts, findings: &mut Vec<Finding>) {
+    if question.options.expects_trust() && facts.here.linked.is_some() {
+        findings.push(linked(facts));
+    }
     if let (Some(expected), Some(len)) = (question.options.expected_len(), facts.here.len) {
         if !question.options.is_expected_len(len) {
             findings.push(wrong_len(expected, len));

@@ -38,6 +38,7 @@ fn facts() -> Facts {
         list_allows: None,
         elsewhere: None,
         spelled: None,
+        user_numbers: None,
         caller: Caller {
             user: Some(user()),
             integrity: Some(Level::Medium),
@@ -58,7 +59,8 @@ fn facts() -> Facts {
 
 /// A memory that lets itself be opened so far.
 fn there(may_read: bool, may_write: bool) -> Sighting {
-    Sighting { presence: Presence::Memory, len: Some(4096), may_read, may_write, shown: None }
+    let there = Sighting { presence: Presence::Memory, len: Some(4096), ..Sighting::default() };
+    Sighting { may_read, may_write, ..there }
 }
 
 fn asked(operation: Operation, name: &str, facts: &Facts) -> Diagnosis {

@@ -41,8 +41,8 @@ pub(crate) use system::presence;
 pub(crate) use system::process;
 pub(crate) use system::security::Protection;
 pub(crate) use system::sight::{
-    grants_to_users, has_private_namespaces, limit_reached, limits, locked_limit, page_sizes, rounded, sight,
-    space,
+    grants_to_users, has_private_namespaces, limit_reached, limits, locked_limit, names_are_replaceable,
+    page_sizes, rounded, sight, space,
 };
 #[cfg(unix)]
 pub(crate) use system::socket;
@@ -122,6 +122,10 @@ pub(crate) enum Reason {
     /// Somebody else has taken a name that should be this user's (Unix).
     #[cfg_attr(windows, allow(dead_code))]
     Stranger,
+    /// The region has other names besides the one it was asked for by, `figure` in all (Linux): any of them may have been
+    /// added by another user.
+    #[cfg_attr(not(target_os = "linux"), allow(dead_code))]
+    Linked,
     /// There are no large pages to be had, or so many bytes of them only.
     #[cfg_attr(not(any(windows, target_os = "linux")), allow(dead_code))]
     NoLargePages,
@@ -227,8 +231,20 @@ pub(crate) enum Presence {
     Hidden,
     /// A memory of another user, under a name that should be ours.
     Strangers,
+    /// A region that has other names besides this one, where its owner or its mark would be believed (Linux).
+    Linked,
     /// Names cannot be looked for: the place where they are does not let us.
     NoPlace,
+}
+
+/// Where a name leads, compared with what was opened by it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(dead_code, reason = "each system has its own")]
+pub(crate) enum NameTarget {
+    This,
+    Other,
+    Nothing,
+    Unknown,
 }
 
 /// What can be seen of a name without changing anything.
@@ -240,6 +256,23 @@ pub(crate) struct Sighting {
     pub(crate) may_read: bool,
     pub(crate) may_write: bool,
     pub(crate) shown: Option<Shown>,
+    /// The names of the region, if there is more than one (Linux).
+    pub(crate) linked: Option<Links>,
+    /// Its owner has no number in this user namespace: the one that is shown stands for all such users (Linux).
+    pub(crate) owner_is_unmapped: bool,
+    /// Any user may rename what others have created where the names are (Unix).
+    pub(crate) replaceable: bool,
+    /// What identifies the region, to look for its holders by (Linux).
+    #[allow(dead_code, reason = "not every system has it")]
+    pub(crate) identity: Option<(u64, u64)>,
+}
+
+/// The names of one region.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Links {
+    pub(crate) count: u64,
+    /// Those that are found where named regions are.
+    pub(crate) found: Vec<String>,
 }
 
 /// What is left of what memories are made of.

@@ -2,6 +2,8 @@
 
 use std::ffi::{CStr, CString};
 use std::ptr;
+#[cfg(any(target_os = "linux", target_os = "android"))]
+use std::sync::OnceLock;
 
 use rustix::process::{getegid, geteuid, getgroups};
 
@@ -17,6 +19,48 @@ pub(crate) enum Kind {
 /// The user whom this process acts for.
 pub(crate) fn user() -> u32 {
     geteuid().as_raw()
+}
+
+/// Whether a number stands for every user who has none in this user namespace, so that it does not identify one.
+#[cfg(any(target_os = "linux", target_os = "android"))]
+pub(crate) fn stands_for_unmapped(uid: u32) -> bool {
+    static OVERFLOW: OnceLock<u32> = OnceLock::new();
+    // The kernel allows no larger one; so most users are answered without reading anything.
+    if uid == 0 || uid > 0xffff {
+        return false;
+    }
+    let overflow = *OVERFLOW.get_or_init(|| {
+        let number = std::fs::read_to_string("/proc/sys/kernel/overflowuid").ok();
+        number.and_then(|number| number.trim().parse().ok()).unwrap_or(65534)
+    });
+    // (Asked each time: a process can enter another namespace.) A namespace that maps all numbers leaves none over.
+    uid == overflow
+        && std::fs::read_to_string("/proc/self/uid_map")
+            .map_or(true, |map| !map.lines().any(|line| line.split_whitespace().eq(["0", "0", "4294967295"])))
+}
+
+/// Whether a number stands for every user who has none here: these systems have no user namespaces.
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+pub(crate) fn stands_for_unmapped(_uid: u32) -> bool {
+    false
+}
+
+/// The number that this user has outside of the user namespace of this process, if it is another one.
+#[cfg(any(target_os = "linux", target_os = "android"))]
+pub(crate) fn user_outside() -> Option<u32> {
+    let map = std::fs::read_to_string("/proc/self/uid_map").ok()?;
+    let user = user();
+    map.lines().find_map(|line| {
+        let mut numbers = line.split_whitespace().map(|number| number.parse::<u32>().ok());
+        let (inside, outside, count) = (numbers.next()??, numbers.next()??, numbers.next()??);
+        let outside = outside.checked_add(user.checked_sub(inside).filter(|offset| *offset < count)?)?;
+        (outside != user).then_some(outside)
+    })
+}
+
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+pub(crate) fn user_outside() -> Option<u32> {
+    None
 }
 
 /// The group that new objects get.

@@ -9,7 +9,9 @@ use std::path::Path;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::UNIX_EPOCH;
 
-use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags, fstat, fstatvfs, openat, renameat, statat, unlinkat};
+use rustix::fs::{
+    AtFlags, CWD, FileType, Mode, OFlags, fchmod, fstat, fstatvfs, openat, renameat, statat, unlinkat,
+};
 use rustix::io::Errno;
 
 use super::memory::Object;
@@ -224,7 +226,12 @@ impl Draft {
             Some(file) => (file, None),
             None => named(&directory)?,
         };
-        Ok(Draft { directory, file: file.into(), name, temporary })
+        let draft = Draft { directory, file: file.into(), name, temporary };
+        // The umask may have taken rights away from the owner.
+        if Mode::from_raw_mode(fstat(&draft.file)?.st_mode) & new_file_mode() != new_file_mode() {
+            fchmod(&draft.file, new_file_mode()).map_err(about_file)?;
+        }
+        Ok(draft)
     }
 
     /// Bytes that are left where it is.

@@ -4,24 +4,56 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::ptr::{self, NonNull};
 use std::sync::OnceLock;
 
-use rustix::fs::{FileType, fstat};
+use rustix::fs::{FileType, Stat, fstat};
 use rustix::io::Errno;
 use rustix::mm::{Advice, MapFlags, MsyncFlags, ProtFlags};
 
 use super::name::ObjectName;
-use super::security;
+use super::security::{self, OWNER_ONLY};
 use super::{fault, growth, named, pages, sight};
-use crate::sys::{Attempt, Failure, Mode, Pages, Reason, Shown, Space, Wish};
+use crate::sys::{Attempt, Failure, Mode, NameTarget, Pages, Reason, Shown, Space, Wish};
 
 /// The right to a shared memory object, or to a file: a descriptor.
 #[derive(Debug)]
 pub(crate) struct Object {
     fd: OwnedFd,
     mode: Mode,
-    /// The name that goes with the last holder, and the process that counts as the holder: after a fork, the child's copy of
-    /// this value is not another holder.
-    held: Option<(ObjectName, rustix::process::Pid)>,
+    held: Option<Held>,
+    /// How many names led to it when it was opened by one.
+    names: u64,
     nature: Nature,
+}
+
+/// What tells one object from all others that exist at the same time.
+pub(super) type Identity = (u64, u64);
+
+pub(super) fn identity_of(stat: &Stat) -> Identity {
+    #[allow(clippy::unnecessary_cast, clippy::cast_sign_loss, reason = "they have other types elsewhere")]
+    (stat.st_dev as u64, stat.st_ino as u64)
+}
+
+/// What a name has led to.
+#[derive(Debug)]
+pub(super) struct Opened {
+    pub(super) fd: OwnedFd,
+    /// What is to be removed with its last holder, if the caller is a holder now.
+    pub(super) held: Option<Identity>,
+    pub(super) names: u64,
+}
+
+/// A name that goes with the last holder.
+#[derive(Debug)]
+struct Held {
+    name: ObjectName,
+    identity: Identity,
+    /// The process that counts as the holder: after a fork, the child's copy of this value is not another one.
+    process: rustix::process::Pid,
+}
+
+impl Held {
+    fn new(name: &ObjectName, identity: Identity) -> Self {
+        Held { name: name.clone(), identity, process: rustix::process::getpid() }
+    }
 }
 
 /// What it is like.
@@ -48,13 +80,14 @@ impl Object {
         let Some(name) = name else {
             let (fd, pages) = named::anonymous(wish)?;
             let nature = Nature::of_memory(wish.capacity, pages);
-            return Ok(Attempt::Done(Object { fd, mode: Mode::Write, held: None, nature }));
+            return Ok(Attempt::Done(Object { fd, mode: Mode::Write, held: None, names: 0, nature }));
         };
         let pages = if wish.large_pages { pages::advised()? } else { Pages::Ordinary };
         Ok(match named::create(name, wish)? {
-            Attempt::Done(fd) => {
+            Attempt::Done((fd, identity)) => {
                 let nature = Nature::of_memory(wish.capacity, pages);
-                Attempt::Done(Object { fd, mode: Mode::Write, held: holder(name), nature })
+                let held = Some(Held::new(name, identity));
+                Attempt::Done(Object { fd, mode: Mode::Write, held, names: 1, nature })
             }
             Attempt::Again => Attempt::Again,
         })
@@ -63,10 +96,11 @@ impl Object {
     /// Opens what has this name, to read or also to write.
     pub(crate) fn open(name: &ObjectName, mode: Mode) -> Result<Attempt<Self>, Failure> {
         Ok(match named::open(name, mode.is_writable())? {
-            Attempt::Done((fd, ours)) => {
-                let capacity = if ours { growth::recorded(fd.as_fd(), true) } else { None };
+            Attempt::Done(Opened { fd, held, names }) => {
+                let capacity = if held.is_some() { growth::recorded(fd.as_fd(), true) } else { None };
                 let nature = Nature::of_memory(capacity, Pages::Ordinary);
-                let object = Object { fd, mode, held: if ours { holder(name) } else { None }, nature };
+                let held = held.map(|identity| Held::new(name, identity));
+                let object = Object { fd, mode, held, names, nature };
                 object.keep_capacity()?;
                 Attempt::Done(object)
             }
@@ -84,7 +118,7 @@ impl Object {
 
     /// Takes a descriptor that came from elsewhere, if it is what it should be.
     pub(crate) fn from_owned(fd: OwnedFd, mode: Mode) -> Result<Self, Failure> {
-        let (fd, writes) = checked(fd, mode)?;
+        let (fd, writes, _) = checked(fd, mode)?;
         let (fd, name) = named::adopt(fd, mode.is_writable())?;
         let capacity = growth::recorded(fd.as_fd(), false);
         // What is taken to be read only is so from here on, wherever it is handed on to. (Another user's object without a name
@@ -92,23 +126,53 @@ impl Object {
         let narrow = !mode.is_writable() && writes && name.is_none();
         let fd = if narrow { named::narrowed(&fd).unwrap_or(fd) } else { fd };
         let nature = Nature::of_memory(capacity, pages::of(fd.as_fd()));
-        let object = Object { fd, mode, held: name.as_ref().and_then(holder), nature };
+        let held = name.as_ref().map(|(name, identity)| Held::new(name, *identity));
+        let object = Object { fd, mode, held, names: 0, nature };
         object.keep_capacity()?;
         if object.len()? == 0 { Err(Failure::new(Reason::NotReady)) } else { Ok(object) }
     }
 
     /// Takes a file, which may be empty.
-    pub(crate) fn from_file(file: std::fs::File, mode: Mode, capacity: Option<u64>) -> Result<Self, Failure> {
-        let (fd, writes) = checked(file.into(), mode)?;
+    pub(crate) fn from_file(
+        file: std::fs::File,
+        mode: Mode,
+        capacity: Option<u64>,
+        is_new: bool,
+    ) -> Result<Self, Failure> {
+        let (fd, writes, bits) = checked(file.into(), mode)?;
+        // The umask says who else may open a file that is created; not that its creator may not.
+        if is_new && bits & OWNER_ONLY != OWNER_ONLY {
+            #[allow(clippy::useless_conversion, reason = "it has 16 bits elsewhere")]
+            let bits = rustix::fs::RawMode::try_from(bits & 0o777 | OWNER_ONLY).unwrap_or(0o600);
+            rustix::fs::fchmod(&fd, rustix::fs::Mode::from_raw_mode(bits))?;
+        }
         // As for all that is taken to be read only.
         let fd = if !mode.is_writable() && writes { named::narrowed(&fd).unwrap_or(fd) } else { fd };
         let nature = Nature { capacity, pages: Pages::Ordinary, is_file: true };
-        Ok(Object { fd, mode, held: None, nature })
+        Ok(Object { fd, mode, held: None, names: 0, nature })
     }
 
     /// Its length in bytes, now: on Unix a peer can change it.
     pub(crate) fn len(&self) -> Result<u64, Failure> {
         Ok(growth::len(self.fd.as_fd())?)
+    }
+
+    /// How many names led to it when it was opened by one.
+    pub(crate) fn names(&self) -> u64 {
+        self.names
+    }
+
+    /// Whether what it says about its owner identifies a user.
+    pub(crate) fn is_owner_certain(&self) -> bool {
+        #[cfg(any(target_os = "linux", target_os = "android"))]
+        return fstat(&self.fd).is_ok_and(|stat| named::is_owner_certain(&self.fd, stat.st_uid));
+        #[cfg(not(any(target_os = "linux", target_os = "android")))]
+        return true;
+    }
+
+    /// Where a name leads, compared with this object.
+    pub(crate) fn leads_here(&self, name: &ObjectName) -> NameTarget {
+        named::leads_to(name, self.fd.as_fd())
     }
 
     /// How far it can grow, if it can.
@@ -181,13 +245,14 @@ impl Object {
 
     /// The same memory, with the right to read only.
     pub(crate) fn narrow(&self) -> Result<Self, Failure> {
-        let name = self.held.as_ref().map(|(name, _)| name);
+        let name = self.held.as_ref().map(|held| &held.name);
         let fd = if self.nature.is_file {
             named::narrowed(&self.fd).ok_or(Failure::new(Reason::Unsupported))?
         } else {
             named::reopen_read_only(self.fd.as_fd(), name)?
         };
-        let object = Object { fd, mode: Mode::Read, held: name.and_then(holder), nature: self.nature };
+        let held = self.held.as_ref().map(|held| Held::new(&held.name, held.identity));
+        let object = Object { fd, mode: Mode::Read, held, names: self.names, nature: self.nature };
         object.keep_capacity()?;
         Ok(object)
     }
@@ -249,9 +314,9 @@ impl Object {
 
 impl Drop for Object {
     fn drop(&mut self) {
-        if let Some((name, process)) = &self.held {
-            if *process == rustix::process::getpid() {
-                named::release(self.fd.as_fd(), name);
+        if let Some(held) = &self.held {
+            if held.process == rustix::process::getpid() {
+                named::release(self.fd.as_fd(), &held.name, held.identity);
             }
         }
     }
@@ -262,9 +327,11 @@ pub(crate) fn check_large_pages(_grows: bool) -> Result<(), Failure> {
     pages::advised().map(drop)
 }
 
-/// A descriptor that came from elsewhere, and whether it can write: refused if it is no file, or has not the rights.
-fn checked(fd: OwnedFd, mode: Mode) -> Result<(OwnedFd, bool), Failure> {
-    let kind = FileType::from_raw_mode(fstat(&fd)?.st_mode);
+/// A descriptor that came from elsewhere, whether it can write, and the mode of what it refers to: refused if that is no file,
+/// or the descriptor has not the rights.
+fn checked(fd: OwnedFd, mode: Mode) -> Result<(OwnedFd, bool, u32), Failure> {
+    let bits = fstat(&fd)?.st_mode;
+    let kind = FileType::from_raw_mode(bits);
     // (Where shared memory objects are no files, they have no type.)
     if !matches!(kind, FileType::RegularFile | FileType::Unknown) {
         return Err(Failure::new(Reason::WrongKind));
@@ -277,12 +344,8 @@ fn checked(fd: OwnedFd, mode: Mode) -> Result<(OwnedFd, bool), Failure> {
     if mode.is_writable() && !writes {
         return Err(Failure::new(Reason::ReadOnly));
     }
-    Ok((fd, writes))
-}
-
-#[allow(clippy::unnecessary_wraps, reason = "the value of a field")]
-fn holder(name: &ObjectName) -> Option<(ObjectName, rustix::process::Pid)> {
-    Some((name.clone(), rustix::process::getpid()))
+    #[allow(clippy::useless_conversion, reason = "it has 16 bits elsewhere")]
+    Ok((fd, writes, u32::from(bits)))
 }
 
 /// An address range in which a memory is mapped, until it is dropped.

@@ -15,25 +15,32 @@
 //!   its name, and starts again if not. Whoever meets one that is locked and has no length yet tries again.
 //! - **Others' objects are left alone.** Ours have a mark that no other maker uses: the mode bits `MARK`. An object
 //!   without it is opened as it is, never locked and never unlinked.
+//! - **One name only.** The owner and the mark are properties of the object, and another user can add a name to an object
+//!   of ours: the sticky bit of `/dev/shm` forbids removing and renaming, not linking. So an object that has two names is
+//!   refused where either is believed, and the last holder removes all of them.
 
-use std::ffi::CStr;
+use std::ffi::{CStr, CString};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::sync::Once;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use rustix::fs::{
-    FileType, FlockOperation, MemfdFlags, Mode, OFlags, SealFlags, Stat, fchmod, fcntl_add_seals,
-    fcntl_get_seals, flock, fstat, fstatvfs, ftruncate, lstat, memfd_create, open as open_file, readlink,
-    unlink,
+    FileType, FlockOperation, MemfdFlags, Mode, OFlags, SealFlags, Stat, chmod, fchmod, fcntl_add_seals,
+    fcntl_get_seals, fcntl_getfl, fcntl_setfl, flock, fstat, fstatvfs, ftruncate, lstat, memfd_create,
+    open as open_file, readlink, unlink,
 };
 use rustix::io::Errno;
 
-use super::account::{Capability, is_capable};
+use super::account::{Capability, is_capable, stands_for_unmapped};
+use super::memory::{Identity, Opened, identity_of};
 use super::name::{DIRECTORY, ObjectName};
 use super::security::{self, OWNER_ONLY};
 use super::sight::check_file_size;
 use super::{growth, pages};
-use crate::sys::{Attempt, Failure, Pages, Presence, Reason, Sighting, Space, Trouble, Wish};
+use crate::sys::{
+    Attempt, Failure, Links, NameTarget, Pages, Presence, Reason, Sighting, Space, Trouble, Wish,
+};
 
 /// The mark of an object of ours: set-group-id and sticky without the right to execute. It means nothing for a file, so
 /// nobody has a reason to set it.
@@ -43,7 +50,34 @@ fn is_ours(stat: &Stat) -> bool {
     FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile && stat.st_mode & (MARK | 0o111) == MARK
 }
 
-pub(super) fn create(name: &ObjectName, wish: &Wish<'_>) -> Result<Attempt<OwnedFd>, Failure> {
+/// How many names an object has.
+fn names_of(stat: &Stat) -> u64 {
+    #[allow(clippy::useless_conversion, reason = "it has 32 bits elsewhere")]
+    u64::from(stat.st_nlink)
+}
+
+/// Whether an object belongs to the user for whom this process acts.
+fn is_own(fd: impl AsFd, stat: &Stat) -> bool {
+    let user = rustix::process::geteuid().as_raw();
+    stat.st_uid == user && (!stands_for_unmapped(user) || acts_as_owner(fd))
+}
+
+/// Whether the kernel lets this process do what only the owner may. It compares the users themselves, not the numbers that
+/// they have in this user namespace.
+fn acts_as_owner(fd: impl AsFd) -> bool {
+    // Not to have the time of access noted is such a thing, and means nothing for an object in memory.
+    let Ok(flags) = fcntl_getfl(&fd) else { return false };
+    let allowed = fcntl_setfl(&fd, flags | OFlags::NOATIME).is_ok();
+    let _ = fcntl_setfl(&fd, flags);
+    allowed
+}
+
+/// Whether the number of an object's owner identifies a user.
+pub(super) fn is_owner_certain(fd: impl AsFd, uid: u32) -> bool {
+    !stands_for_unmapped(uid) || (uid == rustix::process::geteuid().as_raw() && acts_as_owner(fd))
+}
+
+pub(super) fn create(name: &ObjectName, wish: &Wish<'_>) -> Result<Attempt<(OwnedFd, Identity)>, Failure> {
     sweep();
     let flags = OFlags::CREATE | OFlags::EXCL | OFlags::RDWR | OFlags::CLOEXEC | OFlags::NOFOLLOW;
     let fd = match open_file(name.path(), flags, Mode::from_raw_mode(MARK | OWNER_ONLY)) {
@@ -54,21 +88,48 @@ pub(super) fn create(name: &ObjectName, wish: &Wish<'_>) -> Result<Attempt<Owned
         Err(errno) => return Err(errno.into()),
     };
     // Somebody who came by before it was locked takes it for stale: then it is his to remove, and ours to start again.
-    if flock(&fd, FlockOperation::NonBlockingLockShared).is_err() || fstat(&fd)?.st_nlink == 0 {
+    if flock(&fd, FlockOperation::NonBlockingLockShared).is_err() {
         return Ok(Attempt::Again);
     }
+    let stat = fstat(&fd)?;
+    if stat.st_nlink == 0 {
+        return Ok(Attempt::Again);
+    }
+    let identity = identity_of(&stat);
+    // The umask has taken rights away from the owner. (It never adds any, so nobody else had more for a moment.)
+    let whole_mode = if stat.st_mode & 0o7777 == MARK | OWNER_ONLY {
+        Ok(())
+    } else {
+        fchmod(&fd, Mode::from_raw_mode(MARK | OWNER_ONLY)).map_err(Failure::from)
+    };
     // Sized last: until then nobody who comes by can do more than wait for it.
-    let made = check_space(&fd, wish.len)
+    let made = whole_mode
+        .and_then(|()| check_space(&fd, wish.len))
         .and_then(|()| security::protect(fd.as_fd(), wish.protection, MARK))
         .and_then(|()| prepare(&fd, wish))
         .and_then(|()| resize(&fd, wish.len));
     match made {
-        Ok(()) => Ok(Attempt::Done(fd)),
+        Ok(()) => Ok(Attempt::Done((fd, identity))),
         Err(failure) => {
-            release(fd.as_fd(), name);
+            release(fd.as_fd(), name, identity);
             Err(failure)
         }
     }
+}
+
+/// Gives the owner's rights back to an object without a length, whose creator was killed, or is, before it could undo what
+/// the umask has taken away; and opens it to read.
+fn regain(path: &CStr) -> Option<OwnedFd> {
+    // Not by the name, which may lead elsewhere a moment later.
+    let found = open_file(path, OFlags::PATH | OFlags::CLOEXEC | OFlags::NOFOLLOW, Mode::empty()).ok()?;
+    let stat = fstat(&found).ok()?;
+    let unfinished = is_ours(&stat) && stat.st_size == 0 && stat.st_mode & OWNER_ONLY != OWNER_ONLY;
+    if !unfinished || stat.st_uid != rustix::process::geteuid().as_raw() {
+        return None;
+    }
+    let path = format!("/proc/self/fd/{}", found.as_raw_fd());
+    chmod(&*path, Mode::from_raw_mode(MARK | OWNER_ONLY)).ok()?;
+    open_file(&*path, OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK, Mode::empty()).ok()
 }
 
 /// A file in memory gets its pages when they are touched; so that this does not fail, what is asked for must be free now.
@@ -101,16 +162,19 @@ fn resize(fd: &OwnedFd, len: u64) -> Result<(), Failure> {
     })
 }
 
-/// What to say to a maker who found the name taken.
-fn taken(name: &ObjectName) -> Result<Attempt<OwnedFd>, Failure> {
+/// What to say to a creator that found the name taken.
+fn taken<T>(name: &ObjectName) -> Result<Attempt<T>, Failure> {
     let fd = match look(name.path(), OFlags::RDONLY) {
         Ok(fd) => fd,
         Err(Errno::NOENT) => return Ok(Attempt::Again),
-        Err(Errno::ACCESS) => {
-            let reason = why_denied(name);
-            let taken = if reason == Reason::WrongKind { reason } else { Reason::Exists };
-            return Err(Failure::new(taken));
-        }
+        Err(Errno::ACCESS) => match regain(name.path()) {
+            Some(fd) => fd,
+            None => {
+                let reason = why_denied(name);
+                let taken = if reason == Reason::WrongKind { reason } else { Reason::Exists };
+                return Err(Failure::new(taken));
+            }
+        },
         Err(errno) => return Err(errno.into()),
     };
     let stat = fstat(&fd)?;
@@ -118,12 +182,13 @@ fn taken(name: &ObjectName) -> Result<Attempt<OwnedFd>, Failure> {
         return Err(Failure::new(Reason::WrongKind));
     }
     let exists = Failure::new(Reason::Exists).with_figure(u64::try_from(stat.st_size).unwrap_or(0));
-    if !is_ours(&stat) {
+    // A name that another user has added to somebody's object says nothing about who holds it, and is not ours to remove.
+    if !is_ours(&stat) || (stat.st_nlink > 1 && !is_own(&fd, &stat)) {
         return Err(exists);
     }
     match holders(&fd) {
         // In a directory like /dev/shm only its owner may remove it, though.
-        Holders::None => match remove(&fd, name.path()) {
+        Holders::None => match remove(&fd, identity_of(&stat), name.path()) {
             Ok(()) => Ok(Attempt::Again),
             Err(errno) => Err(Failure { code: Some(errno.raw_os_error()), ..exists }),
         },
@@ -169,23 +234,103 @@ fn look(path: &CStr, access: OFlags) -> Result<OwnedFd, Errno> {
     open_file(path, access | OFlags::CLOEXEC | OFlags::NOFOLLOW | OFlags::NONBLOCK, Mode::empty())
 }
 
-/// Unlinks an object on which the caller has the exclusive lock, if this is its name still.
+/// Unlinks an object on which the caller has the exclusive lock, if this is its name still; and whatever other names it has.
 ///
 /// Between the look and the unlinking somebody may rename what is there; nobody who keeps to the locks does.
-fn remove(fd: impl AsFd, path: &CStr) -> Result<(), Errno> {
-    let (object, named) = (fstat(fd)?, lstat(path));
-    match named {
-        Ok(named) if (named.st_dev, named.st_ino) == (object.st_dev, object.st_ino) => unlink(path),
+fn remove(fd: impl AsFd, identity: Identity, path: &CStr) -> Result<(), Errno> {
+    unlink_if(path, identity)?;
+    // Not looked at before: a name can be added up to the moment when the last one is removed, and never after it.
+    if fstat(&fd)?.st_nlink > 0 {
+        remove_links(fd, identity);
+    }
+    Ok(())
+}
+
+fn unlink_if(path: &CStr, identity: Identity) -> Result<(), Errno> {
+    match lstat(path) {
+        Ok(named) if identity_of(&named) == identity => unlink(path),
         Ok(_) | Err(Errno::NOENT) => Ok(()),
         Err(errno) => Err(errno),
     }
 }
 
-/// Opens an object; says whether it is one of ours, which the caller then holds.
-pub(super) fn open(name: &ObjectName, writable: bool) -> Result<Attempt<(OwnedFd, bool)>, Failure> {
+/// Removes the names that others have added. Left behind, the object would soon have one name only, and be believed.
+fn remove_links(fd: impl AsFd, identity: Identity) {
+    // Otherwise a user who may write it could go on adding names. Only the owner may do this, and remove them.
+    if fchmod(&fd, Mode::from_raw_mode(MARK | OWNER_ONLY)).is_err() {
+        return;
+    }
+    // With fs.protected_hardlinks=0 it can be done without any right; so there is a bound.
+    for _ in 0..10 {
+        for path in paths_of(identity) {
+            let _ = unlink_if(&path, identity);
+        }
+        if fstat(&fd).is_ok_and(|stat| stat.st_nlink == 0) {
+            return;
+        }
+    }
+}
+
+/// The paths of all names that lead to an object, of those that can be asked for.
+fn paths_of(identity: Identity) -> Vec<CString> {
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    let Ok(directory) = open_file(DIRECTORY, flags, Mode::empty()) else { return Vec::new() };
+    let Ok(entries) = rustix::fs::Dir::new(directory) else { return Vec::new() };
+    let path = |name: &CStr| CString::new([DIRECTORY.as_bytes(), name.to_bytes()].concat()).ok();
+    let mut paths: Vec<CString> = entries
+        .filter_map(Result::ok)
+        // (Of a mount point the entry has the number of what is beneath.)
+        .filter(|entry| entry.ino() == identity.1)
+        .filter_map(|entry| path(entry.file_name()))
+        .filter(|path| lstat(path.as_c_str()).is_ok_and(|stat| identity_of(&stat) == identity))
+        .collect();
+    paths.sort();
+    paths
+}
+
+/// The names that lead to an object, if there is more than one.
+fn links_of(stat: &Stat) -> Option<Links> {
+    let count = names_of(stat);
+    let name = |path: CString| {
+        let path = path.to_string_lossy();
+        path.strip_prefix(DIRECTORY).unwrap_or(&path).to_owned()
+    };
+    (count > 1).then(|| Links { count, found: paths_of(identity_of(stat)).into_iter().map(name).collect() })
+}
+
+/// Where a name leads, compared with an object.
+pub(super) fn leads_to(name: &ObjectName, fd: BorrowedFd<'_>) -> NameTarget {
+    match (lstat(name.path()), fstat(fd)) {
+        (Ok(named), Ok(object)) if identity_of(&named) == identity_of(&object) => NameTarget::This,
+        (Ok(_), Ok(_)) => NameTarget::Other,
+        (Err(Errno::NOENT), _) => NameTarget::Nothing,
+        _ => NameTarget::Unknown,
+    }
+}
+
+/// Whether any user may rename what others have created: then a name says nothing about who has created what it leads to.
+pub(crate) fn names_are_replaceable() -> bool {
+    const STICKY: u32 = 0o1000;
+    const OTHERS_MAY_WRITE: u32 = 0o002;
+    // Asked until it is not so: that it is once, and not any more later, takes an administrator.
+    static CERTAIN: AtomicBool = AtomicBool::new(false);
+    if CERTAIN.load(Ordering::Relaxed) {
+        return false;
+    }
+    let open = rustix::fs::stat(PLACE)
+        .is_ok_and(|stat| stat.st_mode & (STICKY | OTHERS_MAY_WRITE) == OTHERS_MAY_WRITE);
+    CERTAIN.store(!open, Ordering::Relaxed);
+    open
+}
+
+/// Opens an object; says how the caller holds it, if it is one of ours.
+pub(super) fn open(name: &ObjectName, writable: bool) -> Result<Attempt<Opened>, Failure> {
     let fd = match look(name.path(), if writable { OFlags::RDWR } else { OFlags::RDONLY }) {
         Ok(fd) => fd,
         Err(Errno::ACCESS) => {
+            if regain(name.path()).is_some() {
+                return Ok(Attempt::Again);
+            }
             let reason = match why_denied(name) {
                 Reason::Denied if writable && look(name.path(), OFlags::RDONLY).is_ok() => Reason::ReadOnly,
                 reason => reason,
@@ -199,19 +344,23 @@ pub(super) fn open(name: &ObjectName, writable: bool) -> Result<Attempt<(OwnedFd
         return Err(Failure::new(Reason::WrongKind));
     }
     // Somebody else has taken a name of this user's.
-    if name.is_local() && stat.st_uid != rustix::process::geteuid().as_raw() {
+    if name.is_local() && !is_own(&fd, &stat) {
         return Err(Failure::new(Reason::Stranger));
     }
-    if !is_ours(&stat) {
+    let (ours, identity, names) = (is_ours(&stat), identity_of(&stat), names_of(&stat));
+    if names > 1 && (ours || name.is_local()) {
+        return linked(&fd, &stat, name);
+    }
+    if !ours {
         // Other makers, too, size an object after they have named it; but how long they take nobody knows.
         return if stat.st_size == 0 {
             Err(Failure::new(Reason::NotReady))
         } else {
-            Ok(Attempt::Done((fd, false)))
+            Ok(Attempt::Done(Opened { fd, held: None, names }))
         };
     }
     match holders(&fd) {
-        Holders::None => match remove(&fd, name.path()) {
+        Holders::None => match remove(&fd, identity, name.path()) {
             Ok(()) => Ok(Attempt::Again),
             // Its owner will remove it some day; it is gone all the same.
             Err(_) => {
@@ -222,13 +371,28 @@ pub(super) fn open(name: &ObjectName, writable: bool) -> Result<Attempt<(OwnedFd
         Holders::Unclear => Ok(Attempt::Again),
         Holders::Others => {
             let stat = fstat(&fd)?;
-            if stat.st_nlink > 0 && stat.st_size > 0 {
-                return Ok(Attempt::Done((fd, true)));
+            let names = names_of(&stat);
+            if names == 1 && stat.st_size > 0 {
+                return Ok(Attempt::Done(Opened { fd, held: Some(identity), names }));
             }
             unlock(&fd);
-            Ok(Attempt::Again)
+            if names > 1 { Err(Failure::new(Reason::Linked).with_figure(names)) } else { Ok(Attempt::Again) }
         }
     }
+}
+
+/// What to do about an object that has more names than the one by which it was asked for: it is not used, whatever it says,
+/// and if no process holds it, it goes.
+fn linked<T>(fd: &OwnedFd, stat: &Stat, name: &ObjectName) -> Result<Attempt<T>, Failure> {
+    // What is not this user's own is not even locked to find that out: it was not asked for by its own name, perhaps.
+    if is_ours(stat) && is_own(fd, stat) && flock(fd, FlockOperation::NonBlockingLockExclusive).is_ok() {
+        let removed = remove(fd, identity_of(stat), name.path());
+        unlock(fd);
+        if removed.is_ok() {
+            return Ok(Attempt::Again);
+        }
+    }
+    Err(Failure::new(Reason::Linked).with_figure(names_of(stat)))
 }
 
 /// What it is that cannot be opened: what is more to the point is said first.
@@ -237,30 +401,32 @@ fn why_denied(name: &ObjectName) -> Reason {
         Ok(stat) if FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile => Reason::WrongKind,
         // Somebody else has taken a name of this user's.
         Ok(stat) if name.is_local() && stat.st_uid != rustix::process::geteuid().as_raw() => Reason::Stranger,
+        // This user may open what is its own; but another one can have the same number here.
+        Ok(stat) if name.is_local() && stands_for_unmapped(stat.st_uid) => Reason::Stranger,
         _ => Reason::Denied,
     }
 }
 
 /// A holder lets go: the last one takes the name along.
-pub(super) fn release(fd: BorrowedFd<'_>, name: &ObjectName) {
+pub(super) fn release(fd: BorrowedFd<'_>, name: &ObjectName, identity: Identity) {
     // Each attempt gives up our own shared lock, which is what we want anyway; whoever still holds the object will come here
     // in turn. Of several who let go at once, the last one to ask for the exclusive lock gets it.
     for round in 0..150 {
         if flock(fd, FlockOperation::NonBlockingLockExclusive).is_ok() {
             // Who may not remove it leaves that to its owner: without a holder the name counts as gone.
-            let _ = remove(fd, name.path());
+            let _ = remove(fd, identity, name.path());
             return;
         }
         if flock(fd, FlockOperation::NonBlockingLockShared).is_ok() {
             // So nobody has the exclusive lock. If others have a shared one, this fails and leaves us without any.
             if flock(fd, FlockOperation::NonBlockingLockExclusive).is_ok() {
-                let _ = remove(fd, name.path());
+                let _ = remove(fd, identity, name.path());
                 return;
             }
             // It also fails for somebody who only looks, in just the instant in which we have none. Hardly twice.
             if flock(fd, FlockOperation::NonBlockingLockShared).is_ok() {
                 if flock(fd, FlockOperation::NonBlockingLockExclusive).is_ok() {
-                    let _ = remove(fd, name.path());
+                    let _ = remove(fd, identity, name.path());
                 }
                 return;
             }
@@ -351,8 +517,11 @@ fn reopen_as(fd: BorrowedFd<'_>, access: OFlags) -> Result<OwnedFd, Failure> {
 
 /// Makes a holder of its own of a descriptor that came from elsewhere, if the object is one of ours and still has its name.
 /// Refuses what only looks like the right to access it.
-pub(super) fn adopt(fd: OwnedFd, writable: bool) -> Result<(OwnedFd, Option<ObjectName>), Failure> {
-    if rustix::fs::fcntl_getfl(&fd)?.contains(OFlags::PATH) {
+pub(super) fn adopt(
+    fd: OwnedFd,
+    writable: bool,
+) -> Result<(OwnedFd, Option<(ObjectName, Identity)>), Failure> {
+    if fcntl_getfl(&fd)?.contains(OFlags::PATH) {
         return Err(Failure::new(Reason::WrongKind));
     }
     // (What cannot be sealed has no seals.)
@@ -360,12 +529,13 @@ pub(super) fn adopt(fd: OwnedFd, writable: bool) -> Result<(OwnedFd, Option<Obje
     if writable && seals.intersects(SealFlags::WRITE | SealFlags::FUTURE_WRITE) {
         return Err(Failure::new(Reason::ReadOnly));
     }
-    if !is_ours(&fstat(&fd)?) {
+    let stat = fstat(&fd)?;
+    if !is_ours(&stat) {
         return Ok((fd, None));
     }
     let path = readlink(format!("/proc/self/fd/{}", fd.as_raw_fd()), Vec::new());
     let Some(name) = path.ok().and_then(ObjectName::from_path) else { return Ok((fd, None)) };
-    Ok((reopen(fd.as_fd(), writable)?, Some(name)))
+    Ok((reopen(fd.as_fd(), writable)?, Some((name, identity_of(&stat)))))
 }
 
 /// Removes what killed processes of this user have left, once in the life of a process: their memory would otherwise stay
@@ -392,11 +562,13 @@ fn remove_stale() -> Result<(), Errno> {
         if stat.st_uid != user || !is_ours(&stat) {
             continue;
         }
-        let Ok(fd) = look(path, OFlags::RDONLY) else { continue };
-        if fstat(&fd).is_ok_and(|stat| is_ours(&stat))
+        let Some(fd) = look(path, OFlags::RDONLY).ok().or_else(|| regain(path)) else { continue };
+        let Ok(stat) = fstat(&fd) else { continue };
+        if is_ours(&stat)
+            && is_own(&fd, &stat)
             && flock(&fd, FlockOperation::NonBlockingLockExclusive).is_ok()
         {
-            let _ = remove(&fd, path);
+            let _ = remove(&fd, identity_of(&stat), path);
         }
     }
     Ok(())
@@ -405,7 +577,9 @@ fn remove_stale() -> Result<(), Errno> {
 /// Whether no process holds what has this path. Asking changes nothing.
 pub(super) fn is_stale(path: &CStr) -> bool {
     let Ok(fd) = look(path, OFlags::RDONLY) else { return false };
-    if !fstat(&fd).is_ok_and(|stat| is_ours(&stat)) {
+    // (As to `linked`: what was not asked for by its own name, perhaps, is not locked.)
+    let to_be_asked = |stat: Stat| is_ours(&stat) && (stat.st_nlink == 1 || is_own(&fd, &stat));
+    if !fstat(&fd).is_ok_and(to_be_asked) {
         return false;
     }
     // Not by a shared lock, as `holders` does: a last holder who lets go meanwhile would take it for another one. So this
@@ -436,25 +610,36 @@ pub(crate) fn sight(name: &ObjectName) -> Sighting {
     if let Some(kind) = kind {
         return Sighting { presence: Presence::Other(kind.to_owned()), ..Sighting::default() };
     }
-    let user = rustix::process::geteuid();
-    let presence = if name.is_local() && stat.st_uid != user.as_raw() {
+    let fd = look(name.path(), OFlags::RDONLY).ok();
+    let own = match &fd {
+        Some(fd) => is_own(fd, &stat),
+        None => stat.st_uid == rustix::process::geteuid().as_raw() && !stands_for_unmapped(stat.st_uid),
+    };
+    let linked = links_of(&stat);
+    let presence = if name.is_local() && !own {
         Presence::Strangers
     } else if is_ours(&stat) && is_stale(name.path()) {
-        let removable = stat.st_uid == user.as_raw() || is_capable(Capability::Owner);
+        let removable = own || is_capable(Capability::Owner);
         Presence::Abandoned { removable }
+    } else if linked.is_some() && (is_ours(&stat) || name.is_local()) {
+        Presence::Linked
     } else if stat.st_size == 0 {
         Presence::Unfinished { ours: is_ours(&stat) }
     } else {
         Presence::Memory
     };
-    // What counts as gone cannot be opened.
-    let may = |access| !matches!(presence, Presence::Abandoned { .. }) && look(name.path(), access).is_ok();
+    // What counts as gone, or is refused, cannot be opened.
+    let usable = !matches!(presence, Presence::Abandoned { .. } | Presence::Linked);
     Sighting {
         len: u64::try_from(stat.st_size).ok().filter(|len| *len > 0),
-        may_read: may(OFlags::RDONLY),
-        may_write: may(OFlags::RDWR),
+        may_read: usable && fd.is_some(),
+        may_write: usable && look(name.path(), OFlags::RDWR).is_ok(),
         presence,
         shown: Some(security::shown(&stat, security::list_at(name.path()))),
+        linked,
+        owner_is_unmapped: stands_for_unmapped(stat.st_uid) && !own,
+        replaceable: names_are_replaceable(),
+        identity: Some(identity_of(&stat)),
     }
 }
 

@@ -9,12 +9,13 @@ use rustix::fs::{Mode, fstat, ftruncate};
 use rustix::io::Errno;
 use rustix::shm::{OFlags, open as open_object, unlink};
 
+use super::memory::{Identity, Opened};
 use super::name::ObjectName;
 use super::security::{self, Protection};
 use super::sight::check_file_size;
-use crate::sys::{Attempt, Failure, Pages, Presence, Reason, Sighting, Space, Wish};
+use crate::sys::{Attempt, Failure, NameTarget, Pages, Presence, Reason, Sighting, Space, Wish};
 
-pub(super) fn create(name: &ObjectName, wish: &Wish<'_>) -> Result<Attempt<OwnedFd>, Failure> {
+pub(super) fn create(name: &ObjectName, wish: &Wish<'_>) -> Result<Attempt<(OwnedFd, Identity)>, Failure> {
     check(wish)?;
     let flags = OFlags::CREATE | OFlags::EXCL | OFlags::RDWR;
     let fd = match open_object(name.path(), flags, mode_of(wish.protection)) {
@@ -33,7 +34,8 @@ pub(super) fn create(name: &ObjectName, wish: &Wish<'_>) -> Result<Attempt<Owned
         let _ = unlink(name.path());
         return Err(failure);
     }
-    Ok(Attempt::Done(fd))
+    // Nothing tells one object from another here.
+    Ok(Attempt::Done((fd, (0, 0))))
 }
 
 /// These objects get their length once, and nothing is known here about the pages that they are made of.
@@ -59,7 +61,7 @@ fn resize(fd: BorrowedFd<'_>, len: u64) -> Result<(), Failure> {
 }
 
 /// Nothing that is opened is ever ours to remove.
-pub(super) fn open(name: &ObjectName, writable: bool) -> Result<Attempt<(OwnedFd, bool)>, Failure> {
+pub(super) fn open(name: &ObjectName, writable: bool) -> Result<Attempt<Opened>, Failure> {
     let fd =
         match open_object(name.path(), if writable { OFlags::RDWR } else { OFlags::RDONLY }, Mode::empty()) {
             Ok(fd) => fd,
@@ -76,10 +78,13 @@ pub(super) fn open(name: &ObjectName, writable: bool) -> Result<Attempt<(OwnedFd
         return Err(Failure::new(Reason::Stranger));
     }
     // Other makers size an object after they have named it.
-    if stat.st_size == 0 { Err(Failure::new(Reason::NotReady)) } else { Ok(Attempt::Done((fd, false))) }
+    if stat.st_size == 0 {
+        return Err(Failure::new(Reason::NotReady));
+    }
+    Ok(Attempt::Done(Opened { fd, held: None, names: 1 }))
 }
 
-pub(super) fn release(_fd: BorrowedFd<'_>, name: &ObjectName) {
+pub(super) fn release(_fd: BorrowedFd<'_>, name: &ObjectName, _: Identity) {
     let _ = unlink(name.path());
 }
 
@@ -134,7 +139,10 @@ pub(super) fn reopen(fd: BorrowedFd<'_>, _writable: bool) -> Result<OwnedFd, Fai
 
 /// Nothing that comes from elsewhere is ours to remove.
 #[allow(clippy::unnecessary_wraps, reason = "as on Linux")]
-pub(super) fn adopt(fd: OwnedFd, _writable: bool) -> Result<(OwnedFd, Option<ObjectName>), Failure> {
+pub(super) fn adopt(
+    fd: OwnedFd,
+    _writable: bool,
+) -> Result<(OwnedFd, Option<(ObjectName, Identity)>), Failure> {
     Ok((fd, None))
 }
 
@@ -166,6 +174,7 @@ pub(crate) fn sight(name: &ObjectName) -> Sighting {
         may_read: true,
         may_write: open_object(name.path(), OFlags::RDWR, Mode::empty()).is_ok(),
         shown: security::of(&fd).ok(),
+        ..Sighting::default()
     }
 }
 
@@ -174,7 +183,20 @@ pub(crate) fn space() -> Option<Space> {
     None
 }
 
+/// Names cannot be renamed here.
+pub(crate) fn names_are_replaceable() -> bool {
+    false
+}
+
 /// These objects have no access lists.
 pub(crate) fn grants_to_users() -> bool {
     false
+}
+
+/// Only whether there is anything: objects cannot be told from each other here.
+pub(super) fn leads_to(name: &ObjectName, _: BorrowedFd<'_>) -> NameTarget {
+    match open_object(name.path(), OFlags::RDONLY, Mode::empty()) {
+        Err(Errno::NOENT) => NameTarget::Nothing,
+        _ => NameTarget::Unknown,
+    }
 }

@@ -9,7 +9,7 @@ use super::account::{Capability, is_capable};
 use super::named;
 use crate::sys::{Failure, Limits, Reason};
 
-pub(crate) use named::{grants_to_users, sight, space};
+pub(crate) use named::{grants_to_users, names_are_replaceable, sight, space};
 
 /// What limits this process now.
 pub(crate) fn limits() -> Limits {

@@ -20,7 +20,7 @@ use super::growth::Extent;
 use super::name::{ObjectName, Space};
 use super::privilege::{self, Held, Privilege};
 use super::{LastError, api, descriptor, limits, security};
-use crate::sys::{self, Attempt, Failure, Mode, Pages, Reason, Shown, Wish};
+use crate::sys::{self, Attempt, Failure, Mode, NameTarget, Pages, Reason, Shown, Wish};
 
 /// To read who may do what.
 const READ_CONTROL: u32 = 0x2_0000;
@@ -200,6 +200,7 @@ impl Object {
         file: std::fs::File,
         mode: Mode,
         _capacity: Option<u64>,
+        _is_new: bool,
     ) -> Result<Self, Failure> {
         let handle = OwnedHandle::from(file);
         if !api::is_disk_file(handle.as_handle()) {
@@ -281,6 +282,24 @@ impl Object {
             }
             _ => Ok(nature.size),
         }
+    }
+
+    /// How many names lead to it: one at most.
+    #[allow(clippy::unused_self, reason = "it depends, on Unix")]
+    pub(crate) fn names(&self) -> u64 {
+        1
+    }
+
+    /// Whether what it says about its owner identifies a user.
+    #[allow(clippy::unused_self, reason = "it depends, on Linux")]
+    pub(crate) fn is_owner_certain(&self) -> bool {
+        true
+    }
+
+    /// A name goes with the last handle to what it was given to, so while there is this one it leads here.
+    #[allow(clippy::unused_self, reason = "it depends, on Unix")]
+    pub(crate) fn leads_here(&self, _: &ObjectName) -> NameTarget {
+        NameTarget::This
     }
 
     /// How far it can grow, if it can. (A file as far as the disk goes.)

@@ -41,6 +41,7 @@ pub(crate) fn sight(name: &ObjectName) -> Sighting {
         may_read,
         may_write,
         shown: shown.map(Shown::Descriptor),
+        ..Sighting::default()
     }
 }
 
@@ -103,4 +104,9 @@ pub(crate) fn rounded(len: u64) -> u64 {
 pub(crate) fn page_sizes() -> (u64, u64, Option<u64>) {
     let system = api::system_info();
     (u64::from(system.dwPageSize), u64::from(system.dwAllocationGranularity), memory::large_page_minimum())
+}
+
+/// A name goes with the last handle, and no earlier.
+pub(crate) fn names_are_replaceable() -> bool {
+    false
 }

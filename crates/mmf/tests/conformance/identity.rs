@@ -1,0 +1,516 @@
+//! Whose a region is, who holds it, and where its name leads: what other users, links, masks and namespaces cannot change.
+
+#[cfg(target_os = "linux")]
+mod linux {
+    use std::fs;
+    use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
+    use std::os::unix::process::CommandExt;
+    use std::path::{Path, PathBuf};
+
+    use mmf::{Cause, ErrorKind, NameTarget, OpenOptions, Security, SharedMemory, Who};
+    use testkit::{Role, unique_name};
+
+    use crate::users::{ANN, BOB, Played, need_root, play, play_with};
+
+    const MARK_AND_OWNER: u32 = 0o3600;
+
+    fn path_of(object: &str) -> PathBuf {
+        Path::new("/dev/shm").join(object)
+    }
+
+    fn local_of(user: u32, text: &str) -> PathBuf {
+        path_of(&format!("mmf.{user}.{text}"))
+    }
+
+    fn global(text: &str) -> String {
+        format!(r"Global\{text}")
+    }
+
+    fn is_there(path: &Path) -> bool {
+        fs::symlink_metadata(path).is_ok()
+    }
+
+    fn granting() -> OpenOptions {
+        OpenOptions::new().len(4096).security(Security::current_user().grant_write(Who::Everyone))
+    }
+
+    /// Lets a role end, and hears that it ended well.
+    fn finish(played: &mut Played) {
+        let ending = played.peer.wait();
+        assert!(ending.success(), "{ending:?}");
+    }
+
+    /// `Ok`, or the kind of the error, with the cause that is expected of it.
+    fn refused<T>(result: Result<T, mmf::Error>) -> ErrorKind {
+        let error = result.map(drop).unwrap_err();
+        let causes: Vec<_> =
+            error.diagnosis().map(|diagnosis| diagnosis.causes().collect()).unwrap_or_default();
+        assert!(
+            causes.iter().any(|cause| matches!(cause, Cause::Linked { names: 2, .. })),
+            "{error}: {causes:?}"
+        );
+        error.kind()
+    }
+
+    /// Another user who may write one region plants it under a `Local\` name of its owner's.
+    pub(crate) fn a_planted_link_is_refused() {
+        need_root();
+        let text = unique_name("planted");
+        let (own, planted) = (path_of(&text), local_of(ANN, &text));
+        let mut owner = play(ANN, ANN, "identity::role_owner", &[&text]);
+        owner.peer.expect("created");
+        let mut linker = play(BOB, BOB, "identity::role_link", &[&text, &planted.to_string_lossy()]);
+        linker.peer.expect("linked");
+        finish(&mut linker);
+        assert_eq!(fs::metadata(&own).unwrap().ino(), fs::metadata(&planted).unwrap().ino());
+        owner.peer.say("look");
+        owner.peer.expect("refused");
+        // The last holder takes both names along: left behind, the link would be the only one.
+        finish(&mut owner);
+        assert!(!is_there(&own) && !is_there(&planted));
+    }
+
+    pub(crate) fn role_owner(role: &mut Role) {
+        let text = role.argument(0).to_owned();
+        let region = granting().create(global(&text)).unwrap();
+        role.say("created");
+        if role.hear() == "look" {
+            assert_eq!(refused(SharedMemory::open(&*text)), ErrorKind::Mistrusted);
+            assert_eq!(refused(SharedMemory::open_read_only(&*text)), ErrorKind::Mistrusted);
+            assert_eq!(refused(granting().open_or_create(&*text)), ErrorKind::Mistrusted);
+            assert_eq!(refused(SharedMemory::create(&*text, 4096)), ErrorKind::AlreadyExists);
+            // Nobody can tell which of the two names was added.
+            let own = global(&text);
+            assert_eq!(refused(SharedMemory::open(&*own)), ErrorKind::Mistrusted);
+            let expecting = OpenOptions::new().expect_owner(Who::CurrentUser).expect_len(4096);
+            assert_eq!(refused(expecting.open(&*own)), ErrorKind::Mistrusted);
+            for name in [&*text, &*own] {
+                let seen = mmf::examine(name).unwrap();
+                assert!(seen.exists() && !seen.may_read() && !seen.may_write(), "{seen:?}");
+                assert_eq!(seen.diagnosis().error_kind(), Some(ErrorKind::Mistrusted));
+                let check = OpenOptions::new().check_open(name);
+                assert_eq!(check.error_kind(), Some(ErrorKind::Mistrusted), "{check}");
+                let words = check.to_string();
+                assert!(words.contains("has 2 names") && words.contains(&format!("{text:?}")), "{words}");
+                let check = granting().check_create(name);
+                assert_eq!(check.error_kind(), Some(ErrorKind::AlreadyExists), "{check}");
+            }
+            // What was opened before is what it was.
+            region.view().unwrap().write_at(0, b"still").unwrap();
+            role.say("refused");
+            role.stay();
+        }
+        drop(region);
+    }
+
+    pub(crate) fn role_link(role: &mut Role) {
+        fs::hard_link(path_of(role.argument(0)), role.argument(1)).unwrap();
+        role.say("linked");
+        role.stay();
+    }
+
+    /// Links that are planted while the owner lets go, again and again: none stays behind.
+    pub(crate) fn links_planted_at_the_last_moment() {
+        need_root();
+        let text = unique_name("moment");
+        let prefix = format!("mmf.{ANN}.{text}-");
+        let mut linker = play(BOB, BOB, "identity::role_link_on", &[&text, &prefix]);
+        let mut owner = play(ANN, ANN, "identity::role_create_and_drop", &[&text]);
+        owner.peer.expect("done");
+        linker.peer.say("end");
+        let planted: u32 = linker.peer.hear().parse().unwrap();
+        finish(&mut linker);
+        finish(&mut owner);
+        let left: Vec<_> = fs::read_dir("/dev/shm")
+            .unwrap()
+            .filter_map(|entry| entry.unwrap().file_name().into_string().ok())
+            .filter(|name| name.contains(&text))
+            .collect();
+        assert!(left.is_empty(), "{left:?}");
+        assert!(planted > 0, "no link was ever planted");
+    }
+
+    pub(crate) fn role_link_on(role: &mut Role) {
+        use std::sync::atomic::{AtomicBool, Ordering};
+        let (own, prefix) = (path_of(role.argument(0)), role.argument(1).to_owned());
+        let (done, mut planted) = (AtomicBool::new(false), 0_u32);
+        std::thread::scope(|scope| {
+            let worker = scope.spawn(|| {
+                let mut count = 0;
+                while !done.load(Ordering::Relaxed) {
+                    // (Only what is removed by its owner gives way for the next one.)
+                    if fs::hard_link(&own, path_of(&format!("{prefix}{}", count % 4))).is_ok() {
+                        count += 1;
+                    }
+                }
+                count
+            });
+            let _ = role.hear();
+            done.store(true, Ordering::Relaxed);
+            planted = worker.join().unwrap();
+        });
+        role.say(planted.to_string());
+        role.stay();
+    }
+
+    pub(crate) fn role_create_and_drop(role: &mut Role) {
+        let name = global(role.argument(0));
+        for _ in 0..2000 {
+            drop(granting().create(&*name).unwrap());
+        }
+        role.say("done");
+        role.stay();
+    }
+
+    /// If the owner is killed, what it has left goes with all names as soon as its user creates something or asks.
+    pub(crate) fn links_to_what_a_killed_owner_has_left() {
+        need_root();
+        for asked in [true, false] {
+            let text = unique_name("killed-link");
+            let (own, planted) = (path_of(&text), local_of(ANN, &text));
+            let mut owner = play(ANN, ANN, "identity::role_owner", &[&text]);
+            owner.peer.expect("created");
+            let mut linker = play(BOB, BOB, "identity::role_link", &[&text, &planted.to_string_lossy()]);
+            linker.peer.expect("linked");
+            owner.peer.kill();
+            let asked = if asked { &*text } else { "" };
+            let mut next = play(ANN, ANN, "identity::role_next", &[asked]);
+            next.peer.expect("done");
+            finish(&mut next);
+            finish(&mut linker);
+            assert!(!is_there(&own) && !is_there(&planted), "{asked}");
+        }
+    }
+
+    pub(crate) fn role_next(role: &mut Role) {
+        let asked = role.argument(0);
+        if asked.is_empty() {
+            drop(SharedMemory::create(&*unique_name("next"), 4096).unwrap());
+        } else {
+            assert_eq!(SharedMemory::open(asked).unwrap_err().kind(), ErrorKind::NotFound);
+        }
+        role.say("done");
+        role.stay();
+    }
+
+    /// A foreign region says nothing about its creator; it is refused only where something is expected of it.
+    pub(crate) fn foreign_regions_with_links() {
+        let (text, other) = (unique_name("foreign-link"), unique_name("foreign-link"));
+        let (path, other) = (path_of(&text), path_of(&other));
+        fs::write(&path, [7; 5000]).unwrap();
+        fs::hard_link(&path, &other).unwrap();
+        let name = global(&text);
+        assert_eq!(SharedMemory::open(&*name).unwrap().len(), 5000);
+        let expecting = OpenOptions::new().expect_len(5000);
+        assert_eq!(refused(expecting.open(&*name)), ErrorKind::Mistrusted);
+        assert_eq!(expecting.check_open(&*name).error_kind(), Some(ErrorKind::Mistrusted));
+        let expecting = OpenOptions::new().expect_owner(Who::CurrentUser);
+        assert_eq!(refused(expecting.open(&*name)), ErrorKind::Mistrusted);
+        // A local name is believed to be its user's own, whoever has created the region.
+        // SAFETY: no requirements.
+        let local = local_of(unsafe { libc::geteuid() }, &text);
+        fs::rename(&other, &local).unwrap();
+        assert_eq!(refused(SharedMemory::open(&*text)), ErrorKind::Mistrusted);
+        fs::remove_file(&path).unwrap();
+        assert_eq!(SharedMemory::open(&*text).unwrap().len(), 5000);
+        fs::remove_file(&local).unwrap();
+    }
+
+    /// Other users' regions are neither locked nor removed for a link that leads to them.
+    pub(crate) fn others_regions_are_left_alone() {
+        need_root();
+        let text = unique_name("left-alone");
+        let (own, planted) = (path_of(&text), path_of(&format!("{text}-b")));
+        let mut owner = play(ANN, ANN, "identity::role_owner", &[&text]);
+        owner.peer.expect("created");
+        let mut linker = play(BOB, BOB, "identity::role_link", &[&text, &planted.to_string_lossy()]);
+        linker.peer.expect("linked");
+        // Its owner has died: without an owner to ask, the link is not taken for a stale name by other users.
+        owner.peer.kill();
+        let mut other = play(BOB, BOB, "identity::role_other", &[&format!("{text}-b")]);
+        other.peer.expect("done");
+        finish(&mut other);
+        finish(&mut linker);
+        assert!(is_there(&own) && is_there(&planted));
+        fs::remove_file(own).unwrap();
+        fs::remove_file(planted).unwrap();
+    }
+
+    pub(crate) fn role_other(role: &mut Role) {
+        let name = global(role.argument(0));
+        assert_eq!(refused(SharedMemory::open(&*name)), ErrorKind::Mistrusted);
+        assert_eq!(refused(SharedMemory::create(&*name, 4096)), ErrorKind::AlreadyExists);
+        role.say("done");
+        role.stay();
+    }
+
+    /// Where any user may rename what others have created, a name says nothing.
+    pub(crate) fn a_place_without_the_sticky_bit() {
+        crate::mounts::play("identity::role_not_sticky");
+    }
+
+    pub(crate) fn role_not_sticky(role: &mut Role) {
+        if let Err(why) = crate::mounts::mount("tmpfs", "/dev/shm", "size=8m,mode=0777") {
+            return role.say(format!("skip: {why}"));
+        }
+        let text = role.argument(0);
+        let region = SharedMemory::create(text, 4096).unwrap();
+        let expecting = OpenOptions::new().expect_owner(Who::CurrentUser);
+        let error = expecting.open(text).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Mistrusted, "{error}");
+        assert!(error.to_string().contains("sticky"), "{error}");
+        assert_eq!(expecting.check_open(text).error_kind(), Some(ErrorKind::Mistrusted));
+        let check = OpenOptions::new().check_open(text);
+        assert!(check.is_ok() && check.to_string().contains("sticky"), "{check}");
+        fs::set_permissions("/dev/shm", fs::Permissions::from_mode(0o1777)).unwrap();
+        assert!(expecting.open(text).is_ok());
+        drop(region);
+        role.say("done");
+    }
+
+    /// What is mounted over a name is neither our region nor ours to remove.
+    pub(crate) fn a_mount_over_a_name() {
+        crate::mounts::play("identity::role_mount_over");
+    }
+
+    pub(crate) fn role_mount_over(role: &mut Role) {
+        if let Err(why) = crate::mounts::mount("tmpfs", "/dev/shm", "size=8m,mode=1777") {
+            return role.say(format!("skip: {why}"));
+        }
+        let name = global(role.argument(0));
+        let (path, other) = (path_of(role.argument(0)), path_of("other"));
+        let region = SharedMemory::create(&*name, 4096).unwrap();
+        fs::write(&other, [7; 100]).unwrap();
+        let text = |path: &Path| std::ffi::CString::new(path.to_str().unwrap()).unwrap();
+        let (from, to) = (text(&other), text(&path));
+        let none = std::ptr::null();
+        // SAFETY: zero-terminated texts.
+        let code = unsafe { libc::mount(from.as_ptr(), to.as_ptr(), none, libc::MS_BIND, none.cast()) };
+        assert_eq!(code, 0);
+        assert_eq!(SharedMemory::open(&*name).unwrap().len(), 100);
+        drop(region);
+        assert_eq!(fs::read(&path).unwrap(), [7; 100]);
+        assert_eq!(fs::read(&other).unwrap(), [7; 100]);
+        role.say("done");
+    }
+
+    /// Whatever the umask, the owner may do what the security says.
+    pub(crate) fn the_umask_takes_nothing_away() {
+        need_root();
+        for mask in [0o000, 0o022, 0o277, 0o577, 0o777] {
+            let text = unique_name("umask");
+            let mut user = play(ANN, ANN, "identity::role_umask", &[&text, &format!("{mask}")]);
+            user.peer.expect("done");
+            finish(&mut user);
+            assert!(!is_there(&local_of(ANN, &text)), "{mask:o}");
+        }
+    }
+
+    pub(crate) fn role_umask(role: &mut Role) {
+        let text = role.argument(0).to_owned();
+        let mask = role.argument(1).parse().unwrap();
+        // SAFETY: no requirements; this process has one thread that creates files.
+        unsafe { libc::umask(mask) };
+        let mode = |path: &Path| fs::metadata(path).unwrap().mode() & 0o7777;
+        let region = SharedMemory::create(&*text, 4096).unwrap();
+        assert_eq!(mode(&local_of(ANN, &text)), MARK_AND_OWNER, "{mask:o}");
+        SharedMemory::open(&*text).unwrap().view().unwrap().write_at(0, b"written").unwrap();
+        let (again, _) = OpenOptions::new().len(1).open_or_create(&*text).unwrap();
+        // Without a name; what is opened anew is opened by the mode.
+        let nameless = SharedMemory::anonymous(4096).unwrap();
+        {
+            use std::os::fd::AsRawFd;
+            let path = format!("/proc/self/fd/{}", nameless.as_raw_fd());
+            fs::File::options().read(true).write(true).open(path).unwrap();
+        }
+        assert!(nameless.into_read_only().is_ok());
+        // Files that are created, and what is saved.
+        let folder = std::env::temp_dir();
+        let (file, saved) = (folder.join(&text), folder.join(format!("{text}.saved")));
+        let created = OpenOptions::new().len(100).file(&file).create().unwrap();
+        created.view().unwrap().write_at(0, b"file").unwrap();
+        assert_eq!(mode(&file), 0o666 & !mask | 0o600, "{mask:o}");
+        assert!(OpenOptions::new().file(&file).open().is_ok());
+        again.save(&saved).unwrap();
+        assert_eq!(mode(&saved), 0o600, "{mask:o}");
+        assert_eq!(&fs::read(&saved).unwrap()[..7], b"written");
+        fs::remove_file(file).unwrap();
+        fs::remove_file(saved).unwrap();
+        drop((region, again));
+        role.say("done");
+        role.stay();
+    }
+
+    /// What a creator leaves that is killed before it could undo what the umask takes away is not in the way.
+    pub(crate) fn unfinished_under_a_umask() {
+        need_root();
+        for verb in ["create", "open_or_create", "open"] {
+            let text = unique_name("unfinished-mask");
+            let path = local_of(ANN, &text);
+            fs::write(&path, []).unwrap();
+            chown(&path, Some(ANN), Some(ANN)).unwrap();
+            fs::set_permissions(&path, fs::Permissions::from_mode(0o3000)).unwrap();
+            let mut user = play(ANN, ANN, "identity::role_unfinished", &[&text, verb]);
+            user.peer.expect("done");
+            finish(&mut user);
+            assert!(!is_there(&path), "{verb}");
+        }
+    }
+
+    pub(crate) fn role_unfinished(role: &mut Role) {
+        let text = role.argument(0);
+        match role.argument(1) {
+            "create" => drop(SharedMemory::create(text, 4096).unwrap()),
+            "open_or_create" => drop(OpenOptions::new().len(1).open_or_create(text).unwrap()),
+            _ => assert_eq!(SharedMemory::open(text).unwrap_err().kind(), ErrorKind::NotFound),
+        }
+        role.say("done");
+        role.stay();
+    }
+
+    /// Whether the name leads here is a question of the library, whoever has created the region.
+    pub(crate) fn names_that_lead_elsewhere() {
+        let text = unique_name("leads");
+        let (path, away) = (path_of(&text), path_of(&format!("{text}-away")));
+        let name = global(&text);
+        let leads = |region: &SharedMemory<_>| region.name_leads_here().unwrap();
+        let region = SharedMemory::create(&*name, 4096).unwrap();
+        let opened = SharedMemory::open_read_only(&*name).unwrap();
+        assert_eq!(leads(&region), NameTarget::ThisRegion);
+        assert_eq!(opened.name_leads_here().unwrap(), NameTarget::ThisRegion);
+        fs::rename(&path, &away).unwrap();
+        assert_eq!(leads(&region), NameTarget::Nothing);
+        assert_eq!(opened.clone().name_leads_here().unwrap(), NameTarget::Nothing);
+        // The next run of a foreign program.
+        fs::write(&path, [1; 4096]).unwrap();
+        assert_eq!(leads(&region), NameTarget::AnotherRegion);
+        let foreign = SharedMemory::open(&*name).unwrap();
+        assert_eq!(leads(&foreign), NameTarget::ThisRegion);
+        fs::remove_file(&path).unwrap();
+        assert_eq!(leads(&foreign), NameTarget::Nothing);
+        fs::rename(&away, &path).unwrap();
+        assert_eq!(leads(&region), NameTarget::ThisRegion);
+        drop((region, opened, foreign));
+        assert!(!is_there(&path));
+        let error = SharedMemory::anonymous(4096).unwrap().name_leads_here().unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Unsupported, "{error}");
+    }
+
+    /// Plays a role in a user namespace of its own, in which its user has the given number, or none.
+    fn play_in_namespace(user: u32, inside: Option<u32>, role: &str, arguments: &[&str]) -> Played {
+        play_with(user, user, role, arguments, |command| {
+            let enter = move || {
+                // SAFETY: no requirements.
+                if unsafe { libc::unshare(libc::CLONE_NEWUSER) } != 0 {
+                    return Err(std::io::Error::last_os_error());
+                }
+                // After a change of its user, a process may not even see what is its own in /proc.
+                // SAFETY: no requirements.
+                unsafe { libc::prctl(libc::PR_SET_DUMPABLE, 1) };
+                match inside {
+                    Some(inside) => fs::write("/proc/self/uid_map", format!("{inside} {user} 1")),
+                    None => Ok(()),
+                }
+            };
+            // SAFETY: the parent has no lock that the child could miss: this is only a test.
+            unsafe { command.pre_exec(enter) };
+            match command.spawn() {
+                Ok(child) => child,
+                Err(error) => testkit::skip(format!("no user namespaces here: {error}")),
+            }
+        })
+    }
+
+    /// Users without a number in a user namespace look alike there; they are not taken for each other.
+    pub(crate) fn users_without_a_number() {
+        need_root();
+        let text = unique_name("no-number");
+        let strangers = local_of(65534, &text);
+        for (path, marked) in [(strangers.clone(), 0o3666), (path_of(&text), 0o666)] {
+            fs::write(&path, [1; 4096]).unwrap();
+            chown(&path, Some(ANN), Some(ANN)).unwrap();
+            fs::set_permissions(&path, fs::Permissions::from_mode(marked)).unwrap();
+        }
+        // Held, so that no program of its owner takes it for left behind.
+        let held = fs::File::open(&strangers).unwrap();
+        // SAFETY: the descriptor is open.
+        assert_eq!(unsafe { libc::flock(std::os::fd::AsRawFd::as_raw_fd(&held), libc::LOCK_SH) }, 0);
+        let mut user = play_in_namespace(BOB, None, "identity::role_without_a_number", &[&text]);
+        user.peer.expect("done");
+        finish(&mut user);
+        assert!(is_there(&strangers), "another user's region was removed");
+        fs::remove_file(strangers).unwrap();
+        fs::remove_file(path_of(&text)).unwrap();
+    }
+
+    pub(crate) fn role_without_a_number(role: &mut Role) {
+        let text = role.argument(0);
+        // SAFETY: no requirements.
+        assert_eq!(unsafe { libc::geteuid() }, 65534);
+        for result in [SharedMemory::open(text), granting().open_or_create(text).map(|(region, _)| region)] {
+            assert_eq!(result.unwrap_err().kind(), ErrorKind::Mistrusted);
+        }
+        let check = OpenOptions::new().check_open(text);
+        assert_eq!(check.error_kind(), Some(ErrorKind::Mistrusted), "{check}");
+        let seen = mmf::examine(text).unwrap();
+        assert_eq!(seen.diagnosis().error_kind(), Some(ErrorKind::Mistrusted));
+        // Nor is the owner of any other region believed.
+        let name = global(text);
+        assert!(SharedMemory::open(&*name).is_ok());
+        for who in [Who::CurrentUser, Who::user("65534")] {
+            let expecting = OpenOptions::new().expect_owner(who);
+            assert_eq!(expecting.open(&*name).unwrap_err().kind(), ErrorKind::Mistrusted);
+            assert_eq!(expecting.check_open(&*name).error_kind(), Some(ErrorKind::Mistrusted));
+        }
+        // What it creates itself is its own.
+        let own = format!("{text}-own");
+        let region = SharedMemory::create(&*own, 4096).unwrap();
+        assert!(SharedMemory::open(&*own).is_ok());
+        assert!(OpenOptions::new().expect_owner(Who::CurrentUser).open(&*own).is_ok());
+        drop(region);
+        assert_eq!(SharedMemory::open(&*own).unwrap_err().kind(), ErrorKind::NotFound);
+        role.say("done");
+        role.stay();
+    }
+
+    /// In a rootless container a user has other local names than outside, which is said where one is looked for in vain.
+    pub(crate) fn local_names_in_a_container() {
+        need_root();
+        let text = unique_name("container");
+        let mut user = play_in_namespace(ANN, Some(0), "identity::role_in_a_container", &[&text]);
+        user.peer.expect("done");
+        finish(&mut user);
+    }
+
+    pub(crate) fn role_in_a_container(role: &mut Role) {
+        let error = SharedMemory::open(role.argument(0)).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::NotFound, "{error}");
+        let cause = Cause::OtherUserNamespace { inside: 0, outside: ANN };
+        assert!(error.diagnosis().unwrap().causes().any(|found| *found == cause), "{error}");
+        role.say("done");
+        role.stay();
+    }
+}
+
+/// What the systems differ in is Linux's own: names are files there, and users are numbers.
+#[cfg(not(target_os = "linux"))]
+mod linux {
+    macro_rules! skipped {
+        ($($test:ident)* ; $($role:ident)*) => {
+            $(pub(crate) fn $test() {
+                testkit::skip("names are no files here");
+            })*
+            $(pub(crate) fn $role(_: &mut testkit::Role) {})*
+        };
+    }
+    skipped! {
+        a_planted_link_is_refused links_planted_at_the_last_moment links_to_what_a_killed_owner_has_left
+        foreign_regions_with_links others_regions_are_left_alone a_place_without_the_sticky_bit
+        a_mount_over_a_name the_umask_takes_nothing_away unfinished_under_a_umask users_without_a_number
+        local_names_in_a_container names_that_lead_elsewhere;
+        role_owner role_link role_link_on role_create_and_drop role_next role_other role_not_sticky
+        role_mount_over role_umask role_unfinished role_without_a_number role_in_a_container
+    }
+}
+
+pub(crate) use linux::*;

@@ -51,6 +51,8 @@ mod system;
 mod users;
 #[path = "conformance/views.rs"]
 mod views;
+#[path = "conformance/windows.rs"]
+mod windows;
 
 /// Pairs of a function's path, as its name, and the function.
 macro_rules! named {
@@ -128,6 +130,8 @@ fn main() {
             every_word_can_be_hostile many_hostile_words_at_once looking_while_it_is_overwritten
             zeros_are_not_taken_for_a_death the_maker_is_named wakeups_for_the_dead_do_not_pile_up;
         locks: a_mutex_excludes a_writer_excludes deadlines_and_tries the_next_one_is_told_of_a_death a_dead_writer_and_dead_readers a_panic_leaves_a_mark killed_at_every_step_of_a_mutex who_gives_a_lock_up_dies_before_waking killed_at_every_step_of_an_rwlock nobody_starves readers_and_writers_do_not_starve_each_other events_wake_others waiters_for_events_die who_sets_an_event_dies_before_waking the_latest_value_outlives_its_writer latest_values_are_whole once_is_once locks_of_ones_own who_has_what_can_be_seen many_threads_of_few_participants words_that_change_all_the_time who_has_no_time_leaves_the_news_of_a_death who_is_hidden_is_not_dead;
+        windows: names_of_objects_tell_nothing_about_others strangers_keep_no_participant_out
+            readers_can_neither_wait_nor_wake objects_belong_to_their_creator;
     };
     let roles = named! {
         sharing: role_open_and_check role_answer role_scribble role_create_or_open role_count role_share;
@@ -149,6 +153,7 @@ fn main() {
         segment: role_share role_open_or_create role_open_late role_make_until role_join_until role_observe role_scribble role_fork;
         inspect: role_wait role_follow;
         locks: role_count role_hold role_work role_give_up role_compete role_one_sided role_echo role_wait_until role_set role_publish_until role_check_values role_once role_own role_hidden;
+        windows: role_squat role_hold_until_killed;
     };
     testkit::run(tests, roles);
 }

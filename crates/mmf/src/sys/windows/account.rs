@@ -217,6 +217,18 @@ pub(crate) fn name_of(sid: &[u8]) -> Option<String> {
     }
 }
 
+/// Whether a SID is that of a group, which has other members than itself.
+pub(super) fn is_group(sid: &[u8]) -> bool {
+    let Some(sid) = Sid::new(sid) else { return false };
+    let kind = with_room(512, |room: &mut [u16]| {
+        let half = room.len() / 2;
+        let (name, domain) = room.split_at_mut(half);
+        api::account_by_sid(&sid, name, domain)
+    });
+    let groups = [sec::SidTypeGroup, sec::SidTypeAlias, sec::SidTypeWellKnownGroup];
+    kind.is_ok_and(|(_, kind)| groups.contains(&kind))
+}
+
 /// `DeriveAppContainerSidFromAppContainerName`.
 type Derive = unsafe extern "system" fn(*const u16, *mut *mut c_void) -> i32;
 

@@ -12,10 +12,10 @@ use windows_sys::Wdk::Foundation::{NtQueryObject, OBJECT_ATTRIBUTES, OBJECT_INFO
 use windows_sys::Wdk::Storage::FileSystem::{NtOpenDirectoryObject, NtQueryDirectoryObject};
 use windows_sys::Wdk::System::SystemServices::DIRECTORY_QUERY;
 use windows_sys::Win32::Foundation::{
-    DUPLICATE_CLOSE_SOURCE, DUPLICATE_SAME_ACCESS, DuplicateHandle, ERROR_ALREADY_EXISTS,
-    ERROR_INVALID_HANDLE, ERROR_NO_TOKEN, ERROR_NOT_ALL_ASSIGNED, FILETIME, GetLastError, HANDLE,
-    INVALID_HANDLE_VALUE, LUID, LocalFree, NTSTATUS, RtlNtStatusToDosError, STILL_ACTIVE, UNICODE_STRING,
-    WAIT_FAILED, WAIT_TIMEOUT,
+    DUPLICATE_CLOSE_SOURCE, DUPLICATE_SAME_ACCESS, DuplicateHandle, ERROR_ALREADY_EXISTS, ERROR_BAD_LENGTH,
+    ERROR_INSUFFICIENT_BUFFER, ERROR_INVALID_HANDLE, ERROR_NO_TOKEN, ERROR_NOT_ALL_ASSIGNED, FILETIME,
+    GetLastError, HANDLE, INVALID_HANDLE_VALUE, LUID, LocalFree, NTSTATUS, RtlNtStatusToDosError,
+    STILL_ACTIVE, UNICODE_STRING, WAIT_FAILED, WAIT_TIMEOUT,
 };
 use windows_sys::Win32::Security::Authorization::{
     ConvertSecurityDescriptorToStringSecurityDescriptorW,
@@ -49,7 +49,10 @@ use windows_sys::Win32::System::Threading::{
     SEMAPHORE_MODIFY_STATE, SYNCHRONIZATION_SYNCHRONIZE, SetThreadToken, WaitForMultipleObjects,
 };
 
+use zerocopy::IntoBytes;
+
 use super::LastError;
+use super::answer::with_room;
 use super::name::ObjectName;
 use super::sid::Sid;
 use super::wide::{self, Wide};
@@ -500,14 +503,19 @@ pub(super) fn account_by_name(
     Ok(kind)
 }
 
-/// `LookupAccountSidW`: the names of the account and of its domain, zero-terminated.
-pub(super) fn account_by_sid(sid: &Sid, name: &mut [u16], domain: &mut [u16]) -> Result<(), LastError> {
+/// `LookupAccountSidW`: the names of the account and of its domain, zero-terminated. Returns what kind of account it is.
+pub(super) fn account_by_sid(
+    sid: &Sid,
+    name: &mut [u16],
+    domain: &mut [u16],
+) -> Result<SID_NAME_USE, LastError> {
     let (mut name_len, mut domain_len, mut kind) = (room(name), room(domain), 0);
     let (name, domain) = (name.as_mut_ptr(), domain.as_mut_ptr());
     // SAFETY: the SID is whole, and lives; the places for the answers are as long as said, or of their type.
     succeeded(unsafe {
         LookupAccountSidW(ptr::null(), sid.as_ptr(), name, &mut name_len, domain, &mut domain_len, &mut kind)
-    })
+    })?;
+    Ok(kind)
 }
 
 /// A function that was looked up: of whatever type its documentation says.
@@ -721,6 +729,41 @@ pub(super) fn started(process: BorrowedHandle<'_>) -> Result<u64, LastError> {
     Ok((u64::from(started.dwHighDateTime) << 32) | u64::from(started.dwLowDateTime))
 }
 
+// In the bindings it would bring a feature of its own along. Class 5 is SystemProcessInformation.
+windows_link::link!("ntdll.dll" "system" fn NtQuerySystemInformation(class: i32, information: *mut c_void, len: u32, returned: *mut u32) -> NTSTATUS);
+
+/// `NtQuerySystemInformation` for the list of processes: when the process of this id was started, in units of 100 ns. It needs no
+/// right to the process.
+pub(super) fn started_by_list(id: u32) -> Result<Option<u64>, LastError> {
+    // SYSTEM_PROCESS_INFORMATION of winternl.h: the offset of the next entry, the number of threads and six further words of 64
+    // bits, of which the fourth is the start; then the name, a priority and the id, whose places depend on the size of pointers.
+    const STARTED_AT: usize = 32;
+    const ID_AT: usize = if size_of::<usize>() == 8 { 80 } else { 68 };
+    let (words, ()) = with_room(32 << 10, |room: &mut [u64]| {
+        let mut returned = 0;
+        let (place, len) = (room.as_mut_ptr().cast(), room_in_bytes(room));
+        // SAFETY: the place for the answer is as long as said, and aligned.
+        match status(unsafe { NtQuerySystemInformation(5, place, len, &mut returned) }) {
+            Err(LastError(ERROR_BAD_LENGTH)) => Err(LastError(ERROR_INSUFFICIENT_BUFFER)),
+            answer => answer,
+        }
+    })?;
+    let bytes = words.as_bytes();
+    let number =
+        |at: usize| bytes.get(at..).and_then(<[u8]>::first_chunk).map(|bytes| u32::from_le_bytes(*bytes));
+    let mut at = 0;
+    loop {
+        if number(at + ID_AT) == Some(id) {
+            let started = bytes.get(at + STARTED_AT..).and_then(<[u8]>::first_chunk);
+            return Ok(started.map(|bytes| u64::from_le_bytes(*bytes)));
+        }
+        match number(at).and_then(|next| usize::try_from(next).ok()) {
+            Some(next) if next > 0 => at += next,
+            _ => return Ok(None),
+        }
+    }
+}
+
 /// `QueryFullProcessImageNameW`: the path of its program.
 pub(super) fn program(process: BorrowedHandle<'_>) -> Result<String, LastError> {
     // As long as a path can be.
@@ -734,12 +777,14 @@ pub(super) fn program(process: BorrowedHandle<'_>) -> Result<String, LastError> 
     Ok(String::from_utf16_lossy(written))
 }
 
-/// `GetExitCodeProcess`: whether a process has ended. (One that ends with the code 259 counts as running.)
+/// `GetExitCodeProcess`: whether a process has ended. Its exit code may be the one that means that it is running (259): waiting
+/// distinguishes the two, if the handle has the right to.
 pub(super) fn has_ended(process: BorrowedHandle<'_>) -> Result<bool, LastError> {
     let mut code = 0;
     // SAFETY: the handle is open; a valid place for the answer.
     succeeded(unsafe { GetExitCodeProcess(process.as_raw_handle(), &mut code) })?;
-    Ok(i32::from_ne_bytes(code.to_ne_bytes()) != STILL_ACTIVE)
+    let ambiguous = i32::from_ne_bytes(code.to_ne_bytes()) == STILL_ACTIVE;
+    Ok(!ambiguous || wait_for_any(&[process], 0).unwrap_or(false))
 }
 
 /// The token of another process: `OpenProcessToken`.
@@ -865,7 +910,7 @@ pub(super) fn open_event(name: &ObjectName) -> Result<OwnedHandle, LastError> {
     Ok(unsafe { OwnedHandle::from_raw_handle(handle) })
 }
 
-/// `CreateSemaphoreW` with a count of 0, or the one that there is.
+/// `CreateSemaphoreW` with a count of 0. Returns whether it is new, or the existing one of this name.
 ///
 /// # Safety
 ///
@@ -874,19 +919,21 @@ pub(super) unsafe fn create_semaphore(
     attributes: &SECURITY_ATTRIBUTES,
     most: i32,
     name: &ObjectName,
-) -> Result<OwnedHandle, LastError> {
+) -> Result<(OwnedHandle, bool), LastError> {
     // SAFETY: the attributes are valid (the contract of this function); the name is zero-terminated, and lives.
     let handle = unsafe { CreateSemaphoreW(attributes, 0, most, name.as_ptr()) };
+    let error = last_error();
     if handle.is_null() {
-        return Err(last_error());
+        return Err(error);
     }
     // SAFETY: the call gave a handle that nobody else owns.
-    Ok(unsafe { OwnedHandle::from_raw_handle(handle) })
+    Ok((unsafe { OwnedHandle::from_raw_handle(handle) }, error.0 != ERROR_ALREADY_EXISTS))
 }
 
-/// `OpenSemaphoreW`, to wait for it and to release it.
+/// `OpenSemaphoreW`, to wait for it, to release it, and to read its descriptor.
 pub(super) fn open_semaphore(name: &ObjectName) -> Result<OwnedHandle, LastError> {
-    let access = SYNCHRONIZATION_SYNCHRONIZE | SEMAPHORE_MODIFY_STATE;
+    const READ_CONTROL: u32 = 0x2_0000;
+    let access = SYNCHRONIZATION_SYNCHRONIZE | SEMAPHORE_MODIFY_STATE | READ_CONTROL;
     // SAFETY: the name is zero-terminated and lives.
     let handle = unsafe { OpenSemaphoreW(access, 0, name.as_ptr()) };
     if handle.is_null() {

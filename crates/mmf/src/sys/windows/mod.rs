@@ -10,6 +10,7 @@ pub(crate) mod descriptor;
 pub(crate) mod disk;
 pub(super) mod fault;
 mod files;
+mod grants;
 mod growth;
 mod limits;
 pub(super) mod list;

@@ -1,4 +1,4 @@
-//! Who is still there: places that the kernel holds for a process as long as it lives, and what it says of processes.
+//! Which participants are alive: slots that the kernel holds for a process as long as it lives, and what the kernel knows about processes.
 
 use std::os::windows::io::{AsHandle, BorrowedHandle, OwnedHandle};
 use std::sync::{Mutex, PoisonError};
@@ -11,23 +11,29 @@ use super::wait::Family;
 use super::{LastError, api, security};
 use crate::sys::Failure;
 
-/// The places of one segment, as one of its holders sees and claims them.
+/// The slots of one segment, as one of its holders sees and claims them.
 ///
-/// A place is a named event, and claiming is making it: it goes when its maker's handle does, however the process ends. Others have it open
-/// only for the moment of a look.
+/// A slot is a named event, and claiming it is creating the event: it goes with its creator's handle, however the process ends. Others
+/// have it open only for the moment in which they check it.
+///
+/// The event only says that a participant is alive. Which participant has a slot is decided by the claim in the region, which takes the
+/// right to write: so a process that creates events of these names without being a participant keeps none out.
 #[derive(Debug)]
 pub(crate) struct Presence {
     family: Family,
     claimed: Mutex<Vec<(u32, OwnedHandle)>>,
+    /// Slots whose event another process had when this one tried to create it.
+    taken: Mutex<Vec<u32>>,
 }
 
 impl Presence {
     pub(crate) fn new(_: &Object, family: &Family, _: bool) -> Self {
-        Presence { family: family.clone(), claimed: Mutex::default() }
+        Presence { family: family.clone(), claimed: Mutex::default(), taken: Mutex::default() }
     }
 
-    /// Claims a place. `None` if the kernel cannot hold it (in `Global\`, without the privilege to make names); `Some(false)` if
-    /// somebody else has it.
+    /// Claims a slot. `None` if the kernel cannot hold it for this process: in `Global\`, without the privilege to create names, or since
+    /// another process has the name. `Some(false)` if a participant may have it that is about to join or has just left: the
+    /// second answer for such a slot is `None`.
     pub(crate) fn claim(&self, place: u32) -> Option<bool> {
         let name = self.family.name('p', u64::from(place)).ok()?;
         let made = security::with_attributes_to_wait(self.family.protection(), |attributes| {
@@ -39,14 +45,24 @@ impl Presence {
                 self.claimed.lock().unwrap_or_else(PoisonError::into_inner).push((place, handle));
                 Some(true)
             }
-            Ok((_, false)) => Some(false),
-            // There may be one that does not let us in; or none may be made.
+            Ok((_, false)) => self.is_taken(place),
+            // An event may exist that this process may not open; or it may create none.
             Err(LastError(win::ERROR_ACCESS_DENIED)) => match api::open_event(&name) {
                 Err(LastError(win::ERROR_FILE_NOT_FOUND)) => None,
-                _ => Some(false),
+                _ => self.is_taken(place),
             },
             Err(_) => None,
         }
+    }
+
+    /// What a claim comes to whose event exists already.
+    fn is_taken(&self, place: u32) -> Option<bool> {
+        let mut taken = self.taken.lock().unwrap_or_else(PoisonError::into_inner);
+        if taken.contains(&place) {
+            return None;
+        }
+        taken.push(place);
+        Some(false)
     }
 
     /// Gives a place back that this one has claimed.
@@ -59,7 +75,8 @@ impl Presence {
         let name = self.family.name('p', u64::from(place)).ok()?;
         match api::open_event(&name) {
             Ok(_) | Err(LastError(win::ERROR_ACCESS_DENIED)) => Some(true),
-            Err(LastError(win::ERROR_FILE_NOT_FOUND)) => Some(false),
+            // An object of another kind has the name, so no event does.
+            Err(LastError(win::ERROR_FILE_NOT_FOUND | win::ERROR_INVALID_HANDLE)) => Some(false),
             Err(_) => None,
         }
     }
@@ -100,7 +117,18 @@ pub(crate) fn life(id: u32, started: u64, _: u64) -> Life {
             }
         }
         Err(LastError(win::ERROR_INVALID_PARAMETER)) => Life::Ended,
-        Err(_) => Life::Unknown,
+        // Another user's. Its start is in the list of processes, which needs no right to any of them.
+        Err(_) => life_by_list(started, api::started_by_list(id).ok().flatten()),
+    }
+}
+
+/// By when the list of processes says that the process of this id was started. (A list may be incomplete, so a missing process
+/// proves nothing.)
+fn life_by_list(started: u64, listed: Option<u64>) -> Life {
+    match listed {
+        Some(now) if started != 0 && now != started => Life::Ended,
+        Some(_) => Life::Alive(None),
+        None => Life::Unknown,
     }
 }
 
@@ -136,4 +164,40 @@ pub(crate) fn forks() -> u32 {
 /// Bytes that nobody can guess.
 pub(crate) fn random() -> Result<[u8; 16], Failure> {
     super::process::random()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_list_of_processes_knows_when_each_was_started() {
+        let own = started();
+        assert_ne!(own, 0);
+        assert_eq!(api::started_by_list(std::process::id()), Ok(Some(own)));
+        // (Ids are multiples of four.)
+        assert_eq!(api::started_by_list(3), Ok(None));
+        assert!(matches!(life_by_list(own, Some(own)), Life::Alive(None)));
+        assert!(matches!(life_by_list(0, Some(own)), Life::Alive(None)));
+        assert!(matches!(life_by_list(own, Some(own + 1)), Life::Ended));
+        assert!(matches!(life_by_list(own, None), Life::Unknown));
+    }
+
+    #[test]
+    fn an_event_of_another_process_keeps_no_participant_out() {
+        let mut id = [0xa5; 16];
+        id[..4].copy_from_slice(&std::process::id().to_le_bytes());
+        let family = Family::new(None, None, id);
+        let presence =
+            || Presence { family: family.clone(), claimed: Mutex::default(), taken: Mutex::default() };
+        let (first, second) = (presence(), presence());
+        assert_eq!(
+            (first.is_claimed(1), first.claim(1), second.is_claimed(1)),
+            (Some(false), Some(true), Some(true))
+        );
+        // It may be a participant's: another slot is better. But if there is none, this one is claimed without the kernel.
+        assert_eq!((second.claim(1), second.claim(1)), (Some(false), None));
+        first.release(1);
+        assert_eq!((second.claim(1), second.is_claimed(1)), (Some(true), Some(true)));
+    }
 }

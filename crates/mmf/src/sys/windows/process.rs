@@ -4,10 +4,12 @@ use std::os::windows::io::{AsHandle, BorrowedHandle, FromRawHandle, OwnedHandle}
 use std::process::Child;
 
 use windows_sys::Win32::Foundation as win;
-use windows_sys::Win32::System::Threading::{PROCESS_DUP_HANDLE, PROCESS_QUERY_LIMITED_INFORMATION};
+use windows_sys::Win32::System::Threading::{
+    PROCESS_DUP_HANDLE, PROCESS_QUERY_LIMITED_INFORMATION, PROCESS_SYNCHRONIZE,
+};
 
-use super::api;
 use super::memory::granted_access;
+use super::{LastError, api};
 use crate::sys::{Failure, Reason};
 
 /// The rights of a proof: `DELETE`, which means nothing for a section. Whoever opens one wants to map it or to ask something of
@@ -29,12 +31,16 @@ impl Process {
 
     /// Whether it still runs. What cannot be asked counts as running.
     pub(crate) fn is_alive(self) -> bool {
-        match api::open_process(self.id, PROCESS_QUERY_LIMITED_INFORMATION) {
+        let open = |access| api::open_process(self.id, access);
+        let query = PROCESS_QUERY_LIMITED_INFORMATION;
+        match open(query | PROCESS_SYNCHRONIZE).or_else(|_| open(query)) {
             Ok(handle) => {
                 api::started(handle.as_handle()).is_ok_and(|started| started == self.started)
                     && api::has_ended(handle.as_handle()).is_ok_and(|ended| !ended)
             }
-            Err(error) => error.0 != win::ERROR_INVALID_PARAMETER,
+            Err(LastError(win::ERROR_INVALID_PARAMETER)) => false,
+            // Another user's: its start is in the list of processes.
+            Err(_) => api::started_by_list(self.id).ok().flatten().is_none_or(|now| now == self.started),
         }
     }
 }
@@ -57,7 +63,9 @@ impl Handles {
     /// Of whoever has this number now.
     pub(crate) fn of(id: u32) -> Result<Self, Failure> {
         let access = PROCESS_DUP_HANDLE | PROCESS_QUERY_LIMITED_INFORMATION;
-        let process = api::open_process(id, access).map_err(|error| match error.0 {
+        // To wait is needed only for a process whose exit code is ambiguous.
+        let process = api::open_process(id, access | PROCESS_SYNCHRONIZE);
+        let process = process.or_else(|_| api::open_process(id, access)).map_err(|error| match error.0 {
             // That is how it says that there is no such process.
             win::ERROR_INVALID_PARAMETER => Failure { reason: Reason::Missing, ..error.into() },
             _ => error.into(),
@@ -155,4 +163,19 @@ pub(crate) fn random() -> Result<[u8; 16], Failure> {
     let mut bytes = [0; 16];
     api::random(&mut bytes)?;
     Ok(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_process_that_ends_with_the_code_of_a_running_one_has_ended() {
+        let mut child = std::process::Command::new("cmd").args(["/c", "exit 259"]).spawn().expect("cmd");
+        let handles = Handles::of_child(&child).expect("its handles");
+        assert_eq!(child.wait().expect("its end").code(), Some(259));
+        assert!(handles.has_ended() && !handles.who.is_alive());
+        let own = Process::current().expect("this process");
+        assert!(own.is_alive() && !Process { started: own.started + 1, ..own }.is_alive());
+    }
 }

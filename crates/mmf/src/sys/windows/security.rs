@@ -45,13 +45,16 @@ pub(super) fn with_own_file<T>(
     with_own(Some(FILE_ALL_ACCESS), make)
 }
 
-/// The same for an event or a semaphore: what the current user gets by himself includes waiting.
+/// The rights of the current user to an event or a semaphore of its own.
+pub(super) const OWN_RIGHTS_TO_WAIT: u32 = SECTION_ALL_ACCESS | SYNCHRONIZE;
+
+/// The same for an event or a semaphore: the current user's own rights include waiting.
 pub(super) fn with_attributes_to_wait<T>(
     protection: &Protection,
     make: impl FnOnce(&SECURITY_ATTRIBUTES) -> Result<T, LastError>,
 ) -> Result<T, LastError> {
     match protection {
-        Protection::CurrentUser => with_own(Some(SECTION_ALL_ACCESS | SYNCHRONIZE), make),
+        Protection::CurrentUser => with_own(Some(OWN_RIGHTS_TO_WAIT), make),
         Protection::Descriptor(_) => with_attributes(protection, true, make),
     }
 }

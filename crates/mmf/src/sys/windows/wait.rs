@@ -1,17 +1,27 @@
-//! Sleeping on a word of shared memory until another process wakes it.
+//! Waiting for a word of shared memory to change until another process wakes the waiter.
 //!
-//! `WaitOnAddress` does not cross processes, so what sleeps is woken by a semaphore: a kernel object with a name made of the segment's
-//! random identity and a number, in the same namespace and with the same grants as the segment. Whoever knows of the word has the
-//! semaphore open, so it lives as long as anybody does. Who waits is counted beside the word; who wakes releases as many.
+//! `WaitOnAddress` does not cross processes, so a waiter blocks on a semaphore: a kernel object with a name of its own in the namespace of the
+//! segment's region. Each participant that uses the word has the semaphore open, so it lives as long as any of them does. Waiters are
+//! counted beside the word, and a waker releases as many.
+//!
+//! Any process of the session can list names and create objects. So a name tells nothing about other names (`Family::name`), an existing object is
+//! believed only if a participant may have created it (`grants`), and without a semaphore the waiter looks at the word again and
+//! again.
 
+use std::hash::Hasher;
+#[allow(deprecated, reason = "see `Family::name`")]
+use std::hash::SipHasher;
 use std::os::windows::io::{AsHandle, BorrowedHandle, OwnedHandle};
 use std::time::Duration;
 
-use super::api;
+use windows_sys::Win32::Foundation as win;
+
+use super::grants::{self, Expected, Verdict};
 use super::memory::Object;
 use super::name::ObjectName;
 use super::presence::Watch;
 use super::security::Protection;
+use super::{LastError, account, api, descriptor};
 use crate::sys::{Failure, Shown, Woken};
 
 /// The most that a semaphore counts: more than there can be waiters who are alive.
@@ -29,23 +39,49 @@ pub(crate) struct Family {
     beside: Option<ObjectName>,
     id: [u8; 16],
     protection: Protection,
+    belief: Belief,
+}
+
+/// Which existing objects are used.
+#[derive(Clone, Debug)]
+enum Belief {
+    All,
+    /// Those that a user may have created who may write the region.
+    Region(Expected),
+    OwnUser,
 }
 
 impl Family {
     pub(crate) fn new(object: Option<&Object>, name: Option<&ObjectName>, id: [u8; 16]) -> Self {
-        let protection = match (object.map(Object::shown), name) {
-            (Some(Ok(Shown::Descriptor(bytes))), Some(_)) => Protection::Descriptor(for_waiting(bytes)),
-            // A memory without a name grants nothing to anybody, since it is handed over; these have to be opened. And who may not see
-            // the segment's grants gives what he makes to his own user.
-            _ => Protection::CurrentUser,
+        let (protection, belief) = match (object.map(Object::shown), name) {
+            (Some(Ok(Shown::Descriptor(bytes))), Some(name)) => {
+                // Strangers can create nothing in a private namespace.
+                let expected =
+                    if name.private_namespace().is_some() { None } else { Expected::of_region(&bytes) };
+                let user = account::user().ok();
+                let made = grants::for_objects(&bytes, user.as_deref());
+                (Protection::Descriptor(made), expected.map_or(Belief::All, Belief::Region))
+            }
+            // A process that cannot see the region's grants gives its objects to its own user, and cannot judge those of others.
+            (_, Some(_)) => (Protection::CurrentUser, Belief::All),
+            // A region without a name grants nothing to anybody, since it is handed over; these objects have to be opened by name.
+            (_, None) => (Protection::CurrentUser, Belief::OwnUser),
         };
-        Family { beside: name.cloned(), id, protection }
+        Family { beside: name.cloned(), id, protection, belief }
     }
 
-    /// The name of one of them.
+    /// The name of one of them: a keyed hash, so a process that cannot read the region cannot tell the name of one object from that of another.
+    #[allow(deprecated, reason = "`DefaultHasher` has neither keys nor an algorithm that is promised")]
     pub(super) fn name(&self, kind: char, number: u64) -> Result<ObjectName, Failure> {
-        let id: String = self.id.iter().map(|byte| format!("{byte:02x}")).collect();
-        let text = format!("mmf.{id}.{kind}.{number:x}");
+        let key = |half: &[u8]| half.first_chunk().map_or(0, |bytes| u64::from_le_bytes(*bytes));
+        let (first, second) = self.id.split_at(8);
+        let half = |which: u8| {
+            let mut hasher = SipHasher::new_with_keys(key(first), key(second));
+            hasher.write(&number.to_le_bytes());
+            hasher.write(&[u8::try_from(kind).unwrap_or(0), which]);
+            hasher.finish()
+        };
+        let text = format!("mmf.{:016x}{:016x}", half(0), half(1));
         match &self.beside {
             Some(name) => Ok(name.beside(&text)),
             None => ObjectName::new(false, &text),
@@ -55,47 +91,28 @@ impl Family {
     pub(super) fn protection(&self) -> &Protection {
         &self.protection
     }
-}
 
-/// The rights to a section, as those to an event or a semaphore that belongs to it: who may read may wait, who may write may wake.
-fn for_waiting(mut descriptor: Vec<u8>) -> Vec<u8> {
-    const MAP_WRITE: u32 = 2;
-    const MAP_READ: u32 = 4;
-    const GENERIC: u32 = 0xf000_0000;
-    // SYNCHRONIZE and the right to change the state; who may do all with a section may do all with these.
-    const WAIT: u32 = 0x10_0000;
-    const WAKE: u32 = 0x10_0003;
-    const STANDARD: u32 = 0x1f_0000;
-    let long = |bytes: &[u8], at: usize| {
-        bytes.get(at..).and_then(|rest| rest.first_chunk()).map(|bytes| u32::from_le_bytes(*bytes))
-    };
-    let short = |bytes: &[u8], at: usize| {
-        bytes
-            .get(at..)
-            .and_then(|rest| rest.first_chunk())
-            .map(|bytes| usize::from(u16::from_le_bytes(*bytes)))
-    };
-    // A self-relative descriptor has the place of its access list at 16; a list the number of its entries at 4; an entry its kind at
-    // 0, its length at 2 and its mask at 4.
-    let Some(list) = long(&descriptor, 16).and_then(|at| usize::try_from(at).ok()).filter(|at| *at != 0)
-    else {
-        return descriptor;
-    };
-    let entries = short(&descriptor, list + 4).unwrap_or(0);
-    let mut at = list + 8;
-    for _ in 0..entries {
-        let (Some(mask), Some(len)) = (long(&descriptor, at + 4), short(&descriptor, at + 2)) else { break };
-        let mut new = mask & (STANDARD | GENERIC);
-        if mask & MAP_READ != 0 {
-            new |= WAIT | 1;
+    /// Whether a participant may have created the object that has one of these names. The handle has `READ_CONTROL`.
+    fn is_believed(&self, handle: BorrowedHandle<'_>) -> bool {
+        let own;
+        let expected = match &self.belief {
+            Belief::All => return true,
+            Belief::Region(expected) => expected,
+            Belief::OwnUser => {
+                let Ok(user) = account::user() else { return false };
+                own = Expected::of_user(user, super::security::OWN_RIGHTS_TO_WAIT);
+                &own
+            }
+        };
+        match descriptor::of(handle).map(|bytes| expected.judge(&bytes)) {
+            Ok(Verdict::Fits) => true,
+            Ok(Verdict::OwnedBy(sid)) => {
+                // A user whom the list does not name may write the region as a member of a group.
+                account::user().is_ok_and(|user| user == sid) || expected.creators().any(account::is_group)
+            }
+            Ok(Verdict::GrantsMore) | Err(_) => false,
         }
-        if mask & MAP_WRITE != 0 {
-            new |= WAKE;
-        }
-        descriptor[at + 4..at + 8].copy_from_slice(&new.to_le_bytes());
-        at += len.max(8);
     }
-    descriptor
 }
 
 /// What sleepers on one word are woken by.
@@ -108,19 +125,11 @@ pub(crate) struct Bell {
 pub(crate) type Watched<'a> = (&'a Bell, *const u8, u32);
 
 impl Bell {
-    /// Opens the semaphore of this number, or makes it.
+    /// Opens the semaphore of this number, or creates it.
     #[allow(clippy::unnecessary_wraps, reason = "as elsewhere")]
     pub(crate) fn new(family: &Family, number: u64) -> Result<Self, Failure> {
         let name = family.name('b', number)?;
-        let semaphore = match api::open_semaphore(&name) {
-            Ok(handle) => Some(handle),
-            Err(_) => super::security::with_attributes_to_wait(family.protection(), |attributes| {
-                // SAFETY: the attributes are valid during this call.
-                unsafe { api::create_semaphore(attributes, MOST, &name) }
-            })
-            .ok(),
-        };
-        Ok(Bell { semaphore })
+        Ok(Bell { semaphore: open_or_create(family, &name) })
     }
 
     /// Sleeps until it is rung or the process that is watched ends, for no longer than said. The caller has counted himself, and has
@@ -165,11 +174,34 @@ impl Bell {
     }
 }
 
+/// `None` if there cannot be one, or if the one that exists is not believed.
+fn open_or_create(family: &Family, name: &ObjectName) -> Option<OwnedHandle> {
+    // Twice: another participant may create it in between.
+    for _ in 0..2 {
+        match api::open_semaphore(name) {
+            Ok(handle) => return family.is_believed(handle.as_handle()).then_some(handle),
+            Err(LastError(win::ERROR_FILE_NOT_FOUND)) => {}
+            Err(_) => return None,
+        }
+        let made = super::security::with_attributes_to_wait(family.protection(), |attributes| {
+            // SAFETY: the attributes are valid during this call.
+            unsafe { api::create_semaphore(attributes, MOST, name) }
+        });
+        match made {
+            Ok((handle, true)) => return Some(handle),
+            // It may be one whose list does not grant everything, as the call wants.
+            Ok((_, false)) | Err(LastError(win::ERROR_ACCESS_DENIED)) => {}
+            Err(_) => return None,
+        }
+    }
+    None
+}
+
 /// Raises the count; says what it was. None if it is as high as it can be: more than there can be sleepers.
 fn release(semaphore: &OwnedHandle, count: i32) -> Result<Option<i32>, Failure> {
     match api::release_semaphore(semaphore.as_handle(), count) {
         Ok(before) => Ok(Some(before)),
-        Err(error) if error.0 == windows_sys::Win32::Foundation::ERROR_TOO_MANY_POSTS => Ok(None),
+        Err(error) if error.0 == win::ERROR_TOO_MANY_POSTS => Ok(None),
         Err(error) => Err(error.into()),
     }
 }
@@ -249,6 +281,34 @@ mod tests {
         bell.ring(std::ptr::null(), true, u32::MAX).expect("it rings");
         bell.ring(std::ptr::null(), true, u32::MAX).expect("it rings");
         assert_eq!(count(&bell), MOST_AT_ONCE);
+    }
+
+    #[test]
+    fn a_semaphore_of_a_stranger_is_not_used() {
+        use windows_sys::Win32::Security::SECURITY_ATTRIBUTES;
+        let mut id = [0x5b; 16];
+        id[..4].copy_from_slice(&std::process::id().to_le_bytes());
+        let family = Family::new(None, None, id);
+        // A process creates it first, with rights for everyone.
+        let name = family.name('b', 1).expect("a name");
+        let list = descriptor::from_sddl("D:(A;;GA;;;WD)").expect("a descriptor");
+        let mut words = descriptor::words(&list).expect("a descriptor");
+        let attributes = SECURITY_ATTRIBUTES {
+            nLength: 0,
+            lpSecurityDescriptor: words.as_mut_ptr().cast(),
+            bInheritHandle: 0,
+        };
+        // SAFETY: the attributes are valid during this call.
+        let squatted = unsafe { api::create_semaphore(&attributes, MOST, &name) }.expect("a semaphore");
+        assert!(squatted.1);
+        let bell = Bell::new(&family, 1).expect("a bell");
+        assert!(bell.semaphore.is_none(), "a stranger's semaphore is used");
+        // Without one, a waiter looks again soon.
+        bell.ring(std::ptr::null(), true, 1).expect("it rings");
+        assert_eq!(bell.wait(std::ptr::null(), 0, LONG, None), Ok(Woken::Early));
+        drop(squatted);
+        let (ours, second) = (Bell::new(&family, 1).expect("a bell"), Bell::new(&family, 1).expect("a bell"));
+        assert!(ours.semaphore.is_some() && second.semaphore.is_some(), "another participant's is used");
     }
 
     #[test]

@@ -1,0 +1,235 @@
+//! Access rights of the kernel objects that belong to a segment: derived from the region's descriptor, and compared with those of an object
+//! that was opened by its name.
+//!
+//! Such an object is found by a name, and any process of the session can create an object of that name first. So an existing object
+//! is used only if it could have been created by a participant: its owner is a user who may write the region, and its access control list
+//! grants no more than the list that a participant gives it.
+
+use super::sid;
+
+/// Rights to a section.
+const MAP_WRITE: u32 = 2;
+const MAP_READ: u32 = 4;
+const GENERIC_ALL: u32 = 0x1000_0000;
+const GENERIC_WRITE: u32 = 0x4000_0000;
+const GENERIC: u32 = 0xf000_0000;
+
+/// Rights to an event or a semaphore: to wait for it, to change and to query its state.
+const WAIT_AND_WAKE: u32 = 0x10_0003;
+/// To read the descriptor, by which other participants judge the object.
+const READ_CONTROL: u32 = 0x2_0000;
+const STANDARD: u32 = 0x1f_0000;
+
+const ALLOWED: [u8; 2] = [0, 9];
+const DENIED: [u8; 2] = [1, 10];
+
+const DACL_AT: usize = 16;
+
+fn short(bytes: &[u8], at: usize) -> Option<u16> {
+    Some(u16::from_le_bytes(*bytes.get(at..)?.first_chunk()?))
+}
+
+fn long(bytes: &[u8], at: usize) -> Option<u32> {
+    Some(u32::from_le_bytes(*bytes.get(at..)?.first_chunk()?))
+}
+
+fn offset(bytes: &[u8], at: usize) -> Option<usize> {
+    long(bytes, at).and_then(|at| usize::try_from(at).ok()).filter(|at| *at != 0)
+}
+
+/// Where each entry of the access control list starts, and its length.
+fn entries(descriptor: &[u8]) -> Vec<(usize, usize)> {
+    let Some(list) = offset(descriptor, DACL_AT) else { return Vec::new() };
+    let mut at = list + 8;
+    let mut found = Vec::new();
+    for _ in 0..short(descriptor, list + 4).unwrap_or(0) {
+        let len = short(descriptor, at + 2).map_or(0, usize::from);
+        if len < 8 || descriptor.len() < at + len {
+            break;
+        }
+        found.push((at, len));
+        at += len;
+    }
+    found
+}
+
+/// The rights to a section as those to an event or a semaphore that belongs to it. Only a participant waits and wakes, and a
+/// participant may write: so a reader gets no right at all. With `SYNCHRONIZE` it could take wake-ups away, and with any right it could keep an
+/// object alive.
+fn translated(kind: u8, mask: u32) -> u32 {
+    if DENIED.contains(&kind) {
+        // A user who may not do one of the two cannot take part.
+        let denied = mask & (MAP_READ | MAP_WRITE | GENERIC) != 0;
+        return if denied { STANDARD | WAIT_AND_WAKE } else { mask & STANDARD };
+    }
+    let writes = mask & (MAP_WRITE | GENERIC_WRITE | GENERIC_ALL) != 0;
+    let all = if mask & GENERIC_ALL != 0 { STANDARD } else { 0 };
+    if writes { (mask & STANDARD) | all | READ_CONTROL | WAIT_AND_WAKE } else { 0 }
+}
+
+/// The descriptor of the objects that belong to a segment, made of its region's, which is valid.
+///
+/// Its owner is this user: only a privileged process may create an object that belongs to another user, as the region may. (Without
+/// an owner the system would choose, and for elevated programs not the user.)
+pub(super) fn for_objects(region: &[u8], user: Option<&[u8]>) -> Vec<u8> {
+    let mut descriptor = region.to_vec();
+    for (at, _) in entries(region) {
+        let (Some(kind), Some(mask)) = (region.get(at), long(region, at + 4)) else { continue };
+        descriptor[at + 4..at + 8].copy_from_slice(&translated(*kind, mask).to_le_bytes());
+    }
+    descriptor.resize(descriptor.len().next_multiple_of(4), 0);
+    let owner_at = user.and_then(|_| u32::try_from(descriptor.len()).ok()).unwrap_or(0);
+    descriptor.extend_from_slice(user.unwrap_or_default());
+    if let Some(owner_and_group) = descriptor.get_mut(4..12) {
+        owner_and_group[..4].copy_from_slice(&owner_at.to_le_bytes());
+        owner_and_group[4..].fill(0);
+    }
+    descriptor
+}
+
+/// What is expected of an object that a participant has created.
+#[derive(Clone, Debug)]
+pub(super) struct Expected {
+    /// Of the region.
+    owner: Option<Vec<u8>>,
+    /// What kind of entry grants what to whom: the kind, what stands behind the mask (the SID and a condition), and the mask.
+    granted: Vec<(u8, Vec<u8>, u32)>,
+}
+
+/// How an object compares with what is expected of it.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Verdict {
+    Fits,
+    /// It grants more, or to others.
+    GrantsMore,
+    /// Its owner is not one of those whom the list names. It may be a member of a group that the list names.
+    OwnedBy(Vec<u8>),
+}
+
+fn owner(descriptor: &[u8]) -> Option<Vec<u8>> {
+    let sid = descriptor.get(offset(descriptor, 4)?..)?;
+    sid.get(..sid::len(sid)?).map(<[u8]>::to_vec)
+}
+
+/// Entries that allow something.
+fn grants(descriptor: &[u8]) -> impl Iterator<Item = (u8, &[u8], u32)> {
+    entries(descriptor).into_iter().filter_map(|(at, len)| {
+        let entry = descriptor.get(at..at + len)?;
+        let mask = long(entry, 4)?;
+        // (What is only inherited counts for nothing here: no object contains these.)
+        let counts = entry[1] & 8 == 0 && mask != 0 && !DENIED.contains(&entry[0]);
+        counts.then(|| (entry[0], &entry[8..], mask))
+    })
+}
+
+impl Expected {
+    /// By the region's descriptor, which is valid. `None` if it has no list, so that everyone may do everything.
+    pub(super) fn of_region(region: &[u8]) -> Option<Self> {
+        offset(region, DACL_AT)?;
+        let made = for_objects(region, None);
+        let granted = grants(&made).map(|(kind, whom, mask)| (kind, whom.to_vec(), mask)).collect();
+        Some(Expected { owner: owner(region), granted })
+    }
+
+    /// All of these rights for one user, who is the owner.
+    pub(super) fn of_user(user: Vec<u8>, mask: u32) -> Self {
+        Expected { granted: vec![(ALLOWED[0], user.clone(), mask)], owner: Some(user) }
+    }
+
+    /// The SIDs of those who may create such an object.
+    pub(super) fn creators(&self) -> impl Iterator<Item = &[u8]> {
+        let creators = self.granted.iter().filter(|(kind, ..)| ALLOWED.contains(kind));
+        creators.filter_map(|(_, whom, _)| whom.get(..sid::len(whom)?))
+    }
+
+    /// Judges the object with this descriptor, which is valid.
+    pub(super) fn judge(&self, object: &[u8]) -> Verdict {
+        /// BUILTIN\Administrators, who own what an elevated program creates; and the system.
+        const ADMINISTRATORS: &[u8] = &[1, 2, 0, 0, 0, 0, 0, 5, 32, 0, 0, 0, 32, 2, 0, 0];
+        const SYSTEM: &[u8] = &[1, 1, 0, 0, 0, 0, 0, 5, 18, 0, 0, 0];
+        // Without a list everyone may do everything.
+        if offset(object, DACL_AT).is_none() {
+            return Verdict::GrantsMore;
+        }
+        let known = |kind: u8, whom: &[u8], mask: u32| {
+            let same = self.granted.iter().filter(|(other, who, _)| (*other, &who[..]) == (kind, whom));
+            mask & !same.fold(0, |all, (_, _, mask)| all | mask) == 0
+        };
+        if !grants(object).all(|(kind, whom, mask)| known(kind, whom, mask)) {
+            return Verdict::GrantsMore;
+        }
+        let Some(owned_by) = owner(object) else { return Verdict::GrantsMore };
+        let is_known = self.owner.as_ref() == Some(&owned_by)
+            || [ADMINISTRATORS, SYSTEM].contains(&&owned_by[..])
+            || self.creators().any(|sid| sid == owned_by);
+        if is_known { Verdict::Fits } else { Verdict::OwnedBy(owned_by) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::descriptor::{from_sddl, to_sddl};
+    use super::*;
+
+    fn objects(region: &str) -> Vec<u8> {
+        for_objects(&from_sddl(region).unwrap(), None)
+    }
+
+    #[test]
+    fn readers_get_no_right_and_writers_wait_and_wake() {
+        let region = "O:S-1-5-21-1-2-3-1000G:BAD:P(A;;0xf001f;;;S-1-5-21-1-2-3-1000)(A;;0x20007;;;S-1-5-21-1-2-3-1001)\
+                      (A;;0x20005;;;WD)(A;;GR;;;AC)(A;;GRGW;;;BA)(A;;GA;;;SY)(D;;0x4;;;AN)";
+        let made = objects(region);
+        assert_eq!(made[4..12], [0; 8]);
+        let system = [1, 1, 0, 0, 0, 0, 0, 5, 18, 0, 0, 0];
+        let owned = for_objects(&from_sddl(region).unwrap(), Some(&system));
+        assert!(to_sddl(&owned).unwrap().starts_with("O:SYD:P"), "{}", to_sddl(&owned).unwrap());
+        let masks: Vec<_> = entries(&made).iter().map(|(at, _)| (made[*at], long(&made, at + 4))).collect();
+        let expected = [0x1f_0003, 0x12_0003, 0, 0, 0x12_0003, 0x1f_0003].map(|mask| (0, Some(mask)));
+        assert_eq!(masks[..6], expected, "{}", to_sddl(&made).unwrap());
+        assert_eq!(masks[6..], [(1, Some(0x1f_0003))]);
+    }
+
+    #[test]
+    fn objects_of_strangers_do_not_fit() {
+        let region = "O:S-1-5-21-1-2-3-1000D:P(A;;0xf001f;;;S-1-5-21-1-2-3-1000)(A;;0x20007;;;S-1-5-21-1-2-3-1001)(A;;0x20005;;;WD)";
+        let expected = Expected::of_region(&from_sddl(region).unwrap()).unwrap();
+        let judge = |object: &str| expected.judge(&from_sddl(object).unwrap());
+        let list = "D:P(A;;0x1f0003;;;S-1-5-21-1-2-3-1000)(A;;0x120003;;;S-1-5-21-1-2-3-1001)";
+        for owner in ["S-1-5-21-1-2-3-1000", "S-1-5-21-1-2-3-1001", "BA", "SY"] {
+            assert_eq!(judge(&format!("O:{owner}{list}")), Verdict::Fits, "{owner}");
+        }
+        // A reader, by a list that it has imitated.
+        let stranger = "O:S-1-5-21-1-2-3-1002";
+        assert!(
+            matches!(judge(&format!("{stranger}{list}")), Verdict::OwnedBy(sid) if sid[24..] == 1002_u32.to_le_bytes())
+        );
+        // Fewer rights do no harm; more, or others', are a stranger's.
+        assert_eq!(judge("O:SYD:P(A;;0x100000;;;S-1-5-21-1-2-3-1001)"), Verdict::Fits);
+        assert_eq!(judge("O:SYD:P"), Verdict::Fits);
+        for list in [
+            "",
+            "D:P(A;;0x1f0003;;;S-1-5-21-1-2-3-1001)",
+            "D:P(A;;0x100000;;;WD)",
+            "D:P(A;;GA;;;S-1-5-21-1-2-3-1000)",
+        ] {
+            assert_eq!(judge(&format!("O:S-1-5-21-1-2-3-1000{list}")), Verdict::GrantsMore, "{list}");
+        }
+        assert_eq!(judge(list), Verdict::GrantsMore, "an object without an owner");
+        // Whoever may do everything with the region may create such an object, too.
+        let open = Expected::of_region(&from_sddl("O:SYD:(A;;GA;;;WD)").unwrap()).unwrap();
+        assert_eq!(open.creators().collect::<Vec<_>>(), [[1, 1, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0]]);
+        assert!(Expected::of_region(&from_sddl("O:SY").unwrap()).is_none());
+    }
+
+    #[test]
+    fn cut_lists_are_read_within_their_bounds() {
+        let whole = from_sddl("O:SYD:P(A;;GA;;;WD)(A;;0x7;;;BA)").unwrap();
+        for len in 0..whole.len() {
+            let cut = &whole[..len];
+            assert!(entries(cut).iter().all(|(at, entry)| at + entry <= len));
+            let _ =
+                (for_objects(cut, Some(&[])), Expected::of_region(cut).map(|expected| expected.judge(cut)));
+        }
+    }
+}

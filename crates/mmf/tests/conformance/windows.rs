@@ -1,0 +1,285 @@
+//! Objects of the Windows kernel that belong to a segment, and what processes can do with them that have no right to the segment.
+
+#[cfg(windows)]
+pub(crate) use here::*;
+#[cfg(not(windows))]
+pub(crate) use skipped::*;
+
+#[cfg(not(windows))]
+mod skipped {
+    use testkit::Role;
+
+    fn skip() {
+        testkit::skip("only Windows has such objects");
+    }
+
+    pub(crate) fn names_of_objects_tell_nothing_about_others() {
+        skip();
+    }
+
+    pub(crate) fn strangers_keep_no_participant_out() {
+        skip();
+    }
+
+    pub(crate) fn readers_can_neither_wait_nor_wake() {
+        skip();
+    }
+
+    pub(crate) fn objects_belong_to_their_creator() {
+        skip();
+    }
+
+    pub(crate) fn role_squat(_: &mut Role) {}
+
+    pub(crate) fn role_hold_until_killed(_: &mut Role) {}
+}
+
+#[cfg(windows)]
+mod here {
+    #[allow(deprecated, reason = "the format names the algorithm")]
+    use std::hash::{Hasher, SipHasher};
+    use std::os::windows::io::{AsRawHandle, FromRawHandle, OwnedHandle};
+
+    use mmf::sync::LockError;
+    use mmf::{OpenOptions, Security, Segment};
+    use testkit::{Peer, Role, unique_name};
+    use windows_sys::Wdk::Foundation::OBJECT_ATTRIBUTES;
+    use windows_sys::Wdk::Storage::FileSystem::{NtOpenDirectoryObject, NtQueryDirectoryObject};
+    use windows_sys::Win32::Foundation::{GetLastError, UNICODE_STRING};
+    use windows_sys::Win32::Security::{
+        DACL_SECURITY_INFORMATION, GetKernelObjectSecurity, OWNER_SECURITY_INFORMATION,
+    };
+    use windows_sys::Win32::System::RemoteDesktop::ProcessIdToSessionId;
+    use windows_sys::Win32::System::Threading::{CreateEventW, CreateSemaphoreW, OpenEventW, OpenSemaphoreW};
+
+    const LEN: u64 = 64 * 1024;
+    const READ_CONTROL: u32 = 0x2_0000;
+    const SYNCHRONIZE: u32 = 0x10_0000;
+    const MODIFY_STATE: u32 = 2;
+
+    fn identity(segment: &Segment) -> [u8; 16] {
+        segment.memory().view().unwrap().read(32).unwrap()
+    }
+
+    /// The name of an object of a segment, as `docs/segment.md` describes it: whoever can read the region can compute it.
+    #[allow(deprecated, reason = "the format names the algorithm")]
+    fn object(identity: [u8; 16], kind: char, number: u64) -> Vec<u16> {
+        let (first, second) = identity.split_at(8);
+        let key = |half: &[u8]| u64::from_le_bytes(half.try_into().unwrap());
+        let half = |which: u8| {
+            let mut hasher = SipHasher::new_with_keys(key(first), key(second));
+            hasher.write(&number.to_le_bytes());
+            hasher.write(&[kind as u8, which]);
+            hasher.finish()
+        };
+        format!("Local\\mmf.{:016x}{:016x}\0", half(0), half(1)).encode_utf16().collect()
+    }
+
+    fn text(bytes: &[u8]) -> String {
+        bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    }
+
+    fn owned(handle: *mut core::ffi::c_void) -> Result<OwnedHandle, u32> {
+        if handle.is_null() {
+            // SAFETY: it has no requirements.
+            return Err(unsafe { GetLastError() });
+        }
+        // SAFETY: the caller has just got it.
+        Ok(unsafe { OwnedHandle::from_raw_handle(handle) })
+    }
+
+    fn open_event(access: u32, name: &[u16]) -> Result<OwnedHandle, u32> {
+        // SAFETY: the name is zero-terminated.
+        owned(unsafe { OpenEventW(access, 0, name.as_ptr()) })
+    }
+
+    fn open_semaphore(access: u32, name: &[u16]) -> Result<OwnedHandle, u32> {
+        // SAFETY: the name is zero-terminated.
+        owned(unsafe { OpenSemaphoreW(access, 0, name.as_ptr()) })
+    }
+
+    fn security_of(handle: &OwnedHandle) -> Security {
+        let (mut bytes, mut needed) = ([0_u64; 64], 0);
+        let what = OWNER_SECURITY_INFORMATION | DACL_SECURITY_INFORMATION;
+        // SAFETY: the handle is open; the place for the answer is as long as said, and aligned.
+        let result = unsafe {
+            GetKernelObjectSecurity(handle.as_raw_handle(), what, bytes.as_mut_ptr().cast(), 512, &mut needed)
+        };
+        assert_ne!(result, 0);
+        let bytes: Vec<u8> = bytes.iter().flat_map(|word| word.to_le_bytes()).take(needed as usize).collect();
+        Security::from_descriptor(&bytes).unwrap()
+    }
+
+    /// The names of all objects of this session.
+    fn names() -> Vec<String> {
+        let mut session = 0;
+        // SAFETY: a valid place for the answer.
+        assert_ne!(unsafe { ProcessIdToSessionId(std::process::id(), &mut session) }, 0);
+        let path = if session == 0 {
+            r"\BaseNamedObjects".to_owned()
+        } else {
+            format!(r"\Sessions\{session}\BaseNamedObjects")
+        };
+        let path: Vec<u16> = path.encode_utf16().collect();
+        let bytes = (path.len() * 2) as u16;
+        let path = UNICODE_STRING { Length: bytes, MaximumLength: bytes, Buffer: path.as_ptr().cast_mut() };
+        let attributes = OBJECT_ATTRIBUTES {
+            Length: size_of::<OBJECT_ATTRIBUTES>() as u32,
+            RootDirectory: std::ptr::null_mut(),
+            ObjectName: &path,
+            Attributes: 0,
+            SecurityDescriptor: std::ptr::null(),
+            SecurityQualityOfService: std::ptr::null(),
+        };
+        let mut directory = std::ptr::null_mut();
+        // SAFETY: the attributes live; a valid place for the answer.
+        assert!(unsafe { NtOpenDirectoryObject(&mut directory, 1, &attributes) } >= 0);
+        let directory = owned(directory).unwrap();
+        let mut answer = vec![0_u64; 1 << 17];
+        let (mut context, mut returned) = (0, 0);
+        // SAFETY: the handle is open; the place for the answer is as long as said.
+        let status = unsafe {
+            NtQueryDirectoryObject(
+                directory.as_raw_handle(),
+                answer.as_mut_ptr().cast(),
+                1 << 20,
+                false,
+                true,
+                &mut context,
+                &mut returned,
+            )
+        };
+        assert!(status >= 0, "{status:#x}");
+        let mut found = Vec::new();
+        let mut entry = answer.as_ptr().cast::<[UNICODE_STRING; 2]>();
+        loop {
+            // SAFETY: the answer is a row of pairs that ends with an empty one.
+            let [name, _] = unsafe { entry.read() };
+            if name.Buffer.is_null() {
+                return found;
+            }
+            // SAFETY: its text is in the answer.
+            let units = unsafe { std::slice::from_raw_parts(name.Buffer, usize::from(name.Length) / 2) };
+            found.push(String::from_utf16_lossy(units));
+            // SAFETY: this pair was not the last one.
+            entry = unsafe { entry.add(1) };
+        }
+    }
+
+    pub(crate) fn names_of_objects_tell_nothing_about_others() {
+        let segment = Segment::create(unique_name("secret"), LEN).unwrap();
+        let _objects = (segment.event("go").unwrap(), segment.mutex::<u64>("m").unwrap());
+        let identity = identity(&segment);
+        let slot = String::from_utf16(&object(identity, 'p', 0)).unwrap();
+        let slot = slot.trim_end_matches('\0').trim_start_matches(r"Local\");
+        let all = names();
+        assert!(all.iter().any(|name| name == slot), "{slot} is not in {all:?}");
+        let telling: Vec<_> = all.iter().filter(|name| name.contains(&text(&identity))).collect();
+        assert!(telling.is_empty(), "{telling:?}");
+    }
+
+    pub(crate) fn strangers_keep_no_participant_out() {
+        let name = unique_name("squatted");
+        let segment = OpenOptions::new().len(LEN).participants(8).create_segment(&name).unwrap();
+        let mutex = segment.mutex::<u64>("held").unwrap();
+        // More than a process without rights can do: it does not know the identity.
+        let mut squatter = Peer::start("windows::role_squat", &[&text(&identity(&segment))]);
+        squatter.expect("squatted 511");
+        // Its events neither fill the segment nor keep the dead alive.
+        for _ in 0..9 {
+            let mut peer = Peer::start("windows::role_hold_until_killed", &[&name]);
+            peer.expect("held");
+            assert!(matches!(mutex.try_lock(), Err(LockError::WouldBlock(_))), "its owner lives");
+            peer.kill();
+            drop(peer);
+            let LockError::OwnerDied(owner) = mutex.lock().unwrap_err() else { panic!("no death detected") };
+            owner.into_guard().declare_consistent().unwrap();
+        }
+        squatter.finish();
+        // And when they are gone, the kernel holds slots again.
+        let other = Segment::open(&name).unwrap();
+        assert_eq!(other.participants().unwrap().iter().filter(|one| one.alive).count(), 2);
+    }
+
+    /// Creates the events of all slots but those that exist.
+    pub(crate) fn role_squat(role: &mut Role) {
+        let digits = role.argument(0).as_bytes();
+        let identity: Vec<u8> = digits
+            .chunks(2)
+            .map(|pair| u8::from_str_radix(std::str::from_utf8(pair).unwrap(), 16).unwrap())
+            .collect();
+        let identity = identity.try_into().unwrap();
+        let held: Vec<_> = (0..512)
+            .filter(|slot| open_event(SYNCHRONIZE, &object(identity, 'p', *slot)).is_err())
+            .filter_map(|slot| {
+                // SAFETY: no attributes; the name is zero-terminated.
+                owned(unsafe { CreateEventW(std::ptr::null(), 1, 0, object(identity, 'p', slot).as_ptr()) })
+                    .ok()
+            })
+            .collect();
+        role.say(format!("squatted {}", held.len()));
+        role.stay();
+    }
+
+    pub(crate) fn role_hold_until_killed(role: &mut Role) {
+        let segment = Segment::open(role.argument(0)).unwrap();
+        let mutex = segment.mutex::<u64>("held").unwrap();
+        let _guard = mutex.lock().unwrap();
+        role.say("held");
+        role.stay();
+    }
+
+    pub(crate) fn readers_can_neither_wait_nor_wake() {
+        // Everyone, so also this process, may read; and another user may write.
+        let sddl = "D:P(A;;0x20007;;;S-1-5-21-7-8-9-1234)(A;;0x20005;;;WD)";
+        let security = Security::sddl(sddl).unwrap();
+        let name = unique_name("readers");
+        let segment = OpenOptions::new().len(LEN).security(security).create_segment(&name).unwrap();
+        let event = segment.event("go").unwrap();
+        let at = segment.inspect().unwrap().objects[0].offset;
+        let (slot, semaphore) = (object(identity(&segment), 'p', 0), object(identity(&segment), 'b', at));
+        const DENIED: Option<u32> = Some(5);
+        for access in [SYNCHRONIZE, MODIFY_STATE, 1] {
+            // Wine gives SYNCHRONIZE to everyone, whatever the list says.
+            let expected = if access == SYNCHRONIZE && testkit::under_wine() { None } else { DENIED };
+            assert_eq!(open_semaphore(access, &semaphore).err(), expected, "{access:#x}");
+            assert_eq!(open_event(access, &slot).err(), expected, "{access:#x}");
+        }
+        for object in [open_semaphore(READ_CONTROL, &semaphore), open_event(READ_CONTROL, &slot)] {
+            let sddl = security_of(&object.unwrap()).to_sddl().unwrap();
+            let rights: Vec<_> = sddl.split('(').filter(|ace| ace.ends_with(";WD)")).collect();
+            assert_eq!(rights, ["A;;;;;WD)"], "{sddl}");
+        }
+        // It sees who is there all the same.
+        let observer = Segment::open_read_only(&name).unwrap();
+        let participants = observer.participants().unwrap();
+        assert_eq!(participants.len(), 1);
+        assert!(participants[0].alive);
+        drop((segment, event));
+        assert!(observer.participants().unwrap().iter().all(|one| !one.alive));
+    }
+
+    pub(crate) fn objects_belong_to_their_creator() {
+        let security = Security::sddl("O:S-1-5-21-7-8-9-1234D:P(A;;GA;;;WD)").unwrap();
+        let name = unique_name("owners");
+        let memory = match OpenOptions::new().len(LEN).security(security).create(&name) {
+            Ok(memory) => memory,
+            Err(error) => testkit::skip(format!("no region of another user's can be made here: {error}")),
+        };
+        let theirs = memory.security().unwrap().owner().unwrap();
+        let me = Security::current_user().owner().unwrap();
+        assert_ne!(theirs, me);
+        let segment = Segment::format(&memory).unwrap();
+        let _event = segment.event("go").unwrap();
+        let at = segment.inspect().unwrap().objects[0].offset;
+        let slot = open_event(READ_CONTROL, &object(identity(&segment), 'p', 0)).unwrap();
+        assert_eq!(security_of(&slot).owner(), Some(me.clone()));
+        let semaphore = open_semaphore(READ_CONTROL, &object(identity(&segment), 'b', at)).unwrap();
+        assert_eq!(security_of(&semaphore).owner(), Some(me));
+        // And the kernel holds its slot: by the event that was created, not by the process alone.
+        // SAFETY: no attributes; the name is zero-terminated.
+        let again =
+            unsafe { CreateSemaphoreW(std::ptr::null(), 0, 1, object(identity(&segment), 'p', 0).as_ptr()) };
+        assert_eq!(owned(again).err(), Some(6), "the name belongs to an event");
+    }
+}

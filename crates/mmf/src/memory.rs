@@ -219,7 +219,10 @@ impl SharedMemory<ReadWrite> {
     fn growth(&self, len: u64, now: u64, space: Option<Space>) -> Diagnosis {
         let is_file = self.right.file.is_some();
         let full = if is_file { ErrorKind::StorageFull } else { ErrorKind::OutOfMemory };
-        Diagnosis::of_growth(len, now, self.room(now), space, full)
+        let diagnosis = Diagnosis::of_growth(len, now, self.room(now), space, full);
+        let object = &self.right.object;
+        let not_told = object.capacity().is_none() && object.is_capacity_learnt();
+        if not_told { diagnosis.with_capacity_not_told() } else { diagnosis }
     }
 
     /// How long it can become at most.
@@ -274,8 +277,9 @@ impl<A: Access> SharedMemory<A> {
 
     /// How long it can become, in bytes; if it was not made to grow, its [length](SharedMemory::len).
     ///
-    /// Whoever opens a memory learns it from the system. (Linux: as long as somebody lives who knows it, see
-    /// `docs/design.md`; Windows: it is the size of the section. Of a file, what this process has said.)
+    /// A process that opens a region learns it from the system. (Linux: from the holders that may write; if only readers are left,
+    /// it is not known, and the region does not grow for processes that open it then, see `docs/platforms.md`. Windows: it is the
+    /// size of the section. Of a file, what this process has said.)
     #[must_use]
     pub fn capacity(&self) -> u64 {
         let len = self.len();
@@ -360,9 +364,10 @@ impl<A: Access> SharedMemory<A> {
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::TooLarge`] if it, or its [capacity](SharedMemory::capacity), does not fit the address space that is left (map
-    /// parts of it then, with [`view_at`](SharedMemory::view_at)). [`ErrorKind::TooSmall`] if somebody has cut it down to
-    /// nothing (Unix).
+    /// [`ErrorKind::TooLarge`] if it, or the [capacity](SharedMemory::capacity) that this process has asked for, does not fit the
+    /// address space that is left (map parts of it then, with [`view_at`](SharedMemory::view_at)). A capacity that was learnt from
+    /// other processes never makes it fail (Linux): the view has addresses for as much of it as fits, which is its
+    /// [`View::capacity`]. [`ErrorKind::TooSmall`] if another process has cut the region down to nothing (Unix).
     pub fn view(&self) -> Result<View<A>, Error> {
         let object = &self.right.object;
         let len = object.len().map_err(|f| self.right.error(Operation::Map, f))?;
@@ -373,7 +378,31 @@ impl<A: Access> SharedMemory<A> {
             return Err(self.right.name_it(error));
         }
         let most = if object.follows() { object.capacity().map_or(len, |most| most.max(len)) } else { len };
-        self.map(0, len, most)
+        match self.map(0, len, most) {
+            Err(error)
+                if most > len && object.is_capacity_learnt() && error.kind() == ErrorKind::TooLarge =>
+            {
+                self.map_what_fits(len, most)
+            }
+            result => result,
+        }
+    }
+
+    /// Maps as much of a capacity as there is room for: other processes say what it is, and it may be any number.
+    #[cold]
+    fn map_what_fits(&self, len: u64, most: u64) -> Result<View<A>, Error> {
+        // No more than the place can ever have, if that is known: a number that does not fit is not to take half of the
+        // addresses either.
+        let limit = self.right.object.space().map_or(most, |space| space.limit);
+        let mut most = most.min(limit.max(len));
+        loop {
+            match self.map(0, len, most) {
+                Err(error) if most > len && error.kind() == ErrorKind::TooLarge => {
+                    most = if most - len > 1 << 20 { len + (most - len) / 2 } else { len };
+                }
+                result => return result,
+            }
+        }
     }
 
     /// Maps `len` bytes from `offset` on. Any offset and any length inside the memory will do.

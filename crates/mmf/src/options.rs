@@ -73,7 +73,8 @@ impl OpenOptions {
     /// process that maps the whole; RAM is promised for the [length](OpenOptions::len) alone. (Windows also keeps a few bytes for
     /// each page of it.)
     ///
-    /// Whoever opens the memory learns its capacity; then this is the least that will do. For memory that others have made by
+    /// A process that opens the region learns its capacity; then this is the least that will do. (On Linux it learns it from the
+    /// holders that may write: see `docs/platforms.md`.) For memory that others have made by
     /// the system's own calls on Unix, and for [files](OpenOptions::file), it says how far this process's views
     /// follow.
     ///

@@ -74,6 +74,13 @@ impl<A: Access> View<A> {
         self.len.load(Ordering::Relaxed)
     }
 
+    /// How long it can become when the region grows, in bytes: the addresses that are reserved. A view of a part, and one of a
+    /// region that does not grow, stay as they are.
+    #[must_use]
+    pub fn capacity(&self) -> usize {
+        self.most
+    }
+
     /// Whether there is nothing in it: of an empty file.
     #[must_use]
     #[inline]

@@ -109,6 +109,9 @@ pub enum Cause {
         /// How far it can grow.
         capacity: u64,
     },
+    /// No holder that may write told of a capacity when this process opened the region (Linux): it has none, or all that knew it
+    /// are gone.
+    CapacityNotTold,
     /// What was asked for nearly uses up what is left.
     NearlyFull {
         /// What was asked for, in bytes.
@@ -203,7 +206,7 @@ impl Cause {
             | Cause::PrivilegeMissing { .. }
             | Cause::PrivilegeDisabled { .. } => ErrorKind::PermissionDenied,
             Cause::NotGranted { .. } | Cause::Integrity { .. } => ErrorKind::PermissionDenied,
-            Cause::BeyondCapacity { .. } => ErrorKind::BeyondCapacity,
+            Cause::BeyondCapacity { .. } | Cause::CapacityNotTold => ErrorKind::BeyondCapacity,
             Cause::NoMemory { .. } | Cause::NearlyFull { .. } => ErrorKind::OutOfMemory,
             Cause::Place { .. } | Cause::Unsupported { .. } => ErrorKind::Unsupported,
             Cause::Limit { .. } => ErrorKind::LimitReached,
@@ -286,6 +289,9 @@ impl fmt::Display for Cause {
             Cause::BeyondCapacity { asked, capacity } => {
                 write!(f, "{} were asked for, and it can grow to {}", Bytes(*asked), Bytes(*capacity))
             }
+            Cause::CapacityNotTold => f.write_str(
+                "no holder that may write told of a capacity when this process opened it: it has none, or all that knew it were gone",
+            ),
             Cause::NearlyFull { asked, left, of } => {
                 write!(f, "{} take nearly all of the {} that are left of {of}", Bytes(*asked), Bytes(*left))
             }

@@ -153,6 +153,16 @@ impl Diagnosis {
         Diagnosis::new(findings)
     }
 
+    /// The same, of a region whose capacity the other holders would have to tell.
+    pub(crate) fn with_capacity_not_told(mut self) -> Self {
+        if self.error_kind() == Some(ErrorKind::BeyondCapacity) {
+            let remedy =
+                Remedy::UseOther { what: "keep a holder open that may write, as long as it is to grow" };
+            self.findings.push(Finding::note(Cause::CapacityNotTold).cure(remedy));
+        }
+        self
+    }
+
     /// That an opened memory is smaller than was asked for.
     pub(crate) fn of_too_small(asked: u64, len: u64) -> Self {
         Diagnosis::new(vec![rules::too_small(asked, len)])

@@ -114,9 +114,9 @@ pub(crate) fn whoever_opens_it_learns_the_capacity() {
     // Also when those are gone who knew it first.
     drop(first);
     let third = SharedMemory::open_read_only(&*name).unwrap();
-    drop(second);
-    assert_eq!(third.capacity(), CAPACITY);
     let (fourth, _) = OpenOptions::new().len(4096).open_or_create(&*name).unwrap();
+    drop(second);
+    assert_eq!((third.capacity(), fourth.capacity()), (CAPACITY, CAPACITY));
     drop(third);
     let narrow = fourth.clone().into_read_only().unwrap();
     assert_eq!(narrow.capacity(), CAPACITY);

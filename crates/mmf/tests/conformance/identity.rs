@@ -3,6 +3,7 @@
 #[cfg(target_os = "linux")]
 mod linux {
     use std::fs;
+    use std::os::fd::AsRawFd;
     use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
     use std::os::unix::process::CommandExt;
     use std::path::{Path, PathBuf};
@@ -319,7 +320,6 @@ mod linux {
         // Without a name; what is opened anew is opened by the mode.
         let nameless = SharedMemory::anonymous(4096).unwrap();
         {
-            use std::os::fd::AsRawFd;
             let path = format!("/proc/self/fd/{}", nameless.as_raw_fd());
             fs::File::options().read(true).write(true).open(path).unwrap();
         }
@@ -366,6 +366,110 @@ mod linux {
         }
         role.say("done");
         role.stay();
+    }
+
+    /// Takes a lock on bytes of a file, which goes with the descriptor.
+    fn lock(file: &fs::File, kind: libc::c_int, start: i64, len: i64) {
+        // SAFETY: a plain C structure for which all zeros is a value.
+        let mut lock: libc::flock = unsafe { std::mem::zeroed() };
+        (lock.l_type, lock.l_start, lock.l_len) = (kind as libc::c_short, start, len);
+        // SAFETY: the descriptor is open, and the command reads such a structure.
+        assert_eq!(unsafe { libc::fcntl(file.as_raw_fd(), libc::F_OFD_SETLK, &raw mut lock) }, 0);
+    }
+
+    /// A user who may only read neither tells others a capacity nor keeps them from learning it from those who may write.
+    pub(crate) fn readers_do_not_tell_the_capacity() {
+        need_root();
+        for capacity in [None, Some(1 << 20)] {
+            let text = unique_name("reader-tells");
+            let name = global(&text);
+            let granting = OpenOptions::new().len(5000);
+            let granting = granting.security(Security::current_user().grant_read(Who::Everyone));
+            let creator = match capacity {
+                Some(capacity) => granting.capacity(capacity).create(&*name).unwrap(),
+                None => granting.create(&*name).unwrap(),
+            };
+            let told = capacity.unwrap_or(5000);
+            let mut reader = play(BOB, BOB, "identity::role_read_locks", &[&text]);
+            reader.peer.expect("locked");
+            // What is opened while it has its locks, and what is opened after that.
+            let meanwhile = SharedMemory::open(&*name).unwrap();
+            for round in 0..2 {
+                for region in [SharedMemory::open(&*name).unwrap(), meanwhile.clone()] {
+                    assert_eq!((region.len(), region.capacity()), (5000, told), "{round}");
+                    assert_eq!(region.view().unwrap().capacity() as u64, told, "{round}");
+                }
+                if capacity.is_some() {
+                    // In nobody's way either: tmpfs makes a file longer in one step.
+                    assert_eq!(creator.grow(6000 + round).unwrap(), 6000 + round);
+                    fs::File::options().write(true).open(path_of(&text)).unwrap().set_len(5000).unwrap();
+                }
+                if round == 0 {
+                    finish(&mut reader);
+                }
+            }
+        }
+    }
+
+    pub(crate) fn role_read_locks(role: &mut Role) {
+        let file = fs::File::open(path_of(role.argument(0))).unwrap();
+        // Wherever no process that may write has one: it would take all positions if it could.
+        lock(&file, libc::F_RDLCK, 1 << 61, 1 << 61);
+        let slots = (0..4096_i64).map(|slot| ((1 << 62) + (slot << 50), 1_i64 << 47));
+        let taken = slots.filter(|&(start, len)| try_lock(&file, start, len)).count();
+        assert!(taken >= 4094, "{taken}");
+        role.say("locked");
+        role.stay();
+    }
+
+    fn try_lock(file: &fs::File, start: i64, len: i64) -> bool {
+        // SAFETY: a plain C structure for which all zeros is a value.
+        let mut lock: libc::flock = unsafe { std::mem::zeroed() };
+        (lock.l_type, lock.l_start, lock.l_len) = (libc::F_RDLCK as libc::c_short, start, len);
+        // SAFETY: the descriptor is open, and the command reads such a structure.
+        unsafe { libc::fcntl(file.as_raw_fd(), libc::F_OFD_SETLK, &raw mut lock) == 0 }
+    }
+
+    /// A capacity that no address space has is no reason to fail: views have what fits.
+    pub(crate) fn an_absurd_capacity() {
+        let text = unique_name("absurd");
+        let name = global(&text);
+        let creator = SharedMemory::create(&*name, 5000).unwrap();
+        let liar = fs::File::options().read(true).write(true).open(path_of(&text)).unwrap();
+        lock(&liar, libc::F_WRLCK, 1 << 62, 1 << 50);
+        let region = SharedMemory::open(&*name).unwrap();
+        assert_eq!((region.len(), region.capacity()), (5000, 1 << 50));
+        let views: Vec<_> = (0..100).map(|_| region.view().unwrap()).collect();
+        for view in &views {
+            assert_eq!(view.len(), 5000);
+            assert!(view.capacity() >= 5000 && (view.capacity() as u64) < 1 << 50);
+        }
+        views[99].write_at(4990, b"as usual").unwrap();
+        assert_eq!(creator.view().unwrap().read_vec(4990, 8).unwrap(), b"as usual");
+        // What does not make sense at all is not believed.
+        drop((region, views));
+        lock(&liar, libc::F_UNLCK, 0, 0);
+        lock(&liar, libc::F_WRLCK, (1 << 62) + 5, 1 << 20);
+        assert_eq!(SharedMemory::open(&*name).unwrap().capacity(), 5000);
+    }
+
+    /// Holders that may only read are not believed; when they alone are left, the capacity is forgotten, and it is said so.
+    pub(crate) fn only_readers_are_left() {
+        let name = unique_name("only-readers");
+        let creator = OpenOptions::new().len(4096).capacity(1 << 20).create(&*name).unwrap();
+        let reader = SharedMemory::open_read_only(&*name).unwrap();
+        drop(creator);
+        assert_eq!(reader.capacity(), 1 << 20);
+        let late = SharedMemory::open(&*name).unwrap();
+        assert_eq!(late.capacity(), 4096);
+        let error = late.grow(8192).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::BeyondCapacity, "{error}");
+        assert!(error.diagnosis().unwrap().causes().any(|cause| *cause == Cause::CapacityNotTold), "{error}");
+        // A process that knows better can say so, and others learn it from there.
+        let (again, _) = OpenOptions::new().len(4096).capacity(1 << 20).open_or_create(&*name).unwrap();
+        assert_eq!(again.grow(8192).unwrap(), 8192);
+        assert_eq!(SharedMemory::open(&*name).unwrap().capacity(), 1 << 20);
+        assert_eq!(reader.view().unwrap().refresh().unwrap(), 8192);
     }
 
     /// Whether the name leads here is a question of the library, whoever has created the region.
@@ -434,7 +538,7 @@ mod linux {
         // Held, so that no program of its owner takes it for left behind.
         let held = fs::File::open(&strangers).unwrap();
         // SAFETY: the descriptor is open.
-        assert_eq!(unsafe { libc::flock(std::os::fd::AsRawFd::as_raw_fd(&held), libc::LOCK_SH) }, 0);
+        assert_eq!(unsafe { libc::flock(held.as_raw_fd(), libc::LOCK_SH) }, 0);
         let mut user = play_in_namespace(BOB, None, "identity::role_without_a_number", &[&text]);
         user.peer.expect("done");
         finish(&mut user);
@@ -507,9 +611,11 @@ mod linux {
         a_planted_link_is_refused links_planted_at_the_last_moment links_to_what_a_killed_owner_has_left
         foreign_regions_with_links others_regions_are_left_alone a_place_without_the_sticky_bit
         a_mount_over_a_name the_umask_takes_nothing_away unfinished_under_a_umask users_without_a_number
-        local_names_in_a_container names_that_lead_elsewhere;
+        local_names_in_a_container names_that_lead_elsewhere readers_do_not_tell_the_capacity
+        an_absurd_capacity only_readers_are_left;
         role_owner role_link role_link_on role_create_and_drop role_next role_other role_not_sticky
         role_mount_over role_umask role_unfinished role_without_a_number role_in_a_container
+        role_read_locks
     }
 }
 

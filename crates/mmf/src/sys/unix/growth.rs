@@ -1,15 +1,21 @@
 //! Making an object longer, and how far it may become so.
 //!
-//! A tmpfs file has a length, and nothing that says how long it is meant to become. But whoever opens it has to know, for a
-//! view reserves addresses for all of it. So every holder has a lock on as many bytes as the capacity counts, far behind where
-//! any byte can be: who comes asks the kernel which lock would be in the way, and takes a lock like it. Such locks ("open file
-//! description locks") belong to the descriptor, go with it, and several can be held for reading side by side. Nothing is
-//! written anywhere, and whoever does not know of it is not disturbed.
+//! A tmpfs file has a length, and nothing that says how long it is meant to become. But a process that opens it has to know,
+//! for a view reserves addresses for all of it. So every holder that may write has a lock on as many bytes as the capacity
+//! counts, far behind where any byte can be; a process that opens the region asks the kernel which lock would be in the way,
+//! and takes one like it. Such locks ("open file description locks") belong to the descriptor and go with it. Nothing is
+//! written anywhere, and programs that do not know of it are not disturbed.
 //!
-//! A peer can take a lock that says something else. That is no more than a wrong number: it is held against the length, and an
-//! address space that cannot have it says so.
+//! **They are locks for writing**, which take a descriptor that can write. A process that may only read can take locks for
+//! reading, and if those counted it could tell every other process a capacity, and keep the truth from being told. So only
+//! locks for writing are asked for, and as they exclude each other, each holder has its own range: a *slot*. A reader's lock can
+//! be in the way of a record that is made later; then that holder goes on without one.
+//!
+//! A peer that may write can record something else. That is no more than a wrong number: it is held against the length, and a
+//! view that cannot have so many addresses has fewer.
 
 use std::os::fd::BorrowedFd;
+use std::time::{Duration, Instant};
 
 use rustix::fs::fstat;
 use rustix::io::Errno;
@@ -24,11 +30,11 @@ pub(super) use linux::MOST;
 pub(super) use others::MOST;
 
 #[cfg(any(target_os = "linux", target_os = "android"))]
-use linux::alone;
+use linux::lock_alone;
 #[cfg(any(target_os = "linux", target_os = "android"))]
 pub(super) use linux::{record, recorded};
 #[cfg(not(any(target_os = "linux", target_os = "android")))]
-use others::alone;
+use others::lock_alone;
 #[cfg(not(any(target_os = "linux", target_os = "android")))]
 pub(super) use others::{record, recorded};
 
@@ -60,6 +66,8 @@ pub(super) fn grow(fd: BorrowedFd<'_>, to: u64) -> Result<(), Failure> {
         // Sealed against it, or an immutable file.
         Err(errno @ Errno::PERM) => Err(Failure { reason: Reason::Denied, ..errno.into() }),
         Err(errno @ Errno::INVAL) => Err(Failure { reason: Reason::TooLarge, ..errno.into() }),
+        // Another process has a lock in the way.
+        Err(errno @ Errno::BUSY) => Err(Failure { reason: Reason::InUse, ..errno.into() }),
         Err(errno) => Err(errno.into()),
     }
 }
@@ -80,27 +88,64 @@ fn allocate(fd: BorrowedFd<'_>, from: u64, to: u64) -> Result<(), Errno> {
             result => return result,
         }
     }
-    // Not in one step, so nobody else may do it meanwhile. (Who uses other means than this library may cut off what another
-    // one has added in just this moment.)
+    // A file system without `fallocate`; those of regions have it. Not in one step, so no other process may do it meanwhile. (A
+    // program that uses other means than this library may cut off what another one has added in just this moment.)
     let _ = from;
-    alone(fd, || len(fd).and_then(|now| if now < to { rustix::fs::ftruncate(fd, to) } else { Ok(()) }))
+    alone(fd, PATIENCE, || {
+        len(fd).and_then(|now| if now < to { rustix::fs::ftruncate(fd, to) } else { Ok(()) })
+    })
+}
+
+/// How long one that lengthens a file is waited for, which takes it a few system calls. A process that may only read the file
+/// can be in the way, too, and for as long as it likes.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// Calls `call` while no other process that asks so is in the middle of the same; an error if one does not come to an end.
+fn alone(
+    fd: BorrowedFd<'_>,
+    patience: Duration,
+    call: impl FnOnce() -> Result<(), Errno>,
+) -> Result<(), Errno> {
+    let start = Instant::now();
+    while !lock_alone(fd, true)? {
+        if start.elapsed() > patience {
+            return Err(Errno::BUSY);
+        }
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    let result = call();
+    let _ = lock_alone(fd, false);
+    result
 }
 
 #[cfg(any(target_os = "linux", target_os = "android"))]
 mod linux {
     use std::os::fd::{AsRawFd, BorrowedFd};
+    use std::sync::atomic::{AtomicU32, Ordering};
 
     use rustix::io::Errno;
 
-    /// Where the locks start, beyond every length that this library makes.
+    /// Where the slots start, beyond every length that this library makes.
     const START: i64 = 1 << 62;
-    /// So that the end of a lock is still a position.
-    pub(in crate::sys) const MOST: u64 = (1 << 62) - 1;
+    /// The length of a slot. The last one ends where positions do.
+    const SLOT: i64 = 1 << 50;
+    const SLOTS: u32 = 1 << 12;
+    /// So that a capacity fits into a slot. (Eight times as much as an address space of 47 bits.)
+    pub(in crate::sys) const MOST: u64 = 1 << 50;
+    /// How many slots are tried. With 100 holders, the first one is free in 39 of 40 cases.
+    const TRIES: u32 = 8;
 
-    fn lock_of(kind: libc::c_int, len: i64) -> libc::flock {
+    fn lock_of(kind: libc::c_int, start: i64, len: i64) -> libc::flock {
         #[allow(clippy::cast_possible_truncation, reason = "small numbers, kept in a shorter field")]
         let (kind, whence) = (kind as libc::c_short, libc::SEEK_SET as libc::c_short);
-        libc::flock { l_type: kind, l_whence: whence, l_start: START, l_len: len, l_pid: 0 }
+        libc::flock { l_type: kind, l_whence: whence, l_start: start, l_len: len, l_pid: 0 }
+    }
+
+    /// A slot, hardly the same one that another process or thread chooses at the same time.
+    fn slot() -> u32 {
+        static NEXT: AtomicU32 = AtomicU32::new(0);
+        let number = NEXT.fetch_add(1, Ordering::Relaxed);
+        std::process::id().wrapping_mul(0x9e37_79b1).wrapping_add(number.wrapping_mul(0x85eb_ca6b)) >> 20
     }
 
     /// `fcntl` with a lock.
@@ -113,50 +158,61 @@ mod linux {
         Err(Errno::from_io_error(&std::io::Error::last_os_error()).unwrap_or(Errno::INVAL))
     }
 
-    /// Calls `call` while nobody else who asks so is in the middle of the same.
-    pub(super) fn alone(fd: BorrowedFd<'_>, call: impl FnOnce() -> Result<(), Errno>) -> Result<(), Errno> {
-        let mut lock = libc::flock { l_start: START - 1, ..lock_of(libc::F_WRLCK, 1) };
-        while let Err(errno) = control(fd, libc::F_OFD_SETLKW, &mut lock) {
-            if errno != Errno::INTR {
-                return Err(errno);
-            }
+    /// Takes, or gives back, the right to lengthen the file; false if another process has it.
+    pub(super) fn lock_alone(fd: BorrowedFd<'_>, take: bool) -> Result<bool, Errno> {
+        let kind = if take { libc::F_WRLCK } else { libc::F_UNLCK };
+        match control(fd, libc::F_OFD_SETLK, &mut lock_of(kind, START - 1, 1)) {
+            Ok(()) => Ok(true),
+            Err(Errno::AGAIN | Errno::ACCESS | Errno::INTR) => Ok(false),
+            Err(errno) => Err(errno),
         }
-        let result = call();
-        let mut lock = libc::flock { l_start: START - 1, ..lock_of(libc::F_UNLCK, 1) };
-        let _ = control(fd, libc::F_OFD_SETLK, &mut lock);
-        result
     }
 
-    /// Lets others know how long the object may become.
+    /// Lets others know how long the object may become, if that can be. The descriptor has to be one that can write.
     pub(in crate::sys) fn record(fd: BorrowedFd<'_>, capacity: u64) -> Result<(), Errno> {
         let len = i64::try_from(capacity).map_err(|_| Errno::FBIG)?;
-        control(fd, libc::F_OFD_SETLK, &mut lock_of(libc::F_RDLCK, len))
-    }
-
-    /// What others, or somebody who has the same descriptor, say how long the object may become.
-    pub(in crate::sys) fn recorded(fd: BorrowedFd<'_>, is_new: bool) -> Option<u64> {
-        let ask = |kind| {
-            // No length means: up to the end of all positions.
-            let mut lock = lock_of(kind, 0);
-            control(fd, libc::F_OFD_GETLK, &mut lock)?;
-            let found = libc::c_int::from(lock.l_type) != libc::F_UNLCK && lock.l_start == START;
-            Ok::<_, Errno>(if found { u64::try_from(lock.l_len).ok().filter(|len| *len > 0) } else { None })
-        };
-        let others = ask(libc::F_WRLCK).ok()?;
-        if is_new || others.is_some() {
-            return others;
+        // (No length would mean: up to the end of all positions.)
+        if len == 0 {
+            return Ok(());
         }
-        // The lock of this very descriptor is in nobody's way. Newer kernels tell it when asked like this (Linux 6.6); else it
-        // shows through another descriptor.
-        match ask(libc::F_UNLCK) {
-            Ok(own) => own,
-            Err(_) => {
-                let path = format!("/proc/self/fd/{}", fd.as_raw_fd());
-                let flags = rustix::fs::OFlags::RDONLY | rustix::fs::OFlags::CLOEXEC;
-                let other = rustix::fs::open(path, flags, rustix::fs::Mode::empty()).ok()?;
-                recorded(std::os::fd::AsFd::as_fd(&other), true)
+        for _ in 0..TRIES {
+            debug_assert!(len <= SLOT);
+            let start = START + i64::from(slot() % SLOTS) * SLOT;
+            match control(fd, libc::F_OFD_SETLK, &mut lock_of(libc::F_WRLCK, start, len)) {
+                // Another holder has this slot, or a reader has a lock on it.
+                Err(Errno::AGAIN | Errno::ACCESS) => {}
+                result => return result,
             }
         }
+        Ok(())
+    }
+
+    /// What holders that may write say how long the object may become, and whether it is this very descriptor that says so.
+    pub(in crate::sys) fn recorded(fd: BorrowedFd<'_>, is_new: bool) -> Option<(u64, bool)> {
+        let ask = |kind| {
+            // No length means: up to the end of all positions.
+            let mut lock = lock_of(kind, START, 0);
+            control(fd, libc::F_OFD_GETLK, &mut lock)?;
+            let is_lock = libc::c_int::from(lock.l_type) != libc::F_UNLCK;
+            let in_slot = lock.l_start >= START && (lock.l_start - START) % SLOT == 0 && lock.l_len <= SLOT;
+            let len = u64::try_from(lock.l_len).ok().filter(|len| *len > 0);
+            Ok::<_, Errno>(if is_lock && in_slot { len } else { None })
+        };
+        // The lock of this very descriptor is in no one's way. Newer kernels tell it when asked like this (Linux 6.6); else it
+        // shows through another descriptor.
+        let own = if is_new { Ok(None) } else { ask(libc::F_UNLCK) };
+        if let Ok(Some(own)) = own {
+            return Some((own, true));
+        }
+        // What would be in the way of reading: locks for writing.
+        let others = ask(libc::F_RDLCK).ok()?;
+        if others.is_some() || own.is_ok() {
+            return others.map(|len| (len, false));
+        }
+        let path = format!("/proc/self/fd/{}", fd.as_raw_fd());
+        let flags = rustix::fs::OFlags::RDONLY | rustix::fs::OFlags::CLOEXEC;
+        let other = rustix::fs::open(path, flags, rustix::fs::Mode::empty()).ok()?;
+        recorded(std::os::fd::AsFd::as_fd(&other), true).map(|(len, _)| (len, true))
     }
 }
 
@@ -168,11 +224,13 @@ mod others {
 
     pub(in crate::sys) const MOST: u64 = i64::MAX as u64;
 
-    pub(super) fn alone(fd: BorrowedFd<'_>, call: impl FnOnce() -> Result<(), Errno>) -> Result<(), Errno> {
-        rustix::fs::flock(fd, rustix::fs::FlockOperation::LockExclusive)?;
-        let result = call();
-        let _ = rustix::fs::flock(fd, rustix::fs::FlockOperation::Unlock);
-        result
+    pub(super) fn lock_alone(fd: BorrowedFd<'_>, take: bool) -> Result<bool, Errno> {
+        use rustix::fs::FlockOperation::{NonBlockingLockExclusive, NonBlockingUnlock};
+        match rustix::fs::flock(fd, if take { NonBlockingLockExclusive } else { NonBlockingUnlock }) {
+            Ok(()) => Ok(true),
+            Err(Errno::AGAIN | Errno::INTR) => Ok(false),
+            Err(errno) => Err(errno),
+        }
     }
 
     /// Shared memory objects of these systems get their length once.
@@ -180,7 +238,84 @@ mod others {
         Err(Errno::OPNOTSUPP)
     }
 
-    pub(in crate::sys) fn recorded(_fd: BorrowedFd<'_>, _is_new: bool) -> Option<u64> {
+    pub(in crate::sys) fn recorded(_fd: BorrowedFd<'_>, _is_new: bool) -> Option<(u64, bool)> {
         None
+    }
+}
+
+#[cfg(all(test, target_os = "linux"))]
+#[allow(clippy::unwrap_used, clippy::cast_possible_truncation, reason = "a test")]
+mod tests {
+    use std::fs::File;
+    use std::os::fd::{AsFd, AsRawFd};
+    use std::time::Duration;
+
+    use rustix::io::Errno;
+
+    use super::{alone, record, recorded};
+
+    fn files() -> (File, File, File) {
+        let path = std::env::temp_dir().join(format!("mmf-growth-{}-{:p}", std::process::id(), &0));
+        let first = File::create_new(&path).unwrap();
+        let writer = File::options().write(true).open(&path).unwrap();
+        let reader = File::open(&path).unwrap();
+        std::fs::remove_file(path).unwrap();
+        (first, writer, reader)
+    }
+
+    fn read_lock(file: &File, start: i64, len: i64) {
+        // SAFETY: a plain C structure for which all zeros is a value.
+        let mut lock: libc::flock = unsafe { std::mem::zeroed() };
+        (lock.l_type, lock.l_start, lock.l_len) = (libc::F_RDLCK as libc::c_short, start, len);
+        // SAFETY: the descriptor is open, and the command reads such a structure.
+        assert_eq!(unsafe { libc::fcntl(file.as_raw_fd(), libc::F_OFD_SETLK, &raw mut lock) }, 0);
+    }
+
+    #[test]
+    fn only_writers_are_believed() {
+        let (first, writer, reader) = files();
+        read_lock(&reader, 1 << 62, 12345);
+        assert_eq!(recorded(first.as_fd(), true), None);
+        record(first.as_fd(), 5000).unwrap();
+        assert_eq!(recorded(writer.as_fd(), true), Some((5000, false)));
+        assert_eq!(recorded(first.as_fd(), false), Some((5000, true)));
+        // A reader cannot record anything.
+        assert_eq!(record(reader.as_fd(), 77), Err(Errno::BADF));
+        record(writer.as_fd(), 5000).unwrap();
+        drop(first);
+        assert_eq!(recorded(reader.as_fd(), true), Some((5000, false)));
+    }
+
+    #[test]
+    fn readers_in_the_way_stop_nothing() {
+        let (first, writer, reader) = files();
+        read_lock(&reader, (1 << 62) - 1, 0);
+        // It is not recorded, and that is all.
+        record(first.as_fd(), 5000).unwrap();
+        assert_eq!(recorded(writer.as_fd(), true), None);
+        // This has to be waited for, but not for good.
+        let result = alone(first.as_fd(), Duration::ZERO, || unreachable!("a reader is in the way"));
+        assert_eq!(result, Err(Errno::BUSY));
+        drop(reader);
+        let mut called = false;
+        let call = || {
+            called = true;
+            Ok(())
+        };
+        alone(first.as_fd(), Duration::ZERO, call).unwrap();
+        assert!(called);
+        alone(writer.as_fd(), Duration::ZERO, || Ok(())).unwrap();
+    }
+
+    #[test]
+    fn many_holders_find_slots() {
+        let (first, ..) = files();
+        let path = format!("/proc/self/fd/{}", first.as_raw_fd());
+        let holders: Vec<File> = (0..200).map(|_| File::options().write(true).open(&path).unwrap()).collect();
+        for holder in &holders {
+            record(holder.as_fd(), 1 << 50).unwrap();
+        }
+        let with_a_record = |holder: &&File| matches!(recorded(holder.as_fd(), false), Some((_, true)));
+        assert_eq!(holders.iter().filter(with_a_record).count(), holders.len());
     }
 }

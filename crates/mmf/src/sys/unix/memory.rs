@@ -61,13 +61,19 @@ impl Held {
 struct Nature {
     /// How far it can grow: of a file, how far this process wants to follow it.
     capacity: Option<u64>,
+    /// Whether that was learnt from other holders, so that it may be any number.
+    learnt: bool,
     pages: Pages,
     is_file: bool,
 }
 
 impl Nature {
-    fn of_memory(capacity: Option<u64>, pages: Pages) -> Self {
-        Nature { capacity, pages, is_file: false }
+    fn created(capacity: Option<u64>, pages: Pages) -> Self {
+        Nature { capacity, learnt: false, pages, is_file: false }
+    }
+
+    fn found(capacity: Option<u64>, pages: Pages) -> Self {
+        Nature { learnt: true, ..Nature::created(capacity, pages) }
     }
 }
 
@@ -79,13 +85,13 @@ impl Object {
         }
         let Some(name) = name else {
             let (fd, pages) = named::anonymous(wish)?;
-            let nature = Nature::of_memory(wish.capacity, pages);
+            let nature = Nature::created(wish.capacity, pages);
             return Ok(Attempt::Done(Object { fd, mode: Mode::Write, held: None, names: 0, nature }));
         };
         let pages = if wish.large_pages { pages::advised()? } else { Pages::Ordinary };
         Ok(match named::create(name, wish)? {
             Attempt::Done((fd, identity)) => {
-                let nature = Nature::of_memory(wish.capacity, pages);
+                let nature = Nature::created(wish.capacity, pages);
                 let held = Some(Held::new(name, identity));
                 Attempt::Done(Object { fd, mode: Mode::Write, held, names: 1, nature })
             }
@@ -97,8 +103,8 @@ impl Object {
     pub(crate) fn open(name: &ObjectName, mode: Mode) -> Result<Attempt<Self>, Failure> {
         Ok(match named::open(name, mode.is_writable())? {
             Attempt::Done(Opened { fd, held, names }) => {
-                let capacity = if held.is_some() { growth::recorded(fd.as_fd(), true) } else { None };
-                let nature = Nature::of_memory(capacity, Pages::Ordinary);
+                let recorded = if held.is_some() { growth::recorded(fd.as_fd(), true) } else { None };
+                let nature = Nature::found(recorded.map(|(capacity, _)| capacity), Pages::Ordinary);
                 let held = held.map(|identity| Held::new(name, identity));
                 let object = Object { fd, mode, held, names, nature };
                 object.keep_capacity()?;
@@ -108,10 +114,12 @@ impl Object {
         })
     }
 
-    /// The others may go, and what they know about the capacity with them.
+    /// The others may go, and what they know about the capacity with them. Holders that may only read are not believed.
     fn keep_capacity(&self) -> Result<(), Failure> {
         match self.nature.capacity {
-            Some(capacity) if !self.nature.is_file => Ok(growth::record(self.fd.as_fd(), capacity)?),
+            Some(capacity) if !self.nature.is_file && self.mode.is_writable() => {
+                Ok(growth::record(self.fd.as_fd(), capacity)?)
+            }
             _ => Ok(()),
         }
     }
@@ -120,15 +128,18 @@ impl Object {
     pub(crate) fn from_owned(fd: OwnedFd, mode: Mode) -> Result<Self, Failure> {
         let (fd, writes, _) = checked(fd, mode)?;
         let (fd, name) = named::adopt(fd, mode.is_writable())?;
-        let capacity = growth::recorded(fd.as_fd(), false);
+        let recorded = growth::recorded(fd.as_fd(), false);
         // What is taken to be read only is so from here on, wherever it is handed on to. (Another user's object without a name
         // cannot be opened anew; then the descriptor stays what it is.)
         let narrow = !mode.is_writable() && writes && name.is_none();
         let fd = if narrow { named::narrowed(&fd).unwrap_or(fd) } else { fd };
-        let nature = Nature::of_memory(capacity, pages::of(fd.as_fd()));
+        let nature = Nature::found(recorded.map(|(capacity, _)| capacity), pages::of(fd.as_fd()));
         let held = name.as_ref().map(|(name, identity)| Held::new(name, *identity));
         let object = Object { fd, mode, held, names: 0, nature };
-        object.keep_capacity()?;
+        // (A descriptor that has come here may have its record already, and brings it along.)
+        if !recorded.is_some_and(|(_, own)| own) {
+            object.keep_capacity()?;
+        }
         if object.len()? == 0 { Err(Failure::new(Reason::NotReady)) } else { Ok(object) }
     }
 
@@ -148,7 +159,7 @@ impl Object {
         }
         // As for all that is taken to be read only.
         let fd = if !mode.is_writable() && writes { named::narrowed(&fd).unwrap_or(fd) } else { fd };
-        let nature = Nature { capacity, pages: Pages::Ordinary, is_file: true };
+        let nature = Nature { capacity, learnt: false, pages: Pages::Ordinary, is_file: true };
         Ok(Object { fd, mode, held: None, names: 0, nature })
     }
 
@@ -180,13 +191,18 @@ impl Object {
         self.nature.capacity
     }
 
+    /// Whether that is what other processes say, and so perhaps more than can be mapped.
+    pub(crate) fn is_capacity_learnt(&self) -> bool {
+        self.nature.learnt
+    }
+
     /// Lets it grow so far, if nobody has said otherwise; says how far it can.
     pub(crate) fn reserve(&mut self, capacity: u64) -> Result<u64, Failure> {
         if self.nature.capacity.is_none() {
             if capacity > growth::MOST {
                 return Err(Failure::new(Reason::TooLarge));
             }
-            self.nature.capacity = Some(capacity);
+            (self.nature.capacity, self.nature.learnt) = (Some(capacity), false);
             self.keep_capacity()?;
         }
         Ok(self.nature.capacity.unwrap_or(0))
@@ -298,7 +314,7 @@ impl Object {
         match &self.held {
             Some(_) => {
                 let fd = named::reopen(self.fd.as_fd(), self.mode.is_writable())?;
-                if let Some(capacity) = self.nature.capacity {
+                if let (Some(capacity), true) = (self.nature.capacity, self.mode.is_writable()) {
                     growth::record(fd.as_fd(), capacity)?;
                 }
                 Ok(fd)

@@ -302,6 +302,12 @@ impl Object {
         NameTarget::This
     }
 
+    /// Whether that is what other processes say: it is what the section was created with.
+    #[allow(clippy::unused_self, reason = "it depends, on Linux")]
+    pub(crate) fn is_capacity_learnt(&self) -> bool {
+        false
+    }
+
     /// How far it can grow, if it can. (A file as far as the disk goes.)
     pub(crate) fn capacity(&self) -> Option<u64> {
         self.nature().ok().filter(|nature| nature.reserved).map(|nature| nature.size)

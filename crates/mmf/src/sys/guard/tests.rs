@@ -191,3 +191,14 @@ fn symbols_carry_the_version() {
         concat!("mmf_", env!("CARGO_PKG_VERSION_MAJOR"), "_", env!("CARGO_PKG_VERSION_MINOR"), "_begin");
     assert_eq!(text, "mmf_0_1_begin", "rename the symbols in guard/*.rs");
 }
+
+/// The stores of a streaming copy go around the caches, and may become visible before earlier ones: only a fence in front of them keeps the order in
+/// which a `Latest` marks a value and writes it. (No processor can be made to show the opposite, so the code itself is looked at.)
+#[cfg(target_arch = "x86_64")]
+#[test]
+fn streaming_copies_begin_with_a_fence() {
+    const SFENCE: [u8; 3] = [0x0f, 0xae, 0xf8];
+    // SAFETY: the first bytes of a routine, which is longer.
+    let code = unsafe { super::arch::streaming().cast::<[u8; 3]>().read_unaligned() };
+    assert_eq!(code, SFENCE);
+}

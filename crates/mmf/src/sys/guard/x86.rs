@@ -54,10 +54,12 @@ macro_rules! atomics {
 
 /// A copy of 64 bytes a turn. `$store` writes to an aligned place.
 macro_rules! copy64 {
-    ($store:literal, $each_turn:literal, $at_the_end:literal) => {
+    ($store:literal, $at_the_start:literal, $each_turn:literal, $at_the_end:literal) => {
         concat!(
             "
-    movups xmm5, [edx]                 // the first 16 bytes, then on from an aligned destination
+",
+            $at_the_start,
+            "    movups xmm5, [edx]                 // the first 16 bytes, then on from an aligned destination
     movups xmm4, [edx + eax - 16]      // the last 16 bytes, stored last, at esi
     lea esi, [ecx + eax - 16]
     movups [ecx], xmm5
@@ -185,10 +187,11 @@ mmf_0_1_handler:
     .p2align 4
 ",
         label!("copy_long"), // 32 bytes and more
-        copy64!("movaps", "", ""),
+        copy64!("movaps", "", "", ""),
         label!("copy_stream"), // 32 bytes and more, around the caches
         copy64!(
             "movntps",
+            "    sfence                             // such stores are not ordered with earlier ones otherwise\n",
             "    prefetcht0 [edx + 512]             // (a prefetch never faults)\n",
             "    sfence                             // such stores are not ordered with later ones otherwise\n"
         ),
@@ -353,8 +356,12 @@ pub(super) unsafe fn fill(dst: *mut u8, byte: u8, len: usize, guard: &Guard) {
     unsafe { run(fill_bytes, dst, core::ptr::without_provenance(four_times), len, guard) };
 }
 
-/// To be called after a fault: nothing has to be cleaned up.
-pub(super) fn after_fault() {}
+/// To be called after a fault: the stores of a streaming copy that was left in its middle are ordered with later ones by a fence only.
+#[cold]
+pub(super) fn after_fault() {
+    // SAFETY: all processors that this is built for have it, and it touches nothing.
+    unsafe { core::arch::x86::_mm_sfence() };
+}
 
 /// # Safety
 ///

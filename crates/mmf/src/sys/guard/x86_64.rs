@@ -17,7 +17,7 @@
 //! cache holds it anyway, stores that go around the caches. `rep movsb` is used only where it is known to be good: on AMD's Zen 4
 //! it is up to thirty times slower when the destination is misaligned, on Zen 5 it is up to 1.7 times faster in the second cache.
 
-use core::arch::x86_64::{__cpuid, __cpuid_count};
+use core::arch::x86_64::{__cpuid, __cpuid_count, _mm_sfence};
 use core::arch::{asm, global_asm};
 use core::sync::atomic::{AtomicU8, Ordering};
 
@@ -48,10 +48,12 @@ macro_rules! atomics {
 
 /// A copy of 64 bytes a turn. `$store` writes to an aligned place.
 macro_rules! copy64 {
-    ($store:literal, $each_turn:literal, $at_the_end:literal) => {
+    ($store:literal, $at_the_start:literal, $each_turn:literal, $at_the_end:literal) => {
         concat!(
             "
-    movups xmm0, [rdx]                 // the first 16 bytes, then on from an aligned destination
+",
+            $at_the_start,
+            "    movups xmm0, [rdx]                 // the first 16 bytes, then on from an aligned destination
     lea r10, [rdx + r8 - 64]           // the last 64 bytes of the source, and of the destination
     lea r11, [rcx + r8 - 64]
     movups [rcx], xmm0
@@ -198,10 +200,11 @@ macro_rules! text {
             label!("copy_short"),
             copy_short!(),
             label!("copy_sse"), // more than 128 bytes
-            copy64!("movaps", "", ""),
+            copy64!("movaps", "", "", ""),
             label!("copy_stream"), // more than 128 bytes, around the caches
             copy64!(
                 "movntps",
+                "    sfence                             // such stores are not ordered with earlier ones otherwise\n",
                 "    prefetcht0 [rdx + 512]             // (a prefetch never faults)\n",
                 "    sfence                             // such stores are not ordered with later ones otherwise\n"
             ),
@@ -573,11 +576,20 @@ pub(super) unsafe fn atomic(
     verdict(result, fault)
 }
 
-/// To be called after a fault: a wide copy may have been left in its middle, which would make later SSE code slow.
+/// To be called after a fault: a wide copy may have been left in its middle, which would make later SSE code slow; or a streaming one, whose
+/// stores are ordered with later ones by a fence only.
 #[cold]
 pub(super) fn after_fault() {
+    // SAFETY: all x86-64 processors have it, and it touches nothing.
+    unsafe { _mm_sfence() };
     if std::arch::is_x86_feature_detected!("avx") {
         // SAFETY: `vzeroupper` exists where AVX does, and changes only what the calling convention lets it.
         unsafe { clean() };
     }
+}
+
+/// Where the code of streaming copies is.
+#[cfg(test)]
+pub(super) fn streaming() -> *const u8 {
+    (copy_stream as *const ()).cast()
 }

@@ -323,12 +323,17 @@ impl Operation {
             Operation::Save => "save the shared memory",
             Operation::Load => "load the shared memory",
             Operation::Restore => "restore the shared memory",
-            Operation::Object => "find or make the object",
-            Operation::Acquire => "get the lock",
+            Operation::Object => "find or create the object",
+            Operation::Acquire => "acquire the lock",
             Operation::Wait => "wait",
             Operation::Inspect => "look at the segment",
             Operation::Examine => "examine the shared memory",
         }
+    }
+
+    /// Whether it is about what lies in a segment: the name that follows is not that of its subject.
+    fn is_in_a_segment(self) -> bool {
+        matches!(self, Operation::Object | Operation::Acquire | Operation::Wait)
     }
 
     /// The same, where a path follows.
@@ -392,6 +397,10 @@ struct Inner {
     subject: Option<String>,
     /// The file that it is about, if it is not about the memory.
     path: Option<PathBuf>,
+    /// The name of the object of a segment that it is about.
+    object: Option<String>,
+    /// The message up to code, fault and diagnosis, where operation and kind do not make one that fits.
+    sentence: Option<String>,
     detail: Option<String>,
     code: Option<i32>,
     fault: Option<Fault>,
@@ -406,6 +415,8 @@ impl Error {
             kind,
             subject: None,
             path: None,
+            object: None,
+            sentence: None,
             detail: None,
             code: None,
             fault: None,
@@ -421,6 +432,18 @@ impl Error {
     /// The file that it is about; it is not about the memory then.
     pub(crate) fn with_path(mut self, path: &Path) -> Self {
         self.0.path = Some(path.to_owned());
+        self
+    }
+
+    /// The name of the object of a segment that it is about.
+    pub(crate) fn with_object(mut self, object: &str) -> Self {
+        self.0.object = Some(object.to_owned());
+        self
+    }
+
+    /// The message itself. The sentences of operations and kinds are about regions; errors of objects say their own.
+    pub(crate) fn with_sentence(mut self, sentence: impl Into<String>) -> Self {
+        self.0.sentence = Some(sentence.into());
         self
     }
 
@@ -445,6 +468,9 @@ impl Error {
 
     /// The cause without the operation.
     pub(crate) fn cause_in_words(&self) -> String {
+        if let Some(sentence) = &self.0.sentence {
+            return sentence.clone();
+        }
         match &self.0.detail {
             Some(detail) => format!("{}; {detail}", self.0.kind.describe()),
             None => self.0.kind.describe().to_owned(),
@@ -529,6 +555,23 @@ impl Error {
         self.0.subject.as_deref()
     }
 
+    /// The name of the object of a [`Segment`](crate::Segment) that it is about, if it is about one: of a lock, for example.
+    ///
+    /// ```
+    /// let segment = mmf::Segment::create("doc-error-object", 64 * 1024)?;
+    /// let mutex = segment.mutex::<u64>("counter")?;
+    /// let guard = mutex.lock()?;
+    /// let error = mmf::Error::from(mutex.try_lock().unwrap_err());
+    /// assert_eq!(error.object(), Some("counter"));
+    /// println!("{error}"); // the mutex "counter" in "Local\doc-error-object" is held by process …
+    /// # drop(guard);
+    /// # Ok::<(), mmf::Error>(())
+    /// ```
+    #[must_use]
+    pub fn object(&self) -> Option<&str> {
+        self.0.object.as_deref()
+    }
+
     /// The file that it is about, if it is not about the memory: where saving, loading or restoring was stopped by a file.
     #[must_use]
     pub fn path(&self) -> Option<&Path> {
@@ -565,7 +608,11 @@ impl Error {
 
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Inner { operation, kind, subject, path, detail, code, fault, diagnosis } = &*self.0;
+        let Inner { operation, kind, subject, path, sentence, detail, code, fault, diagnosis, .. } = &*self.0;
+        if let Some(sentence) = sentence {
+            f.write_str(sentence)?;
+            return write_evidence(f, *fault, *code, diagnosis.as_ref());
+        }
         let (describe, cure) = match path {
             Some(path) => {
                 write!(f, "cannot {} \"{}\"", operation.describe_with_path(), path.display())?;
@@ -577,6 +624,9 @@ impl fmt::Display for Error {
             }
         };
         if let Some(subject) = subject {
+            if operation.is_in_a_segment() {
+                f.write_str(" in")?;
+            }
             // As it is: {:?} would double the backslash that people are to compare.
             write!(f, " \"{}\"", subject.replace('\0', "\\0"))?;
         }
@@ -586,16 +636,26 @@ impl fmt::Display for Error {
         if !more.is_empty() {
             write!(f, "; {more}")?;
         }
-        if let Some(fault) = fault {
-            write!(f, " (byte {}, {}, {:#x})", fault.offset, describe_code(fault.code), fault.detail)?;
-        }
-        if let Some(code) = code {
-            write!(f, " ({})", io::Error::from_raw_os_error(*code))?;
-        }
-        match diagnosis {
-            Some(diagnosis) => write!(f, "\n{diagnosis}"),
-            None => Ok(()),
-        }
+        write_evidence(f, *fault, *code, diagnosis.as_ref())
+    }
+}
+
+/// What follows every message: where a fault was, what the system said, and what was found out.
+fn write_evidence(
+    f: &mut fmt::Formatter<'_>,
+    fault: Option<Fault>,
+    code: Option<i32>,
+    diagnosis: Option<&Diagnosis>,
+) -> fmt::Result {
+    if let Some(fault) = fault {
+        write!(f, " (byte {}, {}, {:#x})", fault.offset, describe_code(fault.code), fault.detail)?;
+    }
+    if let Some(code) = code {
+        write!(f, " ({})", io::Error::from_raw_os_error(code))?;
+    }
+    match diagnosis {
+        Some(diagnosis) => write!(f, "\n{diagnosis}"),
+        None => Ok(()),
     }
 }
 
@@ -611,7 +671,7 @@ fn describe_code(code: u32) -> String {
 
 impl fmt::Debug for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Inner { operation, kind, subject, path, code, fault, .. } = &*self.0;
+        let Inner { operation, kind, subject, path, object, code, fault, .. } = &*self.0;
         let mut debug = f.debug_struct("Error");
         debug.field("operation", operation).field("kind", kind);
         if let Some(subject) = subject {
@@ -619,6 +679,9 @@ impl fmt::Debug for Error {
         }
         if let Some(path) = path {
             debug.field("path", path);
+        }
+        if let Some(object) = object {
+            debug.field("object", object);
         }
         if let Some(code) = code {
             debug.field("code", code);

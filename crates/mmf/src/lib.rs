@@ -92,7 +92,7 @@ pub use options::{Disposition, OpenOptions};
 pub use pages::{LargePages, Pages};
 pub use security::{Account, Boundary, Level, ParseLevelError, Security, Who};
 #[doc(hidden)]
-pub use segment::steps::stop_at as __stop_at;
+pub use segment::steps::{notice_at as __notice_at, stop_at as __stop_at};
 pub use segment::{
     Damage, LockState, ObjectInfo, ObjectKind, ObjectState, ParticipantInfo, ProcessInfo, Segment,
     SegmentInfo, SegmentStage, SharedType, TypeDescription,

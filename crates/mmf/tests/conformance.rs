@@ -36,6 +36,8 @@ mod lifetime;
 mod locks;
 #[path = "conformance/mounts.rs"]
 mod mounts;
+#[path = "conformance/owners.rs"]
+mod owners;
 #[path = "conformance/pages.rs"]
 mod pages;
 #[path = "conformance/security.rs"]
@@ -133,6 +135,10 @@ fn main() {
         locks: a_mutex_excludes a_writer_excludes deadlines_and_tries the_next_one_is_told_of_a_death a_dead_writer_and_dead_readers a_panic_leaves_a_mark killed_at_every_step_of_a_mutex who_gives_a_lock_up_dies_before_waking killed_at_every_step_of_an_rwlock nobody_starves readers_and_writers_do_not_starve_each_other events_wake_others waiters_for_events_die who_sets_an_event_dies_before_waking the_latest_value_outlives_its_writer latest_values_are_whole once_is_once locks_of_ones_own who_has_what_can_be_seen many_threads_of_few_participants words_that_change_all_the_time who_has_no_time_leaves_the_news_of_a_death who_is_hidden_is_not_dead;
         windows: names_of_objects_tell_nothing_about_others strangers_keep_no_participant_out
             readers_can_neither_wait_nor_wake objects_belong_to_their_creator;
+        owners: copies_in_a_forked_child_own_nothing words_of_readers_never_wrap_around since_is_of_this_locking
+            the_dead_held_it_since_this_locking a_panic_is_not_a_death errors_of_objects_name_the_object
+            a_segment_uses_what_it_has_grown_by several_grow_a_segment_at_once only_room_is_taken_for_room
+            readers_do_not_take_wakeups_away;
     };
     let roles = named! {
         sharing: role_open_and_check role_answer role_scribble role_create_or_open role_count role_share;
@@ -155,6 +161,8 @@ fn main() {
         inspect: role_wait role_follow;
         locks: role_count role_hold role_work role_give_up role_compete role_one_sided role_echo role_wait_until role_set role_publish_until role_check_values role_once role_own role_hidden;
         windows: role_squat role_hold_until_killed;
+        owners: role_fork role_lock_again role_panic role_hold role_grow role_add role_die_growing role_be_woken
+            role_eat;
     };
     testkit::run(tests, roles);
 }

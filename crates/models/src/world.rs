@@ -190,6 +190,10 @@ impl Readers for Actor {
         Ok(MOST as u32)
     }
 
+    fn is_of(&self, token: u32, place: u32) -> bool {
+        token == place + 1
+    }
+
     fn readers_load(&self, place: u32) -> Result<u64, Died> {
         self.live()?;
         Ok(ordered(|| self.shared.readers[place as usize].load(SeqCst)))

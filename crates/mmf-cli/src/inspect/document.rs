@@ -97,6 +97,7 @@ fn lock_document(lock: &LockState) -> Value {
         "damaged": lock.damaged,
         "abandoned": lock.abandoned,
         "died": lock.died.as_ref().map(process),
+        "panicked": lock.panicked.as_ref().map(process),
     })
 }
 

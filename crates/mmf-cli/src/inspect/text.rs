@@ -116,11 +116,20 @@ fn locked(look: &Look, lock: &LockState, held: &str, free: &str) -> Vec<String> 
     if lock.waiters > 0 {
         lines.push(format!("{} waiting", lock.waiters));
     }
-    if lock.damaged {
-        lines.push("an owner died: the data may be half changed".to_owned());
+    match (&lock.panicked, &lock.died) {
+        (Some(process), _) if lock.damaged => {
+            lines.push(format!("a thread of process {} panicked while holding it:", process.id));
+            lines.push("the data may be inconsistent".to_owned());
+        }
+        _ if lock.damaged => lines.push("an owner died: the data may be inconsistent".to_owned()),
+        _ => {}
     }
-    if let Some(died) = &lock.died {
-        lines.push(format!("the last who died with it: process {}", died.id));
+    match (&lock.panicked, &lock.died) {
+        (Some(process), _) if !lock.damaged => {
+            lines.push(format!("the last that panicked while holding it: process {}", process.id));
+        }
+        (None, Some(process)) => lines.push(format!("the last that died holding it: process {}", process.id)),
+        _ => {}
     }
     lines
 }

@@ -9,6 +9,7 @@ use crate::common::{command, run};
 pub const TESTS: &[Test] = &[
     ("inspect_shows_objects_and_owners", inspect_shows_objects_and_owners),
     ("inspect_shows_the_dead", inspect_shows_the_dead),
+    ("inspect_tells_a_panic_from_a_death", inspect_tells_a_panic_from_a_death),
     ("inspect_refuses_what_is_no_segment", inspect_refuses_what_is_no_segment),
     ("inspect_shows_what_is_left", inspect_shows_what_is_left),
     ("inspect_watches", inspect_watches),
@@ -85,8 +86,36 @@ fn inspect_shows_the_dead() {
     let mutex = segment.mutex::<u64>("state").unwrap();
     drop(mutex.lock().expect_err("the owner died"));
     let text = run(["inspect", name]).succeeded().text();
-    assert!(text.contains("an owner died: the data may be half changed"), "{text}");
-    assert!(text.contains(&format!("the last who died with it: process {id}")), "{text}");
+    assert!(text.contains("an owner died: the data may be inconsistent"), "{text}");
+    assert!(text.contains(&format!("the last that died holding it: process {id}")), "{text}");
+}
+
+/// A process that has caught a panic is alive, and nothing says that it died.
+fn inspect_tells_a_panic_from_a_death() {
+    let name = &unique_name("inspect-panic");
+    let segment = Segment::create(name, 64 * 1024).unwrap();
+    let mutex = segment.mutex::<u64>("state").unwrap();
+    let thread = std::thread::scope(|scope| {
+        let panics = || {
+            let _guard = mutex.lock().unwrap();
+            std::panic::resume_unwind(Box::new("on purpose"));
+        };
+        scope.spawn(panics).join()
+    });
+    assert!(thread.is_err());
+    let me = std::process::id();
+    let text = run(["inspect", name]).succeeded().text();
+    assert!(text.contains(&format!("a thread of process {me} panicked while holding it")), "{text}");
+    assert!(!text.contains("died") && !text.contains("dead"), "{text}");
+    let document = run(["inspect", name, "--json"]).succeeded().json();
+    let lock = &document["objects"][0]["state"]["lock"];
+    assert_eq!((&lock["died"], &lock["panicked"]["id"]), (&Value::Null, &json!(me)), "{document}");
+    // The mark goes; who it was stays, in the same words.
+    let Err(mmf::sync::LockError::OwnerDied(owner)) = mutex.lock() else { panic!("no mark") };
+    owner.into_guard().declare_consistent().unwrap();
+    let text = run(["inspect", name]).succeeded().text();
+    assert!(text.contains(&format!("the last that panicked while holding it: process {me}")), "{text}");
+    assert!(!text.contains("died") && !text.contains("inconsistent"), "{text}");
 }
 
 fn inspect_refuses_what_is_no_segment() {

@@ -202,17 +202,19 @@ fn receive_as<A: Access>(label: &str) -> Result<SharedMemory<A>, Error> {
     let operation = Operation::Receive;
     let label = check_label(label, operation)?;
     let fail = |kind, detail: String| Err(Error::new(operation, kind).with_detail(detail));
+    // (It is not about a name.)
+    let missing = |sentence: String| Err(Error::new(operation, ErrorKind::NotFound).with_sentence(sentence));
     let Some(value) = variable(label) else {
-        let detail = match &labels()[..] {
+        return missing(match &labels()[..] {
             [] => format!(
-                "nothing was handed to this process; let its parent say .hand_off(\"{label}\", &memory)"
+                "cannot receive \"{label}\": nothing was handed to this process; \
+                 its parent has to start it with .hand_off(\"{label}\", &memory)"
             ),
             there => format!(
-                "nothing called \"{label}\" was handed to this process; there is {}",
+                "cannot receive \"{label}\": nothing of this label was handed to this process; there is {}",
                 there.join(", ")
             ),
-        };
-        return fail(ErrorKind::NotFound, detail);
+        });
     };
     let note: Note = match value.to_str().and_then(|text| text.parse().ok()) {
         Some(note) => note,
@@ -226,8 +228,7 @@ fn receive_as<A: Access>(label: &str) -> Result<SharedMemory<A>, Error> {
     let mut received = RECEIVED.lock().unwrap_or_else(PoisonError::into_inner);
     let key = label.to_ascii_uppercase();
     if received.contains(&key) {
-        let detail = format!("\"{label}\" has been received already: keep it, or clone it");
-        return fail(ErrorKind::NotFound, detail);
+        return missing(format!("\"{label}\" has been received already: keep it, or clone it"));
     }
     if A::WRITABLE && !note.writable {
         let detail = "it was handed over for reading only: use receive_read_only, or hand it over writable";

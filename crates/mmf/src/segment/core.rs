@@ -1,6 +1,7 @@
 //! What all objects of a segment rest on: the view, who takes part, and who is alive.
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::SeqCst;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -28,7 +29,8 @@ pub(crate) struct Core<A: Access = ReadWrite> {
     /// As the header said when it was checked. Never read again: a peer may change it.
     pub(crate) places: u32,
     pub(crate) start: u64,
-    pub(crate) len: u64,
+    /// How long the segment is, as far as is known here: see `Core::follow`.
+    pub(crate) len: AtomicU64,
     /// Who this is; an observer is nobody.
     pub(crate) member: Option<Member>,
 }
@@ -87,6 +89,15 @@ fn place_at(place: u32) -> usize {
 impl<A: Access> Core<A> {
     pub(crate) fn fail(&self, operation: Operation, kind: ErrorKind) -> Error {
         self.memory.right().name_it(Error::new(operation, kind))
+    }
+
+    /// What errors about its objects call the segment.
+    pub(crate) fn called(&self) -> String {
+        match self.fail(Operation::Object, ErrorKind::Other).name() {
+            // As it is: {:?} would double the backslash that people are to compare.
+            Some(name) => format!("\"{}\"", name.replace('\0', "\\0")),
+            None => "a segment without a name".to_owned(),
+        }
     }
 
     /// What stands in a place. Torn if somebody is about to come in; the claim is whole.
@@ -151,10 +162,15 @@ impl Core<ReadWrite> {
         }
     }
 
+    /// Of what only the participant may do whose process this one was forked from.
     #[cold]
-    fn forked(&self) -> Error {
-        self.fail(Operation::Acquire, ErrorKind::Unsupported)
-            .with_detail("this process was forked from the one that opened the segment: open it again here")
+    pub(crate) fn forked(&self) -> Error {
+        let sentence = format!(
+            "this process was forked from the one that opened {}, whose locks and writers belong to its parent: \
+             open the segment again in this process",
+            self.called()
+        );
+        self.fail(Operation::Acquire, ErrorKind::Unsupported).with_sentence(sentence)
     }
 
     /// Becomes a participant.

@@ -1,12 +1,13 @@
 //! The objects of a segment: one behind the other, found by name, added at the end.
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering::SeqCst;
+use std::sync::atomic::Ordering::{Relaxed, SeqCst};
 use std::time::{Duration, Instant};
 
 use super::core::{Core, index, now};
 use super::layout::{
-    ALIGN, END_AT, HEAD_LEN, Head, LOCK_AT, NAME_MAX, TYPE_NAME_MAX, align_up, fingerprint, put_text, text_of,
+    ALIGN, END_AT, HEAD_LEN, Head, LEN_AT, LOCK_AT, NAME_MAX, TYPE_NAME_MAX, align_up, fingerprint, put_text,
+    text_of,
 };
 use super::making::LOOK;
 use super::steps::step;
@@ -14,7 +15,7 @@ use super::types::{ObjectKind, TypeDescription};
 use crate::access::{Access, ReadWrite};
 use crate::error::{Error, ErrorKind, Operation};
 use crate::sync::scene::{Parking, Scene};
-use crate::sync::{raw, refused};
+use crate::sync::{Label, raw, who};
 
 /// How long to wait for others who add something: a few copies each.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -30,6 +31,10 @@ pub(crate) struct Shape {
 }
 
 impl Shape {
+    fn label(&self, name: &str) -> Label {
+        Label::new(self.kind, name)
+    }
+
     fn fingerprint(&self) -> u64 {
         let TypeDescription { name, version, size, align } = &self.described;
         fingerprint(self.kind.number(), *version, *size, *align, name)
@@ -47,20 +52,53 @@ pub(crate) struct Entry {
 }
 
 impl<A: Access> Core<A> {
-    fn damaged(&self, at: u64, what: &str) -> Error {
-        let detail = format!("{what} in the head of the object at byte {at}{LOOK}");
-        self.fail(Operation::Object, ErrorKind::Damaged).with_detail(detail)
+    fn damaged(&self, what: &str) -> Error {
+        let sentence = format!("the directory of the segment in {} is damaged: {what}{LOOK}", self.called());
+        self.fail(Operation::Object, ErrorKind::Damaged).with_sentence(sentence)
+    }
+
+    fn damaged_head(&self, at: u64, what: &str) -> Error {
+        self.damaged(&format!("{what} in the head of the object at byte {at}"))
+    }
+
+    /// How long the segment is, as far as this process knows. It becomes longer, never shorter.
+    pub(crate) fn len(&self) -> u64 {
+        self.len.load(Relaxed)
+    }
+
+    /// Takes in what another participant has added to the segment, and gives the length.
+    pub(crate) fn follow(&self) -> Result<u64, Error> {
+        let known = self.len();
+        let says = self.view.atomic_u64(index(LEN_AT))?.load(SeqCst)? & !(ALIGN - 1);
+        // What is not there, a peer has made up; or this process has not mapped it.
+        if says <= known || says > self.view.refresh()? as u64 {
+            return Ok(known);
+        }
+        Ok(self.len.fetch_max(says, Relaxed).max(says))
     }
 
     /// The end of the directory, if it can be.
     fn end(&self) -> Result<u64, Error> {
         let end = self.view.atomic_u64(index(END_AT))?.load(SeqCst)?;
-        if end < self.start || end > self.len || end % ALIGN != 0 {
-            let detail =
-                format!("its directory ends at byte {end}, outside of {} to {}{LOOK}", self.start, self.len);
-            return Err(self.fail(Operation::Object, ErrorKind::Damaged).with_detail(detail));
+        let len = if end > self.len() { self.follow()? } else { self.len() };
+        if end < self.start || end > len || end % ALIGN != 0 {
+            let outside = format!("it ends at byte {end}, outside of {} to {len}", self.start);
+            return Err(if end > len && self.view.atomic_u64(index(LEN_AT))?.load(SeqCst)? >= end {
+                self.damaged(&format!(
+                    "{outside}; if another process has grown the segment, this one has not mapped what was added, \
+                     and has to open it again"
+                ))
+            } else {
+                self.damaged(&outside)
+            });
         }
         Ok(end)
+    }
+
+    /// Bytes that are left for further objects: those of the segment, and those that the region has grown by since.
+    pub(crate) fn room(&self) -> Result<u64, Error> {
+        let there = self.view.refresh()? as u64 & !(ALIGN - 1);
+        Ok(there.max(self.follow()?).saturating_sub(self.end()?))
     }
 
     /// Goes through all objects until `look` gives something. Each step goes forward, so there is an end.
@@ -73,7 +111,7 @@ impl<A: Access> Core<A> {
         while at < end {
             let head = self.view.read::<Head>(index(at))?;
             if head.total < HEAD_LEN + ALIGN || head.total % ALIGN != 0 || head.total > end - at {
-                return Err(self.damaged(at, "an impossible length"));
+                return Err(self.damaged_head(at, "an impossible length"));
             }
             let room = head.total - HEAD_LEN;
             if head.object_len > room
@@ -81,11 +119,11 @@ impl<A: Access> Core<A> {
                     .checked_add(head.size)
                     .is_none_or(|past| past > head.object_len)
             {
-                return Err(self.damaged(at, "a value that is not in the object"));
+                return Err(self.damaged_head(at, "a value that is not in the object"));
             }
             let (Some(name), Some(type_name)) = (text_of(&head.name), text_of(head.type_name.as_flattened()))
             else {
-                return Err(self.damaged(at, "a name that is none"));
+                return Err(self.damaged_head(at, "a name that is none"));
             };
             let entry = Entry {
                 name: name.to_owned(),
@@ -118,24 +156,33 @@ impl<A: Access> Core<A> {
         let Some(entry) = found else { return Ok(None) };
         let Shape { kind, described, object_len, value_offset, count } = &entry.shape;
         if *kind != wanted.kind || *described != wanted.described {
-            let detail = format!(
-                "this program means a {} of {} by {name:?}, but the segment has a {kind} of {described}",
-                wanted.kind, wanted.described
-            );
-            return Err(self.fail(Operation::Object, ErrorKind::Incompatible).with_detail(detail));
+            let say = |_: &str| {
+                format!(
+                    "{name:?} in {} is a {kind} of {described}, but this program expects a {} of {}: \
+                     build both programs from the same types, or use another name",
+                    self.called(),
+                    wanted.kind,
+                    wanted.described
+                )
+            };
+            return Err(wanted.label(name).error(self, Operation::Object, ErrorKind::Incompatible, say));
         }
         let same = (*object_len, *value_offset, *count)
             == (wanted.object_len, wanted.value_offset, wanted.count)
             && entry.fingerprint == wanted.fingerprint();
         if !same {
-            return Err(self.damaged(entry.at - HEAD_LEN, "lengths that do not go with the type"));
+            return Err(self.damaged_head(entry.at - HEAD_LEN, "lengths that do not go with the type"));
         }
         Ok(Some(entry.at))
     }
 
     pub(crate) fn missing(&self, name: &str) -> Error {
-        let detail = format!("there is no object {name:?} in it yet: let a program that may write make it");
-        self.fail(Operation::Object, ErrorKind::NotFound).with_detail(detail)
+        let sentence = format!(
+            "there is no object {name:?} in {} yet: start the program that creates it first (a process that may only \
+             read cannot)",
+            self.called()
+        );
+        self.fail(Operation::Object, ErrorKind::NotFound).with_object(name).with_sentence(sentence)
     }
 }
 
@@ -146,22 +193,36 @@ impl Core<ReadWrite> {
             return Ok(at);
         }
         if name.is_empty() || name.len() > NAME_MAX || wanted.described.name.len() > TYPE_NAME_MAX {
-            let detail = format!(
-                "names of objects have 1 to {NAME_MAX} bytes and names of types up to {TYPE_NAME_MAX}: {name:?} has {}, {:?} has {}",
+            let sentence = format!(
+                "cannot create the object {name:?} in {}: names of objects have 1 to {NAME_MAX} bytes, and names of \
+                 types up to {TYPE_NAME_MAX}; these have {} and {} ({:?})",
+                self.called(),
                 name.len(),
-                wanted.described.name,
-                wanted.described.name.len()
+                wanted.described.name.len(),
+                wanted.described.name
             );
-            return Err(self.fail(Operation::Object, ErrorKind::MalformedName).with_detail(detail));
+            let error = self.fail(Operation::Object, ErrorKind::MalformedName).with_object(name);
+            return Err(error.with_sentence(sentence));
         }
-        let lock = Parking::new(self, LOCK_AT, None)?;
+        let lock = Parking::bare(self, LOCK_AT)?;
         let scene = Scene::until(self, Operation::Object, Instant::now().checked_add(PATIENCE));
         let me = self.me()?;
         // What an owner who died has left behind the end belongs to nobody, and the next one begins there.
         match raw::mutex::lock(&scene, &lock, me, raw::Patience::Wait) {
             Ok(_) => {}
             Err(raw::Refused::Fault(error)) => return Err(error),
-            Err(other) => return Err(refused(self, Operation::Object, &other)),
+            Err(_) => {
+                let owner = lock.word.get().load(SeqCst)? & raw::mutex::TOKEN;
+                let say = |object: &str| {
+                    let holder = if owner == 0 { "other participants".to_owned() } else { who(self, owner) };
+                    format!(
+                        "cannot create {object}: the directory of the segment has been locked for {} seconds, \
+                         by {holder}; try again",
+                        PATIENCE.as_secs()
+                    )
+                };
+                return Err(wanted.label(name).error(self, Operation::Object, ErrorKind::Busy, say));
+            }
         }
         step("directory: locked");
         let made = self.add(name, wanted);
@@ -177,14 +238,10 @@ impl Core<ReadWrite> {
         }
         let end = self.end()?;
         let total = align_up(wanted.object_len).and_then(|len| len.max(ALIGN).checked_add(HEAD_LEN));
-        let Some(total) = total.filter(|total| *total <= self.len - end) else {
-            let detail = format!(
-                "{name:?} takes {} bytes and {HEAD_LEN} more, but {} of {} are left; make it larger",
-                wanted.object_len,
-                self.len - end,
-                self.len
-            );
-            return Err(self.fail(Operation::Object, ErrorKind::Full).with_detail(detail));
+        let total = total.filter(|total| end.checked_add(*total).is_some());
+        let Some(total) = total.filter(|total| *total <= self.len() - end || self.has_grown(end + total))
+        else {
+            return Err(self.full(name, wanted, end));
         };
         let mut head = Head {
             total,
@@ -211,5 +268,60 @@ impl Core<ReadWrite> {
         self.view.atomic_u64(index(END_AT))?.store(end + total, SeqCst)?;
         step("directory: published");
         Ok(end + HEAD_LEN)
+    }
+
+    /// Makes the segment longer if the region has become longer, so that it reaches at least to `needed`; says whether it does. The caller has the
+    /// lock of the directory.
+    ///
+    /// What is added has to be zero, as what is added to a region is: something else belongs to a program that keeps its own data behind the
+    /// segment, and is not touched.
+    fn has_grown(&self, needed: u64) -> bool {
+        const STEP: u64 = 4096;
+        let grow = || {
+            if needed <= self.follow()? {
+                return Ok(true);
+            }
+            let (len, there) = (self.len(), self.view.refresh()? as u64 & !(ALIGN - 1));
+            let new = needed.next_multiple_of(STEP).min(there);
+            if new < needed {
+                return Ok(false);
+            }
+            let mut at = len;
+            while at < new {
+                let step = (new - at).min(STEP);
+                if self.view.read_vec(index(at), index(step))?.iter().any(|byte| *byte != 0) {
+                    return Ok(false);
+                }
+                at += step;
+            }
+            // Before the end of the directory: whoever sees an object there, sees this.
+            self.view.atomic_u64(index(LEN_AT))?.store(new, SeqCst)?;
+            step("directory: longer");
+            self.len.fetch_max(new, Relaxed);
+            Ok::<_, Error>(true)
+        };
+        grow().unwrap_or(false)
+    }
+
+    #[cold]
+    fn full(&self, name: &str, wanted: &Shape, end: u64) -> Error {
+        let (len, there, most) = (self.len(), self.memory.len(), self.memory.capacity());
+        let cure = if there & !(ALIGN - 1) > len {
+            format!(
+                "the region has {there} bytes, but those behind the segment are in use by something else: \
+                 create the segment with a larger len()"
+            )
+        } else if most > there {
+            format!("grow the region first (SharedMemory::grow), which can become {most} bytes")
+        } else {
+            "create the segment with a larger len(), or with a capacity() up to which it can grow".to_owned()
+        };
+        wanted.label(name).error(self, Operation::Object, ErrorKind::Full, |object| {
+            format!(
+                "there is no room for {object}: it takes {} bytes and {HEAD_LEN} more, but {} of {len} are left; {cure}",
+                wanted.object_len,
+                len - end
+            )
+        })
     }
 }

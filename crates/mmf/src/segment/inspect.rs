@@ -10,8 +10,8 @@ use std::time::SystemTime;
 use super::Segment;
 use super::core::{Core, Standing, index, place_of, time_of};
 use super::layout::{
-    ALIGN, END_AT, HEAD_LEN, HEADER_LEN, Header, LAST_GENERATION, LockHead, PLACE_LEN, PLACES_USED_AT,
-    PUBLISHED, Phase, READER_STEP, READERS,
+    ALIGN, END_AT, END_DIED, END_PANICKED, HEAD_LEN, HEADER_LEN, Header, LAST_GENERATION, LEN_AT, LockHead,
+    PLACE_LEN, PLACES_USED_AT, PUBLISHED, Phase, READER_STEP, READERS,
 };
 use super::making::{Plan, Site};
 use super::salvage::{self, Found};
@@ -24,7 +24,6 @@ use crate::sync::raw::mutex::{DAMAGED, DONE, TOKEN};
 use crate::sync::raw::rwlock;
 use crate::sys::presence;
 
-const LEN_AT: u64 = offset_of!(Header, len) as u64;
 const PLACES_AT: u64 = offset_of!(Header, places) as u64;
 const START_AT: u64 = offset_of!(Header, start) as u64;
 
@@ -143,7 +142,8 @@ pub enum ObjectState {
 pub struct LockState {
     /// The owner's token, if there is one.
     pub owner: Option<u32>,
-    /// Since when, at the latest: from when somebody had to wait for it. None if nobody had.
+    /// Since when it has held the lock, at the latest: when another participant first had to wait for it since it was acquired. None if none
+    /// had to.
     pub since: Option<SystemTime>,
     /// How many wait. Those who were killed while they waited stay counted.
     pub waiters: u32,
@@ -151,8 +151,10 @@ pub struct LockState {
     pub damaged: bool,
     /// Whether it was given up for good.
     pub abandoned: bool,
-    /// Who died last with it, if anybody did.
+    /// The owner that died holding it, if that was the last to leave the data damaged.
     pub died: Option<ProcessInfo>,
+    /// The owner of which a thread panicked while holding it, if that was the last to leave the data damaged. It may still be running.
+    pub panicked: Option<ProcessInfo>,
 }
 
 /// Something in a segment that makes no sense, as a peer may have left it.
@@ -294,7 +296,12 @@ impl<A: Access> Segment<A> {
 
 impl<A: Access> Core<A> {
     fn inspect(&self) -> Result<SegmentInfo, Error> {
-        let header = self.view.read::<Header>(0)?;
+        let mut header = self.view.read::<Header>(0)?;
+        if self.follow()? != header.len {
+            // It may have become longer since the header was read.
+            header = self.view.read::<Header>(0)?;
+            let _ = self.follow()?;
+        }
         let stage = salvage::stage(&header);
         let mut damage = self.damaged_header(&header);
         let participants = self.participants(&mut damage)?;
@@ -302,7 +309,7 @@ impl<A: Access> Core<A> {
         let end = self.checked_end(header.end);
         salvage::walk(
             &self.view,
-            self.start..end.unwrap_or(self.len),
+            self.start..end.unwrap_or(self.len()),
             end.is_some(),
             &mut damage,
             |found, damage| {
@@ -331,8 +338,8 @@ impl<A: Access> Core<A> {
         Ok(SegmentInfo {
             stage,
             version: header.version,
-            len: self.len,
-            used: end.unwrap_or(self.len),
+            len: self.len(),
+            used: end.unwrap_or(self.len()),
             made_at: time_of(header.made_at),
             places: self.places,
             participants,
@@ -342,15 +349,15 @@ impl<A: Access> Core<A> {
     }
 
     fn checked_end(&self, end: u64) -> Option<u64> {
-        (self.start..=self.len).contains(&end).then_some(end).filter(|end| end % ALIGN == 0)
+        (self.start..=self.len()).contains(&end).then_some(end).filter(|end| end % ALIGN == 0)
     }
 
     /// What the header says otherwise than what this one goes by, which was checked or found out.
     fn damaged_header(&self, header: &Header) -> Vec<Damage> {
         let mut damage = salvage::damaged_header(header);
         let mut wrong = |offset, what| damage.push(Damage { offset, entry: None, what });
-        if header.len != self.len {
-            wrong(LEN_AT, format!("its length is {}, where it has {}", header.len, self.len));
+        if header.len != self.len() {
+            wrong(LEN_AT, format!("its length is {}, where it has {}", header.len, self.len()));
         }
         if header.places != self.places {
             let what = format!("places for {} participants, where there are {}", header.places, self.places);
@@ -363,7 +370,9 @@ impl<A: Access> Core<A> {
         if self.checked_end(header.end).is_none() {
             let what = format!(
                 "its directory ends at {}, where that is a multiple of {ALIGN} from {} to {}",
-                header.end, self.start, self.len
+                header.end,
+                self.start,
+                self.len()
             );
             wrong(END_AT, what);
         }
@@ -427,14 +436,19 @@ impl<A: Access> Core<A> {
         let view = &self.view;
         let head = view.read::<LockHead>(index(at))?;
         let owner = |word: u32| Some(word & TOKEN).filter(|token| !matches!(*token, 0 | DONE));
+        let ended = |end| {
+            (head.dead_token != 0 && head.end == end)
+                .then_some(ProcessInfo { id: head.dead_process, started: head.dead_started })
+        };
         let lock = LockState {
             owner: owner(head.word),
-            since: time_of(head.since).filter(|_| owner(head.word) == Some(head.since_token)),
+            since: time_of(head.since)
+                .filter(|_| owner(head.word).is_some_and(|owner| head.since_is_of(owner))),
             waiters: head.waiters,
             damaged: head.word & DAMAGED != 0 && head.word & TOKEN != DONE,
             abandoned: head.word & TOKEN == DONE,
-            died: (head.dead_token != 0)
-                .then_some(ProcessInfo { id: head.dead_process, started: head.dead_started }),
+            died: ended(END_DIED),
+            panicked: ended(END_PANICKED),
         };
         Ok(match kind {
             ObjectKind::Mutex => ObjectState::Mutex(lock),

@@ -89,12 +89,25 @@ pub(crate) struct LockHead {
     pub(crate) dead_token: u32,
     pub(crate) since: u64,
     pub(crate) dead_process: u32,
-    pub(crate) reserved: u32,
+    pub(crate) end: u16,
+    pub(crate) missed: u16,
     pub(crate) dead_started: u64,
     pub(crate) dead_noticed: u64,
     pub(crate) dead_since: u64,
-    pub(crate) reserved_too: u64,
+    pub(crate) releases: u32,
+    pub(crate) since_releases: u32,
 }
+
+impl LockHead {
+    /// Whether `since` is about this owner, and about the time since it last acquired the lock: it has not released it since.
+    pub(crate) fn since_is_of(&self, token: u32) -> bool {
+        self.since_token == token && self.since_releases == self.releases
+    }
+}
+
+/// How an owner that left the data damaged ended.
+pub(crate) const END_DIED: u16 = 0;
+pub(crate) const END_PANICKED: u16 = 1;
 
 pub(crate) const HEADER_LEN: u64 = 256;
 pub(crate) const PLACE_LEN: u64 = 64;
@@ -142,10 +155,13 @@ const _: () = {
     assert!(offset_of!(LockHead, since_token) == 8 && offset_of!(LockHead, dead_token) == 12);
     assert!(offset_of!(LockHead, since) == 16 && offset_of!(LockHead, dead_process) == 24);
     assert!(offset_of!(LockHead, dead_started) == 32 && offset_of!(LockHead, dead_noticed) == 40);
-    assert!(offset_of!(LockHead, dead_since) == 48);
+    assert!(offset_of!(LockHead, dead_since) == 48 && offset_of!(LockHead, end) == 28);
+    assert!(offset_of!(LockHead, missed) == 30 && offset_of!(LockHead, releases) == 56);
+    assert!(offset_of!(LockHead, since_releases) == 60);
 };
 
 pub(crate) const STATE_AT: u64 = offset_of!(Header, state) as u64;
+pub(crate) const LEN_AT: u64 = offset_of!(Header, len) as u64;
 pub(crate) const MAKER_AT: u64 = offset_of!(Header, maker) as u64;
 pub(crate) const MAKER_STARTED_AT: u64 = offset_of!(Header, maker_started) as u64;
 pub(crate) const PLACES_USED_AT: u64 = offset_of!(Header, places_used) as u64;

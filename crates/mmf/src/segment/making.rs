@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering::SeqCst;
-use std::sync::atomic::fence;
+use std::sync::atomic::{AtomicU64, fence};
 use std::time::{Duration, Instant};
 
 use super::core::{Core, index, now};
@@ -261,7 +261,7 @@ impl<'m, A: Access> Site<'m, A> {
             presence,
             places,
             start: HEADER_LEN + u64::from(places) * PLACE_LEN,
-            len,
+            len: AtomicU64::new(len),
             member: None,
         }
     }

@@ -210,6 +210,7 @@ impl Segment<ReadWrite> {
     ///
     /// [`ErrorKind::Fault`](crate::ErrorKind::Fault).
     pub fn declare_broken(&self) -> Result<(), Error> {
+        self.core.me()?;
         self.core.view.atomic_u32(index(layout::STATE_AT))?.store(layout::state::BROKEN, SeqCst)
     }
 }
@@ -250,14 +251,23 @@ impl<A: Access> Segment<A> {
         &self.core.memory
     }
 
-    /// Bytes that are left for further objects.
+    /// Bytes that are left for further objects, with those by which the region has [grown](SharedMemory::grow).
+    ///
+    /// ```
+    /// let segment = mmf::OpenOptions::new().len(16 * 1024).capacity(1 << 20).create_segment("doc-segment-room")?;
+    /// assert!(segment.room()? < 16 * 1024);
+    /// segment.memory().grow(256 * 1024)?;
+    /// assert!(segment.room()? > 240 * 1024);
+    /// let table = segment.mutex::<[u64; 10_000]>("table")?;
+    /// # let _ = table;
+    /// # Ok::<(), mmf::Error>(())
+    /// ```
     ///
     /// # Errors
     ///
     /// [`ErrorKind::Fault`](crate::ErrorKind::Fault).
     pub fn room(&self) -> Result<u64, Error> {
-        let end = self.core.view.atomic_u64(index(layout::END_AT))?.load(SeqCst)?;
-        Ok(self.core.len.saturating_sub(end))
+        self.core.room()
     }
 
     fn attach_to(memory: &SharedMemory<A>, plan: Plan) -> Result<Core<A>, Error> {

@@ -5,12 +5,14 @@ use std::sync::atomic::Ordering::SeqCst;
 use std::time::{Duration, Instant};
 
 use super::mutex::shape;
-use super::raw::{Patience, Refused, flag};
+use super::owner::Label;
+use super::raw::{Patience, Refused, World, flag};
 use super::refused;
 use super::scene::{Parking, Scene, slice};
 use crate::error::{Error, ErrorKind, Operation};
 use crate::segment::core::Core;
 use crate::segment::types::ObjectKind;
+use crate::sys::Woken;
 use crate::sys::wait::{MOST_WORDS, wait_any};
 
 /// Something that happens, and that others sleep until: by [`Segment::event`](crate::Segment::event), which resets itself when one
@@ -30,6 +32,7 @@ use crate::sys::wait::{MOST_WORDS, wait_any};
 pub struct Event {
     core: Arc<Core>,
     word: Parking,
+    label: Label,
     auto: bool,
 }
 
@@ -37,7 +40,8 @@ impl Event {
     pub(crate) fn make(core: &Arc<Core>, name: &str, auto: bool) -> Result<Self, Error> {
         let kind = if auto { ObjectKind::AutoEvent } else { ObjectKind::ManualEvent };
         let at = core.find_or_make(name, &shape::<()>(kind))?;
-        Ok(Event { core: Arc::clone(core), word: Parking::new(core, at, None)?, auto })
+        let (word, label) = (Parking::new(core, at)?, Label::new(kind, name));
+        Ok(Event { core: Arc::clone(core), word, label, auto })
     }
 
     /// Sets it, and wakes: one who waits, or all of them if it is a manual one.
@@ -100,7 +104,7 @@ impl Event {
             Ok(()) => Ok(true),
             Err(Refused::Deadline) => Ok(false),
             Err(Refused::Fault(error)) => Err(error),
-            Err(other) => Err(refused(&self.core, Operation::Wait, &other)),
+            Err(other) => Err(refused(&self.core, &self.label, Operation::Wait, &other, 0)),
         }
     }
 
@@ -122,11 +126,18 @@ impl Event {
     /// [`ErrorKind::Fault`]; [`ErrorKind::LimitReached`] for more than 64 of them (Linux: 128), or none.
     pub fn wait_any(events: &[&Event], deadline: Option<Instant>) -> Result<Option<usize>, Error> {
         if events.is_empty() || events.len() > MOST_WORDS {
-            let detail = format!("of 1 to {MOST_WORDS} events, not of {}", events.len());
-            return Err(Error::new(Operation::Wait, ErrorKind::LimitReached).with_detail(detail));
+            let sentence = format!(
+                "cannot wait for {} events at once: wait_any takes 1 to {MOST_WORDS} of them here",
+                events.len()
+            );
+            return Err(Error::new(Operation::Wait, ErrorKind::LimitReached).with_sentence(sentence));
         }
+        let mut unwoken = false;
         loop {
             if let Some(which) = Event::take_any(events)? {
+                if unwoken {
+                    Scene::new(&events[which].core).missed(&events[which].word)?;
+                }
                 return Ok(Some(which));
             }
             let Some(longest) = slice(deadline) else { return Ok(None) };
@@ -140,19 +151,18 @@ impl Event {
             let slept = slept.and_then(|()| {
                 for event in events {
                     if event.is_set()? {
-                        return Ok(());
+                        return Ok(Woken::Changed);
                     }
                 }
                 let words: Vec<_> =
                     events.iter().map(|event| (&event.word.bell, event.word.word.address(), 0)).collect();
                 wait_any(&words, longest)
-                    .map(drop)
                     .map_err(|failure| events[0].core.memory.right().error(Operation::Wait, failure))
             });
             for event in &events[..counted] {
                 event.word.waiters.get().fetch_sub(1, SeqCst)?;
             }
-            slept?;
+            unwoken = slept? == Woken::TimedOut;
         }
     }
 

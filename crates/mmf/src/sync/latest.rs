@@ -5,11 +5,12 @@ use core::sync::atomic::fence;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::{Acquire, Release};
 
+use super::owner::{Label, Owner};
 use super::raw::board::{self, Board, Found, PLACES, Writable};
 use super::raw::mutex::{DONE, TOKEN};
 use super::raw::{self, Patience, Refused};
-use super::refused;
 use super::scene::{Parking, Scene};
+use super::{refused, who};
 use crate::access::{Access, ReadWrite};
 use crate::atomic::AtomicAt;
 use crate::error::{Error, ErrorKind, Operation};
@@ -42,6 +43,7 @@ const _: () = assert!(PLACES == 3 && STAMPS + 8 * PLACES <= VALUE);
 pub struct Latest<T: SharedType, A: Access = ReadWrite> {
     core: Arc<Core<A>>,
     at: u64,
+    label: Label,
     values: Values<T, A>,
 }
 
@@ -51,7 +53,7 @@ pub struct Latest<T: SharedType, A: Access = ReadWrite> {
 pub struct LatestWriter<T: SharedType> {
     core: Arc<Core>,
     lock: Parking,
-    me: u32,
+    owner: Owner,
     values: Values<T>,
 }
 
@@ -150,7 +152,7 @@ fn shape<T: SharedType>() -> Shape {
 
 impl<T: SharedType> Latest<T, ReadWrite> {
     pub(crate) fn make(core: &Arc<Core>, name: &str) -> Result<Self, Error> {
-        Latest::at(core, core.find_or_make(name, &shape::<T>())?)
+        Latest::at(core, name, core.find_or_make(name, &shape::<T>())?)
     }
 
     /// Becomes the writer. If the former one has died, this one goes on from its last whole value.
@@ -159,28 +161,35 @@ impl<T: SharedType> Latest<T, ReadWrite> {
     ///
     /// [`ErrorKind::Busy`] if there is one, alive: the message says who; [`ErrorKind::Fault`].
     pub fn writer(&self) -> Result<LatestWriter<T>, Error> {
-        let lock = Parking::new(&self.core, self.at, None)?;
+        let lock = Parking::bare(&self.core, self.at)?;
+        let values = Values::new(&self.core.view, self.at)?;
         let scene = Scene::new(&self.core);
-        let me = self.core.me()?;
-        match raw::mutex::lock(&scene, &lock, me, Patience::Try) {
+        let owner = Owner::new(&self.core)?;
+        match raw::mutex::lock(&scene, &lock, owner.token(), Patience::Try) {
             Ok(_) => {
-                raw::mutex::consistent(&scene, &lock, me)?;
+                raw::mutex::consistent(&scene, &lock, owner.token())?;
             }
             Err(Refused::Fault(error)) => return Err(error),
-            Err(other) => return Err(refused(&self.core, Operation::Acquire, &other)),
+            Err(Refused::WouldBlock(writer)) if writer != 0 => {
+                let say = |latest: &str| {
+                    format!("{latest} has a writer, which is alive: {}", who(&self.core, writer))
+                };
+                return Err(self.label.error(&self.core, Operation::Acquire, ErrorKind::Busy, say));
+            }
+            Err(other) => return Err(refused(&self.core, &self.label, Operation::Acquire, &other, 0)),
         }
-        let values = Values::new(&self.core.view, self.at)?;
-        Ok(LatestWriter { core: Arc::clone(&self.core), lock, me, values })
+        Ok(LatestWriter { core: Arc::clone(&self.core), lock, owner, values })
     }
 }
 
 impl<T: SharedType, A: Access> Latest<T, A> {
     pub(crate) fn find(core: &Arc<Core<A>>, name: &str) -> Result<Self, Error> {
-        Latest::at(core, core.find(name, &shape::<T>())?.ok_or_else(|| core.missing(name))?)
+        Latest::at(core, name, core.find(name, &shape::<T>())?.ok_or_else(|| core.missing(name))?)
     }
 
-    fn at(core: &Arc<Core<A>>, at: u64) -> Result<Self, Error> {
-        Ok(Latest { core: Arc::clone(core), at, values: Values::new(&core.view, at)? })
+    fn at(core: &Arc<Core<A>>, name: &str, at: u64) -> Result<Self, Error> {
+        let label = Label::new(ObjectKind::Latest, name);
+        Ok(Latest { core: Arc::clone(core), at, label, values: Values::new(&core.view, at)? })
     }
 
     /// The latest value; none if nobody has published one.
@@ -232,9 +241,12 @@ impl<T: SharedType, A: Access> Latest<T, A> {
 
     #[cold]
     fn torn(&self) -> Error {
-        self.core
-            .fail(Operation::Read, ErrorKind::Busy)
-            .with_detail("its writer is faster than this process can copy; try again")
+        self.label.error(&self.core, Operation::Read, ErrorKind::Busy, |latest| {
+            format!(
+                "cannot read {latest}: at each of many attempts it was overwritten while it was copied: \
+                 its writer is faster than this process can copy, or a process has written nonsense there; try again"
+            )
+        })
     }
 
     /// How many values were published so far.
@@ -265,12 +277,14 @@ impl<T: SharedType> LatestWriter<T> {
     /// [`ErrorKind::Fault`].
     #[inline]
     pub fn publish(&mut self, value: &T) -> Result<u64, Error> {
+        self.owner.check(&self.core)?;
         board::write(&self.values, |place| self.values.place(place).value.write(0, value))
     }
 }
 
 impl<T: SharedType> Drop for LatestWriter<T> {
     fn drop(&mut self) {
-        let _ = raw::mutex::unlock(&Scene::new(&self.core), &self.lock, self.me);
+        let Some(me) = self.owner.here() else { return };
+        let _ = raw::mutex::unlock(&Scene::new(&self.core), &self.lock, me);
     }
 }

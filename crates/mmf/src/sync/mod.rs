@@ -43,6 +43,7 @@ mod latest;
 mod mutex;
 mod notify;
 mod once;
+mod owner;
 pub(crate) mod raw;
 #[cfg(test)]
 mod raw_tests;
@@ -60,14 +61,16 @@ pub use rwlock::{ReadGuard, RwLock, WriteGuard};
 pub use wait_cell::WaitCell;
 
 use core::fmt;
+use core::mem::offset_of;
 use std::time::SystemTime;
 
+pub(crate) use self::owner::Label;
 use self::raw::{Got, Refused};
 use crate::access::Access;
 use crate::error::{Error, ErrorKind, Operation};
 use crate::segment::ProcessInfo;
 use crate::segment::core::{Core, generation_of, index, now, place_of, time_of};
-use crate::segment::layout::LockHead;
+use crate::segment::layout::{END_DIED, END_PANICKED, LockHead};
 
 /// Why there is no plain guard.
 #[non_exhaustive]
@@ -84,7 +87,7 @@ pub enum LockError<G> {
     Failed(Error),
 }
 
-/// The lock of an owner who died, and who that was.
+/// A lock whose previous owner died holding it, or panicked, and who that was.
 #[must_use = "dropping it unlocks, and leaves the data marked as damaged"]
 pub struct OwnerDied<G> {
     guard: G,
@@ -92,32 +95,76 @@ pub struct OwnerDied<G> {
     died: Box<Died>,
 }
 
-/// Who died with a lock.
+/// How a lock was left damaged.
 #[derive(Clone, Debug, Default)]
 struct Died {
+    /// For example: the mutex "counter" in "Local\plant".
+    lock: String,
+    name: String,
+    /// The region's, if it has one.
+    region: Option<String>,
     process: Option<ProcessInfo>,
+    panicked: bool,
     since: Option<SystemTime>,
     noticed: Option<SystemTime>,
 }
 
+impl Died {
+    /// "its previous owner (process 7) died holding it".
+    fn how(&self) -> String {
+        match (&self.process, self.panicked) {
+            (Some(process), true) => format!("a thread of process {} panicked while holding it", process.id),
+            (None, true) => {
+                "a thread of a process that is no longer known panicked while holding it".to_owned()
+            }
+            (Some(process), false) => format!("its previous owner (process {}) died holding it", process.id),
+            (None, false) => "a previous owner died holding it".to_owned(),
+        }
+    }
+}
+
 impl<G> OwnerDied<G> {
-    /// The guard, to look at the data and to mend them.
+    /// The guard, to inspect the data and to repair it.
     pub fn into_guard(self) -> G {
         self.guard
     }
 
-    /// The process that died; none if that cannot be found out any more.
+    /// The process that died, or of which a thread [panicked](OwnerDied::panicked); none if that can no longer be found out.
     pub fn process(&self) -> Option<&ProcessInfo> {
         self.died.process.as_ref()
     }
 
-    /// Since when it had the lock, at the latest: from when somebody had to wait for it. (The exact time would cost every locking as much as
-    /// the lock itself.) None if nobody had to.
+    /// Whether the owner did not die: a thread of it panicked and dropped the guard while it unwound. Its process may still be running, and
+    /// may be this one.
+    ///
+    /// ```
+    /// use mmf::sync::LockError;
+    ///
+    /// let segment = mmf::Segment::create("doc-owner-panicked", 64 * 1024)?;
+    /// let mutex = segment.mutex::<u64>("state")?;
+    /// std::thread::scope(|scope| {
+    ///     let thread = scope.spawn(|| {
+    ///         let _guard = mutex.lock();
+    ///         panic!("with the lock");
+    ///     });
+    ///     assert!(thread.join().is_err());
+    /// });
+    /// let Err(LockError::OwnerDied(owner)) = mutex.lock() else { unreachable!() };
+    /// assert!(owner.panicked());
+    /// assert_eq!(owner.process().map(|process| process.id), Some(std::process::id()));
+    /// # Ok::<(), mmf::Error>(())
+    /// ```
+    pub fn panicked(&self) -> bool {
+        self.died.panicked
+    }
+
+    /// Since when it had held the lock, at the latest: when another participant first had to wait for it. (The exact time would cost every
+    /// locking as much as the lock itself.) None if none had to.
     pub fn since(&self) -> Option<SystemTime> {
         self.died.since
     }
 
-    /// When its death was noticed.
+    /// When its death or panic was noticed.
     pub fn noticed(&self) -> Option<SystemTime> {
         self.died.noticed
     }
@@ -134,12 +181,15 @@ impl<G> LockError<G> {
     fn into_error(self) -> Error {
         match self {
             LockError::OwnerDied(owner) => {
-                let who = owner
-                    .process()
-                    .map_or_else(|| "a process".to_owned(), |who| format!("process {}", who.id));
-                Error::new(Operation::Acquire, ErrorKind::Damaged).with_detail(format!(
-                    "{who} died with the lock, and the data may be half changed: handle LockError::OwnerDied"
-                ))
+                let Died { lock, name, region, .. } = &*owner.died;
+                let sentence = format!(
+                    "the value of {lock} may be inconsistent, because {}: handle LockError::OwnerDied, which has \
+                     the guard, repair the value and call declare_consistent(), or call give_up()",
+                    owner.died.how()
+                );
+                let error = Error::new(Operation::Acquire, ErrorKind::Damaged);
+                let error = region.iter().fold(error, |error, region| error.with_subject(region));
+                error.with_object(name).with_sentence(sentence)
             }
             LockError::Abandoned(error)
             | LockError::WouldBlock(error)
@@ -164,14 +214,13 @@ impl<G> fmt::Debug for LockError<G> {
 impl<G> fmt::Display for LockError<G> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            LockError::OwnerDied(owner) => {
-                f.write_str("the lock was got, but ")?;
-                match owner.process() {
-                    Some(process) => write!(f, "process {}", process.id)?,
-                    None => f.write_str("a process")?,
-                }
-                f.write_str(" died with it: the data may be half changed; mend them and declare them consistent, or give the lock up")
-            }
+            LockError::OwnerDied(owner) => write!(
+                f,
+                "{} was acquired, but {}; the data may be inconsistent: repair it and call declare_consistent(), \
+                 or call give_up()",
+                owner.died.lock,
+                owner.died.how()
+            ),
             LockError::Abandoned(error)
             | LockError::WouldBlock(error)
             | LockError::TimedOut(error)
@@ -189,27 +238,59 @@ impl<G> From<LockError<G>> for Error {
     }
 }
 
-/// Why a lock was not got, in words.
-pub(crate) fn refused<A: Access>(core: &Core<A>, operation: Operation, why: &Refused<Error>) -> Error {
+/// Why a lock was not acquired, in words. `holder` is who holds it where `why` does not say so: 0 if nobody does.
+pub(crate) fn refused<A: Access>(
+    core: &Core<A>,
+    label: &Label,
+    operation: Operation,
+    why: &Refused<Error>,
+    holder: u32,
+) -> Error {
+    let error = |kind, say: &dyn Fn(&str) -> String| label.error(core, operation, kind, say);
     match why {
+        Refused::WouldBlock(0) => error(ErrorKind::Busy, &|lock| {
+            format!("{lock} went to others at each of many attempts; try again")
+        }),
         Refused::WouldBlock(token) => {
-            let error = core.fail(operation, ErrorKind::Busy);
-            match process_of(core, *token) {
-                Some(process) => error.with_detail(format!("process {} has it", process.id)),
-                None => error.with_detail("somebody else has it"),
-            }
+            error(ErrorKind::Busy, &|lock| format!("{lock} is held by {}", who(core, *token)))
         }
-        Refused::Deadline => core.fail(operation, ErrorKind::TimedOut),
-        Refused::Done => core.fail(operation, ErrorKind::Abandoned),
-        Refused::TooMany => core
-            .fail(operation, ErrorKind::LimitReached)
-            .with_detail("about a thousand threads of one participant can use one lock at a time"),
+        Refused::Deadline if holder == 0 => error(ErrorKind::TimedOut, &|lock| {
+            format!("timed out waiting for {lock}, which no process holds any more; try again")
+        }),
+        Refused::Deadline => error(ErrorKind::TimedOut, &|lock| {
+            format!("timed out waiting for {lock}: it is held by {}", who(core, holder))
+        }),
+        Refused::Done => error(ErrorKind::Abandoned, &|lock| {
+            format!(
+                "{lock} was given up for good after an owner had died holding it: \
+                 end all programs that use the segment and create it anew"
+            )
+        }),
+        Refused::TooMany => error(ErrorKind::LimitReached, &|lock| {
+            format!(
+                "{lock} is in use by too many threads of this process: \
+                 about a thousand threads of one participant can use a lock at a time"
+            )
+        }),
         Refused::Fault(_) => core.fail(operation, ErrorKind::Fault),
     }
 }
 
-fn lock_error<G, A: Access>(core: &Core<A>, why: Refused<Error>) -> LockError<G> {
-    let error = |why| refused(core, Operation::Acquire, &why);
+/// A participant in words, as the holder of something.
+pub(crate) fn who<A: Access>(core: &Core<A>, token: u32) -> String {
+    let own = core.member.as_ref().map(|member| member.token);
+    let process = process_of(core, token);
+    let itself =
+        own == Some(token) || own.is_some_and(|own| process.is_some() && process == process_of(core, own));
+    match process {
+        _ if itself => format!("process {}: this process holds it itself", std::process::id()),
+        Some(process) => format!("process {}", process.id),
+        None => "a participant of which no more is known".to_owned(),
+    }
+}
+
+fn lock_error<G, A: Access>(core: &Core<A>, label: &Label, why: Refused<Error>, holder: u32) -> LockError<G> {
+    let error = |why| refused(core, label, Operation::Acquire, &why, holder);
     match why {
         Refused::Fault(error) => LockError::Failed(error),
         Refused::WouldBlock(_) => LockError::WouldBlock(error(why)),
@@ -230,34 +311,46 @@ pub(crate) fn process_of<A: Access>(core: &Core<A>, token: u32) -> Option<Proces
         .then_some(ProcessInfo { id: claim.process(), started: record.started })
 }
 
-/// Who died with a lock whose head is at `head`, as was written down when it was found dead. (`write`: also who only counts as dead, because it
-/// panicked; and what somebody who has found out later than us has overwritten.)
-fn who_died(core: &Core, head: u64, got: Got, write: bool) -> Result<Option<Died>, Error> {
-    let mut record = core.view.read::<LockHead>(index(head))?;
-    match got {
-        Got::Clean => return Ok(None),
-        Got::OwnerDied(token)
-            if write && (record.dead_token != token || core.me().is_ok_and(|me| me == token)) =>
-        {
-            write_down_death(core, head, token)?;
-            record = core.view.read::<LockHead>(index(head))?;
+/// What is told with a lock whose head is at `head`, about the owner that left it damaged.
+fn owner_died<G>(core: &Core, label: &Label, head: u64, guard: G, got: Got) -> LockError<G> {
+    match who_died(core, head, got) {
+        Ok(died) => {
+            let region = core.fail(Operation::Acquire, ErrorKind::Damaged).name().map(str::to_owned);
+            let named = Died { lock: label.phrase(core), name: label.name().to_owned(), region, ..died };
+            LockError::OwnerDied(OwnerDied { guard, died: Box::new(named) })
         }
-        Got::Damaged | Got::OwnerDied(_) => {}
+        Err(error) => LockError::Failed(error),
     }
-    let process = ProcessInfo { id: record.dead_process, started: record.dead_started };
-    Ok(Some(Died {
-        process: (process.id != 0).then_some(process),
-        since: time_of(record.dead_since),
-        noticed: time_of(record.dead_noticed),
-    }))
 }
 
-fn write_down_death(core: &Core, head: u64, token: u32) -> Result<(), Error> {
+/// Who died with a lock whose head is at `head`, or panicked, as was written down then.
+fn who_died(core: &Core, head: u64, got: Got) -> Result<Died, Error> {
+    let mut record = core.view.read::<LockHead>(index(head))?;
+    // (Another participant that noticed a death later than this one may have overwritten it.)
+    if let Got::OwnerDied(token) = got {
+        if record.dead_token != token {
+            write_down_end(core, head, token, END_DIED)?;
+            record = core.view.read::<LockHead>(index(head))?;
+        }
+    }
+    let process = ProcessInfo { id: record.dead_process, started: record.dead_started };
+    Ok(Died {
+        process: (process.id != 0).then_some(process),
+        panicked: record.end == END_PANICKED,
+        since: time_of(record.dead_since),
+        noticed: time_of(record.dead_noticed),
+        ..Died::default()
+    })
+}
+
+/// Writes down how an owner left the data damaged: it died, or it panicked.
+fn write_down_end(core: &Core, head: u64, token: u32, end: u16) -> Result<(), Error> {
     let at = index(head);
     let record = core.view.read::<LockHead>(at)?;
-    let since = if record.since_token == token { record.since } else { 0 };
+    let since = if record.since_is_of(token) { record.since } else { 0 };
     let (id, started) = process_of(core, token).map_or((0, 0), |process| (process.id, process.started));
-    core.view.write(at + 12, &token)?;
-    core.view.write(at + 24, &[id, 0])?;
-    core.view.write(at + 32, &[started, now(), since])
+    core.view.write(at + offset_of!(LockHead, dead_token), &token)?;
+    core.view.write(at + offset_of!(LockHead, dead_process), &id)?;
+    core.view.write(at + offset_of!(LockHead, end), &end)?;
+    core.view.write(at + offset_of!(LockHead, dead_started), &[started, now(), since])
 }

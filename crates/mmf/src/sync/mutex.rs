@@ -4,15 +4,18 @@
 use core::fmt;
 use core::marker::PhantomData;
 use std::sync::Arc;
+use std::sync::atomic::Ordering::SeqCst;
 use std::time::{Duration, Instant};
 
+use super::owner::{Label, Owner};
+use super::raw::mutex::{DONE, TOKEN};
 use super::raw::{self, Got, Patience};
 use super::scene::{Parking, Scene};
-use super::{Died, LockError, OwnerDied, lock_error, value, who_died};
+use super::{LockError, lock_error, owner_died, value, write_down_end};
 use crate::error::{Error, Operation};
 use crate::segment::core::{Core, index};
 use crate::segment::directory::Shape;
-use crate::segment::layout::VALUE;
+use crate::segment::layout::{END_PANICKED, VALUE};
 use crate::segment::types::{ObjectKind, SharedType};
 
 /// A mutex around a `T` in a segment: by [`Segment::mutex`](crate::Segment::mutex).
@@ -46,6 +49,7 @@ pub struct Mutex<T: SharedType> {
     core: Arc<Core>,
     lock: Parking,
     at: u64,
+    label: Label,
     value: PhantomData<fn() -> T>,
 }
 
@@ -53,7 +57,7 @@ pub struct Mutex<T: SharedType> {
 #[must_use = "it unlocks when it is dropped"]
 pub struct MutexGuard<'m, T: SharedType> {
     mutex: &'m Mutex<T>,
-    me: u32,
+    owner: Owner,
     /// Whether this thread was panicking when it locked.
     panicking: bool,
 }
@@ -61,8 +65,9 @@ pub struct MutexGuard<'m, T: SharedType> {
 impl<T: SharedType> Mutex<T> {
     pub(crate) fn make(core: &Arc<Core>, name: &str) -> Result<Self, Error> {
         let at = core.find_or_make(name, &shape::<T>(ObjectKind::Mutex))?;
-        let lock = Parking::new(core, at, Some(at))?;
-        Ok(Mutex { core: Arc::clone(core), lock, at, value: PhantomData })
+        let lock = Parking::with_head(core, at)?;
+        let label = Label::new(ObjectKind::Mutex, name);
+        Ok(Mutex { core: Arc::clone(core), lock, at, label, value: PhantomData })
     }
 
     /// Locks it; waits as long as it takes.
@@ -116,44 +121,39 @@ impl<T: SharedType> Mutex<T> {
         deadline: Option<Instant>,
         patience: Patience,
     ) -> Result<MutexGuard<'_, T>, LockError<MutexGuard<'_, T>>> {
-        let me = self.core.me().map_err(LockError::Failed)?;
-        if self.lock.word.exchanged(0, me) {
-            return Ok(self.guard(me));
+        let owner = Owner::new(&self.core).map_err(LockError::Failed)?;
+        if self.lock.word.exchanged(0, owner.token()) {
+            return Ok(self.guard(owner));
         }
-        self.acquire_slow(me, deadline, patience)
+        self.acquire_slow(owner, deadline, patience)
     }
 
     #[cold]
     #[inline(never)]
     fn acquire_slow(
         &self,
-        me: u32,
+        owner: Owner,
         deadline: Option<Instant>,
         patience: Patience,
     ) -> Result<MutexGuard<'_, T>, LockError<MutexGuard<'_, T>>> {
         let scene = Scene::until(&self.core, Operation::Acquire, deadline);
-        match raw::mutex::lock_slow(&scene, &self.lock, me, 0, patience) {
-            Ok(Got::Clean) => Ok(self.guard(me)),
-            Ok(got) => Err(self.told(me, got)),
-            Err(why) => Err(lock_error(&self.core, why)),
+        match raw::mutex::lock_slow(&scene, &self.lock, owner.token(), 0, patience) {
+            Ok(Got::Clean) => Ok(self.guard(owner)),
+            Ok(got) => Err(owner_died(&self.core, &self.label, self.at, self.guard(owner), got)),
+            Err(why) => Err(lock_error(&self.core, &self.label, why, self.holder())),
         }
+    }
+
+    /// The token of who holds it; 0 if nobody does.
+    fn holder(&self) -> u32 {
+        let word = self.lock.word.get().load(SeqCst).unwrap_or(0);
+        if word & TOKEN == DONE { 0 } else { word & TOKEN }
     }
 
     #[allow(clippy::inline_always, reason = "as for `acquire`")]
     #[inline(always)]
-    fn guard(&self, me: u32) -> MutexGuard<'_, T> {
-        MutexGuard { mutex: self, me, panicking: std::thread::panicking() }
-    }
-
-    #[cold]
-    fn told(&self, me: u32, got: Got) -> LockError<MutexGuard<'_, T>> {
-        let guard = self.guard(me);
-        match who_died(&self.core, self.at, got, true) {
-            Ok(died) => {
-                LockError::OwnerDied(OwnerDied { guard, died: Box::new(died.unwrap_or_else(Died::default)) })
-            }
-            Err(error) => LockError::Failed(error),
-        }
+    fn guard(&self, owner: Owner) -> MutexGuard<'_, T> {
+        MutexGuard { mutex: self, owner, panicking: std::thread::panicking() }
     }
 }
 
@@ -165,8 +165,11 @@ pub(super) fn shape<T: SharedType>(kind: ObjectKind) -> Shape {
 }
 
 impl<T: SharedType> MutexGuard<'_, T> {
-    fn value_at(&self) -> u64 {
-        self.mutex.at + VALUE
+    /// Where the value is, if this is still the process that has the lock.
+    #[inline]
+    fn value_at(&self) -> Result<u64, Error> {
+        self.owner.check(&self.mutex.core)?;
+        Ok(self.mutex.at + VALUE)
     }
 
     /// Copies the value out.
@@ -176,7 +179,7 @@ impl<T: SharedType> MutexGuard<'_, T> {
     /// [`ErrorKind::Fault`](crate::ErrorKind::Fault).
     #[inline]
     pub fn get(&self) -> Result<T, Error> {
-        self.mutex.core.view.read(index(self.value_at()))
+        self.mutex.core.view.read(index(self.value_at()?))
     }
 
     /// Copies a value in.
@@ -186,7 +189,7 @@ impl<T: SharedType> MutexGuard<'_, T> {
     /// [`ErrorKind::Fault`](crate::ErrorKind::Fault).
     #[inline]
     pub fn set(&mut self, value: &T) -> Result<(), Error> {
-        self.mutex.core.view.write(index(self.value_at()), value)
+        self.mutex.core.view.write(index(self.value_at()?), value)
     }
 
     /// Copies the value out, lets it be changed, and copies it in.
@@ -207,7 +210,7 @@ impl<T: SharedType> MutexGuard<'_, T> {
     ///
     /// [`ErrorKind::OutOfBounds`](crate::ErrorKind::OutOfBounds), [`ErrorKind::Fault`](crate::ErrorKind::Fault).
     pub fn read_at(&self, offset: usize, bytes: &mut [u8]) -> Result<(), Error> {
-        self.mutex.core.view.slice(index(self.value_at()), size_of::<T>())?.read_at(offset, bytes)
+        self.mutex.core.view.slice(index(self.value_at()?), size_of::<T>())?.read_at(offset, bytes)
     }
 
     /// Copies bytes into the value, from `offset` in it on.
@@ -216,7 +219,7 @@ impl<T: SharedType> MutexGuard<'_, T> {
     ///
     /// [`ErrorKind::OutOfBounds`](crate::ErrorKind::OutOfBounds), [`ErrorKind::Fault`](crate::ErrorKind::Fault).
     pub fn write_at(&mut self, offset: usize, bytes: &[u8]) -> Result<(), Error> {
-        self.mutex.core.view.slice(index(self.value_at()), size_of::<T>())?.write_at(offset, bytes)
+        self.mutex.core.view.slice(index(self.value_at()?), size_of::<T>())?.write_at(offset, bytes)
     }
 
     /// The value where it lies.
@@ -233,7 +236,7 @@ impl<T: SharedType> MutexGuard<'_, T> {
     /// - Nobody takes the pages away (Unix: makes the memory shorter). Touching such a page ends the process.
     pub unsafe fn as_mut(&mut self) -> Result<&mut T, Error> {
         // SAFETY: the lock is ours, and all others keep to it: the caller's promise. The reference borrows the guard.
-        unsafe { value::as_mut(&self.mutex.core.view, self.value_at()) }
+        unsafe { value::as_mut(&self.mutex.core.view, self.value_at()?) }
     }
 
     /// The value where it lies, to read.
@@ -247,7 +250,7 @@ impl<T: SharedType> MutexGuard<'_, T> {
     /// As [`as_mut`](MutexGuard::as_mut).
     pub unsafe fn as_ref(&self) -> Result<&T, Error> {
         // SAFETY: as in `as_mut`; and who writes through this guard borrows it mutably.
-        unsafe { value::as_ref(&self.mutex.core.view, self.value_at()) }
+        unsafe { value::as_ref(&self.mutex.core.view, self.value_at()?) }
     }
 
     /// Says that the data are as they should be, after an owner had died.
@@ -256,7 +259,8 @@ impl<T: SharedType> MutexGuard<'_, T> {
     ///
     /// [`ErrorKind::Fault`](crate::ErrorKind::Fault).
     pub fn declare_consistent(&mut self) -> Result<(), Error> {
-        raw::mutex::consistent(&self.scene(), &self.mutex.lock, self.me).map(drop)
+        let me = self.owner.check(&self.mutex.core)?;
+        raw::mutex::consistent(&self.scene(), &self.mutex.lock, me).map(drop)
     }
 
     /// Gives the lock up for good, because the data cannot be mended: everybody gets [`LockError::Abandoned`] from now on, those who
@@ -266,7 +270,8 @@ impl<T: SharedType> MutexGuard<'_, T> {
     ///
     /// [`ErrorKind::Fault`](crate::ErrorKind::Fault).
     pub fn give_up(self) -> Result<(), Error> {
-        raw::mutex::finish(&self.scene(), &self.mutex.lock, self.me).map(drop)
+        let me = self.owner.check(&self.mutex.core)?;
+        raw::mutex::finish(&self.scene(), &self.mutex.lock, me).map(drop)
     }
 
     #[inline]
@@ -277,13 +282,13 @@ impl<T: SharedType> MutexGuard<'_, T> {
     /// `damaged`: half of a change may have been made.
     #[cold]
     #[inline(never)]
-    fn unlock_slow(&self, damaged: bool) {
+    fn unlock_slow(&self, me: u32, damaged: bool) {
         if damaged {
-            let _ = raw::mutex::damage(&self.scene(), &self.mutex.lock, self.me);
-            let _ = who_died(&self.mutex.core, self.mutex.at, Got::OwnerDied(self.me), true);
+            let _ = raw::mutex::damage(&self.scene(), &self.mutex.lock, me);
+            let _ = write_down_end(&self.mutex.core, self.mutex.at, me, END_PANICKED);
         }
         // If the memory is gone there is nothing to unlock; if a peer has overwritten the word, it is not ours any more.
-        let _ = raw::mutex::unlock_slow(&self.scene(), &self.mutex.lock, self.me, false);
+        let _ = raw::mutex::unlock_slow(&self.scene(), &self.mutex.lock, me, false);
     }
 }
 
@@ -291,10 +296,11 @@ impl<T: SharedType> Drop for MutexGuard<'_, T> {
     #[allow(clippy::inline_always, reason = "as for `acquire`")]
     #[inline(always)]
     fn drop(&mut self) {
+        let Some(me) = self.owner.here() else { return };
         let damaged = !self.panicking && std::thread::panicking();
         // The first step of `raw::mutex::unlock`.
-        if damaged || !self.mutex.lock.word.exchanged(self.me, 0) {
-            self.unlock_slow(damaged);
+        if damaged || !self.mutex.lock.word.exchanged(me, 0) {
+            self.unlock_slow(me, damaged);
         }
     }
 }

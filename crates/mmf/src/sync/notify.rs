@@ -5,6 +5,7 @@ use std::sync::atomic::Ordering::SeqCst;
 use std::time::Instant;
 
 use super::mutex::shape;
+use super::owner::Label;
 use super::raw::{Refused, count};
 use super::refused;
 use super::scene::{Parking, Scene};
@@ -29,12 +30,14 @@ use crate::segment::types::ObjectKind;
 pub struct Notify {
     core: Arc<Core>,
     word: Parking,
+    label: Label,
 }
 
 impl Notify {
     pub(crate) fn make(core: &Arc<Core>, name: &str) -> Result<Self, Error> {
         let at = core.find_or_make(name, &shape::<()>(ObjectKind::Notify))?;
-        Ok(Notify { core: Arc::clone(core), word: Parking::new(core, at, None)? })
+        let (word, label) = (Parking::bare(core, at)?, Label::new(ObjectKind::Notify, name));
+        Ok(Notify { core: Arc::clone(core), word, label })
     }
 
     /// How many notifications there were so far (it starts again after four billions).
@@ -66,7 +69,7 @@ impl Notify {
             Ok(now) => Ok(Some(now)),
             Err(Refused::Deadline) => Ok(None),
             Err(Refused::Fault(error)) => Err(error),
-            Err(other) => Err(refused(&self.core, Operation::Wait, &other)),
+            Err(other) => Err(refused(&self.core, &self.label, Operation::Wait, &other, 0)),
         }
     }
 }

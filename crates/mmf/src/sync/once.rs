@@ -4,6 +4,7 @@ use core::marker::PhantomData;
 use std::sync::Arc;
 
 use super::mutex::shape;
+use super::owner::{Label, Owner};
 use super::raw::{Refused, once};
 use super::refused;
 use super::scene::{Parking, Scene};
@@ -30,14 +31,16 @@ pub struct Once<T: SharedType> {
     core: Arc<Core>,
     lock: Parking,
     at: u64,
+    label: Label,
     value: PhantomData<fn() -> T>,
 }
 
 impl<T: SharedType> Once<T> {
     pub(crate) fn make(core: &Arc<Core>, name: &str) -> Result<Self, Error> {
         let at = core.find_or_make(name, &shape::<T>(ObjectKind::Once))?;
-        let lock = Parking::new(core, at, Some(at))?;
-        Ok(Once { core: Arc::clone(core), lock, at, value: PhantomData })
+        let lock = Parking::with_head(core, at)?;
+        let label = Label::new(ObjectKind::Once, name);
+        Ok(Once { core: Arc::clone(core), lock, at, label, value: PhantomData })
     }
 
     /// The value, if it is initialised.
@@ -72,16 +75,20 @@ impl<T: SharedType> Once<T> {
             return Ok(value);
         }
         let scene = Scene::new(&self.core);
-        let me = self.core.me()?;
-        match once::begin(&scene, &self.lock, me) {
+        let owner = Owner::new(&self.core)?;
+        match once::begin(&scene, &self.lock, owner.token()) {
             Ok(true) => {}
             Ok(false) => return Ok(self.core.view.read(index(self.at + VALUE))?),
             Err(Refused::Fault(error)) => return Err(error.into()),
-            Err(other) => return Err(refused(&self.core, Operation::Acquire, &other).into()),
+            Err(other) => {
+                return Err(refused(&self.core, &self.label, Operation::Acquire, &other, 0).into());
+            }
         }
-        let unlock = Unlock { once: self, me };
+        let unlock = Unlock { once: self, owner };
         step("once: initialising");
         let value = init()?;
+        // (It may have forked, and this may be the child: then the parent initialises it.)
+        let me = owner.check(&self.core)?;
         self.core.view.write(index(self.at + VALUE), &value)?;
         step("once: written, and not done yet");
         std::mem::forget(unlock);
@@ -93,11 +100,12 @@ impl<T: SharedType> Once<T> {
 /// Lets the next one try, if initialising panics or fails.
 struct Unlock<'o, T: SharedType> {
     once: &'o Once<T>,
-    me: u32,
+    owner: Owner,
 }
 
 impl<T: SharedType> Drop for Unlock<'_, T> {
     fn drop(&mut self) {
-        let _ = once::give_back(&Scene::new(&self.once.core), &self.once.lock, self.me);
+        let Some(me) = self.owner.here() else { return };
+        let _ = once::give_back(&Scene::new(&self.once.core), &self.once.lock, me);
     }
 }

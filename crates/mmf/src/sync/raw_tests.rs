@@ -81,6 +81,10 @@ impl Readers for Table<'_> {
         Ok(4)
     }
 
+    fn is_of(&self, token: u32, place: u32) -> bool {
+        token != 0 && token & 511 == place
+    }
+
     fn readers_load(&self, place: u32) -> Result<u64, Infallible> {
         Ok(self.readers[place as usize].get())
     }
@@ -158,6 +162,42 @@ fn who_only_tries_gets_past_a_queue_of_the_dead() {
     assert_eq!(mutex::lock(&table, &word, 512, SIMPLY), Err(Refused::WouldBlock(0)));
     assert_eq!(mutex::lock(&table, &word, 512, SIMPLY), Ok(Got::Clean));
     assert_eq!(word.get() & TOKEN, 512);
+}
+
+#[test]
+fn a_reader_that_leaves_twice_counts_nobody_out() {
+    let (lock, drain) = (Cell::new(0), Cell::new(0));
+    let words = Words { lock: &lock, drain: &drain };
+    let table = Table::default();
+    assert_eq!(rwlock::read(&table, words, me(1), SIMPLY), Ok(Got::Clean));
+    for _ in 0..2 {
+        assert_eq!(rwlock::leave(&table, words, me(1)), Ok(()));
+        assert_eq!(table.readers[1].get(), u64::from(me(1).token) << 32);
+    }
+    // Not even in the middle of it: the word is then that of nobody with this place.
+    table.readers[1].set((u64::from(me(1).token - 1) << 32) | 0xfff0_0000);
+    assert_eq!(rwlock::write(&table, words, me(2), SIMPLY), Ok(Got::Clean));
+}
+
+#[test]
+fn no_count_of_readers_reaches_into_another() {
+    let (lock, drain) = (Cell::new(0), Cell::new(0));
+    let words = Words { lock: &lock, drain: &drain };
+    let token = u64::from(me(0).token) << 32;
+    for counts in [0, 1, 0x3ff, 0x3ff << 10, 0xfff << 20, 0xffff_ffff, 1 << 20, (1 << 20) | 0x3ff] {
+        let table = Table::default();
+        // A reader comes, and meets a writer that does not go.
+        lock.set(me(1).token);
+        let overwrite = |table: &Table<'_>| table.readers[0].set(token | counts);
+        table
+            .acts
+            .borrow_mut()
+            .push(("reader: changed, and the writer not notified yet", Box::new(overwrite)));
+        let refused = rwlock::read(&table, words, me(0), SIMPLY);
+        assert!(matches!(refused, Err(Refused::WouldBlock(_))), "{counts:#x}: {refused:?}");
+        let taken_back = if counts & 0x3ff > 0 { counts - 1 } else { counts };
+        assert_eq!(table.readers[0].get(), token | taken_back, "{counts:#x}");
+    }
 }
 
 /// A world in which the words are others at every look: each step of the operation comes after one of a peer who never rests.
@@ -251,6 +291,10 @@ impl World for Restless {
 impl Readers for Restless {
     fn places(&self) -> Result<u32, Infallible> {
         Ok(4)
+    }
+
+    fn is_of(&self, token: u32, place: u32) -> bool {
+        token & 3 == place
     }
 
     fn readers_load(&self, _: u32) -> Result<u64, Infallible> {

@@ -4,17 +4,20 @@
 use core::fmt;
 use core::marker::PhantomData;
 use std::sync::Arc;
+use std::sync::atomic::Ordering::SeqCst;
 use std::time::{Duration, Instant};
 
-use super::raw::rwlock::{self as algorithm, Me, Words};
+use super::owner::{Label, Owner};
+use super::raw::mutex::{DONE, TOKEN};
+use super::raw::rwlock::{self as algorithm, Me, Readers, Words};
 use super::raw::{self, Got, Patience};
 use super::scene::{Parking, Scene};
-use super::{Died, LockError, OwnerDied, lock_error, value, who_died};
+use super::{LockError, lock_error, owner_died, value, write_down_end};
 use crate::atomic::AtomicAt;
 use crate::error::{Error, Operation};
 use crate::segment::core::{Core, index, place_of};
 use crate::segment::directory::Shape;
-use crate::segment::layout::{DRAIN, READER_STEP, READERS};
+use crate::segment::layout::{DRAIN, END_PANICKED, READER_STEP, READERS};
 use crate::segment::types::{ObjectKind, SharedType};
 
 /// A reader-writer lock around a `T` in a segment: by [`Segment::rwlock`](crate::Segment::rwlock).
@@ -41,6 +44,7 @@ pub struct RwLock<T: SharedType> {
     place: u32,
     own: AtomicAt<u64>,
     at: u64,
+    label: Label,
     value: PhantomData<fn() -> T>,
 }
 
@@ -48,20 +52,25 @@ pub struct RwLock<T: SharedType> {
 #[must_use = "it unlocks when it is dropped"]
 pub struct ReadGuard<'l, T: SharedType> {
     lock: &'l RwLock<T>,
-    me: Me,
+    owner: Owner,
 }
 
 /// The right to the value of an [`RwLock`], until it is dropped.
 #[must_use = "it unlocks when it is dropped"]
 pub struct WriteGuard<'l, T: SharedType> {
     lock: &'l RwLock<T>,
-    me: Me,
+    owner: Owner,
     /// Whether this thread was panicking when it locked.
     panicking: bool,
 }
 
 fn value_offset(core: &Core) -> u64 {
     READERS + u64::from(core.places) * READER_STEP
+}
+
+#[inline]
+fn me(token: u32) -> Me {
+    Me { token, place: place_of(token) }
 }
 
 impl<T: SharedType> RwLock<T> {
@@ -77,11 +86,12 @@ impl<T: SharedType> RwLock<T> {
             count: core.places,
         };
         let at = core.find_or_make(name, &shape)?;
-        let lock = Parking::new(core, at, Some(at))?;
-        let drain = Parking::new(core, at + DRAIN, None)?;
+        let lock = Parking::with_head(core, at)?;
+        let drain = Parking::bare(core, at + DRAIN)?;
         let place = place_of(core.me()?);
         let own = AtomicAt::new(&core.view, index(at + READERS + u64::from(place) * READER_STEP))?;
-        Ok(RwLock { core: Arc::clone(core), lock, drain, place, own, at, value: PhantomData })
+        let label = Label::new(ObjectKind::RwLock, name);
+        Ok(RwLock { core: Arc::clone(core), lock, drain, place, own, at, label, value: PhantomData })
     }
 
     #[inline]
@@ -90,9 +100,8 @@ impl<T: SharedType> RwLock<T> {
     }
 
     #[inline]
-    fn me<G>(&self) -> Result<Me, LockError<G>> {
-        let token = self.core.me().map_err(LockError::Failed)?;
-        Ok(Me { token, place: place_of(token) })
+    fn owner<G>(&self) -> Result<Owner, LockError<G>> {
+        Owner::new(&self.core).map_err(LockError::Failed)
     }
 
     #[inline]
@@ -149,10 +158,10 @@ impl<T: SharedType> RwLock<T> {
         deadline: Option<Instant>,
         patience: Patience,
     ) -> Result<ReadGuard<'_, T>, LockError<ReadGuard<'_, T>>> {
-        let me = self.me()?;
-        match algorithm::read(&self.scene(deadline), self.words(), me, patience) {
-            Ok(got) => self.told(ReadGuard { lock: self, me }, got),
-            Err(why) => Err(lock_error(&self.core, why)),
+        let owner = self.owner()?;
+        match algorithm::read(&self.scene(deadline), self.words(), me(owner.token()), patience) {
+            Ok(got) => self.told(ReadGuard { lock: self, owner }, got),
+            Err(why) => Err(lock_error(&self.core, &self.label, why, self.writer())),
         }
     }
 
@@ -201,34 +210,54 @@ impl<T: SharedType> RwLock<T> {
         deadline: Option<Instant>,
         patience: Patience,
     ) -> Result<WriteGuard<'_, T>, LockError<WriteGuard<'_, T>>> {
-        let me = self.me()?;
-        match algorithm::write(&self.scene(deadline), self.words(), me, patience) {
-            Ok(got) => self.told(WriteGuard { lock: self, me, panicking: std::thread::panicking() }, got),
-            Err(why) => Err(lock_error(&self.core, why)),
+        let owner = self.owner()?;
+        match algorithm::write(&self.scene(deadline), self.words(), me(owner.token()), patience) {
+            Ok(got) => self.told(WriteGuard { lock: self, owner, panicking: std::thread::panicking() }, got),
+            Err(why) => Err(lock_error(&self.core, &self.label, why, self.holder())),
         }
     }
 
     #[inline]
     fn told<G>(&self, guard: G, got: Got) -> Result<G, LockError<G>> {
-        if got == Got::Clean { Ok(guard) } else { Err(self.owner_died(guard, got)) }
-    }
-
-    #[cold]
-    fn owner_died<G>(&self, guard: G, got: Got) -> LockError<G> {
-        match who_died(&self.core, self.at, got, true) {
-            Ok(died) => {
-                LockError::OwnerDied(OwnerDied { guard, died: Box::new(died.unwrap_or_else(Died::default)) })
-            }
-            Err(error) => LockError::Failed(error),
+        if got == Got::Clean {
+            Ok(guard)
+        } else {
+            Err(owner_died(&self.core, &self.label, self.at, guard, got))
         }
     }
 
-    fn value_at(&self) -> u64 {
-        self.at + value_offset(&self.core)
+    /// The token of the writer; 0 if there is none.
+    fn writer(&self) -> u32 {
+        let word = self.lock.word.get().load(SeqCst).unwrap_or(0);
+        if word & TOKEN == DONE { 0 } else { word & TOKEN }
     }
 
-    fn get(&self) -> Result<T, Error> {
-        self.core.view.read(index(self.value_at()))
+    /// The token of the writer, or of one of the readers; 0 if there are none.
+    #[cold]
+    fn holder(&self) -> u32 {
+        let scene = self.scene(None);
+        let reader = |place| {
+            let word = scene.readers_load(place).unwrap_or(0);
+            let token = algorithm::token_of(word);
+            let is_in = algorithm::is_in(word) > 0 && scene.is_of(token, place);
+            (is_in && !self.core.is_gone(token)).then_some(token)
+        };
+        match self.writer() {
+            0 => (0..scene.places().unwrap_or(0)).find_map(reader).unwrap_or(0),
+            writer => writer,
+        }
+    }
+
+    /// Where the value is, if this is still the process that has the lock.
+    #[inline]
+    fn value_at(&self, owner: Owner) -> Result<u64, Error> {
+        owner.check(&self.core)?;
+        Ok(self.at + value_offset(&self.core))
+    }
+
+    #[inline]
+    fn get(&self, owner: Owner) -> Result<T, Error> {
+        self.core.view.read(index(self.value_at(owner)?))
     }
 }
 
@@ -240,7 +269,7 @@ impl<T: SharedType> ReadGuard<'_, T> {
     /// [`ErrorKind::Fault`](crate::ErrorKind::Fault).
     #[inline]
     pub fn get(&self) -> Result<T, Error> {
-        self.lock.get()
+        self.lock.get(self.owner)
     }
 
     /// Copies bytes of the value out, from `offset` in it on.
@@ -249,7 +278,7 @@ impl<T: SharedType> ReadGuard<'_, T> {
     ///
     /// [`ErrorKind::OutOfBounds`](crate::ErrorKind::OutOfBounds), [`ErrorKind::Fault`](crate::ErrorKind::Fault).
     pub fn read_at(&self, offset: usize, bytes: &mut [u8]) -> Result<(), Error> {
-        let value = self.lock.core.view.slice(index(self.lock.value_at()), size_of::<T>())?;
+        let value = self.lock.core.view.slice(index(self.lock.value_at(self.owner)?), size_of::<T>())?;
         value.read_at(offset, bytes)
     }
 
@@ -264,7 +293,7 @@ impl<T: SharedType> ReadGuard<'_, T> {
     /// As [`MutexGuard::as_mut`](super::MutexGuard::as_mut): all peers keep to the lock, and nobody takes the pages away.
     pub unsafe fn as_ref(&self) -> Result<&T, Error> {
         // SAFETY: whoever keeps to the lock does not write while there are readers: the caller's promise.
-        unsafe { value::as_ref(&self.lock.core.view, self.lock.value_at()) }
+        unsafe { value::as_ref(&self.lock.core.view, self.lock.value_at(self.owner)?) }
     }
 }
 
@@ -276,7 +305,7 @@ impl<T: SharedType> WriteGuard<'_, T> {
     /// [`ErrorKind::Fault`](crate::ErrorKind::Fault).
     #[inline]
     pub fn get(&self) -> Result<T, Error> {
-        self.lock.get()
+        self.lock.get(self.owner)
     }
 
     /// Copies a value in.
@@ -286,7 +315,7 @@ impl<T: SharedType> WriteGuard<'_, T> {
     /// [`ErrorKind::Fault`](crate::ErrorKind::Fault).
     #[inline]
     pub fn set(&mut self, value: &T) -> Result<(), Error> {
-        self.lock.core.view.write(index(self.lock.value_at()), value)
+        self.lock.core.view.write(index(self.lock.value_at(self.owner)?), value)
     }
 
     /// Copies the value out, lets it be changed, and copies it in.
@@ -307,7 +336,7 @@ impl<T: SharedType> WriteGuard<'_, T> {
     ///
     /// [`ErrorKind::OutOfBounds`](crate::ErrorKind::OutOfBounds), [`ErrorKind::Fault`](crate::ErrorKind::Fault).
     pub fn read_at(&self, offset: usize, bytes: &mut [u8]) -> Result<(), Error> {
-        let value = self.lock.core.view.slice(index(self.lock.value_at()), size_of::<T>())?;
+        let value = self.lock.core.view.slice(index(self.lock.value_at(self.owner)?), size_of::<T>())?;
         value.read_at(offset, bytes)
     }
 
@@ -317,7 +346,7 @@ impl<T: SharedType> WriteGuard<'_, T> {
     ///
     /// [`ErrorKind::OutOfBounds`](crate::ErrorKind::OutOfBounds), [`ErrorKind::Fault`](crate::ErrorKind::Fault).
     pub fn write_at(&mut self, offset: usize, bytes: &[u8]) -> Result<(), Error> {
-        let value = self.lock.core.view.slice(index(self.lock.value_at()), size_of::<T>())?;
+        let value = self.lock.core.view.slice(index(self.lock.value_at(self.owner)?), size_of::<T>())?;
         value.write_at(offset, bytes)
     }
 
@@ -332,7 +361,7 @@ impl<T: SharedType> WriteGuard<'_, T> {
     /// As [`MutexGuard::as_mut`](super::MutexGuard::as_mut): all peers keep to the lock, and nobody takes the pages away.
     pub unsafe fn as_mut(&mut self) -> Result<&mut T, Error> {
         // SAFETY: the lock is ours, and all others keep to it: the caller's promise. The reference borrows the guard.
-        unsafe { value::as_mut(&self.lock.core.view, self.lock.value_at()) }
+        unsafe { value::as_mut(&self.lock.core.view, self.lock.value_at(self.owner)?) }
     }
 
     /// Says that the data are as they should be, after an owner had died.
@@ -341,7 +370,8 @@ impl<T: SharedType> WriteGuard<'_, T> {
     ///
     /// [`ErrorKind::Fault`](crate::ErrorKind::Fault).
     pub fn declare_consistent(&mut self) -> Result<(), Error> {
-        raw::mutex::consistent(&self.lock.scene(None), &self.lock.lock, self.me.token).map(drop)
+        let me = self.owner.check(&self.lock.core)?;
+        raw::mutex::consistent(&self.lock.scene(None), &self.lock.lock, me).map(drop)
     }
 
     /// Gives the lock up for good, because the data cannot be mended: everybody gets [`LockError::Abandoned`] from now on, those who
@@ -351,33 +381,36 @@ impl<T: SharedType> WriteGuard<'_, T> {
     ///
     /// [`ErrorKind::Fault`](crate::ErrorKind::Fault).
     pub fn give_up(self) -> Result<(), Error> {
-        raw::mutex::finish(&self.lock.scene(None), &self.lock.lock, self.me.token).map(drop)
+        let me = self.owner.check(&self.lock.core)?;
+        raw::mutex::finish(&self.lock.scene(None), &self.lock.lock, me).map(drop)
     }
 
     /// Half of a change may have been made.
     #[cold]
-    fn mark_as_damaged(&self) {
-        let _ = raw::mutex::damage(&self.lock.scene(None), &self.lock.lock, self.me.token);
-        let _ = who_died(&self.lock.core, self.lock.at, Got::OwnerDied(self.me.token), true);
+    fn mark_as_damaged(&self, me: u32) {
+        let _ = raw::mutex::damage(&self.lock.scene(None), &self.lock.lock, me);
+        let _ = write_down_end(&self.lock.core, self.lock.at, me, END_PANICKED);
     }
 }
 
 impl<T: SharedType> Drop for ReadGuard<'_, T> {
     #[inline]
     fn drop(&mut self) {
+        let Some(token) = self.owner.here() else { return };
         // If the memory is gone there is nothing to unlock.
-        let _ = algorithm::leave(&self.lock.scene(None), self.lock.words(), self.me);
+        let _ = algorithm::leave(&self.lock.scene(None), self.lock.words(), me(token));
     }
 }
 
 impl<T: SharedType> Drop for WriteGuard<'_, T> {
     #[inline]
     fn drop(&mut self) {
+        let Some(token) = self.owner.here() else { return };
         if !self.panicking && std::thread::panicking() {
-            self.mark_as_damaged();
+            self.mark_as_damaged(token);
         }
         // If the memory is gone there is nothing to unlock; if a peer has overwritten the word, it is not ours any more.
-        let _ = algorithm::end_write(&self.lock.scene(None), self.lock.words(), self.me);
+        let _ = algorithm::end_write(&self.lock.scene(None), self.lock.words(), me(token));
     }
 }
 

@@ -1,17 +1,18 @@
 //! Shared memory and the kernel, as the algorithms see them: see [`World`].
 
+use core::mem::offset_of;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::SeqCst;
 use std::time::{Duration, Instant};
 
 use super::raw::rwlock::Readers;
 use super::raw::{Slept, World};
-use super::write_down_death;
+use super::write_down_end;
 use crate::access::ReadWrite;
 use crate::atomic::AtomicAt;
 use crate::error::{Error, Operation};
-use crate::segment::core::{Core, Standing, index, now};
-use crate::segment::layout::READER_STEP;
+use crate::segment::core::{Core, Standing, index, now, place_of};
+use crate::segment::layout::{END_DIED, LockHead, READER_STEP};
 use crate::segment::steps::step;
 use crate::sys::Woken;
 use crate::sys::wait::Bell;
@@ -27,30 +28,66 @@ pub(crate) struct Parking {
     pub(crate) word: AtomicAt<u32>,
     pub(crate) waiters: AtomicAt<u32>,
     pub(crate) bell: Bell,
-    /// Where the lock's head is, if it has one.
-    head: Option<(View<ReadWrite>, u64)>,
+    missed: Missed,
+    /// The record of owners, if the word is that of a lock with a head.
+    record: Option<Record>,
 }
 
-/// Offsets in the head of a lock.
-const SINCE_TOKEN: u64 = 8;
-const SINCE: u64 = 16;
+/// What is known of wake-ups that did not reach a waiter. A process with read access can sleep on the word as well (a futex needs no more), and
+/// the kernel may wake it instead.
+#[derive(Debug)]
+enum Missed {
+    /// A waiter that has missed one has written down how many of the next wake-ups are to go to all waiters.
+    Counted(AtomicAt<u16>),
+    /// There is no place for it, and few ever wait: each wake-up goes to all of them.
+    Always,
+    /// There is no place for it.
+    Unknown,
+}
+
+/// After a missed wake-up, so many go to all waiters. While a process goes on taking wake-ups away, a waiter misses one of as many.
+const TO_ALL: u16 = 128;
+
+/// Who has held a lock since when.
+#[derive(Debug)]
+struct Record {
+    view: View<ReadWrite>,
+    head: u64,
+    /// How often the lock was released while others waited for it.
+    releases: AtomicAt<u32>,
+}
 
 impl Parking {
-    /// The word at `at` in the segment, with its waiters behind it.
-    pub(crate) fn new(core: &Arc<Core>, at: u64, head: Option<u64>) -> Result<Self, Error> {
+    /// A word of an object that starts at `at`.
+    pub(crate) fn new(core: &Arc<Core>, at: u64) -> Result<Self, Error> {
+        let missed = AtomicAt::new(&core.view, index(at) + offset_of!(LockHead, missed))?;
+        Ok(Parking { missed: Missed::Counted(missed), ..Parking::bare(core, at)? })
+    }
+
+    /// The lock of an object that starts at `at` with the head of a lock.
+    pub(crate) fn with_head(core: &Arc<Core>, at: u64) -> Result<Self, Error> {
+        let releases = AtomicAt::new(&core.view, index(at) + offset_of!(LockHead, releases))?;
+        let record = Record { view: core.view.clone(), head: at, releases };
+        Ok(Parking { record: Some(record), ..Parking::new(core, at)? })
+    }
+
+    /// A word and its waiters, without anything else.
+    pub(crate) fn bare(core: &Arc<Core>, at: u64) -> Result<Self, Error> {
         let bell = Bell::new(&core.family, at)
             .map_err(|failure| core.memory.right().error(Operation::Object, failure))?;
-        Ok(Parking {
-            head: head.map(|at| (core.view.clone(), at)),
-            ..Parking::at(&core.view, index(at), bell)?
-        })
+        Ok(Parking { missed: Missed::Always, ..Parking::at(&core.view, index(at), bell)? })
     }
 
     /// The word at `at` in any view.
     pub(crate) fn at(view: &View<ReadWrite>, at: usize, bell: Bell) -> Result<Self, Error> {
         let word = AtomicAt::new(view, at)?;
         let waiters = AtomicAt::new(view, at.saturating_add(4))?;
-        Ok(Parking { word, waiters, bell, head: None })
+        Ok(Parking { word, waiters, bell, missed: Missed::Unknown, record: None })
+    }
+
+    /// The same without [`World::missed`]: of a word whose meaning is the user's.
+    pub(crate) fn of_the_user(self) -> Self {
+        Parking { missed: Missed::Unknown, ..self }
     }
 
     pub(crate) fn ring(&self, all: bool) -> Result<(), Error> {
@@ -58,19 +95,44 @@ impl Parking {
         if sleepers == 0 {
             return Ok(());
         }
+        // To all where that is one: then it cannot go to a stranger instead.
+        let all = all || sleepers == 1 || self.to_all()?;
         // What fails here, a page that is gone, the next access says.
         let _ = self.bell.ring(self.word.address(), all, sleepers);
         Ok(())
     }
 
-    /// For those who look: since when the owner has had it, at the latest.
-    fn note_owner(&self, owner: u32) -> Result<(), Error> {
-        let Some((view, head)) = &self.head else { return Ok(()) };
-        if view.read::<u32>(index(head + SINCE_TOKEN))? != owner {
-            view.write(index(head + SINCE), &now())?;
-            view.write(index(head + SINCE_TOKEN), &owner)?;
+    fn to_all(&self) -> Result<bool, Error> {
+        match &self.missed {
+            Missed::Always => Ok(true),
+            Missed::Unknown => Ok(false),
+            Missed::Counted(left) => {
+                let left = left.get();
+                let now = left.load(SeqCst)?;
+                if now > 0 {
+                    left.store(now - 1, SeqCst)?;
+                }
+                Ok(now > 0)
+            }
         }
-        Ok(())
+    }
+
+    /// For those who look: since when the owner has held it, at the latest. The caller has seen that it waits for this owner: so the owner
+    /// counts a release when it has released the lock, and what is written here is void from then on.
+    fn note_owner(&self, owner: u32, expected: u32) -> Result<(), Error> {
+        let Some(Record { view, head, releases }) = &self.record else { return Ok(()) };
+        let releases = releases.get().load(SeqCst)?;
+        if view.read::<LockHead>(index(*head))?.since_is_of(owner) {
+            return Ok(());
+        }
+        // Not before the count was read: it may have been released meanwhile.
+        if self.word.get().load(SeqCst)? != expected {
+            return Ok(());
+        }
+        let at = index(*head);
+        view.write(at + offset_of!(LockHead, since), &now())?;
+        view.write(at + offset_of!(LockHead, since_releases), &releases)?;
+        view.write(at + offset_of!(LockHead, since_token), &owner)
     }
 }
 
@@ -115,7 +177,7 @@ impl<'a> Scene<'a> {
     fn doze(&self, word: &Parking, expected: u32, owner: u32) -> Result<Slept, Error> {
         // Also by who has no time left: so whoever was in vain for it has written it down.
         if owner != 0 {
-            word.note_owner(owner)?;
+            word.note_owner(owner, expected)?;
         }
         let Some(longest) = self.slice() else { return Ok(Slept::Deadline) };
         // The owner may have died since the caller looked. From here on his end ends the sleep, where it can be waited for.
@@ -199,9 +261,24 @@ impl World for Scene<'_> {
     }
 
     fn found_dead(&self, word: &Parking, token: u32) -> Result<(), Error> {
-        match word.head {
-            Some((_, head)) => write_down_death(self.core, head, token),
+        match &word.record {
+            Some(record) => write_down_end(self.core, record.head, token, END_DIED),
             None => Ok(()),
+        }
+    }
+
+    fn released(&self, word: &Parking) -> Result<(), Error> {
+        match &word.record {
+            Some(record) => record.releases.get().fetch_add(1, SeqCst).map(drop),
+            None => Ok(()),
+        }
+    }
+
+    fn missed(&self, word: &Parking) -> Result<(), Error> {
+        step("sleep: missed a wake-up");
+        match &word.missed {
+            Missed::Counted(left) => left.get().store(TO_ALL, SeqCst),
+            Missed::Always | Missed::Unknown => Ok(()),
         }
     }
 
@@ -218,6 +295,10 @@ impl Readers for Scene<'_> {
     #[inline]
     fn places(&self) -> Result<u32, Error> {
         self.core.places_used()
+    }
+
+    fn is_of(&self, token: u32, place: u32) -> bool {
+        token != 0 && place_of(token) == place
     }
 
     #[inline]

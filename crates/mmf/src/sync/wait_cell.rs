@@ -59,7 +59,7 @@ pub struct WaitCell {
 impl WaitCell {
     pub(crate) fn make(core: &Arc<Core>, name: &str) -> Result<Self, Error> {
         let at = core.find_or_make(name, &shape::<()>(ObjectKind::Cell))?;
-        Ok(WaitCell { parking: Parking::new(core, at, None)?, _core: Some(Arc::clone(core)) })
+        Ok(WaitCell { parking: Parking::bare(core, at)?.of_the_user(), _core: Some(Arc::clone(core)) })
     }
 
     /// The cell at `offset` in a view: four bytes for the word, four that count who waits. All processes use the same bytes and the same

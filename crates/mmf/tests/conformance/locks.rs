@@ -79,7 +79,7 @@ pub(crate) fn deadlines_and_tries() {
     let guard = mutex.lock().unwrap();
     let error = theirs.try_lock().unwrap_err();
     assert!(matches!(error, LockError::WouldBlock(_)));
-    assert!(error.to_string().contains(&format!("process {} has it", std::process::id())), "{error}");
+    assert!(error.to_string().contains(&format!("held by process {}", std::process::id())), "{error}");
     let before = Instant::now();
     assert!(matches!(theirs.lock_timeout(Duration::from_millis(130)), Err(LockError::TimedOut(_))));
     assert!(before.elapsed() >= Duration::from_millis(130));
@@ -156,7 +156,7 @@ pub(crate) fn the_next_one_is_told_of_a_death() {
     });
     let error = mutex.lock().unwrap_err();
     let id = killer.join().unwrap();
-    assert!(error.to_string().contains(&format!("process {id} died with it")), "{error}");
+    assert!(error.to_string().contains(&format!("(process {id}) died holding it")), "{error}");
     let LockError::OwnerDied(owner) = error else { panic!("{error:?}") };
     assert_eq!(owner.process().unwrap().id, id);
     assert!(owner.since().unwrap() <= owner.noticed().unwrap());
@@ -235,6 +235,7 @@ pub(crate) fn a_panic_leaves_a_mark() {
     assert!(thread.is_err());
     let LockError::OwnerDied(owner) = mutex.lock().unwrap_err() else { panic!("no mark") };
     assert_eq!(owner.process().unwrap().id, std::process::id());
+    assert!(owner.panicked());
 }
 
 /// Steps of those who lock, wait and unlock.
@@ -524,7 +525,7 @@ pub(crate) fn the_latest_value_outlives_its_writer() {
         assert_eq!(latest.read_numbered().unwrap(), Some((1, 5)));
         let error = latest.writer().unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Busy, "{error}");
-        assert!(error.to_string().contains(&format!("process {} has it", peer.id())), "{error}");
+        assert!(error.to_string().contains(&format!("process {}", peer.id())), "{error}");
         assert!(latest.has_writer().unwrap());
         peer.kill();
         assert!(!latest.has_writer().unwrap());

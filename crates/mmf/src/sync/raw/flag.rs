@@ -38,8 +38,12 @@ pub fn wait<W: World>(
     patience: Patience,
 ) -> Result<(), Refused<W::Fault>> {
     let mut rounds = Rounds::default();
+    let mut unwoken = false;
     loop {
         if take(world, word, auto)? {
+            if unwoken {
+                world.missed(word)?;
+            }
             return Ok(());
         }
         rounds.again(world, patience, 0)?;
@@ -47,7 +51,9 @@ pub fn wait<W: World>(
             return Err(Refused::WouldBlock(0));
         }
         world.step("event: waits");
-        if world.sleep(word, 0, 0)? == Slept::Deadline {
+        let slept = world.sleep(word, 0, 0)?;
+        unwoken = slept == Slept::Slice;
+        if slept == Slept::Deadline {
             // It may have been set in the last moment.
             return if take(world, word, auto)? { Ok(()) } else { Err(Refused::Deadline) };
         }

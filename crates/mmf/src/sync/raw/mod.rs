@@ -65,6 +65,16 @@ pub trait World {
     /// no time left to look at them. By who has the lock now; or, of a reader, before it frees the word.
     fn found_dead(&self, word: &Self::Word, token: u32) -> Result<(), Self::Fault>;
 
+    /// The word was released, and others may have been waiting for it: what they wrote down about its owner is out of date.
+    fn released(&self, _word: &Self::Word) -> Result<(), Self::Fault> {
+        Ok(())
+    }
+
+    /// After a sleep that nobody ended, the caller has found what it was waiting for: a wake-up has gone astray.
+    fn missed(&self, _word: &Self::Word) -> Result<(), Self::Fault> {
+        Ok(())
+    }
+
     /// A moment without the processor's full force.
     fn pause(&self);
 

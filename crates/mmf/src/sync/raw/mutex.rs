@@ -66,7 +66,7 @@ pub fn lock_slow<W: World>(
     patience: Patience,
 ) -> Result<Got, Refused<W::Fault>> {
     let mut spins = if patience == Patience::Try { 0 } else { W::SPINS };
-    let (mut slept, mut asked) = (0, false);
+    let (mut slept, mut asked, mut unwoken) = (0, false, false);
     let mut rounds = Rounds::default();
     loop {
         let now = world.load(word)?;
@@ -74,6 +74,7 @@ pub fn lock_slow<W: World>(
         if owner == DONE {
             return Err(Refused::Done);
         }
+        unwoken &= owner == 0;
         // Who has asked and is awake takes it within fewer looks than these; if nobody did, it has lost its processor, or died.
         let passed_over = spins == 0 && patience == Patience::Wait && now & WAITERS == 0;
         let free = owner == 0 && (now & QUEUE == 0 || asked || slept > 0 || passed_over);
@@ -95,6 +96,9 @@ pub fn lock_slow<W: World>(
             let waiters = if slept > 0 { WAITERS } else { now & WAITERS };
             let new = me | waiters | (now & DAMAGED) | ((now & PHASE) ^ turned);
             if world.compare_exchange(word, now, new)?.is_ok() {
+                if unwoken {
+                    world.missed(word)?;
+                }
                 return Ok(if now & DAMAGED == 0 { Got::Clean } else { Got::Damaged });
             }
             continue;
@@ -120,7 +124,9 @@ pub fn lock_slow<W: World>(
             continue;
         }
         world.step("lock: marked as waiting");
-        match world.sleep(word, asleep, owner)? {
+        let ended = world.sleep(word, asleep, owner)?;
+        unwoken = ended == Slept::Slice;
+        match ended {
             Slept::Woken | Slept::Slice => {
                 slept += 1;
                 spins = W::SPINS;
@@ -162,6 +168,7 @@ pub fn unlock<W: World>(world: &W, word: &W::Word, me: u32) -> Result<bool, W::F
 pub fn unlock_slow<W: World>(world: &W, word: &W::Word, me: u32, all: bool) -> Result<bool, W::Fault> {
     let free = |now| now & (QUEUE | DAMAGED | PHASE);
     let Some(former) = change(world, word, me, free, me.wrapping_neg())? else { return Ok(false) };
+    world.released(word)?;
     world.step("unlock: free, and nobody woken yet");
     if former & (WAITERS | QUEUE) != 0 {
         world.wake(word, all)?;

@@ -59,6 +59,8 @@ pub const fn waits(readers: u64, phase: u32) -> u64 {
 pub trait Readers: World {
     /// How many places there are; those above are not in use. Never more than there are words.
     fn places(&self) -> Result<u32, Self::Fault>;
+    /// Whether a participant with this token has this place.
+    fn is_of(&self, token: u32, place: u32) -> bool;
     fn readers_load(&self, place: u32) -> Result<u64, Self::Fault>;
     fn readers_compare_exchange(
         &self,
@@ -119,20 +121,48 @@ fn count_in_slow<W: Readers>(
     loop {
         rounds.again(world, patience, 0)?;
         let now = world.readers_load(me.place)?;
-        let new = if token_of(now) == me.token { now.wrapping_add(IN_ONE) } else { fresh };
+        let new = match token_of(now) == me.token {
+            true if is_in(now) >= IN_MAX => return Err(Refused::TooMany),
+            true => now + IN_ONE,
+            false => fresh,
+        };
         if world.readers_compare_exchange(me.place, now, new)?.is_ok() {
             return Ok(());
         }
     }
 }
 
-/// Changes the own word, if it still is ours: a peer may have written anything.
-fn recount<W: Readers>(world: &W, me: Me, change: u64) -> Result<u64, W::Fault> {
-    let before = world.readers_add(me.place, change)?;
-    if token_of(before) != me.token {
-        world.readers_add(me.place, change.wrapping_neg())?;
+/// Moves readers of this participant from one count to another, if there is one to take from and room where it goes; gives the former word.
+/// Otherwise a peer has written nonsense, or a count was taken back twice: then the word stays as it is.
+fn recount<W: Readers>(world: &W, me: Me, take: u64, add: u64) -> Result<u64, W::Fault> {
+    let mut before = world.readers_load(me.place)?;
+    for _ in 0..W::ROUNDS {
+        if !can_change(before, me.token, take, add) {
+            return Ok(before);
+        }
+        let new = before - take + add;
+        match world.readers_compare_exchange(me.place, before, new)? {
+            Ok(_) => return Ok(before),
+            Err(now) => before = now,
+        }
+    }
+    // Other threads of this participant are faster each time, or a peer is.
+    let before = world.readers_add(me.place, add.wrapping_sub(take))?;
+    if !can_change(before, me.token, take, add) {
+        world.readers_add(me.place, take.wrapping_sub(add))?;
     }
     Ok(before)
+}
+
+/// Whether the counts of this participant's word can be changed so without reaching into each other, or into the token.
+fn can_change(readers: u64, token: u32, take: u64, add: u64) -> bool {
+    let fits = |ones: u64, count: fn(u64) -> u64, most: u64| {
+        count(readers) >= count(take) && (ones & add == 0 || count(readers) < most)
+    };
+    token_of(readers) == token
+        && fits(IN_ONE, is_in, 0xfff)
+        && fits(wait_one(1), |readers| waits(readers, 1), 0x3ff)
+        && fits(wait_one(0), |readers| waits(readers, 0), 0x3ff)
 }
 
 fn notify<W: Readers>(world: &W, words: Words<'_, W::Word>) -> Result<(), W::Fault> {
@@ -176,9 +206,9 @@ fn read_slow<W: Readers>(
             return Err(refused);
         }
         let one = wait_one(phase);
-        let before = recount(world, me, one.wrapping_sub(IN_ONE))?;
+        let before = recount(world, me, IN_ONE, one)?;
         if waits(before, phase) >= WAIT_MAX {
-            recount(world, me, one.wrapping_neg())?;
+            recount(world, me, one, 0)?;
             notify(world, words)?;
             return Err(Refused::TooMany);
         }
@@ -187,14 +217,14 @@ fn read_slow<W: Readers>(
             Ok(dead) => died = dead.or(died),
             Err(refused) => {
                 if !matches!(refused, Refused::Fault(_)) {
-                    recount(world, me, one.wrapping_neg())?;
+                    recount(world, me, one, 0)?;
                     notify(world, words)?;
                 }
                 return Err(refused);
             }
         }
         world.step("reader: the writer has gone, and not in yet");
-        recount(world, me, IN_ONE.wrapping_sub(one))?;
+        recount(world, me, one, IN_ONE)?;
         now = world.load(words.lock)?;
     }
     if now & TOKEN == DONE {
@@ -255,9 +285,19 @@ fn wait_for_end<W: Readers>(
 /// Ends reading.
 #[inline]
 pub fn leave<W: Readers>(world: &W, words: Words<'_, W::Word>, me: Me) -> Result<(), W::Fault> {
-    recount(world, me, IN_ONE.wrapping_neg())?;
+    let before = world.readers_add(me.place, IN_ONE.wrapping_neg())?;
+    if token_of(before) != me.token || is_in(before) == 0 {
+        not_in(world, me)?;
+    }
     let now = world.load(words.lock)?;
     if matches!(now & TOKEN, 0 | DONE) { Ok(()) } else { notify(world, words) }
+}
+
+/// Takes back what [`leave`] has subtracted from a word in which it is not counted. (Whatever the word looks like in between: its token is not that of
+/// a participant with this place, so it counts for nobody.)
+#[cold]
+fn not_in<W: Readers>(world: &W, me: Me) -> Result<(), W::Fault> {
+    world.readers_add(me.place, IN_ONE).map(drop)
 }
 
 #[inline]
@@ -324,7 +364,8 @@ fn drain_slow<W: Readers>(
                 continue;
             }
             let token = token_of(now);
-            let gone = (spins == 0) && (token == 0 || world.is_gone(token));
+            // (Who else than the participant of this place can be no reader here.)
+            let gone = !world.is_of(token, place) || (spins == 0 && world.is_gone(token));
             if !gone || world.readers_compare_exchange(place, now, 0)?.is_err() {
                 reader = Some(token);
                 break;

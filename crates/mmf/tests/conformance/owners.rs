@@ -1,0 +1,720 @@
+//! Nobody but the owner acts as the owner, and what is said about locks is true.
+
+use std::sync::atomic::Ordering::SeqCst;
+use std::sync::atomic::{AtomicBool, AtomicU32};
+use std::time::{Duration, SystemTime};
+
+use mmf::sync::{LockError, Mutex};
+use mmf::{Error, ErrorKind, ObjectState, OpenOptions, Segment, SharedMemory};
+use testkit::{Peer, Role, WATCHDOG, unique_name};
+
+use super::segment::{LEN, tell};
+
+fn segment(tag: &str) -> (String, Segment) {
+    let name = unique_name(tag);
+    let segment = Segment::create(&name, LEN).unwrap();
+    (name, segment)
+}
+
+fn would_block<G>(result: Result<G, LockError<G>>) -> bool {
+    matches!(result, Err(LockError::WouldBlock(_)))
+}
+
+/// A forked child has a copy of each guard and writer. It can do nothing with them, and dropping them does nothing.
+pub(crate) fn copies_in_a_forked_child_own_nothing() {
+    if !cfg!(unix) {
+        testkit::skip("only Unix forks");
+    }
+    let (name, segment) = segment("copies");
+    let (mutex, lock) = (segment.mutex::<u64>("mutex").unwrap(), segment.rwlock::<u64>("lock").unwrap());
+    let (read, latest) = (segment.rwlock::<u64>("read").unwrap(), segment.latest::<u64>("latest").unwrap());
+    let mut peer = Peer::start("owners::role_fork", &[&name]);
+    peer.expect("the child was refused everything");
+    // Its copies are dropped, and its parent has everything still.
+    assert!(would_block(mutex.try_lock()), "the mutex");
+    assert!(would_block(lock.try_write()) && would_block(lock.try_read()), "the lock that is held to write");
+    assert!(would_block(read.try_write()), "the lock that is held to read");
+    assert!(latest.has_writer().unwrap());
+    assert_eq!(latest.writer().unwrap_err().kind(), ErrorKind::Busy);
+    assert_eq!(latest.read_numbered().unwrap(), Some((1, 10)), "the child has published nothing");
+    assert_eq!(segment.once::<u64>("once").unwrap().get().unwrap(), None, "the parent initialises it");
+    peer.say("go on");
+    peer.expect("went on");
+    assert_eq!(mutex.lock().unwrap().get().unwrap(), 2);
+    assert_eq!(lock.write().unwrap().get().unwrap(), 3);
+    read.write().unwrap().set(&1).unwrap();
+    assert_eq!(latest.read_numbered().unwrap(), Some((2, 20)));
+    assert_eq!(latest.writer().unwrap().publish(&30).unwrap(), 3);
+    assert_eq!(segment.once::<u64>("once").unwrap().get().unwrap(), Some(4));
+    peer.finish();
+}
+
+#[cfg(unix)]
+pub(crate) fn role_fork(role: &mut Role) {
+    let segment = Segment::open(role.argument(0)).unwrap();
+    let (mutex, lock) = (segment.mutex::<u64>("mutex").unwrap(), segment.rwlock::<u64>("lock").unwrap());
+    let (read, latest) = (segment.rwlock::<u64>("read").unwrap(), segment.latest::<u64>("latest").unwrap());
+    let once = segment.once::<u64>("once").unwrap();
+    let (mut guard, mut writing) = (mutex.lock().unwrap(), lock.write().unwrap());
+    let (reading, again) = (read.read().unwrap(), read.read().unwrap());
+    let mut writer = latest.writer().unwrap();
+    writer.publish(&10).unwrap();
+    let mut pipe = [0; 2];
+    // SAFETY: a valid place for two descriptors.
+    assert_eq!(unsafe { libc::pipe(pipe.as_mut_ptr()) }, 0);
+    let mut child = 0;
+    let initialised = once.get_or_init(|| {
+        // SAFETY: this process has no other threads.
+        child = unsafe { libc::fork() };
+        if child != 0 {
+            wait_for(child, pipe[0]);
+            role.say("the child was refused everything");
+            let _ = role.hear();
+        }
+        4
+    });
+    if child == 0 {
+        let mut bytes = [0; 8];
+        // SAFETY: nobody else has the segment but for the test, which keeps to the locks.
+        let references = unsafe {
+            [guard.as_mut().err(), guard.as_ref().err(), writing.as_mut().err(), reading.as_ref().err()]
+        };
+        let mut refused = vec![
+            initialised.err(),
+            guard.get().err(),
+            guard.set(&7).err(),
+            guard.update(|value| *value = 7).err(),
+            guard.read_at(0, &mut bytes).err(),
+            guard.write_at(0, &[7]).err(),
+            guard.declare_consistent().err(),
+            writing.get().err(),
+            writing.set(&7).err(),
+            writing.update(|value| *value = 7).err(),
+            writing.read_at(0, &mut bytes).err(),
+            writing.write_at(0, &[7]).err(),
+            writing.declare_consistent().err(),
+            reading.get().err(),
+            reading.read_at(0, &mut bytes).err(),
+            writer.publish(&7).err(),
+            latest.writer().err(),
+            once.get_or_init(|| 7).err(),
+            segment.mutex::<u64>("new").err(),
+            segment.declare_broken().err(),
+            mutex.try_lock().err().map(Error::from),
+            lock.try_read().err().map(Error::from),
+            lock.try_write().err().map(Error::from),
+            guard.give_up().err(),
+            writing.give_up().err(),
+        ];
+        refused.extend(references);
+        drop((reading, again, writer));
+        let is_right = |error: &Option<Error>| {
+            error.as_ref().is_some_and(|error| {
+                error.kind() == ErrorKind::Unsupported
+                    && error.to_string().contains("was forked from the one that opened")
+            })
+        };
+        let wrong = refused.iter().position(|error| !is_right(error)).map_or(255, |which| which as u8);
+        // SAFETY: one valid byte.
+        unsafe { libc::write(pipe[1], [wrong].as_ptr().cast(), 1) };
+        // The whole segment goes as well, as at the end of `main`.
+        drop((mutex, lock, read, latest, once, segment));
+        // SAFETY: it ends this process.
+        unsafe { libc::_exit(0) };
+    }
+    assert_eq!(initialised.unwrap(), 4);
+    guard.set(&2).unwrap();
+    writing.set(&3).unwrap();
+    assert_eq!(writer.publish(&20).unwrap(), 2);
+    drop((guard, writing, reading, again, writer));
+    role.say("went on");
+}
+
+/// Waits for a child that has written which of its calls was not refused: 255 if all were.
+#[cfg(unix)]
+fn wait_for(child: i32, answers: i32) {
+    let mut answer = [0_u8];
+    // SAFETY: a valid place for one byte.
+    assert_eq!(unsafe { libc::read(answers, answer.as_mut_ptr().cast(), 1) }, 1);
+    let mut status = 0;
+    // SAFETY: a valid place for the status.
+    assert_eq!(unsafe { libc::waitpid(child, &raw mut status, 0) }, child);
+    assert_eq!((answer[0], status), (255, 0), "the number of the call that was not refused in the child");
+}
+
+#[cfg(not(unix))]
+pub(crate) fn role_fork(_: &mut Role) {}
+
+/// Whatever is written into the word of a reader, dropping its guard changes the count of readers and nothing else, and nothing if it is not
+/// counted there; and only a participant's own word holds writers up.
+pub(crate) fn words_of_readers_never_wrap_around() {
+    let segment = OpenOptions::new().len(LEN).participants(4).create_segment(unique_name("wrap")).unwrap();
+    let (second, third) =
+        (Segment::attach(segment.memory()).unwrap(), Segment::attach(segment.memory()).unwrap());
+    let locks = [&segment, &second, &third].map(|segment| segment.rwlock::<u64>("lock").unwrap());
+    let info = segment.inspect().unwrap();
+    let at = usize::try_from(info.objects[0].offset).unwrap() + 128;
+    let view = segment.memory().view().unwrap();
+    // All three are this process; their places are in the order in which they came.
+    let [_, own, other] = [0, 1, 2].map(|place| u64::from(info.participants[place].token));
+    let word = || view.atomic_u64(at + 64).unwrap();
+    let in_one = 1 << 20;
+    let tokens = [own, own - 1, own + 1, other, 0, 0x0fff_ffff, 0xffff_ffff];
+    for token in tokens {
+        for counts in [0, 1, in_one, 2 * in_one, 0xfff << 20, 0x3ff, 0x3ff << 10, 0xffff_ffff] {
+            let written = (token << 32) | counts;
+            let guard = locks[1].read().unwrap();
+            word().store(written, SeqCst).unwrap();
+            drop(guard);
+            let expected = if token == own && counts >= in_one { written - in_one } else { written };
+            let found = word().load(SeqCst).unwrap();
+            assert_eq!(found, expected, "{written:#018x} became {found:#018x}");
+            // Another reader of the same participant: it is counted, or refused.
+            let before = word().load(SeqCst).unwrap();
+            if let Ok(guard) = locks[1].try_read() {
+                assert_eq!(word().load(SeqCst).unwrap() >> 32, own, "{written:#018x}");
+                drop(guard);
+            } else {
+                assert_eq!(word().load(SeqCst).unwrap(), before, "{written:#018x}");
+            }
+            // A word that is not its participant's holds nobody up.
+            word().store(written, SeqCst).unwrap();
+            let got = locks[0].try_write().is_ok();
+            assert!(got || token == own, "{written:#018x} in the place of {own:#x}");
+            assert!(!got || token != own || counts < in_one, "{written:#018x} is a reader");
+            word().store(0, SeqCst).unwrap();
+            drop(locks[2].try_write().unwrap());
+        }
+    }
+}
+
+fn lock_state(segment: &Segment, object: usize) -> mmf::LockState {
+    match segment.inspect().unwrap().objects[object].state.clone() {
+        ObjectState::Mutex(state) | ObjectState::RwLock { writer: state, .. } => state,
+        other => panic!("{other:?}"),
+    }
+}
+
+/// "Since" is of this locking, never of an earlier one of the same participant.
+pub(crate) fn since_is_of_this_locking() {
+    let (_, segment) = segment("since");
+    let other = Segment::attach(segment.memory()).unwrap();
+    let (mutex, theirs) = (segment.mutex::<u64>("m").unwrap(), other.mutex::<u64>("m").unwrap());
+    let waits =
+        || assert!(matches!(theirs.lock_timeout(Duration::from_millis(1)), Err(LockError::TimedOut(_))));
+    let guard = mutex.lock().unwrap();
+    assert_eq!(lock_state(&segment, 0).since, None, "nobody has waited");
+    waits();
+    let first = lock_state(&segment, 0).since.unwrap();
+    waits();
+    assert_eq!(lock_state(&segment, 0).since, Some(first), "the same locking");
+    drop(guard);
+    assert_eq!(lock_state(&segment, 0).since, None, "it is free");
+    drop(theirs.lock().unwrap());
+    // The same participant again, which nobody has waited for since.
+    let between = SystemTime::now();
+    let guard = mutex.lock().unwrap();
+    assert_eq!(lock_state(&segment, 0).since, None, "nobody has waited for this locking");
+    waits();
+    assert!(lock_state(&segment, 0).since.unwrap() >= between);
+    drop(guard);
+    // And with no other participant between the two.
+    let guard = mutex.lock().unwrap();
+    assert_eq!(lock_state(&segment, 0).since, None);
+    drop(guard);
+    // A writer.
+    let (lock, theirs) = (segment.rwlock::<u64>("l").unwrap(), other.rwlock::<u64>("l").unwrap());
+    let guard = lock.write().unwrap();
+    assert!(matches!(theirs.read_timeout(Duration::from_millis(1)), Err(LockError::TimedOut(_))));
+    assert!(lock_state(&segment, 1).since.is_some());
+    drop(guard);
+    let between = SystemTime::now();
+    let guard = lock.write().unwrap();
+    assert_eq!(lock_state(&segment, 1).since, None);
+    assert!(matches!(theirs.write_timeout(Duration::from_millis(1)), Err(LockError::TimedOut(_))));
+    assert!(lock_state(&segment, 1).since.unwrap() >= between);
+    drop(guard);
+}
+
+/// The same of one that died with it.
+pub(crate) fn the_dead_held_it_since_this_locking() {
+    let (name, segment) = segment("dead-since");
+    let mutex = segment.mutex::<u64>("mutex").unwrap();
+    for waits in [false, true] {
+        let mut peer = Peer::start("owners::role_lock_again", &[&name]);
+        peer.expect("locked");
+        assert!(matches!(mutex.lock_timeout(Duration::from_millis(1)), Err(LockError::TimedOut(_))));
+        peer.say("again");
+        peer.expect("released");
+        let between = SystemTime::now();
+        peer.say("go on");
+        peer.expect("locked again");
+        if waits {
+            assert!(matches!(mutex.lock_timeout(Duration::from_millis(1)), Err(LockError::TimedOut(_))));
+        }
+        peer.kill();
+        let LockError::OwnerDied(owner) = mutex.try_lock().unwrap_err() else { panic!("not told") };
+        assert_eq!(owner.process().unwrap().id, peer.id());
+        assert!(!owner.panicked());
+        assert_eq!(owner.since().is_some(), waits);
+        assert!(owner.since().is_none_or(|since| since >= between));
+        owner.into_guard().declare_consistent().unwrap();
+    }
+}
+
+pub(crate) fn role_lock_again(role: &mut Role) {
+    let mutex = Segment::open(role.argument(0)).unwrap().mutex::<u64>("mutex").unwrap();
+    let guard = mutex.lock().unwrap();
+    role.say("locked");
+    let _ = role.hear();
+    drop(guard);
+    role.say("released");
+    let _ = role.hear();
+    let _guard = mutex.lock().unwrap();
+    role.say("locked again");
+    role.stay();
+}
+
+/// A thread that panics with a lock has not died, nor has its process; and a later death is one.
+pub(crate) fn a_panic_is_not_a_death() {
+    let (name, segment) = segment("panics");
+    let (mutex, lock) = (segment.mutex::<u64>("mutex").unwrap(), segment.rwlock::<u64>("lock").unwrap());
+    let mut peer = Peer::start("owners::role_panic", &[&name]);
+    peer.expect("panicked");
+    let words = format!("a thread of process {} panicked while holding it", peer.id());
+    let check = |error: &dyn std::fmt::Display, what: &str| {
+        let text = error.to_string();
+        assert!(text.contains(&words) && text.contains(what) && !text.contains("died"), "{text}");
+    };
+    let error = mutex.lock().unwrap_err();
+    check(&error, "the mutex \"mutex\"");
+    let LockError::OwnerDied(owner) = error else { panic!("{error:?}") };
+    assert!(owner.panicked());
+    assert_eq!(owner.process().unwrap().id, peer.id());
+    assert!(owner.noticed().is_some());
+    drop(owner);
+    let error = Error::from(mutex.lock().unwrap_err());
+    check(&error, "the mutex \"mutex\"");
+    assert_eq!((error.kind(), error.object()), (ErrorKind::Damaged, Some("mutex")));
+    check(&lock.read().unwrap_err(), "the rwlock \"lock\"");
+    check(&lock.write().unwrap_err(), "the rwlock \"lock\"");
+    let state = lock_state(&segment, 0);
+    assert!(state.damaged && state.died.is_none());
+    assert_eq!(state.panicked.unwrap().id, peer.id());
+    // Now it takes the damaged lock, and is killed with it.
+    peer.say("lock");
+    peer.expect("locked");
+    peer.kill();
+    let error = mutex.lock().unwrap_err();
+    assert!(error.to_string().contains(&format!("(process {}) died holding it", peer.id())), "{error}");
+    let LockError::OwnerDied(owner) = error else { panic!("{error:?}") };
+    assert!(!owner.panicked());
+    assert_eq!(owner.process().unwrap().id, peer.id());
+    let state = lock_state(&segment, 0);
+    assert!(state.panicked.is_none());
+    assert_eq!(state.died.unwrap().id, peer.id());
+}
+
+pub(crate) fn role_panic(role: &mut Role) {
+    let segment = Segment::open(role.argument(0)).unwrap();
+    let (mutex, lock) = (segment.mutex::<u64>("mutex").unwrap(), segment.rwlock::<u64>("lock").unwrap());
+    let panicked = std::thread::scope(|scope| {
+        let panics = || {
+            let _guards = (mutex.lock().unwrap(), lock.write().unwrap());
+            std::panic::resume_unwind(Box::new("on purpose"));
+        };
+        scope.spawn(panics).join()
+    });
+    assert!(panicked.is_err());
+    role.say("panicked");
+    let _ = role.hear();
+    let Err(LockError::OwnerDied(owner)) = mutex.lock() else { panic!("no mark") };
+    let _guard = owner.into_guard();
+    role.say("locked");
+    role.stay();
+}
+
+/// Errors of objects name the object, its kind and the segment, and who is in the way; none of them speaks of regions and their names.
+pub(crate) fn errors_of_objects_name_the_object() {
+    let (name, segment) = segment("named");
+    let other = Segment::attach(segment.memory()).unwrap();
+    let place = format!("in \"{}\"", segment.memory().name().unwrap());
+    let check = |error: Error, kind: ErrorKind, object: &str, parts: &[&str]| {
+        let text = error.to_string();
+        assert_eq!((error.kind(), error.object()), (kind, Some(object)), "{text}");
+        assert!(text.contains(&place), "{text}");
+        for part in parts {
+            assert!(text.contains(part), "{part}: {text}");
+        }
+        let regions = [
+            "making or removing",
+            "shared memory of this name",
+            "the segment is damaged",
+            "the time is over",
+        ];
+        assert!(regions.iter().all(|words| !text.contains(words)), "{text}");
+    };
+    let me = format!("process {}: this process holds it itself", std::process::id());
+    let (mutex, theirs) = (segment.mutex::<u64>("m").unwrap(), other.mutex::<u64>("m").unwrap());
+    let short = Duration::from_millis(1);
+    let guard = mutex.lock().unwrap();
+    let m = "the mutex \"m\"";
+    // The same participant, and another one of the same process.
+    for mutex in [&mutex, &theirs] {
+        let held = format!("is held by {me}");
+        check(mutex.try_lock().unwrap_err().into(), ErrorKind::Busy, "m", &[m, &held]);
+        let held = format!("timed out waiting for {m}");
+        check(mutex.lock_timeout(short).unwrap_err().into(), ErrorKind::TimedOut, "m", &[&held, &me]);
+    }
+    drop(guard);
+    let peer = locked(&name);
+    let it = format!("held by process {}", peer.id());
+    check(theirs.try_lock().unwrap_err().into(), ErrorKind::Busy, "m", &[m, &it]);
+    check(theirs.lock_timeout(short).unwrap_err().into(), ErrorKind::TimedOut, "m", &[m, &it]);
+    let (lock, own) = (other.rwlock::<u64>("l").unwrap(), segment.rwlock::<u64>("l").unwrap());
+    let l = "the rwlock \"l\"";
+    check(lock.try_write().unwrap_err().into(), ErrorKind::Busy, "l", &[l, &it]);
+    check(lock.write_timeout(short).unwrap_err().into(), ErrorKind::TimedOut, "l", &[l, &it]);
+    let speed = segment.latest::<u64>("speed").unwrap();
+    check(
+        speed.writer().unwrap_err(),
+        ErrorKind::Busy,
+        "speed",
+        &["the latest \"speed\"", "has a writer", &format!("process {}", peer.id())],
+    );
+    drop(peer);
+    testkit::wait_until("the readers are gone", || own.try_write().is_ok());
+    let writing = own.write().unwrap();
+    check(lock.try_read().unwrap_err().into(), ErrorKind::Busy, "l", &[l, &me]);
+    check(lock.read_timeout(short).unwrap_err().into(), ErrorKind::TimedOut, "l", &[l, &me]);
+    writing.give_up().unwrap();
+    check(lock.read().unwrap_err().into(), ErrorKind::Abandoned, "l", &[l, "given up"]);
+    // Its owner has been killed.
+    check(
+        mutex.lock().unwrap_err().into(),
+        ErrorKind::Damaged,
+        "m",
+        &[m, "died holding it", "LockError::OwnerDied"],
+    );
+    let text = mutex.lock().unwrap_err().to_string();
+    assert!(text.contains(m) && text.contains(&place), "{text}");
+    let observer = Segment::open_read_only(&name).unwrap();
+    for missing in
+        [segment.find_latest::<u64>("later").map(drop), observer.find_latest::<u64>("later").map(drop)]
+    {
+        check(missing.unwrap_err(), ErrorKind::NotFound, "later", &["no object \"later\""]);
+    }
+    let wrong = segment.mutex::<u32>("m").unwrap_err();
+    check(wrong, ErrorKind::Incompatible, "m", &["mutex of u64", "mutex of u32"]);
+    check(segment.mutex::<u64>("").unwrap_err(), ErrorKind::MalformedName, "", &["1 to 63 bytes"]);
+    let full = segment.mutex::<[u64; 100_000]>("huge").unwrap_err();
+    check(full, ErrorKind::Full, "huge", &["the mutex \"huge\"", "800064 bytes", "capacity()"]);
+    let error = mmf::handoff::receive("nothing-of-this-label").unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::NotFound);
+    let text = error.to_string();
+    assert!(text.contains("\"nothing-of-this-label\"") && !text.contains("of this name"), "{text}");
+    // One without a name says that.
+    let segment = Segment::format(&SharedMemory::anonymous(LEN).unwrap()).unwrap();
+    let mutex = segment.mutex::<u64>("m").unwrap();
+    let _guard = mutex.lock().unwrap();
+    let error = Error::from(mutex.try_lock().unwrap_err());
+    assert!(error.to_string().contains("the mutex \"m\" in a segment without a name is held by"), "{error}");
+}
+
+fn locked(name: &str) -> Peer {
+    let mut peer = Peer::start("owners::role_hold", &[name]);
+    peer.expect("held");
+    peer
+}
+
+pub(crate) fn role_hold(role: &mut Role) {
+    let segment = Segment::open(role.argument(0)).unwrap();
+    let (mutex, lock) = (segment.mutex::<u64>("m").unwrap(), segment.rwlock::<u64>("l").unwrap());
+    let _guards = (mutex.lock().unwrap(), lock.read().unwrap());
+    let _writer = segment.latest::<u64>("speed").unwrap().writer().unwrap();
+    role.say("held");
+    role.stay();
+}
+
+const SMALL: u64 = 16 * 1024;
+
+fn growing(tag: &str) -> (String, Segment) {
+    let name = unique_name(tag);
+    let segment = OpenOptions::new().len(SMALL).capacity(1 << 20).create_segment(&name).unwrap();
+    (name, segment)
+}
+
+/// What a region has grown by is there for objects: of this process, of one that opened it before, and for observers.
+pub(crate) fn a_segment_uses_what_it_has_grown_by() {
+    let (name, segment) = growing("grown");
+    let early = segment.mutex::<u64>("early").unwrap();
+    let observer = Segment::open_read_only(&name).unwrap();
+    let mut peer = Peer::start("owners::role_grow", &[&name]);
+    peer.expect("opened");
+    let full = segment.mutex::<[u64; 10_000]>("table").unwrap_err();
+    assert_eq!(full.kind(), ErrorKind::Full);
+    assert!(full.to_string().contains("grow the region first"), "{full}");
+    let room = segment.room().unwrap();
+    let len = segment.memory().grow(256 * 1024).unwrap();
+    assert!(segment.room().unwrap() >= room + 200 * 1024, "{room} before");
+    assert_eq!(segment.inspect().unwrap().damage, []);
+    segment
+        .mutex::<[u64; 10_000]>("table")
+        .unwrap()
+        .lock()
+        .unwrap()
+        .write_at(79_992, &7_u64.to_le_bytes())
+        .unwrap();
+    segment.latest::<u64>("speed").unwrap().writer().unwrap().publish(&5).unwrap();
+    assert_eq!(observer.find_latest::<u64>("speed").unwrap().read().unwrap(), Some(5));
+    peer.say("look");
+    peer.expect("7");
+    assert_eq!(segment.mutex::<[u8; 20_000]>("theirs").unwrap().lock().unwrap().get().unwrap(), [3; 20_000]);
+    let info = observer.inspect().unwrap();
+    assert_eq!((info.objects.len(), &*info.damage), (4, &[][..]));
+    assert!(info.used <= info.len && info.len <= len);
+    early.lock().unwrap().set(&1).unwrap();
+    peer.finish();
+    // What opens it now finds it all.
+    let late = Segment::open(&name).unwrap();
+    assert_eq!(late.latest::<u64>("speed").unwrap().read().unwrap(), Some(5));
+    assert_eq!(late.room().unwrap(), segment.room().unwrap());
+    // The rest, and not a byte more.
+    let error = late.mutex::<[u64; 1 << 17]>("all").unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Full, "{error}");
+}
+
+pub(crate) fn role_grow(role: &mut Role) {
+    let segment = Segment::open(role.argument(0)).unwrap();
+    role.say("opened");
+    let _ = role.hear();
+    let mut last = [0; 8];
+    segment.mutex::<[u64; 10_000]>("table").unwrap().lock().unwrap().read_at(79_992, &mut last).unwrap();
+    segment.mutex::<[u8; 20_000]>("theirs").unwrap().lock().unwrap().set(&[3; 20_000]).unwrap();
+    role.say(u64::from_le_bytes(last).to_string());
+}
+
+/// Several grow it and add objects at the same time, and each of them finds what the others have made.
+pub(crate) fn several_grow_a_segment_at_once() {
+    let (name, segment) = growing("several");
+    let mut peers: Vec<Peer> =
+        ["0", "1", "2"].iter().map(|number| Peer::start("owners::role_add", &[&name, number])).collect();
+    for peer in &mut peers {
+        peer.expect("added");
+    }
+    peers.into_iter().for_each(Peer::finish);
+    let info = segment.inspect().unwrap();
+    assert_eq!((info.objects.len(), &*info.damage), (60, &[][..]));
+    for number in 0..3_u8 {
+        for object in 0..20 {
+            let mutex = segment.mutex::<[u8; 3000]>(&format!("{number}-{object}")).unwrap();
+            assert_eq!(mutex.lock().unwrap().get().unwrap(), [number + 1; 3000]);
+        }
+    }
+}
+
+pub(crate) fn role_add(role: &mut Role) {
+    let segment = Segment::open(role.argument(0)).unwrap();
+    let number: u8 = role.argument(1).parse().unwrap();
+    for object in 0..20 {
+        let name = format!("{number}-{object}");
+        let mutex = loop {
+            match segment.mutex::<[u8; 3000]>(&name) {
+                Ok(mutex) => break mutex,
+                Err(error) => assert_eq!(error.kind(), ErrorKind::Full, "{error}"),
+            }
+            let memory = segment.memory();
+            memory.grow(memory.len() + 4096).unwrap();
+        };
+        mutex.lock().unwrap().set(&[number + 1; 3000]).unwrap();
+    }
+    role.say("added");
+}
+
+/// What a program keeps behind the segment is not taken for room; a process that dies in the middle leaves nothing wrong; and a length that a
+/// peer has made up is not believed.
+pub(crate) fn only_room_is_taken_for_room() {
+    let (name, segment) = growing("room");
+    segment.memory().grow(64 * 1024).unwrap();
+    let view = segment.memory().view().unwrap();
+    view.write_at(index(SMALL) + 5000, b"mine").unwrap();
+    let full = segment.mutex::<[u8; 16_000]>("table").unwrap_err();
+    assert_eq!(full.kind(), ErrorKind::Full);
+    assert!(full.to_string().contains("in use by something else"), "{full}");
+    assert_eq!(view.read_vec(index(SMALL) + 5000, 4).unwrap(), b"mine");
+    view.fill(index(SMALL) + 5000, 4, 0).unwrap();
+    let mut victim = Peer::start("owners::role_die_growing", &[&name]);
+    victim.expect("at directory: longer");
+    victim.kill();
+    assert_eq!(segment.inspect().unwrap().damage, []);
+    segment.mutex::<[u8; 16_000]>("table").unwrap().lock().unwrap().set(&[1; 16_000]).unwrap();
+    let info = segment.inspect().unwrap();
+    for wrong in [0, 64, 4096, info.used - 64, info.used + 1, 1 << 20, 1 << 40, u64::MAX - 63, u64::MAX] {
+        view.atomic_u64(24).unwrap().store(wrong, SeqCst).unwrap();
+        let _ = segment.inspect().unwrap();
+        let _ = segment.room().unwrap();
+        let _ = segment.mutex::<[u8; 60_000]>("too much").unwrap_err();
+        let _ = Segment::attach(segment.memory())
+            .map(|segment| segment.mutex::<[u8; 60_000]>("too much").map(drop));
+        assert_eq!(
+            segment.mutex::<[u8; 16_000]>("table").unwrap().lock().unwrap().get().unwrap(),
+            [1; 16_000]
+        );
+    }
+}
+
+fn index(offset: u64) -> usize {
+    usize::try_from(offset).unwrap()
+}
+
+pub(crate) fn role_die_growing(role: &mut Role) {
+    mmf::__stop_at("directory: longer", tell);
+    let _ = Segment::open(role.argument(0)).unwrap().mutex::<[u8; 16_000]>("table");
+}
+
+/// A process that may only read sleeps on the words of others, and takes wake-ups away: waiters get what they wait for by being woken all the same.
+/// (Counted: with each wake-up that goes astray, a waiter finds what it waits for at the end of a recheck interval.)
+pub(crate) fn readers_do_not_take_wakeups_away() {
+    if !cfg!(target_os = "linux") {
+        testkit::skip("here a process that may only read cannot sleep on a word");
+    }
+    let (name, segment) = segment("eaten");
+    let (event, taken) = (segment.event("event").unwrap(), segment.notify("taken").unwrap());
+    let mutex: Mutex<u64> = segment.mutex("mutex").unwrap();
+    let info = segment.inspect().unwrap();
+    let offsets = [0, 2].map(|object| info.objects[object].offset.to_string());
+    let mut eater = Peer::start("owners::role_eat", &[&name, &offsets[0], &offsets[1]]);
+    eater.expect("eating");
+    let deadline = || Some(std::time::Instant::now() + WATCHDOG);
+    const ROUNDS: u32 = 40;
+    // One waiter: no wake-up goes astray. Several: one, and from then on all of them are woken.
+    for (waiters, most) in [("1", 2), ("3", 8)] {
+        let mut peer = Peer::start("owners::role_be_woken", &[&name, waiters]);
+        peer.expect("waiting");
+        let at = usize::try_from(info.objects[0].offset).unwrap() + 4;
+        let view = segment.memory().view().unwrap();
+        let all: u32 = waiters.parse().unwrap();
+        let asleep = |at: usize| {
+            testkit::wait_until("they sleep", || view.atomic_u32(at).unwrap().load(SeqCst).unwrap() == all);
+        };
+        for _ in 0..ROUNDS {
+            asleep(at);
+            let seen = taken.count().unwrap();
+            event.set().unwrap();
+            taken.wait_past(seen, deadline()).unwrap().expect("it was taken");
+        }
+        peer.say("now the mutex");
+        let at = usize::try_from(info.objects[2].offset).unwrap() + 4;
+        for _ in 0..ROUNDS {
+            let guard = mutex.lock().unwrap();
+            let seen = taken.count().unwrap();
+            taken_up(&segment);
+            asleep(at);
+            drop(guard);
+            // All of them get it, one after the other.
+            while taken.count().unwrap().wrapping_sub(seen) < all {
+                taken
+                    .wait_past(
+                        taken.count().unwrap(),
+                        Some(std::time::Instant::now() + Duration::from_millis(1)),
+                    )
+                    .unwrap();
+            }
+        }
+        peer.say("how many");
+        let missed: u32 = peer.hear().parse().unwrap();
+        assert!(missed <= most, "{missed} of {} wake-ups went astray, with {waiters} waiting", 2 * ROUNDS);
+        peer.finish();
+    }
+    eater.say("how many");
+    let eaten: u32 = eater.hear().parse().unwrap();
+    assert!(eaten >= ROUNDS, "nobody has taken any: {eaten}");
+    eater.finish();
+}
+
+/// Lets the waiters go for the mutex once more.
+fn taken_up(segment: &Segment) {
+    segment.notify("go").unwrap().notify().unwrap();
+}
+
+static MISSED: AtomicU32 = AtomicU32::new(0);
+
+pub(crate) fn role_be_woken(role: &mut Role) {
+    mmf::__notice_at("sleep: missed a wake-up", |_| {
+        MISSED.fetch_add(1, SeqCst);
+    });
+    let segment = Segment::open(role.argument(0)).unwrap();
+    let (event, taken) = (segment.event("event").unwrap(), segment.notify("taken").unwrap());
+    let (mutex, go) = (segment.mutex::<u64>("mutex").unwrap(), segment.notify("go").unwrap());
+    let (waiters, first) = (role.argument(1).parse().unwrap(), AtomicBool::new(true));
+    let seen = go.count().unwrap();
+    std::thread::scope(|scope| {
+        for _ in 0..waiters {
+            scope.spawn(|| {
+                // (Short deadlines would be rechecks of their own.)
+                while first.load(SeqCst) {
+                    event.wait().unwrap();
+                    if first.load(SeqCst) {
+                        taken.notify().unwrap();
+                    }
+                }
+                let mut seen = seen;
+                loop {
+                    let Some(now) = go.wait_past(seen, None).unwrap() else { return };
+                    seen = now;
+                    if first.load(SeqCst) {
+                        return;
+                    }
+                    drop(mutex.lock().unwrap());
+                    taken.notify().unwrap();
+                }
+            });
+        }
+        role.say("waiting");
+        let _ = role.hear();
+        first.store(false, SeqCst);
+        for _ in 0..waiters {
+            event.set().unwrap();
+            testkit::wait_until("one has taken it", || !event.is_set().unwrap());
+        }
+        let _ = role.hear();
+        let missed = MISSED.load(SeqCst);
+        first.store(true, SeqCst);
+        go.notify().unwrap();
+        role.say(missed.to_string());
+    });
+}
+
+#[cfg(target_os = "linux")]
+pub(crate) fn role_eat(role: &mut Role) {
+    let memory = SharedMemory::open_read_only(role.argument(0)).unwrap();
+    let view = memory.view().unwrap();
+    let (over, eaten) = (AtomicBool::new(false), AtomicU32::new(0));
+    std::thread::scope(|scope| {
+        for which in 0..16 {
+            let offset: usize = role.argument(1 + which % 2).parse().unwrap();
+            let (view, over, eaten) = (&view, &over, &eaten);
+            scope.spawn(move || {
+                let time = libc::timespec { tv_sec: 0, tv_nsec: 100_000_000 };
+                while !over.load(SeqCst) {
+                    let word: u32 = view.read(offset).unwrap();
+                    let address = view.as_ptr().wrapping_add(offset);
+                    // SAFETY: the kernel reads the word and the time, which are there.
+                    let woken = unsafe {
+                        libc::syscall(libc::SYS_futex, address, libc::FUTEX_WAIT, word, &raw const time)
+                    };
+                    if woken == 0 {
+                        eaten.fetch_add(1, SeqCst);
+                    }
+                }
+            });
+        }
+        role.say("eating");
+        let _ = role.hear();
+        over.store(true, SeqCst);
+        role.say(eaten.load(SeqCst).to_string());
+    });
+}
+
+#[cfg(not(target_os = "linux"))]
+pub(crate) fn role_eat(_: &mut Role) {}

@@ -37,6 +37,7 @@
 //! | save memory into a file and get it back | [`SharedMemory::save`], [`SharedMemory::load`], [`SharedMemory::restore`] |
 //! | share typed objects and locks that survive their owners | [`Segment`], [`sync`] |
 //! | pass handles and descriptors | [`os`] |
+//! | know whether faults are caught, in a process with other signal handlers | [`faults`] |
 //!
 //! # What holds for all of it
 //!
@@ -51,8 +52,10 @@
 //! # Signals and exceptions
 //!
 //! Faults are caught where they happen and nowhere else. On Windows by structured exception handling of the copy routines
-//! alone. On Unix by a handler for `SIGSEGV` and `SIGBUS`, installed when the first view is mapped, which passes on whatever is
-//! not ours. A program that installs a handler for these signals *later* must pass on what it does not know, too.
+//! alone, which no other handler can replace. On Unix by a handler for `SIGSEGV` and `SIGBUS`, installed when the first view
+//! is mapped, which passes on whatever is not this library's. If a program installs another handler *later*, the library
+//! notices when it next maps a view and reinstalls its own in front; [`faults`] has the question, the cure, and copies that
+//! need no handler.
 #![deny(unsafe_code)]
 
 mod access;
@@ -61,6 +64,7 @@ mod cursor;
 mod diagnosis;
 mod disk;
 mod error;
+pub mod faults;
 mod file;
 pub mod handoff;
 mod list;

@@ -18,7 +18,7 @@ use crate::cursor::Cursor;
 use crate::error::{Error, ErrorKind, Fault, Operation};
 use crate::memory::Right;
 use crate::sys::guard::{self, Caught, Shared};
-use crate::sys::{Failure, Mapping, Reason};
+use crate::sys::{self, Copying, Failure, Mapping, Reason, Stopped, kernel};
 
 /// An address range of this process in which (part of) a shared memory is mapped.
 ///
@@ -39,6 +39,10 @@ pub struct View<A: Access = ReadWrite> {
     start: usize,
     /// Bytes that the memory has, as this view has last learnt. It never becomes less.
     len: AtomicUsize,
+    /// Bytes that guarded routines may touch without a closer look: `len`, or 0 if the kernel makes the copies. So the way of a
+    /// guarded copy has one comparison for both questions.
+    guarded: AtomicUsize,
+    copying: Copying,
     /// What `len` can become: the end of the mapping.
     most: usize,
     access: PhantomData<fn() -> A>,
@@ -56,14 +60,19 @@ struct Mapped {
 impl<A: Access> View<A> {
     /// Of a mapping of `most` bytes, of which there are `len` now.
     pub(crate) fn new(mapping: Mapping, right: Arc<Right>, offset: u64, len: usize, most: usize) -> Self {
-        let mapped = Arc::new(Mapped { mapping, offset, right });
-        View { mapped, start: 0, len: AtomicUsize::new(len), most, access: PhantomData }
+        let copying = mapping.copying();
+        View::of(Arc::new(Mapped { mapping, offset, right }), 0, len, most, copying)
+    }
+
+    fn of(mapped: Arc<Mapped>, start: usize, len: usize, most: usize, copying: Copying) -> Self {
+        let guarded = if copying == Copying::Guarded { len } else { 0 };
+        let (len, guarded) = (AtomicUsize::new(len), AtomicUsize::new(guarded));
+        View { mapped, start, len, guarded, copying, most, access: PhantomData }
     }
 
     /// A part of this view's mapping.
     fn part<B: Access>(&self, offset: usize, len: usize, most: usize) -> View<B> {
-        let mapped = Arc::clone(&self.mapped);
-        View { mapped, start: self.start + offset, len: AtomicUsize::new(len), most, access: PhantomData }
+        View::of(Arc::clone(&self.mapped), self.start + offset, len, most, self.copying)
     }
 
     /// The length in bytes, as this view knows it: it becomes more, never less, when the memory has grown and the view has
@@ -120,7 +129,33 @@ impl<A: Access> View<A> {
         let end = self.mapped.right.object.len()?;
         let start = self.mapped.offset + self.start as u64;
         let now = usize::try_from(end.saturating_sub(start)).unwrap_or(usize::MAX).min(self.most);
-        Ok(self.len.fetch_max(now, Ordering::Relaxed).max(now))
+        let len = self.len.fetch_max(now, Ordering::Relaxed).max(now);
+        if self.copying == Copying::Guarded {
+            self.guarded.fetch_max(len, Ordering::Relaxed);
+        }
+        Ok(len)
+    }
+
+    /// Whether the kernel makes the copies of this view: see [`faults::set_policy`](crate::faults::set_policy).
+    #[must_use]
+    pub fn copies_by_kernel(&self) -> bool {
+        self.copying == Copying::ByKernel
+    }
+
+    /// The same view, with copies made by the kernel, which need no signal handler: see
+    /// [`faults::set_policy`](crate::faults::set_policy), which says what they cover and cost, and sets the same for the whole process.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Unsupported`] where the system makes no such copies: on Windows, which does not need them, on macOS, and where a
+    /// filter of system calls forbids them.
+    pub fn with_kernel_copies(&self) -> Result<View<A>, Error> {
+        if !sys::kernel_copies() {
+            let error = Error::new(Operation::Map, ErrorKind::Unsupported);
+            let error = error.with_detail("the kernel makes no copies for this process");
+            return Err(self.mapped.right.name_it(error));
+        }
+        Ok(View::of(Arc::clone(&self.mapped), self.start, self.len(), self.most, Copying::ByKernel))
     }
 
     /// The address of the first byte, for those who know what they do: C interfaces, devices.
@@ -137,20 +172,29 @@ impl<A: Access> View<A> {
         self.mapped.mapping.address().wrapping_add(self.start)
     }
 
+    /// The address of `len` bytes at `offset`, if they are known to be inside and guarded routines make the copies.
+    #[inline]
+    fn near(&self, offset: usize, len: usize) -> Option<*mut u8> {
+        let all = self.guarded.load(Ordering::Relaxed);
+        (len <= all && offset <= all - len).then(|| self.address().wrapping_add(offset))
+    }
+
     /// The address of `len` bytes at `offset`, if they are inside.
     #[inline]
     fn at(&self, operation: Operation, offset: usize, len: usize) -> Result<*mut u8, Error> {
-        let all = self.len();
-        if len > all || offset > all - len {
-            return self.beyond(operation, offset, len);
+        match self.near(offset, len) {
+            Some(address) => Ok(address),
+            None => self.beyond(operation, offset, len),
         }
-        Ok(self.address().wrapping_add(offset))
     }
 
-    /// The address of what is not inside, as far as this view knows.
+    /// The address of what is not [`near`](View::near).
     #[cold]
     fn beyond(&self, operation: Operation, offset: usize, len: usize) -> Result<*mut u8, Error> {
         let inside = |all: usize| offset.checked_add(len).is_some_and(|end| end <= all);
+        if inside(self.len()) {
+            return Ok(self.address().wrapping_add(offset));
+        }
         if inside(self.most) && inside(self.look().map_err(self.system(operation))?) {
             return Ok(self.address().wrapping_add(offset));
         }
@@ -175,6 +219,61 @@ impl<A: Access> View<A> {
         move |failure| self.mapped.right.error(operation, failure)
     }
 
+    fn stopped(&self, operation: Operation, stopped: Stopped) -> Error {
+        match stopped {
+            Stopped::Fault(caught) => self.fault(operation, caught),
+            Stopped::Refused(failure) => self.mapped.right.error(operation, failure),
+        }
+    }
+
+    /// Reads what is not [`near`](View::near).
+    ///
+    /// # Safety
+    ///
+    /// `into` is valid to write for `len` bytes, and does not overlap the mapping.
+    #[cold]
+    unsafe fn read_far(
+        &self,
+        operation: Operation,
+        offset: usize,
+        into: *mut u8,
+        len: usize,
+    ) -> Result<(), Error> {
+        let source = self.at(operation, offset, len)?;
+        if self.copying == Copying::ByKernel {
+            // SAFETY: the caller's contract.
+            return unsafe { kernel::read(into, source, len) }
+                .map_err(|stopped| self.stopped(operation, stopped));
+        }
+        // SAFETY: the caller's contract; the source was checked to be inside this view's mapping, which lives as long as the view.
+        unsafe { guard::copy(into, source, len, Shared::Source) }
+            .map_err(|caught| self.fault(operation, caught))
+    }
+
+    /// Writes to what is not [`near`](View::near).
+    ///
+    /// # Safety
+    ///
+    /// `from` is valid to read for `len` bytes, and does not overlap the mapping, which may be written.
+    #[cold]
+    unsafe fn write_far(
+        &self,
+        operation: Operation,
+        offset: usize,
+        from: *const u8,
+        len: usize,
+    ) -> Result<(), Error> {
+        let destination = self.at(operation, offset, len)?;
+        if self.copying == Copying::ByKernel {
+            // SAFETY: the caller's contract; the destination was checked to be inside this view's mapping.
+            return unsafe { kernel::write(destination, from, len) }
+                .map_err(|stopped| self.stopped(operation, stopped));
+        }
+        // SAFETY: the same; the mapping lives as long as the view.
+        unsafe { guard::copy(destination, from, len, Shared::Destination) }
+            .map_err(|caught| self.fault(operation, caught))
+    }
+
     /// Copies bytes out of the memory. Reads all of `bytes`, or says why not.
     ///
     /// # Errors
@@ -182,7 +281,10 @@ impl<A: Access> View<A> {
     /// [`ErrorKind::OutOfBounds`]; [`ErrorKind::Fault`] (then part of `bytes` may have been written).
     #[inline]
     pub fn read_at(&self, offset: usize, bytes: &mut [u8]) -> Result<(), Error> {
-        let source = self.at(Operation::Read, offset, bytes.len())?;
+        let Some(source) = self.near(offset, bytes.len()) else {
+            // SAFETY: `bytes` is ours alone for the time of the call, so it is valid to write and does not overlap a mapping.
+            return unsafe { self.read_far(Operation::Read, offset, bytes.as_mut_ptr(), bytes.len()) };
+        };
         // SAFETY: `bytes` is ours alone for the time of the call, so it is valid to write and does not overlap a mapping;
         // the source was checked to be inside this view's mapping, which lives as long as the view.
         unsafe { guard::copy(bytes.as_mut_ptr(), source, bytes.len(), Shared::Source) }
@@ -226,11 +328,16 @@ impl<A: Access> View<A> {
     /// ```
     #[inline]
     pub fn read<T: FromBytes>(&self, offset: usize) -> Result<T, Error> {
-        let source = self.at(Operation::Read, offset, size_of::<T>())?;
         let mut value = MaybeUninit::<T>::uninit();
-        // SAFETY: `value` is valid to write for the size of a T, and on our stack; the source as in `read_at`.
-        unsafe { guard::copy(value.as_mut_ptr().cast(), source, size_of::<T>(), Shared::Source) }
-            .map_err(|caught| self.fault(Operation::Read, caught))?;
+        let into = value.as_mut_ptr().cast();
+        if let Some(source) = self.near(offset, size_of::<T>()) {
+            // SAFETY: `value` is valid to write for the size of a T, and on our stack; the source as in `read_at`.
+            unsafe { guard::copy(into, source, size_of::<T>(), Shared::Source) }
+                .map_err(|caught| self.fault(Operation::Read, caught))?;
+        } else {
+            // SAFETY: as above.
+            unsafe { self.read_far(Operation::Read, offset, into, size_of::<T>()) }?;
+        }
         // SAFETY: all bytes of the value have been written, and any bytes are a T: the guarantee of FromBytes.
         Ok(unsafe { value.assume_init() })
     }
@@ -261,17 +368,27 @@ impl<A: Access> View<A> {
             }
         };
         let distance = destination.addr().abs_diff(source.addr());
-        if distance >= len {
+        let by_kernel = self.copies_by_kernel() || to.copies_by_kernel();
+        if distance >= len && !by_kernel {
             // SAFETY: both were checked to be inside the mappings of views that live for the time of the call, and they
             // are further apart than they are long.
             return unsafe { guard::copy(destination, source, len, Shared::Both) }.map_err(fault);
         }
-        // They overlap: in pieces by way of a buffer, from the end that is not overwritten before it has been read.
+        // They overlap, or the kernel could not say on which side it found a page missing: in pieces by way of a buffer, from the end
+        // that is not overwritten before it has been read.
         let mut buffer = [0; 4096];
         let mut done = 0;
         while done < len {
             let piece = buffer.len().min(len - done);
-            let at = if destination > source { len - done - piece } else { done };
+            let at = if destination > source && distance < len { len - done - piece } else { done };
+            if by_kernel {
+                // SAFETY: the buffer is ours and long enough.
+                unsafe { self.read_far(Operation::Copy, offset + at, buffer.as_mut_ptr(), piece) }?;
+                // SAFETY: the same; and the other view may be written.
+                unsafe { to.write_far(Operation::Copy, to_offset + at, buffer.as_ptr(), piece) }?;
+                done += piece;
+                continue;
+            }
             let (from, into) = (source.wrapping_add(at), destination.wrapping_add(at));
             // SAFETY: the buffer is ours and long enough; the piece is inside what was checked.
             unsafe { guard::copy(buffer.as_mut_ptr(), from, piece, Shared::Source) }.map_err(fault)?;
@@ -481,7 +598,10 @@ impl<A: Writable> View<A> {
     /// [`ErrorKind::OutOfBounds`]; [`ErrorKind::Fault`] (then part of the bytes may have been written).
     #[inline]
     pub fn write_at(&self, offset: usize, bytes: &[u8]) -> Result<(), Error> {
-        let destination = self.at(Operation::Write, offset, bytes.len())?;
+        let Some(destination) = self.near(offset, bytes.len()) else {
+            // SAFETY: `bytes` is valid to read, and lies outside the mapping, as below.
+            return unsafe { self.write_far(Operation::Write, offset, bytes.as_ptr(), bytes.len()) };
+        };
         // SAFETY: `bytes` is valid to read, and lies outside the mapping (who has made a slice of the mapping has promised
         // that nobody writes to it); the destination was checked to be inside this view's mapping, which lives as long.
         unsafe { guard::copy(destination, bytes.as_ptr(), bytes.len(), Shared::Destination) }
@@ -505,6 +625,11 @@ impl<A: Writable> View<A> {
     /// [`ErrorKind::OutOfBounds`], [`ErrorKind::Fault`].
     pub fn fill(&self, offset: usize, len: usize, byte: u8) -> Result<(), Error> {
         let destination = self.at(Operation::Fill, offset, len)?;
+        if self.copies_by_kernel() {
+            // SAFETY: the destination was checked to be inside this view's mapping, and may be written.
+            return unsafe { kernel::fill(destination, byte, len) }
+                .map_err(|stopped| self.stopped(Operation::Fill, stopped));
+        }
         // SAFETY: the destination was checked to be inside this view's mapping, which lives as long as the view.
         unsafe { guard::fill(destination, byte, len) }.map_err(|caught| self.fault(Operation::Fill, caught))
     }

@@ -24,6 +24,8 @@ mod files;
 mod foreign;
 #[path = "conformance/growth.rs"]
 mod growth;
+#[path = "conformance/handlers.rs"]
+mod handlers;
 #[path = "conformance/handoff.rs"]
 mod handoff;
 #[path = "conformance/identity.rs"]
@@ -83,6 +85,12 @@ fn main() {
             with_another_handler_before with_another_handler_after outside_the_view_ends_the_process
             a_private_buffer_ends_the_process truncated_by_another_process a_mapped_file_truncated_by_another_process truncated_again_and_again_during_copies
             a_sent_signal_is_not_ours panics_still_unwind;
+        handlers: the_default_action_comes_later a_handler_that_does_not_pass_on_comes_later
+            a_handler_that_passes_on_comes_later two_handlers_come_later a_handler_that_comes_again_makes_no_cycle
+            handlers_come_while_faults_happen more_handlers_than_can_be_taken_over
+            a_replaced_handler_can_be_left_alone copies_need_no_handler a_former_handler_has_its_own_stack
+            an_overflowed_stack_is_still_reported blocked_signals_are_reported a_forked_child_has_the_guard
+            a_plugin_is_unloaded two_libraries_do_not_take_turns faulthandler_comes_later;
         foreign: c_opens_ours we_open_c python_opens_ours we_open_python foreign_objects_are_never_removed
             an_unsized_object_is_not_ready read_only_grants no_grants;
         system: handles_in_and_out handles_that_are_none read_only_handles_stay_read_only into_read_only_is_for_good
@@ -145,6 +153,8 @@ fn main() {
         lifetime: role_hold role_leak_check role_open_or_create;
         faults: role_handler_before role_handler_after role_outside role_private_buffer role_sent_signal
             role_truncate;
+        handlers: role_default role_mute role_chaining role_two role_again role_race role_exhaust role_leave
+            role_kernel role_stack role_overflow role_fork;
         system: role_other_user role_list_handles;
         security: role_try role_umask role_squatted;
         diagnosis: role_refused role_make_and_stay role_unprivileged role_is_in_the_way role_limited role_lock role_mount

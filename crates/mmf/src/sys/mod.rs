@@ -15,13 +15,16 @@
 //! | `wait` | sleeping on words of shared memory, and waking |
 //! | `sight` | [`sight`], [`space`], [`limits`]: what can be learnt without changing anything |
 //! | `disk` | files that memory is saved into and loaded from |
-//! | `fault` | the handler that makes errors out of faults in the [`guard`]ed routines |
+//! | `fault` | the handler that makes errors out of faults in the [`guard`]ed routines; on Unix `chain`: its position among others |
+//! | `kernel` | copies that need no handler, where the system has them |
 //!
 //! The contract: a call does one thing once and says how it ended, as a [`Failure`] with the system's own code. Policies
 //! (how often to try, what to tell the user) are made above. An `Object` or a `Mapping` gives back what it holds when it
 //! is dropped, exactly once.
 
 pub(crate) mod guard;
+
+use core::sync::atomic::{AtomicU8, Ordering};
 
 #[cfg(unix)]
 #[path = "unix/mod.rs"]
@@ -34,6 +37,8 @@ pub(crate) use system::account;
 pub(crate) use system::disk;
 #[cfg(windows)]
 pub(in crate::sys) use system::fault;
+pub(crate) use system::fault::{install as install_handler, kernel_copies, state as handler_state};
+pub(crate) use system::kernel;
 pub(crate) use system::list::{list, names};
 pub(crate) use system::memory::{Mapping, Object, check_large_pages};
 pub(crate) use system::name::ObjectName;
@@ -49,6 +54,78 @@ pub(crate) use system::socket;
 pub(crate) use system::wait;
 #[cfg(windows)]
 pub(crate) use system::{boundary, descriptor, privilege};
+
+/// Where the signal handler of the guarded routines is among the handlers of the process.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(dead_code, reason = "each system has its own")]
+pub(crate) enum HandlerPosition {
+    /// The kernel calls it first.
+    First,
+    /// Another one is in front of it, which passes on what it does not know.
+    Behind,
+    /// Another one has taken its place, and nothing is known of it.
+    Replaced,
+    /// The default action has taken its place.
+    Default,
+    /// The signal is ignored, as far as it can be.
+    Ignored,
+    NotInstalled,
+    /// The system does not say.
+    Unknown,
+    /// There is no such handler on this system, and none is needed.
+    NotNeeded,
+}
+
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct HandlerState {
+    pub(crate) segv: HandlerPosition,
+    pub(crate) bus: HandlerPosition,
+    /// Whether the calling thread blocks one of the signals.
+    pub(crate) blocked: bool,
+}
+
+/// What to do about the handler when a view is mapped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub(crate) enum HandlerPolicy {
+    Rearm,
+    LeaveReplaced,
+    NoHandler,
+}
+
+static HANDLER_POLICY: AtomicU8 = AtomicU8::new(HandlerPolicy::Rearm as u8);
+
+pub(crate) fn handler_policy() -> HandlerPolicy {
+    match HANDLER_POLICY.load(Ordering::Relaxed) {
+        value if value == HandlerPolicy::NoHandler as u8 => HandlerPolicy::NoHandler,
+        value if value == HandlerPolicy::LeaveReplaced as u8 => HandlerPolicy::LeaveReplaced,
+        _ => HandlerPolicy::Rearm,
+    }
+}
+
+pub(crate) fn set_handler_policy(policy: HandlerPolicy) {
+    HANDLER_POLICY.store(policy as u8, Ordering::Relaxed);
+}
+
+/// How the bytes of a mapping are copied.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Copying {
+    /// By the routines of [`guard`].
+    Guarded,
+    /// By the routines of [`kernel`].
+    #[cfg_attr(windows, allow(dead_code))]
+    ByKernel,
+}
+
+/// Why a copy by the kernel stopped.
+#[derive(Clone, Copy, Debug)]
+#[cfg_attr(not(any(target_os = "linux", target_os = "android")), allow(dead_code))]
+pub(crate) enum Stopped {
+    /// A page of the shared side cannot be accessed.
+    Fault(guard::Caught),
+    /// The system refuses to copy, for example by a filter of system calls.
+    Refused(Failure),
+}
 
 /// What a right to a memory allows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -240,8 +240,8 @@ impl Guard {
     }
 
     /// Called by a fault handler: notes the fault if it lies in a range that this call answers for.
-    pub(crate) fn note(&self, address: usize, code: u32, detail: i32) -> bool {
-        let hit = |[start, end]: [usize; 2]| hit(start, end, address);
+    pub(crate) fn note(&self, place: Place, code: u32, detail: i32) -> bool {
+        let hit = |[start, end]: [usize; 2]| hit(start, end, place);
         let Some(address) = self.ranges.into_iter().find_map(hit) else { return false };
         // SAFETY: the routine is interrupted and will not run on before the handler returns; nobody else knows this guard, which lives on
         // the stack of the interrupted call.
@@ -250,13 +250,37 @@ impl Guard {
     }
 }
 
-/// Where in a range a fault was, if it was in it.
+/// What the system reports as inaccessible.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Place {
+    low: usize,
+    /// The first address behind it.
+    high: usize,
+}
+
+impl Place {
+    /// One address.
+    pub(crate) fn at(address: usize) -> Self {
+        Place { low: address, high: address.saturating_add(1) }
+    }
+
+    /// The aligned block of 2 to the power of `bits` bytes that holds an address: the extent of a memory error. The kernel reports
+    /// its start or any address in it, depending on how the error was found.
+    #[cfg_attr(not(any(target_os = "linux", target_os = "android")), allow(dead_code))]
+    pub(crate) fn block(address: usize, bits: u32) -> Self {
+        let Some(len) = 1_usize.checked_shl(bits) else { return Place::at(address) };
+        let low = address & !(len - 1);
+        Place { low, high: low.saturating_add(len) }
+    }
+}
+
+/// The first inaccessible address of a range, if the fault lies in it.
 ///
 /// A system may report the start of the page instead of the very byte, so the first page of a range counts whole.
-fn hit(start: usize, end: usize, address: usize) -> Option<usize> {
+fn hit(start: usize, end: usize, place: Place) -> Option<usize> {
     const PAGE: usize = 4096;
-    let inside = start < end && address >= start & !(PAGE - 1) && address < end;
-    inside.then_some(address.max(start))
+    let inside = start < end && place.high > start & !(PAGE - 1) && place.low < end;
+    inside.then_some(place.low.max(start))
 }
 
 /// The parts of the guarded code. What a routine answers for is in its registers, so that nothing has to be written down before each access:
@@ -291,7 +315,7 @@ pub(in crate::sys) trait Interrupted {
 #[cfg(not(target_arch = "x86"))]
 pub(in crate::sys) fn catch(
     interrupted: &mut impl Interrupted,
-    address: usize,
+    place: Place,
     code: u32,
     detail: i32,
 ) -> bool {
@@ -303,7 +327,7 @@ pub(in crate::sys) fn catch(
             // SAFETY: in this part of the code the register holds the address of the guard of the interrupted call (see the heads of
             // x86_64.rs and aarch64.rs), which lives until that call returns.
             let guard = unsafe { &*core::ptr::with_exposed_provenance::<Guard>(fourth) };
-            let noted = guard.note(address, code, detail);
+            let noted = guard.note(place, code, detail);
             if noted {
                 interrupted.continue_at(landing);
             }
@@ -313,7 +337,7 @@ pub(in crate::sys) fn catch(
         Region::Take => (second, third),
         Region::Put => (first, third),
     };
-    let Some(address) = hit(start, start.saturating_add(len), address) else { return false };
+    let Some(address) = hit(start, start.saturating_add(len), place) else { return false };
     interrupted.answer(address, u64::from(code) | u64::from(u32::from_ne_bytes(detail.to_ne_bytes())) << 32);
     interrupted.continue_at(landing);
     true

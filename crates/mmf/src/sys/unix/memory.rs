@@ -11,7 +11,7 @@ use rustix::mm::{Advice, MapFlags, MsyncFlags, ProtFlags};
 use super::name::ObjectName;
 use super::security::{self, OWNER_ONLY};
 use super::{fault, growth, named, pages, sight};
-use crate::sys::{Attempt, Failure, Mode, NameTarget, Pages, Reason, Shown, Space, Wish};
+use crate::sys::{Attempt, Copying, Failure, Mode, NameTarget, Pages, Reason, Shown, Space, Wish};
 
 /// The right to a shared memory object, or to a file: a descriptor.
 #[derive(Debug)]
@@ -275,7 +275,7 @@ impl Object {
 
     /// Maps `len` bytes from `offset` on. The caller has checked that they are inside what it has, or can grow to.
     pub(crate) fn map(&self, offset: u64, len: usize) -> Result<Mapping, Failure> {
-        fault::install()?;
+        let copying = fault::prepare()?;
         // Memory in huge pages is mapped in whole ones.
         let page = match self.nature.pages {
             Pages::Large(size) => usize::try_from(size).unwrap_or(page_size()),
@@ -302,7 +302,7 @@ impl Object {
             _ => errno.into(),
         })?;
         let base = NonNull::new(base.cast::<u8>()).ok_or(Failure::new(Reason::Other))?;
-        let mapping = Mapping { base, slack, whole };
+        let mapping = Mapping { base, slack, whole, copying };
         if let Pages::Advised(_) = self.nature.pages {
             mapping.advise_large_pages();
         }
@@ -373,6 +373,7 @@ pub(crate) struct Mapping {
     slack: usize,
     /// Bytes from `base` to the last one that was asked for.
     whole: usize,
+    copying: Copying,
 }
 
 // SAFETY: a mapping is an address range, and belongs to the process, not to a thread.
@@ -383,7 +384,7 @@ unsafe impl Sync for Mapping {}
 impl Mapping {
     /// A mapping of nothing: what a view of an empty file has.
     pub(crate) fn empty() -> Self {
-        Mapping { base: NonNull::dangling(), slack: 0, whole: 0 }
+        Mapping { base: NonNull::dangling(), slack: 0, whole: 0, copying: Copying::Guarded }
     }
 
     /// A wish: the kernel may not follow it.
@@ -404,6 +405,11 @@ impl Mapping {
     /// The node in whose RAM a byte is; `None` if it is in no RAM now.
     pub(crate) fn node_of(&self, offset: usize) -> Result<Option<u32>, Failure> {
         pages::node_of(self.address().wrapping_add(offset))
+    }
+
+    /// How its bytes are to be copied: what was found out when it was mapped.
+    pub(crate) fn copying(&self) -> Copying {
+        self.copying
     }
 
     /// The first byte that was asked for.

@@ -4,9 +4,16 @@
 //! the kernel is made to count its holders, by file locks (Linux; see `memory`). No file is made beside the object.
 
 pub(crate) mod account;
+mod chain;
+mod context;
 pub(crate) mod disk;
-pub(in crate::sys) mod fault;
+pub(crate) mod fault;
 mod growth;
+#[cfg(any(target_os = "linux", target_os = "android"))]
+pub(crate) mod kernel;
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+#[path = "../no_kernel.rs"]
+pub(crate) mod kernel;
 pub(super) mod list;
 pub(super) mod memory;
 pub(super) mod name;

@@ -8,11 +8,27 @@ use core::ffi::c_void;
 use windows_sys::Win32::Foundation::{EXCEPTION_ACCESS_VIOLATION, EXCEPTION_IN_PAGE_ERROR};
 use windows_sys::Win32::System::Diagnostics::Debug::{CONTEXT, EXCEPTION_RECORD};
 
-use crate::sys::guard;
 #[cfg(not(target_arch = "x86"))]
 use crate::sys::guard::Interrupted;
+use crate::sys::guard::{self, Place};
 #[cfg(target_arch = "x86")]
 use crate::sys::guard::{Frame, Guard};
+use crate::sys::{HandlerPosition, HandlerState};
+
+/// There is nothing to install: the routines' handler is found by their own table or frame, which nobody else can replace.
+#[allow(clippy::unnecessary_wraps, reason = "on Unix it can fail")]
+pub(crate) fn install() -> std::io::Result<()> {
+    Ok(())
+}
+
+pub(crate) fn state() -> HandlerState {
+    HandlerState { segv: HandlerPosition::NotNeeded, bus: HandlerPosition::NotNeeded, blocked: false }
+}
+
+/// None are needed: no copy here depends on a handler of the process.
+pub(crate) fn kernel_copies() -> bool {
+    false
+}
 
 // EXCEPTION_DISPOSITION of excpt.h.
 const CONTINUE_EXECUTION: i32 = 0;
@@ -62,7 +78,7 @@ pub(in crate::sys) unsafe extern "C" fn handler(
     #[cfg(not(target_arch = "x86"))]
     let caught = {
         let _ = frame;
-        guard::catch(&mut Context(context), address, code, detail)
+        guard::catch(&mut Context(context), Place::at(address), code, detail)
     };
     if caught { CONTINUE_EXECUTION } else { CONTINUE_SEARCH }
 }
@@ -135,7 +151,7 @@ unsafe fn catch(context: &mut CONTEXT, frame: *const c_void, address: usize, cod
     // SAFETY: the routine was interrupted between `begin` and `end`, so the record is part of the frame of `run` (see guard/x86.rs).
     let guard: *const Guard = unsafe { (*frame.cast::<Frame>()).guard };
     // SAFETY: the guard lives until the interrupted call returns.
-    if !unsafe { (*guard).note(address, code, detail) } {
+    if !unsafe { (*guard).note(Place::at(address), code, detail) } {
         return false;
     }
     let record = u32::try_from(frame.addr()).unwrap_or(0);

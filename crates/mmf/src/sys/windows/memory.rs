@@ -20,7 +20,7 @@ use super::growth::Extent;
 use super::name::{ObjectName, Space};
 use super::privilege::{self, Held, Privilege};
 use super::{LastError, api, descriptor, limits, security};
-use crate::sys::{self, Attempt, Failure, Mode, NameTarget, Pages, Reason, Shown, Wish};
+use crate::sys::{self, Attempt, Copying, Failure, Mode, NameTarget, Pages, Reason, Shown, Wish};
 
 /// To read who may do what.
 const READ_CONTROL: u32 = 0x2_0000;
@@ -537,6 +537,12 @@ impl Mapping {
     /// Of what `api::map` gave.
     pub(super) fn new(base: NonNull<u8>, slack: usize, whole: usize) -> Self {
         Mapping { base, slack, whole }
+    }
+
+    /// How its bytes are to be copied.
+    #[allow(clippy::unused_self, reason = "on Unix it depends")]
+    pub(crate) fn copying(&self) -> Copying {
+        Copying::Guarded
     }
 
     /// How many bytes of it are in large pages now.

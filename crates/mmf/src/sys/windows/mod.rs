@@ -8,10 +8,12 @@ mod api;
 pub(crate) mod boundary;
 pub(crate) mod descriptor;
 pub(crate) mod disk;
-pub(super) mod fault;
+pub(crate) mod fault;
 mod files;
 mod grants;
 mod growth;
+#[path = "../no_kernel.rs"]
+pub(crate) mod kernel;
 mod limits;
 pub(super) mod list;
 pub(super) mod memory;

@@ -1,0 +1,739 @@
+//! Nothing that is set up once for the process is believed for ever: other signal handlers come and go, libraries are unloaded,
+//! and the faults of shared memory are still errors, and all others still end where they would have ended.
+#![allow(clippy::multiple_unsafe_ops_per_block, reason = "a test")]
+
+/// The tests of this file, on systems that have signals; elsewhere they say that there are none.
+macro_rules! tests {
+    ($($test:ident)*; $($role:ident)*) => {
+        #[cfg(unix)]
+        pub(crate) use here::{$($test,)* $($role,)*};
+        #[cfg(not(unix))]
+        mod elsewhere {
+            $(pub(crate) fn $test() {
+                testkit::skip("faults are caught by the routines' own tables here: no handler can be replaced")
+            })*
+            $(pub(crate) fn $role(_: &mut testkit::Role) {})*
+        }
+        #[cfg(not(unix))]
+        pub(crate) use elsewhere::*;
+    };
+}
+tests! {
+    the_default_action_comes_later a_handler_that_does_not_pass_on_comes_later a_handler_that_passes_on_comes_later
+    two_handlers_come_later a_handler_that_comes_again_makes_no_cycle handlers_come_while_faults_happen
+    more_handlers_than_can_be_taken_over a_replaced_handler_can_be_left_alone copies_need_no_handler
+    a_former_handler_has_its_own_stack an_overflowed_stack_is_still_reported blocked_signals_are_reported
+    a_forked_child_has_the_guard a_plugin_is_unloaded two_libraries_do_not_take_turns faulthandler_comes_later;
+    role_default role_mute role_chaining role_two role_again role_race role_exhaust role_leave role_kernel role_stack
+    role_overflow role_fork
+}
+
+#[cfg(unix)]
+mod here {
+    use std::path::PathBuf;
+    use std::process::Command;
+    use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
+
+    use libc::{c_int, c_void, siginfo_t};
+    use mmf::faults::{self, Policy, Position};
+    use mmf::os::unix::SharedMemoryExt;
+    use mmf::{ErrorKind, ReadWrite, SharedMemory, View};
+    use testkit::{Ending, Peer, Role, page_size, unique_name};
+
+    /// A view of eight pages, of which the last seven have been cut off.
+    fn cut() -> View<ReadWrite> {
+        let path = std::env::temp_dir().join(unique_name("cut"));
+        let file = std::fs::File::options().read(true).write(true).create_new(true).open(&path).unwrap();
+        std::fs::remove_file(path).unwrap();
+        file.set_len(8 * page_size() as u64).unwrap();
+        let fd = file.try_clone().unwrap().into();
+        let view = SharedMemory::<ReadWrite>::from_fd(fd).unwrap().view().unwrap();
+        file.set_len(page_size() as u64).unwrap();
+        view
+    }
+
+    fn another_mapping() -> View<ReadWrite> {
+        SharedMemory::anonymous(4096).unwrap().view().unwrap()
+    }
+
+    #[track_caller]
+    fn assert_faults(view: &View<ReadWrite>) {
+        let page = page_size();
+        let offset = |result: Result<(), mmf::Error>| {
+            let error = result.unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::Fault, "{error}");
+            error.fault().unwrap().offset()
+        };
+        assert_eq!(offset(view.read_at(page + 5, &mut [0; 64])), page + 5);
+        assert_eq!(offset(view.write_at(2 * page, &[1; 9])), 2 * page);
+        assert_eq!(offset(view.fill(3 * page, 100, 1)), 3 * page);
+        view.write_at(0, &[7; 100]).unwrap();
+        assert_eq!(view.read::<u8>(50).unwrap(), 7);
+    }
+
+    fn action_of(signal: c_int) -> libc::sigaction {
+        // SAFETY: a plain C structure for which all zeros is a value.
+        let mut action: libc::sigaction = unsafe { std::mem::zeroed() };
+        // SAFETY: it only asks.
+        assert_eq!(unsafe { libc::sigaction(signal, std::ptr::null(), &mut action) }, 0);
+        action
+    }
+
+    fn set(signal: c_int, handler: usize, flags: c_int) -> libc::sigaction {
+        // SAFETY: a plain C structure for which all zeros is a value.
+        let mut action: libc::sigaction = unsafe { std::mem::zeroed() };
+        (action.sa_sigaction, action.sa_flags) = (handler, flags);
+        let mut former = action;
+        // SAFETY: whole actions; the handlers here do only what is allowed in one.
+        assert_eq!(unsafe { libc::sigaction(signal, &action, &mut former) }, 0);
+        former
+    }
+
+    /// A fault that is not the library's.
+    fn foreign_fault() {
+        let page = testkit::inaccessible_page();
+        FOREIGN.store(page.addr(), Ordering::SeqCst);
+        // SAFETY: not safe at all: a handler handles it, or ends the process.
+        unsafe { page.read_volatile() };
+    }
+
+    static FOREIGN: AtomicUsize = AtomicUsize::new(0);
+    /// How often the handlers here were called for a foreign fault, and for one that is the library's.
+    static CALLS: [AtomicU32; 3] = [AtomicU32::new(0), AtomicU32::new(0), AtomicU32::new(0)];
+    static WRONGLY: AtomicBool = AtomicBool::new(false);
+    static NEXT: [AtomicUsize; 3] = [AtomicUsize::new(0), AtomicUsize::new(0), AtomicUsize::new(0)];
+
+    fn called(which: usize, info: *mut siginfo_t) {
+        // SAFETY: the kernel gives a valid siginfo.
+        if unsafe { (*info).si_addr() }.addr() == FOREIGN.load(Ordering::SeqCst) {
+            CALLS[which].fetch_add(1, Ordering::SeqCst);
+        } else {
+            WRONGLY.store(true, Ordering::SeqCst);
+        }
+    }
+
+    /// Ends the process with a status that says how often each handler was called for the foreign fault.
+    fn end() -> ! {
+        let [first, second, third] = [0, 1, 2].map(|which| CALLS[which].load(Ordering::SeqCst).min(3));
+        let status = 64 + first.cast_signed() + 4 * second.cast_signed() + 16 * third.cast_signed();
+        // SAFETY: allowed in a handler.
+        unsafe { libc::_exit(status) }
+    }
+
+    fn calls(ending: Ending) -> Vec<i32> {
+        let status = ending.code().unwrap_or_else(|| panic!("{ending:?}")) - 64;
+        vec![status % 4, status / 4 % 4, status / 16]
+    }
+
+    /// The last in line: there before the library, or passes nothing on.
+    extern "C" fn last(_: c_int, info: *mut siginfo_t, _: *mut c_void) {
+        called(0, info);
+        end();
+    }
+
+    fn pass_on(which: usize, signal: c_int, info: *mut siginfo_t, context: *mut c_void) {
+        called(which, info);
+        let next = NEXT[which].load(Ordering::SeqCst);
+        assert!(next > 1, "somebody was there before");
+        // SAFETY: it is a function of this type: the library's, or one of these.
+        let next =
+            unsafe { std::mem::transmute::<usize, extern "C" fn(c_int, *mut siginfo_t, *mut c_void)>(next) };
+        next(signal, info, context);
+    }
+
+    extern "C" fn second(signal: c_int, info: *mut siginfo_t, context: *mut c_void) {
+        pass_on(1, signal, info, context);
+    }
+
+    extern "C" fn third(signal: c_int, info: *mut siginfo_t, context: *mut c_void) {
+        pass_on(2, signal, info, context);
+    }
+
+    fn install(which: usize) {
+        let handler = [last as *const (), second as *const (), third as *const ()][which].addr();
+        for signal in [libc::SIGSEGV, libc::SIGBUS] {
+            let former = set(signal, handler, libc::SA_SIGINFO | libc::SA_ONSTACK).sa_sigaction;
+            NEXT[which].store(former, Ordering::SeqCst);
+        }
+    }
+
+    fn positions() -> [Position; 2] {
+        [faults::state().segv(), faults::state().bus()]
+    }
+
+    pub(crate) fn the_default_action_comes_later() {
+        let mut peer = Peer::start("handlers::role_default", &[]);
+        peer.expect("all caught");
+        assert_eq!(peer.wait().signal(), Some(libc::SIGSEGV), "a foreign fault ends it as it would have");
+    }
+
+    pub(crate) fn role_default(role: &mut Role) {
+        assert_eq!(positions(), [Position::NotInstalled; 2]);
+        let view = cut();
+        assert_eq!(positions(), [Position::First; 2]);
+        for (handler, position) in
+            [(libc::SIG_DFL, Position::DefaultAction), (libc::SIG_IGN, Position::Ignored)]
+        {
+            for by_mapping in [true, false] {
+                set(libc::SIGBUS, handler, 0);
+                assert_eq!(positions(), [Position::First, position]);
+                assert!(!faults::state().is_armed());
+                if by_mapping {
+                    another_mapping();
+                } else {
+                    faults::rearm();
+                }
+                assert!(faults::state().is_armed(), "{}", faults::state());
+                assert_eq!(positions(), [Position::First; 2]);
+                assert_faults(&view);
+            }
+        }
+        set(libc::SIGSEGV, libc::SIG_DFL, 0);
+        faults::rearm();
+        role.say("all caught");
+        foreign_fault();
+        role.say("survived");
+    }
+
+    pub(crate) fn a_handler_that_does_not_pass_on_comes_later() {
+        for how in ["map", "rearm"] {
+            let mut peer = Peer::start("handlers::role_mute", &[how]);
+            peer.expect("all caught");
+            assert_eq!(calls(peer.wait()), [1, 0, 0], "it gets the foreign fault, once");
+        }
+    }
+
+    pub(crate) fn role_mute(role: &mut Role) {
+        let view = cut();
+        install(0);
+        assert_eq!(positions(), [Position::Replaced; 2]);
+        if role.argument(0) == "map" {
+            assert!(!another_mapping().copies_by_kernel());
+        } else {
+            assert!(faults::rearm().is_armed());
+        }
+        assert_eq!(positions(), [Position::First; 2]);
+        assert_faults(&view);
+        assert!(!WRONGLY.load(Ordering::SeqCst), "the library's faults are none of its business");
+        role.say("all caught");
+        foreign_fault();
+    }
+
+    pub(crate) fn a_handler_that_passes_on_comes_later() {
+        let mut peer = Peer::start("handlers::role_chaining", &[]);
+        peer.expect("all caught");
+        assert_eq!(calls(peer.wait()), [1, 1, 0], "each gets the foreign fault, once");
+    }
+
+    pub(crate) fn role_chaining(role: &mut Role) {
+        install(0);
+        let view = cut();
+        install(1);
+        assert_eq!(positions(), [Position::Replaced; 2], "nobody knows yet");
+        assert_faults(&view);
+        assert!(WRONGLY.swap(false, Ordering::SeqCst), "it was first, and has passed them on");
+        assert_eq!(positions()[1], Position::Behind, "now it is known");
+        another_mapping();
+        assert_eq!(positions(), [Position::First; 2]);
+        assert_faults(&view);
+        assert!(!WRONGLY.load(Ordering::SeqCst));
+        role.say("all caught");
+        foreign_fault();
+    }
+
+    pub(crate) fn two_handlers_come_later() {
+        let mut peer = Peer::start("handlers::role_two", &[]);
+        peer.expect("all caught");
+        assert_eq!(calls(peer.wait()), [1, 1, 1], "each gets the foreign fault, once");
+    }
+
+    pub(crate) fn role_two(role: &mut Role) {
+        install(0);
+        let view = cut();
+        for which in [1, 2] {
+            install(which);
+            assert!(faults::rearm().is_armed());
+            assert_faults(&view);
+        }
+        assert!(!WRONGLY.load(Ordering::SeqCst));
+        role.say("all caught");
+        foreign_fault();
+    }
+
+    pub(crate) fn a_handler_that_comes_again_makes_no_cycle() {
+        for how in ["rearmed", "left"] {
+            let mut peer = Peer::start("handlers::role_again", &[how]);
+            peer.expect("all caught");
+            let calls = calls(peer.wait());
+            assert_eq!(calls[0], 1, "what was there first gets the foreign fault, once");
+            assert!((1..=2).contains(&calls[1]), "it does not go round: {calls:?}");
+        }
+    }
+
+    pub(crate) fn role_again(role: &mut Role) {
+        install(0);
+        let view = cut();
+        install(1);
+        another_mapping();
+        // What it remembers now as the next in line is an entry that leads to itself.
+        install(1);
+        if role.argument(0) == "rearmed" {
+            another_mapping();
+        }
+        assert_faults(&view);
+        role.say("all caught");
+        foreign_fault();
+    }
+
+    pub(crate) fn handlers_come_while_faults_happen() {
+        let mut peer = Peer::start("handlers::role_race", &[]);
+        peer.expect("all caught");
+        let calls = calls(peer.wait());
+        assert_eq!(calls[0], 1, "what was there first gets the foreign fault, once");
+    }
+
+    pub(crate) fn role_race(role: &mut Role) {
+        install(0);
+        let view = cut();
+        let (installer, done) = (second as *const (), AtomicBool::new(false));
+        std::thread::scope(|scope| {
+            for _ in 0..2 {
+                scope.spawn(|| {
+                    while !done.load(Ordering::Relaxed) {
+                        assert_faults(&view);
+                    }
+                });
+                scope.spawn(|| {
+                    while !done.load(Ordering::Relaxed) {
+                        faults::rearm();
+                        another_mapping();
+                    }
+                });
+            }
+            for _ in 0..2000 {
+                for signal in [libc::SIGSEGV, libc::SIGBUS] {
+                    // A handler that is in place already would remember itself.
+                    let now = action_of(signal).sa_sigaction;
+                    if now != installer.addr() {
+                        NEXT[1].store(now, Ordering::SeqCst);
+                        set(signal, installer.addr(), libc::SA_SIGINFO | libc::SA_ONSTACK);
+                    }
+                }
+            }
+            done.store(true, Ordering::Relaxed);
+        });
+        assert!(faults::rearm().is_armed());
+        assert_eq!(positions(), [Position::First; 2]);
+        role.say("all caught");
+        foreign_fault();
+    }
+
+    pub(crate) fn more_handlers_than_can_be_taken_over() {
+        if !cfg!(target_os = "linux") {
+            testkit::skip("only Linux has copies by the kernel");
+        }
+        let mut peer = Peer::start("handlers::role_exhaust", &[]);
+        peer.expect("all caught");
+        assert_eq!(calls(peer.wait()), [1, 0, 0]);
+    }
+
+    pub(crate) fn role_exhaust(role: &mut Role) {
+        let view = cut();
+        let mut by_kernel = false;
+        // Each differs from the others in what it blocks.
+        for number in 0..64 {
+            // SAFETY: a plain C structure for which all zeros is a value.
+            let mut action: libc::sigaction = unsafe { std::mem::zeroed() };
+            (action.sa_sigaction, action.sa_flags) = (last as *const () as usize, libc::SA_SIGINFO);
+            for bit in (0..6).filter(|bit| number & (1 << bit) != 0) {
+                // SAFETY: a whole set.
+                unsafe { libc::sigaddset(&mut action.sa_mask, libc::SIGRTMIN() + bit) };
+            }
+            for signal in [libc::SIGSEGV, libc::SIGBUS] {
+                // SAFETY: a whole action.
+                assert_eq!(unsafe { libc::sigaction(signal, &action, std::ptr::null_mut()) }, 0);
+            }
+            let other = another_mapping();
+            if !other.copies_by_kernel() {
+                assert!(!by_kernel, "there are no more levels than before");
+                assert_faults(&view);
+            }
+            by_kernel |= other.copies_by_kernel();
+        }
+        assert!(by_kernel, "in the end it is the kernel's turn");
+        assert!(!faults::rearm().is_armed());
+        assert_faults(&view.with_kernel_copies().unwrap());
+        role.say("all caught");
+        foreign_fault();
+    }
+
+    pub(crate) fn a_replaced_handler_can_be_left_alone() {
+        if !cfg!(target_os = "linux") {
+            testkit::skip("only Linux has copies by the kernel");
+        }
+        let mut peer = Peer::start("handlers::role_leave", &[]);
+        peer.expect("all caught");
+        assert_eq!(calls(peer.wait()), [1, 0, 0]);
+    }
+
+    pub(crate) fn role_leave(role: &mut Role) {
+        faults::set_policy(Policy::LeaveReplaced).unwrap();
+        assert_eq!(faults::policy(), Policy::LeaveReplaced);
+        let view = cut();
+        assert!(!view.copies_by_kernel());
+        assert_faults(&view);
+        install(0);
+        let before = action_of(libc::SIGBUS).sa_sigaction;
+        let view = cut();
+        assert!(view.copies_by_kernel());
+        assert_faults(&view);
+        assert_eq!(action_of(libc::SIGBUS).sa_sigaction, before, "it was left alone");
+        assert_eq!(positions(), [Position::Replaced; 2]);
+        role.say("all caught");
+        foreign_fault();
+    }
+
+    pub(crate) fn copies_need_no_handler() {
+        if !cfg!(target_os = "linux") {
+            assert_eq!(faults::set_policy(Policy::NoHandler).unwrap_err().kind(), ErrorKind::Unsupported);
+            testkit::skip("only Linux has copies by the kernel");
+        }
+        Peer::start("handlers::role_kernel", &[]).finish();
+    }
+
+    pub(crate) fn role_kernel(_: &mut Role) {
+        use std::io::{Read, Seek, SeekFrom, Write};
+
+        let before = [libc::SIGSEGV, libc::SIGBUS].map(|signal| action_of(signal).sa_sigaction);
+        faults::set_policy(Policy::NoHandler).unwrap();
+        let page = page_size();
+        let view = cut();
+        assert!(view.copies_by_kernel());
+        assert_eq!(view.len(), 8 * page);
+        assert_eq!(positions(), [Position::NotInstalled; 2]);
+        assert_faults(&view);
+        // Over the border: the first byte that is gone is named.
+        for error in [
+            view.read_at(page - 10, &mut [0; 20]).unwrap_err(),
+            view.write_at(page - 10, &[1; 20]).unwrap_err(),
+            view.fill(0, 8 * page, 3).unwrap_err(),
+            view.read_vec(0, 3 * page).map(drop).unwrap_err(),
+            view.copy_to(0, &another_mapping_of(8 * page), 0, 8 * page).unwrap_err(),
+            another_mapping_of(8 * page).copy_to(0, &view, 0, 8 * page).unwrap_err(),
+        ] {
+            assert_eq!(error.kind(), ErrorKind::Fault, "{error}");
+            assert_eq!(error.fault().unwrap().offset(), page, "{error}");
+        }
+        assert_eq!(view.read::<[u8; 32]>(page).unwrap_err().kind(), ErrorKind::Fault);
+        assert_eq!(view.write(page, &1_u64).unwrap_err().kind(), ErrorKind::Fault);
+        assert_eq!(view.read_at(8 * page - 1, &mut [0; 2]).unwrap_err().kind(), ErrorKind::OutOfBounds);
+        assert_eq!(view.slice(page, 10).unwrap().read::<u8>(0).unwrap_err().fault().unwrap().offset(), 0);
+        assert!(view.slice(page, 10).unwrap().copies_by_kernel());
+        assert!(view.clone().as_read_only().copies_by_kernel());
+
+        // What is there is copied as ever: all lengths, also overlapping.
+        let view = another_mapping_of(1 << 20);
+        let bytes: Vec<u8> = (0..=255).cycle().take(100_000).collect();
+        view.write_at(33, &bytes).unwrap();
+        assert_eq!(view.read_vec(33, bytes.len()).unwrap(), bytes);
+        view.copy_to(33, &view, 5033, bytes.len()).unwrap();
+        assert_eq!(view.read_vec(5033, bytes.len()).unwrap(), bytes);
+        view.copy_to(5033, &view, 100, bytes.len()).unwrap();
+        assert_eq!(view.read_vec(100, bytes.len()).unwrap(), bytes);
+        let mut cursor = view.cursor();
+        cursor.seek(SeekFrom::Start(64)).unwrap();
+        cursor.write_all(b"by the kernel").unwrap();
+        cursor.seek(SeekFrom::Start(67)).unwrap();
+        let mut text = [0; 10];
+        cursor.read_exact(&mut text).unwrap();
+        assert_eq!(&text, b"the kernel");
+        // Atomics are instructions, and work as long as the pages are there.
+        assert_eq!(view.atomic_u32(0).unwrap().fetch_add(2, Ordering::SeqCst).unwrap(), 0);
+        assert_eq!(view.read::<u32>(0).unwrap(), 2);
+        // A view that grows looks again.
+        let memory = mmf::OpenOptions::new().len(4096).capacity(1 << 20).anonymous().unwrap();
+        let growing = memory.view().unwrap();
+        assert_eq!(growing.write_at(8000, b"later").unwrap_err().kind(), ErrorKind::OutOfBounds);
+        memory.grow(1 << 16).unwrap();
+        growing.write_at(8000, b"later").unwrap();
+        assert_eq!(growing.read_vec(8000, 5).unwrap(), b"later");
+        std::thread::spawn(move || assert_faults(&cut())).join().unwrap();
+
+        let after = [libc::SIGSEGV, libc::SIGBUS].map(|signal| action_of(signal).sa_sigaction);
+        assert_eq!(after, before, "no handler was installed");
+        // One view alone.
+        faults::set_policy(Policy::Rearm).unwrap();
+        let view = cut();
+        assert!(!view.copies_by_kernel());
+        let view = view.with_kernel_copies().unwrap();
+        set(libc::SIGBUS, libc::SIG_DFL, 0);
+        assert_faults(&view);
+    }
+
+    fn another_mapping_of(len: usize) -> View<ReadWrite> {
+        SharedMemory::anonymous(len as u64).unwrap().view().unwrap()
+    }
+
+    pub(crate) fn a_former_handler_has_its_own_stack() {
+        for flags in ["own", "alternate"] {
+            for thread in ["main", "other"] {
+                let mut peer = Peer::start("handlers::role_stack", &[flags, thread]);
+                peer.expect("handled without the library");
+                peer.expect("handled with the library");
+                peer.expect("handled after another one");
+                peer.finish();
+            }
+        }
+    }
+
+    static ROOM: AtomicUsize = AtomicUsize::new(0);
+    static STACK: AtomicUsize = AtomicUsize::new(0);
+
+    #[inline(never)]
+    fn use_room() {
+        let mut room = [0_u8; 64 << 10];
+        for byte in room.iter_mut().step_by(512) {
+            // SAFETY: our own buffer.
+            unsafe { std::ptr::from_mut(byte).write_volatile(1) };
+        }
+    }
+
+    /// A handler that needs a lot of stack, as crash reporters do, or only says where it was.
+    extern "C" fn needy(_: c_int, info: *mut siginfo_t, _: *mut c_void) {
+        let mut small = 0_u8;
+        STACK.store((&raw mut small).addr(), Ordering::SeqCst);
+        if ROOM.load(Ordering::SeqCst) != 0 {
+            use_room();
+        }
+        // SAFETY: the kernel gives a valid siginfo.
+        let address = unsafe { (*info).si_addr() };
+        if address.addr() == FOREIGN.load(Ordering::SeqCst) {
+            // SAFETY: a page that nobody else uses.
+            unsafe { libc::mprotect(address, page_size(), libc::PROT_READ | libc::PROT_WRITE) };
+        } else {
+            // SAFETY: allowed in a handler.
+            unsafe { libc::_exit(9) };
+        }
+    }
+
+    pub(crate) fn role_stack(role: &mut Role) {
+        let alternate = role.argument(0) == "alternate";
+        let play = || {
+            // SAFETY: a plain C structure for which all zeros is a value.
+            let mut stack: libc::stack_t = unsafe { std::mem::zeroed() };
+            // SAFETY: it only asks.
+            unsafe { libc::sigaltstack(std::ptr::null(), &mut stack) };
+            assert_eq!(stack.ss_flags & libc::SS_DISABLE, 0, "Rust's threads have one");
+            let range = stack.ss_sp.addr()..stack.ss_sp.addr() + stack.ss_size;
+            ROOM.store(usize::from(!alternate), Ordering::SeqCst);
+            let flags = if alternate { libc::SA_ONSTACK } else { 0 };
+            set(libc::SIGSEGV, needy as *const () as usize, libc::SA_SIGINFO | flags);
+            let check = |when: &str| {
+                foreign_fault();
+                assert_eq!(range.contains(&STACK.load(Ordering::SeqCst)), alternate, "{when}");
+                role.say(format!("handled {when}"));
+            };
+            check("without the library");
+            let view = cut();
+            assert_faults(&view);
+            check("with the library");
+            // The same of one that was taken over later.
+            set(libc::SIGSEGV, libc::SIG_DFL, 0);
+            set(libc::SIGSEGV, needy as *const () as usize, libc::SA_SIGINFO | flags | libc::SA_NODEFER);
+            assert!(faults::rearm().is_armed());
+            assert_eq!(positions(), [Position::First; 2]);
+            check("after another one");
+        };
+        if role.argument(1) == "main" {
+            play();
+        } else {
+            std::thread::scope(|scope| scope.spawn(play).join().unwrap());
+        }
+    }
+
+    pub(crate) fn an_overflowed_stack_is_still_reported() {
+        let [without, with, rearmed] = ["without", "with", "rearmed"].map(|how| {
+            let output = testkit::command_for_role("handlers::role_overflow", &[how]).output().unwrap();
+            let text = String::from_utf8_lossy(&output.stderr).contains("has overflowed its stack");
+            (text, std::os::unix::process::ExitStatusExt::signal(&output.status))
+        });
+        assert_eq!(without, (true, Some(libc::SIGABRT)));
+        assert_eq!(with, without);
+        assert_eq!(rearmed, without);
+    }
+
+    #[allow(unconditional_recursion, reason = "what the test is about")]
+    #[inline(never)]
+    fn overflow(depth: u64) -> u64 {
+        let room = std::hint::black_box([depth; 100]);
+        overflow(depth + 1) + room[7]
+    }
+
+    pub(crate) fn role_overflow(role: &mut Role) {
+        let view = (role.argument(0) != "without").then(cut);
+        if role.argument(0) == "rearmed" {
+            // Somebody was there for a while and has passed everything on.
+            install(1);
+            another_mapping();
+            FOREIGN.store(usize::MAX, Ordering::SeqCst);
+        }
+        if let Some(view) = &view {
+            assert_faults(view);
+        }
+        std::thread::scope(|scope| {
+            scope.spawn(|| std::hint::black_box(overflow(0)));
+        });
+    }
+
+    pub(crate) fn blocked_signals_are_reported() {
+        let view = cut();
+        assert_faults(&view);
+        // A thread of its own, since it is the thread that blocks.
+        std::thread::spawn(|| {
+            assert!(!faults::state().is_blocked());
+            for signal in [libc::SIGSEGV, libc::SIGBUS] {
+                // SAFETY: a plain C structure for which all zeros is a value.
+                let mut set: libc::sigset_t = unsafe { std::mem::zeroed() };
+                // SAFETY: a whole set.
+                unsafe { libc::sigaddset(&mut set, signal) };
+                // SAFETY: a whole set.
+                unsafe { libc::pthread_sigmask(libc::SIG_BLOCK, &set, std::ptr::null_mut()) };
+                let state = faults::rearm();
+                assert!(state.is_blocked() && !state.is_armed(), "{state}");
+                assert!(state.to_string().contains("blocks"), "{state}");
+                // SAFETY: a whole set.
+                unsafe { libc::pthread_sigmask(libc::SIG_UNBLOCK, &set, std::ptr::null_mut()) };
+                assert!(faults::state().is_armed());
+            }
+        })
+        .join()
+        .unwrap();
+        assert!(!faults::state().is_blocked());
+    }
+
+    pub(crate) fn a_forked_child_has_the_guard() {
+        Peer::start("handlers::role_fork", &[]).finish();
+    }
+
+    pub(crate) fn role_fork(_: &mut Role) {
+        let view = cut();
+        // SAFETY: this process has no other threads; the child makes system calls and exits without unwinding.
+        let child = unsafe { libc::fork() };
+        if child == 0 {
+            let well = std::panic::catch_unwind(|| {
+                assert_faults(&view);
+                set(libc::SIGBUS, libc::SIG_DFL, 0);
+                another_mapping();
+                assert_faults(&view);
+                if cfg!(target_os = "linux") {
+                    assert_faults(&view.with_kernel_copies().unwrap());
+                }
+            });
+            // SAFETY: it has no requirements.
+            unsafe { libc::_exit(i32::from(well.is_err())) };
+        }
+        let mut status = 0;
+        // SAFETY: a child of this process, and a valid place.
+        assert_eq!(unsafe { libc::waitpid(child, &mut status, 0) }, child);
+        assert_eq!(status, 0, "the child did well");
+        assert_faults(&view);
+    }
+
+    /// The plug-in of `peers/plugin.rs`, built on the spot; `copies` of it, which are different libraries to a loader.
+    fn plugin(copies: usize) -> Vec<PathBuf> {
+        if std::env::var_os("MMF_TEST_RUNNER").is_some() {
+            testkit::skip("hosts of other languages are not run by the emulator");
+        }
+        // …/target/debug/deps/conformance-…
+        let here = std::env::current_exe().unwrap();
+        let profile = here.parent().and_then(|deps| deps.parent()).unwrap();
+        let mut build = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+        build.args(["build", "--offline", "--quiet", "-p", "mmf", "--example", "test_plugin"]);
+        build.arg("--target-dir").arg(profile.parent().unwrap()).current_dir(env!("CARGO_MANIFEST_DIR"));
+        if !profile.ends_with("debug") {
+            build.arg("--release");
+        }
+        assert!(
+            build.status().is_ok_and(|status| status.success()),
+            "the plug-in of the tests does not build"
+        );
+        let name = format!("{}test_plugin{}", std::env::consts::DLL_PREFIX, std::env::consts::DLL_SUFFIX);
+        let built = profile.join("examples").join(name);
+        (0..copies)
+            .map(|number| {
+                let copy = PathBuf::from(env!("CARGO_TARGET_TMPDIR"))
+                    .join(format!("{}-{number}.plugin", unique_name("plugin")));
+                std::fs::copy(&built, &copy).unwrap();
+                copy
+            })
+            .collect()
+    }
+
+    fn host() -> PathBuf {
+        let source = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/peers/plugin_host.c");
+        let program = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(unique_name("plugin_host"));
+        let mut compiler = Command::new(std::env::var_os("CC").unwrap_or_else(|| "cc".into()));
+        let made =
+            compiler.arg("-O1").arg("-o").arg(&program).arg(source).args(["-ldl", "-lpthread"]).status();
+        if !made.is_ok_and(|status| status.success()) {
+            testkit::skip("there is no C compiler here");
+        }
+        program
+    }
+
+    fn remove(paths: &[PathBuf]) {
+        for path in paths {
+            let _ = std::fs::remove_file(path);
+        }
+    }
+
+    pub(crate) fn a_plugin_is_unloaded() {
+        let (host, plugin) = (host(), plugin(1));
+        let mut peer = Peer::spawn("plugin_host", Command::new(&host).args(&plugin));
+        for line in ["handled 1", "work 7", "handled 2", "closed 0", "handled 3", "work 7", "handled 4"] {
+            peer.expect(line);
+        }
+        peer.expect("closed 0");
+        peer.expect("handled 5");
+        peer.finish();
+        remove(&plugin);
+        remove(&[host]);
+    }
+
+    pub(crate) fn two_libraries_do_not_take_turns() {
+        let (host, plugins) = (host(), plugin(2));
+        let mut peer = Peer::spawn("plugin_host", Command::new(&host).args(&plugins));
+        peer.expect("handled 1");
+        peer.expect("turns 0");
+        peer.expect("armed 2 1");
+        peer.expect("handled 2");
+        peer.finish();
+        remove(&plugins);
+        remove(&[host]);
+    }
+
+    pub(crate) fn faulthandler_comes_later() {
+        let knows = Command::new("python3").args(["-c", "import ctypes, faulthandler"]).output();
+        if !knows.is_ok_and(|output| output.status.success()) {
+            testkit::skip("there is no Python with ctypes and faulthandler here");
+        }
+        let plugin = plugin(1);
+        let script = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/peers/plugin_host.py");
+        for when in ["rearm", "map", "again"] {
+            let output =
+                Command::new("python3").arg("-u").arg(&script).arg(&plugin[0]).arg(when).output().unwrap();
+            let errors = String::from_utf8_lossy(&output.stderr);
+            assert_eq!(String::from_utf8_lossy(&output.stdout), "caught\n", "{when}: {errors}");
+            // Its own fault gets its report, once, and ends it.
+            assert_eq!(
+                errors.matches("Fatal Python error: Segmentation fault").count(),
+                1,
+                "{when}: {errors}"
+            );
+            assert_eq!(errors.matches("Fatal Python error").count(), 1, "{when}: {errors}");
+            let signal = std::os::unix::process::ExitStatusExt::signal(&output.status);
+            assert_eq!(signal, Some(libc::SIGSEGV), "{when}: {errors}");
+        }
+        remove(&plugin);
+    }
+}

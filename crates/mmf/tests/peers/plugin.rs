@@ -1,0 +1,63 @@
+//! A plug-in that contains the library: what a host of another language loads, and perhaps unloads. See `conformance/handlers.rs`.
+#![allow(missing_docs, reason = "a test")]
+#![allow(unreachable_pub, reason = "exported by name, without a mangled one")]
+#![allow(clippy::unwrap_used, reason = "a test")]
+
+#[cfg(unix)]
+mod plugin {
+    use std::sync::Mutex;
+
+    use mmf::faults::{self, Position};
+    use mmf::os::unix::SharedMemoryExt;
+    use mmf::{ErrorKind, ReadWrite, SharedMemory, View};
+
+    static CUT: Mutex<Option<View<ReadWrite>>> = Mutex::new(None);
+
+    /// Uses the library once.
+    #[unsafe(no_mangle)]
+    pub extern "C" fn work() -> i32 {
+        let view = SharedMemory::anonymous(4096).unwrap().view().unwrap();
+        view.write(0, &7_i32).unwrap();
+        view.read::<i32>(0).unwrap()
+    }
+
+    /// Maps a view whose second half is then cut off.
+    #[unsafe(no_mangle)]
+    pub extern "C" fn prepare() {
+        let path =
+            std::env::temp_dir().join(format!("mmf-plugin-{}-{:p}", std::process::id(), &raw const CUT));
+        let file = std::fs::File::options().read(true).write(true).create_new(true).open(&path).unwrap();
+        std::fs::remove_file(path).unwrap();
+        file.set_len(1 << 20).unwrap();
+        let view =
+            SharedMemory::<ReadWrite>::from_fd(file.try_clone().unwrap().into()).unwrap().view().unwrap();
+        file.set_len(1 << 19).unwrap();
+        *CUT.lock().unwrap() = Some(view);
+    }
+
+    /// Reads what was cut off: 1 if that is an error, as it should be.
+    #[unsafe(no_mangle)]
+    pub extern "C" fn touch() -> i32 {
+        let view = CUT.lock().unwrap().clone().unwrap();
+        match view.read::<u64>(1 << 19) {
+            Err(error) if error.kind() == ErrorKind::Fault => 1,
+            _ => 0,
+        }
+    }
+
+    /// 1 if the handler is in place for both signals, 2 if it is behind another one, 0 if faults would not reach it.
+    #[unsafe(no_mangle)]
+    pub extern "C" fn armed() -> i32 {
+        let state = faults::state();
+        match (state.is_armed(), state.bus()) {
+            (false, _) => 0,
+            (true, Position::Behind) => 2,
+            (true, _) => 1,
+        }
+    }
+
+    #[unsafe(no_mangle)]
+    pub extern "C" fn rearm() -> i32 {
+        i32::from(faults::rearm().is_armed())
+    }
+}

@@ -189,7 +189,34 @@ fn symbols_carry_the_version() {
     // Two versions of this crate that may differ in these routines must not share their names.
     let text =
         concat!("mmf_", env!("CARGO_PKG_VERSION_MAJOR"), "_", env!("CARGO_PKG_VERSION_MINOR"), "_begin");
-    assert_eq!(text, "mmf_0_1_begin", "rename the symbols in guard/*.rs");
+    assert_eq!(text, "mmf_0_1_begin", "rename the symbols in guard/*.rs and in unix/chain.rs");
+}
+
+#[test]
+fn a_fault_is_one_of_the_range_if_they_overlap() {
+    use super::{Place, hit};
+
+    let (start, end) = (0x20_1100, 0x20_3000);
+    // One address; the first page of a range counts whole.
+    assert_eq!(hit(start, end, Place::at(0x20_1200)), Some(0x20_1200));
+    assert_eq!(hit(start, end, Place::at(0x20_1000)), Some(start));
+    assert_eq!(hit(start, end, Place::at(0x20_0fff)), None);
+    assert_eq!(hit(start, end, Place::at(end - 1)), Some(end - 1));
+    assert_eq!(hit(start, end, Place::at(end)), None);
+    assert_eq!(hit(start, start, Place::at(start)), None);
+    // A block of 2 MiB, reported at its start, far below the range; or in it, or behind it.
+    for address in [0x20_0000, 0x20_1800, 0x3f_ffff] {
+        assert_eq!(hit(start, end, Place::block(address, 21)), Some(start), "{address:#x}");
+    }
+    assert_eq!(hit(start, end, Place::block(0x40_0000, 21)), None);
+    assert_eq!(hit(start, end, Place::block(0x1f_ffff, 21)), None);
+    // A range over two blocks, the second of which is bad.
+    assert_eq!(hit(0x3f_f000, 0x40_1000, Place::block(0x40_0000, 21)), Some(0x40_0000));
+    // An ordinary page, a single byte, and what makes no sense.
+    assert_eq!(hit(start, end, Place::block(0x20_2000, 12)), Some(0x20_2000));
+    assert_eq!(Place::block(0x1234, 0), Place::at(0x1234));
+    assert_eq!(Place::block(0x1234, 64), Place::at(0x1234));
+    assert_eq!(hit(usize::MAX - 8, usize::MAX, Place::block(usize::MAX - 4, 12)), Some(usize::MAX - 8));
 }
 
 /// The stores of a streaming copy go around the caches, and may become visible before earlier ones: only a fence in front of them keeps the order in

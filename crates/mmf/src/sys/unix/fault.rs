@@ -196,3 +196,37 @@ fn stay(signal: c_int, at: usize, level: &chain::Level) {
         }
     }
 }
+
+#[cfg(all(test, any(target_os = "linux", target_os = "android")))]
+mod tests {
+    use super::*;
+
+    /// What the kernel delivers for a memory error.
+    fn memory_error(code: c_int, address: usize, bits: u16) -> siginfo_t {
+        // SAFETY: siginfo_t is a plain C structure for which all zeros is a value.
+        let mut info: siginfo_t = unsafe { mem::zeroed() };
+        info.si_code = code;
+        let bytes = (&raw mut info).cast::<u8>();
+        // SAFETY: the field of the address, inside the structure and aligned.
+        unsafe { bytes.wrapping_add(16).cast::<usize>().write(address) };
+        // SAFETY: the field behind it, as above.
+        unsafe { bytes.wrapping_add(24).cast::<u16>().write(bits) };
+        info
+    }
+
+    #[test]
+    fn a_memory_error_concerns_its_whole_block() {
+        const HUGE: usize = 0x7f00_0020_0000;
+        let here = memory_error(4, HUGE, 21);
+        assert_eq!(place(libc::SIGBUS, &here), Place::block(HUGE, 21));
+        // An address in the middle means the same block.
+        assert_eq!(place(libc::SIGBUS, &memory_error(4, HUGE + 0x1_2345, 21)), Place::block(HUGE, 21));
+        // The extent says nothing for other faults: there the field can be part of something else.
+        for (signal, code) in [(libc::SIGBUS, 2), (libc::SIGSEGV, 4), (libc::SIGSEGV, 1)] {
+            assert_eq!(place(signal, &memory_error(code, HUGE, 21)), Place::at(HUGE));
+        }
+        // One that no instruction has met yet interrupts nothing.
+        assert!(is_sent(libc::SIGBUS, 5));
+        assert!(!is_sent(libc::SIGBUS, 4));
+    }
+}

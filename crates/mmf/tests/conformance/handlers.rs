@@ -32,7 +32,7 @@ tests! {
 mod here {
     use std::path::PathBuf;
     use std::process::Command;
-    use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
+    use std::sync::atomic::{AtomicBool, AtomicU8, AtomicUsize, Ordering};
 
     use libc::{c_int, c_void, siginfo_t};
     use mmf::faults::{self, Policy, Position};
@@ -99,7 +99,7 @@ mod here {
 
     static FOREIGN: AtomicUsize = AtomicUsize::new(0);
     /// How often the handlers here were called for a foreign fault, and for one that is the library's.
-    static CALLS: [AtomicU32; 3] = [AtomicU32::new(0), AtomicU32::new(0), AtomicU32::new(0)];
+    static CALLS: [AtomicU8; 3] = [AtomicU8::new(0), AtomicU8::new(0), AtomicU8::new(0)];
     static WRONGLY: AtomicBool = AtomicBool::new(false);
     static NEXT: [AtomicUsize; 3] = [AtomicUsize::new(0), AtomicUsize::new(0), AtomicUsize::new(0)];
 
@@ -114,8 +114,9 @@ mod here {
 
     /// Ends the process with a status that says how often each handler was called for the foreign fault.
     fn end() -> ! {
-        let [first, second, third] = [0, 1, 2].map(|which| CALLS[which].load(Ordering::SeqCst).min(3));
-        let status = 64 + first.cast_signed() + 4 * second.cast_signed() + 16 * third.cast_signed();
+        let [first, second, third] =
+            [0, 1, 2].map(|which| i32::from(CALLS[which].load(Ordering::SeqCst).min(3)));
+        let status = 64 + first + 4 * second + 16 * third;
         // SAFETY: allowed in a handler.
         unsafe { libc::_exit(status) }
     }

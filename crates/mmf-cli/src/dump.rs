@@ -7,7 +7,7 @@ use mmf::{Name, SharedMemory};
 use serde_json::json;
 
 use crate::args::Dump;
-use crate::output::{Failure, Output, printing};
+use crate::output::{Failure, Output, json_text, printing};
 
 /// How much is mapped at a time: any memory fits any address space in pieces. A multiple of a line.
 const PIECE: u64 = 1 << 20;
@@ -34,7 +34,7 @@ pub(crate) fn run(args: &Dump, output: Output) -> Result<(), Failure> {
     let mut out = BufWriter::with_capacity(1 << 16, out.lock());
     let mut form: Box<dyn Form> = if output.json {
         // In pieces and so by hand: the bytes of a large memory would fit into no document.
-        let head = json!({ "name": name.to_string(), "offset": args.offset, "length": len }).to_string();
+        let head = json_text(&json!({ "name": name.to_string(), "offset": args.offset, "length": len }))?;
         Box::new(Json { head: head.trim_end_matches('}').to_owned() })
     } else if args.raw {
         Box::new(Raw)

@@ -1,6 +1,6 @@
 //! What comes out: text or one JSON document on standard output, and errors on standard error.
 
-use std::fmt::Display;
+use std::fmt::{Display, Write as _};
 use std::io::{self, Write};
 use std::process::ExitCode;
 
@@ -88,12 +88,17 @@ impl From<mmf::Error> for Failure {
 impl Output {
     /// Prints a command's result: `document` for programs, `text` for people.
     pub(crate) fn print(self, document: &impl Serialize, text: impl Display) -> Result<(), Failure> {
-        if self.json { line(to_json(document)?) } else { line(text) }
+        if self.json { self.document(document) } else { line(text) }
     }
 
     /// As `print`; the text has colours, which are left out where they are not wanted or not understood.
     pub(crate) fn print_coloured(self, document: &impl Serialize, text: impl Display) -> Result<(), Failure> {
-        if self.json { line(to_json(document)?) } else { line_to(anstream::stdout().lock(), text) }
+        if self.json { self.document(document) } else { line_to(anstream::stdout().lock(), text) }
+    }
+
+    /// Prints a command's result for programs.
+    pub(crate) fn document(self, document: &impl Serialize) -> Result<(), Failure> {
+        line(json_text(document)?)
     }
 
     /// Prints a line for people, while the work goes on.
@@ -123,8 +128,31 @@ impl Output {
     }
 }
 
-fn to_json(document: &impl Serialize) -> Result<String, Failure> {
-    serde_json::to_string(document).map_err(|e| printing(&e.into()))
+/// A document in one line. What a terminal or a line-oriented program would act on is escaped, as JSON allows: texts of peers are in it.
+pub(crate) fn json_text(document: &impl Serialize) -> Result<String, Failure> {
+    let text = serde_json::to_string(document).map_err(|e| printing(&e.into()))?;
+    if !text.contains(is_active) {
+        return Ok(text);
+    }
+    // (These can only be inside strings.)
+    Ok(text.chars().fold(String::with_capacity(text.len()), |mut escaped, c| {
+        if is_active(c) {
+            let _ = write!(escaped, "\\u{:04x}", u32::from(c));
+        } else {
+            escaped.push(c);
+        }
+        escaped
+    }))
+}
+
+/// Whether a character does something to a terminal or to the text around it: control characters (C0, DEL, C1), separators of
+/// lines and paragraphs, marks and overrides of the direction of text, and the mark of byte order.
+pub(crate) fn is_active(c: char) -> bool {
+    c.is_control()
+        || matches!(
+            c,
+            '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}'
+        )
 }
 
 fn print_error_document(kind: &str, message: &str, code: Option<i32>, findings: Option<Value>) {
@@ -132,12 +160,14 @@ fn print_error_document(kind: &str, message: &str, code: Option<i32>, findings: 
     if let Some(findings) = findings {
         error["findings"] = findings;
     }
-    let _ = writeln!(io::stderr(), "{}", json!({ "error": error }));
+    if let Ok(text) = json_text(&json!({ "error": error })) {
+        let _ = writeln!(io::stderr(), "{text}");
+    }
 }
 
-/// Others may have put anything into a name, also what would move the cursor or change colours.
+/// Others may have put anything into a name, also what would move the cursor, change colours or turn the text around.
 pub(crate) fn printable(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() { '?' } else { c }).collect()
+    text.chars().map(|c| if is_active(c) { '?' } else { c }).collect()
 }
 
 /// A line on standard output, at once: somebody may wait for it.

@@ -139,7 +139,7 @@ fn main() {
             the_format_of_every_kind_stays_as_it_is the_first_version_is_opened_and_used deaths_of_the_first_version_are_told every_word_overwritten overwritten_while_used cut_off_while_used a_forked_child_is_somebody_else;
         inspect: a_whole_one_has_no_damage objects_around_a_damaged_entry_are_shown a_damaged_header_is_made_up_for
             every_word_can_be_hostile many_hostile_words_at_once looking_while_it_is_overwritten
-            zeros_are_not_taken_for_a_death the_maker_is_named wakeups_for_the_dead_do_not_pile_up;
+            zeros_are_not_taken_for_a_death no_more_is_listed_than_a_bound the_maker_is_named wakeups_for_the_dead_do_not_pile_up;
         locks: a_mutex_excludes a_writer_excludes deadlines_and_tries the_next_one_is_told_of_a_death a_dead_writer_and_dead_readers a_panic_leaves_a_mark killed_at_every_step_of_a_mutex who_gives_a_lock_up_dies_before_waking killed_at_every_step_of_an_rwlock nobody_starves readers_and_writers_do_not_starve_each_other events_wake_others waiters_for_events_die who_sets_an_event_dies_before_waking the_latest_value_outlives_its_writer latest_values_are_whole once_is_once locks_of_ones_own who_has_what_can_be_seen many_threads_of_few_participants words_that_change_all_the_time who_has_no_time_leaves_the_news_of_a_death who_is_hidden_is_not_dead;
         windows: names_of_objects_tell_nothing_about_others strangers_keep_no_participant_out
             readers_can_neither_wait_nor_wake objects_belong_to_their_creator;

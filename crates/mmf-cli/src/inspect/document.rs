@@ -63,6 +63,7 @@ pub(super) fn document(name: &str, look: &Look) -> Value {
         "places": info.places,
         "participants": participants,
         "objects": objects,
+        "truncated": info.truncated,
     });
     if let Some(changes) = &look.changes {
         document["milliseconds"] = json!(u64::try_from(look.at.as_millis()).unwrap_or(u64::MAX));

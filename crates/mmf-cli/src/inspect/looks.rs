@@ -101,8 +101,11 @@ impl Looks {
         at: Duration,
     ) -> BTreeMap<u64, Pace> {
         let seconds = at.saturating_sub(then).as_secs_f64();
+        // (A peer decides how many there are, so none is searched for in a list.)
+        let before: BTreeMap<u64, &ObjectInfo> =
+            before.objects.iter().map(|former| (former.offset, former)).collect();
         let counted = |object: &ObjectInfo| {
-            let former = before.objects.iter().find(|former| former.offset == object.offset)?;
+            let former = before.get(&object.offset)?;
             let more = more(former, object)?;
             let still = self.still.entry(object.offset).or_insert(then);
             if more > 0 {

@@ -38,7 +38,12 @@ pub(crate) fn run(args: &Inspect, output: Output) -> Result<ExitCode, Failure> {
         };
     }
     let look = Looks::new().take(info, Duration::ZERO);
-    output.print(&document(&name, &look), text(&name, &look, &[]))?;
+    // Either can be long, since a peer decides how many objects there are.
+    if output.json {
+        output.document(&document(&name, &look))?;
+    } else {
+        output.say(text(&name, &look, &[]))?;
+    }
     Ok(status(&look))
 }
 

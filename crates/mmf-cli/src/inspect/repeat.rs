@@ -12,7 +12,7 @@ use mmf::{ReadOnly, SharedMemory};
 use super::looks::{Look, Looks};
 use super::{document, look, status, text};
 use crate::args::Inspect;
-use crate::output::{Failure, Output, printing};
+use crate::output::{Failure, Output, json_text, printing};
 use crate::watch::{Ended, Frame, Heard, Key, Palette, Role, Screen, failed, time_of_day};
 
 /// So many who came and went stay on a screen.
@@ -38,7 +38,7 @@ pub(super) fn print(
         let look = looks.take(look(memory)?, start.elapsed());
         let told = look.changes.as_ref().map_or(&[][..], |changes| &changes.told);
         let block = if output.json {
-            document(name, &look).to_string() + "\n"
+            json_text(&document(name, &look))? + "\n"
         } else {
             (if number == 0 { "" } else { "\n" }).to_owned() + &text(name, &look, told) + "\n"
         };

@@ -48,18 +48,20 @@ pub(super) fn text(name: &str, look: &Look, events: &[String]) -> String {
     for event in events {
         let _ = write!(text, "\n  {}", printable(event));
     }
-    let _ = write!(text, "\n\nobjects: {}", info.objects.len());
+    let more = if info.truncated { ", and more that are not listed" } else { "" };
+    let _ = write!(text, "\n\nobjects: {}{more}", info.objects.len());
     // One long name is not to push everything else off the screen.
     let widest =
         info.objects.iter().map(|object| object.name.chars().count()).max().unwrap_or(0).clamp(4, 28);
     for object in &info.objects {
         let _ =
             write!(text, "\n  {:widest$}  {}, {} bytes", printable(&object.name), object.kind, object.len);
-        if object.described.size > 0 {
+        if has_type(object) {
             let _ = write!(text, "\n      of {}", printable(&object.described.to_string()));
         }
         for line in state(look, object) {
-            let _ = write!(text, "\n      {line}");
+            // (The name of a program is in it.)
+            let _ = write!(text, "\n      {}", printable(&line));
         }
     }
     if !info.damage.is_empty() {
@@ -70,6 +72,11 @@ pub(super) fn text(name: &str, look: &Look, events: &[String]) -> String {
         }
     }
     text
+}
+
+/// Events, notifies and cells have no value and so no type. (A type of an array of none has no bytes, but a name.)
+fn has_type(object: &ObjectInfo) -> bool {
+    object.described.size > 0 || !matches!(&*object.described.name, "" | "()")
 }
 
 /// What an object is doing, in lines.

@@ -5,6 +5,8 @@ use std::fmt::Write;
 use anstyle::{AnsiColor, Style};
 use unicode_width::UnicodeWidthChar;
 
+use crate::output::is_active;
+
 /// What a cell means, not yet what it looks like.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Role {
@@ -86,7 +88,7 @@ impl Frame {
         for symbol in text.chars() {
             // What takes no room could do anything to its neighbours.
             let (symbol, wide) = match symbol.width() {
-                Some(1) => (symbol, 1),
+                Some(1) if !is_active(symbol) => (symbol, 1),
                 Some(2) => (symbol, 2),
                 _ => ('?', 1),
             };

@@ -12,7 +12,7 @@ use super::layout::Layout;
 use super::samples::{Sample, Samples, runs};
 use super::source::Source;
 use super::value::{Order, Type};
-use crate::output::{Failure, Output, printable, printing};
+use crate::output::{Failure, Output, json_text, printable, printing};
 
 /// What is printed, and how often.
 pub(super) struct Stream<'s> {
@@ -50,7 +50,7 @@ impl Stream<'_> {
                 return Err(Failure::new("Fault", trouble));
             }
             let text = if output.json {
-                self.document(&samples, now).to_string() + "\n"
+                json_text(&self.document(&samples, now))? + "\n"
             } else {
                 (if first { "" } else { "\n" }).to_owned() + &self.text(&samples, now)
             };

@@ -16,6 +16,8 @@ pub const TESTS: &[Test] = &[
     ("inspect_watches_until_ctrl_c", inspect_watches_until_ctrl_c),
     ("inspect_survives_hostile_bytes", inspect_survives_hostile_bytes),
     ("inspect_prints_hostile_names_harmlessly", inspect_prints_hostile_names_harmlessly),
+    ("inspect_lists_no_more_than_it_can", inspect_lists_no_more_than_it_can),
+    ("inspect_names_types_without_bytes", inspect_names_types_without_bytes),
 ];
 
 /// Holds a mutex until it is told to end, or killed.
@@ -242,7 +244,59 @@ fn inspect_prints_hostile_names_harmlessly() {
     let mut bytes = vec![0; 16 * 1024];
     view.read_at(0, &mut bytes).unwrap();
     let at = bytes.windows(13).position(|part| part == b"harmless-name").expect("the name is there");
-    view.write_at(at, b"\x1b[2J").unwrap();
-    let outcome = run(["inspect", name]);
-    assert!(!outcome.text().contains('\x1b') && !outcome.err.contains('\x1b'), "{outcome:?}");
+    // A control sequence, an override of the direction, a separator of lines, a control character of the second set.
+    let hostile = "\x1b[2J\u{202e}\u{2028}\u{9b}J";
+    assert_eq!(hostile.len(), 13);
+    view.write_at(at, hostile.as_bytes()).unwrap();
+    let active = |text: &str| {
+        text.chars()
+            .any(|c| (c.is_control() && c != '\n' && c != '\r') || ('\u{2028}'..='\u{202e}').contains(&c))
+    };
+    for arguments in [&["inspect", name][..], &["inspect", name, "--json"]] {
+        let outcome = run(arguments);
+        let text = String::from_utf8(outcome.out.clone()).unwrap();
+        assert!(!active(&text) && !active(&outcome.err), "{outcome:?}");
+    }
+    // For programs it is what it is.
+    assert_eq!(run(["inspect", name, "--json"]).json()["objects"][0]["name"], hostile);
+    let watched = run(["inspect", name, "--watch", "--count", "2", "--interval", "10ms", "--json"]);
+    assert!(!active(&String::from_utf8(watched.out.clone()).unwrap()), "{watched:?}");
+}
+
+/// A peer writes as many entries into the directory as there is room for: what is listed has a bound, and it is said.
+fn inspect_lists_no_more_than_it_can() {
+    let name = &unique_name("inspect-many");
+    let segment = Segment::create(name, 8 << 20).unwrap();
+    segment.event("first").unwrap();
+    let document = run(["inspect", name, "--json"]).succeeded().json();
+    assert_eq!(document["truncated"], false);
+    let view = segment.memory().view().unwrap();
+    let first = usize::try_from(document["objects"][0]["offset"].as_u64().unwrap()).unwrap() - 256;
+    let entry = view.read_vec(first, 256 + 64).unwrap();
+    let entries = 20_000;
+    view.write_at(first, &entry.repeat(entries)).unwrap();
+    view.write(80, &((first + entries * entry.len()) as u64)).unwrap();
+    let text = run(["inspect", name]).succeeded().text();
+    assert!(text.contains("objects: 16384, and more that are not listed"), "{}", &text[..1000]);
+    let watched =
+        run(["inspect", name, "--watch", "--count", "3", "--interval", "10ms", "--json"]).succeeded();
+    let lines = String::from_utf8(watched.out).unwrap();
+    let documents: Vec<Value> = lines.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!(documents.len(), 3);
+    for document in documents {
+        assert_eq!(
+            (document["objects"].as_array().unwrap().len(), &document["truncated"]),
+            (16384, &json!(true))
+        );
+    }
+}
+
+fn inspect_names_types_without_bytes() {
+    let name = &unique_name("inspect-empty-type");
+    let segment = Segment::create(name, 64 * 1024).unwrap();
+    segment.mutex::<[u8; 0]>("nothing").unwrap();
+    segment.event("go").unwrap();
+    let text = run(["inspect", name]).succeeded().text();
+    assert!(text.contains("of [u8; 0] version"), "{text}");
+    assert_eq!(text.matches("      of ").count(), 1, "{text}");
 }

@@ -4,6 +4,7 @@
 
 use core::fmt;
 use core::mem::offset_of;
+use std::collections::BTreeSet;
 use std::sync::atomic::Ordering::SeqCst;
 use std::time::SystemTime;
 
@@ -201,6 +202,9 @@ pub struct SegmentInfo {
     /// What makes no sense. If there is something, what else is shown is what could still be read; and while a head in the directory is
     /// damaged, objects behind it cannot be found by name.
     pub damage: Vec<Damage>,
+    /// Whether the directory goes on behind the last object and the last damage listed here: 16,384 entries are read, and then no more than
+    /// 1,024 cases of damage and 65,536 readers of locks are listed. What is not listed can still be found by its name.
+    pub truncated: bool,
 }
 
 impl SegmentInfo {
@@ -294,6 +298,23 @@ impl<A: Access> Segment<A> {
     }
 }
 
+/// How many readers of locks are listed in all: each object may have as many as there are participants.
+const MOST_READERS: usize = 1 << 16;
+
+/// What has been found out and listed so far.
+struct Listed {
+    /// Tokens. Whether a participant is alive takes a system call, so it is asked once for each and not for each of its locks.
+    alive: BTreeSet<u32>,
+    readers: usize,
+}
+
+impl Listed {
+    fn is_alive<A: Access>(&mut self, core: &Core<A>, token: u32) -> bool {
+        // It may have joined since. (For any other token its slot says that it is gone, without a system call.)
+        self.alive.contains(&token) || (!core.is_gone(token) && self.alive.insert(token))
+    }
+}
+
 impl<A: Access> Core<A> {
     fn inspect(&self) -> Result<SegmentInfo, Error> {
         let mut header = self.view.read::<Header>(0)?;
@@ -305,16 +326,18 @@ impl<A: Access> Core<A> {
         let stage = salvage::stage(&header);
         let mut damage = self.damaged_header(&header);
         let participants = self.participants(&mut damage)?;
+        let alive: BTreeSet<u32> = participants.iter().filter(|one| one.alive).map(|one| one.token).collect();
+        let mut listed = Listed { alive, readers: 0 };
         let mut objects = Vec::new();
         let end = self.checked_end(header.end);
-        salvage::walk(
+        let complete = salvage::walk(
             &self.view,
             self.start..end.unwrap_or(self.len()),
             end.is_some(),
             &mut damage,
             |found, damage| {
                 let at = found.at + HEAD_LEN;
-                let state = self.state_of(&found, at).unwrap_or_else(|what| {
+                let state = self.state_of(&found, at, &mut listed).unwrap_or_else(|what| {
                     damage.push(Damage { offset: at, entry: Some(found.entry), what });
                     ObjectState::Unknown
                 });
@@ -345,6 +368,7 @@ impl<A: Access> Core<A> {
             participants,
             objects,
             damage,
+            truncated: !complete || listed.readers > MOST_READERS,
         })
     }
 
@@ -415,7 +439,7 @@ impl<A: Access> Core<A> {
     }
 
     /// What an object is doing, or why that cannot be told.
-    fn state_of(&self, found: &Found, at: u64) -> Result<ObjectState, String> {
+    fn state_of(&self, found: &Found, at: u64, listed: &mut Listed) -> Result<ObjectState, String> {
         let kind = ObjectKind::of(found.head.kind);
         // What the heads of the objects, the counts of a latest and the readers of an rwlock need.
         let count = u64::from(found.head.count);
@@ -429,10 +453,16 @@ impl<A: Access> Core<A> {
                 found.head.object_len
             ));
         }
-        self.read_state(kind, found.head.count, at).map_err(|error| error.to_string())
+        self.read_state(kind, found.head.count, at, listed).map_err(|error| error.to_string())
     }
 
-    fn read_state(&self, kind: ObjectKind, count: u32, at: u64) -> Result<ObjectState, Error> {
+    fn read_state(
+        &self,
+        kind: ObjectKind,
+        count: u32,
+        at: u64,
+        listed: &mut Listed,
+    ) -> Result<ObjectState, Error> {
         let view = &self.view;
         let head = view.read::<LockHead>(index(at))?;
         let owner = |word: u32| Some(word & TOKEN).filter(|token| !matches!(*token, 0 | DONE));
@@ -461,7 +491,11 @@ impl<A: Access> Core<A> {
                     let offset = index(at + READERS + u64::from(place) * READER_STEP);
                     let word = view.atomic_u64(offset)?.load(SeqCst)?;
                     let token = rwlock::token_of(word);
-                    if rwlock::is_in(word) > 0 && place_of(token) == place && !self.is_gone(token) {
+                    if rwlock::is_in(word) > 0 && place_of(token) == place && listed.is_alive(self, token) {
+                        listed.readers += 1;
+                        if listed.readers > MOST_READERS {
+                            break;
+                        }
                         readers.push((token, rwlock::is_in(word)));
                     }
                 }

@@ -21,6 +21,10 @@ use crate::view::View;
 /// How many bytes are searched for whole heads, in all: what nobody has used yet would become memory by being looked at.
 const SEARCH: u64 = 16 << 20;
 
+/// How many entries of a directory are listed, and how much damage. A directory has as many entries as a peer likes.
+const MOST_ENTRIES: usize = 1 << 14;
+const MOST_DAMAGE: usize = 1 << 10;
+
 /// An object whose head could be read.
 pub(super) struct Found {
     /// Its number in the directory, from 1 on.
@@ -99,33 +103,41 @@ fn is_whole<A: Access>(view: &View<A>, at: u64, end: u64) -> Result<bool, Error>
     Ok(check(&view.read::<Head>(index(at))?, end - at).wrong.is_empty())
 }
 
-/// Goes through the directory, from whole head to whole head. Each step goes forward, and what is searched has a bound, so there is an
-/// end. If the end of the directory is not known, it is where a head would be and only zeros are.
+/// Goes through the directory, from whole head to whole head. Each step goes forward, and the search and the entries have a bound, so the work
+/// has one, whatever a peer has written. If the end of the directory is not known, it is where a head would be and only zeros are.
+///
+/// Returns whether it has come to the end: not if there are more entries, or more damage, than are listed.
 pub(super) fn walk<A: Access>(
     view: &View<A>,
     directory: Range<u64>,
     end_is_known: bool,
     damage: &mut Vec<Damage>,
     mut look: impl FnMut(Found, &mut Vec<Damage>),
-) {
+) -> bool {
     let Range { start: mut at, end } = directory;
     let mut budget = SEARCH;
     let mut entry = 0;
     while at < end {
         entry += 1;
+        if entry > MOST_ENTRIES || damage.len() >= MOST_DAMAGE {
+            return false;
+        }
         let mut wrong = |offset, what| damage.push(Damage { offset, entry: Some(entry), what });
         if end - at < HEAD_LEN + ALIGN {
             if end_is_known {
                 wrong(at, format!("there are {} bytes left, which is no room for an object", end - at));
             }
-            return;
+            return true;
         }
         let head = match view.read::<Head>(index(at)) {
             Ok(head) => head,
-            Err(error) => return wrong(at, error.to_string()),
+            Err(error) => {
+                wrong(at, error.to_string());
+                return true;
+            }
         };
         if !end_is_known && (head.total, head.object_len, head.fingerprint) == (0, 0, 0) {
-            return;
+            return true;
         }
         let Checked { wrong: faults, names, total } = check(&head, end - at);
         let whole = faults.is_empty();
@@ -149,10 +161,17 @@ pub(super) fn walk<A: Access>(
                 }
                 at = next;
             }
-            Ok(None) => return wrong("no whole entry was found behind it".to_owned()),
-            Err(error) => return wrong(error.to_string()),
+            Ok(None) => {
+                wrong("no whole entry was found behind it".to_owned());
+                return true;
+            }
+            Err(error) => {
+                wrong(error.to_string());
+                return true;
+            }
         }
     }
+    true
 }
 
 /// Where the next whole head is, or the end: best where one of the lengths says, else wherever there is one.

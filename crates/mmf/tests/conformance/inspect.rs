@@ -4,7 +4,7 @@ use std::sync::atomic::Ordering::SeqCst;
 use std::time::{Duration, Instant};
 
 use mmf::sync::WaitCell;
-use mmf::{ErrorKind, OpenOptions, Segment, SegmentInfo, SegmentStage, SharedMemory, View};
+use mmf::{ErrorKind, ObjectState, OpenOptions, Segment, SegmentInfo, SegmentStage, SharedMemory, View};
 use testkit::{Peer, Role, unique_name};
 
 const NAMES: [&str; 4] = ["mutex", "table", "pose", "go"];
@@ -77,6 +77,45 @@ pub(crate) fn objects_around_a_damaged_entry_are_shown() {
     assert_eq!(names(&info), ["mutex", "go"], "{:?}", info.damage);
     view.write_at(0, &good).unwrap();
     assert_eq!(look().damage, []);
+}
+
+/// What a peer writes into the directory decides how much is read and listed only up to a bound.
+pub(crate) fn no_more_is_listed_than_a_bound() {
+    let memory = SharedMemory::anonymous(64 << 20).unwrap();
+    let segment = OpenOptions::new().participants(2).format_segment(&memory).unwrap();
+    let lock = segment.rwlock::<u32>("table").unwrap();
+    let _reading = lock.read().unwrap();
+    let info = segment.inspect().unwrap();
+    assert!(!info.truncated);
+    let view = memory.view().unwrap();
+    let (head, end) = (START, info.used as usize);
+    let entry = view.read_vec(head, end - head).unwrap();
+    let many = (view.len() - head) / entry.len();
+    let look = || {
+        let info = Segment::inspect_memory(&memory).unwrap();
+        let readers: usize = info
+            .objects
+            .iter()
+            .map(|object| match &object.state {
+                ObjectState::RwLock { readers, .. } => readers.len(),
+                _ => 0,
+            })
+            .sum();
+        (info.objects.len(), readers, info.damage.len(), info.truncated)
+    };
+    for at in 0..many {
+        view.write_at(head + at * entry.len(), &entry).unwrap();
+    }
+    let most = 1 << 14;
+    for (entries, seen) in [(most, most), (most + 1, most), (many, most)] {
+        view.write(80, &((head + entries * entry.len()) as u64)).unwrap();
+        assert_eq!(look(), (seen, seen, 0, entries > most));
+    }
+    // Damage in each of them; only the word that is compared, so that all of them could be shown.
+    for at in 0..many {
+        view.write(head + at * entry.len() + 40, &7_u64).unwrap();
+    }
+    assert_eq!(look(), (1024, 1024, 1024, true));
 }
 
 /// A header of which one part was overwritten still leads to the participants and the objects.

@@ -3,7 +3,7 @@
 use loom::sync::Arc;
 use loom::thread;
 
-use crate::raw::mutex::{consistent, finish, lock, unlock};
+use crate::raw::mutex::{consistent, damage, finish, lock, unlock};
 use crate::raw::{Got, Patience, Refused};
 use crate::world::{Actor, Data, Died, Shared, model};
 
@@ -95,6 +95,38 @@ fn giving_up_wakes_all() {
                 .collect();
             let _ = finish(&owner, &shared.lock, 1);
             others.into_iter().for_each(|thread| thread.join().expect("it ends"));
+        });
+    }
+}
+
+/// An owner panics with half a change made: it marks the data and releases the lock, or dies at any step of that.
+#[test]
+fn an_owner_panics() {
+    for dies in [None, Some(2), Some(3), Some(4), Some(5), Some(6)] {
+        model(Some(3), move || {
+            let (shared, data) = (Shared::new(), Data::new());
+            let panics = {
+                let (shared, data) = (Arc::clone(&shared), Arc::clone(&data));
+                thread::spawn(move || {
+                    let actor = Actor::new(&shared, 0, dies);
+                    let panic = || -> Result<(), Died> {
+                        match lock(&actor, &shared.lock, actor.token(), Patience::Wait) {
+                            Ok(_) => {}
+                            Err(Refused::Fault(died)) => return Err(died),
+                            Err(other) => panic!("{other:?}"),
+                        }
+                        data.set_half(true);
+                        assert!(damage(&actor, &shared.lock, actor.token())?, "it was ours");
+                        assert!(unlock(&actor, &shared.lock, actor.token())?, "it was ours");
+                        Ok(())
+                    };
+                    assert!(panic().is_ok() || dies.is_some());
+                })
+            };
+            // `round` fails if it finds half a change and is not told.
+            round(&Actor::new(&shared, 1, None), &data).expect("it lives");
+            panics.join().expect("it ends");
+            round(&Actor::new(&shared, 2, None), &data).expect("it lives");
         });
     }
 }

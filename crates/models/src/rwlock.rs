@@ -128,3 +128,32 @@ fn one_of_three_dies_anywhere() {
         run("rrw", Some(step), Some(2));
     }
 }
+
+/// A reader's count is taken back twice, as by a copy of its guard: no count wraps around, so that nobody is held up, and another participant's
+/// reader stays counted.
+#[test]
+fn a_reader_leaves_twice() {
+    for others in ["w", "r"] {
+        model(Some(3), move || {
+            let (shared, data) = (Shared::new(), Data::new());
+            let twice = {
+                let (shared, data) = (Arc::clone(&shared), Arc::clone(&data));
+                thread::spawn(move || {
+                    let actor = Actor::new(&shared, 0, None);
+                    reads(&actor, &data).expect("it lives");
+                    leave(&actor, shared.words(), actor.me()).expect("it lives");
+                })
+            };
+            let other = Actor::new(&shared, 1, None);
+            if others == "r" {
+                reads(&other, &data).expect("it lives");
+            } else {
+                writes(&other, &data).expect("it lives");
+            }
+            twice.join().expect("it ends");
+            let last = Actor::new(&shared, 2, None);
+            writes(&last, &data).expect("it lives");
+            reads(&Actor::new(&shared, 0, None), &data).expect("it lives");
+        });
+    }
+}

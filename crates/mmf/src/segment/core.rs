@@ -111,9 +111,14 @@ impl<A: Access> Core<A> {
         Ok(self.view.atomic_u32(index(PLACES_USED_AT))?.load(SeqCst)?.min(self.places))
     }
 
+    /// The token of this process; none of an observer, and none in a forked copy of the process that has it.
+    pub(crate) fn own_token(&self) -> Option<u32> {
+        self.member.as_ref().filter(|member| member.forks == presence::forks()).map(|member| member.token)
+    }
+
     /// Whether a participant is still there.
     pub(crate) fn standing(&self, token: u32) -> Result<Standing, Error> {
-        if self.member.as_ref().is_some_and(|member| member.token == token) {
+        if self.own_token() == Some(token) {
             return Ok(Standing::Present(None));
         }
         let place = place_of(token);

@@ -48,7 +48,11 @@ use crate::sync::{Event, Latest, Mutex, Notify, Once, RwLock, WaitCell};
 /// A segment that may write is a *participant*: it has one of the places in the segment (64, if [`OpenOptions::participants`] does not say
 /// otherwise), as long as it, a clone of it, or one of its objects lives. One opened read-only is an observer and leaves no trace.
 ///
-/// After a `fork` without `exec` the child has to open the segment again: what it has belongs to its parent.
+/// If the region was made with a [capacity](OpenOptions::capacity) and has [grown](SharedMemory::grow), the segment uses what was added as soon as an
+/// object needs it. So nothing else is to be kept behind it.
+///
+/// After a `fork` without `exec` the child has to open the segment again: what it has belongs to its parent, and neither using nor dropping its copies
+/// does anything to that (see [`sync`](crate::sync)).
 #[derive(Debug)]
 #[must_use = "a participant leaves when the last handle goes"]
 pub struct Segment<A: Access = ReadWrite> {

@@ -25,18 +25,43 @@
 //!
 //! # Damaged data
 //!
-//! After [`LockError::OwnerDied`] the data may be half changed. Look at them, mend them, and say [`MutexGuard::declare_consistent`]; or say
-//! [`MutexGuard::give_up`], and everybody gets [`LockError::Abandoned`] from then on. If the guard is dropped without either, the next one is
-//! told the same again. A guard that is dropped by a panic leaves the same mark, for the same reason.
+//! After [`LockError::OwnerDied`] the data may be half changed. Inspect and repair it, then call [`MutexGuard::declare_consistent`]; or call
+//! [`MutexGuard::give_up`], and every later attempt to lock returns [`LockError::Abandoned`]. If the guard is dropped without either, the next owner is
+//! notified again. A guard that is dropped while its thread panics leaves the same mark, for the same reason: [`OwnerDied::panicked`] tells the
+//! two apart, since the process of that thread may well be running.
 //!
 //! # Peers
 //!
-//! Whoever may write to the segment may break its locks: that can give you nonsense, wake you for nothing, or let you wait until your deadline. It is
-//! never undefined behaviour; what is copied out is yours. `&mut T` into the memory is the one thing that trusts all peers to keep to the locks, and so it
-//! is `unsafe`.
+//! A process that may write to the segment may break its locks: a peer can give you nonsense, wake you for nothing, or let you wait until your deadline. It
+//! is never undefined behaviour; what is copied out is yours. `&mut T` into the memory is the one thing that trusts all peers to keep to the locks, and so it
+//! is `unsafe`. A process that may only read can do nothing to a lock; on Linux it may delay some wake-ups, as `docs/safety.md` says.
 //!
 //! Guards can be sent to other threads: a lock belongs to a participant, not to a thread. (So a thread that locks what its own process has locked
-//! waits for it, also if it is itself.)
+//! waits for it, also if it is itself. The error of a `try_lock` or of a deadline says so: "this process holds it itself".)
+//!
+//! # Fork
+//!
+//! After a `fork` without `exec`, the locks and writers of the parent stay the parent's. The child has copies of its guards, [`LatestWriter`]s and
+//! half-initialised [`Once`]s: dropping them does nothing there, and each of their methods returns an error of the kind
+//! [`Unsupported`](ErrorKind::Unsupported), as locking and making objects do, until the child opens the segment again. What belongs to nobody works
+//! in the child, too: reading a [`Latest`] or an initialised [`Once`], and [`Event`], [`Notify`] and [`WaitCell`]. (A fork is noticed by a handler of
+//! `pthread_atfork`; system calls made directly, and `_Fork`, do not call it.)
+//!
+//! # `?` with other errors
+//!
+//! A [`LockError`] contains the guard, and borrows the lock with it. So `lock()?` works in functions that return [`Error`], and not in those that
+//! return a `Box<dyn Error>` or the like, unless the guard is dropped first:
+//!
+//! ```
+//! fn count(segment: &mmf::Segment) -> Result<u64, Box<dyn std::error::Error>> {
+//!     let counter = segment.mutex::<u64>("counter")?;
+//!     let mut guard = counter.lock().map_err(mmf::Error::from)?;
+//!     Ok(guard.update(|value| *value += 1).and_then(|()| guard.get())?)
+//! }
+//! # let segment = mmf::Segment::create("doc-sync-boxed", 64 * 1024)?;
+//! # assert_eq!(count(&segment).unwrap(), 1);
+//! # Ok::<(), mmf::Error>(())
+//! ```
 
 mod event;
 mod latest;
@@ -72,16 +97,16 @@ use crate::segment::ProcessInfo;
 use crate::segment::core::{Core, generation_of, index, now, place_of, time_of};
 use crate::segment::layout::{END_DIED, END_PANICKED, LockHead};
 
-/// Why there is no plain guard.
+/// Why there is no plain guard. With `?` in a function that returns a `Box<dyn Error>`: `lock().map_err(mmf::Error::from)?`.
 #[non_exhaustive]
 pub enum LockError<G> {
-    /// An owner died with the lock. You have it now; the data may be half changed.
+    /// The lock is acquired, but a previous owner died holding it, or panicked; the data may be inconsistent.
     OwnerDied(OwnerDied<G>),
-    /// After a death somebody has given the lock up for good.
+    /// After that, an owner gave the lock up for good.
     Abandoned(Error),
-    /// Somebody has it, and you did not want to wait.
+    /// Another owner holds it, and the caller did not want to wait. The error says which process.
     WouldBlock(Error),
-    /// The deadline has passed.
+    /// The deadline has passed. The error says which process holds the lock.
     TimedOut(Error),
     /// The memory is gone, or makes no sense.
     Failed(Error),
@@ -278,7 +303,7 @@ pub(crate) fn refused<A: Access>(
 
 /// A participant in words, as the holder of something.
 pub(crate) fn who<A: Access>(core: &Core<A>, token: u32) -> String {
-    let own = core.member.as_ref().map(|member| member.token);
+    let own = core.own_token();
     let process = process_of(core, token);
     let itself =
         own == Some(token) || own.is_some_and(|own| process.is_some() && process == process_of(core, own));

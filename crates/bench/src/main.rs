@@ -23,6 +23,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         // One part alone.
         (Some("handoff"), None) => return Ok(spawns::compare()?),
         (Some("growth"), None) => return Ok(growth::compare()?),
+        #[cfg(target_os = "linux")]
+        (Some("kernel"), None) => return Ok(kernel_copies()?),
         #[cfg(unix)]
         (Some("disk"), directory) => return Ok(bench::disk::compare_all(directory)?),
         _ => {}
@@ -73,6 +75,58 @@ fn copies() -> Result<(), mmf::Error> {
         );
         len *= 2;
     }
+    Ok(())
+}
+
+/// What copies cost that need no signal handler, and what it costs to look whether the handler is in place.
+#[cfg(target_os = "linux")]
+fn kernel_copies() -> Result<(), mmf::Error> {
+    const LARGEST: usize = 16 << 20;
+    let memory = SharedMemory::anonymous(LARGEST as u64)?;
+    let guarded = memory.view()?;
+    let by_kernel = guarded.with_kernel_copies()?;
+    let mut private = vec![1_u8; LARGEST];
+    guarded.write_at(0, &private)?;
+    println!("copies by guarded routines and by the kernel, in nanoseconds\n");
+    println!(
+        "{:>10} | {:>11} {:>11} {:>6} | {:>11} {:>11} {:>6}",
+        "bytes", "read_at", "by kernel", "times", "write_at", "by kernel", "times"
+    );
+    for len in [8, 16, 256, 4096, 65_536, 1 << 20, LARGEST] {
+        let bytes = &mut private[..len];
+        let place = bytes.as_mut_ptr();
+        // SAFETY: the closures below run one after the other, and nothing else uses the buffer meanwhile.
+        let own = || unsafe { std::slice::from_raw_parts_mut(place, len) };
+        let [read, read_by_kernel, write, write_by_kernel] = pairs::measure([
+            &mut || guarded.read_at(0, black_box(own())).expect("to read"),
+            &mut || by_kernel.read_at(0, black_box(own())).expect("to read"),
+            &mut || guarded.write_at(0, black_box(own())).expect("to write"),
+            &mut || by_kernel.write_at(0, black_box(own())).expect("to write"),
+        ]);
+        println!(
+            "{len:>10} | {read:>11.1} {read_by_kernel:>11.1} {:>6.2} | {write:>11.1} {write_by_kernel:>11.1} {:>6.2}",
+            read_by_kernel / read,
+            write_by_kernel / write
+        );
+    }
+    // SAFETY: a plain C structure for which all zeros is a value.
+    let mut action: libc::sigaction = unsafe { std::mem::zeroed() };
+    let signals = [libc::SIGSEGV, libc::SIGBUS];
+    let [view, touched, questions, state] = pairs::measure([
+        &mut || drop(memory.view().expect("to map")),
+        &mut || memory.view().expect("to map").write(0, &1_u8).expect("to write"),
+        &mut || {
+            for signal in signals {
+                // SAFETY: it only asks; a valid place for the answer.
+                unsafe { libc::sigaction(signal, std::ptr::null(), &mut action) };
+            }
+        },
+        &mut || drop_value(black_box(mmf::faults::state())),
+    ]);
+    println!(
+        "\nmapping and unmapping {view:.0}, with one page touched {touched:.0}; of that the questions where the handlers are \
+         {questions:.0}; faults::state {state:.0}"
+    );
     Ok(())
 }
 

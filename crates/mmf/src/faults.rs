@@ -181,9 +181,9 @@ pub fn rearm() -> State {
 ///
 /// **Copies by the kernel** (`process_vm_readv`, `process_vm_writev`) read and write views without touching them by an
 /// instruction of this process, so a page that is gone is an [`ErrorKind::Fault`] with no handler involved. Covered are all
-/// reads, writes, fills and copies of a [`View`](crate::View) and its [`Cursor`](crate::Cursor). Each costs a system call at
-/// least: about a microsecond for a few bytes, while megabytes cost about what they cost otherwise (`docs/performance.md` has
-/// the figures). **Not covered are atomics**, which no system call can make, and so neither are the locks and values of
+/// reads, writes, fills and copies of a [`View`](crate::View) and its [`Cursor`](crate::Cursor). They are slow: a system call
+/// at least, which is more than a microsecond even for a few bytes, and three to fifteen times a guarded copy for a
+/// megabyte (`docs/performance.md` has the figures). **Not covered are atomics**, which no system call can make, and so neither are the locks and values of
 /// [`sync`](crate::sync), which consist of them: they stay guarded instructions, and end the process if a page is gone and the
 /// handler is not in place.
 ///

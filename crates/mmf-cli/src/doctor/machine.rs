@@ -5,6 +5,7 @@ use std::process::ExitCode;
 use mmf::{Cause, Finding, Held, Machine};
 use serde_json::{Value, json};
 
+use super::faults::{self, Trial};
 use super::text::{Page, width};
 use crate::findings::{account, document, word};
 use crate::output::{Failure, Output};
@@ -12,7 +13,8 @@ use crate::size;
 
 pub(super) fn run(output: Output) -> Result<ExitCode, Failure> {
     let machine = mmf::machine();
-    output.print_coloured(&json(&machine), page(&machine).text())?;
+    let trial = faults::run();
+    output.print_coloured(&json(&machine, &trial), page(&machine, &trial).text())?;
     // A "no" is an answer.
     Ok(ExitCode::SUCCESS)
 }
@@ -22,7 +24,7 @@ fn findings(ability: &mmf::Ability) -> impl Iterator<Item = &Finding> {
     ability.diagnosis().findings().iter().filter(|finding| *finding.cause() != Cause::Free)
 }
 
-fn page(machine: &Machine) -> Page {
+fn page(machine: &Machine, trial: &Trial) -> Page {
     let mut page = Page::new(width(), 16);
     page.heading("this user");
     page.entry("name", &machine.user().map_or("unknown".to_owned(), named));
@@ -51,6 +53,7 @@ fn page(machine: &Machine) -> Page {
     if let Some(large) = machine.large_page_size() {
         page.entry("large pages", &size::show(large));
     }
+    page.entry("faults", &trial.text());
 
     page.heading("what this user can do");
     for ability in machine.abilities() {
@@ -79,7 +82,7 @@ fn how(held: Held) -> &'static str {
     }
 }
 
-fn json(machine: &Machine) -> Value {
+fn json(machine: &Machine, trial: &Trial) -> Value {
     let privileges: Vec<Value> = machine
         .privileges()
         .iter()
@@ -108,6 +111,7 @@ fn json(machine: &Machine) -> Value {
         "page_size": machine.page_size(),
         "granularity": machine.granularity(),
         "large_page_size": machine.large_page_size(),
+        "faults": trial.json(),
         "abilities": abilities,
     })
 }

@@ -1,7 +1,8 @@
 //! `mmf doctor`: what can be done here, or with a memory, and what stands in the way.
 //!
-//! `machine` and `memory` are the two questions, `text` is how the answers are laid out.
+//! `machine` and `memory` are the two questions, `faults` is a trial that belongs to the first, `text` is how the answers are laid out.
 
+mod faults;
 mod machine;
 mod memory;
 mod text;

@@ -8,6 +8,8 @@ use crate::create;
 
 pub const TESTS: &[Test] = &[
     ("doctor_of_the_machine", machine),
+    ("doctor_provokes_a_fault", provokes_a_fault),
+    ("doctor_finds_blocked_signals", blocked_signals),
     ("doctor_of_a_memory", memory),
     ("doctor_of_a_missing_memory", missing),
     ("doctor_of_a_name_in_the_other_namespace", other_namespace),
@@ -71,6 +73,51 @@ fn machine() {
     }
     assert!(document["page_size"].as_u64().unwrap().is_power_of_two(), "{document}");
     assert!(document["user"]["id"].is_string(), "{document}");
+}
+
+fn provokes_a_fault() {
+    let document = doctor(&["--json"]).succeeded().json();
+    let text = doctor(&[]).succeeded().text();
+    let faults = &document["faults"];
+    assert_eq!(faults["armed"], true, "{document}");
+    assert_eq!(faults["blocked"], false, "{document}");
+    assert!(text.contains("\n  faults        are errors"), "{text}");
+    if cfg!(windows) {
+        assert_eq!(faults["bus"], "NotNeeded", "{document}");
+    } else {
+        assert_eq!(faults["bus"], "First", "{document}");
+        assert_eq!(faults["caught"], true, "{document}");
+    }
+    if cfg!(target_os = "linux") {
+        assert_eq!(faults["kernel_copies"], true, "{document}");
+    }
+}
+
+/// The mask of signals is inherited, so a program can find itself with these blocked without having done anything.
+fn blocked_signals() {
+    let can_block = |program: &str| {
+        let mut env = std::process::Command::new("env");
+        env.args(["--block-signal=BUS", program]).output().is_ok_and(|output| output.status.success())
+    };
+    if !cfg!(target_os = "linux") || !can_block("true") {
+        skip("there is no env that starts programs with a signal blocked");
+    }
+    let mmf = command([""; 0]);
+    for (option, armed) in [("--block-signal=BUS", false), ("--ignore-signal=BUS", true)] {
+        let run = |json: bool| {
+            let mut env = std::process::Command::new("env");
+            env.env("COLUMNS", "1000").arg(option).arg(mmf.get_program()).arg("doctor");
+            env.args(json.then_some("--json"));
+            finish(&mut env, b"").succeeded()
+        };
+        let document = run(true).json();
+        assert_eq!(document["faults"]["armed"], armed, "{document}");
+        assert_eq!(document["faults"]["blocked"], !armed, "{document}");
+        assert_eq!(document["faults"]["kernel_copies"], true, "they need no signal: {document}");
+        let text = run(false).text();
+        assert_eq!(text.contains("unblocked"), !armed, "{text}");
+        assert_eq!(text.contains("one was provoked and caught"), armed, "{text}");
+    }
 }
 
 fn memory() {

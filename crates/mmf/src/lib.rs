@@ -67,6 +67,7 @@ mod error;
 pub mod faults;
 mod file;
 pub mod handoff;
+mod holders;
 mod list;
 mod memory;
 mod name;
@@ -89,6 +90,7 @@ pub use diagnosis::{
 pub use disk::{Copied, Existing, Progress};
 pub use error::{Error, ErrorKind, Fault, Operation};
 pub use file::FileOptions;
+pub use holders::{Holder, Holders};
 pub use list::{Entry, list};
 pub use memory::{NameTarget, SharedMemory};
 pub use name::{Name, Namespace};

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use crate::access::{Access, ReadOnly, ReadWrite};
 use crate::diagnosis::Diagnosis;
 use crate::error::{Error, ErrorKind, Operation};
+use crate::holders::Holders;
 use crate::name::Name;
 use crate::options::OpenOptions;
 use crate::pages::Pages;
@@ -358,6 +359,17 @@ impl<A: Access> SharedMemory<A> {
             sys::NameTarget::Nothing => NameTarget::Nothing,
             sys::NameTarget::Unknown => NameTarget::Unknown,
         })
+    }
+
+    /// The processes that hold this region, as far as they can be seen; this one is among them. (Linux.)
+    ///
+    /// It looks into every process of this user, and takes some milliseconds.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Unsupported`] on Windows and macOS, and where there is no `/proc`.
+    pub fn holders(&self) -> Result<Holders, Error> {
+        Holders::of(self.right.object.identity()).map_err(|error| self.right.name_it(error))
     }
 
     /// Maps the whole memory, and addresses for all that it can still become. An empty file gives an empty view.

@@ -603,7 +603,11 @@ impl Target {
             } else if start.get_or_insert_with(Instant::now).elapsed() < PATIENCE {
                 std::thread::sleep(Duration::from_millis(1));
             } else {
-                return Err(Error::new(self.operation, ErrorKind::Busy).with_subject(&self.name));
+                let error = Error::new(self.operation, ErrorKind::Busy).with_subject(&self.name);
+                return Err(match sys::exclusive_holder(&self.object) {
+                    Some(holder) => error.with_diagnosis(Diagnosis::of_exclusive_holder(holder)),
+                    None => error,
+                });
             }
         }
     }

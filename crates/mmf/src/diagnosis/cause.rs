@@ -152,6 +152,14 @@ pub enum Cause {
         /// Those among them that are found in `/dev/shm`.
         found: Vec<String>,
     },
+    /// Another process has a lock on the region that keeps all others from opening it (Linux). Any process that may read it can
+    /// take such a lock.
+    HeldExclusively {
+        /// Its id.
+        process: u32,
+        /// What its program is called, if it can be told.
+        program: Option<String>,
+    },
     /// Any user may rename what others have created where the names are, so a name says nothing about its creator (Linux).
     Replaceable {
         /// Where.
@@ -206,6 +214,7 @@ impl Cause {
             | Cause::PrivilegeMissing { .. }
             | Cause::PrivilegeDisabled { .. } => ErrorKind::PermissionDenied,
             Cause::NotGranted { .. } | Cause::Integrity { .. } => ErrorKind::PermissionDenied,
+            Cause::HeldExclusively { .. } => ErrorKind::Busy,
             Cause::BeyondCapacity { .. } | Cause::CapacityNotTold => ErrorKind::BeyondCapacity,
             Cause::NoMemory { .. } | Cause::NearlyFull { .. } => ErrorKind::OutOfMemory,
             Cause::Place { .. } | Cause::Unsupported { .. } => ErrorKind::Unsupported,
@@ -324,6 +333,13 @@ impl fmt::Display for Cause {
                     write!(f, "{}{name:?}", if index == 0 { " (" } else { ", " })?;
                 }
                 f.write_str(if found.is_empty() { "" } else { ")" })
+            }
+            Cause::HeldExclusively { process, program } => {
+                write!(f, "process {process}")?;
+                if let Some(program) = program {
+                    write!(f, " ({program:?})")?;
+                }
+                f.write_str(" has an exclusive lock on it, by which all others are kept out")
             }
             Cause::Replaceable { place } => write!(
                 f,

@@ -3,6 +3,7 @@
 use super::facts::{self, Question};
 use super::{Diagnosis, Severity};
 use crate::error::{Error, Operation};
+use crate::holders::Holders;
 use crate::name::Name;
 use crate::options::OpenOptions;
 use crate::security::{Account, Security};
@@ -85,6 +86,17 @@ impl Examination {
     #[must_use]
     pub fn may_write(&self) -> bool {
         self.sighting.may_write
+    }
+
+    /// The processes that hold it, as far as they can be seen (Linux): asked when this is called, of what was found under the
+    /// name. It looks into every process of this user, and takes some milliseconds.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Unsupported`](crate::ErrorKind::Unsupported) on Windows and macOS, where nothing has the name, and where there is
+    /// no `/proc`.
+    pub fn holders(&self) -> Result<Holders, Error> {
+        Holders::of(self.sighting.identity).map_err(|error| error.with_subject(&self.name))
     }
 
     /// What stands in the way of opening it to read and write, and what to do about it.

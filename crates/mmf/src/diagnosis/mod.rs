@@ -183,6 +183,14 @@ impl Diagnosis {
         Diagnosis::new(vec![rules::of_linked(names, Vec::new())])
     }
 
+    /// That another process keeps all others from opening it.
+    pub(crate) fn of_exclusive_holder(holder: sys::FoundHolder) -> Self {
+        let (process, program) = (holder.process, holder.program);
+        let finding = Finding::error(Cause::HeldExclusively { process, program });
+        let finding = finding.cure(Remedy::UseOther { what: "let it release the lock (flock), or end it" });
+        Diagnosis::new(vec![finding.cure(Remedy::Retry)])
+    }
+
     /// That names can be given to other regions by anybody.
     pub(crate) fn of_replaceable() -> Self {
         Diagnosis::new(vec![rules::of_replaceable()])

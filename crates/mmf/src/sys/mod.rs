@@ -13,6 +13,7 @@
 //! | `presence` | places that the system holds for a process while it lives; whether a process lives |
 //! | `socket` | descriptors over sockets (Unix) |
 //! | `wait` | sleeping on words of shared memory, and waking |
+//! | `holders` | which processes hold an object (Linux) |
 //! | `sight` | [`sight`], [`space`], [`limits`]: what can be learnt without changing anything |
 //! | `disk` | files that memory is saved into and loaded from |
 //! | `fault` | the handler that makes errors out of faults in the [`guard`]ed routines; on Unix `chain`: its position among others |
@@ -32,6 +33,11 @@ mod system;
 #[cfg(windows)]
 #[path = "windows/mod.rs"]
 mod system;
+
+#[cfg(target_os = "linux")]
+pub(crate) use system::holders::{exclusive_holder, holders, holders_among};
+#[cfg(not(target_os = "linux"))]
+pub(crate) use unseen::{exclusive_holder, holders, holders_among};
 
 pub(crate) use system::account;
 pub(crate) use system::disk;
@@ -314,6 +320,15 @@ pub(crate) enum Presence {
     NoPlace,
 }
 
+/// A process that holds an object.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct FoundHolder {
+    pub(crate) process: u32,
+    pub(crate) program: Option<String>,
+    /// None if it cannot be told.
+    pub(crate) may_write: Option<bool>,
+}
+
 /// Where a name leads, compared with what was opened by it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[allow(dead_code, reason = "each system has its own")]
@@ -340,7 +355,6 @@ pub(crate) struct Sighting {
     /// Any user may rename what others have created where the names are (Unix).
     pub(crate) replaceable: bool,
     /// What identifies the region, to look for its holders by (Linux).
-    #[allow(dead_code, reason = "not every system has it")]
     pub(crate) identity: Option<(u64, u64)>,
 }
 
@@ -380,4 +394,22 @@ pub(crate) enum Trouble {
 pub(crate) struct Limits {
     /// The longest file.
     pub(crate) file_size: Option<u64>,
+}
+
+/// Systems that do not tell which processes hold an object.
+#[cfg(not(target_os = "linux"))]
+mod unseen {
+    use super::{Failure, FoundHolder, ObjectName, Reason};
+
+    pub(crate) fn exclusive_holder(_: &ObjectName) -> Option<FoundHolder> {
+        None
+    }
+
+    pub(crate) fn holders(_: (u64, u64)) -> Result<(Vec<FoundHolder>, bool), Failure> {
+        Err(Failure::new(Reason::Unsupported))
+    }
+
+    pub(crate) fn holders_among(_: &[u32], _: (u64, u64)) -> Vec<FoundHolder> {
+        Vec::new()
+    }
 }

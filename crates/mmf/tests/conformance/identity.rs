@@ -13,6 +13,9 @@ mod linux {
 
     use crate::users::{ANN, BOB, Played, need_root, play, play_with};
 
+    /// A user who creates nothing else, and so removes nothing that killed programs have left.
+    const CARL: u32 = 54_323;
+
     const MARK_AND_OWNER: u32 = 0o3600;
 
     fn path_of(object: &str) -> PathBuf {
@@ -222,7 +225,7 @@ mod linux {
         need_root();
         let text = unique_name("left-alone");
         let (own, planted) = (path_of(&text), path_of(&format!("{text}-b")));
-        let mut owner = play(ANN, ANN, "identity::role_owner", &[&text]);
+        let mut owner = play(CARL, CARL, "identity::role_owner", &[&text]);
         owner.peer.expect("created");
         let mut linker = play(BOB, BOB, "identity::role_link", &[&text, &planted.to_string_lossy()]);
         linker.peer.expect("linked");
@@ -500,6 +503,97 @@ mod linux {
         assert_eq!(error.kind(), ErrorKind::Unsupported, "{error}");
     }
 
+    /// Who holds a region can be seen, whether it may write, and that none is left that may.
+    pub(crate) fn holders_are_seen() {
+        need_root();
+        let text = unique_name("holders");
+        let name = global(&text);
+        let mut creator = play(ANN, ANN, "identity::role_owner", &[&text]);
+        creator.peer.expect("created");
+        let mut reader = play(BOB, BOB, "identity::role_hold", &[&text]);
+        reader.peer.expect("held");
+        let seen = mmf::examine(&*name).unwrap();
+        let found = |holders: &mmf::Holders| -> Vec<_> {
+            holders.iter().map(|holder| (holder.process(), holder.may_write())).collect()
+        };
+        let mut both = vec![(creator.peer.id(), Some(true)), (reader.peer.id(), Some(false))];
+        both.sort_unstable();
+        let mut holders = seen.holders().unwrap();
+        assert_eq!(found(&holders), both);
+        assert!(holders.iter().all(|holder| holder.program().is_some() && !holder.is_current()));
+        assert_eq!(holders.others_may_write(), Some(true));
+        holders.refresh().unwrap();
+        assert_eq!(found(&holders), both);
+        // A process that holds it itself is among them, and is not one of the others.
+        let own = SharedMemory::open(&*name).unwrap();
+        assert!(own.holders().unwrap().iter().any(mmf::Holder::is_current));
+        creator.peer.kill();
+        let complete = holders.is_complete();
+        let none_left = complete.then_some(false);
+        assert_eq!(own.holders().unwrap().others_may_write(), none_left);
+        holders.refresh().unwrap();
+        assert_eq!(holders.others_may_write(), none_left);
+        drop(own);
+        holders.refresh().unwrap();
+        assert_eq!(found(&holders), [(reader.peer.id(), Some(false))]);
+        // Another user sees by the locks who holds it, and may not know more.
+        let mut other = play(ANN, ANN, "identity::role_look", &[&text, &reader.peer.id().to_string()]);
+        other.peer.expect("seen");
+        finish(&mut other);
+        finish(&mut reader);
+        let _ = fs::remove_file(path_of(&text));
+    }
+
+    pub(crate) fn role_hold(role: &mut Role) {
+        let region = SharedMemory::open_read_only(global(role.argument(0))).unwrap();
+        role.say("held");
+        role.stay();
+        drop(region);
+    }
+
+    pub(crate) fn role_look(role: &mut Role) {
+        let holders = mmf::examine(global(role.argument(0))).unwrap().holders().unwrap();
+        let found: Vec<_> = holders.iter().map(|holder| (holder.process(), holder.may_write())).collect();
+        assert_eq!(found, [(role.argument(1).parse().unwrap(), None)]);
+        assert_eq!(holders.others_may_write(), None);
+        role.say("seen");
+        role.stay();
+    }
+
+    /// A process that may read can keep others out by a lock; they are told which one it is.
+    pub(crate) fn an_exclusive_lock_is_named() {
+        let text = unique_name("exclusive");
+        let name = global(&text);
+        // As one that a killed process has left.
+        let path = path_of(&text);
+        fs::write(&path, [0; 4096]).unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(MARK_AND_OWNER)).unwrap();
+        let mut locker = testkit::Peer::start("identity::role_lock_exclusively", &[&text]);
+        locker.expect("locked");
+        for result in [
+            SharedMemory::open(&*name).map(drop),
+            SharedMemory::create(&*name, 4096).map(drop),
+        ] {
+            let error = result.unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::Busy, "{error}");
+            let held = error.diagnosis().unwrap().causes().any(
+                |cause| matches!(cause, Cause::HeldExclusively { process, .. } if *process == locker.id()),
+            );
+            assert!(held, "{error}");
+        }
+        locker.finish();
+        // It has been released, and the name goes as that of any other that no process holds.
+        assert_eq!(SharedMemory::open(&*name).unwrap_err().kind(), ErrorKind::NotFound);
+    }
+
+    pub(crate) fn role_lock_exclusively(role: &mut Role) {
+        let file = fs::File::open(path_of(role.argument(0))).unwrap();
+        // SAFETY: the descriptor is open.
+        assert_eq!(unsafe { libc::flock(file.as_raw_fd(), libc::LOCK_EX) }, 0);
+        role.say("locked");
+        role.stay();
+    }
+
     /// Plays a role in a user namespace of its own, in which its user has the given number, or none.
     fn play_in_namespace(user: u32, inside: Option<u32>, role: &str, arguments: &[&str]) -> Played {
         play_with(user, user, role, arguments, |command| {
@@ -612,10 +706,10 @@ mod linux {
         foreign_regions_with_links others_regions_are_left_alone a_place_without_the_sticky_bit
         a_mount_over_a_name the_umask_takes_nothing_away unfinished_under_a_umask users_without_a_number
         local_names_in_a_container names_that_lead_elsewhere readers_do_not_tell_the_capacity
-        an_absurd_capacity only_readers_are_left;
+        an_absurd_capacity only_readers_are_left holders_are_seen an_exclusive_lock_is_named;
         role_owner role_link role_link_on role_create_and_drop role_next role_other role_not_sticky
         role_mount_over role_umask role_unfinished role_without_a_number role_in_a_container
-        role_read_locks
+        role_read_locks role_hold role_look role_lock_exclusively
     }
 }
 

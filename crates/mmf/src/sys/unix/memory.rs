@@ -25,7 +25,7 @@ pub(crate) struct Object {
 }
 
 /// What tells one object from all others that exist at the same time.
-pub(super) type Identity = (u64, u64);
+pub(crate) type Identity = (u64, u64);
 
 pub(super) fn identity_of(stat: &Stat) -> Identity {
     #[allow(clippy::unnecessary_cast, clippy::cast_sign_loss, reason = "they have other types elsewhere")]
@@ -179,6 +179,11 @@ impl Object {
         return fstat(&self.fd).is_ok_and(|stat| named::is_owner_certain(&self.fd, stat.st_uid));
         #[cfg(not(any(target_os = "linux", target_os = "android")))]
         return true;
+    }
+
+    /// What identifies it, where processes can be asked whether they hold it.
+    pub(crate) fn identity(&self) -> Option<Identity> {
+        if cfg!(target_os = "linux") { fstat(&self.fd).ok().as_ref().map(identity_of) } else { None }
     }
 
     /// Where a name leads, compared with this object.

@@ -14,6 +14,8 @@ pub(crate) mod kernel;
 #[cfg(not(any(target_os = "linux", target_os = "android")))]
 #[path = "../no_kernel.rs"]
 pub(crate) mod kernel;
+#[cfg(target_os = "linux")]
+pub(crate) mod holders;
 pub(super) mod list;
 pub(super) mod memory;
 pub(super) mod name;

@@ -298,6 +298,12 @@ fn links_of(stat: &Stat) -> Option<Links> {
     (count > 1).then(|| Links { count, found: paths_of(identity_of(stat)).into_iter().map(name).collect() })
 }
 
+/// What a name leads to.
+#[cfg(target_os = "linux")]
+pub(super) fn identity_at(name: &ObjectName) -> Option<Identity> {
+    lstat(name.path()).ok().as_ref().map(identity_of)
+}
+
 /// Where a name leads, compared with an object.
 pub(super) fn leads_to(name: &ObjectName, fd: BorrowedFd<'_>) -> NameTarget {
     match (lstat(name.path()), fstat(fd)) {

@@ -296,6 +296,12 @@ impl Object {
         true
     }
 
+    /// What identifies it, where processes can be asked whether they hold it.
+    #[allow(clippy::unused_self, reason = "it depends, on Linux")]
+    pub(crate) fn identity(&self) -> Option<(u64, u64)> {
+        None
+    }
+
     /// A name goes with the last handle to what it was given to, so while there is this one it leads here.
     #[allow(clippy::unused_self, reason = "it depends, on Unix")]
     pub(crate) fn leads_here(&self, _: &ObjectName) -> NameTarget {

@@ -1,0 +1,207 @@
+//! Which processes hold an object, as far as it can be seen.
+//!
+//! The kernel lists the locks of all processes (`/proc/locks`), and so the holders that use this library, whosever they are.
+//! What other programs hold shows in their descriptors and mappings, into which only their user, or the superuser, can look.
+//! Nothing is opened or locked for it.
+
+use std::fs;
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+
+use super::memory::Identity;
+use super::name::ObjectName;
+use super::named;
+use crate::sys::{Failure, FoundHolder};
+
+/// The number that the kernel gives the first namespace of process ids: in any other one, processes outside are not seen.
+const FIRST_NAMESPACE: u64 = 0xeffffffc;
+
+/// A lock by which an object is held: whose, and whether it keeps all others out.
+struct Lock {
+    process: u32,
+    exclusive: bool,
+}
+
+fn locks(identity: Identity) -> Vec<Lock> {
+    let (major, minor) = (libc::major(identity.0), libc::minor(identity.0));
+    let object = format!("{major:02x}:{minor:02x}:{}", identity.1);
+    let text = fs::read_to_string("/proc/locks").unwrap_or_default();
+    // "1: FLOCK  ADVISORY  READ 2717 00:1a:5 0 EOF"; one that waits has an arrow after its number.
+    text.lines()
+        .filter_map(|line| {
+            let mut words = line.split_whitespace().skip(1);
+            let (kind, _, access) = (words.next()?, words.next()?, words.next()?);
+            let (process, place) = (words.next()?.parse().ok()?, words.next()?);
+            (kind == "FLOCK" && place == object).then_some(Lock { process, exclusive: access == "WRITE" })
+        })
+        .collect()
+}
+
+/// The process that keeps all others out of what has this name, if it can be told.
+pub(crate) fn exclusive_holder(name: &ObjectName) -> Option<FoundHolder> {
+    let identity = named::identity_at(name)?;
+    // What this library does for an instant is not what stands in the way for seconds.
+    let lock = locks(identity).into_iter().find(|lock| lock.exclusive)?;
+    Some(FoundHolder { program: program(lock.process), process: lock.process, may_write: None })
+}
+
+/// All holders that can be seen, and whether there can be no others.
+pub(crate) fn holders(identity: Identity) -> Result<(Vec<FoundHolder>, bool), Failure> {
+    let mut found = Vec::new();
+    // Nothing is hidden from the superuser, unless it is that of a container.
+    let mut complete = rustix::process::geteuid().is_root()
+        && fs::metadata("/proc/self/ns/pid").is_ok_and(|namespace| namespace.ino() == FIRST_NAMESPACE);
+    let numbers = fs::read_dir("/proc")?.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok());
+    for process in numbers {
+        match look_into(process, identity) {
+            Look::Holds(may_write) => found.push(holder(process, may_write)),
+            Look::Hidden => complete = false,
+            Look::Nothing => {}
+        }
+    }
+    add_locks(&mut found, identity);
+    Ok((found, complete))
+}
+
+/// Of these processes, and of those that are known by their locks, those that hold it.
+pub(crate) fn holders_among(processes: &[u32], identity: Identity) -> Vec<FoundHolder> {
+    let mut found = Vec::new();
+    for &process in processes {
+        if let Look::Holds(may_write) = look_into(process, identity) {
+            found.push(holder(process, may_write));
+        }
+    }
+    add_locks(&mut found, identity);
+    found
+}
+
+/// Those that are known by their locks alone, since they do not let us look into them.
+fn add_locks(found: &mut Vec<FoundHolder>, identity: Identity) {
+    for lock in locks(identity) {
+        if found.iter().all(|holder| holder.process != lock.process) {
+            match look_into(lock.process, identity) {
+                Look::Holds(may_write) => found.push(holder(lock.process, may_write)),
+                Look::Hidden => found.push(holder(lock.process, None)),
+                // It has ended, or has passed its descriptor on.
+                Look::Nothing => {}
+            }
+        }
+    }
+    found.sort_by_key(|holder| holder.process);
+}
+
+fn holder(process: u32, may_write: Option<bool>) -> FoundHolder {
+    FoundHolder { process, program: program(process), may_write }
+}
+
+enum Look {
+    /// It holds the object; and whether it may write to it.
+    Holds(Option<bool>),
+    Nothing,
+    /// This user may not look into it.
+    Hidden,
+}
+
+fn look_into(process: u32, identity: Identity) -> Look {
+    let directory = format!("/proc/{process}");
+    let entries = match fs::read_dir(format!("{directory}/fd")) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == std::io::ErrorKind::PermissionDenied => return Look::Hidden,
+        Err(_) => return Look::Nothing,
+    };
+    let mut reads = false;
+    for entry in entries.filter_map(Result::ok) {
+        let path = entry.path();
+        // What has no path (sockets, pipes) is not asked further.
+        if !fs::read_link(&path).is_ok_and(|target| target.as_os_str().as_bytes().starts_with(b"/")) {
+            continue;
+        }
+        // (By what the kernel knows of it: nothing is opened.)
+        if !fs::metadata(&path).is_ok_and(|file| (file.dev(), file.ino()) == identity) {
+            continue;
+        }
+        // The mode of the link says what the descriptor allows.
+        if fs::symlink_metadata(&path).is_ok_and(|link| link.mode() & 0o200 != 0) {
+            return Look::Holds(Some(true));
+        }
+        reads = true;
+    }
+    match mapped(Path::new(&directory), identity) {
+        Some(true) => Look::Holds(Some(true)),
+        // Of a mapping that cannot be written it is not known whether it could be made to.
+        Some(false) if !reads => Look::Holds(None),
+        _ if reads => Look::Holds(Some(false)),
+        _ => Look::Nothing,
+    }
+}
+
+/// Whether a process has mapped an object, without a descriptor perhaps, and whether so that it can write.
+fn mapped(directory: &Path, identity: Identity) -> Option<bool> {
+    let (major, minor) = (libc::major(identity.0), libc::minor(identity.0));
+    let (device, number) = (format!("{major:02x}:{minor:02x}"), identity.1.to_string());
+    let maps = fs::read(directory.join("maps")).ok()?;
+    let maps = String::from_utf8_lossy(&maps);
+    // "7f0a4c000000-7f0a4c001000 rw-s 00000000 00:1a 5 /dev/shm/x"
+    let mut found = None;
+    for line in maps.lines() {
+        let mut words = line.split_whitespace().skip(1);
+        let (access, _, of, object) = (words.next()?, words.next()?, words.next()?, words.next()?);
+        if of == device && object == number {
+            let writes = access.as_bytes().get(1) == Some(&b'w') && access.ends_with('s');
+            found = Some(found.unwrap_or(false) || writes);
+        }
+    }
+    found
+}
+
+/// What the file of its program is called; of another user's process, what it calls itself.
+fn program(process: u32) -> Option<String> {
+    let file = fs::read_link(format!("/proc/{process}/exe")).ok();
+    let file = file.and_then(|path| Some(path.file_name()?.to_string_lossy().into_owned()));
+    file.map(|file| file.strip_suffix(" (deleted)").map_or(file.clone(), str::to_owned)).or_else(|| {
+        let name = fs::read(format!("/proc/{process}/comm")).ok()?;
+        Some(String::from_utf8_lossy(&name).trim_end().to_owned())
+    })
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a test")]
+mod tests {
+    use std::os::fd::{AsFd, AsRawFd};
+
+    use super::{holders, holders_among};
+    use crate::sys::process::identity;
+
+    /// Descriptors and mappings, also one without the other.
+    #[test]
+    fn this_process_is_seen() {
+        let name = format!("mmf-holders-{}", std::process::id());
+        let path = std::env::temp_dir().join(name);
+        let file = std::fs::File::options().read(true).write(true).create_new(true).open(&path).unwrap();
+        file.set_len(4096).unwrap();
+        let object = identity(file.as_fd()).unwrap();
+        let me = std::process::id();
+        let seen = || {
+            let (found, _) = holders(object).unwrap();
+            let again = holders_among(&[me], object);
+            assert_eq!(found, again);
+            found.into_iter().find(|holder| holder.process == me).map(|holder| holder.may_write)
+        };
+        assert_eq!(seen(), Some(Some(true)));
+        let reader = std::fs::File::open(&path).unwrap();
+        // SAFETY: a new mapping at a place that the kernel chooses.
+        let base = unsafe {
+            let protection = libc::PROT_READ | libc::PROT_WRITE;
+            libc::mmap(std::ptr::null_mut(), 4096, protection, libc::MAP_SHARED, file.as_raw_fd(), 0)
+        };
+        drop(file);
+        assert_eq!(seen(), Some(Some(true)));
+        // SAFETY: the mapping that was made above, to which nothing refers.
+        unsafe { libc::munmap(base, 4096) };
+        assert_eq!(seen(), Some(Some(false)));
+        drop(reader);
+        assert_eq!(seen(), None);
+        std::fs::remove_file(path).unwrap();
+    }
+}

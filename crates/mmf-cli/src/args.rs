@@ -79,6 +79,13 @@ pub(crate) enum Command {
     /// Nothing is made, opened for use or changed by asking.
     #[command(verbatim_doc_comment)]
     Doctor(Doctor),
+    /// Tell which processes hold a region, and whether they may write to it (Linux)
+    ///
+    /// Programs that use this library are seen whosever they are; other programs, and
+    /// what a process may do, only where you may look into the process. Which of them
+    /// created the region is not recorded anywhere. Nothing is opened for use.
+    #[command(verbatim_doc_comment)]
+    Holders(Holders),
     /// Show the bytes of a memory
     Dump(Dump),
     /// Watch a memory change
@@ -91,7 +98,8 @@ pub(crate) enum Command {
     /// Nothing is ever written, and only what is shown is read: once per interval, and
     /// at most 64K. A terminal is sent what differs, at most 30 times a second, and
     /// nothing while nothing changes. While you watch, the memory stays, even if its
-    /// maker ends. Bytes that were there and have been cut off are shown as --.
+    /// maker ends: it is said when no process is left that may write, and when the name
+    /// leads elsewhere (Linux). Bytes that have been cut off are shown as --.
     #[command(verbatim_doc_comment)]
     Watch(Watch),
     /// Write bytes into a memory that exists
@@ -231,6 +239,12 @@ pub(crate) struct Load {
 pub(crate) struct Doctor {
     /// The memory to look at; without one, the machine
     pub(crate) name: Option<String>,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Holders {
+    /// The name of the region
+    pub(crate) name: String,
 }
 
 #[derive(Debug, clap::Args)]

@@ -7,6 +7,7 @@ use serde_json::json;
 
 use crate::args::Info;
 use crate::findings::{account, headline, plain, word};
+use crate::holders;
 use crate::output::{Failure, Output, printable};
 use crate::size;
 
@@ -49,6 +50,14 @@ pub(crate) fn run(args: &Info, output: Output) -> Result<(), Failure> {
     if !segment.is_empty() {
         let _ = write!(text, "\n  segment  {segment}");
     }
+    let holders = match (&read, &write) {
+        (Ok(memory), _) => memory.holders().ok(),
+        (_, Ok(memory)) => memory.holders().ok(),
+        _ => None,
+    };
+    for (index, line) in holders.iter().flat_map(holders::lines).enumerate() {
+        let _ = write!(text, "\n  {:8} {line}", if index == 0 { "holders" } else { "" });
+    }
     let document = json!({
         "name": name.to_string(),
         "length": len,
@@ -60,6 +69,7 @@ pub(crate) fn run(args: &Info, output: Output) -> Result<(), Failure> {
         "object": object,
         "segment": !segment.is_empty(),
         "stage": stage.as_ref().map(word),
+        "holders": holders::document(holders.as_ref()),
     });
     output.print(&document, text)
 }

@@ -8,6 +8,7 @@ mod disk;
 mod doctor;
 mod dump;
 mod findings;
+mod holders;
 mod info;
 mod inspect;
 mod ls;
@@ -44,6 +45,7 @@ fn main() -> ExitCode {
         Command::Save(args) => disk::save(args, output),
         Command::Load(args) => disk::load(args, output),
         Command::Info(args) => info::run(args, output),
+        Command::Holders(args) => holders::run(args, output),
         Command::Dump(args) => dump::run(args, output),
         Command::Watch(args) => watch::run(args, output),
         Command::Write(args) => write::run(args, output),

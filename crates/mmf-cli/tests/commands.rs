@@ -440,8 +440,8 @@ fn usage_errors() {
 fn help_and_version() {
     let help = run(["--help"]).succeeded().text();
     for word in [
-        "demo", "create", "info", "inspect", "doctor", "dump", "watch", "write", "save", "load", "ls", "run",
-        "--json",
+        "demo", "create", "info", "inspect", "doctor", "holders", "dump", "watch", "write", "save", "load",
+        "ls", "run", "--json",
     ] {
         assert!(help.contains(word), "{help}");
     }

@@ -2,11 +2,12 @@
 
 use std::process::ExitCode;
 
-use mmf::{Cause, Diagnosis, Examination, Finding, Name, OpenOptions, Security};
+use mmf::{Cause, Diagnosis, Examination, Finding, Holders, Name, OpenOptions, Security};
 use serde_json::{Value, json};
 
 use super::text::{Page, width};
 use crate::findings::{account, cause, document};
+use crate::holders;
 use crate::output::{Failure, Output};
 use crate::size;
 
@@ -15,11 +16,14 @@ pub(super) fn run(name: &str, output: Output) -> Result<ExitCode, Failure> {
     let examination = mmf::examine(&name)?;
     // What it takes to read is less than what it takes to write, and to some that is enough.
     let reading = OpenOptions::new().check_open_read_only(&name);
-    output.print_coloured(&json(&examination, &reading), page(&examination, &reading).text())?;
+    let holders = examination.holders().ok();
+    let mut document = json(&examination, &reading);
+    document["holders"] = holders::document(holders.as_ref());
+    output.print_coloured(&document, page(&examination, &reading, holders.as_ref()).text())?;
     Ok(if examination.diagnosis().is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-fn page(examination: &Examination, reading: &Diagnosis) -> Page {
+fn page(examination: &Examination, reading: &Diagnosis, holders: Option<&Holders>) -> Page {
     let mut page = Page::new(width(), 11);
     let mut said = Said { findings: Vec::new(), rights_shown: false };
     page.heading(&examination.name().to_string());
@@ -47,6 +51,9 @@ fn page(examination: &Examination, reading: &Diagnosis) -> Page {
     if examination.diagnosis().causes().any(|cause| matches!(cause, Cause::OtherKind { .. })) {
         said.say(&mut page, examination.diagnosis());
         return page;
+    }
+    if let Some(holders) = holders {
+        page.entries("holders", holders::lines(holders).iter().map(String::as_str));
     }
     page.right("read", examination.may_read(), "");
     if !examination.may_read() {

@@ -77,7 +77,6 @@ fn shortened(text: &str, room: usize) -> String {
 fn title(frame: &mut Frame, model: &Model) {
     let len = model.samples.last().len;
     let cut = if len < model.longest() { format!("cut from {}", model.longest()) } else { String::new() };
-    let unlinked = if model.unlinked { "its name is gone" } else { "" };
     let state = if model.is_paused() {
         ("paused".to_owned(), Role::Alert)
     } else {
@@ -87,7 +86,7 @@ fn title(frame: &mut Frame, model: &Model) {
     let all = [
         (format!("{len} bytes"), Role::Plain),
         (cut, Role::Alert),
-        (unlinked.to_owned(), Role::Alert),
+        (model.fate.unwrap_or_default().to_owned(), Role::Alert),
         state,
         (changed, Role::Plain),
     ];

@@ -20,7 +20,7 @@ const LEAVE: &str = "\x1b[0m\x1b[?25h\x1b[?1049l";
 /// Changes are not drawn more often than this, however often they come.
 const DRAWING: Duration = Duration::from_millis(33);
 
-/// How often it is found out whether the name still leads here, and whether this program is to end.
+/// How often it is found out what has become of the region, and whether this program is to end.
 const LOOKING: Duration = Duration::from_secs(1);
 
 pub(super) fn run(
@@ -43,9 +43,9 @@ pub(super) fn run(
         let due = |last: Option<Duration>, every: Duration| last.map_or(Duration::ZERO, |last| last + every);
         if looked.is_none_or(|at| at + LOOKING <= now) {
             looked = Some(now);
-            let unlinked = source.is_unlinked();
-            model.dirty |= unlinked != model.unlinked;
-            model.unlinked = unlinked;
+            let fate = source.fate().brief();
+            model.dirty |= fate != model.fate;
+            model.fate = fate;
         }
         let sample_now = !model.is_paused() && due(sampled, model.settings.interval) <= now;
         if sample_now || !model.is_read() {

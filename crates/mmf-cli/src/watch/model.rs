@@ -79,8 +79,8 @@ pub(super) struct Model {
     pub(super) message: Option<String>,
     /// Why nothing can be read.
     pub(super) trouble: Option<String>,
-    /// Whether the name leads elsewhere by now.
-    pub(super) unlinked: bool,
+    /// What has become of the region, if the name leads elsewhere or no process is left that may write.
+    pub(super) fate: Option<&'static str>,
     /// When something has changed, in words.
     pub(super) last_change: Option<String>,
     pub(super) samples: Samples,
@@ -106,7 +106,7 @@ impl Model {
             mode: Mode::View,
             message: None,
             trouble: None,
-            unlinked: false,
+            fate: None,
             last_change: None,
             samples: Samples::new(),
             width,

@@ -1,6 +1,8 @@
 //! Reads what is shown, and nothing else.
 
-use mmf::{ErrorKind, ReadOnly, SharedMemory, View};
+use std::time::{Duration, Instant};
+
+use mmf::{ErrorKind, Holders, NameTarget, ReadOnly, SharedMemory, View};
 
 use super::samples::Sample;
 use crate::findings::headline;
@@ -11,22 +13,75 @@ pub(super) const MOST: usize = 1 << 16;
 /// If some pages of a window are gone, the others are still read. No system has smaller ones.
 const PAGE: u64 = 4096;
 
+/// How often it is found out where the name leads, and whether those that may write are still there.
+const LOOKING: Duration = Duration::from_secs(1);
+
+/// How often all processes are looked into for one that may write, once there is none.
+const SEARCHING: Duration = Duration::from_secs(5);
+
+/// What has become of a region while it is watched.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Fate {
+    pub(super) leads: NameTarget,
+    pub(super) writers: Writers,
+}
+
+/// Whether another process may write to it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Writers {
+    Some,
+    None,
+    NoneSeen,
+    Unknown,
+}
+
+impl Fate {
+    /// In a few words, if it is not as it was.
+    pub(super) fn brief(self) -> Option<&'static str> {
+        match (self.leads, self.writers) {
+            (NameTarget::Nothing, _) => Some("its name is gone"),
+            (NameTarget::AnotherRegion, _) => Some("its name leads elsewhere"),
+            (_, Writers::None) => Some("no writer left"),
+            (_, Writers::NoneSeen) => Some("no writer seen"),
+            _ => None,
+        }
+    }
+
+    /// The same in sentences.
+    pub(super) fn lines(self) -> Vec<&'static str> {
+        let name = match self.leads {
+            NameTarget::Nothing => Some("its name is gone; who opens it from now on gets another region"),
+            NameTarget::AnotherRegion => {
+                Some("its name leads to another region by now; watch it again to follow the name")
+            }
+            _ => None,
+        };
+        let writers = match self.writers {
+            Writers::None => Some("no process that may write is left"),
+            Writers::NoneSeen => Some("no process that may write can be seen"),
+            _ => None,
+        };
+        name.into_iter().chain(writers).collect()
+    }
+}
+
 pub(super) struct Source {
     memory: SharedMemory<ReadOnly>,
     /// Kept while the window stays where it is, and its offset.
     view: Option<(u64, View<ReadOnly>)>,
     /// The longest that the memory has been.
     longest: u64,
-    /// What the system has called it at first.
-    object: Option<String>,
+    /// What has become of it, and when that was found out.
+    fate: Option<(Instant, Fate)>,
+    /// The processes that hold it, and when all of them were last looked for.
+    holders: Option<(Instant, Holders)>,
     /// Why nothing can be read, if that is not what peers do.
     trouble: Option<String>,
 }
 
 impl Source {
     pub(super) fn new(memory: SharedMemory<ReadOnly>) -> Self {
-        let object = object(&memory);
-        Source { memory, view: None, longest: 0, object, trouble: None }
+        Source { memory, view: None, longest: 0, fate: None, holders: None, trouble: None }
     }
 
     pub(super) fn len(&self) -> u64 {
@@ -80,28 +135,47 @@ impl Source {
         self.trouble.as_deref()
     }
 
-    /// Whether its name is known to lead elsewhere by now.
-    pub(super) fn is_unlinked(&self) -> bool {
-        self.object.is_some() && object(&self.memory) != self.object
+    /// What has become of it; found out once a second at most.
+    pub(super) fn fate(&mut self) -> Fate {
+        let now = Instant::now();
+        if let Some((at, fate)) = self.fate {
+            if now < at + LOOKING {
+                return fate;
+            }
+        }
+        let leads = self.memory.name_leads_here().unwrap_or(NameTarget::Unknown);
+        let fate = Fate { leads, writers: self.writers(now) };
+        self.fate = Some((now, fate));
+        fate
+    }
+
+    fn writers(&mut self, now: Instant) -> Writers {
+        // To ask again those that were seen costs little; to look for others does not.
+        let has_writer =
+            self.holders.as_ref().is_some_and(|(_, holders)| holders.others_may_write() == Some(true));
+        match &mut self.holders {
+            Some((at, holders)) if has_writer || now >= *at + SEARCHING => {
+                *at = now;
+                if holders.refresh().is_err() {
+                    self.holders = None;
+                }
+            }
+            Some(_) => {}
+            None => self.holders = self.memory.holders().ok().map(|holders| (now, holders)),
+        }
+        let Some((_, holders)) = &self.holders else { return Writers::Unknown };
+        let mut others = holders.iter().filter(|holder| !holder.is_current());
+        match holders.others_may_write() {
+            Some(true) => Writers::Some,
+            Some(false) => Writers::None,
+            None if others.all(|holder| holder.may_write() == Some(false)) => Writers::NoneSeen,
+            None => Writers::Unknown,
+        }
     }
 }
 
 fn clamp(left: u64, most: usize) -> usize {
     usize::try_from(left).map_or(most, |left| left.min(most))
-}
-
-/// The kernel's own name of the object, which says so if it has been removed.
-#[cfg(target_os = "linux")]
-fn object(memory: &SharedMemory<ReadOnly>) -> Option<String> {
-    use std::os::fd::AsRawFd;
-    let link = std::fs::read_link(format!("/proc/self/fd/{}", memory.as_raw_fd())).ok()?;
-    Some(link.to_string_lossy().into_owned())
-}
-
-/// Elsewhere the name cannot go while the memory is held, or nobody can tell.
-#[cfg(not(target_os = "linux"))]
-fn object(_memory: &SharedMemory<ReadOnly>) -> Option<String> {
-    None
 }
 
 #[cfg(test)]

@@ -4,13 +4,14 @@ use std::io::{self, Write};
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
+use mmf::NameTarget;
 use serde_json::{Value as Json, json};
 
 use super::draw::{Place, draw_row, heading};
 use super::frame::{Frame, Role};
 use super::layout::Layout;
 use super::samples::{Sample, Samples, runs};
-use super::source::Source;
+use super::source::{Fate, Source, Writers};
 use super::value::{Order, Type};
 use crate::output::{Failure, Output, json_text, printable, printing};
 
@@ -49,10 +50,11 @@ impl Stream<'_> {
             if let Some(trouble) = source.trouble() {
                 return Err(Failure::new("Fault", trouble));
             }
+            let fate = source.fate();
             let text = if output.json {
-                json_text(&self.document(&samples, now))? + "\n"
+                json_text(&self.document(&samples, now, fate))? + "\n"
             } else {
-                (if first { "" } else { "\n" }).to_owned() + &self.text(&samples, now)
+                (if first { "" } else { "\n" }).to_owned() + &self.text(&samples, now, fate)
             };
             // At once: somebody may wait for it.
             out.write_all(text.as_bytes()).and_then(|()| out.flush()).map_err(|e| printing(&e))?;
@@ -71,7 +73,7 @@ impl Stream<'_> {
         }
     }
 
-    fn text(&self, samples: &Samples, now: Duration) -> String {
+    fn text(&self, samples: &Samples, now: Duration, fate: Fate) -> String {
         let sample = samples.last();
         let kind = self.kind.unwrap_or(Type::U32);
         let end = sample.offset.saturating_add(sample.bytes.len() as u64);
@@ -85,10 +87,11 @@ impl Stream<'_> {
         for at in samples.changes(now).iter().flat_map(|&(at, len)| at..at + len) {
             frame.put(layout.hex(at % layout.bytes) + 2, at / layout.bytes, "*", Role::Fresh);
         }
-        format!("{}\n{}", heading(&printable(self.name), sample.len, kind), frame.text())
+        let notes: String = fate.lines().iter().map(|line| format!("note: {line}\n")).collect();
+        format!("{}\n{notes}{}", heading(&printable(self.name), sample.len, kind), frame.text())
     }
 
-    fn document(&self, samples: &Samples, now: Duration) -> Json {
+    fn document(&self, samples: &Samples, now: Duration, fate: Fate) -> Json {
         let sample = samples.last();
         let part = |(at, len): (usize, usize)| json!({ "offset": sample.offset + at as u64, "length": len });
         let there = runs(sample.bytes.iter().map(Option::is_some));
@@ -104,6 +107,18 @@ impl Stream<'_> {
             "bytes": bytes.collect::<Vec<_>>(),
             "gone": runs(sample.bytes.iter().map(Option::is_none)).into_iter().map(part).collect::<Vec<_>>(),
             "changed": samples.changes(now).into_iter().map(part).collect::<Vec<_>>(),
+            "name_leads": match fate.leads {
+                NameTarget::ThisRegion => Some("here"),
+                NameTarget::AnotherRegion => Some("elsewhere"),
+                NameTarget::Nothing => Some("nowhere"),
+                NameTarget::Unknown => None,
+            },
+            "writers": match fate.writers {
+                Writers::Some => Some("some"),
+                Writers::None => Some("none"),
+                Writers::NoneSeen => Some("none seen"),
+                Writers::Unknown => None,
+            },
         });
         if let Some(kind) = self.kind.filter(|kind| *kind != Type::None) {
             document["type"] = json!(kind.name());
@@ -124,11 +139,13 @@ fn values(sample: &Sample, kind: Type) -> Json {
 
 #[cfg(test)]
 mod tests {
-    use super::Stream;
+    use super::{Fate, NameTarget, Stream, Writers};
     use crate::watch::samples::{Sample, Samples};
     use crate::watch::value::Type;
     use serde_json::json;
     use std::time::Duration;
+
+    const FATE: Fate = Fate { leads: NameTarget::ThisRegion, writers: Writers::Unknown };
 
     fn samples() -> (Samples, Duration) {
         let mut samples = Samples::new();
@@ -161,7 +178,7 @@ mod tests {
     fn text_has_signs_at_changes() {
         let (samples, now) = samples();
         assert_eq!(
-            stream(Some(Type::U16)).text(&samples, now),
+            stream(Some(Type::U16)).text(&samples, now, FATE),
             "Local\\x  22 bytes (22 bytes)  u16 little-endian\n\
              00000004  60 07*62 63 64 65 66 67  68 69 6a 6b 6c 6d 6e 00* |`.bcdefghijklmn.|   \
              1888 25442 25956 26470 26984 27498 28012   110\n\
@@ -174,17 +191,23 @@ mod tests {
     fn documents_are_whole() {
         let (samples, now) = samples();
         assert_eq!(
-            stream(Some(Type::I32)).document(&samples, now),
+            stream(Some(Type::I32)).document(&samples, now, FATE),
             json!({
                 "name": r"Local\x", "length": 22, "offset": 4, "milliseconds": 70,
                 "bytes": [{ "offset": 4, "hex": "600762636465666768696a6b6c6d6e007071" }],
                 "gone": [{ "offset": 22, "length": 2 }],
                 "changed": [{ "offset": 5, "length": 1 }, { "offset": 19, "length": 1 }, { "offset": 22, "length": 2 }],
+                "name_leads": "here", "writers": null,
                 "type": "i32",
                 "values": [1_667_368_800, 1_734_763_876, 1_802_135_912, 7_236_972, null],
             })
         );
-        assert!(stream(None).document(&samples, now).get("values").is_none());
+        assert!(stream(None).document(&samples, now, FATE).get("values").is_none());
+        let lost = Fate { leads: NameTarget::Nothing, writers: Writers::None };
+        let document = stream(None).document(&samples, now, lost);
+        assert_eq!((&document["name_leads"], &document["writers"]), (&json!("nowhere"), &json!("none")));
+        let text = stream(None).text(&samples, now, lost);
+        assert_eq!(text.lines().filter(|line| line.starts_with("note: ")).count(), 2, "{text}");
         let nan = super::values(&Sample { len: 4, offset: 0, bytes: vec![Some(0xff); 4] }, Type::F32);
         assert_eq!(nan, json!([null]));
     }

@@ -24,6 +24,8 @@ pub const TESTS: &[Test] = &[
     ("watch_sees_a_memory_cut", cut),
     ("watch_maps_only_the_window", huge),
     #[cfg(target_os = "linux")]
+    ("watch_says_where_the_name_leads", leads_elsewhere),
+    #[cfg(target_os = "linux")]
     ("watch_in_a_terminal", screen::tour),
     #[cfg(target_os = "linux")]
     ("inspect_in_a_terminal", screen::segments),
@@ -37,6 +39,8 @@ pub const TESTS: &[Test] = &[
     ("watch_has_marks_without_colours", screen::no_colours),
     #[cfg(target_os = "linux")]
     ("watch_says_what_has_become_of_a_memory", screen::fates),
+    #[cfg(target_os = "linux")]
+    ("watch_says_that_no_writer_is_left", screen::without_writers),
     #[cfg(not(target_os = "linux"))]
     ("watch_in_a_terminal", || skip("only on Linux is there a terminal that a test can look at")),
 ];
@@ -101,6 +105,8 @@ fn documents() {
         json!({
             "name": full, "length": 4096, "offset": 8, "milliseconds": null,
             "bytes": [{ "offset": 8, "hex": "01020304" }], "gone": [], "changed": [],
+            "name_leads": if cfg!(target_vendor = "apple") { Value::Null } else { json!("here") },
+            "writers": if cfg!(target_os = "linux") { json!("some") } else { Value::Null },
         })
     );
     let lines = run(["watch", name, "--json", "--count", "3", "--interval", "10ms", "--type", "u16"]);
@@ -230,6 +236,10 @@ fn foreign() {
     };
     let before = look();
     let text = run(["watch", &memory.name, "--offset", "4984", "--type", "none"]).succeeded().text();
+    // No process has it open.
+    let (notes, text): (Vec<&str>, Vec<&str>) = text.lines().partition(|line| line.starts_with("note: "));
+    assert!(matches!(notes[..], [note] if note.contains("no process that may write")), "{notes:?}");
+    let text = text.join("\n") + "\n";
     assert_eq!(
         text,
         format!(
@@ -276,8 +286,46 @@ fn outlives() {
         let document: Value = serde_json::from_str(&watch.hear()).unwrap();
         assert_eq!(document["bytes"], json!([{ "offset": 0, "hex": "7374696c6c" }]));
     }
+    if cfg!(target_os = "linux") {
+        // What it says of it depends on whether this user may look into every process.
+        let said =
+            |document: &Value| ["none", "none seen"].contains(&document["writers"].as_str().unwrap_or(""));
+        wait_until("it is said that no process is left that may write", || {
+            let document: Value = serde_json::from_str(&watch.hear()).unwrap();
+            assert_eq!(document["name_leads"], "here");
+            said(&document)
+        });
+        for command in ["info", "doctor", "holders"] {
+            let text = run([command, name]).succeeded().text();
+            let watching = format!("process {} (mmf): may read\n", watch.id());
+            assert!(text.contains(&watching) && text.contains("no process that may write"), "{text}");
+        }
+        let holders = run(["holders", name, "--json"]).succeeded().json();
+        let watching = json!([{ "process": watch.id(), "program": "mmf", "write": false }]);
+        assert_eq!(holders["holders"], watching);
+        let text = run(["watch", name, "--once"]).succeeded().text();
+        assert!(text.contains("\nnote: no process that may write"), "{text}");
+    }
     watch.kill();
     wait_until("nothing stays behind", || is_gone(&format!(r"Local\{name}")));
+}
+
+/// The name is removed, and given to the region of the next run: a stream says so.
+#[cfg(target_os = "linux")]
+fn leads_elsewhere() {
+    let memory = Foreign::new(100);
+    let mut watch = watch(&memory.name, &["--count", "0", "--json"]);
+    let mut hear = |leads: &str| {
+        wait_until("where the name leads is told", || {
+            let document: Value = serde_json::from_str(&watch.hear()).unwrap();
+            document["name_leads"] == leads
+        });
+    };
+    hear("here");
+    std::fs::remove_file(&memory.path).unwrap();
+    hear("nowhere");
+    std::fs::write(&memory.path, [0; 100]).unwrap();
+    hear("elsewhere");
 }
 
 #[cfg(target_os = "linux")]

@@ -336,4 +336,16 @@ pub fn fates() {
     terminal.until("all again", |screen| !screen.contents().contains("--"));
     fs::remove_file(&memory.path).unwrap();
     terminal.shows("its name is gone");
+    fs::write(&memory.path, [0; 100]).unwrap();
+    terminal.shows("its name leads elsewhere");
+}
+
+/// The creator is killed while a region is watched.
+pub fn without_writers() {
+    let name = unique_name("no-writer");
+    let mut creator = create(&name, &["4096"]);
+    let terminal = Terminal::watch(&name, &["--interval", "10ms"], 80, 24);
+    terminal.shows("  4096 bytes  ");
+    creator.kill();
+    terminal.shows("no writer ");
 }

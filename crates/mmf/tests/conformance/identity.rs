@@ -570,10 +570,7 @@ mod linux {
         fs::set_permissions(&path, fs::Permissions::from_mode(MARK_AND_OWNER)).unwrap();
         let mut locker = testkit::Peer::start("identity::role_lock_exclusively", &[&text]);
         locker.expect("locked");
-        for result in [
-            SharedMemory::open(&*name).map(drop),
-            SharedMemory::create(&*name, 4096).map(drop),
-        ] {
+        for result in [SharedMemory::open(&*name).map(drop), SharedMemory::create(&*name, 4096).map(drop)] {
             let error = result.unwrap_err();
             assert_eq!(error.kind(), ErrorKind::Busy, "{error}");
             let held = error.diagnosis().unwrap().causes().any(

@@ -9,13 +9,13 @@ mod context;
 pub(crate) mod disk;
 pub(crate) mod fault;
 mod growth;
+#[cfg(target_os = "linux")]
+pub(crate) mod holders;
 #[cfg(any(target_os = "linux", target_os = "android"))]
 pub(crate) mod kernel;
 #[cfg(not(any(target_os = "linux", target_os = "android")))]
 #[path = "../no_kernel.rs"]
 pub(crate) mod kernel;
-#[cfg(target_os = "linux")]
-pub(crate) mod holders;
 pub(super) mod list;
 pub(super) mod memory;
 pub(super) mod name;

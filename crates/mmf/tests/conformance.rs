@@ -42,6 +42,8 @@ mod mounts;
 mod owners;
 #[path = "conformance/pages.rs"]
 mod pages;
+#[path = "conformance/presence.rs"]
+mod presence;
 #[path = "conformance/security.rs"]
 mod security;
 #[path = "conformance/segment.rs"]
@@ -140,6 +142,11 @@ fn main() {
         inspect: a_whole_one_has_no_damage objects_around_a_damaged_entry_are_shown a_damaged_header_is_made_up_for
             every_word_can_be_hostile many_hostile_words_at_once looking_while_it_is_overwritten
             zeros_are_not_taken_for_a_death no_more_is_listed_than_a_bound the_maker_is_named wakeups_for_the_dead_do_not_pile_up;
+        presence: owners_in_other_namespaces numbers_of_other_namespaces makers_in_other_namespaces read_locks_decide_nothing
+            children_do_not_keep_their_parents_alive closing_all_descriptors no_descriptor_left no_address_left
+            stopped_processes_are_alive processes_without_their_first_thread joining_in_two_pid_namespaces
+            without_the_kernel_in_other_namespaces locks_lost_by_all claims_that_change_all_the_time
+            tickets_from_other_namespaces;
         locks: a_mutex_excludes a_writer_excludes deadlines_and_tries the_next_one_is_told_of_a_death a_dead_writer_and_dead_readers a_panic_leaves_a_mark killed_at_every_step_of_a_mutex who_gives_a_lock_up_dies_before_waking killed_at_every_step_of_an_rwlock nobody_starves readers_and_writers_do_not_starve_each_other events_wake_others waiters_for_events_die who_sets_an_event_dies_before_waking the_latest_value_outlives_its_writer latest_values_are_whole once_is_once locks_of_ones_own who_has_what_can_be_seen many_threads_of_few_participants words_that_change_all_the_time who_has_no_time_leaves_the_news_of_a_death who_is_hidden_is_not_dead;
         windows: names_of_objects_tell_nothing_about_others strangers_keep_no_participant_out
             readers_can_neither_wait_nor_wake objects_belong_to_their_creator;
@@ -169,6 +176,8 @@ fn main() {
         pages: role_mount;
         disk: role_save_here role_save role_full_disk role_no_pages role_limited role_another_user;
         segment: role_share role_open_or_create role_open_late role_make_until role_join_until role_observe role_scribble role_fork;
+        presence: role_own role_try role_in role_own_and_fork role_own_and_close role_no_descriptor role_no_address
+            role_leave_first_thread role_join_until role_join_and_say role_lose_hold role_give role_redeem;
         inspect: role_wait role_follow;
         locks: role_count role_hold role_work role_give_up role_compete role_one_sided role_echo role_wait_until role_set role_publish_until role_check_values role_once role_own role_hidden;
         windows: role_squat role_hold_until_killed;

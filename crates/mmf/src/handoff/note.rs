@@ -17,8 +17,9 @@ pub(super) struct Note {
 pub(super) enum Way {
     /// A descriptor that the process has inherited, and what it should refer to.
     Descriptor { number: i32, object: (u64, u64) },
-    /// A descriptor of another process, which is known by its number and its start.
-    Foreign { process: u32, started: u64, number: i32, object: (u64, u64) },
+    /// A descriptor of another process, which is known by its number and its start, and by the pid namespace and the time
+    /// namespace in which these are told.
+    Foreign { process: u32, started: u64, namespaces: (u64, u64), number: i32, object: (u64, u64) },
     /// A named section that tells the number of a handle.
     Parcel { name: String },
 }
@@ -30,8 +31,8 @@ impl fmt::Display for Note {
         write!(f, "{VERSION}:")?;
         match &self.way {
             Way::Descriptor { number, object: (device, inode) } => write!(f, "fd:{number}:{device}:{inode}")?,
-            Way::Foreign { process, started, number, object: (device, inode) } => {
-                write!(f, "proc:{process}:{started}:{number}:{device}:{inode}")?;
+            Way::Foreign { process, started, namespaces: (pid, time), number, object: (device, inode) } => {
+                write!(f, "proc:{process}:{started}:{pid}:{time}:{number}:{device}:{inode}")?;
             }
             Way::Parcel { name } => write!(f, "parcel:{name}")?,
         }
@@ -59,9 +60,10 @@ impl FromStr for Note {
             ("fd", [fd, device, inode]) => {
                 Way::Descriptor { number: number(fd)?, object: (number(device)?, number(inode)?) }
             }
-            ("proc", [process, started, fd, device, inode]) => Way::Foreign {
+            ("proc", [process, started, pid, time, fd, device, inode]) => Way::Foreign {
                 process: number(process)?,
                 started: number(started)?,
+                namespaces: (number(pid)?, number(time)?),
                 number: number(fd)?,
                 object: (number(device)?, number(inode)?),
             },
@@ -85,7 +87,11 @@ mod tests {
         let object = (1, u64::MAX);
         [
             Note { way: Way::Descriptor { number: 7, object }, len: 0, writable: true },
-            Note { way: Way::Foreign { process: 1, started: 0, number: 0, object }, len: 9, writable: false },
+            Note {
+                way: Way::Foreign { process: 1, started: 0, namespaces: (2, 3), number: 0, object },
+                len: 9,
+                writable: false,
+            },
             Note { way: Way::Parcel { name: r"Local\x".to_owned() }, len: u64::MAX, writable: false },
         ]
     }
@@ -117,6 +123,8 @@ mod tests {
             "1:fd:99999999999:1:2:3:rw",
             "1:parcel:a:b:3:rw",
             "1:proc:1:2:3:4:5:rw",
+            "1:proc:1:2:3:4:5:6:rw",
+            "1:proc:1:2:3:4:5:6:7:rw",
         ] {
             assert_eq!(text.parse::<Note>(), Err(NoNote), "{text}");
         }

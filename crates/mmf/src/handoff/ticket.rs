@@ -31,7 +31,7 @@ use crate::memory::SharedMemory;
 /// | system | how | the giver must |
 /// | --- | --- | --- |
 /// | Windows | the handle is duplicated into the process | have the right to (`PROCESS_DUP_HANDLE`): a process of the same user, and not of higher integrity. It may let go at once |
-/// | Linux | the receiver opens the giver's descriptor anew, through `/proc` | be of the same user, and hold the memory until the ticket is redeemed. A memory that was [made read-only](SharedMemory::into_read_only) can be redeemed for reading only, also by tickets of clones that may write |
+/// | Linux | the receiver opens the giver's descriptor anew, through `/proc` | be of the same user, pid namespace and time namespace, and hold the memory until the ticket is redeemed. A memory that was [made read-only](SharedMemory::into_read_only) can be redeemed for reading only, also by tickets of clones that may write |
 /// | macOS | *unsupported*: send it over a socket, see [`os::unix`](crate::os) | |
 ///
 /// A ticket is for one process and can be redeemed once (on Linux, by any process of the user, and as often as it wants while the
@@ -47,7 +47,7 @@ impl<A: Access> SharedMemory<A> {
     ///
     /// - [`ErrorKind::NotFound`]: there is no such process.
     /// - [`ErrorKind::PermissionDenied`]: its handles cannot be reached (Windows).
-    /// - [`ErrorKind::Unsupported`]: on macOS.
+    /// - [`ErrorKind::Unsupported`]: on macOS; on Linux, `/proc` is missing or shows another pid namespace.
     pub fn ticket_for(&self, process: u32) -> Result<Ticket, Error> {
         system::ticket(self, process).map(Ticket)
     }
@@ -58,7 +58,8 @@ impl Ticket {
     ///
     /// # Errors
     ///
-    /// - [`ErrorKind::InvalidTicket`]: it is for another process, it has been redeemed, its giver is gone, or it is forged.
+    /// - [`ErrorKind::InvalidTicket`]: it is for another process, it has been redeemed, its giver is gone or in another
+    ///   pid or time namespace (the error says which), or it is forged.
     /// - [`ErrorKind::NotWritable`]: it gives the right to read only; [`redeem_read_only`](Ticket::redeem_read_only) would do.
     pub fn redeem(&self) -> Result<SharedMemory<ReadWrite>, Error> {
         if !self.0.writable {

@@ -8,7 +8,7 @@ use super::note::{Note, Way};
 use crate::access::{Access, mode};
 use crate::error::{Error, ErrorKind, Operation};
 use crate::memory::SharedMemory;
-use crate::sys::process::{Inherited, Process, identity, take_inherited};
+use crate::sys::process::{Inherited, Process, identity, namespaces, take_inherited};
 use crate::sys::{Failure, Object, Reason};
 
 /// A memory that the next child of a command gets.
@@ -50,7 +50,8 @@ pub(super) fn take<A: Access>(note: &Note, origin: Origin) -> Result<SharedMemor
     let fd = match (&note.way, origin) {
         (&Way::Descriptor { number, object }, Origin::Environment) => take_inherited(number, object)
             .map_err(|failure| wrong(failure, "this process does not have the descriptor that it names")),
-        (&Way::Foreign { process, started, number, object }, Origin::Ticket) => {
+        (&Way::Foreign { process, started, namespaces, number, object }, Origin::Ticket) => {
+            check_namespaces(namespaces)?;
             Process { id: process, started }.open(number, object, A::WRITABLE).map_err(|failure| {
                 wrong(failure, "its giver has ended, has let go of the memory, or never had it")
             })
@@ -67,10 +68,30 @@ pub(super) fn take<A: Access>(note: &Note, origin: Origin) -> Result<SharedMemor
     if memory.len() < note.len { Err(invalid("the memory is shorter than it says")) } else { Ok(memory) }
 }
 
+/// Refuses a ticket whose giver cannot be found from here: its number and its start mean something else.
+fn check_namespaces((pid, time): (u64, u64)) -> Result<(), Error> {
+    let (our_pid, our_time) = namespaces();
+    let other = |theirs: u64, ours: u64| theirs != 0 && ours != 0 && theirs != ours;
+    if other(pid, our_pid) {
+        return Err(invalid(
+            "its giver is in another pid namespace, such as another container, where process ids mean other processes: send the memory over a socket",
+        ));
+    }
+    if other(time, our_time) {
+        return Err(invalid(
+            "its giver is in another time namespace, where the starts of processes read otherwise: send the memory over a socket",
+        ));
+    }
+    Ok(())
+}
+
 fn wrong(failure: Failure, detail: &str) -> Error {
     let error = Error::from_system(Operation::Receive, failure);
     match failure.reason {
         Reason::WrongKind | Reason::Missing | Reason::Other => invalid(detail),
+        Reason::Unsupported => invalid(
+            "its giver cannot be found: /proc is missing here, or shows another pid namespace than this process's; send the memory over a socket",
+        ),
         Reason::Stranger => invalid("its giver runs as another user: send the memory over a socket"),
         Reason::Denied => {
             error.with_detail("the memory was made read-only: redeem_read_only would do, or a socket")
@@ -79,6 +100,9 @@ fn wrong(failure: Failure, detail: &str) -> Error {
     }
 }
 
+/// Why there are no tickets.
+const NO_PROC: &str = "/proc is missing here, or shows another pid namespace than this process's: send the memory over a socket";
+
 /// A note by which a process of the same user can open the memory.
 pub(super) fn ticket<A: Access>(memory: &SharedMemory<A>, process: u32) -> Result<Note, Error> {
     let right = memory.right();
@@ -86,13 +110,14 @@ pub(super) fn ticket<A: Access>(memory: &SharedMemory<A>, process: u32) -> Resul
     Process::with_id(process).map_err(|failure: Failure| match failure.reason {
         Reason::Missing => Error::new(Operation::HandOff, ErrorKind::NotFound)
             .with_detail(format!("there is no process {process}, or it has ended")),
-        Reason::Unsupported => fail(failure).with_detail("there is no /proc here: send it over a socket"),
+        Reason::Unsupported => fail(failure).with_detail(NO_PROC),
         _ => fail(failure),
     })?;
     let giver = Process::current().map_err(fail)?;
     let way = Way::Foreign {
         process: giver.id,
         started: giver.started,
+        namespaces: namespaces(),
         number: memory.as_raw_fd(),
         object: identity(memory.as_fd()).map_err(fail)?,
     };

@@ -1,6 +1,5 @@
 //! What all objects of a segment rest on: the view, who takes part, and who is alive.
 
-use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::SeqCst;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -12,8 +11,9 @@ use super::steps::step;
 use crate::access::{Access, ReadWrite};
 use crate::error::{Error, ErrorKind, Operation};
 use crate::memory::SharedMemory;
-use crate::sys::presence::{self, Life, Presence, Watch};
+use crate::sys::presence::{self, Claimant, Hold, Life, Presence, Watch};
 use crate::sys::wait::Family;
+use crate::sys::{Claimed, Identity};
 use crate::view::View;
 
 /// The bits of a token that say the place.
@@ -25,7 +25,7 @@ pub(crate) struct Core<A: Access = ReadWrite> {
     pub(crate) view: View<A>,
     pub(crate) memory: SharedMemory<A>,
     pub(crate) family: Family,
-    pub(crate) presence: Arc<Presence>,
+    pub(crate) presence: Presence,
     /// As the header said when it was checked. Never read again: a peer may change it.
     pub(crate) places: u32,
     pub(crate) start: u64,
@@ -42,7 +42,8 @@ pub(crate) struct Member {
     claim: Claim,
     forks: u32,
     view: View<ReadWrite>,
-    presence: Arc<Presence>,
+    /// Taken when it is left. None if the kernel does not hold the place.
+    hold: Option<Hold>,
 }
 
 impl Member {
@@ -80,6 +81,17 @@ pub(crate) fn time_of(nanoseconds: u64) -> Option<SystemTime> {
 /// An offset that was checked against the length of a view. (What does not fit is past the end of every view.)
 pub(crate) fn index(offset: u64) -> usize {
     usize::try_from(offset).unwrap_or(usize::MAX)
+}
+
+/// Which process a participant is, as far as it has written that down.
+pub(crate) fn participant(claim: Claim, record: &Place) -> Identity {
+    let id = claim.process();
+    if claim.phase() != Phase::Present {
+        // What stands beside the claim is of a former one. Not even the pid namespace is known, so the number means nothing.
+        return Identity { id, ..Identity::default() };
+    }
+    let Place { started, pid_namespace, time_namespace, .. } = *record;
+    Identity { id, started, pid_namespace, time_namespace }
 }
 
 fn place_at(place: u32) -> usize {
@@ -133,21 +145,33 @@ impl<A: Access> Core<A> {
     }
 
     pub(crate) fn standing_of(&self, place: u32, claim: Claim, record: &Place) -> Standing {
-        let started = match claim.phase() {
-            Phase::Free | Phase::Retired => return Standing::Gone,
-            Phase::Joining => 0,
-            Phase::Present => record.started,
-        };
-        let namespace =
-            if claim.phase() == Phase::Present { record.namespace } else { presence::this_namespace() };
-        let own = self.member.as_ref().is_some_and(|member| member.place() == place);
-        if claim.kernel() && !own && self.presence.is_claimed(place) == Some(false) {
+        if matches!(claim.phase(), Phase::Free | Phase::Retired) {
             return Standing::Gone;
         }
-        match presence::life(claim.process(), started, namespace) {
+        if self.member.as_ref().is_some_and(|member| member.place() == place) {
+            return Standing::Present(None);
+        }
+        let held = if claim.kernel() { self.is_held(place) } else { None };
+        if held == Some(false) {
+            return if self.can_trust() { Standing::Gone } else { Standing::Present(None) };
+        }
+        match presence::life(&participant(claim, record), held == Some(true)) {
             Life::Ended => Standing::Gone,
             Life::Alive(watch) => Standing::Present(watch),
             Life::Unknown => Standing::Present(None),
+        }
+    }
+
+    fn is_held(&self, place: u32) -> Option<bool> {
+        self.presence.is_held(&self.memory.right().object, place)
+    }
+
+    /// Whether the kernel's answer "nobody holds it" can be believed: not if it says so of this very process, whose
+    /// place it holds. Then all of them may have been restored from a checkpoint that had no such locks.
+    fn can_trust(&self) -> bool {
+        match &self.member {
+            Some(member) if member.hold.is_some() => self.is_held(member.place()) != Some(false),
+            _ => true,
         }
     }
 
@@ -180,24 +204,80 @@ impl Core<ReadWrite> {
 
     /// Becomes a participant.
     pub(crate) fn join(&mut self, operation: Operation) -> Result<(), Error> {
-        presence::notice_forks();
-        // Those that have left first, so that one who has died can still be asked about as long as possible. And once more, since who
-        // looks at a place of the kernel's may be in the way for an instant.
-        for take_dead in [false, true, true] {
+        let right = self.memory.right();
+        let claimant = self.presence.claimant(&right.object).map_err(|failure| {
+            let error = right.error(operation, failure);
+            if error.kind() == ErrorKind::LimitReached {
+                error.with_detail(
+                    "joining a segment takes one descriptor for a moment, and there is none left: close some, or raise the limit (ulimit -n)",
+                )
+            } else {
+                error
+            }
+        })?;
+        // Those that have left first, so that one who has died can still be asked about as long as possible. And once more, since one who
+        // leaves frees the place in two steps.
+        let mut joined = None;
+        'joining: for (take_dead, without_kernel) in
+            [(false, false), (true, false), (true, false), (false, true), (true, true)]
+        {
             for place in 0..self.places {
-                if self.try_join(place, take_dead)? {
-                    return Ok(());
+                joined = self.try_join(&claimant, place, take_dead, without_kernel)?;
+                if joined.is_some() {
+                    break 'joining;
                 }
             }
         }
-        let detail = format!(
-            "all {} places for participants are taken: end some, or make it with more (OpenOptions::participants)",
-            self.places
-        );
-        Err(self.fail(operation, ErrorKind::Full).with_detail(detail))
+        let Some((place, claim)) = joined else {
+            let detail = format!(
+                "all {} places for participants are taken: end some, or make it with more (OpenOptions::participants)",
+                self.places
+            );
+            return Err(self.fail(operation, ErrorKind::Full).with_detail(detail));
+        };
+        let word = self.view.atomic_u64(place_at(place))?;
+        let hold = if claim.kernel() {
+            let kept = claimant.keep().map_err(|failure| {
+                self.memory.right().error(operation, failure).with_detail(
+                    "the page of addresses by which the kernel knows that this participant lives cannot be mapped",
+                )
+            });
+            if kept.is_err() {
+                let left = Claim::new(0, claim.generation(), false, Phase::Free);
+                let _ = word.compare_exchange(claim.0, left.0, SeqCst, SeqCst);
+            }
+            Some(kept?)
+        } else {
+            None
+        };
+        let who = presence::identity();
+        let record = [who.started, now(), who.pid_namespace, who.time_namespace];
+        self.view.write(place_at(place) + 8, &record)?;
+        let present = claim.with_phase(Phase::Present);
+        if word.compare_exchange(claim.0, present.0, SeqCst, SeqCst)?.is_err() {
+            let detail = format!("place {place} was taken away from this participant while it joined");
+            return Err(self.fail(operation, ErrorKind::Damaged).with_detail(detail));
+        }
+        step("join: present");
+        self.member = Some(Member {
+            token: (claim.generation() << PLACE_BITS) | place,
+            claim: present,
+            forks: presence::forks(),
+            view: self.view.clone(),
+            hold,
+        });
+        Ok(())
     }
 
-    fn try_join(&mut self, place: u32, take_dead: bool) -> Result<bool, Error> {
+    /// Claims a place, if it is free; also one of the dead, if `take_dead`. `without_kernel`: also if the kernel could hold it and does not,
+    /// because there is a lock in the way that nobody in this segment answers for.
+    fn try_join(
+        &self,
+        claimant: &Claimant,
+        place: u32,
+        take_dead: bool,
+        without_kernel: bool,
+    ) -> Result<Option<(u32, Claim)>, Error> {
         let (former, record) = self.place(place)?;
         let free = match former.phase() {
             Phase::Free => true,
@@ -205,42 +285,34 @@ impl Core<ReadWrite> {
             _ => take_dead && matches!(self.standing_of(place, former, &record), Standing::Gone),
         };
         if !free {
-            return Ok(false);
+            return Ok(None);
         }
         let word = self.view.atomic_u64(place_at(place))?;
         if former.generation() >= LAST_GENERATION {
             let retired = Claim::new(0, former.generation(), false, Phase::Retired);
             // Whoever was faster has done the same.
             let _ = word.compare_exchange(former.0, retired.0, SeqCst, SeqCst)?;
-            return Ok(false);
+            return Ok(None);
         }
-        let kernel = self.presence.claim(place);
-        if kernel == Some(false) {
-            return Ok(false);
+        let claimed = claimant.claim(place);
+        let may = match claimed {
+            Claimed::Held | Claimed::Impossible => true,
+            Claimed::Obstructed | Claimed::Taken => without_kernel,
+        };
+        if !may {
+            return Ok(None);
         }
         step("join: place held by the kernel, not claimed yet");
         let generation = former.generation() + 1;
-        let claim = Claim::new(std::process::id(), generation, kernel == Some(true), Phase::Joining);
+        let claim = Claim::new(std::process::id(), generation, claimed == Claimed::Held, Phase::Joining);
         if word.compare_exchange(former.0, claim.0, SeqCst, SeqCst)?.is_err() {
-            self.presence.release(place);
-            return Ok(false);
+            claimant.release(place);
+            return Ok(None);
         }
         step("join: joining");
         let used = self.view.atomic_u32(index(PLACES_USED_AT))?;
         used.fetch_max(place + 1, SeqCst)?;
-        let record = [presence::started(), now(), presence::this_namespace()];
-        self.view.write(place_at(place) + 8, &record)?;
-        word.store(claim.with_phase(Phase::Present).0, SeqCst)?;
-        step("join: present");
-        let token = (generation << PLACE_BITS) | place;
-        self.member = Some(Member {
-            token,
-            claim: claim.with_phase(Phase::Present),
-            forks: presence::forks(),
-            view: self.view.clone(),
-            presence: Arc::clone(&self.presence),
-        });
-        Ok(true)
+        Ok(Some((place, claim)))
     }
 }
 
@@ -256,6 +328,6 @@ impl Drop for Member {
             let _ = word.compare_exchange(self.claim.0, left.0, SeqCst, SeqCst);
         }
         step("leave: free, and the kernel not told yet");
-        self.presence.release(self.place());
+        self.hold = None;
     }
 }

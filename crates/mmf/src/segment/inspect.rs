@@ -9,7 +9,7 @@ use std::sync::atomic::Ordering::SeqCst;
 use std::time::SystemTime;
 
 use super::Segment;
-use super::core::{Core, Standing, index, place_of, time_of};
+use super::core::{Core, Standing, index, participant, place_of, time_of};
 use super::layout::{
     ALIGN, END_AT, END_DIED, END_PANICKED, HEAD_LEN, HEADER_LEN, Header, LAST_GENERATION, LEN_AT, LockHead,
     PLACE_LEN, PLACES_USED_AT, PUBLISHED, Phase, READER_STEP, READERS,
@@ -23,7 +23,7 @@ use crate::error::{Error, ErrorKind, Operation};
 use crate::memory::SharedMemory;
 use crate::sync::raw::mutex::{DAMAGED, DONE, TOKEN};
 use crate::sync::raw::rwlock;
-use crate::sys::presence;
+use crate::sys::{Identity, presence};
 
 const PLACES_AT: u64 = offset_of!(Header, places) as u64;
 const START_AT: u64 = offset_of!(Header, start) as u64;
@@ -36,9 +36,26 @@ pub struct ProcessInfo {
     pub id: u32,
     /// When it was started, in the system's own count; 0 if unknown. With the number it tells one process from another.
     pub started: u64,
+    /// The pid namespace in which `id` is its number, by its inode (Linux); None if it is not known, or there are none.
+    pub pid_namespace: Option<u64>,
+}
+
+impl From<Identity> for ProcessInfo {
+    fn from(process: Identity) -> Self {
+        let Identity { id, started, pid_namespace, .. } = process;
+        ProcessInfo { id, started, pid_namespace: Some(pid_namespace).filter(|inode| *inode != 0) }
+    }
 }
 
 impl ProcessInfo {
+    /// Whether its number is known to belong to another pid namespace than this process's (Linux): then the number means nothing
+    /// here, and may be that of an unrelated process.
+    #[must_use]
+    pub fn is_in_other_pid_namespace(&self) -> bool {
+        let here = presence::identity().pid_namespace;
+        self.pid_namespace.is_some_and(|theirs| here != 0 && here != theirs)
+    }
+
     /// What its program's file is called, if it still runs and this user may know.
     ///
     /// On Linux, of another user's process, it is what the process calls itself. On macOS it may be another process that has got the number since.
@@ -52,6 +69,9 @@ impl ProcessInfo {
     /// ```
     #[must_use]
     pub fn program(&self) -> Option<String> {
+        if self.is_in_other_pid_namespace() {
+            return None;
+        }
         presence::program(self.id, self.started)
     }
 }
@@ -68,6 +88,9 @@ pub struct ParticipantInfo {
     pub joined: Option<SystemTime>,
     /// Whether it lives, as far as can be told.
     pub alive: bool,
+    /// Whether the kernel holds its slot: then `alive` is certain, and it is dead as soon as its process is. Without, its process is
+    /// asked about by its number, and counts as alive unless it is known to have ended; see `docs/segment.md`.
+    pub held_by_kernel: bool,
 }
 
 /// An object.
@@ -430,9 +453,10 @@ impl<A: Access> Core<A> {
             let standing = self.standing_of(place, claim, &record);
             found.push(ParticipantInfo {
                 token: (claim.generation() << 9) | place,
-                process: ProcessInfo { id: claim.process(), started: record.started },
+                process: participant(claim, &record).into(),
                 joined: time_of(record.joined),
                 alive: matches!(standing, Standing::Present(_)),
+                held_by_kernel: claim.kernel(),
             });
         }
         Ok(found)
@@ -467,8 +491,11 @@ impl<A: Access> Core<A> {
         let head = view.read::<LockHead>(index(at))?;
         let owner = |word: u32| Some(word & TOKEN).filter(|token| !matches!(*token, 0 | DONE));
         let ended = |end| {
-            (head.dead_token != 0 && head.end == end)
-                .then_some(ProcessInfo { id: head.dead_process, started: head.dead_started })
+            (head.dead_token != 0 && head.end == end).then_some(ProcessInfo {
+                id: head.dead_process,
+                started: head.dead_started,
+                pid_namespace: None,
+            })
         };
         let lock = LockState {
             owner: owner(head.word),

@@ -12,7 +12,7 @@ compile_error!("the format of segments is little-endian, and its words are acces
 
 pub(crate) const MAGIC: [u8; 8] = *b"mmf\0seg\n";
 pub(crate) const VERSION: u32 = 1;
-pub(crate) const FINGERPRINT: u64 = 0x6d6d_6673_6567_0001;
+pub(crate) const FINGERPRINT: u64 = 0x6d6d_6673_6567_0002;
 
 /// States of a segment.
 pub(crate) mod state {
@@ -46,7 +46,9 @@ pub(crate) struct Header {
     pub(crate) lock: u32,
     pub(crate) lock_waiters: u32,
     pub(crate) made_at: u64,
-    pub(crate) reserved_too: [[u8; 16]; 9],
+    pub(crate) maker_pid_namespace: u64,
+    pub(crate) maker_time_namespace: u64,
+    pub(crate) reserved_too: [[u8; 16]; 8],
 }
 
 /// One participant.
@@ -56,8 +58,9 @@ pub(crate) struct Place {
     pub(crate) claim: u64,
     pub(crate) started: u64,
     pub(crate) joined: u64,
-    pub(crate) namespace: u64,
-    pub(crate) reserved: [u64; 4],
+    pub(crate) pid_namespace: u64,
+    pub(crate) time_namespace: u64,
+    pub(crate) reserved: [u64; 3],
 }
 
 /// What is in front of an object.
@@ -141,9 +144,12 @@ const _: () = {
     assert!(offset_of!(Header, reserved) == 76 && offset_of!(Header, end) == 80);
     assert!(offset_of!(Header, start) == 88 && offset_of!(Header, lock) == 96);
     assert!(offset_of!(Header, lock_waiters) == 100 && offset_of!(Header, made_at) == 104);
+    assert!(
+        offset_of!(Header, maker_pid_namespace) == 112 && offset_of!(Header, maker_time_namespace) == 120
+    );
     assert!(size_of::<Place>() == 64);
     assert!(offset_of!(Place, started) == 8 && offset_of!(Place, joined) == 16);
-    assert!(offset_of!(Place, namespace) == 24);
+    assert!(offset_of!(Place, pid_namespace) == 24 && offset_of!(Place, time_namespace) == 32);
     assert!(size_of::<Head>() == 256);
     assert!(offset_of!(Head, kind) == 8 && offset_of!(Head, version) == 12);
     assert!(offset_of!(Head, object_len) == 16 && offset_of!(Head, value_offset) == 24);
@@ -164,6 +170,8 @@ pub(crate) const STATE_AT: u64 = offset_of!(Header, state) as u64;
 pub(crate) const LEN_AT: u64 = offset_of!(Header, len) as u64;
 pub(crate) const MAKER_AT: u64 = offset_of!(Header, maker) as u64;
 pub(crate) const MAKER_STARTED_AT: u64 = offset_of!(Header, maker_started) as u64;
+/// Where the maker's namespaces are, one behind the other.
+pub(crate) const MAKER_NAMESPACES_AT: u64 = offset_of!(Header, maker_pid_namespace) as u64;
 pub(crate) const PLACES_USED_AT: u64 = offset_of!(Header, places_used) as u64;
 pub(crate) const END_AT: u64 = offset_of!(Header, end) as u64;
 pub(crate) const LOCK_AT: u64 = offset_of!(Header, lock) as u64;

@@ -1,23 +1,22 @@
 //! From a memory of zeros to a segment, and who may make it.
 
-use std::sync::Arc;
 use std::sync::atomic::Ordering::SeqCst;
 use std::sync::atomic::{AtomicU64, fence};
 use std::time::{Duration, Instant};
 
 use super::core::{Core, index, now};
 use super::layout::{
-    ALIGN, Claim, FINGERPRINT, HEADER_LEN, Header, LAST_GENERATION, MAGIC, MAKER, MAKER_AT, MAKER_STARTED_AT,
-    PLACE_LEN, PLACES_MAX, Phase, STATE_AT, VERSION, state,
+    ALIGN, Claim, FINGERPRINT, HEADER_LEN, Header, LAST_GENERATION, MAGIC, MAKER, MAKER_AT,
+    MAKER_NAMESPACES_AT, MAKER_STARTED_AT, PLACE_LEN, PLACES_MAX, Phase, STATE_AT, VERSION, state,
 };
 use super::stage::{has_signs, is_blank, layout_fits};
 use super::steps::step;
 use crate::access::{Access, ReadWrite};
 use crate::error::{Error, ErrorKind, Operation};
 use crate::memory::SharedMemory;
-use crate::sys::ObjectName;
 use crate::sys::presence::{self, Life, Presence};
 use crate::sys::wait::Family;
+use crate::sys::{Claimed, Identity, ObjectName};
 use crate::view::View;
 
 /// How many participants there can be, if nobody says otherwise.
@@ -109,8 +108,8 @@ impl<'m, A: Access> Site<'m, A> {
     }
 
     fn presence(&self) -> Presence {
-        // (On Windows this one is never asked: see `maker_is_held`.)
-        Presence::new(&self.memory.right().object, &Family::new(None, None, [0; 16]), A::WRITABLE)
+        // (On Windows this one is never asked: the names of slots need the identity that only a segment has.)
+        Presence::new(&Family::new(None, None, [0; 16]))
     }
 
     fn progress(&self) -> Result<Progress, Error> {
@@ -163,24 +162,28 @@ impl<'m, A: Access> Site<'m, A> {
         Ok(is_blank(&bytes).err())
     }
 
+    /// Who has the maker's claim. Only as far as it is written down: who is about to make is unknown but for the number.
+    pub(super) fn maker(&self, claim: Claim) -> Result<Identity, Error> {
+        let id = claim.process();
+        if claim.phase() != Phase::Present {
+            return Ok(Identity { id, ..Identity::default() });
+        }
+        let started = self.view.read::<u64>(index(MAKER_STARTED_AT))?;
+        let [pid_namespace, time_namespace] = self.view.read::<[u64; 2]>(index(MAKER_NAMESPACES_AT))?;
+        Ok(Identity { id, started, pid_namespace, time_namespace })
+    }
+
     pub(super) fn maker_lives(&self, claim: Claim) -> Result<bool, Error> {
         if claim.phase() == Phase::Free {
             return Ok(false);
         }
-        if claim.kernel() && self.presence().is_claimed(MAKER) == Some(false) {
+        let object = &self.memory.right().object;
+        let held = if claim.kernel() { self.presence().is_held(object, MAKER) } else { None };
+        if held == Some(false) {
             return Ok(false);
         }
-        // (It stands there from when he is present.)
-        let started = match claim.phase() {
-            Phase::Present => self.view.read::<u64>(index(MAKER_STARTED_AT))?,
-            _ => 0,
-        };
-        // Whose id belongs to another namespace is known to the kernel alone.
-        let elsewhere = claim.kernel() && claim.process() != std::process::id();
-        Ok(match presence::life(claim.process(), started, presence::this_namespace()) {
-            Life::Ended => elsewhere && self.presence().is_claimed(MAKER) == Some(true),
-            _ => true,
-        })
+        let life = presence::life(&self.maker(claim)?, held == Some(true));
+        Ok(!matches!(life, Life::Ended))
     }
 
     /// Waits until somebody has made it.
@@ -253,7 +256,7 @@ impl<'m, A: Access> Site<'m, A> {
         let right = self.memory.right();
         let name = self.object_name();
         let family = Family::new(Some(&right.object), name.as_ref(), id);
-        let presence = Arc::new(Presence::new(&right.object, &family, A::WRITABLE));
+        let presence = Presence::new(&family);
         Core {
             view: self.view.clone(),
             memory: self.memory.clone(),
@@ -292,40 +295,8 @@ impl Site<'_, ReadWrite> {
                 Progress::Ready => return Ok(Made::ByOthers),
                 Progress::Blank | Progress::UnderWay | Progress::Died => {}
             }
-            let word = self.view.atomic_u64(index(MAKER_AT))?;
-            let former = Claim(word.load(SeqCst)?);
-            if !self.maker_lives(former)? {
-                let presence = self.presence();
-                let kernel = if cfg!(unix) { presence.claim(MAKER) } else { None };
-                if kernel != Some(false) {
-                    let generation =
-                        if former.generation() >= LAST_GENERATION { 1 } else { former.generation() + 1 };
-                    let claim =
-                        Claim::new(std::process::id(), generation, kernel == Some(true), Phase::Joining);
-                    if word.compare_exchange(former.0, claim.0, SeqCst, SeqCst)?.is_ok() {
-                        // It may have been finished between the look and the claim.
-                        let made = if matches!(self.progress()?, Progress::Ready) {
-                            Made::ByOthers
-                        } else {
-                            step("make: claimed");
-                            let made = self
-                                .view
-                                .write(index(MAKER_STARTED_AT), &presence::started())
-                                .and_then(|()| word.store(claim.with_phase(Phase::Present).0, SeqCst))
-                                .and_then(|()| self.write(former != Claim(0), len));
-                            if let Err(error) = made {
-                                let _ = self.set_state(state::BROKEN);
-                                return Err(error);
-                            }
-                            Made::ByUs
-                        };
-                        word.store(claim.with_phase(Phase::Free).0, SeqCst)?;
-                        presence.release(MAKER);
-                        return Ok(made);
-                    }
-                    presence.release(MAKER);
-                    continue;
-                }
+            if let Some(made) = self.try_make(len)? {
+                return Ok(made);
             }
             if Instant::now() >= self.plan.deadline && begun.elapsed() >= UNCLAIMED {
                 let detail = "somebody else is making it, and has not finished it within the time that this was to wait: try again";
@@ -333,6 +304,52 @@ impl Site<'_, ReadWrite> {
             }
             std::thread::sleep(Duration::from_millis(1));
         }
+    }
+
+    /// Makes it, if nobody is at it. `None` if somebody else is, or has been faster: also if that goes on and on, so that the
+    /// caller's deadline holds whatever a peer writes.
+    fn try_make(&self, len: u64) -> Result<Option<Made>, Error> {
+        let word = self.view.atomic_u64(index(MAKER_AT))?;
+        let former = Claim(word.load(SeqCst)?);
+        if self.maker_lives(former)? {
+            return Ok(None);
+        }
+        let right = self.memory.right();
+        let claimant = self.presence().claimant(&right.object);
+        let claimant = claimant.map_err(|failure| right.error(self.plan.operation, failure))?;
+        let claimed = if cfg!(unix) { claimant.claim(MAKER) } else { Claimed::Impossible };
+        if claimed == Claimed::Taken {
+            return Ok(None);
+        }
+        let generation = if former.generation() >= LAST_GENERATION { 1 } else { former.generation() + 1 };
+        let claim = Claim::new(std::process::id(), generation, claimed == Claimed::Held, Phase::Joining);
+        if word.compare_exchange(former.0, claim.0, SeqCst, SeqCst)?.is_err() {
+            return Ok(None);
+        }
+        // It may have been finished between the look and the claim.
+        let made = if matches!(self.progress()?, Progress::Ready) {
+            Made::ByOthers
+        } else {
+            step("make: claimed");
+            let who = presence::identity();
+            let made = self
+                .view
+                .write(index(MAKER_STARTED_AT), &who.started)
+                .and_then(|()| {
+                    let namespaces = [who.pid_namespace, who.time_namespace];
+                    self.view.write(index(MAKER_NAMESPACES_AT), &namespaces)
+                })
+                .and_then(|()| word.store(claim.with_phase(Phase::Present).0, SeqCst))
+                .and_then(|()| self.write(former != Claim(0), len));
+            if let Err(error) = made {
+                let _ = self.set_state(state::BROKEN);
+                return Err(error);
+            }
+            Made::ByUs
+        };
+        word.store(claim.with_phase(Phase::Free).0, SeqCst)?;
+        claimant.release(MAKER);
+        Ok(Some(made))
     }
 
     fn set_state(&self, value: u32) -> Result<(), Error> {

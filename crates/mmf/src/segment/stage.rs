@@ -7,8 +7,8 @@ use zerocopy::IntoBytes;
 use super::core::index;
 use super::inspect::ProcessInfo;
 use super::layout::{
-    Claim, FINGERPRINT, HEADER_LEN, Header, MAGIC, MAKER_AT, MAKER_STARTED_AT, PLACE_LEN, PLACES_MAX, Phase,
-    STATE_AT, VERSION, state,
+    Claim, FINGERPRINT, HEADER_LEN, Header, MAGIC, MAKER_AT, MAKER_NAMESPACES_AT, MAKER_STARTED_AT,
+    PLACE_LEN, PLACES_MAX, Phase, STATE_AT, VERSION, state,
 };
 use super::making::Site;
 use crate::access::Access;
@@ -37,10 +37,12 @@ pub enum SegmentStage {
     Damaged,
 }
 
-/// Where a header has something that it has not before its maker begins; the maker's claim and start aside.
+/// Where a header has something that it does not have before its creator begins, apart from who that is.
 pub(super) fn is_blank(header: &Header) -> Result<(), usize> {
     let claim = index(MAKER_AT)..index(MAKER_STARTED_AT) + 8;
-    let found = header.as_bytes().iter().enumerate().find(|(at, byte)| **byte != 0 && !claim.contains(at));
+    let namespaces = index(MAKER_NAMESPACES_AT)..index(MAKER_NAMESPACES_AT) + 16;
+    let expected = |at: &usize| claim.contains(at) || namespaces.contains(at);
+    let found = header.as_bytes().iter().enumerate().find(|(at, byte)| **byte != 0 && !expected(at));
     found.map_or(Ok(()), |(at, _)| Err(at))
 }
 
@@ -86,11 +88,8 @@ impl<A: Access> Site<'_, A> {
             let ready = self.view.atomic_u32(index(STATE_AT))?.load(SeqCst)? == state::READY;
             return Ok(if ready { SegmentStage::Ready } else { nobody });
         }
-        let started = match claim.phase() {
-            Phase::Present => self.view.read::<u64>(index(MAKER_STARTED_AT))?,
-            _ => 0,
-        };
+        let maker = self.maker(claim)?;
         let alive = self.maker_lives(claim)?;
-        Ok(SegmentStage::Making { maker: ProcessInfo { id: claim.process(), started }, alive })
+        Ok(SegmentStage::Making { maker: maker.into(), alive })
     }
 }

@@ -94,7 +94,7 @@ use self::raw::{Got, Refused};
 use crate::access::Access;
 use crate::error::{Error, ErrorKind, Operation};
 use crate::segment::ProcessInfo;
-use crate::segment::core::{Core, generation_of, index, now, place_of, time_of};
+use crate::segment::core::{Core, generation_of, index, now, participant, place_of, time_of};
 use crate::segment::layout::{END_DIED, END_PANICKED, LockHead};
 
 /// Why there is no plain guard. With `?` in a function that returns a `Box<dyn Error>`: `lock().map_err(mmf::Error::from)?`.
@@ -333,7 +333,7 @@ pub(crate) fn process_of<A: Access>(core: &Core<A>, token: u32) -> Option<Proces
     }
     let (claim, record) = core.place(place).ok()?;
     (claim.generation() == generation_of(token) && claim.process() != 0)
-        .then_some(ProcessInfo { id: claim.process(), started: record.started })
+        .then(|| participant(claim, &record).into())
 }
 
 /// What is told with a lock whose head is at `head`, about the owner that left it damaged.
@@ -358,7 +358,7 @@ fn who_died(core: &Core, head: u64, got: Got) -> Result<Died, Error> {
             record = core.view.read::<LockHead>(index(head))?;
         }
     }
-    let process = ProcessInfo { id: record.dead_process, started: record.dead_started };
+    let process = ProcessInfo { id: record.dead_process, started: record.dead_started, pid_namespace: None };
     Ok(Died {
         process: (process.id != 0).then_some(process),
         panicked: record.end == END_PANICKED,

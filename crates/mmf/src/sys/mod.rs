@@ -261,6 +261,32 @@ pub(crate) enum Attempt<T> {
     Again,
 }
 
+/// What a process can be told by, as far as it knows it itself. 0 is unknown, and equal to nothing.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Identity {
+    pub(crate) id: u32,
+    /// When it was started, as it reads in `time_namespace`.
+    pub(crate) started: u64,
+    /// Which processes `id` is a number among (Linux).
+    #[cfg_attr(not(target_os = "linux"), allow(dead_code))]
+    pub(crate) pid_namespace: u64,
+    #[cfg_attr(not(target_os = "linux"), allow(dead_code))]
+    pub(crate) time_namespace: u64,
+}
+
+/// How claiming a slot went.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Claimed {
+    Held,
+    /// Another process has it.
+    Taken,
+    /// Something is in the way that does not count as a claim: a lock of a process that may only read (Linux).
+    #[cfg_attr(not(target_os = "linux"), allow(dead_code))]
+    Obstructed,
+    /// The kernel cannot hold it here.
+    Impossible,
+}
+
 /// How a sleep ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Woken {

@@ -963,8 +963,10 @@ mod here {
                 std::fs::read_to_string(format!("/proc/self/task/{}/stat", std::process::id())).unwrap();
             let started = stat.rsplit_once(") ").unwrap().1.split(' ').nth(19).unwrap().to_owned();
             let (device, inode) = identity(&fd);
+            let inode_of = |path: &str| std::fs::metadata(path).map_or(1, |file| file.ino());
+            let (pids, times) = (inode_of("/proc/self/ns/pid"), inode_of("/proc/self/ns/time"));
             let text = format!(
-                "1:proc:{}:{started}:{}:{device}:{inode}:1:{rights}",
+                "1:proc:{}:{started}:{pids}:{times}:{}:{device}:{inode}:1:{rights}",
                 std::process::id(),
                 fd.as_raw_fd()
             );

@@ -318,15 +318,16 @@ pub(crate) fn the_format_stays_as_it_is() {
     writer.publish(&8).unwrap();
     let view = memory.view().unwrap();
     let mut bytes = view.read_vec(0, view.len()).unwrap();
-    // The identity, the maker's process and start, and times; of the participant: process, kernel's bit, start, joined, namespace.
-    for varies in [32..48, 52..64, 104..112, 256 + 4..256 + 32, 384 + 48..384 + 56, 768 + 48..768 + 56] {
+    // The identity, the maker's process, start and namespaces, and times; of the participant: process, kernel's bit, start, joined,
+    // namespaces.
+    for varies in [32..48, 52..64, 104..128, 256 + 4..256 + 40, 384 + 48..384 + 56, 768 + 48..768 + 56] {
         bytes[varies].fill(0);
     }
     bytes[256] &= !4;
     bytes[48] &= !4;
     let mut golden = vec![0; view.len()];
     let mut put = |at: usize, with: &[u8]| golden[at..at + with.len()].copy_from_slice(with);
-    put(0, b"mmf\0seg\n\x01\0\0\0\x02\0\0\0\x01\0\x67\x65\x73\x66\x6d\x6d\0\x20\0\0\0\0\0\0");
+    put(0, b"mmf\0seg\n\x01\0\0\0\x02\0\0\0\x02\0\x67\x65\x73\x66\x6d\x6d\0\x20\0\0\0\0\0\0");
     put(48, &[8, 0, 0, 0]); // generation 1, free again
     put(64, &[0, 1, 0, 0, 2, 0, 0, 0, 1, 0, 0, 0]);
     put(80, &[0, 5, 0, 0, 0, 0, 0, 0, 0x80, 1, 0, 0, 0, 0, 0, 0]);
@@ -378,7 +379,7 @@ fn golden_of_all_kinds() -> Vec<u8> {
         let with = hex(with);
         golden[at..at + with.len()].copy_from_slice(&with);
     };
-    put(0, "6d6d6600 7365670a 01000000 02000000 01006765 73666d6d 00200000 00000000");
+    put(0, "6d6d6600 7365670a 01000000 02000000 02006765 73666d6d 00200000 00000000");
     put(48, "08000000"); // the maker's claim: generation 1, free again
     put(64, "00010000 02000000 01000000 00000000 c00b0000 00000000 80010000 00000000");
     put(256, "0a000000"); // generation 1, present
@@ -478,8 +479,9 @@ pub(crate) fn the_format_of_every_kind_stays_as_it_is() {
     segment.wait_cell("cell").unwrap().store(0x1234_5678).unwrap();
     let view = memory.view().unwrap();
     let mut bytes = view.read_vec(0, view.len()).unwrap();
-    // The identity, the maker's process and start, and times; of the participant: process, kernel's bit, start, joined, namespace.
-    for varies in [32..48, 52..64, 104..112, 260..288] {
+    // The identity, the maker's process, start and namespaces, and times; of the participant: process, kernel's bit, start, joined,
+    // namespaces.
+    for varies in [32..48, 52..64, 104..128, 260..296] {
         bytes[varies].fill(0);
     }
     bytes[256] &= !4;

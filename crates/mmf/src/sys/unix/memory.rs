@@ -282,10 +282,7 @@ impl Object {
     pub(crate) fn map(&self, offset: u64, len: usize) -> Result<Mapping, Failure> {
         let copying = fault::prepare()?;
         // Memory in huge pages is mapped in whole ones.
-        let page = match self.nature.pages {
-            Pages::Large(size) => usize::try_from(size).unwrap_or(page_size()),
-            _ => page_size(),
-        };
+        let page = self.page_size();
         let slack = usize::try_from(offset % page as u64).unwrap_or(0);
         let whole = len.checked_add(slack).ok_or(Failure::new(Reason::TooLarge))?;
         let whole = if let Pages::Large(_) = self.nature.pages {
@@ -330,6 +327,21 @@ impl Object {
 
     pub(crate) fn as_fd(&self) -> BorrowedFd<'_> {
         self.fd.as_fd()
+    }
+
+    /// The name that it is held by, if it has one.
+    #[cfg_attr(not(any(target_os = "linux", target_os = "android")), allow(dead_code))]
+    pub(super) fn name(&self) -> Option<&ObjectName> {
+        self.held.as_ref().map(|held| &held.name)
+    }
+
+    /// What it is mapped in multiples of.
+    #[cfg_attr(not(any(target_os = "linux", target_os = "android")), allow(dead_code))]
+    pub(super) fn page_size(&self) -> usize {
+        match self.nature.pages {
+            Pages::Large(size) => usize::try_from(size).unwrap_or(page_size()),
+            _ => page_size(),
+        }
     }
 }
 

@@ -8,6 +8,7 @@ mod chain;
 mod context;
 pub(crate) mod disk;
 pub(crate) mod fault;
+mod forks;
 mod growth;
 #[cfg(target_os = "linux")]
 pub(crate) mod holders;

@@ -1,106 +1,237 @@
-//! Who is still there: places that the kernel holds for a process as long as it lives, and what it says of processes.
-
-use std::os::fd::OwnedFd;
-use std::sync::atomic::{AtomicU32, Ordering};
-
-use super::memory::Object;
-#[cfg(not(target_vendor = "apple"))]
-use super::process::Process;
-use super::wait::Family;
-use crate::sys::Failure;
-
-/// The places of one memory, as one of its holders sees and claims them.
-///
-/// Linux: a place is a byte of the memory's file, far behind its end, and claiming is a write lock on it that belongs to the open file
-/// description made for it. It neither meets the `flock` by which holders are counted nor the locks of others further up.
-#[derive(Debug)]
-pub(crate) struct Presence {
-    #[cfg_attr(not(any(target_os = "linux", target_os = "android")), allow(dead_code))]
-    fd: Option<OwnedFd>,
-}
+//! Which participants are still there: slots that the kernel holds for a process, and what it says of processes.
+//!
+//! Linux: a slot is a byte of the region's file, far behind its end, and holding it is a write lock on that byte
+//! by an open file description of its own (`F_OFD_SETLK`). It neither meets the `flock` by which holders are
+//! counted nor the locks of others further up.
+//!
+//! The description is kept open by a *mapping* that no child inherits (`MADV_DONTFORK`), and by nothing else: its
+//! descriptor is closed as soon as the slot is held. So the lock lasts exactly as long as the memory of the
+//! process that joined: no fork keeps it, by whatever call; no program that closes all its descriptors gives it
+//! up; and it costs no descriptor. That is why the kernel's answer about a held slot is final. Process ids, start
+//! times and `/proc` are looked at only for processes that the kernel holds no slot for.
 
 #[cfg(any(target_os = "linux", target_os = "android"))]
-const FIRST_BYTE: i64 = 1 << 60;
+use std::os::fd::{AsFd, OwnedFd};
+
+#[cfg(any(target_os = "linux", target_os = "android"))]
+use super::forks::NoFork;
+pub(crate) use super::forks::forks;
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+use super::forks::notice_forks;
+use super::memory::Object;
+#[cfg(not(target_vendor = "apple"))]
+use super::process::ProcFs;
+use super::wait::Family;
+use crate::sys::{Claimed, Failure, Identity};
+
+/// The slots of one region, as they can be asked about.
+#[derive(Debug)]
+pub(crate) struct Presence;
 
 impl Presence {
-    /// For who may claim, if `writable`; else for who looks.
+    pub(crate) fn new(_: &Family) -> Self {
+        Presence
+    }
+
+    /// Whether the kernel holds a slot for anybody, this process included. `None` if that cannot be asked.
     #[cfg(any(target_os = "linux", target_os = "android"))]
-    pub(crate) fn new(object: &Object, _: &Family, writable: bool) -> Self {
-        // Without /proc, or of another user's memory that was handed over, it cannot be opened anew. Then nothing is claimed, and
-        // processes are told by id and start alone.
-        Presence { fd: super::named::reopen_uncounted(object.as_fd(), writable).ok() }
+    #[allow(clippy::unused_self, reason = "on Windows it is needed")]
+    pub(crate) fn is_held(&self, object: &Object, slot: u32) -> Option<bool> {
+        linux::is_write_locked(object.as_fd(), slot)
     }
 
     #[cfg(not(any(target_os = "linux", target_os = "android")))]
-    pub(crate) fn new(_: &Object, _: &Family, _: bool) -> Self {
-        Presence { fd: None }
-    }
-
-    /// Claims a place. `None` if the kernel cannot hold places here; `Some(false)` if somebody else has it.
-    #[cfg(any(target_os = "linux", target_os = "android"))]
-    pub(crate) fn claim(&self, place: u32) -> Option<bool> {
-        let fd = self.fd.as_ref()?;
-        let mut lock = lock_of(libc::F_WRLCK, place);
-        match fcntl(fd, libc::F_OFD_SETLK, &mut lock) {
-            Ok(()) => Some(true),
-            Err(libc::EAGAIN | libc::EACCES) => Some(false),
-            Err(_) => None,
-        }
-    }
-
-    #[cfg(not(any(target_os = "linux", target_os = "android")))]
-    pub(crate) fn claim(&self, _: u32) -> Option<bool> {
+    #[allow(clippy::unused_self, reason = "on Windows it is needed")]
+    pub(crate) fn is_held(&self, _: &Object, _: u32) -> Option<bool> {
         None
     }
 
-    /// Gives a place back that this one has claimed.
+    /// What slots are claimed with. Fails only if this process has reached a limit.
     #[cfg(any(target_os = "linux", target_os = "android"))]
-    pub(crate) fn release(&self, place: u32) {
-        if let Some(fd) = &self.fd {
-            let _ = fcntl(fd, libc::F_OFD_SETLK, &mut lock_of(libc::F_UNLCK, place));
-        }
+    #[allow(clippy::unused_self, reason = "on Windows it is needed")]
+    pub(crate) fn claimant(&self, object: &Object) -> Result<Claimant, Failure> {
+        let no_fork = NoFork::begin();
+        let fd = linux::open_again(object)?;
+        Ok(Claimant { fd, mapped: object.page_size(), _no_fork: no_fork })
     }
 
     #[cfg(not(any(target_os = "linux", target_os = "android")))]
+    #[allow(clippy::unused_self, clippy::unnecessary_wraps, reason = "other systems need it")]
+    pub(crate) fn claimant(&self, _: &Object) -> Result<Claimant, Failure> {
+        notice_forks();
+        Ok(Claimant)
+    }
+}
+
+/// What slots are claimed with, for a moment. What it has claimed and nobody keeps is given up when it is dropped.
+#[cfg(any(target_os = "linux", target_os = "android"))]
+#[derive(Debug)]
+pub(crate) struct Claimant {
+    /// The region through a description of its own; `None` where it cannot be opened anew.
+    fd: Option<OwnedFd>,
+    mapped: usize,
+    /// A child that is forked while the descriptor is open would keep what it holds. (Dropped after it.)
+    _no_fork: NoFork,
+}
+
+#[cfg(any(target_os = "linux", target_os = "android"))]
+impl Claimant {
+    pub(crate) fn claim(&self, slot: u32) -> Claimed {
+        let Some(fd) = &self.fd else { return Claimed::Impossible };
+        match linux::set_lock(fd.as_fd(), libc::F_WRLCK, slot) {
+            Ok(()) => Claimed::Held,
+            // A process that may only read cannot have a write lock, and must not decide who joins.
+            Err(libc::EAGAIN | libc::EACCES) => match linux::is_write_locked(fd.as_fd(), slot) {
+                Some(false) => Claimed::Obstructed,
+                _ => Claimed::Taken,
+            },
+            Err(_) => Claimed::Impossible,
+        }
+    }
+
+    /// Gives up a slot that this one has claimed.
+    pub(crate) fn release(&self, slot: u32) {
+        if let Some(fd) = &self.fd {
+            let _ = linux::set_lock(fd.as_fd(), libc::F_UNLCK, slot);
+        }
+    }
+
+    /// Keeps what is claimed for as long as the memory of this process lasts, or until it is dropped.
+    pub(crate) fn keep(self) -> Result<Hold, Failure> {
+        use rustix::mm::{Advice, MapFlags, ProtFlags, madvise, mmap};
+        let Some(fd) = &self.fd else { return Ok(Hold { address: 0, len: 0, process: forks() }) };
+        let (len, flags) = (self.mapped, MapFlags::PRIVATE | MapFlags::NORESERVE);
+        // SAFETY: a null hint lets the kernel choose the place, so nothing that is mapped already is touched; and
+        // nothing can be accessed through what is mapped.
+        let base = unsafe { mmap(std::ptr::null_mut(), len, ProtFlags::empty(), flags, fd, 0) }?;
+        let hold = Hold { address: base.addr(), len, process: forks() };
+        // SAFETY: the range was mapped above; no child is made that would miss it.
+        unsafe { madvise(base, len, Advice::LinuxDontFork) }?;
+        Ok(hold)
+    }
+}
+
+/// A slot that the kernel holds for this process.
+#[cfg(any(target_os = "linux", target_os = "android"))]
+#[derive(Debug)]
+pub(crate) struct Hold {
+    /// Of a mapping that nobody accesses. (As a number: it is no place to read or write.)
+    address: usize,
+    len: usize,
+    process: u32,
+}
+
+#[cfg(any(target_os = "linux", target_os = "android"))]
+impl Drop for Hold {
+    fn drop(&mut self) {
+        // A child has no such mapping, and may have something else there.
+        if self.len == 0 || self.process != forks() {
+            return;
+        }
+        // SAFETY: this is the range that mmap gave, in the same process, and nobody accesses it.
+        let result = unsafe { rustix::mm::munmap(std::ptr::without_provenance_mut(self.address), self.len) };
+        debug_assert!(result.is_ok(), "munmap: {result:?}");
+    }
+}
+
+/// Here the kernel holds no slots.
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+#[derive(Debug)]
+pub(crate) struct Claimant;
+
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+impl Claimant {
+    #[allow(clippy::unused_self, reason = "other systems need it")]
+    pub(crate) fn claim(&self, _: u32) -> Claimed {
+        Claimed::Impossible
+    }
+
+    #[allow(clippy::unused_self, reason = "other systems need it")]
     pub(crate) fn release(&self, _: u32) {}
 
-    /// Whether somebody else holds a place. `None` if that cannot be asked.
-    #[cfg(any(target_os = "linux", target_os = "android"))]
-    pub(crate) fn is_claimed(&self, place: u32) -> Option<bool> {
-        let fd = self.fd.as_ref()?;
-        let mut lock = lock_of(libc::F_WRLCK, place);
+    #[allow(clippy::unused_self, clippy::unnecessary_wraps, reason = "other systems need it")]
+    pub(crate) fn keep(self) -> Result<Hold, Failure> {
+        Ok(Hold)
+    }
+}
+
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+#[derive(Debug)]
+pub(crate) struct Hold;
+
+#[cfg(any(target_os = "linux", target_os = "android"))]
+mod linux {
+    use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+
+    use rustix::fs::{Mode, OFlags, open};
+    use rustix::io::Errno;
+
+    use super::super::memory::Object;
+    use super::super::named;
+    use super::super::process::identity;
+    use crate::sys::Failure;
+
+    const FIRST_BYTE: i64 = 1 << 60;
+
+    /// The same object through an open file description of its own. `None` where that is not possible: without
+    /// `/proc`, or of another user's region, if it has no name by which it can be opened.
+    pub(super) fn open_again(object: &Object) -> Result<Option<OwnedFd>, Failure> {
+        let opened = named::reopen_uncounted(object.as_fd(), true);
+        let by_name = |failure: Failure| {
+            let Some(name) = object.name() else { return Err(failure) };
+            let access =
+                OFlags::RDWR | OFlags::CLOEXEC | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY;
+            let fd = open(name.path(), access, Mode::empty())?;
+            // Another one may have the name by now.
+            if identity(fd.as_fd())? == identity(object.as_fd())? { Ok(fd) } else { Err(failure) }
+        };
+        let is_limit = |failure: &Failure| {
+            [Errno::MFILE, Errno::NFILE, Errno::NOMEM]
+                .iter()
+                .any(|errno| failure.code == Some(errno.raw_os_error()))
+        };
+        let opened =
+            opened.or_else(|failure| if is_limit(&failure) { Err(failure) } else { by_name(failure) });
+        match opened {
+            Ok(fd) => Ok(Some(fd)),
+            Err(failure) if is_limit(&failure) => Err(failure),
+            Err(_) => Ok(None),
+        }
+    }
+
+    pub(super) fn set_lock(fd: BorrowedFd<'_>, kind: libc::c_int, slot: u32) -> Result<(), libc::c_int> {
+        fcntl(fd, libc::F_OFD_SETLK, &mut lock_of(kind, slot))
+    }
+
+    /// Whether a write lock is on the slot's byte, through another description than this one. Read locks are none of
+    /// ours: any process that may read can take them.
+    pub(super) fn is_write_locked(fd: BorrowedFd<'_>, slot: u32) -> Option<bool> {
+        // Only what would be in the way of a read lock is reported.
+        let mut lock = lock_of(libc::F_RDLCK, slot);
         fcntl(fd, libc::F_OFD_GETLK, &mut lock).ok()?;
         Some(libc::c_int::from(lock.l_type) != libc::F_UNLCK)
     }
 
-    #[cfg(not(any(target_os = "linux", target_os = "android")))]
-    pub(crate) fn is_claimed(&self, _: u32) -> Option<bool> {
-        None
+    fn lock_of(kind: libc::c_int, slot: u32) -> libc::flock {
+        // SAFETY: a plain C structure for which all zeros is a value.
+        let mut lock: libc::flock = unsafe { std::mem::zeroed() };
+        #[allow(clippy::cast_possible_truncation, reason = "small constants")]
+        {
+            lock.l_type = kind as libc::c_short;
+            lock.l_whence = libc::SEEK_SET as libc::c_short;
+        }
+        lock.l_start = FIRST_BYTE + i64::from(slot);
+        lock.l_len = 1;
+        lock
     }
-}
 
-#[cfg(any(target_os = "linux", target_os = "android"))]
-fn lock_of(kind: libc::c_int, place: u32) -> libc::flock {
-    // SAFETY: a plain C structure for which all zeros is a value.
-    let mut lock: libc::flock = unsafe { std::mem::zeroed() };
-    #[allow(clippy::cast_possible_truncation, reason = "small constants")]
-    {
-        lock.l_type = kind as libc::c_short;
-        lock.l_whence = libc::SEEK_SET as libc::c_short;
-    }
-    lock.l_start = FIRST_BYTE + i64::from(place);
-    lock.l_len = 1;
-    lock
-}
-
-#[cfg(any(target_os = "linux", target_os = "android"))]
-fn fcntl(fd: &OwnedFd, command: libc::c_int, lock: &mut libc::flock) -> Result<(), libc::c_int> {
-    use std::os::fd::AsRawFd;
-    // SAFETY: the descriptor is open, and these commands take a lock structure to read and to answer in.
-    if unsafe { libc::fcntl(fd.as_raw_fd(), command, lock) } == 0 {
-        Ok(())
-    } else {
-        Err(std::io::Error::last_os_error().raw_os_error().unwrap_or(0))
+    fn fcntl(fd: BorrowedFd<'_>, command: libc::c_int, lock: &mut libc::flock) -> Result<(), libc::c_int> {
+        // SAFETY: the descriptor is open, and these commands take a lock structure to read and to answer in.
+        if unsafe { libc::fcntl(fd.as_raw_fd(), command, lock) } == 0 {
+            Ok(())
+        } else {
+            Err(std::io::Error::last_os_error().raw_os_error().unwrap_or(0))
+        }
     }
 }
 
@@ -114,39 +245,86 @@ pub(crate) enum Life {
     /// There is none of this id; or it is another one.
     Ended,
     /// It is there. It may be possible to wait for its end.
-    #[cfg_attr(
-        not(any(target_os = "linux", target_os = "android", target_vendor = "apple")),
-        allow(dead_code)
-    )]
     Alive(Option<Watch>),
     Unknown,
 }
 
-/// Asks about a process; `started` is 0 if that is not known.
-pub(crate) fn life(id: u32, started: u64, namespace: u64) -> Life {
-    if namespace != this_namespace() {
+/// Asks about a process. `is_held`: the kernel holds its slot.
+#[cfg(any(target_os = "linux", target_os = "android"))]
+pub(crate) fn life(process: &Identity, is_held: bool) -> Life {
+    if is_held {
+        return Life::Alive(None);
+    }
+    // An unknown namespace is the same as no other, also not as another unknown one.
+    if process.pid_namespace == 0 || process.pid_namespace != identity().pid_namespace {
         return Life::Unknown;
     }
-    #[cfg(any(target_os = "linux", target_os = "android"))]
-    match Process::state(id) {
+    if !is_number_in_use(process.id) {
+        return Life::Ended;
+    }
+    let Ok(proc) = ProcFs::of_our_ids() else { return Life::Unknown };
+    match proc.state(process.id) {
         Ok((_, true)) => Life::Ended,
-        Ok((process, false)) if started != 0 && process.started != started => Life::Ended,
+        // The start is told in the time namespace of the one who reads it, which can change in the life of a process.
+        Ok((now, false)) if process.started != 0 && now.started != process.started => {
+            let (_, here) = proc.namespaces();
+            if here != 0 && here == process.time_namespace { Life::Ended } else { Life::Unknown }
+        }
         Ok(_) => Life::Alive(None),
-        // What /proc does not show may be hidden from this user, or there is no /proc.
-        Err(_) => by_number(id),
+        // It may be hidden from this user.
+        Err(_) => Life::Unknown,
     }
-    #[cfg(target_vendor = "apple")]
-    match state(id) {
+}
+
+/// Asks about a process.
+#[cfg(target_vendor = "apple")]
+pub(crate) fn life(process: &Identity, _: bool) -> Life {
+    match state(process.id) {
         Some((_, true)) => Life::Ended,
-        Some((now, false)) if started != 0 && now != started => Life::Ended,
+        Some((now, false)) if process.started != 0 && now != process.started => Life::Ended,
         Some(_) => Life::Alive(None),
-        None => by_number(id),
+        None if is_number_in_use(process.id) => Life::Unknown,
+        None => Life::Ended,
     }
-    #[cfg(not(any(target_os = "linux", target_os = "android", target_vendor = "apple")))]
-    {
-        let _ = started;
-        by_number(id)
-    }
+}
+
+/// Asks about a process.
+#[cfg(not(any(target_os = "linux", target_os = "android", target_vendor = "apple")))]
+pub(crate) fn life(process: &Identity, _: bool) -> Life {
+    if is_number_in_use(process.id) { Life::Unknown } else { Life::Ended }
+}
+
+/// Whether there is any process of this number, which may be another one by now.
+fn is_number_in_use(id: u32) -> bool {
+    let pid = i32::try_from(id).ok().and_then(rustix::process::Pid::from_raw);
+    !matches!(pid.map(rustix::process::test_kill_process), Some(Err(rustix::io::Errno::SRCH)) | None)
+}
+
+/// What others can tell this process by.
+#[cfg(any(target_os = "linux", target_os = "android"))]
+pub(crate) fn identity() -> Identity {
+    let found = super::forks::remember(|| {
+        let (pid, time) = ProcFs::open().map_or((0, 0), |proc| proc.namespaces());
+        // (It is told in the time namespace of now, which is noted beside it.)
+        let started = super::process::Process::current().map_or(0, |process| process.started);
+        [started, pid, time]
+    });
+    let [started, pid_namespace, time_namespace] = found;
+    Identity { id: std::process::id(), started, pid_namespace, time_namespace }
+}
+
+/// What others can tell this process by.
+#[cfg(target_vendor = "apple")]
+pub(crate) fn identity() -> Identity {
+    let id = std::process::id();
+    let started = state(id).map_or(0, |(started, _)| started);
+    Identity { id, started, pid_namespace: 0, time_namespace: 0 }
+}
+
+/// What others can tell this process by.
+#[cfg(not(any(target_os = "linux", target_os = "android", target_vendor = "apple")))]
+pub(crate) fn identity() -> Identity {
+    Identity { id: std::process::id(), ..Identity::default() }
 }
 
 /// When the process of this number was started, in microseconds, and whether it has ended and only its parent has not noticed.
@@ -163,18 +341,10 @@ fn state(id: u32) -> Option<(u64, bool)> {
     (got == len).then_some((started, info.pbi_status == libc::SZOMB))
 }
 
-/// Whether there is any process of this number, which may be another one by now.
-fn by_number(id: u32) -> Life {
-    let pid = i32::try_from(id).ok().and_then(rustix::process::Pid::from_raw);
-    match pid.map(rustix::process::test_kill_process) {
-        Some(Err(rustix::io::Errno::SRCH)) | None => Life::Ended,
-        _ => Life::Unknown,
-    }
-}
-
 /// What the program's file is called that a process runs, if it still is the one that was started then.
 #[cfg(any(target_os = "linux", target_os = "android"))]
 pub(crate) fn program(id: u32, started: u64) -> Option<String> {
+    let proc = ProcFs::of_our_ids().ok()?;
     // Only its user may know the file; what the process calls itself, its first 15 bytes, everybody may.
     let file = std::fs::read_link(format!("/proc/{id}/exe")).ok();
     let file = file.and_then(|path| Some(path.file_name()?.to_string_lossy().into_owned()));
@@ -186,7 +356,7 @@ pub(crate) fn program(id: u32, started: u64) -> Option<String> {
         }
     };
     // Afterwards: if it is that one now, it was so all the time.
-    (Process::state(id).ok()?.0.started == started).then_some(name)
+    (proc.state(id).ok()?.0.started == started).then_some(name)
 }
 
 /// The same.
@@ -205,50 +375,6 @@ pub(crate) fn program(id: u32, started: u64) -> Option<String> {
 #[cfg(not(any(target_os = "linux", target_os = "android", target_vendor = "apple")))]
 pub(crate) fn program(_: u32, _: u64) -> Option<String> {
     None
-}
-
-/// When this process was started, as [`life`] wants it.
-#[cfg(target_vendor = "apple")]
-pub(crate) fn started() -> u64 {
-    state(std::process::id()).map_or(0, |(started, _)| started)
-}
-
-/// When this process was started, as [`life`] wants it.
-#[cfg(not(target_vendor = "apple"))]
-pub(crate) fn started() -> u64 {
-    Process::current().map_or(0, |process| process.started)
-}
-
-/// What process ids are to be compared in: 0 if that is not known.
-#[cfg(any(target_os = "linux", target_os = "android"))]
-pub(crate) fn this_namespace() -> u64 {
-    use std::os::unix::fs::MetadataExt;
-    std::fs::metadata("/proc/self/ns/pid").map_or(0, |file| file.ino())
-}
-
-#[cfg(not(any(target_os = "linux", target_os = "android")))]
-pub(crate) fn this_namespace() -> u64 {
-    0
-}
-
-/// How often this process has become another one by `fork` (without `exec`): what belonged to the parent is not the child's.
-static FORKS: AtomicU32 = AtomicU32::new(0);
-
-/// To be called before [`forks`] can be relied on.
-pub(crate) fn notice_forks() {
-    static ONCE: std::sync::Once = std::sync::Once::new();
-    extern "C" fn in_child() {
-        FORKS.fetch_add(1, Ordering::Relaxed);
-    }
-    ONCE.call_once(|| {
-        // SAFETY: the handler only adds to an atomic, which is allowed in a child of a process with threads.
-        let _ = unsafe { libc::pthread_atfork(None, None, Some(in_child)) };
-    });
-}
-
-#[inline]
-pub(crate) fn forks() -> u32 {
-    FORKS.load(Ordering::Relaxed)
 }
 
 /// Bytes that nobody can guess.

@@ -84,32 +84,71 @@ pub(crate) fn take_inherited(number: RawFd, object: (u64, u64)) -> Result<OwnedF
     Ok(own)
 }
 
-/// A process, told from others that have had its number.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Process {
-    pub(crate) id: u32,
-    pub(crate) started: u64,
-}
+/// `/proc`, as one directory: what is read through it comes from one mount, whatever is mounted there meanwhile.
+#[derive(Debug)]
+pub(super) struct ProcFs(OwnedFd);
 
-impl Process {
-    pub(crate) fn current() -> Result<Self, Failure> {
-        Process::with_id(std::process::id())
-    }
+/// The time namespace that is reported where the kernel has none: all processes are in the same one.
+const NO_TIME_NAMESPACES: u64 = 1;
 
-    /// The process that has this number now. Only Linux tells when it was started.
-    pub(crate) fn with_id(id: u32) -> Result<Self, Failure> {
-        Process::state(id).map(|(process, _)| process)
-    }
-
-    /// The process that has this number now, and whether it has ended and only its parent has not noticed.
-    pub(crate) fn state(id: u32) -> Result<(Self, bool), Failure> {
-        if cfg!(not(target_os = "linux")) {
+impl ProcFs {
+    pub(super) fn open() -> Result<Self, Failure> {
+        use rustix::fs::{Mode, OFlags, open};
+        if cfg!(not(any(target_os = "linux", target_os = "android"))) {
             return Err(Failure::new(Reason::Unsupported));
         }
-        // Of its first thread, which is the same: emulators of other processors put something of their own in the place of the
-        // process's own file.
-        let stat = std::fs::read(format!("/proc/{id}/task/{id}/stat"))?;
-        let stat = String::from_utf8_lossy(&stat);
+        // (Only Linux has descriptors that are no more than a place.)
+        #[cfg(any(target_os = "linux", target_os = "android"))]
+        let access = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        #[cfg(not(any(target_os = "linux", target_os = "android")))]
+        let access = OFlags::DIRECTORY | OFlags::CLOEXEC;
+        Ok(ProcFs(open("/proc", access, Mode::empty())?))
+    }
+
+    /// `/proc`, if the process ids in it mean what they mean to this process. A mount of `/proc` shows one pid
+    /// namespace, and that need not be the one that this process is in.
+    pub(super) fn of_our_ids() -> Result<Self, Failure> {
+        let unsupported = Failure::new(Reason::Unsupported);
+        let proc = ProcFs::open().map_err(|_| unsupported)?;
+        // The ids of this process, from the namespace that is shown to its own.
+        let status = proc.read("self/status").map_err(|_| unsupported)?;
+        let mut ids =
+            status.lines().find_map(|line| line.strip_prefix("NSpid:")).unwrap_or("").split_whitespace();
+        let first = ids.next().and_then(|id| id.parse().ok());
+        if first == Some(std::process::id()) && ids.next().is_none() { Ok(proc) } else { Err(unsupported) }
+    }
+
+    fn read(&self, path: &str) -> Result<String, Failure> {
+        use rustix::fs::{Mode, OFlags, openat};
+        use std::io::Read;
+        let file = openat(&self.0, path, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())?;
+        let mut bytes = Vec::new();
+        std::fs::File::from(file).read_to_end(&mut bytes)?;
+        Ok(String::from_utf8_lossy(&bytes).into_owned())
+    }
+
+    /// The pid namespace and the time namespace that this process is in, by their inodes; 0 if unknown. (They
+    /// are this process's own whatever namespace is shown.)
+    pub(super) fn namespaces(&self) -> (u64, u64) {
+        let inode = |path: &str| {
+            let stat = rustix::fs::statat(&self.0, path, rustix::fs::AtFlags::empty());
+            #[allow(clippy::unnecessary_cast, reason = "it has other types elsewhere")]
+            stat.map(|stat| stat.st_ino as u64)
+        };
+        let pid = inode("self/ns/pid").unwrap_or(0);
+        let time = match inode("self/ns/time") {
+            Err(rustix::io::Errno::NOENT) if pid != 0 => NO_TIME_NAMESPACES,
+            inode => inode.unwrap_or(0),
+        };
+        (pid, time)
+    }
+
+    /// The process that has this number now, and whether it has ended and its parent has not reaped it. Only
+    /// Linux says when it was started.
+    pub(super) fn state(&self, id: u32) -> Result<(Process, bool), Failure> {
+        // Of its first thread, which is the same: emulators of other processors put something of their own in
+        // the place of the process's own file.
+        let stat = self.read(&format!("{id}/task/{id}/stat"))?;
         // The second field is the program's name in brackets, which may hold anything; the start is the 22nd.
         let rest = stat.rsplit_once(") ").map_or("", |(_, rest)| rest);
         let field = |number: usize| rest.split(' ').nth(number - 3);
@@ -119,6 +158,30 @@ impl Process {
         let few = field(20).and_then(|field| field.parse::<u32>().ok()).is_some_and(|threads| threads <= 1);
         let ended = few && matches!(field(3), Some("Z" | "X" | "x"));
         Ok((Process { id, started }, ended))
+    }
+}
+
+/// The pid namespace and the time namespace that this process is in, by their inodes; 0 if unknown.
+pub(crate) fn namespaces() -> (u64, u64) {
+    ProcFs::open().map_or((0, 0), |proc| proc.namespaces())
+}
+
+/// A process, told from others that have had its number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Process {
+    pub(crate) id: u32,
+    pub(crate) started: u64,
+}
+
+impl Process {
+    /// This process. `Unsupported` where there is no `/proc`, or where it shows other ids than this process's.
+    pub(crate) fn current() -> Result<Self, Failure> {
+        Process::with_id(std::process::id())
+    }
+
+    /// The process that has this number now. Only Linux tells when it was started.
+    pub(crate) fn with_id(id: u32) -> Result<Self, Failure> {
+        ProcFs::of_our_ids()?.state(id).map(|(process, _)| process)
     }
 
     /// Opens anew what a descriptor of this process refers to: a memory, if the process is this user's and has it open with

@@ -1,7 +1,7 @@
 //! Which participants are alive: slots that the kernel holds for a process as long as it lives, and what the kernel knows about processes.
 
+use std::cell::RefCell;
 use std::os::windows::io::{AsHandle, BorrowedHandle, OwnedHandle};
-use std::sync::{Mutex, PoisonError};
 
 use windows_sys::Win32::Foundation as win;
 use windows_sys::Win32::System::Threading::{PROCESS_QUERY_LIMITED_INFORMATION, PROCESS_SYNCHRONIZE};
@@ -9,9 +9,9 @@ use windows_sys::Win32::System::Threading::{PROCESS_QUERY_LIMITED_INFORMATION, P
 use super::memory::Object;
 use super::wait::Family;
 use super::{LastError, api, security};
-use crate::sys::Failure;
+use crate::sys::{Claimed, Failure, Identity};
 
-/// The slots of one segment, as one of its holders sees and claims them.
+/// The slots of one segment, as they can be asked about.
 ///
 /// A slot is a named event, and claiming it is creating the event: it goes with its creator's handle, however the process ends. Others
 /// have it open only for the moment in which they check it.
@@ -21,58 +21,20 @@ use crate::sys::Failure;
 #[derive(Debug)]
 pub(crate) struct Presence {
     family: Family,
-    claimed: Mutex<Vec<(u32, OwnedHandle)>>,
-    /// Slots whose event another process had when this one tried to create it.
-    taken: Mutex<Vec<u32>>,
 }
 
 impl Presence {
-    pub(crate) fn new(_: &Object, family: &Family, _: bool) -> Self {
-        Presence { family: family.clone(), claimed: Mutex::default(), taken: Mutex::default() }
+    pub(crate) fn new(family: &Family) -> Self {
+        Presence { family: family.clone() }
     }
 
-    /// Claims a slot. `None` if the kernel cannot hold it for this process: in `Global\`, without the privilege to create names, or since
-    /// another process has the name. `Some(false)` if a participant may have it that is about to join or has just left: the
-    /// second answer for such a slot is `None`.
-    pub(crate) fn claim(&self, place: u32) -> Option<bool> {
-        let name = self.family.name('p', u64::from(place)).ok()?;
-        let made = security::with_attributes_to_wait(self.family.protection(), |attributes| {
-            // SAFETY: the attributes are valid during this call.
-            unsafe { api::create_event(attributes, &name) }
-        });
-        match made {
-            Ok((handle, true)) => {
-                self.claimed.lock().unwrap_or_else(PoisonError::into_inner).push((place, handle));
-                Some(true)
-            }
-            Ok((_, false)) => self.is_taken(place),
-            // An event may exist that this process may not open; or it may create none.
-            Err(LastError(win::ERROR_ACCESS_DENIED)) => match api::open_event(&name) {
-                Err(LastError(win::ERROR_FILE_NOT_FOUND)) => None,
-                _ => self.is_taken(place),
-            },
-            Err(_) => None,
-        }
+    /// Whether the kernel holds a slot for any process. `None` if that cannot be asked.
+    pub(crate) fn is_held(&self, _: &Object, slot: u32) -> Option<bool> {
+        self.is_event_there(slot)
     }
 
-    /// What a claim comes to whose event exists already.
-    fn is_taken(&self, place: u32) -> Option<bool> {
-        let mut taken = self.taken.lock().unwrap_or_else(PoisonError::into_inner);
-        if taken.contains(&place) {
-            return None;
-        }
-        taken.push(place);
-        Some(false)
-    }
-
-    /// Gives a place back that this one has claimed.
-    pub(crate) fn release(&self, place: u32) {
-        self.claimed.lock().unwrap_or_else(PoisonError::into_inner).retain(|(claimed, _)| *claimed != place);
-    }
-
-    /// Whether somebody holds a place. `None` if that cannot be asked.
-    pub(crate) fn is_claimed(&self, place: u32) -> Option<bool> {
-        let name = self.family.name('p', u64::from(place)).ok()?;
+    fn is_event_there(&self, slot: u32) -> Option<bool> {
+        let name = self.family.name('p', u64::from(slot)).ok()?;
         match api::open_event(&name) {
             Ok(_) | Err(LastError(win::ERROR_ACCESS_DENIED)) => Some(true),
             // An object of another kind has the name, so no event does.
@@ -80,6 +42,60 @@ impl Presence {
             Err(_) => None,
         }
     }
+
+    /// What slots are claimed with.
+    #[allow(clippy::unnecessary_wraps, reason = "as on Unix")]
+    pub(crate) fn claimant(&self, _: &Object) -> Result<Claimant, Failure> {
+        Ok(Claimant { family: self.family.clone(), claimed: RefCell::default() })
+    }
+}
+
+/// What slots are claimed with, for a moment. What it has claimed and nobody keeps is given up when it is dropped.
+#[derive(Debug)]
+pub(crate) struct Claimant {
+    family: Family,
+    claimed: RefCell<Vec<(u32, OwnedHandle)>>,
+}
+
+impl Claimant {
+    pub(crate) fn claim(&self, slot: u32) -> Claimed {
+        let Ok(name) = self.family.name('p', u64::from(slot)) else { return Claimed::Impossible };
+        let made = security::with_attributes_to_wait(self.family.protection(), |attributes| {
+            // SAFETY: the attributes are valid during this call.
+            unsafe { api::create_event(attributes, &name) }
+        });
+        match made {
+            Ok((handle, true)) => {
+                self.claimed.borrow_mut().push((slot, handle));
+                Claimed::Held
+            }
+            Ok((_, false)) => Claimed::Taken,
+            // An event may exist that this process may not open; or it may create none (in `Global\`, without the privilege to create
+            // names).
+            Err(LastError(win::ERROR_ACCESS_DENIED)) => match api::open_event(&name) {
+                Err(LastError(win::ERROR_FILE_NOT_FOUND)) => Claimed::Impossible,
+                _ => Claimed::Taken,
+            },
+            Err(_) => Claimed::Impossible,
+        }
+    }
+
+    /// Gives up a slot that this one has claimed.
+    pub(crate) fn release(&self, slot: u32) {
+        self.claimed.borrow_mut().retain(|(claimed, _)| *claimed != slot);
+    }
+
+    /// Keeps what is claimed until it is dropped.
+    #[allow(clippy::unnecessary_wraps, reason = "as on Unix")]
+    pub(crate) fn keep(self) -> Result<Hold, Failure> {
+        Ok(Hold { _claimed: self.claimed.into_inner() })
+    }
+}
+
+/// A slot that the kernel holds for this process.
+#[derive(Debug)]
+pub(crate) struct Hold {
+    _claimed: Vec<(u32, OwnedHandle)>,
 }
 
 /// A process that can be waited for.
@@ -102,8 +118,9 @@ pub(crate) enum Life {
     Unknown,
 }
 
-/// Asks about a process; `started` is 0 if that is not known.
-pub(crate) fn life(id: u32, started: u64, _: u64) -> Life {
+/// Asks about a process. (Also about one that the kernel holds a slot for: so its end can be waited for.)
+pub(crate) fn life(process: &Identity, _: bool) -> Life {
+    let Identity { id, started, .. } = *process;
     let access = PROCESS_SYNCHRONIZE | PROCESS_QUERY_LIMITED_INFORMATION;
     match api::open_process(id, access) {
         Ok(handle) => {
@@ -143,19 +160,13 @@ pub(crate) fn program(id: u32, started: u64) -> Option<String> {
     path.rsplit('\\').next().map(str::to_owned)
 }
 
-/// When this process was started, as [`life`] wants it.
-pub(crate) fn started() -> u64 {
-    api::started(api::current_process()).unwrap_or(0)
-}
-
-/// All processes of a machine are in one.
-pub(crate) fn this_namespace() -> u64 {
-    0
+/// What others can tell this process by.
+pub(crate) fn identity() -> Identity {
+    let started = api::started(api::current_process()).unwrap_or(0);
+    Identity { id: std::process::id(), started, ..Identity::default() }
 }
 
 /// No process becomes another one here.
-pub(crate) fn notice_forks() {}
-
 #[inline]
 pub(crate) fn forks() -> u32 {
     0
@@ -172,7 +183,7 @@ mod tests {
 
     #[test]
     fn the_list_of_processes_knows_when_each_was_started() {
-        let own = started();
+        let own = identity().started;
         assert_ne!(own, 0);
         assert_eq!(api::started_by_list(std::process::id()), Ok(Some(own)));
         // (Ids are multiples of four.)
@@ -188,16 +199,18 @@ mod tests {
         let mut id = [0xa5; 16];
         id[..4].copy_from_slice(&std::process::id().to_le_bytes());
         let family = Family::new(None, None, id);
-        let presence =
-            || Presence { family: family.clone(), claimed: Mutex::default(), taken: Mutex::default() };
-        let (first, second) = (presence(), presence());
-        assert_eq!(
-            (first.is_claimed(1), first.claim(1), second.is_claimed(1)),
-            (Some(false), Some(true), Some(true))
-        );
+        let presence = Presence::new(&family);
+        let claimant = || Claimant { family: family.clone(), claimed: RefCell::default() };
+        let (first, second) = (claimant(), claimant());
+        assert_eq!(presence.is_event_there(1), Some(false));
+        assert_eq!((first.claim(1), presence.is_event_there(1)), (Claimed::Held, Some(true)));
         // It may be a participant's: another slot is better. But if there is none, this one is claimed without the kernel.
-        assert_eq!((second.claim(1), second.claim(1)), (Some(false), None));
+        assert_eq!((second.claim(1), second.claim(2)), (Claimed::Taken, Claimed::Held));
         first.release(1);
-        assert_eq!((second.claim(1), second.is_claimed(1)), (Some(true), Some(true)));
+        assert_eq!((second.claim(1), presence.is_event_there(1)), (Claimed::Held, Some(true)));
+        let hold = second.keep().unwrap();
+        assert_eq!(presence.is_event_there(1), Some(true));
+        drop(hold);
+        assert_eq!(presence.is_event_there(1), Some(false));
     }
 }

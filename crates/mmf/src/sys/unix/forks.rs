@@ -1,0 +1,248 @@
+//! Forks of this process: how a child is told from its parent, and how a fork is kept away from a
+//! descriptor that must not be inherited.
+//!
+//! A child has a copy of everything, also of values that stand for its parent: participants, guards, and what
+//! is remembered about "this process". What belongs to one process alone is therefore kept in a page that the
+//! kernel clears in every child that gets memory of its own (`MADV_WIPEONFORK`), also in one that was made by a
+//! bare `clone`, which calls no handlers.
+
+use std::sync::Once;
+use std::sync::atomic::Ordering::{Acquire, Relaxed, Release, SeqCst};
+use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, AtomicU64};
+use std::time::{Duration, Instant};
+
+/// What a child does not take over from its parent.
+#[derive(Debug)]
+#[repr(C)]
+struct Own {
+    /// Not 0 from [`notice_forks`] on, and never the epoch of a process that this one was forked from.
+    epoch: AtomicU32,
+    /// What is remembered: 0 nothing, 1 about to be, 2 there.
+    state: AtomicU32,
+    remembered: [AtomicU64; 3],
+}
+
+impl Own {
+    const fn new() -> Self {
+        Own {
+            epoch: AtomicU32::new(0),
+            state: AtomicU32::new(0),
+            remembered: [AtomicU64::new(0), AtomicU64::new(0), AtomicU64::new(0)],
+        }
+    }
+}
+
+/// Used where the kernel cannot clear a page in children (Linux before 4.14, other systems).
+static PLAIN: Own = Own::new();
+static OWN: AtomicPtr<Own> = AtomicPtr::new((&raw const PLAIN).cast_mut());
+/// Whether [`OWN`] is a page that is cleared in children.
+static IS_CLEARED: AtomicBool = AtomicBool::new(false);
+/// Inherited by children, so that their epochs are later ones.
+static LAST_EPOCH: AtomicU32 = AtomicU32::new(0);
+
+/// Threads that must not be interrupted by a fork, and threads that are about to fork.
+static OPENERS: AtomicU32 = AtomicU32::new(0);
+static FORKING: AtomicU32 = AtomicU32::new(0);
+/// Neither side waits longer for the other. Opening takes microseconds; this bound only serves a fork in a
+/// signal handler that has interrupted an opener of the same thread, and handlers of others that wait for one.
+const LONGEST: Duration = Duration::from_secs(1);
+
+#[inline]
+fn own() -> &'static Own {
+    // SAFETY: the pointer is to a static, or to a page that is never unmapped and was zeroed when it was mapped,
+    // which is a value of this type.
+    unsafe { &*OWN.load(Acquire) }
+}
+
+/// Identifies this process among those that it was forked from: the same number is the same process. Only after
+/// [`notice_forks`].
+#[inline]
+pub(crate) fn forks() -> u32 {
+    own().epoch.load(Relaxed)
+}
+
+/// To be called before [`forks`] can be relied on.
+pub(crate) fn notice_forks() {
+    static ONCE: Once = Once::new();
+    ONCE.call_once(|| {
+        if let Some(page) = cleared_page() {
+            OWN.store(page, Release);
+            IS_CLEARED.store(true, Relaxed);
+        }
+        // SAFETY: the handlers access atomics and sleep, which is allowed in a child of a process with threads.
+        let _ = unsafe { libc::pthread_atfork(Some(before_fork), Some(in_parent), Some(in_child)) };
+    });
+    let own = own();
+    if own.epoch.load(Relaxed) == 0 {
+        let next = LAST_EPOCH.fetch_add(1, Relaxed) + 1;
+        // (Another thread may have been faster.)
+        let _ = own.epoch.compare_exchange(0, next, Relaxed, Relaxed);
+    }
+}
+
+#[cfg(any(target_os = "linux", target_os = "android"))]
+fn cleared_page() -> Option<*mut Own> {
+    use rustix::mm::{Advice, MapFlags, ProtFlags};
+    let (len, both) = (super::memory::page_size(), ProtFlags::READ | ProtFlags::WRITE);
+    // SAFETY: a null hint lets the kernel choose the place, so nothing that is mapped already is touched.
+    let page =
+        unsafe { rustix::mm::mmap_anonymous(std::ptr::null_mut(), len, both, MapFlags::PRIVATE) }.ok()?;
+    // SAFETY: the page was mapped above, and nothing uses it yet.
+    if unsafe { rustix::mm::madvise(page, len, Advice::LinuxWipeOnFork) }.is_err() {
+        // SAFETY: the same.
+        let _ = unsafe { rustix::mm::munmap(page, len) };
+        return None;
+    }
+    Some(page.cast())
+}
+
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+fn cleared_page() -> Option<*mut Own> {
+    None
+}
+
+fn wait_until_zero(count: &AtomicU32) {
+    let begun = Instant::now();
+    while count.load(SeqCst) != 0 && begun.elapsed() < LONGEST {
+        std::thread::sleep(Duration::from_micros(50));
+    }
+}
+
+extern "C" fn before_fork() {
+    FORKING.fetch_add(1, SeqCst);
+    wait_until_zero(&OPENERS);
+}
+
+extern "C" fn in_parent() {
+    FORKING.fetch_sub(1, SeqCst);
+}
+
+extern "C" fn in_child() {
+    // The threads that were counted do not exist here.
+    FORKING.store(0, SeqCst);
+    OPENERS.store(0, SeqCst);
+    // (Needed where the page is not cleared.)
+    own().state.store(0, Relaxed);
+    own().epoch.store(0, Relaxed);
+}
+
+/// Keeps `fork` out of this process while it lives. (Not a bare `clone`.)
+#[cfg(any(target_os = "linux", target_os = "android"))]
+#[derive(Debug)]
+pub(super) struct NoFork {
+    epoch: u32,
+}
+
+#[cfg(any(target_os = "linux", target_os = "android"))]
+impl NoFork {
+    pub(super) fn begin() -> Self {
+        notice_forks();
+        wait_until_zero(&FORKING);
+        OPENERS.fetch_add(1, SeqCst);
+        // A fork may have begun since.
+        while FORKING.load(SeqCst) != 0 {
+            OPENERS.fetch_sub(1, SeqCst);
+            let begun = Instant::now();
+            wait_until_zero(&FORKING);
+            OPENERS.fetch_add(1, SeqCst);
+            if begun.elapsed() >= LONGEST {
+                break;
+            }
+        }
+        NoFork { epoch: forks() }
+    }
+}
+
+#[cfg(any(target_os = "linux", target_os = "android"))]
+impl Drop for NoFork {
+    fn drop(&mut self) {
+        if self.epoch == forks() {
+            OPENERS.fetch_sub(1, SeqCst);
+        }
+    }
+}
+
+/// What `find` finds out about this process, asked once.
+#[cfg(any(target_os = "linux", target_os = "android"))]
+pub(super) fn remember(find: impl FnOnce() -> [u64; 3]) -> [u64; 3] {
+    notice_forks();
+    let own = own();
+    if own.state.load(Acquire) == 2 {
+        return [0, 1, 2].map(|at: usize| own.remembered[at].load(Relaxed));
+    }
+    let found = find();
+    let first = || own.state.compare_exchange(0, 1, Relaxed, Relaxed).is_ok();
+    if IS_CLEARED.load(Relaxed) && first() {
+        for (word, value) in own.remembered.iter().zip(found) {
+            word.store(value, Relaxed);
+        }
+        own.state.store(2, Release);
+    }
+    found
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    #[cfg(target_os = "linux")]
+    fn a_fork_waits_for_openers_and_openers_for_forks() {
+        let guard = NoFork::begin();
+        assert_ne!(forks(), 0);
+        assert!(OPENERS.load(SeqCst) > 0);
+        let thread = std::thread::spawn(|| {
+            // SAFETY: the child ends at once.
+            match unsafe { libc::fork() } {
+                // SAFETY: no requirements.
+                0 => unsafe { libc::_exit(i32::from(forks() != 0 || OPENERS.load(SeqCst) != 0)) },
+                child => {
+                    let mut status = 0;
+                    // SAFETY: a valid place for the answer.
+                    assert_eq!(unsafe { libc::waitpid(child, &raw mut status, 0) }, child);
+                    assert_eq!(status, 0, "the child is taken for its parent");
+                }
+            }
+        });
+        while FORKING.load(SeqCst) == 0 {
+            std::thread::yield_now();
+        }
+        assert!(!thread.is_finished());
+        drop(guard);
+        thread.join().unwrap();
+        assert_eq!(FORKING.load(SeqCst), 0);
+    }
+
+    #[test]
+    #[cfg(target_os = "linux")]
+    fn a_bare_clone_is_another_process() {
+        notice_forks();
+        let before = forks();
+        assert_eq!(remember(|| [1, 2, 3]).len(), 3);
+        // SAFETY: without flags it is a fork that calls no handlers; the child ends at once.
+        match unsafe {
+            libc::syscall(
+                libc::SYS_clone,
+                libc::c_long::from(libc::SIGCHLD),
+                0_usize,
+                0_usize,
+                0_usize,
+                0_usize,
+            )
+        } {
+            0 => {
+                let same = forks() == before || remember(|| [7, 8, 9]) != [7, 8, 9];
+                // SAFETY: no requirements.
+                unsafe { libc::_exit(i32::from(same)) }
+            }
+            child => {
+                let mut status = 0;
+                let child = i32::try_from(child).unwrap();
+                // SAFETY: a valid place for the answer.
+                assert_eq!(unsafe { libc::waitpid(child, &raw mut status, 0) }, child);
+                assert_eq!(status, 0, "the child is taken for its parent");
+            }
+        }
+        assert_eq!(forks(), before);
+    }
+}

@@ -218,6 +218,12 @@ impl<'m, A: Access> Site<'m, A> {
         }
     }
 
+    /// How long the view is, which may have been mapped before the segment grew to this length.
+    pub(super) fn reaches(&self, len: u64) -> Result<u64, Error> {
+        let known = self.view.len() as u64;
+        if len <= known { Ok(known) } else { Ok(self.view.refresh()? as u64) }
+    }
+
     /// What the header says, checked against the view that there is.
     pub(super) fn check(&self) -> Result<Core<A>, Error> {
         let header = self.view.read::<Header>(0)?;
@@ -237,14 +243,12 @@ impl<'m, A: Access> Site<'m, A> {
             return Err(self.fail(ErrorKind::NotASegment).with_detail(detail));
         }
         let places = header.places;
-        let fits = layout_fits(&header) && header.len >= header.start && header.len <= self.view.len() as u64;
+        let there = self.reaches(header.len)?;
+        let fits = layout_fits(&header) && header.len >= header.start && header.len <= there;
         if !fits {
             let detail = format!(
-                "its header speaks of {} bytes, {places} participants from byte {} and objects from byte {}, in a memory of {} bytes{LOOK}",
-                header.len,
-                header.participants,
-                header.start,
-                self.view.len()
+                "its header speaks of {} bytes, {places} participants from byte {} and objects from byte {}, in a memory of {there} bytes{LOOK}",
+                header.len, header.participants, header.start,
             );
             return Err(self.fail(ErrorKind::Damaged).with_detail(detail));
         }

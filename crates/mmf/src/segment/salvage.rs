@@ -278,7 +278,7 @@ impl<A: Access> Site<'_, A> {
             );
             return Err(self.fail(ErrorKind::NotASegment).with_detail(detail));
         }
-        let there = self.view.len() as u64;
+        let there = self.reaches(header.len)?;
         let places = self.places(&header, there)?;
         let start = HEADER_LEN + u64::from(places) * PLACE_LEN;
         let len = Some(header.len).filter(|len| (start..=there).contains(len));

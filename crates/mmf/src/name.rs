@@ -77,7 +77,7 @@ impl Name {
     /// - [`ErrorKind::EmptyName`]: there is no text.
     /// - [`ErrorKind::NameTooLong`]: more than [`Name::MAX_LEN`] bytes (on macOS 15, or 30 for a global one: its own limit).
     /// - [`ErrorKind::MalformedName`]: it holds a NUL, a further backslash or (on Unix) a slash; or it starts with
-    ///   something that looks like a prefix but is none: `local\`, `/`, `Session\`.
+    ///   something that looks like a prefix but is none: `local\`, `Session\`.
     pub fn new(name: &str) -> Result<Self, Error> {
         let fail =
             |kind, detail: String| Error::new(Operation::Name, kind).with_subject(name).with_detail(detail);
@@ -108,7 +108,8 @@ impl Name {
             };
             return Err(fail(ErrorKind::MalformedName, detail));
         }
-        if let Some(rest) = text.strip_prefix('/') {
+        // On Windows a slash is a character like others, and programs that come from POSIX create such names.
+        if let Some(rest) = text.strip_prefix('/').filter(|_| cfg!(unix)) {
             let detail = if text.len() == name.len() {
                 format!(
                     "the leading slash of POSIX is not part of a name here: write Global\\{rest} for what others open as /{rest}"
@@ -126,8 +127,7 @@ impl Name {
 
     /// Puts a name together. The text is taken as it is: nothing in it is read as a prefix.
     ///
-    /// This also makes names that [`Name::new`] refuses because they are probably mistakes, such as `/x`, which on Windows
-    /// is the object that a careless program has called so.
+    /// Every name that [`list`](crate::list) finds and that this accepts is the one that [`Name::new`] reads from its text.
     ///
     /// # Errors
     ///
@@ -157,7 +157,7 @@ impl Name {
         if text.contains('\\') {
             return Err(fail(ErrorKind::MalformedName, "it must not contain a backslash".into()));
         }
-        if matches!(text, "." | "..") || (cfg!(unix) && text.contains('/')) {
+        if cfg!(unix) && (matches!(text, "." | "..") || text.contains('/')) {
             let detail = "objects of this system are named like files of one folder: use letters, digits, '-', '_' and '.'";
             return Err(fail(ErrorKind::MalformedName, detail.into()));
         }

@@ -903,6 +903,30 @@ mod here {
         command
     }
 
+    /// The C# program, compiled and run by Mono.
+    pub(crate) fn mono_worker(folder: &Path) -> Command {
+        if !cfg!(target_os = "linux") {
+            testkit::skip("there is no /proc here");
+        }
+        let runs = |program: &str| {
+            Command::new(program).arg("--version").output().is_ok_and(|output| output.status.success())
+        };
+        if !runs("mcs") || !runs("mono") {
+            testkit::skip(
+                "there is no Mono here (Debian: mono-mcs, mono-runtime, libmono-system-core4.0-cil)",
+            );
+        }
+        let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/peers/handoff_peer.cs");
+        let program = folder.join("handoff_peer.exe");
+        let mut out = std::ffi::OsString::from("-out:");
+        out.push(&program);
+        let compiled = Command::new("mcs").arg("-r:System.Core").arg(out).arg(source).output().unwrap();
+        assert!(compiled.status.success(), "{}", String::from_utf8_lossy(&compiled.stdout));
+        let mut command = Command::new("mono");
+        command.arg(program);
+        command
+    }
+
     pub(crate) fn as_a_plain_user(role: &str) {
         if !cfg!(target_os = "linux") {
             testkit::skip("there is no /proc here");
@@ -1182,6 +1206,10 @@ mod here {
         testkit::skip("Python is tried on Unix; on Windows the C program does the same calls");
     }
 
+    pub(crate) fn mono_worker(_: &std::path::Path) -> Command {
+        testkit::skip("Mono is tried on Linux");
+    }
+
     pub(crate) fn as_a_plain_user(role: &str) {
         let mut peer = Peer::start(role, &[]);
         peer.expect("well");
@@ -1356,4 +1384,26 @@ pub(crate) fn python_receives() {
     memory.view().unwrap().write_at(0, b"read").unwrap();
     let read_only = memory.into_read_only().unwrap();
     assert!(command.hand_off("frames", &read_only).unwrap().status().unwrap().success());
+}
+
+/// The lines of `docs/handoff.md` for C# on Linux.
+pub(crate) fn mono_receives() {
+    let folder = std::env::temp_dir().join(unique_name("mono"));
+    std::fs::create_dir(&folder).unwrap();
+    let _removed = Removed(folder.clone());
+    let mut command = here::mono_worker(&folder);
+    draws(&mut command);
+    let memory = some_rows();
+    memory.view().unwrap().write_at(0, b"read").unwrap();
+    let read_only = memory.into_read_only().unwrap();
+    assert!(command.hand_off("frames", &read_only).unwrap().status().unwrap().success());
+}
+
+/// A folder that goes with its test.
+struct Removed(std::path::PathBuf);
+
+impl Drop for Removed {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
 }

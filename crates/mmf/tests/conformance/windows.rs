@@ -29,6 +29,14 @@ mod skipped {
         skip();
     }
 
+    pub(crate) fn a_section_of_a_file_has_one_length() {
+        skip();
+    }
+
+    pub(crate) fn names_that_are_listed_are_names() {
+        skip();
+    }
+
     pub(crate) fn role_squat(_: &mut Role) {}
 
     pub(crate) fn role_hold_until_killed(_: &mut Role) {}
@@ -41,14 +49,15 @@ mod here {
     use std::os::windows::io::{AsRawHandle, FromRawHandle, OwnedHandle};
 
     use mmf::sync::LockError;
-    use mmf::{OpenOptions, Security, Segment};
+    use mmf::{Cause, Name, OpenOptions, Security, Segment, SharedMemory};
     use testkit::{Peer, Role, unique_name};
     use windows_sys::Wdk::Foundation::OBJECT_ATTRIBUTES;
     use windows_sys::Wdk::Storage::FileSystem::{NtOpenDirectoryObject, NtQueryDirectoryObject};
-    use windows_sys::Win32::Foundation::{GetLastError, UNICODE_STRING};
+    use windows_sys::Win32::Foundation::{GetLastError, INVALID_HANDLE_VALUE, UNICODE_STRING};
     use windows_sys::Win32::Security::{
         DACL_SECURITY_INFORMATION, GetKernelObjectSecurity, OWNER_SECURITY_INFORMATION,
     };
+    use windows_sys::Win32::System::Memory::{CreateFileMappingW, PAGE_READWRITE};
     use windows_sys::Win32::System::RemoteDesktop::ProcessIdToSessionId;
     use windows_sys::Win32::System::Threading::{CreateEventW, CreateSemaphoreW, OpenEventW, OpenSemaphoreW};
 
@@ -281,5 +290,65 @@ mod here {
         let again =
             unsafe { CreateSemaphoreW(std::ptr::null(), 0, 1, object(identity(&segment), 'p', 0).as_ptr()) };
         assert_eq!(owned(again).err(), Some(6), "the name belongs to an event");
+    }
+
+    fn section(name: &str, file: Option<&std::fs::File>, kind: u32, len: u32) -> OwnedHandle {
+        let name: Vec<u16> = name.encode_utf16().chain([0]).collect();
+        let file = file.map_or(INVALID_HANDLE_VALUE, |file| file.as_raw_handle());
+        let protection = PAGE_READWRITE | kind;
+        // SAFETY: no attributes; the name is zero-terminated; the handle is open, or none.
+        owned(unsafe { CreateFileMappingW(file, std::ptr::null(), protection, 0, len, name.as_ptr()) })
+            .unwrap()
+    }
+
+    /// What every way of asking says about the length.
+    fn lengths(name: &str) -> Vec<Option<u64>> {
+        let exists = SharedMemory::create(name, 10).unwrap_err();
+        let exists = exists.diagnosis().unwrap().causes().find_map(|cause| match cause {
+            Cause::Exists { len, .. } => Some(*len),
+            _ => None,
+        });
+        vec![
+            SharedMemory::open(name).ok().map(|memory| memory.len()),
+            SharedMemory::open_read_only(name).ok().map(|memory| memory.len()),
+            mmf::examine(name).unwrap().len(),
+            exists.unwrap(),
+        ]
+    }
+
+    pub(crate) fn a_section_of_a_file_has_one_length() {
+        let path = std::env::temp_dir().join(unique_name("file"));
+        std::fs::write(&path, vec![7; 5000]).unwrap();
+        let file = std::fs::File::options().read(true).write(true).open(&path).unwrap();
+        for (len, expected) in [(0, 5000), (3000, 3000), (20_000, 20_000)] {
+            let name = unique_name("of-file");
+            let section = section(&name, Some(&file), 0, len);
+            assert_eq!(lengths(&name), [Some(expected); 4]);
+            drop(section);
+        }
+        drop(file);
+        std::fs::remove_file(path).unwrap();
+    }
+
+    /// A program that comes from POSIX creates a name with a slash: every verb takes what the list shows.
+    pub(crate) fn names_that_are_listed_are_names() {
+        let unique = unique_name("listed");
+        let texts = ["/", "", "a/b ", ".", "Session ", "\u{fc}", "*?<>|", "Local", "con:"];
+        let texts = texts.map(|text| format!("{text}{unique}"));
+        let _sections: Vec<_> = texts.iter().map(|text| section(text, None, 0, 4096)).collect();
+        let mut seen = 0;
+        for entry in mmf::list().unwrap() {
+            // (Other programs' names can be longer than this library allows.)
+            let Ok(name) = entry.name() else { continue };
+            assert_eq!(name.to_string().parse::<Name>().ok(), Some(name.clone()), "{name:?}");
+            if texts.iter().any(|text| text == entry.text()) {
+                seen += 1;
+                assert_eq!(SharedMemory::open(name.to_string()).unwrap().len(), 4096);
+                assert!(mmf::examine(name.to_string()).unwrap().may_write());
+                // Without the prefix it is the same.
+                assert_eq!(SharedMemory::open(name.text()).unwrap().len(), 4096);
+            }
+        }
+        assert_eq!(seen, texts.len());
     }
 }

@@ -472,7 +472,10 @@ fn with_large_pages<T>(make: impl FnOnce() -> Result<T, LastError>) -> Result<Re
 /// What to say to a maker who found the name taken.
 fn exists(theirs: &Object) -> Failure {
     let failure = Failure::new(Reason::Exists);
-    theirs.len().map_or(failure, |len| failure.with_figure(len))
+    match theirs.len() {
+        Ok(len) if len > 0 => failure.with_figure(len),
+        _ => failure,
+    }
 }
 
 /// Why a section was not made.

@@ -24,7 +24,8 @@ pub(crate) fn sight(name: &ObjectName) -> Sighting {
         }
         _ => {}
     }
-    let read = probe(FILE_MAP_READ);
+    // As `Object::open` does, so that both learn the length in the same way.
+    let read = probe(FILE_MAP_READ | SECTION_QUERY).or_else(|_| probe(FILE_MAP_READ));
     let write = probe(FILE_MAP_READ | FILE_MAP_WRITE);
     let control = probe(READ_CONTROL);
     if [&query, &read, &write, &control].iter().all(|answer| answer.is_err()) {
@@ -35,9 +36,12 @@ pub(crate) fn sight(name: &ObjectName) -> Sighting {
     }
     let shown = control.ok().and_then(|handle| descriptor::of(handle.as_handle()).ok());
     let (may_read, may_write) = (read.is_ok(), write.is_ok());
+    let len = len(read).or_else(|| len(query));
+    // Reserved memory of which nothing is committed. Its creator commits a part at once, or when it likes.
+    let presence = if len == Some(0) { Presence::Unfinished { ours: false } } else { Presence::Memory };
     Sighting {
-        presence: Presence::Memory,
-        len: len(query).or_else(|| len(read)),
+        presence,
+        len: len.filter(|len| *len > 0),
         may_read,
         may_write,
         shown: shown.map(Shown::Descriptor),
@@ -45,8 +49,9 @@ pub(crate) fn sight(name: &ObjectName) -> Sighting {
     }
 }
 
+/// The length of a section. A handle that may only ask does not learn how much of reserved memory is committed, and under Wine nothing.
 fn len(handle: Result<OwnedHandle, LastError>) -> Option<u64> {
-    Object::len_of(handle.ok()?).ok().filter(|len| *len > 0)
+    Object::len_of(handle.ok()?).ok()
 }
 
 /// The object manager's names of kinds, as people call them.

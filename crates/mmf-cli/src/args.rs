@@ -99,7 +99,8 @@ pub(crate) enum Command {
     /// at most 64K. A terminal is sent what differs, at most 30 times a second, and
     /// nothing while nothing changes. While you watch, the memory stays, even if its
     /// maker ends: it is said when no process is left that may write, and when the name
-    /// leads elsewhere (Linux). Bytes that have been cut off are shown as --.
+    /// leads elsewhere (Linux). Bytes that have been cut off are shown as --, and so are
+    /// those that cannot be read for another cause, which is said.
     #[command(verbatim_doc_comment)]
     Watch(Watch),
     /// Write bytes into a memory that exists

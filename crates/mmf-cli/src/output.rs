@@ -137,7 +137,9 @@ pub(crate) fn json_text(document: &impl Serialize) -> Result<String, Failure> {
     // (These can only be inside strings.)
     Ok(text.chars().fold(String::with_capacity(text.len()), |mut escaped, c| {
         if is_active(c) {
-            let _ = write!(escaped, "\\u{:04x}", u32::from(c));
+            for unit in c.encode_utf16(&mut [0; 2]) {
+                let _ = write!(escaped, "\\u{unit:04x}");
+            }
         } else {
             escaped.push(c);
         }
@@ -145,13 +147,21 @@ pub(crate) fn json_text(document: &impl Serialize) -> Result<String, Failure> {
     }))
 }
 
-/// Whether a character does something to a terminal or to the text around it: control characters (C0, DEL, C1), separators of
-/// lines and paragraphs, marks and overrides of the direction of text, and the mark of byte order.
+/// Whether a character does something to a terminal or to the text around it, or cannot be seen: control characters (C0, DEL, C1),
+/// separators of lines and paragraphs, marks and overrides of the direction of text, characters without width, tags.
 pub(crate) fn is_active(c: char) -> bool {
     c.is_control()
         || matches!(
             c,
-            '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}'
+            '\u{ad}'
+                | '\u{61c}'
+                | '\u{180e}'
+                | '\u{200b}'..='\u{200f}'
+                | '\u{2028}'..='\u{202e}'
+                | '\u{2060}'..='\u{206f}'
+                | '\u{feff}'
+                | '\u{fff9}'..='\u{fffb}'
+                | '\u{e0000}'..='\u{e007f}'
         )
 }
 
@@ -165,14 +175,28 @@ fn print_error_document(kind: &str, message: &str, code: Option<i32>, findings: 
     }
 }
 
-/// Others may have put anything into a name, also what would move the cursor, change colours or turn the text around.
+/// Others may have put anything into a name, also what would move the cursor, change colours, hide, or change the order of what
+/// stands beside it: such characters are spelled out as in the source of a program.
 pub(crate) fn printable(text: &str) -> String {
-    text.chars().map(|c| if is_active(c) { '?' } else { c }).collect()
+    let mut shown = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c {
+            '\0' => shown.push_str("\\0"),
+            '\n' => shown.push_str("\\n"),
+            '\r' => shown.push_str("\\r"),
+            '\t' => shown.push_str("\\t"),
+            c if is_active(c) => shown.push_str(&format!("\\u{{{:x}}}", u32::from(c))),
+            c => shown.push(c),
+        }
+    }
+    shown
 }
 
 /// A line on standard output, at once: somebody may wait for it.
 fn line(text: impl Display) -> Result<(), Failure> {
-    line_to(io::stdout().lock(), text)
+    // Whatever was put together from what others have written; its lines are ours.
+    let text: Vec<String> = text.to_string().split('\n').map(printable).collect();
+    line_to(io::stdout().lock(), text.join("\n"))
 }
 
 fn line_to(mut out: impl Write, text: impl Display) -> Result<(), Failure> {
@@ -199,4 +223,27 @@ pub(crate) fn usage(error: &clap::Error) -> ExitCode {
         let _ = error.print();
     }
     ExitCode::from(status)
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a test")]
+mod tests {
+    use super::{json_text, printable};
+
+    #[test]
+    fn harmful_characters_are_spelled_out() {
+        assert_eq!(
+            printable("a\n\u{1b}[31m\u{9b}\u{202e}\u{2028}b"),
+            r"a\n\u{1b}[31m\u{9b}\u{202e}\u{2028}b"
+        );
+        assert_eq!(printable("\u{fc}\u{65e5}"), "\u{fc}\u{65e5}");
+    }
+
+    #[test]
+    fn documents_stay_what_they_are() {
+        let hostile = serde_json::json!({ "a\u{9b}": "\u{1b}\u{202e}\u{7f}\u{e0041}\u{2028}\n\"" });
+        let text = json_text(&hostile).unwrap();
+        assert!(text.is_ascii() && !text.contains('\u{7f}'), "{text}");
+        assert_eq!(serde_json::from_str::<serde_json::Value>(&text).unwrap(), hostile);
+    }
 }

@@ -48,13 +48,18 @@ fn main() {
     testkit::run(&[tests, doctor::TESTS, inspect::TESTS, watch::TESTS].concat(), roles);
 }
 
+/// How the program prints a text that others have written.
+fn shown(text: &str) -> String {
+    text.replace('\x1b', "\\u{1b}").replace('\r', "\\r")
+}
+
 /// A memory, kept by another process until that is dropped.
 fn create(name: &str, more: &[&str]) -> Peer {
     let mut maker = Peer::spawn("create", &mut command(["create", name].iter().chain(more)));
     let line = maker.hear();
     let text = name.strip_prefix(r"Global\");
     let full = text.map_or(format!(r"Local\{name}: "), |_| format!("{name}: "));
-    assert!(line.starts_with(&full.replace(char::is_control, "?")), "{line}");
+    assert!(line.starts_with(&shown(&full)), "{line}");
     maker
 }
 

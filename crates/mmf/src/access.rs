@@ -77,6 +77,11 @@ pub(crate) fn mode<A: Access>() -> Mode {
     }
 }
 
+/// Whether pages are copied for this process when it writes to them.
+pub(crate) fn is_private<A: Access>() -> bool {
+    A::COPIES
+}
+
 mod sealed {
     pub trait Sealed {
         /// Whether what is written is written to copies.

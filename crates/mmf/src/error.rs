@@ -5,6 +5,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use crate::diagnosis::Diagnosis;
+use crate::escape::Escaped;
 use crate::sys::{Failure, Reason, limit_reached};
 
 /// What kind of thing went wrong: to match on.
@@ -40,7 +41,8 @@ pub enum ErrorKind {
     OutOfBounds,
     /// The address of an atomic is not a multiple of its size.
     Misaligned,
-    /// Touching the memory failed: somebody has taken pages away or made them inaccessible. See [`Error::fault`].
+    /// Touching the memory failed: another process has cut it off, no room is left for the page, or something else that
+    /// [`Error::diagnosis`] says. See [`Error::fault`].
     Fault,
     /// This system does not offer it.
     Unsupported,
@@ -77,7 +79,8 @@ pub enum ErrorKind {
     Cancelled,
     /// The memory is no [`Segment`](crate::Segment), or one of a version that this library does not know.
     NotASegment,
-    /// The segment is not ready: its maker has died, or takes longer than this was ready to wait.
+    /// It is not ready. A memory: its name is taken, but it has no length yet (Unix) or no committed page (Windows), and may be left
+    /// over for good. A segment: its maker has died, or takes longer than this was ready to wait.
     NotReady,
     /// The object is of another kind, type, size, alignment or version than was asked for.
     Incompatible,
@@ -128,7 +131,7 @@ impl ErrorKind {
             ErrorKind::Changed => "it became shorter meanwhile",
             ErrorKind::Cancelled => "it was cancelled",
             ErrorKind::NotASegment => "the memory is no segment that this library knows",
-            ErrorKind::NotReady => "the segment is not ready",
+            ErrorKind::NotReady => "it is not ready",
             ErrorKind::Incompatible => "the object is another one than was asked for",
             ErrorKind::Damaged => "the segment is damaged",
             ErrorKind::Full => "the segment is full",
@@ -147,12 +150,14 @@ impl ErrorKind {
             ErrorKind::AlreadyExists => {
                 "open it, use open_or_create, or choose another name if it is somebody else's"
             }
-            ErrorKind::NotSharedMemory => {
+            ErrorKind::NotSharedMemory if cfg!(windows) => {
                 "choose another name: file mappings, events, mutexes and the like share one namespace"
             }
-            ErrorKind::PermissionDenied => {
-                "run as the user who made it, or let its maker grant access; making a Global name needs a privilege on Windows"
+            ErrorKind::NotSharedMemory => "choose another name, or give what is a file in memory",
+            ErrorKind::PermissionDenied if cfg!(windows) => {
+                "run as the user who made it, or let its maker grant access; making a Global name needs a privilege"
             }
+            ErrorKind::PermissionDenied => "run as the user who made it, or let its maker grant access",
             ErrorKind::NotWritable => "open it read-only, or let its maker grant writing",
             ErrorKind::ZeroLength => "give a length in bytes",
             ErrorKind::TooLarge => "map a part of it with view_at, or ask for less",
@@ -160,7 +165,7 @@ impl ErrorKind {
             ErrorKind::OutOfMemory => "ask for less, or end what holds memory",
             ErrorKind::OutOfBounds => "stay below the length: len() tells it",
             ErrorKind::Misaligned => "use an offset that is a multiple of the size",
-            ErrorKind::Fault => "its maker has cut it off or closed it in: open it again",
+            ErrorKind::Fault => "find out why: `mmf doctor` looks at its length and at the room that is left",
             ErrorKind::Mistrusted => "find out whose it is (`mmf doctor` shows), or choose another name",
             ErrorKind::UnknownAccount => "compare the spelling",
             ErrorKind::LimitReached => "raise it, or ask for less",
@@ -173,6 +178,9 @@ impl ErrorKind {
             ErrorKind::Full => "make it larger",
             ErrorKind::TimedOut => "try again, or look who has it (`mmf inspect`)",
             ErrorKind::Abandoned => "end all programs that use the segment and start anew",
+            ErrorKind::InvalidSecurity if cfg!(unix) => {
+                "this user may not give it such an owner or such a group: leave them out"
+            }
             ErrorKind::InvalidSecurity => {
                 "this user may not give it such an owner or such an integrity: leave the owner out, and choose a level that is not above this program's"
             }
@@ -466,6 +474,12 @@ impl Error {
         self
     }
 
+    /// The same, where it also says better than the code of the system what kind of error it is.
+    pub(crate) fn with_found(self, diagnosis: Diagnosis) -> Self {
+        let kind = diagnosis.error_kind().unwrap_or(self.0.kind);
+        self.with_diagnosis(diagnosis).with_kind(kind)
+    }
+
     /// The cause without the operation.
     pub(crate) fn cause_in_words(&self) -> String {
         if let Some(sentence) = &self.0.sentence {
@@ -493,7 +507,7 @@ impl Error {
             Reason::NoMemory => ErrorKind::OutOfMemory,
             Reason::TooLarge => ErrorKind::TooLarge,
             Reason::BadName => ErrorKind::MalformedName,
-            Reason::NotReady => ErrorKind::TooSmall,
+            Reason::NotReady => ErrorKind::NotReady,
             Reason::Unsupported => ErrorKind::Unsupported,
             Reason::BadSecurity => ErrorKind::InvalidSecurity,
             Reason::Limit => ErrorKind::LimitReached,
@@ -522,13 +536,15 @@ impl Error {
                 error.with_diagnosis(Diagnosis::of_privilege("SeLockMemoryPrivilege"))
             }
             (Reason::Unsupported, _)
-                if cfg!(unix) && matches!(operation, Operation::Create | Operation::OpenOrCreate) =>
+                if cfg!(unix)
+                    && failure.code == Some(2)
+                    && matches!(operation, Operation::Create | Operation::OpenOrCreate) =>
             {
                 error.with_detail("named memory needs a tmpfs mounted on /dev/shm")
             }
-            (Reason::NotReady, _) => {
-                error.with_detail("it has no bytes yet: its maker has named it but not sized it; try again")
-            }
+            (Reason::NotReady, _) => error.with_detail(
+                "it has no length: its creator is not done, or has ended before it gave it one; try again",
+            ),
             (Reason::Limit, _) => match limit_reached(failure) {
                 Some((name, limit)) => error.with_diagnosis(Diagnosis::of_limit(name, limit)),
                 None => error,
@@ -608,10 +624,24 @@ impl Error {
 
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Inner { operation, kind, subject, path, sentence, detail, code, fault, diagnosis, .. } = &*self.0;
+        // What others have written, such as names, must not disturb what is printed.
+        fmt::write(&mut Escaped(f), format_args!("{}", Headline(&self.0)))?;
+        match &self.0.diagnosis {
+            Some(diagnosis) => write!(f, "\n{diagnosis}"),
+            None => Ok(()),
+        }
+    }
+}
+
+/// The first line, as it is.
+struct Headline<'e>(&'e Inner);
+
+impl fmt::Display for Headline<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Inner { operation, kind, subject, path, sentence, detail, code, fault, diagnosis, .. } = self.0;
         if let Some(sentence) = sentence {
             f.write_str(sentence)?;
-            return write_evidence(f, *fault, *code, diagnosis.as_ref());
+            return write_evidence(f, *fault, *code);
         }
         let (describe, cure) = match path {
             Some(path) => {
@@ -628,7 +658,7 @@ impl fmt::Display for Error {
                 f.write_str(" in")?;
             }
             // As it is: {:?} would double the backslash that people are to compare.
-            write!(f, " \"{}\"", subject.replace('\0', "\\0"))?;
+            write!(f, " \"{subject}\"")?;
         }
         write!(f, ": {describe}")?;
         let general = if diagnosis.is_some() { "" } else { cure };
@@ -636,25 +666,17 @@ impl fmt::Display for Error {
         if !more.is_empty() {
             write!(f, "; {more}")?;
         }
-        write_evidence(f, *fault, *code, diagnosis.as_ref())
+        write_evidence(f, *fault, *code)
     }
 }
 
-/// What follows every message: where a fault was, what the system said, and what was found out.
-fn write_evidence(
-    f: &mut fmt::Formatter<'_>,
-    fault: Option<Fault>,
-    code: Option<i32>,
-    diagnosis: Option<&Diagnosis>,
-) -> fmt::Result {
+/// What follows every message: where a fault was, and what the system said.
+fn write_evidence(f: &mut fmt::Formatter<'_>, fault: Option<Fault>, code: Option<i32>) -> fmt::Result {
     if let Some(fault) = fault {
         write!(f, " (byte {}, {}, {:#x})", fault.offset, describe_code(fault.code), fault.detail)?;
     }
-    if let Some(code) = code {
-        write!(f, " ({})", io::Error::from_raw_os_error(code))?;
-    }
-    match diagnosis {
-        Some(diagnosis) => write!(f, "\n{diagnosis}"),
+    match code {
+        Some(code) => write!(f, " ({})", io::Error::from_raw_os_error(code)),
         None => Ok(()),
     }
 }

@@ -64,6 +64,7 @@ mod cursor;
 mod diagnosis;
 mod disk;
 mod error;
+mod escape;
 pub mod faults;
 mod file;
 pub mod handoff;

@@ -1,5 +1,6 @@
 //! What is there: the named memories of the machine.
 
+use crate::diagnosis::Diagnosis;
 use crate::error::{Error, Operation};
 use crate::name::{Name, Namespace};
 use crate::sys;
@@ -49,7 +50,8 @@ impl Entry {
 ///
 /// # Errors
 ///
-/// [`ErrorKind::Unsupported`](crate::ErrorKind::Unsupported) on macOS, which has no such list.
+/// [`ErrorKind::Unsupported`](crate::ErrorKind::Unsupported) on macOS, which has no such list, and on Linux without
+/// `/dev/shm`. [`ErrorKind::PermissionDenied`](crate::ErrorKind::PermissionDenied) if this user may not see what is there.
 ///
 /// ```no_run
 /// for entry in mmf::list()? {
@@ -58,7 +60,13 @@ impl Entry {
 /// # Ok::<(), mmf::Error>(())
 /// ```
 pub fn list() -> Result<Vec<Entry>, Error> {
-    let found = sys::list().map_err(|failure| Error::from_system(Operation::List, failure))?;
+    let found = sys::list().map_err(|failure| {
+        let error = Error::from_system(Operation::List, failure);
+        match Diagnosis::of_listing(failure) {
+            Some(diagnosis) => error.with_found(diagnosis),
+            None => error,
+        }
+    })?;
     Ok(found
         .into_iter()
         .map(|found| Entry {

@@ -466,9 +466,14 @@ impl<A: Access> SharedMemory<A> {
         let mapping = if most == 0 {
             Mapping::empty()
         } else {
-            right.object.map(offset, most).map_err(|failure| match failure.reason {
-                Reason::TooLarge => fail(Error::from_system(Operation::Map, failure)),
-                _ => right.error(Operation::Map, failure),
+            right.object.map(offset, most).map_err(|failure| {
+                let error = Error::from_system(Operation::Map, failure);
+                let diagnosis = Diagnosis::of_mapping(failure, most as u64, crate::access::is_private::<A>());
+                match (diagnosis, failure.reason) {
+                    (Some(diagnosis), _) => right.name_it(error.with_found(diagnosis)),
+                    (None, Reason::TooLarge) => fail(error),
+                    _ => right.name_it(error),
+                }
             })?
         };
         Ok(View::new(mapping, Arc::clone(right), offset, len, most))

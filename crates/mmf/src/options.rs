@@ -249,7 +249,10 @@ impl OpenOptions {
         }
         self.check_sizes(operation, len)?;
         let protection = self.security_or_default().resolve(operation)?;
-        match self.make(None, &protection).map_err(|failure| too_large(operation, len, failure))? {
+        match self
+            .make(None, &protection)
+            .map_err(|failure| too_large(operation, self.capacity.unwrap_or(len).max(len), failure))?
+        {
             Attempt::Done((object, refusal)) => Ok(memory(operation, object, None, refusal)),
             Attempt::Again => Err(Error::new(operation, ErrorKind::Busy)),
         }
@@ -290,10 +293,11 @@ impl OpenOptions {
     /// - [`ErrorKind::NotWritable`]: it may be read only; [`open_read_only`](OpenOptions::open_read_only) would do.
     /// - [`ErrorKind::PermissionDenied`]: not even that.
     /// - [`ErrorKind::NotSharedMemory`]: the name belongs to something else, such as an event or a mutex.
-    /// - [`ErrorKind::TooSmall`]: it has less than [`len`](OpenOptions::len) bytes, or none yet.
+    /// - [`ErrorKind::TooSmall`]: it has less than [`len`](OpenOptions::len) bytes.
+    /// - [`ErrorKind::NotReady`]: its name is taken, but it has no length; the diagnosis says since when, and what to do if that lasts.
     /// - [`ErrorKind::Mistrusted`]: it is not what [`expect_owner`](OpenOptions::expect_owner) and
     ///   [`expect_len`](OpenOptions::expect_len) say; or a `Local\` name that another user has taken (Unix).
-    /// - [`ErrorKind::LimitReached`]: of open files (Unix). [`ErrorKind::Busy`]: its maker does not finish it within seconds.
+    /// - [`ErrorKind::LimitReached`]: of open files (Unix). [`ErrorKind::Busy`]: others make and remove it all the time.
     /// - what [`Name::new`] says about the name.
     pub fn open(
         &self,
@@ -348,7 +352,7 @@ impl OpenOptions {
     /// # Errors
     ///
     /// As [`create`](OpenOptions::create) and [`open`](OpenOptions::open), but for [`ErrorKind::NotFound`] and
-    /// [`ErrorKind::AlreadyExists`]. [`ErrorKind::Busy`] if its maker does not finish it within seconds.
+    /// [`ErrorKind::AlreadyExists`]. [`ErrorKind::NotReady`] if its maker does not finish it within seconds.
     pub fn open_or_create(
         &self,
         name: impl TryInto<Name, Error: Into<Error>>,
@@ -578,7 +582,20 @@ impl Target {
         let error = self.error(failure);
         let question = Question { operation: self.operation, name: &self.name, write, options };
         match diagnosis::explain(question, failure, error.kind()) {
-            Some(diagnosis) => error.with_diagnosis(diagnosis),
+            Some(diagnosis) => error.with_found(diagnosis),
+            None => error,
+        }
+    }
+
+    /// What to say when others did not finish in time.
+    fn delayed(&self, options: &OpenOptions, write: bool) -> Error {
+        let error = Error::new(self.operation, ErrorKind::Busy).with_subject(&self.name);
+        let question = Question { operation: self.operation, name: &self.name, write, options };
+        if let Some(diagnosis) = diagnosis::explain_delay(question) {
+            return error.with_found(diagnosis);
+        }
+        match sys::exclusive_holder(&self.object) {
+            Some(holder) => error.with_diagnosis(Diagnosis::of_exclusive_holder(holder)),
             None => error,
         }
     }
@@ -603,11 +620,7 @@ impl Target {
             } else if start.get_or_insert_with(Instant::now).elapsed() < PATIENCE {
                 std::thread::sleep(Duration::from_millis(1));
             } else {
-                let error = Error::new(self.operation, ErrorKind::Busy).with_subject(&self.name);
-                return Err(match sys::exclusive_holder(&self.object) {
-                    Some(holder) => error.with_diagnosis(Diagnosis::of_exclusive_holder(holder)),
-                    None => error,
-                });
+                return Err(self.delayed(options, write));
             }
         }
     }

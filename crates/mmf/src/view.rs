@@ -15,6 +15,7 @@ use zerocopy::{FromBytes, Immutable, IntoBytes};
 use crate::access::{Access, ReadOnly, ReadWrite, Writable};
 use crate::atomic::{Atomic, AtomicInteger};
 use crate::cursor::Cursor;
+use crate::diagnosis::Diagnosis;
 use crate::error::{Error, ErrorKind, Fault, Operation};
 use crate::memory::Right;
 use crate::sys::guard::{self, Caught, Shared};
@@ -212,7 +213,15 @@ impl<A: Access> View<A> {
     fn fault(&self, operation: Operation, caught: Caught) -> Error {
         let offset = caught.address.wrapping_sub(self.address().addr());
         let fault = Fault { offset, code: caught.code, detail: caught.detail };
-        self.mapped.right.name_it(Error::new(operation, ErrorKind::Fault).with_fault(fault))
+        let (right, start) = (&self.mapped.right, self.mapped.offset + self.start as u64);
+        let diagnosis = Diagnosis::of_fault(
+            &right.object,
+            start.saturating_add(offset as u64),
+            caught.code,
+            caught.detail,
+            right.file.is_some(),
+        );
+        right.name_it(Error::new(operation, ErrorKind::Fault).with_fault(fault).with_diagnosis(diagnosis))
     }
 
     fn system(&self, operation: Operation) -> impl Fn(Failure) -> Error + '_ {

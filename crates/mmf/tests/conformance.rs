@@ -10,6 +10,8 @@
     reason = "a test"
 )]
 
+#[path = "conformance/causes.rs"]
+mod causes;
 #[path = "conformance/diagnosis.rs"]
 mod diagnosis;
 #[path = "conformance/disk.rs"]
@@ -108,6 +110,9 @@ fn main() {
             another_kind not_granted an_unfinished_one left_by_killed_programs without_a_privilege left_by_another_user
             limits_of_the_process locked_memory_is_limited where_memories_live no_place_for_memories
             wishes_that_cannot_be_had directories_pass_nothing_on;
+        causes: a_page_that_this_process_has_closed a_full_place a_full_disk a_place_that_does_not_do
+            a_place_that_is_read_only_here unfinished_for_good left_over_and_closed_to_this_user
+            who_may_only_read_is_told_to mappings_are_limited a_mistyped_name_is_shown;
         handoff: a_child_receives read_only_stays_read_only read_only_cannot_be_widened
             several_memories_and_several_children labels the_command_stays_as_it_was an_empty_environment
             what_cannot_be_started grandchildren_receive both_widths the_giver_ends_at_once the_giver_is_killed
@@ -167,6 +172,8 @@ fn main() {
         security: role_try role_umask role_squatted;
         diagnosis: role_refused role_make_and_stay role_unprivileged role_is_in_the_way role_limited role_lock role_mount
             role_no_place role_inherit;
+        causes: role_full role_full_disk role_place role_read_only role_create_and_stay role_ask role_in_the_way
+            role_read role_map;
         handoff: role_worker role_nothing role_parent role_widen role_forged_values role_forged_tickets
             role_forged_parcels role_never_delivers role_leak_check role_receive_both role_socket;
         growth: role_receive role_follow role_grow role_grow_on role_make role_cut role_fill;

@@ -64,7 +64,7 @@ fn page(examination: &Examination, reading: &Diagnosis, holders: Option<&Holders
         // Without this, the reasons below would seem to contradict the rights.
         page.right("usable", false, "");
     }
-    said.say(&mut page, examination.diagnosis());
+    said.say_of(&mut page, examination.diagnosis(), !examination.may_read());
     page
 }
 
@@ -85,10 +85,21 @@ struct Said {
 
 impl Said {
     fn say(&mut self, page: &mut Page, diagnosis: &Diagnosis) {
+        self.say_of(page, diagnosis, false);
+    }
+
+    /// What is said of writing, where not even reading is granted, is about writing all the same.
+    fn say_of(&mut self, page: &mut Page, diagnosis: &Diagnosis, of_writing: bool) {
         for finding in diagnosis.findings() {
             let known = matches!(finding.cause(), Cause::Usable { .. }) || self.findings.contains(finding);
             if !known {
-                page.finding(finding, &cause(finding.cause(), self.rights_shown), 2);
+                let text = match finding.cause().clone() {
+                    Cause::NotGranted { you, security, .. } if of_writing => {
+                        cause(&Cause::NotGranted { write: true, you, security }, self.rights_shown)
+                    }
+                    found => cause(&found, self.rights_shown),
+                };
+                page.finding(finding, &text, 2);
                 self.findings.push(finding.clone());
             }
         }

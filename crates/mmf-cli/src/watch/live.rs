@@ -10,7 +10,7 @@ use super::Ended;
 use super::draw::draw;
 use super::frame::{Frame, Palette};
 use super::model::{Key, Model, Settings, Then};
-use super::source::Source;
+use super::source::{Source, in_a_line};
 use crate::output::Failure;
 
 /// The screen that is not scrolled, and no cursor on it; and back.
@@ -105,8 +105,9 @@ fn read(source: &mut Source, model: &mut Model, now: Duration) {
     if model.take(source.read(offset, most), now) {
         model.last_change = Some(time_of_day());
     }
-    if model.trouble.as_deref() != source.trouble() {
-        model.trouble = source.trouble().map(str::to_owned);
+    let trouble = source.trouble().map(str::to_owned).or_else(|| source.unread().map(in_a_line));
+    if model.trouble != trouble {
+        model.trouble = trouble;
         model.dirty = true;
     }
 }

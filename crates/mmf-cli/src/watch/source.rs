@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use mmf::{ErrorKind, Holders, NameTarget, ReadOnly, SharedMemory, View};
+use mmf::{Cause, Diagnosis, ErrorKind, Holders, NameTarget, ReadOnly, SharedMemory, View};
 
 use super::samples::Sample;
 use crate::findings::headline;
@@ -77,11 +77,13 @@ pub(super) struct Source {
     holders: Option<(Instant, Holders)>,
     /// Why nothing can be read, if that is not what peers do.
     trouble: Option<String>,
+    /// Why bytes inside the length could not be read, where that is another cause than that they have been cut off.
+    unread: Option<Diagnosis>,
 }
 
 impl Source {
     pub(super) fn new(memory: SharedMemory<ReadOnly>) -> Self {
-        Source { memory, view: None, longest: 0, fate: None, holders: None, trouble: None }
+        Source { memory, view: None, longest: 0, fate: None, holders: None, trouble: None, unread: None }
     }
 
     pub(super) fn len(&self) -> u64 {
@@ -95,7 +97,7 @@ impl Source {
         let most = most.min(MOST);
         let there = clamp(len.saturating_sub(offset), most);
         let mut bytes = vec![None; clamp(self.longest.saturating_sub(offset), most)];
-        self.trouble = None;
+        (self.trouble, self.unread) = (None, None);
         if there > 0 {
             if let Err(error) = self.fill(offset, &mut bytes[..there]) {
                 self.view = None;
@@ -123,12 +125,21 @@ impl Source {
         while start < bytes.len() {
             let to_next = clamp(PAGE - (offset + start as u64) % PAGE, bytes.len() - start);
             let page = &mut read[..to_next];
-            if view.read_at(start, page).is_ok() {
-                bytes[start..].iter_mut().zip(page).for_each(|(byte, read)| *byte = Some(*read));
+            match view.read_at(start, page) {
+                Ok(()) => bytes[start..].iter_mut().zip(page).for_each(|(byte, read)| *byte = Some(*read)),
+                Err(error) => {
+                    let found = error.diagnosis().filter(|found| !found.causes().any(is_cut_off));
+                    self.unread = self.unread.take().or_else(|| found.cloned());
+                }
             }
             start += to_next;
         }
         Ok(())
+    }
+
+    /// Why bytes that should be there could not be read.
+    pub(super) fn unread(&self) -> Option<&Diagnosis> {
+        self.unread.as_ref()
     }
 
     pub(super) fn trouble(&self) -> Option<&str> {
@@ -172,6 +183,15 @@ impl Source {
             None => Writers::Unknown,
         }
     }
+}
+
+fn is_cut_off(cause: &Cause) -> bool {
+    matches!(cause, Cause::CutOff { .. })
+}
+
+/// The cause of what could not be read, in one line.
+pub(super) fn in_a_line(unread: &Diagnosis) -> String {
+    unread.causes().next().map_or(String::new(), |cause| format!("not read: {cause}"))
 }
 
 fn clamp(left: u64, most: usize) -> usize {

@@ -13,6 +13,7 @@ use super::layout::Layout;
 use super::samples::{Sample, Samples, runs};
 use super::source::{Fate, Source, Writers};
 use super::value::{Order, Type};
+use crate::findings;
 use crate::output::{Failure, Output, json_text, printable, printing};
 
 /// What is printed, and how often.
@@ -52,9 +53,15 @@ impl Stream<'_> {
             }
             let fate = source.fate();
             let text = if output.json {
-                json_text(&self.document(&samples, now, fate))? + "\n"
+                let mut document = self.document(&samples, now, fate);
+                if let Some(unread) = source.unread() {
+                    document["findings"] = findings::document(unread.findings());
+                }
+                json_text(&document)? + "\n"
             } else {
-                (if first { "" } else { "\n" }).to_owned() + &self.text(&samples, now, fate)
+                let unread = source.unread().map(|unread| findings::plain(unread, 0, false) + "\n");
+                let lead = if first { "" } else { "\n" };
+                lead.to_owned() + &self.text(&samples, now, fate) + &unread.unwrap_or_default()
             };
             // At once: somebody may wait for it.
             out.write_all(text.as_bytes()).and_then(|()| out.flush()).map_err(|e| printing(&e))?;
@@ -94,6 +101,11 @@ impl Stream<'_> {
     fn document(&self, samples: &Samples, now: Duration, fate: Fate) -> Json {
         let sample = samples.last();
         let part = |(at, len): (usize, usize)| json!({ "offset": sample.offset + at as u64, "length": len });
+        let inside = |at: usize| sample.offset + (at as u64) < sample.len;
+        let none = |is_inside: bool| {
+            let is = sample.bytes.iter().enumerate().map(|(at, b)| b.is_none() && inside(at) == is_inside);
+            runs(is).into_iter().map(part).collect::<Vec<_>>()
+        };
         let there = runs(sample.bytes.iter().map(Option::is_some));
         let bytes = there.iter().map(|&(at, len)| {
             let digits = sample.bytes[at..at + len].iter().flatten().map(|byte| format!("{byte:02x}"));
@@ -105,7 +117,7 @@ impl Stream<'_> {
             "offset": sample.offset,
             "milliseconds": u64::try_from(now.as_millis()).unwrap_or(u64::MAX),
             "bytes": bytes.collect::<Vec<_>>(),
-            "gone": runs(sample.bytes.iter().map(Option::is_none)).into_iter().map(part).collect::<Vec<_>>(),
+            "gone": none(false),
             "changed": samples.changes(now).into_iter().map(part).collect::<Vec<_>>(),
             "name_leads": match fate.leads {
                 NameTarget::ThisRegion => Some("here"),
@@ -120,6 +132,10 @@ impl Stream<'_> {
                 Writers::Unknown => None,
             },
         });
+        let unreadable = none(true);
+        if !unreadable.is_empty() {
+            document["unreadable"] = json!(unreadable);
+        }
         if let Some(kind) = self.kind.filter(|kind| *kind != Type::None) {
             document["type"] = json!(kind.name());
             document["values"] = values(sample, kind);

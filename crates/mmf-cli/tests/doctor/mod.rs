@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 use testkit::{Test, skip, unique_name, wait_until};
 
 use crate::common::{Outcome, command, finish, listed, run};
-use crate::create;
+use crate::{create, shown};
 
 pub const TESTS: &[Test] = &[
     ("doctor_of_the_machine", machine),
@@ -250,7 +250,7 @@ fn colours() {
 
 fn control_characters() {
     let name = &unique_name("a\x1b[31mcontrol\r");
-    let shown = name.replace(['\x1b', '\r'], "?");
+    let shown = shown(name);
     let _maker = create(name, &["4096"]);
     // The second is asked for something else, and told the name.
     for (asked, status) in [(name.clone(), 0), (name.replace("control", "CONTROL"), 1)] {
@@ -260,7 +260,7 @@ fn control_characters() {
         assert!(!text.contains(['\x1b', '\r']), "{text:?}");
         assert!(status == 1 || text.starts_with(&format!("Local\\{shown}\n")), "{text:?}");
     }
-    let error = run(["info", &name.replace("control", "CONTROL")]).failed(1, &["a?[31mCONTROL?"]).err;
+    let error = run(["info", &name.replace("control", "CONTROL")]).failed(1, &["a\\u{1b}[31mCONTROL\\r"]).err;
     assert!(!error.contains(['\x1b', '\r']), "{error:?}");
 }
 
@@ -382,6 +382,8 @@ fn another_user() {
     let text = as_somebody(&["doctor", private]).text();
     assert!(text.contains("\n  read     no\n") && text.contains("grant_read("), "{text}");
     assert!(text.contains("\n  write    no\n") && text.contains("grant_write("), "{text}");
+    let of_writing = text.split("\n  write    no\n").nth(1).unwrap();
+    assert!(of_writing.contains("may not write to it") && !of_writing.contains("may not read it"), "{text}");
     let listing = as_somebody(&["ls", "--json"]).succeeded().json();
     let row = listing["memories"].as_array().unwrap().iter().find(|row| row["name"] == **private).unwrap();
     let error = row["error"].as_str().unwrap();

@@ -1,8 +1,10 @@
 //! Causes and remedies: to match on, and in words.
 
 use core::fmt;
+use std::time::SystemTime;
 
 use crate::error::ErrorKind;
+use crate::escape::Escaped;
 use crate::security::{Account, Level, Security};
 
 /// Why something does not work, or will not; or what is good to know.
@@ -38,14 +40,38 @@ pub enum Cause {
         /// What that is, such as "event" or "directory".
         kind: String,
     },
-    /// Its maker has named it, but not given it a length yet.
-    Unfinished,
+    /// A name that differs in one or two characters is in use.
+    SimilarName {
+        /// Its full name.
+        name: String,
+    },
+    /// The name is reserved, but its creator has not given it a length (Unix) or committed a page of it (Windows) until now. It
+    /// may be left over for good: a program can end between the two steps.
+    Unfinished {
+        /// Since when, if that can be learnt.
+        since: Option<SystemTime>,
+        /// Whose it is, if that can be learnt.
+        owner: Option<Account>,
+        /// Processes that have it open, if they were looked for: not while it is fresh.
+        holders: Option<Vec<u32>>,
+        /// Whether all processes that could have it open were looked at.
+        complete: bool,
+    },
     /// There is one whose holders were killed; the next who asks for it removes it (Linux).
     Stale,
     /// Its holders were killed, and only its owner's programs may remove it (Linux).
     Abandoned {
         /// Whose it is.
         owner: Option<Account>,
+    },
+    /// This user cannot open it, and so cannot tell whether it is in use or left over from programs that were killed (Linux).
+    PossiblyAbandoned {
+        /// Whose it is.
+        owner: Option<Account>,
+        /// Since when it has existed or was last changed.
+        since: Option<SystemTime>,
+        /// Whether the kernel's list of locks shows no process that holds it.
+        unheld: bool,
     },
     /// There is a memory of this name already.
     Exists {
@@ -65,12 +91,23 @@ pub enum Cause {
     },
     /// Who may do what with it does not include what was asked.
     NotGranted {
-        /// Whether writing was asked for, too.
+        /// Whether it is writing that is not granted; if reading is not either, that is said instead.
         write: bool,
         /// Who asked.
         you: Option<Account>,
         /// Who may do what, if that can be learnt.
         security: Option<Box<Security>>,
+    },
+    /// Mode and access list allow what was refused: something else refuses it (Linux). That is a security module or a sandbox.
+    RefusedElsewhere {
+        /// The label that a security module has given this process, such as an `AppArmor` profile.
+        label: Option<String>,
+        /// The snap that this process belongs to.
+        snap: Option<String>,
+        /// Whether a seccomp filter judges its system calls.
+        seccomp: bool,
+        /// The kind of container that it runs in, if that shows.
+        container: Option<&'static str>,
     },
     /// Its integrity is higher than this process's (Windows): no grant helps against that.
     Integrity {
@@ -101,6 +138,65 @@ pub enum Cause {
         limit: u64,
         /// Of what: the commit limit (Windows), a mount such as `/dev/shm`.
         of: &'static str,
+    },
+    /// Nothing is left of what its pages are made of.
+    Full {
+        /// Of what: a mount such as `/dev/shm`, a disk, the pool of large pages.
+        of: &'static str,
+        /// What is left, in bytes: less than a page.
+        left: u64,
+        /// What there is at all, if that is known.
+        limit: Option<u64>,
+    },
+    /// What it, or all regions together, may still need is more than is left: writing to pages that were never written may fail.
+    Overcommitted {
+        /// Bytes that have been promised and not been allocated yet.
+        needs: u64,
+        /// What is left.
+        left: u64,
+        /// Of what.
+        of: &'static str,
+    },
+    /// The memory limit of this process's control group, or of one above it, is reached (Linux).
+    MemoryGroup {
+        /// Bytes in use.
+        used: u64,
+        /// Bytes allowed.
+        limit: u64,
+    },
+    /// Another process has made it shorter: the byte is beyond its end.
+    CutOff {
+        /// What it has now.
+        len: u64,
+    },
+    /// The RAM that held the page has failed.
+    BadMemory,
+    /// Something in this process has unmapped the page or taken the access to it away.
+    Inaccessible,
+    /// The device or the network behind a file has failed.
+    Device,
+    /// None of the causes that can be looked at fits.
+    Unexplained {
+        /// What was looked at, and what else it can be.
+        looked_at: &'static str,
+    },
+    /// No range of free addresses is large enough.
+    AddressSpace {
+        /// What was asked for, in bytes.
+        asked: u64,
+        /// The largest free range, if that is known.
+        largest: Option<u64>,
+    },
+    /// A limit of which part is in use does not allow what was asked for besides.
+    LimitInUse {
+        /// Its name, such as `RLIMIT_AS` or `vm.max_map_count`.
+        name: &'static str,
+        /// What is in use.
+        used: u64,
+        /// What was asked for.
+        asked: u64,
+        /// What it allows.
+        limit: u64,
     },
     /// It was not made to grow so far.
     BeyondCapacity {
@@ -202,36 +298,60 @@ impl Cause {
     pub(crate) fn kind(&self) -> ErrorKind {
         match self {
             Cause::Invalid { kind, .. } => *kind,
-            Cause::Missing | Cause::Stale | Cause::OtherNamespace { .. } | Cause::OtherSpelling { .. } => {
-                ErrorKind::NotFound
-            }
-            Cause::LocalToOthers { .. } | Cause::OtherUserNamespace { .. } => ErrorKind::NotFound,
+            Cause::Missing
+            | Cause::Stale
+            | Cause::OtherNamespace { .. }
+            | Cause::OtherSpelling { .. }
+            | Cause::SimilarName { .. }
+            | Cause::LocalToOthers { .. }
+            | Cause::OtherUserNamespace { .. } => ErrorKind::NotFound,
             Cause::OtherKind { .. } => ErrorKind::NotSharedMemory,
-            Cause::Unfinished | Cause::TooSmall { .. } => ErrorKind::TooSmall,
-            Cause::Abandoned { .. } | Cause::Exists { .. } => ErrorKind::AlreadyExists,
+            Cause::TooSmall { .. } => ErrorKind::TooSmall,
+            Cause::Unfinished { .. } => ErrorKind::NotReady,
+            Cause::Abandoned { .. } | Cause::PossiblyAbandoned { .. } | Cause::Exists { .. } => {
+                ErrorKind::AlreadyExists
+            }
             Cause::Hidden
+            | Cause::RefusedElsewhere { .. }
             | Cause::AppContainer
             | Cause::PrivilegeMissing { .. }
             | Cause::PrivilegeDisabled { .. } => ErrorKind::PermissionDenied,
             Cause::NotGranted { .. } | Cause::Integrity { .. } => ErrorKind::PermissionDenied,
             Cause::HeldExclusively { .. } => ErrorKind::Busy,
             Cause::BeyondCapacity { .. } | Cause::CapacityNotTold => ErrorKind::BeyondCapacity,
-            Cause::NoMemory { .. } | Cause::NearlyFull { .. } => ErrorKind::OutOfMemory,
+            Cause::NoMemory { .. }
+            | Cause::NearlyFull { .. }
+            | Cause::Full { .. }
+            | Cause::Overcommitted { .. }
+            | Cause::MemoryGroup { .. } => ErrorKind::OutOfMemory,
+            Cause::CutOff { .. } | Cause::BadMemory | Cause::Inaccessible | Cause::Device => ErrorKind::Fault,
+            Cause::AddressSpace { .. } => ErrorKind::TooLarge,
             Cause::Place { .. } | Cause::Unsupported { .. } => ErrorKind::Unsupported,
-            Cause::Limit { .. } => ErrorKind::LimitReached,
+            Cause::Limit { .. } | Cause::LimitInUse { .. } => ErrorKind::LimitReached,
             Cause::WrongOwner { .. }
             | Cause::WrongLen { .. }
             | Cause::Linked { .. }
             | Cause::Replaceable { .. } => ErrorKind::Mistrusted,
-            Cause::Usable { .. } | Cause::Free | Cause::Growable => ErrorKind::Other,
+            Cause::Usable { .. } | Cause::Free | Cause::Growable | Cause::Unexplained { .. } => {
+                ErrorKind::Other
+            }
         }
     }
 }
 
-/// One half-sentence, without a full stop.
+/// One half-sentence, without a full stop. Names are escaped where they would disturb the output.
 impl fmt::Display for Cause {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
+        fmt::write(&mut Escaped(f), format_args!("{}", CauseText(self)))
+    }
+}
+
+/// The same as it is.
+struct CauseText<'c>(&'c Cause);
+
+impl fmt::Display for CauseText<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
             Cause::Invalid { message, .. } => f.write_str(message),
             Cause::Missing => f.write_str("nobody has made it yet, or it has gone with its last holder"),
             Cause::OtherNamespace { name } => write!(f, "there is a {name}, in the other namespace"),
@@ -248,7 +368,33 @@ impl fmt::Display for Cause {
                 r"Local\ names are this user's own; what another user makes there is not seen here",
             ),
             Cause::OtherKind { kind } => write!(f, "the name belongs to {} {kind}", article(kind)),
-            Cause::Unfinished => f.write_str("its maker has named it but not given it a length yet"),
+            Cause::SimilarName { name } => write!(f, "there is a {name}, which differs in few characters"),
+            Cause::Unfinished { since, owner, holders, complete } => {
+                f.write_str(if cfg!(windows) {
+                    "the name is reserved, but its creator has committed no memory under it until now"
+                } else {
+                    "the name is taken, but its creator has given it no length until now"
+                })?;
+                let mut link = " (";
+                if let Some(since) = since {
+                    write!(f, "{link}since {}", Time(*since))?;
+                    link = ", ";
+                }
+                if let Some(owner) = owner {
+                    write!(f, "{link}it belongs to {owner}")?;
+                    link = ", ";
+                }
+                match holders.as_deref() {
+                    None => write!(f, "{link}that was a moment ago")?,
+                    Some([]) if *complete => write!(f, "{link}no process has it open")?,
+                    Some([]) => write!(f, "{link}whether a process has it open cannot be seen here")?,
+                    Some([first, rest @ ..]) => {
+                        write!(f, "{link}open in process {first}")?;
+                        rest.iter().try_for_each(|id| write!(f, ", {id}"))?;
+                    }
+                }
+                f.write_str(")")
+            }
             Cause::Stale => {
                 f.write_str("there is one whose holders were killed; it goes as soon as it is asked for")
             }
@@ -256,6 +402,19 @@ impl fmt::Display for Cause {
                 f.write_str("there is one whose holders were killed, and only programs of its owner")?;
                 write_account(f, " (", owner.as_ref(), ")")?;
                 f.write_str(" may remove it")
+            }
+            Cause::PossiblyAbandoned { owner, since, unheld } => {
+                f.write_str("the name belongs to a shared memory")?;
+                write_account(f, " of ", owner.as_ref(), "")?;
+                f.write_str(" that this user may not open; it may be in use, or left over from a killed program")?;
+                write_account(f, " of ", owner.as_ref(), "'s")?;
+                if *unheld {
+                    f.write_str(" (the kernel's list of locks shows no process that holds it)")?;
+                }
+                match since {
+                    Some(since) => write!(f, "; it was created or changed at {}", Time(*since)),
+                    None => Ok(()),
+                }
             }
             Cause::Exists { len, owner } => {
                 f.write_str("the name belongs to a shared memory")?;
@@ -273,6 +432,26 @@ impl fmt::Display for Cause {
                 match security {
                     Some(security) => write!(f, ". Who may: {security}"),
                     None => f.write_str(", nor see who may"),
+                }
+            }
+            Cause::RefusedElsewhere { label, snap, seccomp, container } => {
+                f.write_str("the rights allow it, so something else refuses it: ")?;
+                match label {
+                    Some(label) => write!(f, "a security module (this process's label is {label})")?,
+                    None => f.write_str("a security module (AppArmor, SELinux)")?,
+                }
+                f.write_str(", a sandbox")?;
+                f.write_str(if *seccomp {
+                    " or the seccomp filter that this process has"
+                } else {
+                    " or a seccomp filter"
+                })?;
+                if let Some(container) = container {
+                    write!(f, "; this process runs in a container ({container})")?;
+                }
+                match snap {
+                    Some(snap) => write!(f, "; this is the snap {snap}, where only names that start with snap.{snap}. are allowed"),
+                    None => Ok(()),
                 }
             }
             Cause::Integrity { object, yours } => write!(
@@ -295,6 +474,51 @@ impl fmt::Display for Cause {
                     Bytes(*limit)
                 )
             }
+            Cause::Full { of, left, limit } => {
+                write!(f, "{of} is full: {} bytes", left)?;
+                match limit {
+                    Some(limit) => write!(f, " of {} left", Short(*limit)),
+                    None => f.write_str(" left"),
+                }
+            }
+            Cause::Overcommitted { needs, left, of } => write!(
+                f,
+                "{} of what was promised have no page yet, and {} are left of {of}: writing there may fail",
+                Bytes(*needs),
+                Bytes(*left)
+            ),
+            Cause::MemoryGroup { used, limit } => write!(
+                f,
+                "the memory limit of this process's control group is reached: {} of {} are in use",
+                Bytes(*used),
+                Bytes(*limit)
+            ),
+            Cause::CutOff { len } => {
+                write!(f, "another process has cut it off: it has {} now, and this byte is beyond them", Bytes(*len))
+            }
+            Cause::BadMemory => f.write_str("the RAM that held the page has failed; its content is lost"),
+            Cause::Inaccessible => f.write_str(
+                "the byte is inside the region, but something in this process has unmapped its page or taken the access away",
+            ),
+            Cause::Device => f.write_str("the device or the network behind the file has failed"),
+            Cause::Unexplained { looked_at } => write!(f, "the cause is not known: {looked_at}"),
+            Cause::AddressSpace { asked, largest } => {
+                write!(f, "{} do not fit the address space of this process", Bytes(*asked))?;
+                match largest {
+                    Some(largest) => write!(f, ": its largest free range has {}", Bytes(*largest)),
+                    None => Ok(()),
+                }
+            }
+            Cause::LimitInUse { name: name @ "vm.max_map_count", used, limit, .. } => {
+                write!(f, "this process has {used} mappings, and {name} allows {limit}")
+            }
+            Cause::LimitInUse { name, used, asked, limit } => write!(
+                f,
+                "{} more were asked for, and {} are in use of the {} that {name} of this process allows",
+                Bytes(*asked),
+                Bytes(*used),
+                Bytes(*limit)
+            ),
             Cause::BeyondCapacity { asked, capacity } => {
                 write!(f, "{} were asked for, and it can grow to {}", Bytes(*asked), Bytes(*capacity))
             }
@@ -307,6 +531,9 @@ impl fmt::Display for Cause {
             Cause::Place { place, problem } => write!(f, "{place} {problem}"),
             Cause::Limit { name, limit, asked: Some(asked) } => {
                 write!(f, "{} were asked for, and {name} of this process allows {limit}", Bytes(*asked))
+            }
+            Cause::Limit { name: name @ "fs.file-max", limit, asked: None } => {
+                write!(f, "{name} allows all processes of this machine together {limit} open files")
             }
             // The one that does not count bytes.
             Cause::Limit { name: name @ "RLIMIT_NOFILE", limit, asked: None } => {
@@ -381,6 +608,42 @@ impl fmt::Display for Bytes {
     }
 }
 
+/// A number of bytes in the largest unit that makes it a number of few digits.
+struct Short(u64);
+
+impl fmt::Display for Short {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let units = [(40, "TiB"), (30, "GiB"), (20, "MiB"), (10, "KiB")];
+        match units.iter().find(|(bits, _)| self.0 >> bits > 0) {
+            Some((bits, unit)) if self.0 % (1 << bits) == 0 => write!(f, "{} {unit}", self.0 >> bits),
+            Some((bits, unit)) => {
+                let tenths = (u128::from(self.0) * 10) >> bits;
+                write!(f, "{}.{} {unit}", tenths / 10, tenths % 10)
+            }
+            None => write!(f, "{} bytes", self.0),
+        }
+    }
+}
+
+/// A time, in UTC.
+struct Time(SystemTime);
+
+impl fmt::Display for Time {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let seconds = self.0.duration_since(SystemTime::UNIX_EPOCH).map_or(0, |since| since.as_secs());
+        let (days, rest) = (seconds / 86400, seconds % 86400);
+        // The calendar repeats every 400 years of 146097 days; counted from a March, leap days come last.
+        let (era, day) = ((days + 719_468) / 146_097, (days + 719_468) % 146_097);
+        let year_of_era = (day - day / 1460 + day / 36_524 - day / 146_096) / 365;
+        let day = day - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+        let month = (5 * day + 2) / 153;
+        let (day, month) = (day - (153 * month + 2) / 5 + 1, if month < 10 { month + 3 } else { month - 9 });
+        let year = era * 400 + year_of_era + u64::from(month <= 2);
+        let (hour, minute, second) = (rest / 3600, rest / 60 % 60, rest % 60);
+        write!(f, "{year}-{month:02}-{day:02} {hour:02}:{minute:02}:{second:02} UTC")
+    }
+}
+
 fn article(noun: &str) -> &'static str {
     if noun.starts_with(['a', 'e', 'i', 'o', 'u']) { "an" } else { "a" }
 }
@@ -452,6 +715,40 @@ pub enum Remedy {
     FreeMemory,
     /// Make the mount for named memories larger, or make it (Linux).
     Mount,
+    /// Make room on the disk.
+    FreeDisk,
+    /// Raise the memory limit of the control group or of the container (Linux).
+    RaiseGroupLimit,
+    /// Map it anew, and find out which program makes it shorter.
+    Reopen,
+    /// Write the name like this.
+    WriteName {
+        /// The full name, which is accepted.
+        name: String,
+    },
+    /// Remove the file that a program has left, if no program uses it (Unix).
+    RemoveFile {
+        /// Its path.
+        path: String,
+    },
+    /// Have the owner's programs look: what is left over goes then (Linux).
+    LetOwnerRemove {
+        /// Whose it is.
+        owner: Option<Account>,
+        /// The full name.
+        name: String,
+    },
+    /// Let an administrator allow it in the profile or the policy that refuses it (Linux).
+    AllowInPolicy,
+    /// Use a name that the sandbox allows (Linux).
+    UseSandboxName {
+        /// The full name.
+        name: String,
+    },
+    /// Drop views that are not needed any more.
+    DropViews,
+    /// Map a part of it instead of the whole.
+    MapParts,
     /// Raise a limit of the process.
     RaiseLimit {
         /// Its name.
@@ -472,10 +769,19 @@ pub enum Remedy {
     },
 }
 
-/// One half-sentence that starts with a verb, without a full stop.
+/// One half-sentence that starts with a verb, without a full stop. Names are escaped where they would disturb the output.
 impl fmt::Display for Remedy {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
+        fmt::write(&mut Escaped(f), format_args!("{}", RemedyText(self)))
+    }
+}
+
+/// The same as it is.
+struct RemedyText<'r>(&'r Remedy);
+
+impl fmt::Display for RemedyText<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
             Remedy::Correct => f.write_str("correct it"),
             Remedy::StartMaker => f.write_str(
                 "start the program that makes it first, and compare the spelling and the namespace (Local or Global)",
@@ -510,6 +816,30 @@ impl fmt::Display for Remedy {
             Remedy::Mount => f.write_str(
                 "enlarge it: mount -o remount,size=… /dev/shm; for a container: --shm-size=…",
             ),
+            Remedy::FreeDisk => f.write_str("make room on the disk, or raise this user's quota there"),
+            Remedy::RaiseGroupLimit => f.write_str(
+                "end programs of the group, or raise its limit (memory.max; MemoryMax= of the service; --memory of the container)",
+            ),
+            Remedy::Reopen => {
+                f.write_str("find the program that makes it shorter; open it again, or map what is left")
+            }
+            Remedy::WriteName { name } => write!(f, "write {name}"),
+            Remedy::RemoveFile { path } => {
+                write!(f, "if its creator has ended, remove what it has left: rm {path}")
+            }
+            Remedy::LetOwnerRemove { owner, name } => {
+                write!(f, "run `mmf info '{name}'`")?;
+                write_account(f, " as ", owner.as_ref(), "")?;
+                f.write_str(", or any program")?;
+                write_account(f, " of ", owner.as_ref(), "'s")?;
+                f.write_str(" that creates or opens it: if no process holds it, that removes it")
+            }
+            Remedy::AllowInPolicy => f.write_str(
+                "let an administrator allow it in the profile or policy (the kernel's log, `journalctl -k`, says which), or run the program outside of the sandbox",
+            ),
+            Remedy::UseSandboxName { name } => write!(f, "use a name like {name}"),
+            Remedy::DropViews => f.write_str("drop views that are not needed any more, or map larger ones"),
+            Remedy::MapParts => f.write_str("map parts of it with view_at"),
             Remedy::RaiseLimit { name } => write!(f, "raise {name}{}", how_to_raise(name)),
             Remedy::Retry => f.write_str("try again in a moment"),
             Remedy::HandOver => f.write_str("give it a handle or a descriptor of the memory instead of the name"),
@@ -525,6 +855,10 @@ fn how_to_raise(limit: &str) -> &'static str {
         "RLIMIT_MEMLOCK" => " (ulimit -l, or LimitMEMLOCK= of the service)",
         "RLIMIT_FSIZE" => " (ulimit -f, or LimitFSIZE= of the service)",
         "RLIMIT_NOFILE" => " (ulimit -n, or LimitNOFILE= of the service), or close some",
+        "RLIMIT_AS" => " (ulimit -v, or LimitAS= of the service)",
+        "RLIMIT_DATA" => " (ulimit -d, or LimitDATA= of the service)",
+        "vm.max_map_count" => " (sysctl -w vm.max_map_count=…)",
+        "fs.file-max" => " (sysctl -w fs.file-max=…), or end programs that have many files open",
         "the working set" => " (SetProcessWorkingSetSize)",
         _ => "",
     }

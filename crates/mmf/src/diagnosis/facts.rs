@@ -7,7 +7,11 @@ use crate::error::{Error, ErrorKind, Operation};
 use crate::name::{Name, Namespace};
 use crate::options::OpenOptions;
 use crate::security::{self, Account, Level, Security};
-use crate::sys::{self, Failure, Limits, Presence, Reason, Sighting, Space};
+use std::time::{Duration, SystemTime};
+
+use crate::sys::{
+    self, Confinement, Failure, Holders, Limits, MemoryGroup, Presence, Reason, Sighting, Space,
+};
 
 /// What is asked, or was refused.
 #[derive(Clone, Copy)]
@@ -49,6 +53,18 @@ pub(crate) struct Facts {
     pub(crate) spelled: Option<String>,
     /// The numbers of this user in the user namespace of this process and outside, if they differ (Linux).
     pub(crate) user_numbers: Option<(u32, u32)>,
+    /// A name that differs in one or two characters.
+    pub(crate) similar: Option<String>,
+    /// What confines this process, where its rights do not explain what is refused.
+    pub(crate) confinement: Option<Confinement>,
+    /// Who has an object open that has had no length for a while.
+    pub(crate) holders: Option<Holders>,
+    /// The memory limit of this process's control group, where memory was refused.
+    pub(crate) group: Option<MemoryGroup>,
+    /// A limit of the process or the machine that keeps it from opening anything.
+    pub(crate) limit: Option<(&'static str, u64)>,
+    /// Bytes that were promised to others and have no pages yet.
+    pub(crate) promised: Option<u64>,
     pub(crate) caller: Caller,
     pub(crate) space: Option<Space>,
     pub(crate) limits: Limits,
@@ -69,7 +85,11 @@ pub(crate) fn ask(question: Question<'_>) -> Diagnosis {
 
 /// The same, and what it was judged by.
 pub(crate) fn study(question: Question<'_>) -> (Facts, Diagnosis) {
-    let facts = gather(question, true);
+    let mut facts = gather(question, true);
+    // What others may still need is no cause of a failure, so only who asks before is told.
+    if question.operation != Operation::Open {
+        facts.promised = sys::promised();
+    }
     let diagnosis = Diagnosis::new(rules::judge(question, &facts));
     (facts, diagnosis)
 }
@@ -82,14 +102,35 @@ pub(crate) fn explain(question: Question<'_>, failure: Failure, kind: ErrorKind)
     if failure.reason == Reason::Limit {
         return None; // it says so itself
     }
-    let mut findings = rules::judge(question, &gather(question, thorough));
+    let facts = gather(question, thorough);
+    let mut findings = rules::judge(question, &facts);
+    // Some causes say more than the code of the system did.
+    let first = findings.iter().find(|finding| finding.kind.is_some());
+    let kind = first.filter(|first| rules::overrides(first)).and_then(|first| first.kind).unwrap_or(kind);
     // Somebody may have changed it meanwhile: then it says nothing about the failure.
     let fits = |finding: &Finding| finding.kind.is_none_or(|found| found == kind);
-    if !findings.iter().any(|finding| finding.kind == Some(kind)) {
+    if findings.iter().any(|finding| finding.kind == Some(kind)) {
+        findings.retain(fits);
+        return Some(Diagnosis::new(findings));
+    }
+    let facts = Facts {
+        confinement: (failure.reason == Reason::Denied && cfg!(unix)).then(sys::confinement),
+        group: if failure.reason == Reason::NoMemory { sys::memory_group() } else { None },
+        ..facts
+    };
+    let finding = rules::otherwise(question, &facts, failure.reason)?;
+    Some(Diagnosis::new(vec![finding.with_kind(kind)]))
+}
+
+/// Why it still does not work after a while of trying: a state that can last, or nothing.
+#[cold]
+pub(crate) fn explain_delay(question: Question<'_>) -> Option<Diagnosis> {
+    let facts = gather(question, true);
+    if !matches!(facts.here.presence, Presence::Unfinished { .. }) {
         return None;
     }
-    findings.retain(fits);
-    Some(Diagnosis::new(findings))
+    let findings = rules::judge(question, &facts);
+    findings.iter().any(|finding| finding.kind.is_some()).then(|| Diagnosis::new(findings))
 }
 
 fn gather(question: Question<'_>, thorough: bool) -> Facts {
@@ -103,10 +144,10 @@ fn gather(question: Question<'_>, thorough: bool) -> Facts {
     let opens = question.operation != Operation::Create;
     let makes = question.operation != Operation::Open;
     let security = here.shown.clone().and_then(|shown| Security::from_shown(shown).ok());
-    let (elsewhere, spelled) = if missing && opens {
-        (elsewhere(question.name), if thorough { spelled_otherwise(question.name) } else { None })
+    let (elsewhere, (spelled, similar)) = if missing && opens {
+        (elsewhere(question.name), spelled_otherwise(question.name))
     } else {
-        (None, None)
+        (None, (None, None))
     };
     // (Of an owner who has no number here, none is believed.)
     let owner = security.as_ref().filter(|_| !here.owner_is_unmapped);
@@ -123,15 +164,28 @@ fn gather(question: Question<'_>, thorough: bool) -> Facts {
     } else {
         None
     };
+    let list_allows = security.as_ref().filter(|_| thorough).and_then(list_allows);
+    let is_unexplained =
+        list_allows.is_some_and(|(reads, writes)| (reads && !here.may_read) || (writes && !here.may_write));
+    // A fresh one is in the middle of being made; nobody needs to be looked for.
+    let lasts = |since: SystemTime| since.elapsed().is_ok_and(|age| age >= LASTING);
+    let is_left = matches!(here.presence, Presence::Unfinished { .. }) && here.changed.is_some_and(lasts);
     Facts {
         name_problem,
-        list_allows: security.as_ref().and_then(list_allows),
+        confinement: (is_unexplained && cfg!(unix)).then(sys::confinement),
+        holders: here.identity.filter(|_| is_left).map(|(device, inode)| sys::holders_of(device, inode)),
+        promised: None,
+        group: None,
+        limit: here.obstacle.and_then(|code| sys::limit_reached(Failure::from_code(code))),
+        list_allows,
         security,
         elsewhere,
         spelled,
         user_numbers: if missing && opens { user_numbers() } else { None },
+        similar,
         caller: if thorough { caller() } else { stranger() },
-        space: if makes && thorough { sys::space() } else { None },
+        // (Where it says only what is left, it matters to those who make something.)
+        space: if cfg!(unix) || (makes && thorough) { sys::space() } else { None },
         limits: sys::limits(),
         security_problem,
         pages_problem: if makes && thorough { pages_problem(question) } else { None },
@@ -168,15 +222,45 @@ fn elsewhere(name: &Name) -> Option<String> {
         .then(|| other.to_string())
 }
 
-/// A name that differs in upper and lower case only.
-fn spelled_otherwise(name: &Name) -> Option<String> {
+/// How long an object without a length is taken for one that is being made.
+const LASTING: Duration = Duration::from_secs(2);
+
+/// A name that differs in upper and lower case only, else one that differs in one or two characters.
+fn spelled_otherwise(name: &Name) -> (Option<String>, Option<String>) {
+    let Ok(found) = sys::names() else { return (None, None) };
     let text = name.text().to_lowercase();
-    let found = sys::names().ok()?;
-    let found =
-        found.into_iter().find(|found| found.text != name.text() && found.text.to_lowercase() == text)?;
-    let namespace = if found.global { Namespace::Global } else { Namespace::Local };
-    let other = Name::from_parts(namespace, &found.text).ok()?;
-    (look(&other).presence == Presence::Memory).then(|| other.to_string())
+    let full = |found: &sys::Found| {
+        let namespace = if found.global { Namespace::Global } else { Namespace::Local };
+        let other = Name::from_parts(namespace, &found.text).ok()?;
+        (look(&other).presence == Presence::Memory).then(|| other.to_string())
+    };
+    let others = || found.iter().filter(|found| found.text != name.text());
+    let spelled = others().find(|found| found.text.to_lowercase() == text).and_then(full);
+    let similar = match spelled {
+        Some(_) => None,
+        None => others().find(|found| is_near(&found.text, name.text())).and_then(full),
+    };
+    (spelled, similar)
+}
+
+/// Whether two texts differ by what is easily mistyped: a letter too many, too few or another one, or two that have changed
+/// places. (Digits count things; who writes another one means another one.)
+fn is_near(left: &str, right: &str) -> bool {
+    let (left, right): (Vec<char>, Vec<char>) = (left.chars().collect(), right.chars().collect());
+    if left.len() < 4 || right.len() < 4 {
+        return false;
+    }
+    let same = left.iter().zip(&right).take_while(|(a, b)| a == b).count();
+    let (left, right) = (&left[same..], &right[same..]);
+    let tail = left.iter().rev().zip(right.iter().rev()).take_while(|(a, b)| a == b).count();
+    let (left, right) = (&left[..left.len() - tail], &right[..right.len() - tail]);
+    let is_letter = |c: &char| !c.is_ascii_digit();
+    match (left, right) {
+        ([a], []) | ([], [a]) => is_letter(a),
+        ([a], [b]) => is_letter(a) && is_letter(b),
+        ([a, b], [c, d]) => (a, b) == (d, c),
+        _ => false,
+    }
 }
 
 /// Who asks, as far as it costs little: names of users may have to be fetched from elsewhere.
@@ -227,8 +311,8 @@ pub(crate) fn caller() -> Caller {
 }
 
 #[cfg(unix)]
-fn list_allows(_security: &Security) -> Option<(bool, bool)> {
-    None
+fn list_allows(security: &Security) -> Option<(bool, bool)> {
+    security::list_allows(security)
 }
 
 #[cfg(windows)]
@@ -249,4 +333,27 @@ pub(crate) fn caller() -> Caller {
 #[cfg(windows)]
 fn list_allows(security: &Security) -> Option<(bool, bool)> {
     security::list_allows(security, &sys::account::token().ok()?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_near;
+
+    #[test]
+    fn typing_mistakes_are_near() {
+        for (left, right, near) in [
+            ("nc-tow", "nc-two", true),
+            ("telemetry", "telemtry", true),
+            ("telemetry", "telemettry", true),
+            ("telemetry", "telemetrx", true),
+            ("telemetry", "telemetry", false),
+            ("frames1", "frames2", false),
+            ("frames1", "frames12", false),
+            ("frames", "planes", false),
+            ("abc", "abd", false),
+            ("\u{fc}bung", "\u{fc}bunk", true),
+        ] {
+            assert_eq!(is_near(left, right), near, "{left} {right}");
+        }
+    }
 }

@@ -14,11 +14,11 @@ use core::fmt;
 
 use crate::error::{Error, ErrorKind};
 use crate::security::Account;
-use crate::sys::{self, Space};
+use crate::sys::{self, Failure, Space};
 
 pub use cause::{Cause, Remedy};
 pub use examination::{Examination, examine};
-pub(crate) use facts::{Question, ask, explain};
+pub(crate) use facts::{Question, ask, explain, explain_delay};
 pub use machine::{Ability, Held, Machine, Task, machine};
 
 /// How much a [`Finding`] matters.
@@ -121,6 +121,9 @@ impl Diagnosis {
 
     /// That what was asked for makes no sense.
     pub(crate) fn of_invalid(error: &Error) -> Self {
+        if let Some(diagnosis) = error.diagnosis() {
+            return diagnosis.clone();
+        }
         let cause = Cause::Invalid { kind: error.kind(), message: error.cause_in_words() };
         Diagnosis::new(vec![Finding::error(cause).cure(Remedy::Correct)])
     }
@@ -161,6 +164,65 @@ impl Diagnosis {
             self.findings.push(Finding::note(Cause::CapacityNotTold).cure(remedy));
         }
         self
+    }
+
+    /// Why a byte of a view could not be accessed.
+    #[cold]
+    pub(crate) fn of_fault(object: &sys::Object, offset: u64, code: u32, detail: i32, is_file: bool) -> Self {
+        let (page, _, _) = sys::page_sizes();
+        let (page, space) = match object.pages() {
+            sys::Pages::Large(size) => {
+                let pool = |left| Space {
+                    place: "the pool of large pages",
+                    is_mount: false,
+                    left,
+                    limit: u64::MAX,
+                    trouble: None,
+                };
+                (size, sys::pool(size).map(pool))
+            }
+            _ => (page, object.space()),
+        };
+        Diagnosis::new(rules::fault(rules::FaultFacts {
+            sign: sys::fault_sign(code, detail),
+            offset,
+            page,
+            len: object.len().ok(),
+            is_file,
+            space,
+            group: sys::memory_group(),
+        }))
+    }
+
+    /// That another process has cut a memory off.
+    pub(crate) fn of_cut(len: u64) -> Self {
+        let finding = Finding::error(Cause::CutOff { len }).cure(Remedy::Reopen);
+        Diagnosis::new(vec![finding])
+    }
+
+    /// Why there is no room for more pages of what exists.
+    #[cold]
+    pub(crate) fn of_no_room(object: &sys::Object) -> Self {
+        let (page, _, _) = sys::page_sizes();
+        Diagnosis::new(rules::no_room(object.space(), page, sys::memory_group()))
+    }
+
+    /// Why `asked` bytes could not be mapped; nothing where the code of the system says it.
+    #[cold]
+    pub(crate) fn of_mapping(failure: Failure, asked: u64, is_private: bool) -> Option<Self> {
+        if !cfg!(unix) {
+            return None;
+        }
+        let (limits, group) = (sys::map_limits(), sys::memory_group());
+        let findings = rules::mapping(&rules::MapFacts { failure, asked, is_private, limits, group });
+        findings.iter().any(|finding| finding.kind.is_some()).then(|| Diagnosis::new(findings))
+    }
+
+    /// Why names cannot be listed, if it is the place where they are.
+    #[cold]
+    pub(crate) fn of_listing(failure: Failure) -> Option<Self> {
+        let finding = rules::listing(sys::space(), failure)?;
+        Some(Diagnosis::new(vec![finding]))
     }
 
     /// That an opened memory is smaller than was asked for.

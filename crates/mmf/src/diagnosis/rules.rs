@@ -6,7 +6,9 @@ use super::{Cause, Finding, Remedy, Severity};
 use crate::error::{ErrorKind, Operation};
 use crate::name::Namespace;
 use crate::security::{Account, Who};
-use crate::sys::{Limits, Presence, Space, Trouble};
+use crate::sys::{
+    Confinement, Failure, FaultSign, Limits, MapLimits, MemoryGroup, Presence, Reason, Space, Trouble,
+};
 
 const CREATE_GLOBAL: &str = "SeCreateGlobalPrivilege";
 
@@ -16,12 +18,20 @@ pub(crate) fn judge(question: Question<'_>, facts: &Facts) -> Vec<Finding> {
     if let Some((kind, message)) = &facts.name_problem {
         return vec![invalid(*kind, message)];
     }
-    if facts.here.presence == Presence::NoPlace {
-        return vec![no_place(facts)];
-    }
     // In the order of the calls themselves: what is asked for is looked at before what is there.
     if question.operation != Operation::Open {
         wishes(question, facts, &mut findings);
+    }
+    // Whatever the name is, nothing can be there.
+    if let Some(space) = facts.space {
+        if let Some(trouble @ (Trouble::Missing | Trouble::NotDirectory)) = space.trouble {
+            findings.push(place(space.place, trouble));
+            return findings;
+        }
+    }
+    if facts.here.presence == Presence::NoPlace {
+        findings.push(no_place(facts));
+        return findings;
     }
     let there = !matches!(facts.here.presence, Presence::Nothing | Presence::Abandoned { removable: true });
     match question.operation {
@@ -40,6 +50,236 @@ fn no_place(facts: &Facts) -> Finding {
     Finding::error(cause)
         .with_kind(ErrorKind::PermissionDenied)
         .cure(Remedy::UseOther { what: "let an administrator set its mode to 1777" })
+}
+
+/// What is the matter with the place of named memories.
+pub(crate) fn place(place: &'static str, trouble: Trouble) -> Finding {
+    let (problem, kind) = match trouble {
+        Trouble::Missing => ("is not there", ErrorKind::Unsupported),
+        Trouble::NotDirectory => ("is not a directory", ErrorKind::Unsupported),
+        Trouble::ReadOnly => ("is mounted read-only", ErrorKind::PermissionDenied),
+        Trouble::Denied => ("does not let this user make anything", ErrorKind::PermissionDenied),
+        Trouble::NoFiles => ("has no room for one more name", ErrorKind::OutOfMemory),
+    };
+    let finding = Finding::error(Cause::Place { place, problem }).with_kind(kind);
+    match trouble {
+        Trouble::Denied => {
+            finding.cure(Remedy::UseOther { what: "let an administrator set its mode to 1777" })
+        }
+        Trouble::ReadOnly => finding.cure(Remedy::UseOther { what: "mount -o remount,rw /dev/shm" }),
+        Trouble::Missing | Trouble::NotDirectory => finding
+            .cure(Remedy::UseOther { what: "mount -t tmpfs -o mode=1777 tmpfs /dev/shm" })
+            .cure(Remedy::HandOver),
+        Trouble::NoFiles => finding.cure(Remedy::Mount),
+    }
+}
+
+/// Why names cannot be listed, if it is the place.
+pub(crate) fn listing(space: Option<Space>, failure: Failure) -> Option<Finding> {
+    let space = space?;
+    match (space.trouble, failure.reason) {
+        (Some(trouble @ (Trouble::Missing | Trouble::NotDirectory)), _) => Some(place(space.place, trouble)),
+        (_, Reason::Denied) => {
+            let problem = "does not let this user see what is in it";
+            let finding = Finding::error(Cause::Place { place: space.place, problem });
+            let finding = finding.with_kind(ErrorKind::PermissionDenied);
+            Some(finding.cure(Remedy::UseOther { what: "let an administrator set its mode to 1777" }))
+        }
+        _ => None,
+    }
+}
+
+/// Whether a cause says more than the code that the system has given.
+pub(crate) fn overrides(finding: &Finding) -> bool {
+    matches!(finding.cause, Cause::Place { .. } | Cause::Unfinished { .. } | Cause::Limit { .. })
+}
+
+/// What is left to say of a failure that no fact explains.
+pub(crate) fn otherwise(question: Question<'_>, facts: &Facts, reason: Reason) -> Option<Finding> {
+    match (reason, &facts.confinement) {
+        // The name is free, or its rights would do.
+        (Reason::Denied, Some(confinement)) => Some(refused_elsewhere(question, confinement)),
+        (Reason::NoMemory, _) if cfg!(unix) => {
+            Some(facts.group.filter(|group| is_full(*group)).map_or_else(unexplained_memory, group_is_full))
+        }
+        _ => None,
+    }
+}
+
+fn unexplained_memory() -> Finding {
+    Finding::error(Cause::Unexplained {
+        looked_at: "there is room in the place and no limit of this process is reached; it can be a quota of this user, a limit of a control group above, or the kernel's own memory",
+    })
+    .cure(Remedy::FreeMemory)
+}
+
+/// A limit of which less than this is left counts as reached: the kernel charges in batches.
+const BATCH: u64 = 64 * 4096;
+
+fn is_full(group: MemoryGroup) -> bool {
+    group.limit.saturating_sub(group.used) < BATCH
+}
+
+fn group_is_full(MemoryGroup { used, limit }: MemoryGroup) -> Finding {
+    Finding::error(Cause::MemoryGroup { used, limit }).cure(Remedy::RaiseGroupLimit)
+}
+
+fn refused_elsewhere(question: Question<'_>, confinement: &Confinement) -> Finding {
+    let Confinement { label, snap, seccomp, container } = confinement.clone();
+    let finding = Finding::error(Cause::RefusedElsewhere { label, snap: snap.clone(), seccomp, container });
+    let finding = match snap {
+        Some(snap) => finding
+            .cure(Remedy::UseSandboxName { name: format!(r"Global\snap.{snap}.{}", question.name.text()) }),
+        None => finding,
+    };
+    finding.cure(Remedy::AllowInPolicy).cure(Remedy::HandOver)
+}
+
+/// What is known of a page that could not be accessed.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct FaultFacts {
+    pub(crate) sign: FaultSign,
+    /// Where the byte is in the region.
+    pub(crate) offset: u64,
+    pub(crate) page: u64,
+    /// How long the region is now, if that can be learnt.
+    pub(crate) len: Option<u64>,
+    pub(crate) is_file: bool,
+    /// What is left of what its pages are made of.
+    pub(crate) space: Option<Space>,
+    pub(crate) group: Option<MemoryGroup>,
+}
+
+/// Why a page could not be accessed. There is always a finding.
+pub(crate) fn fault(facts: FaultFacts) -> Vec<Finding> {
+    let FaultFacts { sign, offset, page, len, is_file, space, group } = facts;
+    let mut findings = Vec::new();
+    // The rest of the last page can be accessed, and is no part of it.
+    let start = offset - offset % page.max(1);
+    let full = space.filter(|space| space.left < page || sign == FaultSign::NoStorage);
+    match (sign, len) {
+        (FaultSign::BadMemory, _) => {
+            findings.push(Finding::error(Cause::BadMemory).cure(Remedy::UseOther {
+                what: "look into the kernel's log (journalctl -k), and start the programs that share it anew",
+            }));
+        }
+        (FaultSign::Device, _) => findings.push(Finding::error(Cause::Device).cure(Remedy::UseOther {
+            what: "look into the system's log, and at the connection to the disk",
+        })),
+        (_, Some(len)) if start >= len => {
+            findings.push(Finding::error(Cause::CutOff { len }).cure(Remedy::Reopen));
+        }
+        (FaultSign::Inaccessible, _) => {
+            findings.push(Finding::error(Cause::Inaccessible).cure(Remedy::Reopen))
+        }
+        (FaultSign::Unbacked | FaultSign::NoStorage, _) => {
+            findings.extend(full.map(|space| is_used_up(&space, is_file)));
+            findings.extend(group.filter(|group| is_full(*group)).map(group_is_full));
+        }
+    }
+    if findings.is_empty() {
+        let looked_at = match (is_file, len.is_some()) {
+            (_, false) => "how long it is now cannot be learnt",
+            (true, _) => {
+                "the byte is inside the file and the disk has room now; it can be an error of the disk or the network, this user's quota, or the file was shorter, or the disk full, for a moment"
+            }
+            (false, _) => {
+                "the byte is inside the region and there is room now; it can be a limit of a control group, a quota, or the region was shorter, or the place full, for a moment"
+            }
+        };
+        findings.push(Finding::error(Cause::Unexplained { looked_at }).cure(Remedy::Retry));
+    }
+    findings.into_iter().map(|finding| finding.with_kind(ErrorKind::Fault)).collect()
+}
+
+/// Nothing is left of what pages are made of.
+fn is_used_up(space: &Space, is_file: bool) -> Finding {
+    let limit = (space.limit != u64::MAX).then_some(space.limit);
+    let finding = Finding::error(Cause::Full { of: space.place, left: space.left, limit });
+    if is_file {
+        return finding.cure(Remedy::FreeDisk);
+    }
+    let finding = finding.cure(Remedy::FreeMemory);
+    if space.is_mount { finding.cure(Remedy::Mount) } else { finding }
+}
+
+/// Why there is no room for more pages. There is always a finding.
+pub(crate) fn no_room(space: Option<Space>, page: u64, group: Option<MemoryGroup>) -> Vec<Finding> {
+    let full = space.filter(|space| space.left < page).map(|space| is_used_up(&space, false));
+    let group = group.filter(|group| is_full(*group)).map(group_is_full);
+    let findings: Vec<Finding> = full.into_iter().chain(group).collect();
+    if findings.is_empty() { vec![unexplained_memory().with_kind(ErrorKind::OutOfMemory)] } else { findings }
+}
+
+/// A mapping that the system has refused.
+#[derive(Clone, Debug)]
+pub(crate) struct MapFacts {
+    pub(crate) failure: Failure,
+    /// Bytes that were to be mapped.
+    pub(crate) asked: u64,
+    /// Whether pages are copied when they are written.
+    pub(crate) is_private: bool,
+    pub(crate) limits: MapLimits,
+    pub(crate) group: Option<MemoryGroup>,
+}
+
+/// Why a view could not be mapped; nothing where the code itself says it.
+pub(crate) fn mapping(facts: &MapFacts) -> Vec<Finding> {
+    let MapFacts { failure, asked, is_private, limits, group } = facts;
+    let asked = *asked;
+    let in_use = |name, (used, limit): (u64, u64)| {
+        Finding::error(Cause::LimitInUse { name, used, asked, limit }).cure(Remedy::RaiseLimit { name })
+    };
+    let exceeds = |(used, limit): &(u64, u64)| used.saturating_add(asked) > *limit;
+    let mut findings = Vec::new();
+    match failure.reason {
+        // The kernel locks all that this process maps, and may not lock so much.
+        Reason::Limit => {
+            findings.extend(limits.locked.filter(exceeds).map(|locked| in_use("RLIMIT_MEMLOCK", locked)))
+        }
+        Reason::NoMemory | Reason::TooLarge => {
+            // (One mapping more or less may have come or gone since.)
+            if let Some((used, limit)) = limits.mappings.filter(|(used, limit)| used + 4 > *limit) {
+                let name = "vm.max_map_count";
+                let finding = Finding::error(Cause::LimitInUse { name, used, asked: 1, limit });
+                findings.push(finding.cure(Remedy::DropViews).cure(Remedy::RaiseLimit { name }));
+            }
+            findings.extend(
+                limits
+                    .address_space
+                    .filter(exceeds)
+                    .map(|space| in_use("RLIMIT_AS", space).cure(Remedy::MapParts)),
+            );
+            findings.extend(limits.locked.filter(exceeds).filter(|(used, _)| *used > 0).map(|locked| {
+                Finding { severity: Severity::Note, kind: None, ..in_use("RLIMIT_MEMLOCK", locked) }
+            }));
+            if *is_private {
+                findings.extend(limits.data.filter(exceeds).map(|data| in_use("RLIMIT_DATA", data)));
+                let none_left = |of, (left, limit)| {
+                    let finding = Finding::error(Cause::NoMemory { asked, left, limit, of });
+                    finding.cure(Remedy::MapParts).cure(Remedy::FreeMemory)
+                };
+                let commit = limits.commit.filter(|(left, _)| asked > *left);
+                findings.extend(
+                    commit.map(|commit| none_left("the commit limit (vm.overcommit_memory is 2)", commit)),
+                );
+                let most = limits.most_private.filter(|most| asked > *most);
+                findings.extend(
+                    most.map(|most| none_left("RAM and swap (vm.overcommit_memory is 0)", (most, most))),
+                );
+            }
+            if limits.gap.is_none_or(|gap| asked > gap) && (findings.is_empty() || limits.gap.is_some()) {
+                let finding = Finding::error(Cause::AddressSpace { asked, largest: limits.gap });
+                findings.push(finding.cure(Remedy::MapParts));
+            }
+            findings.extend(group.filter(|group| is_full(*group)).map(group_is_full));
+            if findings.iter().all(|finding| finding.kind.is_none()) {
+                findings.push(unexplained_memory().with_kind(ErrorKind::OutOfMemory));
+            }
+        }
+        _ => {}
+    }
+    findings
 }
 
 /// What is asked for and cannot be had, wherever its name may be.
@@ -78,12 +318,55 @@ fn taken(question: Question<'_>, facts: &Facts) -> Finding {
             strangers(facts).with_kind(ErrorKind::AlreadyExists).cure(Remedy::ChooseOtherName)
         }
         Presence::Linked => linked(facts).with_kind(ErrorKind::AlreadyExists).cure(Remedy::ChooseOtherName),
+        Presence::Unfinished { .. } => unfinished(question, facts),
         _ => {
-            let cause = Cause::Exists { len: facts.here.len, owner: owner(facts) };
-            let finding = Finding::error(cause).cure(Remedy::OpenExisting);
+            let here = &facts.here;
+            if here.held == Some(false) {
+                return possibly_abandoned(question, facts);
+            }
+            let finding = Finding::error(Cause::Exists { len: here.len, owner: owner(facts) });
+            let finding = match (here.may_read, here.may_write) {
+                // (What it takes to open it is asked for by opening it; where not even that is possible, nothing is known.)
+                (true, true) => finding.cure(Remedy::OpenExisting),
+                (true, false) => finding.cure(Remedy::OpenReadOnly),
+                (false, _) => {
+                    finding.cure(Remedy::LetMakerGrant { write: true, who: facts.caller.user.clone() })
+                }
+            };
             if trusted_namespace(question) { finding } else { finding.cure(Remedy::ChooseOtherName) }
         }
     }
+}
+
+/// What this user cannot open, and no process holds as far as can be seen.
+fn possibly_abandoned(question: Question<'_>, facts: &Facts) -> Finding {
+    let (owner, since) = (owner(facts), facts.here.changed);
+    let unheld = facts.here.held == Some(false);
+    let remedy = Remedy::LetOwnerRemove { owner: owner.clone(), name: question.name.to_string() };
+    let finding = Finding::error(Cause::PossiblyAbandoned { owner, since, unheld }).cure(remedy);
+    finding.cure(Remedy::ChooseOtherName)
+}
+
+/// A name without a length.
+fn unfinished(question: Question<'_>, facts: &Facts) -> Finding {
+    let here = &facts.here;
+    let lasts = facts.holders.is_some();
+    let holders = facts.holders.as_ref().map(|holders| holders.known.clone());
+    let complete = facts.holders.as_ref().is_some_and(|holders| holders.complete);
+    let is_used = holders.as_ref().is_some_and(|known| !known.is_empty());
+    let cause = Cause::Unfinished { since: here.changed, owner: owner(facts), holders, complete };
+    let kind =
+        if question.operation == Operation::Create { ErrorKind::AlreadyExists } else { ErrorKind::NotReady };
+    let mut finding = Finding::error(cause).with_kind(kind);
+    if !lasts || is_used {
+        finding = finding.cure(Remedy::Retry);
+    }
+    if cfg!(windows) {
+        finding = finding.cure(Remedy::UseOther { what: "let its creator commit its pages (VirtualAlloc with MEM_COMMIT), or create it without SEC_RESERVE" });
+    } else if let (Some(path), true) = (here.path.clone(), !is_used) {
+        finding = finding.cure(Remedy::RemoveFile { path });
+    }
+    finding.cure(Remedy::ChooseOtherName)
 }
 
 /// Whether strangers cannot make names in it.
@@ -122,25 +405,13 @@ fn make(question: Question<'_>, facts: &Facts, findings: &mut Vec<Finding>) {
     if let Some(space) = &facts.space {
         let (place, mount) = (space.place, space.is_mount);
         if let Some(trouble) = space.trouble {
-            let (problem, kind) = match trouble {
-                Trouble::Missing => ("is not there", ErrorKind::Unsupported),
-                Trouble::ReadOnly => ("is mounted read-only", ErrorKind::PermissionDenied),
-                Trouble::Denied => ("does not let this user make anything", ErrorKind::PermissionDenied),
-                Trouble::NoFiles => ("has no room for one more name", ErrorKind::OutOfMemory),
-            };
-            let finding = Finding::error(Cause::Place { place, problem }).with_kind(kind);
-            findings.push(match trouble {
-                Trouble::Denied => {
-                    finding.cure(Remedy::UseOther { what: "let an administrator set its mode to 1777" })
-                }
-                Trouble::ReadOnly => finding.cure(Remedy::UseOther { what: "mount -o remount,rw /dev/shm" }),
-                Trouble::Missing => finding
-                    .cure(Remedy::UseOther { what: "mount -t tmpfs -o mode=1777 tmpfs /dev/shm" })
-                    .cure(Remedy::HandOver),
-                Trouble::NoFiles => finding.cure(Remedy::Mount),
-            });
+            findings.push(self::place(place, trouble));
         } else {
-            findings.extend(room(len, space, mount.then_some(Remedy::Mount)));
+            let room = room(len, space, mount.then_some(Remedy::Mount));
+            let needs = facts.promised.map(|promised| promised.saturating_add(len));
+            let more = needs.filter(|needs| *needs > space.left && room.is_none());
+            findings.extend(room);
+            findings.extend(more.map(|needs| overcommitted(needs, space)));
         }
     }
     if let Some(most) = facts.limits.file_size {
@@ -158,12 +429,24 @@ fn room(asked: u64, space: &Space, enlarge: Option<Remedy>) -> Option<Finding> {
     let Space { place: of, left, limit, .. } = *space;
     if asked > left {
         let finding = Finding::error(Cause::NoMemory { asked, left, limit, of });
-        let finding = finding.cure(Remedy::AskForLess { most: left }).cure(Remedy::FreeMemory);
+        let finding = ask_for_less(finding, left).cure(Remedy::FreeMemory);
         return Some(enlarge.into_iter().fold(finding, Finding::cure));
     }
     (asked > left / 10 * 9).then(|| {
         Finding::new(Severity::Warning, Cause::NearlyFull { asked, left, of }).cure(Remedy::FreeMemory)
     })
+}
+
+/// Nothing is no length to ask for.
+fn ask_for_less(finding: Finding, most: u64) -> Finding {
+    if most > 0 { finding.cure(Remedy::AskForLess { most }) } else { finding }
+}
+
+/// What has been promised is more than what is left.
+fn overcommitted(needs: u64, space: &Space) -> Finding {
+    let cause = Cause::Overcommitted { needs, left: space.left, of: space.place };
+    let finding = Finding::new(Severity::Warning, cause).cure(Remedy::FreeMemory);
+    if space.is_mount { finding.cure(Remedy::Mount) } else { finding }
 }
 
 /// Whether a memory of `len` bytes could grow to `asked`. (What is left is known of some places only.)
@@ -220,7 +503,7 @@ fn invalid(kind: ErrorKind, message: &str) -> Finding {
 
 pub(crate) fn limit(name: &'static str, limit: u64, asked: Option<u64>) -> Finding {
     let finding = Finding::error(Cause::Limit { name, limit, asked }).cure(Remedy::RaiseLimit { name });
-    if asked.is_some() { finding.cure(Remedy::AskForLess { most: limit }) } else { finding }
+    if asked.is_some() { ask_for_less(finding, limit) } else { finding }
 }
 
 /// What stands in the way of opening what is there, or may be there.
@@ -237,25 +520,31 @@ fn open(question: Question<'_>, facts: &Facts, findings: &mut Vec<Finding>) {
             findings.push(Finding { severity: Severity::Note, kind: None, ..finding });
         }
         Presence::Other(kind) => findings.push(other_kind(kind)),
-        Presence::Unfinished { ours } => {
-            // Where it is waited for, and how long its maker takes nobody knows.
-            let waited = *ours || question.operation == Operation::OpenOrCreate;
-            let kind = if waited { ErrorKind::Busy } else { ErrorKind::TooSmall };
-            let finding = Finding::error(Cause::Unfinished).with_kind(kind);
-            findings.push(finding.cure(Remedy::Retry).cure(Remedy::Distrust));
-        }
+        Presence::Unfinished { .. } => findings.push(unfinished(question, facts)),
         Presence::Hidden => {
             if *question.name.namespace() == Namespace::Global && facts.caller.app_container {
                 findings.push(Finding::error(Cause::AppContainer).cure(Remedy::HandOver));
             }
-            findings.push(refused(question, facts));
+            findings.extend(refused(question, facts));
         }
         Presence::Strangers => findings.push(strangers(facts)),
         Presence::Linked => findings.push(linked(facts)),
         Presence::NoPlace => findings.push(no_place(facts)),
         Presence::Memory => {
             if !facts.here.may_read || (question.write && !facts.here.may_write) {
-                findings.push(refused(question, facts));
+                findings.extend(refused(question, facts));
+            }
+            if facts.here.held == Some(false) {
+                let finding = possibly_abandoned(question, facts);
+                findings.push(Finding { severity: Severity::Note, kind: None, ..finding });
+            }
+            if let (Some(len), Some(allocated), Some(space)) =
+                (facts.here.len, facts.here.allocated, &facts.space)
+            {
+                let needs = len.saturating_sub(allocated);
+                if needs > space.left {
+                    findings.push(overcommitted(needs, space));
+                }
             }
             sizes(question, facts, findings);
             trust(question, facts, findings);
@@ -269,7 +558,8 @@ fn open(question: Question<'_>, facts: &Facts, findings: &mut Vec<Finding>) {
 
 fn missing(question: Question<'_>, facts: &Facts, findings: &mut Vec<Finding>) {
     let mut finding = Finding::error(Cause::Missing);
-    if let Some(name) = facts.elsewhere.clone().or_else(|| facts.spelled.clone()) {
+    let other = facts.elsewhere.as_ref().or(facts.spelled.as_ref()).or(facts.similar.as_ref());
+    if let Some(name) = other.cloned() {
         finding = finding.cure(Remedy::OpenName { name });
     }
     findings.push(finding.cure(Remedy::StartMaker));
@@ -277,6 +567,8 @@ fn missing(question: Question<'_>, facts: &Facts, findings: &mut Vec<Finding>) {
         findings.push(Finding::note(Cause::OtherNamespace { name: name.clone() }));
     } else if let Some(name) = &facts.spelled {
         findings.push(Finding::note(Cause::OtherSpelling { name: name.clone() }));
+    } else if let Some(name) = &facts.similar {
+        findings.push(Finding::note(Cause::SimilarName { name: name.clone() }));
     } else if facts.caller.app_container {
         findings.push(Finding::note(Cause::AppContainer).cure(Remedy::HandOver));
     } else if let (Namespace::Local, Some((inside, outside))) =
@@ -292,7 +584,10 @@ fn missing(question: Question<'_>, facts: &Facts, findings: &mut Vec<Finding>) {
 }
 
 /// Why a memory that is there does not let us do what we want.
-fn refused(question: Question<'_>, facts: &Facts) -> Finding {
+fn refused(question: Question<'_>, facts: &Facts) -> Vec<Finding> {
+    if let Some((name, most)) = facts.limit {
+        return vec![limit(name, most, None)];
+    }
     let read_works = facts.here.may_read;
     let wants_write = question.write && read_works;
     let kind = if wants_write { ErrorKind::NotWritable } else { ErrorKind::PermissionDenied };
@@ -308,8 +603,23 @@ fn refused(question: Question<'_>, facts: &Facts) -> Finding {
         if to_blame && object > yours {
             let finding = Finding::error(Cause::Integrity { object, yours }).with_kind(kind);
             let finding = finding.cure(Remedy::LetMakerLowerIntegrity { to: yours });
-            return if read_works { finding.cure(Remedy::OpenReadOnly) } else { finding };
+            return vec![if read_works { finding.cure(Remedy::OpenReadOnly) } else { finding }];
         }
+    }
+    let mut findings = Vec::new();
+    let is_read_only = facts.space.is_some_and(|space| space.trouble == Some(Trouble::ReadOnly));
+    if let (Some(space), true) = (facts.space, wants_write && is_read_only) {
+        let finding = place(space.place, Trouble::ReadOnly).with_kind(kind);
+        findings
+            .push(Finding { remedies: [vec![Remedy::OpenReadOnly], finding.remedies].concat(), ..finding });
+    }
+    let allowed = facts.list_allows.is_some_and(|(reads, writes)| if wants_write { writes } else { reads });
+    if let (Some(confinement), true) = (&facts.confinement, allowed) {
+        if findings.is_empty() {
+            let finding = refused_elsewhere(question, confinement).with_kind(kind);
+            findings.push(if wants_write { finding.cure(Remedy::OpenReadOnly) } else { finding });
+        }
+        return findings;
     }
     let who = facts.caller.user.clone();
     let grant = Remedy::LetMakerGrant { write: question.write, who };
@@ -327,12 +637,13 @@ fn refused(question: Question<'_>, facts: &Facts) -> Finding {
         finding = finding.cure(Remedy::OpenReadOnly);
     }
     finding = finding.cure(grant);
-    match owner(facts) {
+    findings.push(match owner(facts) {
         Some(owner) if facts.caller.user.as_ref() != Some(&owner) => {
             finding.cure(Remedy::RunAs { who: owner })
         }
         _ => finding,
-    }
+    });
+    findings
 }
 
 /// A local name of ours that somebody else has taken (Unix).

@@ -39,6 +39,12 @@ fn facts() -> Facts {
         elsewhere: None,
         spelled: None,
         user_numbers: None,
+        similar: None,
+        confinement: None,
+        holders: None,
+        promised: None,
+        group: None,
+        limit: None,
         caller: Caller {
             user: Some(user()),
             integrity: Some(Level::Medium),

@@ -4,6 +4,7 @@ use core::cell::{Cell, RefCell};
 use core::ops::Range;
 
 use crate::access::{Access, ReadWrite};
+use crate::diagnosis::{Cause, Diagnosis};
 use crate::disk::pieces::ZEROS;
 use crate::error::{Error, ErrorKind, Fault, Operation};
 use crate::memory::SharedMemory;
@@ -40,16 +41,22 @@ impl<'a, A: Access> Bytes<'a, A> {
         self.memory.right().name_it(Error::new(self.operation, kind))
     }
 
-    /// Somebody has taken bytes away: from this one on, at least.
-    fn gone(&self, offset: u64, fault: Option<Fault>) -> Error {
-        let error = self
-            .error(ErrorKind::Fault)
-            .with_detail(format!("byte {offset} of {} is gone: somebody has cut it off", self.len));
-        // Counted from the start of the memory, not of a view that nobody has seen.
-        match (fault, usize::try_from(offset)) {
-            (Some(fault), Ok(offset)) => error.with_fault(Fault { offset, ..fault }),
-            _ => error,
-        }
+    /// Another process has cut bytes off: from this one on, at least.
+    fn gone(&self, offset: u64) -> Error {
+        let error = self.error(ErrorKind::Fault).with_diagnosis(Diagnosis::of_cut(self.memory.len()));
+        error.with_detail(format!("byte {offset} of {} is gone", self.len))
+    }
+
+    /// A byte could not be accessed. It is counted from the start of the memory, not of a view that nobody has seen.
+    fn faulted(&self, offset: u64, fault: Fault, error: &Error) -> Error {
+        let diagnosis = error.diagnosis().cloned().unwrap_or_default();
+        let is_cut = diagnosis.causes().any(|cause| matches!(cause, Cause::CutOff { .. }));
+        let state = if is_cut { "is gone" } else { "cannot be accessed" };
+        let offset_of_fault = usize::try_from(offset).unwrap_or(fault.offset);
+        self.error(ErrorKind::Fault)
+            .with_diagnosis(diagnosis)
+            .with_detail(format!("byte {offset} of {} {state}", self.len))
+            .with_fault(Fault { offset: offset_of_fault, ..fault })
     }
 
     /// How many bytes have been written at some time, as far as the system can tell.
@@ -91,7 +98,7 @@ impl<'a, A: Access> Bytes<'a, A> {
             // First away with the old one: there may be no room for two.
             *window = None;
             let view = self.memory.view_at(start, len).map_err(|error| match error.kind() {
-                ErrorKind::OutOfBounds => self.gone(self.memory.len().max(start), None),
+                ErrorKind::OutOfBounds => self.gone(self.memory.len().max(start)),
                 _ => error,
             })?;
             *window = Some((start, view));
@@ -99,7 +106,7 @@ impl<'a, A: Access> Bytes<'a, A> {
         let Some((start, view)) = &*window else { return Err(self.error(ErrorKind::Other)) };
         let offset = usize::try_from(at - start).unwrap_or(usize::MAX);
         work(view, offset).map_err(|error| match error.fault() {
-            Some(fault) => self.gone(start + fault.offset() as u64, Some(fault)),
+            Some(fault) => self.faulted(start + fault.offset() as u64, fault, &error),
             None => error,
         })
     }
@@ -110,7 +117,7 @@ impl<'a, A: Access> Bytes<'a, A> {
         while done < bytes.len() {
             let (at, rest) = (offset + done as u64, &mut bytes[done..]);
             done += match self.direct().map(|direct| direct.read_at(at, rest)) {
-                Some(Ok(0)) => return Err(self.gone(at, None)),
+                Some(Ok(0)) => return Err(self.gone(at)),
                 Some(Ok(read)) => read,
                 answer => {
                     self.views_only(answer.and_then(Result::err))?;
@@ -129,7 +136,8 @@ impl<'a, A: Access> Bytes<'a, A> {
     fn views_only(&self, failure: Option<Failure>) -> Result<(), Error> {
         match failure {
             Some(failure) if failure.reason == Reason::NoMemory => {
-                Err(self.memory.right().error(self.operation, failure))
+                let right = self.memory.right();
+                Err(right.error(self.operation, failure).with_found(Diagnosis::of_no_room(&right.object)))
             }
             _ => {
                 self.is_direct.set(false);
@@ -189,6 +197,6 @@ impl Bytes<'_, ReadWrite> {
     /// Whether all of it is still there: what is written by a descriptor would make a memory longer again.
     pub(in crate::disk) fn check_len(&self) -> Result<(), Error> {
         let len = self.memory.len();
-        if len < self.len { Err(self.gone(len, None)) } else { Ok(()) }
+        if len < self.len { Err(self.gone(len)) } else { Ok(()) }
     }
 }

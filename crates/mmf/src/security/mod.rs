@@ -27,8 +27,8 @@ use posix::Posix;
 pub use who::{Account, Level, ParseLevelError, Who};
 
 #[cfg(windows)]
-pub(crate) use system::{account_of, list_allows};
-pub(crate) use system::{account_of_user, is_owner, private_name};
+pub(crate) use system::account_of;
+pub(crate) use system::{account_of_user, is_owner, list_allows, private_name};
 
 /// Who may open a memory, and for what.
 ///

@@ -103,6 +103,32 @@ impl Posix {
     }
 }
 
+/// What a process may do by its user and groups, as the kernel judges.
+impl Posix {
+    /// Whether reading, and whether reading and writing together, is granted.
+    pub(crate) fn allows(&self, user: u32, groups: &[u32]) -> (bool, bool) {
+        let grants = self.grants();
+        let of = |wanted: &dyn Fn(&Tag) -> bool| -> Vec<u16> {
+            grants.iter().filter(|entry| wanted(&entry.tag)).map(|entry| entry.bits).collect()
+        };
+        // The first kind of entry that applies decides; of several groups, any one that grants all of it.
+        let mut bits =
+            if user == self.uid { of(&|tag| *tag == Tag::Owner) } else { of(&|tag| *tag == Tag::User(user)) };
+        if bits.is_empty() {
+            bits = of(&|tag| match tag {
+                Tag::Group => groups.contains(&self.gid),
+                Tag::NamedGroup(group) => groups.contains(group),
+                _ => false,
+            });
+        }
+        if bits.is_empty() {
+            bits = of(&|tag| *tag == Tag::Other);
+        }
+        let any = |wanted| bits.iter().any(|bits| bits & wanted == wanted);
+        (any(READ), any(READ | WRITE))
+    }
+}
+
 /// What bits mean for a memory.
 pub(crate) struct Words(pub(crate) u16);
 
@@ -145,5 +171,25 @@ mod tests {
         let posix = Posix { uid: 0, gid: 0, mode: 0o640, list: entries };
         let bits: Vec<u16> = posix.grants().iter().map(|entry| entry.bits).collect();
         assert_eq!(bits, [6, 4, 4, 0, 4, 0], "the mask takes away");
+        for (user, groups, allowed) in [
+            (0, vec![], (true, true)),
+            (1000, vec![7], (true, false)),
+            (1001, vec![], (true, false)),
+            (1002, vec![7], (true, false)),
+            (1002, vec![0], (false, false)),
+            (1002, vec![], (false, false)),
+        ] {
+            assert_eq!(posix.allows(user, &groups), allowed, "{user} {groups:?}");
+        }
+    }
+
+    #[test]
+    fn modes_judge_by_the_first_that_fits() {
+        let posix = |mode| Posix { uid: 5, gid: 7, mode, list: Vec::new() };
+        assert_eq!(posix(0o066).allows(5, &[7]), (false, false), "the owner is not one of the others");
+        assert_eq!(posix(0o606).allows(6, &[7]), (false, false), "nor is the group");
+        assert_eq!(posix(0o640).allows(6, &[7]), (true, false));
+        assert_eq!(posix(0o602).allows(6, &[8]), (false, false), "nothing can be mapped for writing only");
+        assert_eq!(posix(0o606).allows(6, &[8]), (true, true));
     }
 }

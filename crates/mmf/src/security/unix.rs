@@ -65,6 +65,21 @@ struct Wanted {
     everyone: u16,
 }
 
+/// What mode and access list give to this process: to read, to read and write.
+pub(crate) fn list_allows(security: &Security) -> Option<(bool, bool)> {
+    let Base::Posix(posix) = &security.base else { return None };
+    let (reads, writes) = posix.allows(account::user(), &account::groups());
+    // What the superuser may is not a matter of the list; but of its own user namespace only.
+    if account::is_mapped(posix.uid) && account::is_mapped(posix.gid) {
+        if account::is_capable(account::Capability::OverrideAccess) {
+            return Some((true, true));
+        }
+        let searches = account::is_capable(account::Capability::ReadAll);
+        return Some((reads || searches, writes));
+    }
+    Some((reads, writes))
+}
+
 pub(super) fn resolve(security: &Security, operation: Operation) -> Result<Protection, Error> {
     if security.integrity.is_some() {
         return Err(Error::new(operation, ErrorKind::Unsupported)

@@ -52,8 +52,9 @@ pub(crate) use system::presence;
 pub(crate) use system::process;
 pub(crate) use system::security::Protection;
 pub(crate) use system::sight::{
-    grants_to_users, has_private_namespaces, limit_reached, limits, locked_limit, names_are_replaceable,
-    page_sizes, rounded, sight, space,
+    confinement, fault_sign, grants_to_users, has_private_namespaces, holders_of, limit_reached, limits,
+    locked_limit, map_limits, memory_group, names_are_replaceable, page_sizes, pool, promised, rounded,
+    sight, space,
 };
 #[cfg(unix)]
 pub(crate) use system::socket;
@@ -365,6 +366,70 @@ pub(crate) enum NameTarget {
     Unknown,
 }
 
+/// What the code of a fault says by itself about the page that could not be accessed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(dead_code, reason = "each system has its own")]
+pub(crate) enum FaultSign {
+    /// The object has no page there, or none could be allocated or read.
+    Unbacked,
+    /// The RAM that held the page has failed.
+    BadMemory,
+    /// This process's own page tables do not allow the access.
+    Inaccessible,
+    /// No storage is left for the page (Windows).
+    NoStorage,
+    /// The device or the network behind a file has failed (Windows).
+    Device,
+}
+
+/// The memory limit of the control group that this process is in, and how much of it is used (Linux).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct MemoryGroup {
+    pub(crate) used: u64,
+    pub(crate) limit: u64,
+}
+
+/// What limits the mappings of this process; `None` where there is no limit, or where it cannot be read.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct MapLimits {
+    /// Mappings that exist, and the most that may.
+    pub(crate) mappings: Option<(u64, u64)>,
+    /// Bytes of address space in use, and `RLIMIT_AS`.
+    pub(crate) address_space: Option<(u64, u64)>,
+    /// Bytes of private data in use, and `RLIMIT_DATA`.
+    pub(crate) data: Option<(u64, u64)>,
+    /// Bytes locked in RAM, and `RLIMIT_MEMLOCK`.
+    pub(crate) locked: Option<(u64, u64)>,
+    /// Bytes that may still be committed, and the limit, if the system commits strictly.
+    pub(crate) commit: Option<(u64, u64)>,
+    /// RAM and swap in bytes: a private mapping of more is refused, if the system judges by that.
+    pub(crate) most_private: Option<u64>,
+    /// The largest range of free addresses.
+    pub(crate) gap: Option<u64>,
+}
+
+/// What confines this process, apart from users and their rights (Linux).
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Confinement {
+    /// The label that a security module has given this process, such as an `AppArmor` profile.
+    pub(crate) label: Option<String>,
+    /// The name of the snap that this process belongs to.
+    pub(crate) snap: Option<String>,
+    /// Whether a seccomp filter judges its system calls.
+    pub(crate) seccomp: bool,
+    /// The kind of container that it runs in, if that shows.
+    pub(crate) container: Option<&'static str>,
+}
+
+/// Which processes hold an object without a visible lock or length.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Holders {
+    /// Processes that are known to have it open.
+    pub(crate) known: Vec<u32>,
+    /// Whether all processes of the machine could be looked at.
+    pub(crate) complete: bool,
+}
+
 /// What can be seen of a name without changing anything.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Sighting {
@@ -382,6 +447,16 @@ pub(crate) struct Sighting {
     pub(crate) replaceable: bool,
     /// What identifies the region, to look for its holders by (Linux).
     pub(crate) identity: Option<(u64, u64)>,
+    /// When it was created or last changed in anything but its bytes.
+    pub(crate) changed: Option<std::time::SystemTime>,
+    /// Bytes that have pages.
+    pub(crate) allocated: Option<u64>,
+    /// Where it is in the file system.
+    pub(crate) path: Option<String>,
+    /// Whether a process holds an object that this process cannot open: what the kernel's list of locks says (Linux).
+    pub(crate) held: Option<bool>,
+    /// The code with which the system refused to open it, where that is no matter of rights.
+    pub(crate) obstacle: Option<i32>,
 }
 
 /// The names of one region.
@@ -412,6 +487,8 @@ pub(crate) enum Trouble {
     ReadOnly,
     Denied,
     NoFiles,
+    /// There is something else than a directory.
+    NotDirectory,
 }
 
 /// Limits of the process; none where there is no limit.

@@ -234,10 +234,10 @@ mod here {
         peer.say(&format!("unsized /{text}"));
         peer.expect("created");
         let error = SharedMemory::open(format!(r"Global\{text}")).unwrap_err();
-        assert_eq!(error.kind(), ErrorKind::TooSmall);
+        assert_eq!(error.kind(), ErrorKind::NotReady);
         assert!(error.to_string().contains("try again"), "{error}");
         let either = mmf::OpenOptions::new().len(10).open_or_create(format!(r"Global\{text}")).unwrap_err();
-        assert_eq!(either.kind(), ErrorKind::Busy, "{either}");
+        assert_eq!(either.kind(), ErrorKind::NotReady, "{either}");
         peer.say(&format!("unlink /{text}"));
         peer.expect("done");
         peer.finish();

@@ -68,6 +68,27 @@ pub(crate) fn group() -> u32 {
     getegid().as_raw()
 }
 
+/// The groups that this process acts with.
+pub(crate) fn groups() -> Vec<u32> {
+    let others = getgroups().unwrap_or_default();
+    others.iter().map(|group| group.as_raw()).chain([group()]).collect()
+}
+
+/// Whether a number is that of a user or group of this process's user namespace. Outside of them, everybody is shown as the
+/// same one, over whom a superuser of the namespace has no power.
+pub(crate) fn is_mapped(id: u32) -> bool {
+    if id == 0 {
+        return true;
+    }
+    let overflow = std::fs::read_to_string("/proc/sys/kernel/overflowuid").ok();
+    overflow.and_then(|text| text.trim().parse().ok()) != Some(id) || is_first_user_namespace()
+}
+
+fn is_first_user_namespace() -> bool {
+    // "         0          0 4294967295": all users are themselves.
+    std::fs::read_to_string("/proc/self/uid_map").is_ok_and(|map| map.trim().ends_with("4294967295"))
+}
+
 /// Whether the system lets this process give an object to a group.
 pub(crate) fn may_give_to(id: u32) -> bool {
     id == group()
@@ -79,6 +100,10 @@ pub(crate) fn may_give_to(id: u32) -> bool {
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Capability {
     Chown = 0,
+    /// Reading and writing whatever the mode says.
+    OverrideAccess = 1,
+    /// Reading whatever the mode says.
+    ReadAll = 2,
     /// What owners can do.
     #[cfg_attr(not(target_os = "linux"), allow(dead_code))]
     Owner = 3,

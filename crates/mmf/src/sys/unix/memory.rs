@@ -299,8 +299,8 @@ impl Object {
         // SAFETY: a null hint lets the kernel choose the place, so nothing that is mapped already is touched.
         let base = unsafe { rustix::mm::mmap(ptr::null_mut(), whole, protection, flags, &self.fd, offset) };
         let base = base.map_err(|errno| match errno {
-            // The address space is full, or never had so much.
-            Errno::NOMEM => Failure { reason: Reason::TooLarge, ..errno.into() },
+            // What may be locked in RAM is used up, and all that is mapped is to be locked.
+            Errno::AGAIN => Failure { reason: Reason::Limit, ..errno.into() },
             _ => errno.into(),
         })?;
         let base = NonNull::new(base.cast::<u8>()).ok_or(Failure::new(Reason::Other))?;

@@ -7,6 +7,7 @@ pub(crate) mod account;
 mod chain;
 mod context;
 pub(crate) mod disk;
+mod facts;
 pub(crate) mod fault;
 mod forks;
 mod growth;
@@ -49,7 +50,7 @@ impl From<Errno> for Failure {
             // A link, a directory, a socket or a device of this name.
             Errno::LOOP | Errno::ISDIR | Errno::NXIO | Errno::NODEV => Reason::WrongKind,
             Errno::NOMEM | Errno::NOSPC | Errno::DQUOT => Reason::NoMemory,
-            Errno::MFILE => Reason::Limit,
+            Errno::MFILE | Errno::NFILE => Reason::Limit,
             Errno::FBIG | Errno::OVERFLOW => Reason::TooLarge,
             Errno::NOSYS | Errno::OPNOTSUPP => Reason::Unsupported,
             _ => Reason::Other,

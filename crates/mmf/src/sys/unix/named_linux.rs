@@ -37,7 +37,7 @@ use super::memory::{Identity, Opened, identity_of};
 use super::name::{DIRECTORY, ObjectName};
 use super::security::{self, OWNER_ONLY};
 use super::sight::check_file_size;
-use super::{growth, pages};
+use super::{facts, growth, pages};
 use crate::sys::{
     Attempt, Failure, Links, NameTarget, Pages, Presence, Reason, Sighting, Space, Trouble, Wish,
 };
@@ -636,17 +636,41 @@ pub(crate) fn sight(name: &ObjectName) -> Sighting {
     };
     // What counts as gone, or is refused, cannot be opened.
     let usable = !matches!(presence, Presence::Abandoned { .. } | Presence::Linked);
+    let read = match &fd {
+        Some(_) => Ok(()),
+        None => look(name.path(), OFlags::RDONLY).map(drop),
+    };
+    let write = look(name.path(), OFlags::RDWR).map(drop);
+    let obstacle = [read, write].iter().find_map(|answer| match answer {
+        Err(Errno::ACCESS | Errno::PERM | Errno::ROFS) | Ok(()) => None,
+        Err(errno) => Some(errno.raw_os_error()),
+    });
+    // Only who may open it can try for its lock.
+    let is_closed = is_ours(&stat) && read.is_err() && obstacle.is_none();
     Sighting {
         len: u64::try_from(stat.st_size).ok().filter(|len| *len > 0),
-        may_read: usable && fd.is_some(),
-        may_write: usable && look(name.path(), OFlags::RDWR).is_ok(),
+        may_read: usable && read.is_ok(),
+        may_write: usable && write.is_ok(),
         presence,
         shown: Some(security::shown(&stat, security::list_at(name.path()))),
         linked,
         owner_is_unmapped: stands_for_unmapped(stat.st_uid) && !own,
         replaceable: names_are_replaceable(),
         identity: Some(identity_of(&stat)),
+        changed: changed(&stat),
+        allocated: u64::try_from(stat.st_blocks).ok().and_then(|blocks| blocks.checked_mul(512)),
+        path: name.path().to_str().ok().map(str::to_owned),
+        held: if is_closed { facts::is_locked(stat.st_dev, stat.st_ino) } else { None },
+        obstacle,
     }
+}
+
+/// When the object was created, or last changed in anything but its bytes.
+#[allow(clippy::unnecessary_fallible_conversions, clippy::useless_conversion, reason = "the widths differ")]
+fn changed(stat: &Stat) -> Option<std::time::SystemTime> {
+    let (seconds, nanoseconds) =
+        (u64::try_from(stat.st_ctime).ok()?, u64::try_from(stat.st_ctime_nsec).ok()?);
+    std::time::UNIX_EPOCH.checked_add(Duration::from_secs(seconds) + Duration::from_nanos(nanoseconds))
 }
 
 const PLACE: &str = "/dev/shm";
@@ -656,6 +680,12 @@ const PLACE: &str = "/dev/shm";
 pub(crate) fn space() -> Option<Space> {
     use rustix::fs::{Access, AtFlags, CWD, StatVfsMountFlags, accessat, statvfs};
     let mut space = Space { place: PLACE, is_mount: true, left: u64::MAX, limit: u64::MAX, trouble: None };
+    let is_directory = |stat: Stat| FileType::from_raw_mode(stat.st_mode) == FileType::Directory;
+    match rustix::fs::stat(PLACE).map(is_directory) {
+        Ok(true) => {}
+        Ok(false) => return Some(Space { trouble: Some(Trouble::NotDirectory), ..space }),
+        Err(_) => return Some(Space { trouble: Some(Trouble::Missing), ..space }),
+    }
     let Ok(system) = statvfs(PLACE) else {
         return Some(Space { trouble: Some(Trouble::Missing), ..space });
     };

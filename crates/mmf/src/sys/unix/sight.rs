@@ -9,6 +9,9 @@ use super::account::{Capability, is_capable};
 use super::named;
 use crate::sys::{Failure, Limits, Reason};
 
+pub(crate) use super::facts::{
+    confinement, fault_sign, holders_of, map_limits, memory_group, pool, promised,
+};
 pub(crate) use named::{grants_to_users, names_are_replaceable, sight, space};
 
 /// What limits this process now.
@@ -26,6 +29,9 @@ pub(crate) fn limit_reached(failure: Failure) -> Option<(&'static str, u64)> {
     let code = failure.code?;
     if code == Errno::MFILE.raw_os_error() {
         return Some(("RLIMIT_NOFILE", getrlimit(Resource::Nofile).current?));
+    }
+    if code == Errno::NFILE.raw_os_error() {
+        return Some(("fs.file-max", super::facts::open_files()?.1));
     }
     let name = if code == Errno::FBIG.raw_os_error() { "RLIMIT_FSIZE" } else { "RLIMIT_MEMLOCK" };
     Some((name, failure.figure?))

@@ -8,7 +8,10 @@ use windows_sys::Win32::System::Memory::{FILE_MAP_READ, FILE_MAP_WRITE, SECTION_
 use super::memory::Object;
 use super::name::ObjectName;
 use super::{LastError, api, boundary, descriptor, limits as memory, list};
-use crate::sys::{Failure, Limits, Presence, Shown, Sighting, Space};
+use crate::sys::{
+    Confinement, Failure, FaultSign, Holders, Limits, MapLimits, MemoryGroup, Presence, Shown, Sighting,
+    Space,
+};
 
 const READ_CONTROL: u32 = 0x2_0000;
 
@@ -73,6 +76,45 @@ pub(crate) fn space() -> Option<Space> {
         limit: commit.limit,
         trouble: None,
     })
+}
+
+/// What an exception and the status behind it say about a page.
+pub(crate) fn fault_sign(code: u32, detail: i32) -> FaultSign {
+    if code != u32::from_ne_bytes(win::EXCEPTION_IN_PAGE_ERROR.to_ne_bytes()) {
+        return FaultSign::Inaccessible;
+    }
+    match detail {
+        win::STATUS_DISK_FULL
+        | win::STATUS_COMMITMENT_LIMIT
+        | win::STATUS_INSUFFICIENT_RESOURCES
+        | win::STATUS_QUOTA_EXCEEDED => FaultSign::NoStorage,
+        _ => FaultSign::Device,
+    }
+}
+
+/// These are Linux' own.
+pub(crate) fn memory_group() -> Option<MemoryGroup> {
+    None
+}
+
+pub(crate) fn pool(_size: u64) -> Option<u64> {
+    None
+}
+
+pub(crate) fn promised() -> Option<u64> {
+    None
+}
+
+pub(crate) fn map_limits() -> MapLimits {
+    MapLimits::default()
+}
+
+pub(crate) fn confinement() -> Confinement {
+    Confinement::default()
+}
+
+pub(crate) fn holders_of(_device: u64, _inode: u64) -> Holders {
+    Holders::default()
 }
 
 /// Windows has none of those.

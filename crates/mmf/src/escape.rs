@@ -1,0 +1,77 @@
+//! Texts that others have written, such that printing them does no harm.
+
+use core::fmt;
+
+/// Whether a character moves the cursor, changes colours, hides, or reorders what stands beside it.
+pub(crate) fn is_harmful(c: char) -> bool {
+    c.is_control() || is_invisible(c)
+}
+
+/// Whether a character cannot be seen, or changes the order of what can: bidirectional controls, characters without width,
+/// separators of lines.
+pub(crate) fn is_invisible(c: char) -> bool {
+    matches!(
+        c,
+        '\u{ad}'
+            | '\u{61c}'
+            | '\u{180e}'
+            | '\u{200b}'..='\u{200f}'
+            | '\u{2028}'..='\u{202e}'
+            | '\u{2060}'..='\u{206f}'
+            | '\u{feff}'
+            | '\u{fff9}'..='\u{fffb}'
+            | '\u{e0000}'..='\u{e007f}'
+    )
+}
+
+/// Writes all that comes to a formatter; harmful characters as in the source of a program: `\n`, `\u{202e}`.
+pub(crate) struct Escaped<'f, 'b>(pub(crate) &'f mut fmt::Formatter<'b>);
+
+impl fmt::Write for Escaped<'_, '_> {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        let mut rest = text;
+        while let Some((at, c)) = rest.char_indices().find(|(_, c)| is_harmful(*c)) {
+            self.0.write_str(&rest[..at])?;
+            match c {
+                '\0' => self.0.write_str("\\0")?,
+                '\n' => self.0.write_str("\\n")?,
+                '\r' => self.0.write_str("\\r")?,
+                '\t' => self.0.write_str("\\t")?,
+                c => write!(self.0, "\\u{{{:x}}}", u32::from(c))?,
+            }
+            rest = &rest[at + c.len_utf8()..];
+        }
+        self.0.write_str(rest)
+    }
+}
+
+/// A text, escaped.
+#[cfg(test)]
+pub(crate) struct Shown<'t>(pub(crate) &'t str);
+
+#[cfg(test)]
+impl fmt::Display for Shown<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Write::write_str(&mut Escaped(f), self.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Shown;
+
+    #[test]
+    fn harmful_characters_are_spelled_out() {
+        for (text, shown) in [
+            ("plain \u{fc}\u{65e5}", "plain \u{fc}\u{65e5}"),
+            ("a\nb\tc\0", "a\\nb\\tc\\0"),
+            ("\u{1b}[31mred", "\\u{1b}[31mred"),
+            ("\u{9b}31m", "\\u{9b}31m"),
+            ("x\u{202e}y\u{2066}\u{2028}", "x\\u{202e}y\\u{2066}\\u{2028}"),
+            ("\u{200b}\u{feff}", "\\u{200b}\\u{feff}"),
+            (r"Global\telemetry", r"Global\telemetry"),
+        ] {
+            assert_eq!(Shown(text).to_string(), shown);
+        }
+    }
+}

@@ -19,6 +19,8 @@ pub(super) fn document(name: &str, look: &Look) -> Value {
                 "program": look.programs.get(&one.token).filter(|_| one.alive),
                 "since": stamp(one.joined),
                 "alive": one.alive,
+                "held_by_kernel": one.held_by_kernel,
+                "in_other_pid_namespace": one.process.is_in_other_pid_namespace(),
             })
         })
         .collect();
@@ -103,5 +105,5 @@ fn lock_document(lock: &LockState) -> Value {
 }
 
 fn process(process: &ProcessInfo) -> Value {
-    json!({ "id": process.id, "started": process.started })
+    json!({ "id": process.id, "started": process.started, "pid_namespace": process.pid_namespace })
 }

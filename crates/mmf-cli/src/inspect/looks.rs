@@ -60,6 +60,10 @@ impl Look {
 fn called(one: &ParticipantInfo, programs: &BTreeMap<u32, String>) -> String {
     match programs.get(&one.token) {
         Some(program) => format!("process {} ({program})", one.process.id),
+        // There may be an unrelated process of this number here.
+        None if one.process.is_in_other_pid_namespace() => {
+            format!("process {} of another pid namespace", one.process.id)
+        }
         None => format!("process {}", one.process.id),
     }
 }

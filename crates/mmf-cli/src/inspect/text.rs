@@ -44,6 +44,14 @@ pub(super) fn text(name: &str, look: &Look, events: &[String]) -> String {
             moment(one.joined),
             printable(program)
         );
+        if let Some(inode) = one.process.pid_namespace.filter(|_| one.process.is_in_other_pid_namespace()) {
+            let _ =
+                write!(text, "\n  {:>10}  its number is one of pid namespace {inode}, not of this one", "");
+        }
+        if one.alive && !one.held_by_kernel && cfg!(any(windows, target_os = "linux")) {
+            let _ =
+                write!(text, "\n  {:>10}  the kernel does not hold its slot: its end may go unnoticed", "");
+        }
     }
     for event in events {
         let _ = write!(text, "\n  {}", printable(event));

@@ -9,6 +9,7 @@ use crate::common::{command, run};
 pub const TESTS: &[Test] = &[
     ("inspect_shows_objects_and_owners", inspect_shows_objects_and_owners),
     ("inspect_shows_the_dead", inspect_shows_the_dead),
+    ("inspect_names_other_pid_namespaces", inspect_names_other_pid_namespaces),
     ("inspect_tells_a_panic_from_a_death", inspect_tells_a_panic_from_a_death),
     ("inspect_refuses_what_is_no_segment", inspect_refuses_what_is_no_segment),
     ("inspect_shows_what_is_left", inspect_shows_what_is_left),
@@ -69,6 +70,73 @@ fn inspect_shows_objects_and_owners() {
     // Looking has made nobody a participant.
     assert_eq!(segment.participants().unwrap().len(), 2);
     drop(reading);
+}
+
+/// A process id of another pid namespace is not one of a process here.
+fn inspect_names_other_pid_namespaces() {
+    if !cfg!(target_os = "linux") {
+        testkit::skip("pid namespaces are Linux's");
+    }
+    let name = &unique_name("inspect-elsewhere");
+    let segment = Segment::create(name, 64 * 1024).unwrap();
+    let own = std::env::current_exe().unwrap();
+    let mut command = std::process::Command::new("unshare");
+    command.args(["--pid", "--fork", "--kill-child"]).arg(own).args(["--play-role", "hold", name]);
+    let entered =
+        std::process::Command::new("unshare").args(["--pid", "--fork", "--kill-child", "true"]).output();
+    if !entered.is_ok_and(|output| output.status.success()) {
+        testkit::skip("no other pid namespace can be entered here");
+    }
+    let mut holder = Peer::spawn("holder", &mut command);
+    holder.expect("holding");
+
+    let text = run(["inspect", name]).succeeded().text();
+    assert!(text.contains("held by process 1 of another pid namespace"), "{text}");
+    assert!(text.contains("its number is one of pid namespace"), "{text}");
+    assert!(!text.contains("the kernel does not hold"), "{text}");
+    assert!(text.lines().all(|line| line.chars().count() <= 80), "{text}");
+    let document = run(["inspect", name, "--json"]).succeeded().json();
+    let there = &document["participants"][1];
+    assert_eq!(there["in_other_pid_namespace"], json!(true), "{document}");
+    assert_eq!((&there["alive"], &there["held_by_kernel"]), (&json!(true), &json!(true)), "{document}");
+    assert!(there["process"]["pid_namespace"].is_u64(), "{document}");
+    assert_eq!(document["participants"][0]["in_other_pid_namespace"], json!(false), "{document}");
+    // One that the kernel does not hold, since a read lock is in the way.
+    let locks = std::process::Command::new("python3")
+        .args(["-c", READ_LOCKS, &format!("/dev/shm/mmf.{}.{name}", user())])
+        .stdin(std::process::Stdio::piped())
+        .stdout(std::process::Stdio::piped())
+        .stderr(std::process::Stdio::piped())
+        .spawn();
+    let Ok(locks) = locks else { return };
+    let mut locks = Peer::adopt("reader", locks);
+    locks.expect("locked");
+    let other = Segment::open(name).unwrap();
+    let text = run(["inspect", name]).succeeded().text();
+    assert!(text.contains("the kernel does not hold its slot"), "{text}");
+    assert!(text.lines().all(|line| line.chars().count() <= 80), "{text}");
+    drop((segment, other));
+}
+
+/// Takes read locks on the places that are free, as any process that may read can.
+const READ_LOCKS: &str = "
+import fcntl, os, struct, sys
+fd = os.open(sys.argv[1], os.O_RDONLY)
+for slot in range(2, 512):
+    fcntl.fcntl(fd, 37, struct.pack('hhxxxxqqixxxx', fcntl.F_RDLCK, os.SEEK_SET, (1 << 60) + slot, 1, 0))
+print('locked', flush=True)
+sys.stdin.read()
+";
+
+#[cfg(unix)]
+fn user() -> String {
+    use std::os::unix::fs::MetadataExt;
+    std::fs::metadata("/proc/self").map_or_else(|_| String::new(), |file| file.uid().to_string())
+}
+
+#[cfg(not(unix))]
+fn user() -> String {
+    String::new()
 }
 
 fn inspect_shows_the_dead() {

@@ -372,7 +372,8 @@ impl Fault {
     }
 
     /// The system's code: on Windows that of the exception (`0xC0000005`, an access violation, or `0xC0000006`, an
-    /// in-page error), on Unix the signal (`SIGSEGV` or `SIGBUS`).
+    /// in-page error), on Unix the signal (`SIGSEGV` or `SIGBUS`; where the kernel made the copy,
+    /// see [`faults`](crate::faults), no signal was raised, and it is `SIGBUS` with a [`detail`](Fault::detail) of 0).
     #[must_use]
     pub fn code(&self) -> u32 {
         self.code

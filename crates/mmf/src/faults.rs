@@ -170,7 +170,8 @@ pub fn state() -> State {
 /// arguments, the mask and the stack it asked for. If that is a handler that has remembered this library's as the next in
 /// line, nothing goes round: such a fault ends at the action that was there before this library.
 ///
-/// It may be called any number of times and by any thread, but not in a signal handler. It does not unblock signals.
+/// It may be called any number of times and by any thread, but not in a signal handler. It does not unblock signals. It
+/// installs the handler under every [policy](set_policy): those are about what happens without being asked.
 pub fn rearm() -> State {
     // If the system refuses, the state says so.
     let _ = sys::install_handler();

@@ -90,7 +90,7 @@ fn main() {
             a_private_buffer_ends_the_process truncated_by_another_process a_mapped_file_truncated_by_another_process truncated_again_and_again_during_copies
             a_sent_signal_is_not_ours panics_still_unwind;
         handlers: the_default_action_comes_later a_handler_that_does_not_pass_on_comes_later
-            a_handler_that_passes_on_comes_later two_handlers_come_later a_handler_that_comes_again_makes_no_cycle
+            a_handler_that_passes_on_comes_later a_handler_for_one_call_gets_one_call two_handlers_come_later a_handler_that_comes_again_makes_no_cycle
             handlers_come_while_faults_happen more_handlers_than_can_be_taken_over
             a_replaced_handler_can_be_left_alone copies_need_no_handler a_former_handler_has_its_own_stack
             an_overflowed_stack_is_still_reported blocked_signals_are_reported a_forked_child_has_the_guard
@@ -166,7 +166,7 @@ fn main() {
         lifetime: role_hold role_leak_check role_open_or_create;
         faults: role_handler_before role_handler_after role_outside role_private_buffer role_sent_signal
             role_truncate;
-        handlers: role_default role_mute role_chaining role_two role_again role_race role_exhaust role_leave
+        handlers: role_default role_mute role_one_call role_chaining role_two role_again role_race role_exhaust role_leave
             role_kernel role_stack role_overflow role_fork;
         system: role_other_user role_list_handles;
         security: role_try role_umask role_squatted;

@@ -88,9 +88,9 @@ fn provokes_a_fault() {
         assert_eq!(faults["bus"], "First", "{document}");
         assert_eq!(faults["caught"], true, "{document}");
     }
-    if cfg!(target_os = "linux") {
-        assert_eq!(faults["kernel_copies"], true, "{document}");
-    }
+    // Whether the kernel copies depends on filters of system calls, and on emulators; but if it does, it does so well.
+    let view = mmf::SharedMemory::anonymous(4096).unwrap().view().unwrap();
+    assert_eq!(faults["kernel_copies"] == true, view.with_kernel_copies().is_ok(), "{document}");
 }
 
 /// The mask of signals is inherited, so a program can find itself with these blocked without having done anything.
@@ -113,7 +113,6 @@ fn blocked_signals() {
         let document = run(true).json();
         assert_eq!(document["faults"]["armed"], armed, "{document}");
         assert_eq!(document["faults"]["blocked"], !armed, "{document}");
-        assert_eq!(document["faults"]["kernel_copies"], true, "they need no signal: {document}");
         let text = run(false).text();
         assert_eq!(text.contains("unblocked"), !armed, "{text}");
         assert_eq!(text.contains("one was provoked and caught"), armed, "{text}");

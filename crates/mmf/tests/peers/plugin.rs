@@ -45,6 +45,14 @@ mod plugin {
         }
     }
 
+    /// Reads the same as a program does that knows nothing of the library: a fault that is not the library's.
+    #[unsafe(no_mangle)]
+    pub extern "C" fn touch_plainly() -> i32 {
+        let view = CUT.lock().unwrap().clone().unwrap();
+        // SAFETY: not safe at all: the page is gone, and this ends the process.
+        i32::from(unsafe { view.as_ptr().wrapping_add(1 << 19).read_volatile() })
+    }
+
     /// 1 if the handler is in place for both signals, 2 if it is behind another one, 0 if faults would not reach it.
     #[unsafe(no_mangle)]
     pub extern "C" fn armed() -> i32 {

@@ -214,13 +214,20 @@ pub(super) fn replace(signal: c_int, new: &libc::sigaction) -> io::Result<libc::
     Ok(former)
 }
 
+/// SA_EXPOSE_TAGBITS of Linux, which the bindings lack: addresses keep what a processor lets programs store in their upper bits.
+/// (No address of a mapping of this library has such bits.)
+#[cfg(any(target_os = "linux", target_os = "android"))]
+const EXPOSE_TAGBITS: c_int = 0x800;
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+const EXPOSE_TAGBITS: c_int = 0;
+
 /// Our action in the place of another. It runs under the mask and on the stack that the other one asked for, so that passing on is
 /// as if the kernel had called it. Where there is no other one, an alternate stack is as good as the thread's own.
 pub(super) fn ours(at: usize, former: &libc::sigaction) -> libc::sigaction {
     let kept = if matches!(former.sa_sigaction, libc::SIG_DFL | libc::SIG_IGN) {
         libc::SA_ONSTACK
     } else {
-        former.sa_flags & (libc::SA_NODEFER | libc::SA_RESTART | libc::SA_ONSTACK)
+        former.sa_flags & (libc::SA_NODEFER | libc::SA_RESTART | libc::SA_ONSTACK | EXPOSE_TAGBITS)
     };
     libc::sigaction { sa_sigaction: entry_of(at), sa_flags: libc::SA_SIGINFO | kept, ..*former }
 }
@@ -232,6 +239,7 @@ fn same(one: &libc::sigaction, other: &libc::sigaction) -> bool {
         | libc::SA_ONSTACK
         | libc::SA_NODEFER
         | libc::SA_RESTART
+        | EXPOSE_TAGBITS
         | libc::SA_RESETHAND
         | libc::SA_NOCLDSTOP
         | libc::SA_NOCLDWAIT;

@@ -156,7 +156,8 @@ fn main() {
         windows: names_of_objects_tell_nothing_about_others strangers_keep_no_participant_out
             readers_can_neither_wait_nor_wake objects_belong_to_their_creator a_section_of_a_file_has_one_length
             names_that_are_listed_are_names;
-        owners: copies_in_a_forked_child_own_nothing words_of_readers_never_wrap_around since_is_of_this_locking
+        owners: copies_in_a_forked_child_own_nothing copies_in_a_cloned_child_own_nothing
+            a_forked_child_sees_its_parent_die words_of_readers_never_wrap_around since_is_of_this_locking
             the_dead_held_it_since_this_locking a_panic_is_not_a_death errors_of_objects_name_the_object
             a_segment_uses_what_it_has_grown_by several_grow_a_segment_at_once only_room_is_taken_for_room
             readers_do_not_take_wakeups_away;
@@ -189,7 +190,7 @@ fn main() {
         inspect: role_wait role_follow;
         locks: role_count role_hold role_work role_give_up role_compete role_one_sided role_echo role_wait_until role_set role_publish_until role_check_values role_once role_own role_hidden;
         windows: role_squat role_hold_until_killed;
-        owners: role_fork role_lock_again role_panic role_hold role_grow role_add role_die_growing role_be_woken
+        owners: role_fork role_orphan role_lock_again role_panic role_hold role_grow role_add role_die_growing role_be_woken
             role_eat;
     };
     testkit::run(tests, roles);

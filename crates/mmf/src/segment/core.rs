@@ -148,7 +148,7 @@ impl<A: Access> Core<A> {
         if matches!(claim.phase(), Phase::Free | Phase::Retired) {
             return Standing::Gone;
         }
-        if self.member.as_ref().is_some_and(|member| member.place() == place) {
+        if self.own_token().is_some_and(|own| place_of(own) == place) {
             return Standing::Present(None);
         }
         let held = if claim.kernel() { self.is_held(place) } else { None };
@@ -170,7 +170,10 @@ impl<A: Access> Core<A> {
     /// place it holds. Then all of them may have been restored from a checkpoint that had no such locks.
     fn can_trust(&self) -> bool {
         match &self.member {
-            Some(member) if member.hold.is_some() => self.is_held(member.place()) != Some(false),
+            // (A forked child holds nothing itself.)
+            Some(member) if member.hold.is_some() && self.own_token().is_some() => {
+                self.is_held(member.place()) != Some(false)
+            }
             _ => true,
         }
     }

@@ -44,8 +44,8 @@
 //! After a `fork` without `exec`, the locks and writers of the parent stay the parent's. The child has copies of its guards, [`LatestWriter`]s and
 //! half-initialised [`Once`]s: dropping them does nothing there, and each of their methods returns an error of the kind
 //! [`Unsupported`](ErrorKind::Unsupported), as locking and making objects do, until the child opens the segment again. What belongs to nobody works
-//! in the child, too: reading a [`Latest`] or an initialised [`Once`], and [`Event`], [`Notify`] and [`WaitCell`]. (A fork is noticed by a handler of
-//! `pthread_atfork`; system calls made directly, and `_Fork`, do not call it.)
+//! in the child, too: reading a [`Latest`] or an initialised [`Once`], and [`Event`], [`Notify`] and [`WaitCell`]. (Linux since 4.14: after each
+//! `fork` and `clone` that gives the child memory of its own. Elsewhere `pthread_atfork` tells of a fork, and a bare system call goes unnoticed.)
 //!
 //! # `?` with other errors
 //!

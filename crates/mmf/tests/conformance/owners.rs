@@ -25,10 +25,22 @@ pub(crate) fn copies_in_a_forked_child_own_nothing() {
     if !cfg!(unix) {
         testkit::skip("only Unix forks");
     }
+    forks("fork");
+}
+
+/// The same where the child is made by a system call of which no library hears.
+pub(crate) fn copies_in_a_cloned_child_own_nothing() {
+    if !cfg!(target_os = "linux") {
+        testkit::skip("only Linux has this call");
+    }
+    forks("clone");
+}
+
+fn forks(how: &str) {
     let (name, segment) = segment("copies");
     let (mutex, lock) = (segment.mutex::<u64>("mutex").unwrap(), segment.rwlock::<u64>("lock").unwrap());
     let (read, latest) = (segment.rwlock::<u64>("read").unwrap(), segment.latest::<u64>("latest").unwrap());
-    let mut peer = Peer::start("owners::role_fork", &[&name]);
+    let mut peer = Peer::start("owners::role_fork", &[&name, how]);
     peer.expect("the child was refused everything");
     // Its copies are dropped, and its parent has everything still.
     assert!(would_block(mutex.try_lock()), "the mutex");
@@ -64,8 +76,7 @@ pub(crate) fn role_fork(role: &mut Role) {
     assert_eq!(unsafe { libc::pipe(pipe.as_mut_ptr()) }, 0);
     let mut child = 0;
     let initialised = once.get_or_init(|| {
-        // SAFETY: this process has no other threads.
-        child = unsafe { libc::fork() };
+        child = fork(role.argument(1));
         if child != 0 {
             wait_for(child, pipe[0]);
             role.say("the child was refused everything");
@@ -129,6 +140,61 @@ pub(crate) fn role_fork(role: &mut Role) {
     drop((guard, writing, reading, again, writer));
     role.say("went on");
 }
+
+#[cfg(unix)]
+fn fork(how: &str) -> i32 {
+    #[cfg(target_os = "linux")]
+    if how == "clone" {
+        // SAFETY: no flags but the signal at its end: the child has its own copy of everything, and this process no other threads.
+        return unsafe { libc::syscall(libc::SYS_clone, libc::SIGCHLD, 0, 0, 0, 0) } as i32;
+    }
+    assert_eq!(how, "fork");
+    // SAFETY: this process has no other threads.
+    unsafe { libc::fork() }
+}
+
+/// What a forked child learns of its parent is true: the parent lives, and then it does not.
+pub(crate) fn a_forked_child_sees_its_parent_die() {
+    if !cfg!(target_os = "linux") {
+        testkit::skip("tried on Linux");
+    }
+    let (name, segment) = segment("orphan");
+    let events = ["lives", "ended"].map(|event| segment.event(event).unwrap());
+    let mut peer = Peer::start("owners::role_orphan", &[&name]);
+    peer.expect("forked");
+    assert!(events[0].wait_timeout(WATCHDOG).unwrap());
+    assert!(!events[1].is_set().unwrap());
+    peer.kill();
+    assert!(events[1].wait_timeout(WATCHDOG).unwrap(), "the child does not see that its parent has died");
+}
+
+#[cfg(unix)]
+pub(crate) fn role_orphan(role: &mut Role) {
+    let segment = Segment::open(role.argument(0)).unwrap();
+    let (lives, ended) = (segment.event("lives").unwrap(), segment.event("ended").unwrap());
+    let latest = segment.latest::<u64>("latest").unwrap();
+    let writer = latest.writer().unwrap();
+    if fork("fork") != 0 {
+        role.say("forked");
+        return role.stay();
+    }
+    drop(writer);
+    let until = std::time::Instant::now() + WATCHDOG;
+    if latest.has_writer().unwrap() {
+        lives.set().unwrap();
+        while latest.has_writer().unwrap() && std::time::Instant::now() < until {
+            std::thread::sleep(Duration::from_millis(2));
+        }
+        if !latest.has_writer().unwrap() {
+            ended.set().unwrap();
+        }
+    }
+    // SAFETY: it ends this process.
+    unsafe { libc::_exit(0) };
+}
+
+#[cfg(not(unix))]
+pub(crate) fn role_orphan(_: &mut Role) {}
 
 /// Waits for a child that has written which of its calls was not refused: 255 if all were.
 #[cfg(unix)]

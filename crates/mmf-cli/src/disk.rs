@@ -12,11 +12,12 @@ use serde_json::json;
 
 use crate::args::{Load, Save};
 use crate::create;
+use crate::names;
 use crate::output::{Failure, Output, printable};
 use crate::size;
 
 pub(crate) fn save(args: &Save, output: Output) -> Result<(), Failure> {
-    let name = Name::new(&args.name)?;
+    let name = names::existing(&args.name)?;
     let ended = create::when_asked_to_end()?;
     let memory = SharedMemory::open_read_only(&name)?;
     let existing = if args.force { Existing::Replace } else { Existing::Keep };
@@ -33,7 +34,7 @@ pub(crate) fn save(args: &Save, output: Output) -> Result<(), Failure> {
 }
 
 pub(crate) fn load(args: &Load, output: Output) -> Result<(), Failure> {
-    let name = Name::new(&args.name)?;
+    let name = if args.into { names::existing(&args.name)? } else { Name::new(&args.name)? };
     let ended = create::when_asked_to_end()?;
     if !args.into {
         return create::make_and_keep(&name, None, Some(&args.file), &args.keeping, &ended, output);

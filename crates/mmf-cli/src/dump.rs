@@ -3,17 +3,18 @@
 use std::fmt::Write as _;
 use std::io::{self, BufWriter, IsTerminal, Write};
 
-use mmf::{Name, SharedMemory};
+use mmf::SharedMemory;
 use serde_json::json;
 
 use crate::args::Dump;
+use crate::names;
 use crate::output::{Failure, Output, json_text, printing};
 
 /// How much is mapped at a time: any memory fits any address space in pieces. A multiple of a line.
 const PIECE: u64 = 1 << 20;
 
 pub(crate) fn run(args: &Dump, output: Output) -> Result<(), Failure> {
-    let name = Name::new(&args.name)?;
+    let name = names::existing(&args.name)?;
     let memory = SharedMemory::open_read_only(&name)?;
     let all = memory.len();
     let len = args.length.unwrap_or_else(|| all.saturating_sub(args.offset));

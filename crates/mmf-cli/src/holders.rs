@@ -1,13 +1,14 @@
 //! `mmf holders`: which processes hold a region. Also a part of `info` and `doctor`.
 
-use mmf::{Holder, Holders, Name};
+use mmf::{Holder, Holders};
 use serde_json::{Value, json};
 
 use crate::args::Holders as Args;
+use crate::names;
 use crate::output::{Failure, Output, printable};
 
 pub(crate) fn run(args: &Args, output: Output) -> Result<(), Failure> {
-    let name = Name::new(&args.name)?;
+    let name = names::existing(&args.name)?;
     let examination = mmf::examine(&name)?;
     if !examination.exists() || examination.is_stale() {
         // The error of opening says why there is none.

@@ -8,11 +8,12 @@ use serde_json::json;
 use crate::args::Info;
 use crate::findings::{account, headline, plain, word};
 use crate::holders;
+use crate::names;
 use crate::output::{Failure, Output, printable};
 use crate::size;
 
 pub(crate) fn run(args: &Info, output: Output) -> Result<(), Failure> {
-    let name = Name::new(&args.name)?;
+    let name = names::existing(&args.name)?;
     let read = SharedMemory::open_read_only(&name);
     let write = SharedMemory::open(&name);
     let (len, capacity, security, object) = match (&read, &write) {

@@ -12,6 +12,7 @@ mod holders;
 mod info;
 mod inspect;
 mod ls;
+mod names;
 mod output;
 mod run;
 mod size;

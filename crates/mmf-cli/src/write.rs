@@ -7,13 +7,14 @@ use mmf::{Name, SharedMemory};
 use serde_json::json;
 
 use crate::args::Write;
+use crate::names;
 use crate::output::{Failure, Output};
 
 /// How much is mapped at a time.
 const PIECE: usize = 1 << 20;
 
 pub(crate) fn run(args: &Write, output: Output) -> Result<(), Failure> {
-    let name = Name::new(&args.name)?;
+    let name = names::existing(&args.name)?;
     let hex = args.hex.as_deref().map(parse_hex).transpose()?;
     let memory = SharedMemory::open(&name)?;
     let room = Room { memory, name, offset: args.offset };

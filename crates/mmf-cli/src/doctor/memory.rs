@@ -2,17 +2,18 @@
 
 use std::process::ExitCode;
 
-use mmf::{Cause, Diagnosis, Examination, Finding, Holders, Name, OpenOptions, Security};
+use mmf::{Cause, Diagnosis, Examination, Finding, Holders, OpenOptions, Security};
 use serde_json::{Value, json};
 
 use super::text::{Page, width};
 use crate::findings::{account, cause, document};
 use crate::holders;
+use crate::names;
 use crate::output::{Failure, Output};
 use crate::size;
 
 pub(super) fn run(name: &str, output: Output) -> Result<ExitCode, Failure> {
-    let name = Name::new(name)?;
+    let name = names::existing(name)?;
     let examination = mmf::examine(&name)?;
     // What it takes to read is less than what it takes to write, and to some that is enough.
     let reading = OpenOptions::new().check_open_read_only(&name);

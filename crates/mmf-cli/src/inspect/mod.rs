@@ -10,9 +10,10 @@ mod time;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
-use mmf::{Name, ReadOnly, Segment, SegmentInfo, SegmentStage, SharedMemory};
+use mmf::{ReadOnly, Segment, SegmentInfo, SegmentStage, SharedMemory};
 
 use crate::args::Inspect;
+use crate::names;
 use crate::output::{Failure, Output};
 use crate::watch::{Ended, can_draw};
 use document::document;
@@ -25,7 +26,7 @@ const READY_WITHIN: Duration = Duration::from_secs(1);
 const DAMAGED: u8 = 3;
 
 pub(crate) fn run(args: &Inspect, output: Output) -> Result<ExitCode, Failure> {
-    let name = Name::new(&args.name)?;
+    let name = names::existing(&args.name)?;
     let memory = SharedMemory::open_read_only(&name)?;
     let info = look(&memory)?;
     let name = name.to_string();

@@ -29,6 +29,7 @@ pub(crate) use model::Key;
 pub(crate) use value::Type;
 
 use crate::args::{Waiting, Watch};
+use crate::names;
 use crate::output::{Failure, Output, printable};
 use model::Settings;
 use source::Source;
@@ -38,7 +39,7 @@ use stream::Stream;
 const LOOKING: Duration = Duration::from_millis(100);
 
 pub(crate) fn run(args: &Watch, output: Output) -> Result<(), Failure> {
-    let name = Name::new(&args.name)?;
+    let name = names::existing(&args.name)?;
     let ended = Ended::listen()?;
     let memory = open(&name, args.wait, output, &ended)?;
     let rights = memory.security().ok().map(|security| printable(&security.to_string()));

@@ -248,18 +248,40 @@ fn colours() {
 }
 
 fn control_characters() {
-    let name = &unique_name("a\x1b[31mcontrol\r");
-    let shown = shown(name);
-    let _maker = create(name, &["4096"]);
-    // The second is asked for something else, and told the name.
-    for (asked, status) in [(name.clone(), 0), (name.replace("control", "CONTROL"), 1)] {
-        let outcome = doctor(&[&asked]);
-        assert_eq!(outcome.status, Some(status), "{outcome:?}");
-        let text = outcome.text();
-        assert!(!text.contains(['\x1b', '\r']), "{text:?}");
-        assert!(status == 1 || text.starts_with(&format!("Local\\{shown}\n")), "{text:?}");
+    let text = unique_name("a\x1b[31mcontrol\r");
+    // Such a name is refused where one is given, and taken where there is one.
+    run(["create", &text, "4096"]).failed(1, &["control character", "\\u{1b}[31m"]);
+    let name = mmf::Name::from_parts(mmf::Namespace::Local, &text).unwrap();
+    let memory = mmf::SharedMemory::create(&name, 4096).unwrap();
+    memory.view().unwrap().write(0, b"text").unwrap();
+    let (full, printed) = (name.to_string(), format!("Local\\{}", shown(&text)));
+    let listing = run(["ls"]).succeeded().text();
+    assert!(listing.contains(&printed) && !listing.contains(['\x1b', '\r']), "{listing:?}");
+    let document = run(["ls", "--json"]).succeeded();
+    assert!(!document.out.contains(&0x1b));
+    assert!(document.json()["memories"].as_array().unwrap().iter().any(|row| row["name"] == full));
+    // As it is printed, and as the document has it.
+    for asked in [&printed, &full] {
+        for arguments in [
+            &["info", asked][..],
+            &["info", asked, "--json"],
+            &["doctor", asked],
+            &["dump", asked, "--length", "4"],
+            &["watch", asked, "--once"],
+            &["write", asked, "--text", "text"],
+            &["holders", asked],
+        ] {
+            let outcome = run(arguments).succeeded();
+            let out = outcome.text();
+            assert!(!out.contains(['\x1b', '\r']), "{arguments:?}: {out:?}");
+            assert_eq!(
+                out.contains("control"),
+                arguments[0] != "dump" && arguments[0] != "holders",
+                "{out:?}"
+            );
+        }
     }
-    let error = run(["info", &name.replace("control", "CONTROL")]).failed(1, &["a\\u{1b}[31mCONTROL\\r"]).err;
+    let error = run(["info", &full.replace("control", "CONTROL")]).failed(1, &["\\u{1b}[31mCONTROL\\r"]).err;
     assert!(!error.contains(['\x1b', '\r']), "{error:?}");
 }
 

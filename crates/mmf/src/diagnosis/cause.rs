@@ -725,6 +725,8 @@ pub enum Remedy {
     WriteName {
         /// The full name, which is accepted.
         name: String,
+        /// Whether the backslash was lost in the literal of a program.
+        is_literal: bool,
     },
     /// Remove the file that a program has left, if no program uses it (Unix).
     RemoveFile {
@@ -823,7 +825,10 @@ impl fmt::Display for RemedyText<'_> {
             Remedy::Reopen => {
                 f.write_str("find the program that makes it shorter; open it again, or map what is left")
             }
-            Remedy::WriteName { name } => write!(f, "write {name}"),
+            Remedy::WriteName { name, is_literal: false } => write!(f, "write {name}"),
+            Remedy::WriteName { name, is_literal: true } => {
+                write!(f, "write r\"{name}\" (the r matters)")
+            }
             Remedy::RemoveFile { path } => {
                 write!(f, "if its creator has ended, remove what it has left: rm {path}")
             }

@@ -209,6 +209,11 @@ pub(crate) fn look(name: &Name) -> Sighting {
     name.object_name(Operation::Open, None).map(|name| sys::sight(&name)).unwrap_or_default()
 }
 
+/// Whether anything has this name.
+pub(crate) fn is_there(name: &Name) -> bool {
+    !matches!(look(name).presence, Presence::Nothing | Presence::NoPlace)
+}
+
 /// The same text in the other namespace, if something is there.
 fn elsewhere(name: &Name) -> Option<String> {
     let other = match name.namespace() {

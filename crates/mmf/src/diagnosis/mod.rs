@@ -13,12 +13,13 @@ mod rules;
 use core::fmt;
 
 use crate::error::{Error, ErrorKind};
+use crate::name::Proposal;
 use crate::security::Account;
 use crate::sys::{self, Failure, Space};
 
 pub use cause::{Cause, Remedy};
 pub use examination::{Examination, examine};
-pub(crate) use facts::{Question, ask, explain, explain_delay};
+pub(crate) use facts::{Question, ask, explain, explain_delay, is_there};
 pub use machine::{Ability, Held, Machine, Task, machine};
 
 /// How much a [`Finding`] matters.
@@ -126,6 +127,13 @@ impl Diagnosis {
         }
         let cause = Cause::Invalid { kind: error.kind(), message: error.cause_in_words() };
         Diagnosis::new(vec![Finding::error(cause).cure(Remedy::Correct)])
+    }
+
+    /// That a text is no name, and what may have been meant.
+    pub(crate) fn of_name(why: String, proposals: Vec<Proposal>) -> Self {
+        let finding = Finding::error(Cause::Invalid { kind: ErrorKind::MalformedName, message: why });
+        let write = |Proposal { name, is_literal }| Remedy::WriteName { name, is_literal };
+        Diagnosis::new(vec![proposals.into_iter().map(write).fold(finding, Finding::cure)])
     }
 
     /// That a limit of the process is reached.

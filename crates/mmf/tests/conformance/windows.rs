@@ -33,6 +33,10 @@ mod skipped {
         skip();
     }
 
+    pub(crate) fn a_reserved_section_without_pages_is_unfinished() {
+        skip();
+    }
+
     pub(crate) fn names_that_are_listed_are_names() {
         skip();
     }
@@ -57,7 +61,10 @@ mod here {
     use windows_sys::Win32::Security::{
         DACL_SECURITY_INFORMATION, GetKernelObjectSecurity, OWNER_SECURITY_INFORMATION,
     };
-    use windows_sys::Win32::System::Memory::{CreateFileMappingW, PAGE_READWRITE};
+    use windows_sys::Win32::System::Memory::{
+        CreateFileMappingW, FILE_MAP_WRITE, MEM_COMMIT, MEMORY_MAPPED_VIEW_ADDRESS, MapViewOfFile,
+        PAGE_READWRITE, SEC_RESERVE, UnmapViewOfFile, VirtualAlloc,
+    };
     use windows_sys::Win32::System::RemoteDesktop::ProcessIdToSessionId;
     use windows_sys::Win32::System::Threading::{CreateEventW, CreateSemaphoreW, OpenEventW, OpenSemaphoreW};
 
@@ -328,6 +335,40 @@ mod here {
         }
         drop(file);
         std::fs::remove_file(path).unwrap();
+    }
+
+    /// A program reserves a section and commits its pages later or elsewhere. Until then all verbs say the same.
+    pub(crate) fn a_reserved_section_without_pages_is_unfinished() {
+        let name = unique_name("reserved");
+        let section = section(&name, None, SEC_RESERVE, 1 << 20);
+        let there = mmf::examine(&name).unwrap();
+        assert!(there.exists() && there.is_empty() && there.is_troubled(), "{there:?}");
+        assert_eq!(there.len(), None);
+        let unfinished = |diagnosis: Option<&mmf::Diagnosis>, what: &str| {
+            let found = diagnosis.unwrap_or_else(|| panic!("{what}: no diagnosis")).findings();
+            assert!(found.iter().any(|f| matches!(f.cause(), Cause::Unfinished { .. })), "{what}: {found:?}");
+        };
+        unfinished(Some(there.diagnosis()), "examine");
+        unfinished(Some(&OpenOptions::new().check_open(&name)), "check_open");
+        let create = SharedMemory::create(&name, 4096).unwrap_err();
+        unfinished(create.diagnosis(), "create");
+        let errors = [
+            SharedMemory::open(&name).map(drop).unwrap_err(),
+            SharedMemory::open_read_only(&name).map(drop).unwrap_err(),
+            OpenOptions::new().len(4096).open_or_create(&name).map(drop).unwrap_err(),
+        ];
+        for error in errors {
+            unfinished(error.diagnosis(), &error.to_string());
+        }
+        // Its creator commits a part.
+        // SAFETY: the handle is open; a new range of addresses.
+        let view = unsafe { MapViewOfFile(section.as_raw_handle(), FILE_MAP_WRITE, 0, 0, 0) }.Value;
+        // SAFETY: pages of the view.
+        assert!(!unsafe { VirtualAlloc(view, 65536, MEM_COMMIT, PAGE_READWRITE) }.is_null());
+        assert_eq!(SharedMemory::open(&name).unwrap().len(), 65536);
+        assert_eq!(mmf::examine(&name).unwrap().len(), Some(65536));
+        // SAFETY: the view is not used any more.
+        assert_ne!(unsafe { UnmapViewOfFile(MEMORY_MAPPED_VIEW_ADDRESS { Value: view }) }, 0);
     }
 
     /// A program that comes from POSIX creates a name with a slash: every verb takes what the list shows.

@@ -93,12 +93,8 @@ impl Extent {
             let len = if reach == len && len > PAGE { len - PAGE } else { len };
             let len = usize::try_from(len).map_err(|_| Failure::new(Reason::TooLarge))?;
             // SAFETY: the pages are those of the window's own view, which nobody else knows.
-            unsafe { api::commit(view.address(), len) }.map_err(|error| match limits::commit() {
-                Ok(commit) if out_of_commit(error) => {
-                    Failure { reason: Reason::NoMemory, ..error.into() }.with_figure(commit.left)
-                }
-                _ => error.into(),
-            })?;
+            unsafe { api::commit(view.address(), len) }
+                .map_err(|error| out_of_commit(error, len as u64, limits::commit().ok()))?;
             end += len as u64;
             self.0.fetch_max(end.min(size), Ordering::Relaxed);
         }
@@ -106,8 +102,18 @@ impl Extent {
     }
 }
 
-fn out_of_commit(LastError(code): LastError) -> bool {
-    matches!(code, win::ERROR_COMMITMENT_LIMIT | win::ERROR_NOT_ENOUGH_MEMORY | win::ERROR_OUTOFMEMORY)
+/// Why so many bytes were not committed. If the system has as many left, the limit is another one, such as that of a job, and
+/// what is left of that is not known.
+fn out_of_commit(error: LastError, len: u64, commit: Option<limits::Commit>) -> Failure {
+    let codes = [win::ERROR_COMMITMENT_LIMIT, win::ERROR_NOT_ENOUGH_MEMORY, win::ERROR_OUTOFMEMORY];
+    if !codes.contains(&error.0) {
+        return error.into();
+    }
+    let failure = Failure { reason: Reason::NoMemory, ..error.into() };
+    match commit {
+        Some(commit) if commit.left < len => failure.with_figure(commit.left),
+        _ => failure,
+    }
 }
 
 /// A view that is only made to ask or to commit.
@@ -129,5 +135,22 @@ impl Window {
 
     fn address(&self) -> *mut u8 {
         self.mapping.address()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_limit_of_the_system_is_named_only_if_it_is_reached() {
+        let commit = |left| Some(limits::Commit { left, limit: 1 << 30 });
+        let full = LastError(win::ERROR_COMMITMENT_LIMIT);
+        let reason = |failure: Failure| (failure.reason, failure.figure);
+        assert_eq!(reason(out_of_commit(full, 8192, commit(4096))), (Reason::NoMemory, Some(4096)));
+        assert_eq!(reason(out_of_commit(full, 8192, commit(8192))), (Reason::NoMemory, None));
+        assert_eq!(reason(out_of_commit(full, 8192, None)), (Reason::NoMemory, None));
+        let denied = LastError(win::ERROR_ACCESS_DENIED);
+        assert_eq!(reason(out_of_commit(denied, 8192, commit(0))), (Reason::Denied, None));
     }
 }

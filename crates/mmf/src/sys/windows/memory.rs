@@ -11,7 +11,7 @@ use windows_sys::Win32::Storage::FileSystem::{
     FILE_READ_ATTRIBUTES, FILE_READ_DATA, FILE_READ_EA, FILE_WRITE_DATA, SYNCHRONIZE,
 };
 use windows_sys::Win32::System::Memory::{
-    FILE_MAP_COPY, FILE_MAP_LARGE_PAGES, FILE_MAP_READ, FILE_MAP_WRITE, MEM_IMAGE, MEM_RESERVE,
+    FILE_MAP_COPY, FILE_MAP_LARGE_PAGES, FILE_MAP_READ, FILE_MAP_WRITE, MEM_FREE, MEM_IMAGE, MEM_RESERVE,
     PAGE_READONLY, PAGE_READWRITE, SEC_COMMIT, SEC_IMAGE, SEC_LARGE_PAGES, SEC_RESERVE, SECTION_QUERY,
 };
 
@@ -429,8 +429,10 @@ impl Object {
         let whole = len.checked_add(slack).ok_or(too_large)?;
         let base = api::map(section, view_access(self.mode) | large, offset - slack as u64, whole);
         let base = base.map_err(|error| match error.0 {
-            // The address space is full, or never had so much.
-            win::ERROR_NOT_ENOUGH_MEMORY | win::ERROR_INVALID_PARAMETER => {
+            // The address space never had so much.
+            win::ERROR_INVALID_PARAMETER => Failure { reason: Reason::TooLarge, ..error.into() },
+            // It is full; or the system has no memory, for a private copy of the pages or for their tables.
+            win::ERROR_NOT_ENOUGH_MEMORY if largest_free_range() < whole => {
                 Failure { reason: Reason::TooLarge, ..error.into() }
             }
             _ => error.into(),
@@ -614,8 +616,52 @@ impl Drop for Mapping {
     }
 }
 
+/// The longest view that the address space of this process still has room for.
+fn largest_free_range() -> usize {
+    let granularity = usize::try_from(granularity()).unwrap_or(1 << 16);
+    let (mut at, mut largest) = (0_usize, 0);
+    // (Behind the last address the question fails.)
+    while let Ok(pages) = api::query_pages(core::ptr::without_provenance(at)) {
+        let Some(end) = at.checked_add(pages.RegionSize) else { break };
+        if pages.State == MEM_FREE {
+            let start = at.checked_next_multiple_of(granularity).unwrap_or(end);
+            largest = largest.max(end.saturating_sub(start));
+        }
+        at = end;
+    }
+    largest
+}
+
 /// What offsets of views must be multiples of: 64 KiB on every Windows so far.
 pub(super) fn granularity() -> u64 {
     static GRANULARITY: OnceLock<u64> = OnceLock::new();
     *GRANULARITY.get_or_init(|| u64::from(api::system_info().dwAllocationGranularity))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_largest_free_range_is_one_that_can_be_mapped() {
+        let section = security::with_attributes(&security::Protection::default(), false, |attributes| {
+            // SAFETY: the attributes are valid during this call.
+            unsafe { api::create_section(attributes, SEC_RESERVE, 1 << 45, None, None) }
+        });
+        let largest = largest_free_range();
+        assert!(largest > 1 << 24 && largest % 4096 == 0, "{largest:#x}");
+        let Ok((section, _)) = section else {
+            println!("no section of this size here: not tested");
+            return;
+        };
+        // (Other threads map meanwhile, so half of it.)
+        let view = api::map(section.as_handle(), FILE_MAP_READ, 0, largest / 2);
+        match view {
+            Ok(base) => drop(Mapping::new(base, 0, largest / 2)),
+            Err(error) => println!("the system refuses it for another reason: {error:?}"),
+        }
+        let object = Object::new(section, Mode::Read, None);
+        let failure = object.map(0, usize::MAX / 2).unwrap_err();
+        assert_eq!(failure.reason, Reason::TooLarge, "{failure:?}");
+    }
 }

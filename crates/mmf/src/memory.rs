@@ -18,7 +18,8 @@ use crate::view::View;
 /// A shared memory, and the right to it: what it takes to map [`View`]s.
 ///
 /// The memory, and its name, live as long as any `SharedMemory` or [`View`] of it does in any process. The last one takes
-/// both along, also when its process is killed (on Linux: see `docs/platforms.md` for what that means). A clone is one more handle to the same right, and cheap.
+/// both along, also when its process is killed (on Linux: see `docs/platforms.md` for what that means), and when it exits with a value
+/// that was never dropped, such as a static. A clone is one more handle to the same right, and cheap.
 ///
 /// ```
 /// use mmf::SharedMemory;

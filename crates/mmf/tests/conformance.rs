@@ -128,7 +128,8 @@ fn main() {
             foreign_regions_with_links others_regions_are_left_alone a_place_without_the_sticky_bit
             a_mount_over_a_name the_umask_takes_nothing_away unfinished_under_a_umask users_without_a_number
             local_names_in_a_container names_that_lead_elsewhere readers_do_not_tell_the_capacity
-            an_absurd_capacity only_readers_are_left holders_are_seen an_exclusive_lock_is_named;
+            an_absurd_capacity only_readers_are_left holders_are_seen an_exclusive_lock_is_named
+            exits_release_names forked_daemons_release_names files_over_a_socket one_length;
         files: the_same_types_over_a_file shared_with_another_process three_verbs copies_on_write an_empty_file
             growing_lengthens_the_file larger_than_the_address_space rights_and_kinds a_file_that_is_closed_to_us
             cut_by_another_process a_full_disk handed_to_a_child flushed_bytes_are_in_the_file;
@@ -180,7 +181,7 @@ fn main() {
         growth: role_receive role_follow role_grow role_grow_on role_make role_cut role_fill;
         identity: role_owner role_link role_link_on role_create_and_drop role_next role_other role_not_sticky
             role_mount_over role_umask role_unfinished role_without_a_number role_in_a_container role_read_locks
-            role_hold role_look role_lock_exclusively;
+            role_hold role_look role_lock_exclusively role_exit role_daemon role_serve_files;
         files: role_write role_cut role_fill role_receive;
         pages: role_mount;
         disk: role_save_here role_save role_full_disk role_no_pages role_limited role_another_user;

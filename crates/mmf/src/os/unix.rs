@@ -68,11 +68,23 @@ pub trait SharedMemoryExt: Sized {
 
     /// Receives what [`send_over`](SharedMemoryExt::send_over) sends. Waits for it, unless the socket is one that does not.
     ///
+    /// Only memory is accepted: objects of `/dev/shm` and other `tmpfs`, of `hugetlbfs`, and `memfd`s. A file could be on a file system
+    /// that the sender serves itself (FUSE), where each use of it blocks for as long as the sender likes. A sender that is
+    /// trusted that far can send files, too, to [`receive_file_over`](SharedMemoryExt::receive_file_over).
+    ///
     /// # Errors
     ///
     /// [`ErrorKind::InvalidTicket`] if something else comes, or the other end is closed: a byte is lost then, and descriptors that
-    /// came are closed. Otherwise as [`from_fd`](SharedMemoryExt::from_fd).
+    /// came are closed. [`ErrorKind::NotSharedMemory`] if it is not memory. Otherwise as [`from_fd`](SharedMemoryExt::from_fd).
     fn receive_over(socket: impl AsFd) -> Result<Self, Error>;
+
+    /// The same, and what is received may be any file that can be mapped: from a sender that is trusted not to block this
+    /// process.
+    ///
+    /// # Errors
+    ///
+    /// As [`receive_over`](SharedMemoryExt::receive_over).
+    fn receive_file_over(socket: impl AsFd) -> Result<Self, Error>;
 }
 
 impl<A: Access> SharedMemoryExt for SharedMemory<A> {
@@ -93,14 +105,36 @@ impl<A: Access> SharedMemoryExt for SharedMemory<A> {
     }
 
     fn receive_over(socket: impl AsFd) -> Result<Self, Error> {
-        let fail = |failure| Error::from_system(Operation::Receive, failure);
-        let fd = socket::receive(socket.as_fd()).map_err(fail)?.ok_or_else(|| {
-            Error::new(Operation::Receive, ErrorKind::InvalidTicket)
-                .with_detail("what came over the socket is no memory, or the other end is closed")
-        })?;
-        let object = Object::from_owned(fd, mode::<A>()).map_err(fail)?;
-        Ok(SharedMemory::from_object(object, None))
+        let fd = descriptor_from(socket.as_fd())?;
+        // Before anything is asked of it.
+        if !socket::is_memory(fd.as_fd()) {
+            socket::dispose(vec![fd]);
+            let error = Error::new(Operation::Receive, ErrorKind::NotSharedMemory);
+            return Err(error.with_detail(
+                "it may be a file, which can block without end; if the sender is trusted, receive_file_over accepts it",
+            ));
+        }
+        received(fd)
     }
+
+    fn receive_file_over(socket: impl AsFd) -> Result<Self, Error> {
+        received(descriptor_from(socket.as_fd())?)
+    }
+}
+
+fn descriptor_from(socket: BorrowedFd<'_>) -> Result<OwnedFd, Error> {
+    let received = socket::receive(socket);
+    let fd = received.map_err(|failure| Error::from_system(Operation::Receive, failure))?;
+    fd.ok_or_else(|| {
+        Error::new(Operation::Receive, ErrorKind::InvalidTicket)
+            .with_detail("what came over the socket is no memory, or the other end is closed")
+    })
+}
+
+fn received<A: Access>(fd: OwnedFd) -> Result<SharedMemory<A>, Error> {
+    let object = Object::from_owned(fd, mode::<A>());
+    let object = object.map_err(|failure| Error::from_system(Operation::Receive, failure))?;
+    Ok(SharedMemory::from_object(object, None))
 }
 
 impl<A: Access> AsFd for SharedMemory<A> {

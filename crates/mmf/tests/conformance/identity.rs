@@ -591,6 +591,274 @@ mod linux {
         role.stay();
     }
 
+    /// A value that is never dropped leaves no name behind when its process exits in the ordinary way, also while other threads
+    /// use the memory.
+    pub(crate) fn exits_release_names() {
+        for how in ["exit", "return", "threads"] {
+            let text = unique_name("exits");
+            let mut peer = testkit::Peer::start("identity::role_exit", &[&text, how]);
+            peer.expect("holding");
+            peer.finish();
+            assert!(!is_there(&path_of(&text)), "{how}");
+        }
+        // Others that hold it keep the name.
+        let text = unique_name("exits-held");
+        let mut peer = testkit::Peer::start("identity::role_exit", &[&text, "exit"]);
+        peer.expect("holding");
+        let other = SharedMemory::open(global(&text)).unwrap();
+        peer.finish();
+        assert_eq!(other.name_leads_here().unwrap(), NameTarget::ThisRegion);
+        drop(other);
+        assert!(!is_there(&path_of(&text)));
+    }
+
+    pub(crate) fn role_exit(role: &mut Role) {
+        static KEPT: std::sync::OnceLock<(SharedMemory, mmf::View)> = std::sync::OnceLock::new();
+        let name = global(role.argument(0));
+        let region = SharedMemory::create(&*name, 1 << 20).unwrap();
+        let view = region.view().unwrap();
+        let (_, view) = KEPT.get_or_init(|| (region, view));
+        role.say("holding");
+        if role.argument(1) == "threads" {
+            for _ in 0..4 {
+                std::thread::spawn(move || {
+                    loop {
+                        view.fill(0, 1 << 20, 7).unwrap();
+                    }
+                });
+            }
+        }
+        role.stay();
+        if role.argument(1) != "return" {
+            std::process::exit(0);
+        }
+    }
+
+    /// A daemon that keeps what its parent has created before the fork, and lets go later.
+    pub(crate) fn forked_daemons_release_names() {
+        for end in ["_exit", "exit"] {
+            let text = unique_name("daemon");
+            let path = path_of(&text);
+            let mut parent = testkit::Peer::start("identity::role_daemon", &[&text, end]);
+            parent.expect("parent");
+            parent.finish();
+            // The parent has ended, and its children go on.
+            assert!(SharedMemory::open(global(&text)).is_ok(), "{end}");
+            fs::write(path_of(&format!("{text}-first")), []).unwrap();
+            testkit::wait_until("the first child ends", || !is_there(&path_of(&format!("{text}-first"))));
+            assert!(is_there(&path), "another child holds it still");
+            assert!(SharedMemory::open(global(&text)).is_ok(), "{end}");
+            fs::write(path_of(&format!("{text}-second")), []).unwrap();
+            testkit::wait_until("the second child ends", || !is_there(&path_of(&format!("{text}-second"))));
+            assert!(!is_there(&path), "{end}");
+        }
+    }
+
+    pub(crate) fn role_daemon(role: &mut Role) {
+        let text = role.argument(0).to_owned();
+        let region = SharedMemory::create(global(&text), 4096).unwrap();
+        let view = region.view().unwrap();
+        for (child, byte) in [("first", 1_u8), ("second", 2)] {
+            // SAFETY: this process has one thread.
+            if unsafe { libc::fork() } == 0 {
+                let signal = path_of(&format!("{text}-{child}"));
+                testkit::wait_until("told to end", || is_there(&signal));
+                view.write(0, &byte).unwrap();
+                drop((region, view));
+                fs::remove_file(signal).unwrap();
+                // SAFETY: no requirements.
+                unsafe { libc::_exit(0) };
+            }
+        }
+        role.say("parent");
+        role.stay();
+        std::mem::forget((region, view));
+        if role.argument(1) == "exit" {
+            std::process::exit(0);
+        }
+        // SAFETY: no requirements.
+        unsafe { libc::_exit(0) };
+    }
+
+    /// What is received over a socket is memory, and no file of a file system that the sender serves as it likes.
+    pub(crate) fn files_over_a_socket() {
+        use mmf::os::unix::SharedMemoryExt;
+        let path = std::env::current_exe().unwrap();
+        let (giver, receiver) = std::os::unix::net::UnixStream::pair().unwrap();
+        let file = SharedMemory::from_file_read_only(fs::File::open(&path).unwrap()).unwrap();
+        file.send_over(&giver).unwrap();
+        let error = SharedMemory::<mmf::ReadOnly>::receive_over(&receiver).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::NotSharedMemory, "{error}");
+        file.send_over(&giver).unwrap();
+        let received = SharedMemory::<mmf::ReadOnly>::receive_file_over(&receiver).unwrap();
+        assert_eq!(received.len(), file.len());
+        // All kinds of memory are accepted.
+        let named = SharedMemory::create(&*unique_name("over"), 4096).unwrap();
+        for region in [named, SharedMemory::anonymous(4096).unwrap()] {
+            region.send_over(&giver).unwrap();
+            assert_eq!(<SharedMemory>::receive_over(&receiver).unwrap().len(), 4096);
+        }
+        crate::mounts::play("identity::role_serve_files");
+    }
+
+    pub(crate) fn role_serve_files(role: &mut Role) {
+        use mmf::os::unix::SharedMemoryExt;
+        use std::io::{Read, Write};
+        let mut server = match fs::File::options().read(true).write(true).open("/dev/fuse") {
+            Ok(server) => server,
+            Err(why) => return role.say(format!("skip: /dev/fuse: {why}")),
+        };
+        let folder = std::env::temp_dir().join(role.argument(0));
+        fs::create_dir(&folder).unwrap();
+        let options = format!("fd={},rootmode=40000,user_id=0,group_id=0", server.as_raw_fd());
+        let mounted = crate::mounts::mount("fuse", folder.to_str().unwrap(), &options);
+        if let Err(why) = mounted {
+            fs::remove_dir(&folder).unwrap();
+            return role.say(format!("skip: fuse: {why}"));
+        }
+        // It lets a file be found and opened, and answers nothing else: whoever asks waits, until all is over.
+        let over = std::sync::Arc::new(std::sync::atomic::AtomicBool::new(false));
+        let is_over = std::sync::Arc::clone(&over);
+        std::thread::spawn(move || {
+            let mut request = vec![0; 1 << 20];
+            let mut waiting: Vec<Vec<u8>> = Vec::new();
+            while server.read(&mut request).is_ok() {
+                let word = |at: usize| u32::from_ne_bytes(request[at..at + 4].try_into().unwrap());
+                let (opcode, node) = (word(4), word(16));
+                let attributes = |mode: u32| {
+                    let words: Vec<u32> = [2, 0, 4096, 0]
+                        .into_iter()
+                        .chain([0; 11])
+                        .chain([mode, 1, 0, 0, 0, 4096, 0])
+                        .collect();
+                    words.iter().flat_map(|word| word.to_ne_bytes()).collect::<Vec<u8>>()
+                };
+                let mut answer = vec![0_u8; 16];
+                answer[8..16].copy_from_slice(&request[8..16]);
+                match (opcode, node) {
+                    // INIT
+                    (26, _) => {
+                        let words = [7_u32, 31, 0, 0, 0, 4096, 1];
+                        answer.extend(words.iter().flat_map(|word| word.to_ne_bytes()));
+                        answer.resize(16 + 64, 0);
+                    }
+                    // LOOKUP
+                    (1, _) => {
+                        answer.extend(2_u64.to_ne_bytes());
+                        answer.resize(16 + 40, 0);
+                        answer.extend(attributes(libc::S_IFREG | 0o666));
+                    }
+                    // GETATTR of the folder
+                    (3, 1) => {
+                        answer.resize(16 + 16, 0);
+                        answer.extend(attributes(libc::S_IFDIR | 0o777));
+                    }
+                    // OPEN
+                    (14, _) => answer.resize(16 + 16, 0),
+                    // What asks for no answer: FORGET, and those that interrupt others.
+                    (2 | 36 | 42, _) => continue,
+                    _ => {
+                        answer[4..8].copy_from_slice(&(-libc::ENOSYS).to_ne_bytes());
+                        waiting.push(answer);
+                        if !is_over.load(std::sync::atomic::Ordering::SeqCst) {
+                            continue;
+                        }
+                        answer = waiting.pop().unwrap();
+                    }
+                }
+                let over = is_over.load(std::sync::atomic::Ordering::SeqCst);
+                let late = if over { std::mem::take(&mut waiting) } else { Vec::new() };
+                for mut answer in late.into_iter().chain([answer]) {
+                    let len = u32::try_from(answer.len()).unwrap();
+                    answer[..4].copy_from_slice(&len.to_ne_bytes());
+                    let _ = server.write_all(&answer);
+                }
+            }
+        });
+        let file = fs::File::options().read(true).write(true).open(folder.join("file")).unwrap();
+        // From when this is dropped it answers all, so that this process can end; the next question wakes it.
+        struct Over(std::sync::Arc<std::sync::atomic::AtomicBool>);
+        impl Drop for Over {
+            fn drop(&mut self) {
+                self.0.store(true, std::sync::atomic::Ordering::SeqCst);
+            }
+        }
+        let over = Over(over);
+        let (giver, receiver) = std::os::unix::net::UnixStream::pair().unwrap();
+        send(&giver, &[&file]);
+        let error = <SharedMemory>::receive_over(&receiver).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::NotSharedMemory, "{error}");
+        // Nor do descriptors that are too many block when they are closed.
+        send(&giver, &[&file, &file]);
+        let error = <SharedMemory>::receive_over(&receiver).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::InvalidTicket, "{error}");
+        drop(over);
+        let _ = file.metadata();
+        drop(file);
+        role.say("done");
+        // SAFETY: a zero-terminated text.
+        unsafe { libc::umount2(c_text(&folder).as_ptr(), libc::MNT_DETACH) };
+        let _ = fs::remove_dir(&folder);
+    }
+
+    fn c_text(path: &Path) -> std::ffi::CString {
+        std::ffi::CString::new(path.to_str().unwrap()).unwrap()
+    }
+
+    /// Sends descriptors as any program does.
+    fn send(socket: &std::os::unix::net::UnixStream, files: &[&fs::File]) {
+        let mut room = [0_u64; 8];
+        let mut byte = *b"m";
+        let mut part = libc::iovec { iov_base: byte.as_mut_ptr().cast(), iov_len: 1 };
+        let len =
+            u32::try_from(size_of_val(files) / size_of::<&fs::File>() * size_of::<libc::c_int>()).unwrap();
+        // SAFETY: a plain C structure for which all zeros is a value; the room is large enough, aligned and outlives the call.
+        unsafe {
+            let mut message: libc::msghdr = std::mem::zeroed();
+            (message.msg_iov, message.msg_iovlen) = (&raw mut part, 1);
+            (message.msg_control, message.msg_controllen) =
+                (room.as_mut_ptr().cast(), libc::CMSG_SPACE(len) as usize);
+            let header = libc::CMSG_FIRSTHDR(&raw const message);
+            ((*header).cmsg_level, (*header).cmsg_type) = (libc::SOL_SOCKET, libc::SCM_RIGHTS);
+            (*header).cmsg_len = libc::CMSG_LEN(len) as usize;
+            for (index, file) in files.iter().enumerate() {
+                libc::CMSG_DATA(header).cast::<libc::c_int>().add(index).write_unaligned(file.as_raw_fd());
+            }
+            assert_eq!(libc::sendmsg(socket.as_raw_fd(), &raw const message, 0), 1);
+        }
+    }
+
+    /// All that tells a length tells the same one.
+    pub(crate) fn one_length() {
+        use std::collections::BTreeSet;
+        let foreign = path_of(&unique_name("length"));
+        fs::write(&foreign, [1; 5001]).unwrap();
+        let created = global(&unique_name("length"));
+        let region = OpenOptions::new().len(5001).capacity(1 << 20).create(&*created).unwrap();
+        let foreign_name = global(foreign.file_name().unwrap().to_str().unwrap());
+        for (name, len) in [(&foreign_name, 5001), (&created, 5001), (&created, 70_003)] {
+            if len > 5001 {
+                region.grow(len).unwrap();
+            }
+            let opened = SharedMemory::open(&**name).unwrap();
+            let mut told = BTreeSet::from([opened.len(), opened.view().unwrap().len() as u64]);
+            told.extend(mmf::examine(&**name).unwrap().len());
+            let error = SharedMemory::create(&**name, 1).unwrap_err();
+            let causes: Vec<_> = error.diagnosis().unwrap().causes().collect();
+            told.extend(causes.iter().filter_map(|cause| match cause {
+                Cause::Exists { len, .. } => *len,
+                _ => None,
+            }));
+            told.extend(OpenOptions::new().check_open(&**name).causes().filter_map(|cause| match cause {
+                Cause::Usable { len, .. } => *len,
+                _ => None,
+            }));
+            assert_eq!(told, BTreeSet::from([len]), "{name}");
+            assert!(OpenOptions::new().expect_len(len).open(&**name).is_ok());
+        }
+        fs::remove_file(foreign).unwrap();
+    }
+
     /// Plays a role in a user namespace of its own, in which its user has the given number, or none.
     fn play_in_namespace(user: u32, inside: Option<u32>, role: &str, arguments: &[&str]) -> Played {
         play_with(user, user, role, arguments, |command| {
@@ -703,10 +971,11 @@ mod linux {
         foreign_regions_with_links others_regions_are_left_alone a_place_without_the_sticky_bit
         a_mount_over_a_name the_umask_takes_nothing_away unfinished_under_a_umask users_without_a_number
         local_names_in_a_container names_that_lead_elsewhere readers_do_not_tell_the_capacity
-        an_absurd_capacity only_readers_are_left holders_are_seen an_exclusive_lock_is_named;
+        an_absurd_capacity only_readers_are_left holders_are_seen an_exclusive_lock_is_named
+        exits_release_names forked_daemons_release_names files_over_a_socket one_length;
         role_owner role_link role_link_on role_create_and_drop role_next role_other role_not_sticky
         role_mount_over role_umask role_unfinished role_without_a_number role_in_a_container
-        role_read_locks role_hold role_look role_lock_exclusively
+        role_read_locks role_hold role_look role_lock_exclusively role_exit role_daemon role_serve_files
     }
 }
 

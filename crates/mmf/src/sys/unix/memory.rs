@@ -10,7 +10,7 @@ use rustix::mm::{Advice, MapFlags, MsyncFlags, ProtFlags};
 
 use super::name::ObjectName;
 use super::security::{self, OWNER_ONLY};
-use super::{fault, growth, named, pages, sight};
+use super::{exit, fault, growth, named, pages, sight};
 use crate::sys::{Attempt, Copying, Failure, Mode, NameTarget, Pages, Reason, Shown, Space, Wish};
 
 /// The right to a shared memory object, or to a file: a descriptor.
@@ -48,11 +48,15 @@ struct Held {
     identity: Identity,
     /// The process that counts as the holder: after a fork, the child's copy of this value is not another one.
     process: rustix::process::Pid,
+    /// Whether it is released if the process exits before.
+    at_exit: bool,
 }
 
 impl Held {
-    fn new(name: &ObjectName, identity: Identity) -> Self {
-        Held { name: name.clone(), identity, process: rustix::process::getpid() }
+    fn new(fd: BorrowedFd<'_>, name: &ObjectName, identity: Identity) -> Self {
+        let process = rustix::process::getpid();
+        let at_exit = exit::remember(fd, name, identity, process);
+        Held { name: name.clone(), identity, process, at_exit }
     }
 }
 
@@ -92,7 +96,7 @@ impl Object {
         Ok(match named::create(name, wish)? {
             Attempt::Done((fd, identity)) => {
                 let nature = Nature::created(wish.capacity, pages);
-                let held = Some(Held::new(name, identity));
+                let held = Some(Held::new(fd.as_fd(), name, identity));
                 Attempt::Done(Object { fd, mode: Mode::Write, held, names: 1, nature })
             }
             Attempt::Again => Attempt::Again,
@@ -105,7 +109,7 @@ impl Object {
             Attempt::Done(Opened { fd, held, names }) => {
                 let recorded = if held.is_some() { growth::recorded(fd.as_fd(), true) } else { None };
                 let nature = Nature::found(recorded.map(|(capacity, _)| capacity), Pages::Ordinary);
-                let held = held.map(|identity| Held::new(name, identity));
+                let held = held.map(|identity| Held::new(fd.as_fd(), name, identity));
                 let object = Object { fd, mode, held, names, nature };
                 object.keep_capacity()?;
                 Attempt::Done(object)
@@ -134,7 +138,7 @@ impl Object {
         let narrow = !mode.is_writable() && writes && name.is_none();
         let fd = if narrow { named::narrowed(&fd).unwrap_or(fd) } else { fd };
         let nature = Nature::found(recorded.map(|(capacity, _)| capacity), pages::of(fd.as_fd()));
-        let held = name.as_ref().map(|(name, identity)| Held::new(name, *identity));
+        let held = name.as_ref().map(|(name, identity)| Held::new(fd.as_fd(), name, *identity));
         let object = Object { fd, mode, held, names: 0, nature };
         // (A descriptor that has come here may have its record already, and brings it along.)
         if !recorded.is_some_and(|(_, own)| own) {
@@ -272,7 +276,7 @@ impl Object {
         } else {
             named::reopen_read_only(self.fd.as_fd(), name)?
         };
-        let held = self.held.as_ref().map(|held| Held::new(&held.name, held.identity));
+        let held = self.held.as_ref().map(|held| Held::new(fd.as_fd(), &held.name, held.identity));
         let object = Object { fd, mode: Mode::Read, held, names: self.names, nature: self.nature };
         object.keep_capacity()?;
         Ok(object)
@@ -347,10 +351,21 @@ impl Object {
 
 impl Drop for Object {
     fn drop(&mut self) {
-        if let Some(held) = &self.held {
-            if held.process == rustix::process::getpid() {
-                named::release(self.fd.as_fd(), &held.name, held.identity);
+        let Some(held) = &self.held else { return };
+        if held.process == rustix::process::getpid() {
+            // First: from now on the descriptor may be closed.
+            if held.at_exit {
+                exit::forget(self.fd.as_fd());
             }
+            named::release(self.fd.as_fd(), &held.name, held.identity);
+            return;
+        }
+        // A forked child's copy. Its lock is that of the parent and of all other children, so nothing can be found out by it; but
+        // if they are all gone, there is no lock any more once this copy is closed.
+        #[cfg(any(target_os = "linux", target_os = "android"))]
+        if let Ok(apart) = named::reopen_uncounted(self.fd.as_fd(), false) {
+            drop(std::mem::replace(&mut self.fd, apart));
+            named::release_unlocked(self.fd.as_fd(), &held.name, held.identity);
         }
     }
 }

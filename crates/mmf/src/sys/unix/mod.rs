@@ -7,6 +7,7 @@ pub(crate) mod account;
 mod chain;
 mod context;
 pub(crate) mod disk;
+mod exit;
 mod facts;
 pub(crate) mod fault;
 mod forks;

@@ -447,6 +447,13 @@ pub(super) fn release(fd: BorrowedFd<'_>, name: &ObjectName, identity: Identity)
     }
 }
 
+/// The same for a descriptor without a lock: the name goes if no process holds the object.
+pub(super) fn release_unlocked(fd: BorrowedFd<'_>, name: &ObjectName, identity: Identity) {
+    if flock(fd, FlockOperation::NonBlockingLockExclusive).is_ok() {
+        let _ = remove(fd, identity, name.path());
+    }
+}
+
 /// A memory that never had a name. Nobody can make it shorter, and no other user can open it anew by way of a descriptor.
 pub(super) fn anonymous(wish: &Wish<'_>) -> Result<(OwnedFd, Pages), Failure> {
     let system = rustix::system::sysinfo();

@@ -66,6 +66,46 @@ pub(crate) fn receive(socket: BorrowedFd<'_>) -> Result<Option<OwnedFd>, Failure
     for fd in &fds {
         rustix::io::fcntl_setfd(fd, rustix::io::FdFlags::CLOEXEC)?;
     }
-    let fd = if received.bytes == 1 && fds.len() == 1 && !is_cut { fds.pop() } else { None };
-    Ok(fd.filter(|_| byte[0] == COMPANION))
+    if received.bytes == 1 && fds.len() == 1 && !is_cut && byte[0] == COMPANION {
+        return Ok(fds.pop());
+    }
+    dispose(fds);
+    Ok(None)
+}
+
+/// Whether a descriptor refers to memory: a file in a file system of the kernel's own that has no disk and no server. Any other
+/// one can block without end, also when it is only asked for its length: the sender may serve the file system itself.
+#[cfg(any(target_os = "linux", target_os = "android"))]
+pub(crate) fn is_memory(fd: BorrowedFd<'_>) -> bool {
+    // Only files of tmpfs and hugetlbfs, memfds among them, have seals; and to ask for them is not passed on to any file system.
+    rustix::fs::fcntl_get_seals(fd).is_ok()
+}
+
+/// The same. (Where shared memory objects are no files, they have no type.)
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+pub(crate) fn is_memory(fd: BorrowedFd<'_>) -> bool {
+    use rustix::fs::{FileType, fstat};
+    fstat(fd).is_ok_and(|stat| FileType::from_raw_mode(stat.st_mode) == FileType::Unknown)
+}
+
+/// Whether closing a descriptor may take an answer of a file system: not of memory, and not of what has no path (a socket, a
+/// pipe).
+fn may_block(fd: BorrowedFd<'_>) -> bool {
+    use std::os::fd::AsRawFd;
+    let path = rustix::fs::readlink(format!("/proc/self/fd/{}", fd.as_raw_fd()), Vec::new());
+    !is_memory(fd) && path.map_or(cfg!(target_os = "linux"), |path| path.as_bytes().starts_with(b"/"))
+}
+
+/// Closes descriptors that were not asked for. Of those that may block, that is left to a thread.
+pub(crate) fn dispose(fds: Vec<OwnedFd>) {
+    use std::mem::ManuallyDrop;
+    use std::os::fd::AsFd;
+    let (unknown, _): (Vec<_>, Vec<_>) = fds.into_iter().partition(|fd| may_block(fd.as_fd()));
+    if unknown.is_empty() {
+        return;
+    }
+    // Without a thread they stay open, which is the lesser evil.
+    let unknown = ManuallyDrop::new(unknown);
+    let close = move || drop(ManuallyDrop::into_inner(unknown));
+    let _ = std::thread::Builder::new().name("mmf-close".to_owned()).spawn(close);
 }

@@ -52,6 +52,8 @@ mod security;
 mod segment;
 #[path = "conformance/sharing.rs"]
 mod sharing;
+#[path = "conformance/spaces.rs"]
+mod spaces;
 #[path = "conformance/system.rs"]
 mod system;
 #[cfg(unix)]
@@ -186,7 +188,8 @@ fn main() {
         pages: role_mount;
         disk: role_save_here role_save role_full_disk role_no_pages role_limited role_another_user;
         segment: role_share role_open_or_create role_open_late role_make_until role_join_until role_observe role_scribble role_fork;
-        presence: role_own role_try role_in role_own_and_fork role_own_and_close role_no_descriptor role_no_address
+        spaces: role_in;
+        presence: role_own role_try role_own_and_fork role_own_and_close role_no_descriptor role_no_address
             role_leave_first_thread role_join_until role_join_and_say role_lose_hold role_give role_redeem;
         inspect: role_wait role_follow;
         locks: role_count role_hold role_work role_give_up role_compete role_one_sided role_echo role_wait_until role_set role_publish_until role_check_values role_once role_own role_hidden;

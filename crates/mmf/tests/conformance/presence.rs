@@ -65,10 +65,7 @@ pub(crate) use others::*;
 
 #[cfg(target_os = "linux")]
 mod linux {
-    use std::io;
     use std::os::fd::AsRawFd;
-    use std::os::unix::process::CommandExt;
-    use std::process::{Command, Stdio};
     use std::sync::atomic::Ordering::SeqCst;
     use std::time::Duration;
 
@@ -77,91 +74,7 @@ mod linux {
     use testkit::wait_until;
 
     use super::*;
-
-    fn done(code: i32) -> io::Result<()> {
-        if code == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
-    }
-
-    /// Plays `role` in other namespaces:
-    ///
-    /// - `time`: a time namespace whose clocks since boot are far ahead;
-    /// - `pid`: a pid namespace, with the `/proc` of the one outside;
-    /// - `proc`: `/proc` of the pid namespace that the process is in;
-    /// - `no-proc`: an empty `/proc`;
-    /// - `user`: a user namespace.
-    fn start_in(spaces: &str, role: &str, arguments: &[&str]) -> Peer {
-        let exe = std::env::current_exe().unwrap();
-        let mut all = vec![spaces, exe.to_str().unwrap(), role];
-        all.extend_from_slice(arguments);
-        let mut peer = Peer::start("presence::role_in", &all);
-        let answer = peer.hear();
-        if let Some(why) = answer.strip_prefix("skip: ") {
-            testkit::skip(why);
-        }
-        assert_eq!(answer, "in");
-        peer
-    }
-
-    pub(crate) fn role_in(role: &mut Role) {
-        let mut spaces = role.argument(0).split_whitespace();
-        let entered = loop {
-            let Some(space) = spaces.next() else { break Ok(()) };
-            let entered = match space {
-                "time" => enter_time_namespace(),
-                "proc" => crate::mounts::mount("proc", "/proc", ""),
-                "no-proc" => crate::mounts::mount("tmpfs", "/proc", ""),
-                // SAFETY: no requirements.
-                "user" => done(unsafe { libc::unshare(libc::CLONE_NEWUSER) }),
-                // SAFETY: no requirements.
-                "pid" => match done(unsafe { libc::unshare(libc::CLONE_NEWPID) }) {
-                    // Only its children are in it: the first of them goes on with what is left.
-                    Ok(()) => return go_on(role, &spaces.collect::<Vec<_>>().join(" ")),
-                    Err(error) => Err(error),
-                },
-                other => panic!("{other}"),
-            };
-            if let Err(error) = entered {
-                break Err(format!("{space}: {error}"));
-            }
-        };
-        match entered {
-            Err(why) => role.say(format!("skip: {why}")),
-            Ok(()) => {
-                role.say("in");
-                let mut command = Command::new(role.argument(1));
-                let failed = command.arg("--play-role").arg(role.argument(2)).args(arguments()).exec();
-                panic!("{failed}");
-            }
-        }
-    }
-
-    /// Those of the role that is to be played in the end.
-    fn arguments() -> impl Iterator<Item = String> {
-        // This program, the flag, the name of this role, and its first three.
-        std::env::args().skip(6)
-    }
-
-    fn go_on(role: &Role, spaces: &str) {
-        let mut command = Command::new(role.argument(1));
-        command.arg("--play-role").arg("presence::role_in").arg(spaces);
-        command.arg(role.argument(1)).arg(role.argument(2)).args(arguments());
-        // SAFETY: the call takes no lock and no memory. Who is killed takes its child along.
-        unsafe { command.pre_exec(|| done(libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL))) };
-        command.stdin(Stdio::inherit()).stdout(Stdio::inherit()).stderr(Stdio::inherit());
-        let ending = command.spawn().unwrap().wait().unwrap();
-        std::process::exit(ending.code().unwrap_or(1));
-    }
-
-    fn enter_time_namespace() -> io::Result<()> {
-        // SAFETY: no requirements.
-        done(unsafe { libc::unshare(libc::CLONE_NEWTIME) })?;
-        std::fs::write("/proc/self/timens_offsets", "boottime 100000 0\nmonotonic 100000 0\n")?;
-        let file = std::fs::File::open("/proc/self/ns/time_for_children")?;
-        // SAFETY: an open descriptor; this process has one thread.
-        done(unsafe { libc::setns(file.as_raw_fd(), libc::CLONE_NEWTIME) })
-    }
-
-    const SPACES: [&str; 6] = ["", "time", "pid proc", "pid", "no-proc", "time pid no-proc"];
+    use crate::spaces::{SPACES, done, start_in};
 
     /// Each owner is alive for each waiter, and is found dead when it is.
     pub(crate) fn owners_in_other_namespaces() {
@@ -662,7 +575,7 @@ mod others {
             stopped_processes_are_alive processes_without_their_first_thread joining_in_two_pid_namespaces
             without_the_kernel_in_other_namespaces locks_lost_by_all claims_that_change_all_the_time
             tickets_from_other_namespaces;
-        role_in role_own_and_fork role_own_and_close role_no_descriptor role_no_address role_leave_first_thread
+        role_own_and_fork role_own_and_close role_no_descriptor role_no_address role_leave_first_thread
             role_join_until role_join_and_say role_lose_hold role_give role_redeem
     }
 }

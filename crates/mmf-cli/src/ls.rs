@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use mmf::Entry;
+use mmf::{Cause, Entry};
 use serde::Serialize;
 
 use crate::findings::headline;
@@ -20,6 +20,9 @@ struct Row {
     read: bool,
     write: bool,
     stale: bool,
+    /// This user cannot open it, and no process is seen to hold it.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    maybe_stale: bool,
     /// Why it cannot be read.
     error: Option<String>,
 }
@@ -38,6 +41,7 @@ fn row(entry: &Entry) -> Option<Row> {
         read: false,
         write: false,
         stale: entry.is_stale(),
+        maybe_stale: false,
         error: None,
     };
     // Looked at, not opened: whoever opens a memory is a holder of it for that moment, and what is stale would be removed.
@@ -48,6 +52,9 @@ fn row(entry: &Entry) -> Option<Row> {
             (row.read, row.write) = (there.may_read(), there.may_write());
             row.length = there.len().filter(|_| row.read);
             if !row.read && !row.stale {
+                let mut causes = there.diagnosis().causes();
+                row.maybe_stale =
+                    causes.any(|cause| matches!(cause, Cause::PossiblyAbandoned { unheld: true, .. }));
                 let cause = there.diagnosis().causes().next();
                 row.error = cause.map(ToString::to_string);
             }
@@ -72,7 +79,11 @@ fn table(rows: &[Row]) -> String {
             (false, true) => "w",
             (false, false) => "-",
         };
-        let state = if row.stale { "     stale" } else { "" };
+        let state = match (row.stale, row.maybe_stale) {
+            (true, _) => "     stale",
+            (false, true) => "     stale?",
+            (false, false) => "",
+        };
         let name = printable(&row.name);
         let _ = write!(text, "\n{name:widest$}  {length:>13}  {rights}{state}");
     }

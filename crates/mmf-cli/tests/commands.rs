@@ -1,6 +1,8 @@
 //! create, info, doctor, dump, write and ls, as programs and people call them.
 #![allow(missing_docs, clippy::unwrap_used, unreachable_pub, reason = "a test")]
 
+#[cfg(target_os = "linux")]
+mod causes;
 mod common;
 mod doctor;
 mod inspect;
@@ -45,8 +47,13 @@ fn main() {
     ];
     let roles: &[testkit::Played] =
         &[("receive", role_receive), ("exit", role_exit), ("hold", inspect::role_hold)];
-    testkit::run(&[tests, doctor::TESTS, inspect::TESTS, watch::TESTS].concat(), roles);
+    testkit::run(&[tests, CAUSES, doctor::TESTS, inspect::TESTS, watch::TESTS].concat(), roles);
 }
+
+#[cfg(target_os = "linux")]
+const CAUSES: &[Test] = causes::TESTS;
+#[cfg(not(target_os = "linux"))]
+const CAUSES: &[Test] = &[];
 
 /// How the program prints a text that others have written.
 fn shown(text: &str) -> String {

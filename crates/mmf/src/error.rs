@@ -518,6 +518,7 @@ impl Error {
             Reason::NoSuchNode => ErrorKind::NoSuchNode,
             Reason::InUse => ErrorKind::InUse,
             Reason::NoRoom => ErrorKind::StorageFull,
+            Reason::NoLocks => ErrorKind::Unsupported,
             Reason::Other => ErrorKind::Other,
         };
         let mut error = Error::new(operation, kind);

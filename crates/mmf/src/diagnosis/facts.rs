@@ -118,7 +118,7 @@ pub(crate) fn explain(question: Question<'_>, failure: Failure, kind: ErrorKind)
         group: if failure.reason == Reason::NoMemory { sys::memory_group() } else { None },
         ..facts
     };
-    let finding = rules::otherwise(question, &facts, failure.reason)?;
+    let finding = rules::otherwise(question, &facts, failure)?;
     Some(Diagnosis::new(vec![finding.with_kind(kind)]))
 }
 

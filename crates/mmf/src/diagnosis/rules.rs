@@ -95,8 +95,13 @@ pub(crate) fn overrides(finding: &Finding) -> bool {
 }
 
 /// What is left to say of a failure that no fact explains.
-pub(crate) fn otherwise(question: Question<'_>, facts: &Facts, reason: Reason) -> Option<Finding> {
-    match (reason, &facts.confinement) {
+pub(crate) fn otherwise(question: Question<'_>, facts: &Facts, failure: Failure) -> Option<Finding> {
+    if failure.reason == Reason::NoLocks {
+        let what =
+            "file locks on /dev/shm, by which holders are counted, or has no memory for one more".to_owned();
+        return Some(Finding::error(Cause::Unsupported { what }).cure(Remedy::HandOver));
+    }
+    match (failure.reason, &facts.confinement) {
         // The name is free, or its rights would do.
         (Reason::Denied, Some(confinement)) => Some(refused_elsewhere(question, confinement)),
         (Reason::NoMemory, _) if cfg!(unix) => {

@@ -8,7 +8,9 @@ use super::*;
 use crate::name::Name;
 use crate::options::OpenOptions;
 use crate::security::{Level, Security};
-use crate::sys::{Limits, Shown, Sighting, Space};
+#[cfg(unix)]
+use crate::sys::Confinement;
+use crate::sys::{FaultSign, Limits, MapLimits, MemoryGroup, Reason, Shown, Sighting, Space};
 
 /// `O:S-1-5-21-1-2-3-1001 D:(A;;0x20007;;;WD)`, with a label of this level.
 fn descriptor(level: u32) -> Security {
@@ -220,4 +222,158 @@ fn every_trouble_has_a_cure_and_a_text() {
         assert!(!first(&diagnosis).2.is_empty());
         assert!(diagnosis.to_string().starts_with("  why: /dev/shm "), "{diagnosis}");
     }
+}
+
+/// A fault at this offset of a region of this length, with so much room left.
+fn fault_at(sign: FaultSign, offset: u64, len: u64, left: u64) -> FaultFacts {
+    let space = Space { place: "/dev/shm", is_mount: true, left, limit: 1 << 26, trouble: None };
+    FaultFacts { sign, offset, page: 4096, len: Some(len), is_file: false, space: Some(space), group: None }
+}
+
+#[test]
+fn faults_are_told_by_facts() {
+    use FaultSign::{BadMemory, Device, Inaccessible, NoStorage, Unbacked};
+    let causes = |facts| fault(facts).into_iter().map(|finding| finding.cause).collect::<Vec<_>>();
+    let full = |left| Cause::Full { of: "/dev/shm", left, limit: Some(1 << 26) };
+    // Behind the end, whatever is left; the rest of the last page can be accessed.
+    assert_eq!(causes(fault_at(Unbacked, 8192, 8192, 0)), [Cause::CutOff { len: 8192 }]);
+    assert_eq!(causes(fault_at(Unbacked, 5000, 4096, 1 << 20)), [Cause::CutOff { len: 4096 }]);
+    assert_eq!(causes(fault_at(Unbacked, 4500, 4200, 0)), [full(0)]);
+    assert_eq!(causes(fault_at(Unbacked, 0, 8192, 4095)), [full(4095)]);
+    assert_eq!(causes(fault_at(NoStorage, 0, 8192, 1 << 20)), [full(1 << 20)]);
+    assert_eq!(causes(fault_at(Inaccessible, 0, 8192, 0)), [Cause::Inaccessible]);
+    assert_eq!(causes(fault_at(BadMemory, 0, 8192, 0)), [Cause::BadMemory]);
+    assert_eq!(causes(fault_at(Device, 0, 8192, 0)), [Cause::Device]);
+    // Two causes that fit are both said.
+    let group = MemoryGroup { used: (1 << 30) - 4096, limit: 1 << 30 };
+    let both = FaultFacts { group: Some(group), ..fault_at(Unbacked, 0, 8192, 0) };
+    assert_eq!(causes(both), [full(0), Cause::MemoryGroup { used: group.used, limit: group.limit }]);
+    let only = FaultFacts { group: Some(group), ..fault_at(Unbacked, 0, 8192, 1 << 20) };
+    assert_eq!(causes(only), [Cause::MemoryGroup { used: group.used, limit: group.limit }]);
+    let roomy = FaultFacts { group: Some(MemoryGroup { used: 0, limit: 1 << 30 }), ..only };
+    assert!(matches!(causes(roomy)[..], [Cause::Unexplained { .. }]));
+    // None that is known: that is said.
+    for unknown in [
+        fault_at(Unbacked, 0, 8192, 1 << 20),
+        FaultFacts { space: None, ..fault_at(Unbacked, 0, 8192, 0) },
+        FaultFacts { len: None, ..fault_at(Unbacked, 0, 0, 1 << 20) },
+        FaultFacts { is_file: true, ..fault_at(Unbacked, 0, 8192, 1 << 20) },
+    ] {
+        assert!(matches!(causes(unknown)[..], [Cause::Unexplained { .. }]), "{unknown:?}");
+    }
+    for finding in fault(both) {
+        assert_eq!(finding.kind, Some(ErrorKind::Fault));
+        assert!(!finding.remedies.is_empty());
+    }
+}
+
+#[test]
+fn refused_mappings_are_told_by_facts() {
+    let facts = |reason, is_private, limits| MapFacts {
+        failure: Failure::new(reason),
+        asked: 1 << 20,
+        is_private,
+        limits,
+        group: None,
+    };
+    let limits = || MapLimits { mappings: Some((100, 65530)), gap: Some(1 << 40), ..MapLimits::default() };
+    let causes =
+        |facts: &MapFacts| mapping(facts).into_iter().map(|finding| finding.cause).collect::<Vec<_>>();
+    let in_use = |name, used, asked, limit| Cause::LimitInUse { name, used, asked, limit };
+    let no_memory = |left, limit, of| Cause::NoMemory { asked: 1 << 20, left, limit, of };
+    let (strict, heuristic) =
+        ("the commit limit (vm.overcommit_memory is 2)", "RAM and swap (vm.overcommit_memory is 0)");
+    for (is_private, limits, expected) in [
+        (
+            false,
+            MapLimits { mappings: Some((65529, 65530)), ..limits() },
+            Some(in_use("vm.max_map_count", 65529, 1, 65530)),
+        ),
+        (
+            false,
+            MapLimits { address_space: Some((1 << 20, (1 << 21) - 1)), ..limits() },
+            Some(in_use("RLIMIT_AS", 1 << 20, 1 << 20, (1 << 21) - 1)),
+        ),
+        (
+            true,
+            MapLimits { data: Some((1, 1 << 20)), ..limits() },
+            Some(in_use("RLIMIT_DATA", 1, 1 << 20, 1 << 20)),
+        ),
+        (
+            true,
+            MapLimits { commit: Some((4096, 1 << 30)), ..limits() },
+            Some(no_memory(4096, 1 << 30, strict)),
+        ),
+        (
+            true,
+            MapLimits { most_private: Some(1 << 19), ..limits() },
+            Some(no_memory(1 << 19, 1 << 19, heuristic)),
+        ),
+        (
+            false,
+            MapLimits { gap: Some(1 << 19), ..limits() },
+            Some(Cause::AddressSpace { asked: 1 << 20, largest: Some(1 << 19) }),
+        ),
+        // What only private pages count for is no cause for shared ones.
+        (
+            false,
+            MapLimits { data: Some((1, 1 << 20)), commit: Some((0, 1)), most_private: Some(1), ..limits() },
+            None,
+        ),
+        (true, limits(), None),
+    ] {
+        let found = causes(&facts(Reason::NoMemory, is_private, limits.clone()));
+        match expected {
+            Some(expected) => assert_eq!(found, [expected], "{limits:?}"),
+            None => assert!(matches!(found[..], [Cause::Unexplained { .. }]), "{limits:?}: {found:?}"),
+        }
+    }
+    // Where nothing can be read, the address space may be it.
+    let unknown = causes(&facts(Reason::NoMemory, false, MapLimits::default()));
+    assert_eq!(unknown, [Cause::AddressSpace { asked: 1 << 20, largest: None }]);
+    // Two that fit are both said.
+    let both =
+        MapLimits { mappings: Some((65530, 65530)), address_space: Some((1 << 30, 1 << 30)), ..limits() };
+    assert_eq!(causes(&facts(Reason::NoMemory, false, both)).len(), 2);
+    // All that is mapped is to be locked.
+    let locked = MapLimits { locked: Some((1 << 16, 1 << 20)), ..limits() };
+    let found = causes(&facts(Reason::Limit, false, locked));
+    assert_eq!(found, [in_use("RLIMIT_MEMLOCK", 1 << 16, 1 << 20, 1 << 20)]);
+}
+
+#[test]
+#[cfg(unix)]
+fn what_rights_allow_is_refused_by_something_else() {
+    let confinement = Confinement { seccomp: true, container: Some("Docker"), ..Confinement::default() };
+    let closed = Facts {
+        here: there(false, false),
+        list_allows: Some((true, true)),
+        confinement: Some(confinement),
+        ..facts()
+    };
+    let diagnosis = asked(Operation::Open, r"Global\x", &closed);
+    let (cause, kind, remedies) = first(&diagnosis);
+    assert!(
+        matches!(cause, Cause::RefusedElsewhere { seccomp: true, container: Some("Docker"), .. }),
+        "{cause:?}"
+    );
+    assert_eq!((kind, &remedies[0]), (Some(ErrorKind::PermissionDenied), &Remedy::AllowInPolicy));
+    // Reading works, so it is writing that something refuses.
+    let half = Facts { here: there(true, false), ..closed.clone() };
+    let diagnosis = asked(Operation::Open, r"Global\x", &half);
+    let (cause, kind, remedies) = first(&diagnosis);
+    assert!(matches!(cause, Cause::RefusedElsewhere { .. }), "{cause:?}");
+    assert_eq!(kind, Some(ErrorKind::NotWritable));
+    assert!(remedies.contains(&Remedy::OpenReadOnly));
+    // What the rights refuse is a matter of the rights.
+    for allows in [(false, false), (true, false)] {
+        let facts = Facts { list_allows: Some(allows), here: there(allows.0, false), ..closed.clone() };
+        assert!(matches!(first(&asked(Operation::Open, r"Global\x", &facts)).0, Cause::NotGranted { .. }));
+    }
+    // In a snap, the name that would be allowed is proposed.
+    let label = Some("snap.viewer.viewer (enforce)".to_owned());
+    let snap = Confinement { snap: Some("viewer".to_owned()), label, ..Confinement::default() };
+    let diagnosis = asked(Operation::Open, r"Global\x", &Facts { confinement: Some(snap), ..closed });
+    let expected = Remedy::UseSandboxName { name: r"Global\snap.viewer.x".to_owned() };
+    assert_eq!(first(&diagnosis).2[0], expected, "{diagnosis}");
 }

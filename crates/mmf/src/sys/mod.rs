@@ -226,6 +226,9 @@ pub(crate) enum Reason {
     NoRoom,
     /// Somebody else has the file open in a way that keeps others out.
     InUse,
+    /// The system has no file locks, or no more of them (Unix).
+    #[cfg_attr(windows, allow(dead_code))]
+    NoLocks,
     /// Anything else: the code has to speak for itself.
     Other,
 }

@@ -51,6 +51,7 @@ impl From<Errno> for Failure {
             // A link, a directory, a socket or a device of this name.
             Errno::LOOP | Errno::ISDIR | Errno::NXIO | Errno::NODEV => Reason::WrongKind,
             Errno::NOMEM | Errno::NOSPC | Errno::DQUOT => Reason::NoMemory,
+            Errno::NOLCK => Reason::NoLocks,
             Errno::MFILE | Errno::NFILE => Reason::Limit,
             Errno::FBIG | Errno::OVERFLOW => Reason::TooLarge,
             Errno::NOSYS | Errno::OPNOTSUPP => Reason::Unsupported,

@@ -88,10 +88,16 @@ pub(super) fn create(name: &ObjectName, wish: &Wish<'_>) -> Result<Attempt<(Owne
         Err(errno) => return Err(errno.into()),
     };
     // Somebody who came by before it was locked takes it for stale: then it is his to remove, and ours to start again.
-    if flock(&fd, FlockOperation::NonBlockingLockShared).is_err() {
+    let locked = flock(&fd, FlockOperation::NonBlockingLockShared);
+    if matches!(locked, Err(Errno::WOULDBLOCK | Errno::INTR)) {
         return Ok(Attempt::Again);
     }
     let stat = fstat(&fd)?;
+    if let Err(errno) = locked {
+        // There are no locks to count holders by, so nobody else removes it.
+        let _ = remove(&fd, identity_of(&stat), name.path());
+        return Err(Failure { reason: Reason::NoLocks, ..errno.into() });
+    }
     if stat.st_nlink == 0 {
         return Ok(Attempt::Again);
     }
@@ -186,7 +192,7 @@ fn taken<T>(name: &ObjectName) -> Result<Attempt<T>, Failure> {
     if !is_ours(&stat) || (stat.st_nlink > 1 && !is_own(&fd, &stat)) {
         return Err(exists);
     }
-    match holders(&fd) {
+    match holders(&fd)? {
         // In a directory like /dev/shm only its owner may remove it, though.
         Holders::None => match remove(&fd, identity_of(&stat), name.path()) {
             Ok(()) => Ok(Attempt::Again),
@@ -210,17 +216,20 @@ enum Holders {
     Unclear,
 }
 
-fn holders(fd: &OwnedFd) -> Holders {
+fn holders(fd: &OwnedFd) -> Result<Holders, Failure> {
     // Twice, since whoever was in the way may only have looked: the shared lock that follows would then be the only one.
     for _ in 0..2 {
-        if flock(fd, FlockOperation::NonBlockingLockExclusive).is_ok() {
-            return Holders::None;
+        match flock(fd, FlockOperation::NonBlockingLockExclusive) {
+            Ok(()) => return Ok(Holders::None),
+            Err(Errno::WOULDBLOCK | Errno::INTR) => {}
+            // There are no locks to be had.
+            Err(errno) => return Err(Failure { reason: Reason::NoLocks, ..errno.into() }),
         }
         if flock(fd, FlockOperation::NonBlockingLockShared).is_err() {
-            return Holders::Unclear;
+            return Ok(Holders::Unclear);
         }
     }
-    Holders::Others
+    Ok(Holders::Others)
 }
 
 /// A lock that was only taken to look is given back, not left to the descriptor's end: a child that another thread forks
@@ -365,7 +374,7 @@ pub(super) fn open(name: &ObjectName, writable: bool) -> Result<Attempt<Opened>,
             Ok(Attempt::Done(Opened { fd, held: None, names }))
         };
     }
-    match holders(&fd) {
+    match holders(&fd)? {
         Holders::None => match remove(&fd, identity, name.path()) {
             Ok(()) => Ok(Attempt::Again),
             // Its owner will remove it some day; it is gone all the same.

@@ -1,0 +1,190 @@
+//! What is said when the system refuses something that no test machine can be brought to refuse: `strace` answers in the
+//! place of the kernel.
+
+use std::process::Command;
+
+use testkit::{Test, skip, unique_name};
+
+use crate::common::{Outcome, finish, is_gone};
+use crate::create;
+
+pub const TESTS: &[Test] = &[
+    ("refused_by_a_sandbox", refused_by_a_sandbox),
+    ("files_of_the_machine", files_of_the_machine),
+    ("mappings_that_nothing_explains", mappings_that_nothing_explains),
+    ("no_room_that_nothing_explains", no_room_that_nothing_explains),
+    ("locks_that_cannot_be_had", locks_that_cannot_be_had),
+    ("what_succeeds_reads_no_facts", what_succeeds_reads_no_facts),
+];
+
+/// The program under `strace` with these options; skips the test where that is not possible.
+fn traced(options: &[&str], arguments: &[&str]) -> Command {
+    let works = Command::new("strace").args(["-f", "-qq", "-o", "/dev/null", "true"]).output();
+    match works {
+        Ok(output) if output.status.success() => {}
+        Ok(output) => skip(format!("strace does not work here: {}", String::from_utf8_lossy(&output.stderr))),
+        Err(error) => skip(format!("there is no strace here: {error}")),
+    }
+    let mut command = Command::new("strace");
+    command.args(["-f", "-qq"]).args(options).arg(env!("CARGO_BIN_EXE_mmf")).args(arguments);
+    for variable in ["SNAP_NAME", "SNAP_INSTANCE_NAME", "COLUMNS"] {
+        command.env_remove(variable);
+    }
+    command
+}
+
+/// The calls that open a file; which of them there are depends on the processor.
+const OPENING: &str = "?open,openat";
+
+/// Runs the program; a call on this object of the machine is answered by this code.
+#[track_caller]
+fn refused(object: &str, call: &str, code: &str, arguments: &[&str]) -> Outcome {
+    let path = format!("/dev/shm/{object}");
+    let (trace, inject) = (format!("trace={call}"), format!("inject={call}:error={code}"));
+    let options = ["-o", "/dev/null", "-P", &path, "-e", &trace, "-e", &inject];
+    let outcome = finish(&mut traced(&options, arguments), b"");
+    assert_eq!(outcome.status, Some(1), "{outcome:?}");
+    // Neither advice for another system, nor one that asks for nothing.
+    for words in ["Windows", "page file", "ask for 0 bytes"] {
+        assert!(!outcome.err.contains(words), "{outcome:?}");
+    }
+    outcome
+}
+
+/// The error's kind, and its first cause.
+fn kind_and_cause(outcome: &Outcome) -> (String, String) {
+    let error = outcome.json_error();
+    let text = |value: &serde_json::Value| value.as_str().unwrap_or("none").to_owned();
+    (text(&error["kind"]), text(&error["findings"][0]["cause"]))
+}
+
+#[track_caller]
+fn expect(outcome: &Outcome, kind: &str, cause: &str) {
+    assert_eq!(kind_and_cause(outcome), (kind.to_owned(), cause.to_owned()), "{outcome:?}");
+}
+
+fn refused_by_a_sandbox() {
+    let object = &unique_name("sandbox");
+    let name = &format!(r"Global\{object}");
+    let _creator = create(name, &["4096"]);
+    for arguments in [&["info", name][..], &["dump", name], &["write", name, "--text", "x"]] {
+        let outcome = refused(object, OPENING, "EACCES", arguments);
+        assert!(outcome.err.contains("the rights allow it, so something else refuses it"), "{outcome:?}");
+        assert!(outcome.err.contains("AppArmor") && outcome.err.contains("sandbox"), "{outcome:?}");
+        assert!(!outcome.err.contains("grant"), "{outcome:?}");
+        let json = refused(object, OPENING, "EPERM", &[arguments, &["--json"]].concat());
+        expect(&json, "PermissionDenied", "RefusedElsewhere");
+    }
+    // Creating: there is no creator who could grant anything.
+    let free = &unique_name("sandbox");
+    let create = ["create", &format!(r"Global\{free}"), "4096", "--for", "0.01", "--json"];
+    let outcome = refused(free, OPENING, "EACCES", &create);
+    expect(&outcome, "PermissionDenied", "RefusedElsewhere");
+    let path = format!("/dev/shm/{free}");
+    let options = [
+        "-o",
+        "/dev/null",
+        "-P",
+        &path,
+        "-e",
+        "trace=?open,openat",
+        "-e",
+        "inject=?open,openat:error=EACCES",
+    ];
+    let outcome = finish(traced(&options, &create[..5]).env("SNAP_NAME", "viewer"), b"");
+    let words = format!(r"use a name like Global\snap.viewer.{free}");
+    assert!(outcome.err.contains(&words), "{outcome:?}");
+}
+
+fn files_of_the_machine() {
+    let object = &unique_name("files");
+    let name = &format!(r"Global\{object}");
+    let free = &unique_name("files");
+    let _creator = create(name, &["4096"]);
+    for (code, limit) in
+        [("ENFILE", "fs.file-max allows"), ("EMFILE", "RLIMIT_NOFILE of this process allows")]
+    {
+        for (object, arguments) in
+            [(object, &["info", name][..]), (free, &["create", &format!(r"Global\{free}"), "4096"])]
+        {
+            let outcome = refused(object, OPENING, code, arguments);
+            assert!(outcome.err.contains(limit) && outcome.err.contains("do: raise "), "{outcome:?}");
+            let json = refused(object, OPENING, code, &[arguments, &["--json"]].concat());
+            expect(&json, "LimitReached", "Limit");
+        }
+    }
+}
+
+fn mappings_that_nothing_explains() {
+    let object = &unique_name("unexplained");
+    let name = &format!(r"Global\{object}");
+    let _creator = create(name, &["4096"]);
+    let outcome = refused(object, "mmap", "ENOMEM", &["dump", name]);
+    assert!(outcome.err.contains("the cause is not known"), "{outcome:?}");
+    assert!(!outcome.err.contains("address space") && !outcome.err.contains("view_at"), "{outcome:?}");
+    expect(
+        &refused(object, "mmap", "ENOMEM", &["write", name, "--text", "x", "--json"]),
+        "OutOfMemory",
+        "Unexplained",
+    );
+}
+
+fn no_room_that_nothing_explains() {
+    for code in ["ENOSPC", "EDQUOT", "ENOMEM"] {
+        let object = &unique_name("room");
+        let name = &format!(r"Global\{object}");
+        let outcome =
+            refused(object, "ftruncate", code, &["create", name, "4096", "--for", "0.01", "--json"]);
+        expect(&outcome, "OutOfMemory", "Unexplained");
+        assert!(outcome.err.contains("quota"), "{outcome:?}");
+        assert!(is_gone(name), "what could not be created is left behind");
+    }
+}
+
+fn locks_that_cannot_be_had() {
+    for code in ["ENOLCK", "ENOSYS"] {
+        let object = &unique_name("locks");
+        let name = &format!(r"Global\{object}");
+        let outcome = refused(object, "flock", code, &["create", name, "4096", "--for", "0.01", "--json"]);
+        let error = outcome.json_error();
+        assert_ne!(error["kind"], "Busy", "{outcome:?}");
+        assert!(outcome.err.contains("locks"), "{outcome:?}");
+        assert!(!std::path::Path::new(&format!("/dev/shm/{object}")).exists(), "it is left behind");
+    }
+    let object = &unique_name("locks");
+    let name = &format!(r"Global\{object}");
+    let _creator = create(name, &["4096"]);
+    let outcome = refused(object, "flock", "ENOLCK", &["write", name, "--text", "x", "--json"]);
+    assert_ne!(outcome.json_error()["kind"], "Busy", "{outcome:?}");
+}
+
+fn what_succeeds_reads_no_facts() {
+    let folder = tempfile::tempdir().unwrap();
+    let log = folder.path().join("log");
+    let name = &format!(r"Global\{}", unique_name("facts"));
+    let options = ["-o", log.to_str().unwrap(), "-e", "trace=?open,openat,statfs,?readlink,readlinkat"];
+    let _creator = create(name, &["4096"]);
+    let other = &unique_name("facts");
+    for arguments in [
+        &["create", other, "4096", "--for", "0.01"][..],
+        &["write", name, "--text", "x"],
+        &["dump", name, "--length", "1"],
+    ] {
+        finish(&mut traced(&options, arguments), b"").succeeded();
+        let calls = std::fs::read_to_string(&log).unwrap();
+        assert!(calls.contains("/dev/shm/"), "{calls}");
+        for fact in [
+            "/proc/locks",
+            "/proc/self/cgroup",
+            "/proc/self/status",
+            "/proc/self/attr",
+            "/proc/meminfo",
+            "/proc/sys/vm/max_map_count",
+            "/proc/sys/fs/file-nr",
+            "/fd\"",
+            "statfs(\"/dev/shm\"",
+        ] {
+            assert!(!calls.contains(fact), "{arguments:?} reads {fact}: {calls}");
+        }
+    }
+}

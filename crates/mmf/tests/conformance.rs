@@ -96,7 +96,8 @@ fn main() {
             handlers_come_while_faults_happen more_handlers_than_can_be_taken_over
             a_replaced_handler_can_be_left_alone copies_need_no_handler a_former_handler_has_its_own_stack
             an_overflowed_stack_is_still_reported blocked_signals_are_reported a_forked_child_has_the_guard
-            a_plugin_is_unloaded two_libraries_do_not_take_turns faulthandler_comes_later;
+            a_plugin_is_unloaded two_libraries_do_not_take_turns faulthandler_comes_later
+            a_jvm_was_there_or_comes_later;
         foreign: c_opens_ours we_open_c python_opens_ours we_open_python foreign_objects_are_never_removed
             an_unsized_object_is_not_ready read_only_grants no_grants;
         system: handles_in_and_out handles_that_are_none read_only_handles_stay_read_only into_read_only_is_for_good

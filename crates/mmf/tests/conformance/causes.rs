@@ -396,7 +396,12 @@ mod here {
         role.say("done");
     }
 
-    fn limit(resource: libc::__rlimit_resource_t, most: u64) {
+    #[cfg(target_env = "gnu")]
+    type Resource = libc::__rlimit_resource_t;
+    #[cfg(not(target_env = "gnu"))]
+    type Resource = libc::c_int;
+
+    fn limit(resource: Resource, most: u64) {
         let limit = libc::rlimit { rlim_cur: most, rlim_max: most };
         // SAFETY: a valid limit, of this process alone.
         assert_eq!(unsafe { libc::setrlimit(resource, &limit) }, 0);

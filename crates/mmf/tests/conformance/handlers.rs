@@ -23,7 +23,8 @@ tests! {
     a_handler_for_one_call_gets_one_call two_handlers_come_later a_handler_that_comes_again_makes_no_cycle handlers_come_while_faults_happen
     more_handlers_than_can_be_taken_over a_replaced_handler_can_be_left_alone copies_need_no_handler
     a_former_handler_has_its_own_stack an_overflowed_stack_is_still_reported blocked_signals_are_reported
-    a_forked_child_has_the_guard a_plugin_is_unloaded two_libraries_do_not_take_turns faulthandler_comes_later;
+    a_forked_child_has_the_guard a_plugin_is_unloaded two_libraries_do_not_take_turns faulthandler_comes_later
+    a_jvm_was_there_or_comes_later;
     role_default role_mute role_one_call role_chaining role_two role_again role_race role_exhaust role_leave role_kernel role_stack
     role_overflow role_fork
 }
@@ -805,5 +806,33 @@ mod here {
             assert_eq!(signal, Some(fault), "{when}: {errors}");
         }
         remove(&plugin);
+    }
+
+    pub(crate) fn a_jvm_was_there_or_comes_later() {
+        if !cfg!(target_os = "linux") {
+            testkit::skip("plug-ins are preloaded on Linux only");
+        }
+        if !Command::new("javac").arg("-version").output().is_ok_and(|output| output.status.success()) {
+            testkit::skip("there is no JDK here");
+        }
+        let plugin = plugin(1);
+        let classes = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(unique_name("classes"));
+        let source = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/peers/PluginHost.java");
+        let made = Command::new("javac").arg("-d").arg(&classes).arg(source).status();
+        assert!(made.is_ok_and(|status| status.success()), "the host does not compile");
+        for early in [false, true] {
+            let mut java = Command::new("java");
+            java.arg("-cp").arg(&classes).arg("PluginHost").arg(&plugin[0]);
+            if early {
+                java.env("LD_PRELOAD", &plugin[0]).env("MMF_TEST_PLUGIN_EARLY", "1");
+            }
+            let mut peer = Peer::spawn("PluginHost", &mut java);
+            peer.expect("alone");
+            peer.expect("threads 4");
+            peer.expect("armed 1");
+            peer.finish();
+        }
+        remove(&plugin);
+        let _ = std::fs::remove_dir_all(classes);
     }
 }

@@ -5,6 +5,7 @@
 
 #[cfg(unix)]
 mod plugin {
+    use std::ffi::c_void;
     use std::sync::Mutex;
 
     use mmf::faults::{self, Position};
@@ -61,6 +62,34 @@ mod plugin {
             (false, _) => 0,
             (true, Position::Behind) => 2,
             (true, _) => 1,
+        }
+    }
+
+    /// All of these for `PluginHost.java`, by the name that a JVM looks for.
+    #[unsafe(no_mangle)]
+    #[allow(non_snake_case, reason = "a JVM looks for this name")]
+    pub extern "C" fn Java_PluginHost_call(_: *mut c_void, _: *mut c_void, what: i32) -> i32 {
+        match what {
+            0 => work(),
+            1 => {
+                prepare();
+                0
+            }
+            2 => touch(),
+            _ => armed(),
+        }
+    }
+
+    /// Before the host itself has begun, if it is preloaded for that: so the host's handlers are the later ones.
+    #[cfg(target_os = "linux")]
+    #[used]
+    #[unsafe(link_section = ".init_array")]
+    static EARLY: extern "C" fn() = early;
+
+    #[cfg(target_os = "linux")]
+    extern "C" fn early() {
+        if std::env::var_os("MMF_TEST_PLUGIN_EARLY").is_some() {
+            prepare();
         }
     }
 

@@ -152,7 +152,7 @@ fn main() {
             every_word_can_be_hostile many_hostile_words_at_once looking_while_it_is_overwritten
             zeros_are_not_taken_for_a_death no_more_is_listed_than_a_bound the_maker_is_named wakeups_for_the_dead_do_not_pile_up;
         presence: owners_in_other_namespaces numbers_of_other_namespaces makers_in_other_namespaces read_locks_decide_nothing
-            children_do_not_keep_their_parents_alive closing_all_descriptors no_descriptor_left no_address_left
+            children_do_not_keep_their_parents_alive a_child_of_the_same_number_is_no_holder closing_all_descriptors no_descriptor_left no_address_left
             stopped_processes_are_alive processes_without_their_first_thread joining_in_two_pid_namespaces
             without_the_kernel_in_other_namespaces locks_lost_by_all claims_that_change_all_the_time
             tickets_from_other_namespaces;
@@ -190,7 +190,7 @@ fn main() {
         disk: role_save_here role_save role_full_disk role_no_pages role_limited role_another_user;
         segment: role_share role_open_or_create role_open_late role_make_until role_join_until role_observe role_scribble role_fork;
         spaces: role_in;
-        presence: role_own role_try role_own_and_fork role_own_and_close role_no_descriptor role_no_address
+        presence: role_own role_try role_own_and_fork role_fork_the_same_number role_own_and_close role_no_descriptor role_no_address
             role_leave_first_thread role_join_until role_join_and_say role_lose_hold role_give role_redeem;
         inspect: role_wait role_follow;
         locks: role_count role_hold role_work role_give_up role_compete role_one_sided role_echo role_wait_until role_set role_publish_until role_check_values role_once role_own role_hidden;

@@ -48,7 +48,7 @@ fn segment_with(places: u32) -> (String, Segment) {
 
 fn expect_owner_died(segment: &Segment, id: Option<u32>) {
     let mutex = segment.mutex::<u64>("m").unwrap();
-    let error = mutex.lock().unwrap_err();
+    let error = mutex.lock_timeout(testkit::WATCHDOG).unwrap_err();
     let LockError::OwnerDied(owner) = error else { panic!("{error}") };
     if let Some(id) = id {
         assert_eq!(owner.process().map(|process| process.id), Some(id));
@@ -250,6 +250,39 @@ mod linux {
         }
         role.say(child.to_string());
         role.stay();
+    }
+
+    /// The first process of a pid namespace is process 1, and so is its child in another one.
+    pub(crate) fn a_child_of_the_same_number_is_no_holder() {
+        crate::users::need_root();
+        let name = unique_name("same-number");
+        let mut holder = start_in("pid proc", "presence::role_fork_the_same_number", &[&name]);
+        holder.expect("1 and 1");
+        let memory = SharedMemory::open(&name).unwrap();
+        holder.say("");
+        holder.finish();
+        drop(memory);
+        assert_eq!(SharedMemory::open(&name).unwrap_err().kind(), ErrorKind::NotFound);
+    }
+
+    pub(crate) fn role_fork_the_same_number(role: &mut Role) {
+        let segment = Segment::create(role.argument(0), LEN).unwrap();
+        // SAFETY: no requirements.
+        done(unsafe { libc::unshare(libc::CLONE_NEWPID) }).unwrap();
+        // SAFETY: this process has one thread; the child lets go of what it has and ends.
+        let child = unsafe { libc::fork() };
+        if child == 0 {
+            drop(segment);
+            let id = i32::try_from(std::process::id()).unwrap();
+            // SAFETY: no requirements.
+            unsafe { libc::_exit(id) };
+        }
+        let mut status = 0;
+        // SAFETY: a valid place for the answer.
+        assert_eq!(unsafe { libc::waitpid(child, &raw mut status, 0) }, child);
+        role.say(format!("{} and {}", std::process::id(), libc::WEXITSTATUS(status)));
+        let _ = role.hear();
+        assert!(segment.participants().unwrap().iter().all(|one| one.alive));
     }
 
     /// As a program does that becomes a service after it has opened its segment.
@@ -571,11 +604,11 @@ mod others {
 
     skipped! {
         owners_in_other_namespaces numbers_of_other_namespaces makers_in_other_namespaces read_locks_decide_nothing
-            children_do_not_keep_their_parents_alive closing_all_descriptors no_descriptor_left no_address_left
+            children_do_not_keep_their_parents_alive a_child_of_the_same_number_is_no_holder closing_all_descriptors no_descriptor_left no_address_left
             stopped_processes_are_alive processes_without_their_first_thread joining_in_two_pid_namespaces
             without_the_kernel_in_other_namespaces locks_lost_by_all claims_that_change_all_the_time
             tickets_from_other_namespaces;
-        role_own_and_fork role_own_and_close role_no_descriptor role_no_address role_leave_first_thread
+        role_own_and_fork role_fork_the_same_number role_own_and_close role_no_descriptor role_no_address role_leave_first_thread
             role_join_until role_join_and_say role_lose_hold role_give role_redeem
     }
 }

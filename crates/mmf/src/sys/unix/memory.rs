@@ -10,7 +10,7 @@ use rustix::mm::{Advice, MapFlags, MsyncFlags, ProtFlags};
 
 use super::name::ObjectName;
 use super::security::{self, OWNER_ONLY};
-use super::{exit, fault, growth, named, pages, sight};
+use super::{exit, fault, forks, growth, named, pages, sight};
 use crate::sys::{Attempt, Copying, Failure, Mode, NameTarget, Pages, Reason, Shown, Space, Wish};
 
 /// The right to a shared memory object, or to a file: a descriptor.
@@ -46,17 +46,18 @@ pub(super) struct Opened {
 struct Held {
     name: ObjectName,
     identity: Identity,
-    /// The process that counts as the holder: after a fork, the child's copy of this value is not another one.
-    process: rustix::process::Pid,
+    /// The process that counts as the holder, by [`forks::forks`]: after a fork, the child's copy of this value is not another one.
+    /// (Not by its id: in a pid namespace of its own, the child of process 1 is process 1, too.)
+    process: u32,
     /// Whether it is released if the process exits before.
     at_exit: bool,
 }
 
 impl Held {
     fn new(fd: BorrowedFd<'_>, name: &ObjectName, identity: Identity) -> Self {
-        let process = rustix::process::getpid();
-        let at_exit = exit::remember(fd, name, identity, process);
-        Held { name: name.clone(), identity, process, at_exit }
+        forks::notice_forks();
+        let at_exit = exit::remember(fd, name, identity, rustix::process::getpid());
+        Held { name: name.clone(), identity, process: forks::forks(), at_exit }
     }
 }
 
@@ -352,7 +353,7 @@ impl Object {
 impl Drop for Object {
     fn drop(&mut self) {
         let Some(held) = &self.held else { return };
-        if held.process == rustix::process::getpid() {
+        if held.process == forks::forks() {
             // First: from now on the descriptor may be closed.
             if held.at_exit {
                 exit::forget(self.fd.as_fd());

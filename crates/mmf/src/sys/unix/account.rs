@@ -39,12 +39,6 @@ pub(crate) fn stands_for_unmapped(uid: u32) -> bool {
             .map_or(true, |map| !map.lines().any(|line| line.split_whitespace().eq(["0", "0", "4294967295"])))
 }
 
-/// Whether a number stands for every user who has none here: these systems have no user namespaces.
-#[cfg(not(any(target_os = "linux", target_os = "android")))]
-pub(crate) fn stands_for_unmapped(_uid: u32) -> bool {
-    false
-}
-
 /// The number that this user has outside of the user namespace of this process, if it is another one.
 #[cfg(any(target_os = "linux", target_os = "android"))]
 pub(crate) fn user_outside() -> Option<u32> {

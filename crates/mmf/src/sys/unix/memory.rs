@@ -359,14 +359,22 @@ impl Drop for Object {
                 exit::forget(self.fd.as_fd());
             }
             named::release(self.fd.as_fd(), &held.name, held.identity);
-            return;
+        } else {
+            Self::leave(&mut self.fd, held);
         }
-        // A forked child's copy. Its lock is that of the parent and of all other children, so nothing can be found out by it; but
+    }
+}
+
+impl Object {
+    /// Drops a forked child's copy of what its parent holds.
+    #[cfg_attr(not(any(target_os = "linux", target_os = "android")), allow(unused_variables))]
+    fn leave(fd: &mut OwnedFd, held: &Held) {
+        // Its lock is that of the parent and of all other children, so nothing can be found out by it; but
         // if they are all gone, there is no lock any more once this copy is closed.
         #[cfg(any(target_os = "linux", target_os = "android"))]
-        if let Ok(apart) = named::reopen_uncounted(self.fd.as_fd(), false) {
-            drop(std::mem::replace(&mut self.fd, apart));
-            named::release_unlocked(self.fd.as_fd(), &held.name, held.identity);
+        if let Ok(apart) = named::reopen_uncounted(fd.as_fd(), false) {
+            drop(std::mem::replace(fd, apart));
+            named::release_unlocked(fd.as_fd(), &held.name, held.identity);
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use mmf::{Access, Name, Security, Segment, SegmentStage, SharedMemory};
+use mmf::{Access, ErrorKind, Name, Security, Segment, SegmentStage, SharedMemory};
 use serde_json::json;
 
 use crate::args::Info;
@@ -14,7 +14,13 @@ use crate::size;
 
 pub(crate) fn run(args: &Info, output: Output) -> Result<(), Failure> {
     let name = names::existing(&args.name)?;
-    let read = SharedMemory::open_read_only(&name);
+    let read = match SharedMemory::open_read_only(&name) {
+        // It was waited for once.
+        Err(error) if matches!(error.kind(), ErrorKind::NotReady | ErrorKind::Busy) => {
+            return Err(error.into());
+        }
+        read => read,
+    };
     let write = SharedMemory::open(&name);
     let (len, capacity, security, object) = match (&read, &write) {
         (Ok(memory), _) => (memory.len(), memory.capacity(), memory.security(), system_name(memory, &name)),

@@ -249,10 +249,8 @@ impl OpenOptions {
         }
         self.check_sizes(operation, len)?;
         let protection = self.security_or_default().resolve(operation)?;
-        match self
-            .make(None, &protection)
-            .map_err(|failure| too_large(operation, self.capacity.unwrap_or(len).max(len), failure))?
-        {
+        let most = self.capacity.unwrap_or(len).max(len);
+        match self.make(None, &protection).map_err(|failure| unnamed(operation, most, failure))? {
             Attempt::Done((object, refusal)) => Ok(memory(operation, object, None, refusal)),
             Attempt::Again => Err(Error::new(operation, ErrorKind::Busy)),
         }
@@ -558,6 +556,15 @@ fn too_large(operation: Operation, len: u64, failure: Failure) -> Error {
         error.with_detail(format!("{len} bytes were asked for; ask for less"))
     } else {
         error
+    }
+}
+
+/// Why memory without a name could not be created.
+fn unnamed(operation: Operation, len: u64, failure: Failure) -> Error {
+    let error = too_large(operation, len, failure);
+    match Diagnosis::of_anonymous(failure) {
+        Some(diagnosis) => error.with_found(diagnosis),
+        None => error,
     }
 }
 

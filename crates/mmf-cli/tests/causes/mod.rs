@@ -14,6 +14,7 @@ pub const TESTS: &[Test] = &[
     ("mappings_that_nothing_explains", mappings_that_nothing_explains),
     ("no_room_that_nothing_explains", no_room_that_nothing_explains),
     ("locks_that_cannot_be_had", locks_that_cannot_be_had),
+    ("memory_without_a_name", memory_without_a_name),
     ("what_succeeds_reads_no_facts", what_succeeds_reads_no_facts),
 ];
 
@@ -156,6 +157,15 @@ fn locks_that_cannot_be_had() {
     let _creator = create(name, &["4096"]);
     let outcome = refused(object, "flock", "ENOLCK", &["write", name, "--text", "x", "--json"]);
     assert_ne!(outcome.json_error()["kind"], "Busy", "{outcome:?}");
+}
+
+fn memory_without_a_name() {
+    for (code, words) in [("EPERM", "so something else refuses it"), ("ENOMEM", "the cause is not known")] {
+        let inject = format!("inject=memfd_create:error={code}");
+        let options = ["-o", "/dev/null", "-e", "trace=memfd_create", "-e", &inject];
+        let outcome = finish(&mut traced(&options, &["run", "--share", "x=4K", "--", "true"]), b"");
+        assert!(outcome.err.contains(words) && !outcome.err.contains("run as the user"), "{outcome:?}");
+    }
 }
 
 fn what_succeeds_reads_no_facts() {

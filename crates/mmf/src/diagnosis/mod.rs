@@ -215,6 +215,16 @@ impl Diagnosis {
         Diagnosis::new(rules::no_room(object.space(), page, sys::memory_group()))
     }
 
+    /// Why memory without a name could not be created, if a fact shows it.
+    #[cold]
+    pub(crate) fn of_anonymous(failure: Failure) -> Option<Self> {
+        if !cfg!(unix) {
+            return None;
+        }
+        let (confinement, group) = (sys::confinement(), sys::memory_group());
+        rules::anonymous(failure, &confinement, group).map(|finding| Diagnosis::new(vec![finding]))
+    }
+
     /// Why `asked` bytes could not be mapped; nothing where the code of the system says it.
     #[cold]
     pub(crate) fn of_mapping(failure: Failure, asked: u64, is_private: bool) -> Option<Self> {

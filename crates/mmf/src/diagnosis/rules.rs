@@ -103,9 +103,24 @@ pub(crate) fn otherwise(question: Question<'_>, facts: &Facts, failure: Failure)
     }
     match (failure.reason, &facts.confinement) {
         // The name is free, or its rights would do.
-        (Reason::Denied, Some(confinement)) => Some(refused_elsewhere(question, confinement)),
+        (Reason::Denied, Some(confinement)) => Some(refused_elsewhere(Some(question), confinement)),
         (Reason::NoMemory, _) if cfg!(unix) => {
             Some(facts.group.filter(|group| is_full(*group)).map_or_else(unexplained_memory, group_is_full))
+        }
+        _ => None,
+    }
+}
+
+/// Why memory without a name could not be created: nobody has to grant anything for that.
+pub(crate) fn anonymous(
+    failure: Failure,
+    confinement: &Confinement,
+    group: Option<MemoryGroup>,
+) -> Option<Finding> {
+    match (failure.reason, failure.figure) {
+        (Reason::Denied, _) => Some(refused_elsewhere(None, confinement)),
+        (Reason::NoMemory, None) => {
+            Some(group.filter(|group| is_full(*group)).map_or_else(unexplained_memory, group_is_full))
         }
         _ => None,
     }
@@ -129,13 +144,15 @@ fn group_is_full(MemoryGroup { used, limit }: MemoryGroup) -> Finding {
     Finding::error(Cause::MemoryGroup { used, limit }).cure(Remedy::RaiseGroupLimit)
 }
 
-fn refused_elsewhere(question: Question<'_>, confinement: &Confinement) -> Finding {
+fn refused_elsewhere(question: Option<Question<'_>>, confinement: &Confinement) -> Finding {
     let Confinement { label, snap, seccomp, container } = confinement.clone();
     let finding = Finding::error(Cause::RefusedElsewhere { label, snap: snap.clone(), seccomp, container });
-    let finding = match snap {
-        Some(snap) => finding
-            .cure(Remedy::UseSandboxName { name: format!(r"Global\snap.{snap}.{}", question.name.text()) }),
-        None => finding,
+    let finding = match (snap, question) {
+        (Some(snap), Some(question)) => {
+            let name = format!(r"Global\snap.{snap}.{}", question.name.text());
+            finding.cure(Remedy::UseSandboxName { name })
+        }
+        _ => finding,
     };
     finding.cure(Remedy::AllowInPolicy).cure(Remedy::HandOver)
 }
@@ -188,6 +205,7 @@ pub(crate) fn fault(facts: FaultFacts) -> Vec<Finding> {
             (true, _) => {
                 "the byte is inside the file and the disk has room now; it can be an error of the disk or the network, this user's quota, or the file was shorter, or the disk full, for a moment"
             }
+            (false, _) if cfg!(windows) => "the byte is inside the region, and the system says no more",
             (false, _) => {
                 "the byte is inside the region and there is room now; it can be a limit of a control group, a quota, or the region was shorter, or the place full, for a moment"
             }
@@ -621,7 +639,7 @@ fn refused(question: Question<'_>, facts: &Facts) -> Vec<Finding> {
     let allowed = facts.list_allows.is_some_and(|(reads, writes)| if wants_write { writes } else { reads });
     if let (Some(confinement), true) = (&facts.confinement, allowed) {
         if findings.is_empty() {
-            let finding = refused_elsewhere(question, confinement).with_kind(kind);
+            let finding = refused_elsewhere(Some(question), confinement).with_kind(kind);
             findings.push(if wants_write { finding.cure(Remedy::OpenReadOnly) } else { finding });
         }
         return findings;

@@ -297,7 +297,13 @@ pub(crate) fn refused<A: Access>(
                  about a thousand threads of one participant can use a lock at a time"
             )
         }),
-        Refused::Fault(_) => core.fail(operation, ErrorKind::Fault),
+        Refused::Fault(fault) => {
+            let error = core.fail(operation, ErrorKind::Fault);
+            match fault.diagnosis() {
+                Some(diagnosis) => error.with_diagnosis(diagnosis.clone()),
+                None => error,
+            }
+        }
     }
 }
 

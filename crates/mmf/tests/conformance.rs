@@ -152,7 +152,7 @@ fn main() {
             every_word_can_be_hostile many_hostile_words_at_once looking_while_it_is_overwritten
             zeros_are_not_taken_for_a_death no_more_is_listed_than_a_bound the_maker_is_named wakeups_for_the_dead_do_not_pile_up;
         presence: owners_in_other_namespaces numbers_of_other_namespaces makers_in_other_namespaces read_locks_decide_nothing
-            children_do_not_keep_their_parents_alive a_child_of_the_same_number_is_no_holder closing_all_descriptors no_descriptor_left no_address_left
+            children_do_not_keep_their_parents_alive a_child_of_the_same_number_is_no_holder slots_in_large_pages closing_all_descriptors no_descriptor_left no_address_left
             stopped_processes_are_alive processes_without_their_first_thread joining_in_two_pid_namespaces
             without_the_kernel_in_other_namespaces locks_lost_by_all claims_that_change_all_the_time
             tickets_from_other_namespaces;

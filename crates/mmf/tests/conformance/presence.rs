@@ -74,10 +74,11 @@ mod linux {
     use testkit::wait_until;
 
     use super::*;
-    use crate::spaces::{SPACES, done, start_in};
+    use crate::spaces::{SPACES, done, skip_if_emulated, start_in};
 
     /// Each owner is alive for each waiter, and is found dead when it is.
     pub(crate) fn owners_in_other_namespaces() {
+        skip_if_emulated();
         crate::users::need_root();
         let (name, segment) = segment_with(8);
         for owner_in in SPACES {
@@ -108,6 +109,7 @@ mod linux {
 
     /// The owner's number is that of an unrelated process where the waiter is, or of none.
     pub(crate) fn numbers_of_other_namespaces() {
+        skip_if_emulated();
         crate::users::need_root();
         let (name, segment) = segment_with(8);
         // Process 1 of its namespace: here that is some other process, which was started at another time.
@@ -125,6 +127,7 @@ mod linux {
     }
 
     pub(crate) fn makers_in_other_namespaces() {
+        skip_if_emulated();
         crate::users::need_root();
         for space in ["time", "pid", "pid proc", "no-proc"] {
             let name = unique_name("maker");
@@ -210,6 +213,7 @@ mod linux {
 
     /// However a child is made: it does not keep its parent alive, not even one that nobody has reaped.
     pub(crate) fn children_do_not_keep_their_parents_alive() {
+        skip_if_emulated();
         let (name, segment) = segment_with(4);
         for how in ["fork", "clone"] {
             let mut owner = Peer::start("presence::role_own_and_fork", &[&name, how]);
@@ -254,6 +258,7 @@ mod linux {
 
     /// The first process of a pid namespace is process 1, and so is its child in another one.
     pub(crate) fn a_child_of_the_same_number_is_no_holder() {
+        skip_if_emulated();
         crate::users::need_root();
         let name = unique_name("same-number");
         let mut holder = start_in("pid proc", "presence::role_fork_the_same_number", &[&name]);
@@ -285,8 +290,33 @@ mod linux {
         assert!(segment.participants().unwrap().iter().all(|one| one.alive));
     }
 
+    /// Such memory is mapped in whole large pages; what holds a slot must take none of them.
+    pub(crate) fn slots_in_large_pages() {
+        let options = OpenOptions::new().len(1 << 20).large_pages(mmf::LargePages::Required);
+        let memory = match options.anonymous() {
+            Ok(memory) => memory,
+            Err(error) => testkit::skip(error.to_string()),
+        };
+        let reserved = || {
+            let text = std::fs::read_to_string("/proc/meminfo").unwrap();
+            text.lines().find(|line| line.starts_with("HugePages_Rsvd:")).map(str::to_owned)
+        };
+        let views = testkit::mapped_views();
+        let segment = Segment::format(&memory).unwrap();
+        let before = reserved();
+        let others: Vec<Segment> = (0..16).map(|_| Segment::attach(&memory).unwrap()).collect();
+        assert_eq!(reserved(), before);
+        let participants = segment.participants().unwrap();
+        assert!(participants.len() == 17 && participants.iter().all(|one| one.alive && one.held_by_kernel));
+        drop(others);
+        assert_eq!(segment.participants().unwrap().len(), 1);
+        drop(segment);
+        assert_eq!(testkit::mapped_views(), views);
+    }
+
     /// As a program does that becomes a service after it has opened its segment.
     pub(crate) fn closing_all_descriptors() {
+        skip_if_emulated();
         let (name, segment) = segment_with(4);
         let mut owner = Peer::start("presence::role_own_and_close", &[&name]);
         owner.expect("closed");
@@ -308,6 +338,7 @@ mod linux {
     }
 
     pub(crate) fn no_descriptor_left() {
+        skip_if_emulated();
         let (name, _segment) = segment_with(4);
         let mut peer = Peer::start("presence::role_no_descriptor", &[&name]);
         peer.expect("done");
@@ -346,6 +377,7 @@ mod linux {
     }
 
     pub(crate) fn no_address_left() {
+        skip_if_emulated();
         let (name, _segment) = segment_with(4);
         let mut peer = Peer::start("presence::role_no_address", &[&name]);
         peer.expect("done");
@@ -412,6 +444,7 @@ mod linux {
 
     /// A process whose first thread has ended looks like a zombie.
     pub(crate) fn processes_without_their_first_thread() {
+        skip_if_emulated();
         let (name, segment) = segment_with(4);
         for locks in [false, true] {
             let locks = locks.then(|| ReadLocks::on(&name));
@@ -446,6 +479,7 @@ mod linux {
 
     /// One that the kernel holds no place for has claimed one and not said who it is: its number means nothing elsewhere.
     pub(crate) fn joining_in_two_pid_namespaces() {
+        skip_if_emulated();
         crate::users::need_root();
         let (name, segment) = segment_with(2);
         let locks = ReadLocks::on(&name);
@@ -475,6 +509,7 @@ mod linux {
 
     /// Without the kernel's hold, a process of another time namespace is not dead because its start reads otherwise.
     pub(crate) fn without_the_kernel_in_other_namespaces() {
+        skip_if_emulated();
         crate::users::need_root();
         let (name, _segment) = segment_with(8);
         let _locks = ReadLocks::on(&name);
@@ -495,6 +530,7 @@ mod linux {
 
     /// As after a checkpoint from which the locks were not restored: nobody is taken for dead.
     pub(crate) fn locks_lost_by_all() {
+        skip_if_emulated();
         let (name, segment) = segment_with(4);
         let mut owner = Peer::start("presence::role_lose_hold", &[&name, "own"]);
         owner.expect("lost");
@@ -555,6 +591,7 @@ mod linux {
     }
 
     pub(crate) fn tickets_from_other_namespaces() {
+        skip_if_emulated();
         crate::users::need_root();
         for (space, reason) in [("time", "time namespace"), ("pid proc", "pid namespace"), ("pid", "")] {
             let mut giver = start_in(space, "presence::role_give", &[]);
@@ -604,7 +641,7 @@ mod others {
 
     skipped! {
         owners_in_other_namespaces numbers_of_other_namespaces makers_in_other_namespaces read_locks_decide_nothing
-            children_do_not_keep_their_parents_alive a_child_of_the_same_number_is_no_holder closing_all_descriptors no_descriptor_left no_address_left
+            children_do_not_keep_their_parents_alive a_child_of_the_same_number_is_no_holder slots_in_large_pages closing_all_descriptors no_descriptor_left no_address_left
             stopped_processes_are_alive processes_without_their_first_thread joining_in_two_pid_namespaces
             without_the_kernel_in_other_namespaces locks_lost_by_all claims_that_change_all_the_time
             tickets_from_other_namespaces;

@@ -706,6 +706,7 @@ pub(crate) fn cut_off_while_used() {
 
 #[cfg(target_os = "linux")]
 pub(crate) fn a_forked_child_is_somebody_else() {
+    crate::spaces::skip_if_emulated();
     let name = unique_name("fork");
     let segment = Segment::create(&name, LEN).unwrap();
     let mut peer = Peer::start("segment::role_fork", &[&name]);

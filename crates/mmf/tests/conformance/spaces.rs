@@ -15,7 +15,7 @@ mod linux {
     use std::os::unix::process::CommandExt;
     use std::process::{Command, Stdio};
 
-    use testkit::{Peer, Role, command_for_role};
+    use testkit::{Peer, Role, command_for, command_for_role};
 
     /// All kinds of places that differ in what processes of other places can see.
     pub(crate) const SPACES: [&str; 6] = ["", "time", "pid proc", "pid", "no-proc", "time pid no-proc"];
@@ -23,6 +23,14 @@ mod linux {
     /// The result of a call of the C library.
     pub(crate) fn done(code: i32) -> io::Result<()> {
         if code == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+    }
+
+    /// An emulator of another processor has one thread and descriptors of its own, and does not hand on every advice about memory
+    /// (such as `MADV_DONTFORK`), so what is tried there is the emulator.
+    pub(crate) fn skip_if_emulated() {
+        if std::env::var_os("MMF_TEST_RUNNER").is_some() {
+            testkit::skip("an emulator stands between this program and the kernel");
+        }
     }
 
     /// Plays `role` in other namespaces:
@@ -77,7 +85,7 @@ mod linux {
             Err(why) => role.say(format!("skip: {why}")),
             Ok(()) => {
                 role.say("in");
-                let mut command = Command::new(role.argument(1));
+                let mut command = command_for(role.argument(1));
                 let failed = command.arg("--play-role").arg(role.argument(2)).args(arguments()).exec();
                 panic!("{failed}");
             }
@@ -91,7 +99,7 @@ mod linux {
     }
 
     fn go_on(role: &Role, spaces: &str) {
-        let mut command = Command::new(role.argument(1));
+        let mut command = command_for(role.argument(1));
         command.arg("--play-role").arg("spaces::role_in").arg(spaces);
         command.arg(role.argument(1)).arg(role.argument(2)).args(arguments());
         let end_with_parent = || {

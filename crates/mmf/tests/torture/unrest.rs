@@ -13,7 +13,7 @@ use mmf::{ErrorKind, OpenOptions, Segment, SharedMemory, View};
 use testkit::{Role, WATCHDOG, unique_name};
 
 use crate::random::{Random, seed, wish};
-use crate::spaces::{SPACES, command_in, done};
+use crate::spaces::{SPACES, command_in, done, skip_if_emulated};
 
 const LEN: u64 = 64 * 1024;
 const WORKERS: usize = 6;
@@ -78,6 +78,7 @@ fn options() -> OpenOptions {
 }
 
 pub(crate) fn owners_in_unrest() {
+    skip_if_emulated();
     for space in SPACES {
         let probed = command_in(space, "unrest::role_probe", &[]).output().unwrap();
         let text = String::from_utf8_lossy(&probed.stdout);

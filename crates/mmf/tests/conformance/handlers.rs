@@ -766,6 +766,12 @@ mod here {
         peer.expect("closed 0");
         peer.expect("handled 5");
         peer.finish();
+        // Without a view, and so without a signal handler, there are still the functions for fork and exit.
+        let mut peer = Peer::spawn("plugin_host", Command::new(&host).arg("fork").args(&plugin));
+        for line in ["created 1", "closed 0", "stays 1", "forked 7"] {
+            peer.expect(line);
+        }
+        peer.finish();
         remove(&plugin);
         remove(&[host]);
     }

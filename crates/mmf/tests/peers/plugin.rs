@@ -22,6 +22,16 @@ mod plugin {
         view.read::<i32>(0).unwrap()
     }
 
+    /// Creates a named region, maps nothing, and keeps it.
+    #[unsafe(no_mangle)]
+    pub extern "C" fn create() -> i32 {
+        static KEPT: Mutex<Option<SharedMemory>> = Mutex::new(None);
+        let memory = SharedMemory::create(format!("mmf-plugin-{}", std::process::id()).as_str(), 4096);
+        let created = i32::from(memory.is_ok());
+        *KEPT.lock().unwrap() = memory.ok();
+        created
+    }
+
     /// Maps a view whose second half is then cut off.
     #[unsafe(no_mangle)]
     pub extern "C" fn prepare() {

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 static char *page;
@@ -58,7 +59,25 @@ static void two(char *first, char *second) {
     fault();
 }
 
+// What a plug-in has registered for fork and exit must not point nowhere when it is gone.
+static int unload_and_fork(char *path) {
+    void *plugin = dlopen(path, RTLD_NOW | RTLD_LOCAL);
+    printf("created %d\n", call(plugin, "create"));
+    printf("closed %d\n", dlclose(plugin));
+    printf("stays %d\n", dlopen(path, RTLD_NOW | RTLD_NOLOAD) != NULL);
+    fflush(stdout);
+    pid_t child = fork();
+    if (child == 0)
+        _exit(7);
+    int status = 0;
+    waitpid(child, &status, 0);
+    printf("forked %d\n", WEXITSTATUS(status));
+    return 0;
+}
+
 int main(int count, char **arguments) {
+    if (count == 3 && strcmp(arguments[1], "fork") == 0)
+        return unload_and_fork(arguments[2]);
     page = mmap(NULL, 4096, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     struct sigaction action;
     memset(&action, 0, sizeof action);

@@ -384,9 +384,10 @@ pub(super) fn first_visit(info: *mut siginfo_t, at: usize) -> bool {
     true
 }
 
-/// Keeps the library in memory once its handler is installed. A handler cannot be taken out again safely: others may have
-/// remembered it. So if the library is part of a plug-in, unloading that leaves it mapped.
-fn stay_loaded() {
+/// Keeps the library in memory. To be called before the process is given a function of it that cannot be taken back safely, or
+/// not everywhere: a signal handler, which others may have remembered, or one for `fork` or `exit`. If the library is part of a
+/// plug-in, unloading that leaves it mapped.
+pub(super) fn stay_loaded() {
     static DONE: AtomicBool = AtomicBool::new(false);
     if DONE.load(Ordering::Relaxed) {
         return;

@@ -14,6 +14,7 @@ use std::sync::{Mutex, Once, PoisonError, TryLockError};
 
 use rustix::process::{Pid, getpid};
 
+use super::chain;
 use super::memory::Identity;
 use super::name::ObjectName;
 use super::named;
@@ -37,6 +38,7 @@ static FORKS: AtomicU32 = AtomicU32::new(0);
 pub(super) fn remember(fd: BorrowedFd<'_>, name: &ObjectName, identity: Identity, process: Pid) -> bool {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
+        chain::stay_loaded();
         // SAFETY: the handler only adds to an atomic, which is allowed at any time.
         let _ = unsafe { libc::pthread_atfork(Some(before_fork), None, None) };
         // SAFETY: a function that can be called at exit: it takes no lock that it might have to wait for.

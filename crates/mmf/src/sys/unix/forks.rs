@@ -65,6 +65,7 @@ pub(crate) fn forks() -> u32 {
 pub(crate) fn notice_forks() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
+        super::chain::stay_loaded();
         if let Some(page) = cleared_page() {
             OWN.store(page, Release);
             IS_CLEARED.store(true, Relaxed);

@@ -271,6 +271,9 @@ fn control_characters() {
             &["write", asked, "--text", "text"],
             &["holders", asked],
         ] {
+            if arguments[0] == "holders" && !cfg!(target_os = "linux") {
+                continue; // no other system tells them
+            }
             let outcome = run(arguments).succeeded();
             let out = outcome.text();
             assert!(!out.contains(['\x1b', '\r']), "{arguments:?}: {out:?}");

@@ -88,7 +88,7 @@ impl Name {
 
     /// Puts a name together. The text is taken as it is: nothing in it is read as a prefix.
     ///
-    /// Every name that [`list`](crate::list) finds and that this accepts is the one that [`Name::new`] reads from its text, but for
+    /// Every name that [`list`](crate::list()) finds and that this accepts is the one that [`Name::new`] reads from its text, but for
     /// texts with characters that cannot be seen, which only this takes.
     ///
     /// # Errors

@@ -43,7 +43,7 @@ pub(crate) unsafe fn write(dst: *mut u8, src: *const u8, len: usize) -> Result<(
 ///
 /// # Safety
 ///
-/// As [`write`].
+/// As [`write()`].
 pub(crate) unsafe fn fill(dst: *mut u8, byte: u8, len: usize) -> Result<(), Stopped> {
     let bytes = [byte; 4096];
     let mut done = 0;
@@ -58,7 +58,7 @@ pub(crate) unsafe fn fill(dst: *mut u8, byte: u8, len: usize) -> Result<(), Stop
 
 /// # Safety
 ///
-/// As [`read`] or [`write`], with `shared` the source or the destination.
+/// As [`read`] or [`write()`], with `shared` the source or the destination.
 unsafe fn copy(direction: Direction, private: *mut u8, shared: *mut u8, len: usize) -> Result<(), Stopped> {
     let mut done = 0;
     while done < len {

@@ -194,6 +194,13 @@ impl Core<ReadWrite> {
         }
     }
 
+    /// Whether this is the process that joined, and no forked copy of it.
+    #[allow(clippy::inline_always, reason = "it is asked between two locked instructions")]
+    #[inline(always)]
+    pub(crate) fn is_here(&self) -> bool {
+        matches!(&self.member, Some(member) if member.forks == presence::forks())
+    }
+
     /// Of what only the participant may do whose process this one was forked from.
     #[cold]
     pub(crate) fn forked(&self) -> Error {

@@ -284,7 +284,7 @@ impl<T: SharedType> LatestWriter<T> {
 
 impl<T: SharedType> Drop for LatestWriter<T> {
     fn drop(&mut self) {
-        let Some(me) = self.owner.here() else { return };
+        let Some(me) = self.owner.here(&self.core) else { return };
         let _ = raw::mutex::unlock(&Scene::new(&self.core), &self.lock, me);
     }
 }

@@ -296,7 +296,7 @@ impl<T: SharedType> Drop for MutexGuard<'_, T> {
     #[allow(clippy::inline_always, reason = "as for `acquire`")]
     #[inline(always)]
     fn drop(&mut self) {
-        let Some(me) = self.owner.here() else { return };
+        let Some(me) = self.owner.here(&self.mutex.core) else { return };
         let damaged = !self.panicking && std::thread::panicking();
         // The first step of `raw::mutex::unlock`.
         if damaged || !self.mutex.lock.word.exchanged(me, 0) {

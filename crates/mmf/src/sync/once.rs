@@ -105,7 +105,7 @@ struct Unlock<'o, T: SharedType> {
 
 impl<T: SharedType> Drop for Unlock<'_, T> {
     fn drop(&mut self) {
-        let Some(me) = self.owner.here() else { return };
+        let Some(me) = self.owner.here(&self.once.core) else { return };
         let _ = once::give_back(&Scene::new(&self.once.core), &self.once.lock, me);
     }
 }

@@ -4,21 +4,23 @@ use crate::access::Access;
 use crate::error::{Error, ErrorKind, Operation};
 use crate::segment::core::Core;
 use crate::segment::types::ObjectKind;
-use crate::sys::presence;
 
 /// A participant that has acquired something. Its token can only be had in the process that acquired it: after a `fork`, the child has a copy of
 /// each guard, but the lock is its parent's.
+///
+/// (No more than the token: guards are moved about between two locked instructions, and what is written there in parts and read back in one
+/// piece costs as much as the lock.)
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Owner {
     token: u32,
-    forks: u32,
 }
 
 impl Owner {
     /// This process's participant.
-    #[inline]
+    #[allow(clippy::inline_always, reason = "the guard is to stay in registers")]
+    #[inline(always)]
     pub(super) fn new(core: &Core) -> Result<Self, Error> {
-        Ok(Owner { token: core.me()?, forks: presence::forks() })
+        Ok(Owner { token: core.me()? })
     }
 
     /// The token, in the operation that acquires: no fork can come between.
@@ -31,17 +33,14 @@ impl Owner {
     /// The token, unless this process is a forked copy of the one that acquired it. For destructors: a copy has nothing to release.
     #[allow(clippy::inline_always, reason = "the guard is to stay in registers")]
     #[inline(always)]
-    pub(super) fn here(self) -> Option<u32> {
-        (self.forks == presence::forks()).then_some(self.token)
+    pub(super) fn here(self, core: &Core) -> Option<u32> {
+        core.is_here().then_some(self.token)
     }
 
     /// The token, or an error in a forked copy of the process that acquired it. For whatever a guard is asked to do.
     #[inline]
     pub(super) fn check(self, core: &Core) -> Result<u32, Error> {
-        self.here().ok_or_else(
-            #[cold]
-            || core.forked(),
-        )
+        if core.is_here() { Ok(self.token) } else { Err(core.forked()) }
     }
 }
 

@@ -396,7 +396,7 @@ impl<T: SharedType> WriteGuard<'_, T> {
 impl<T: SharedType> Drop for ReadGuard<'_, T> {
     #[inline]
     fn drop(&mut self) {
-        let Some(token) = self.owner.here() else { return };
+        let Some(token) = self.owner.here(&self.lock.core) else { return };
         // If the memory is gone there is nothing to unlock.
         let _ = algorithm::leave(&self.lock.scene(None), self.lock.words(), me(token));
     }
@@ -405,7 +405,7 @@ impl<T: SharedType> Drop for ReadGuard<'_, T> {
 impl<T: SharedType> Drop for WriteGuard<'_, T> {
     #[inline]
     fn drop(&mut self) {
-        let Some(token) = self.owner.here() else { return };
+        let Some(token) = self.owner.here(&self.lock.core) else { return };
         if !self.panicking && std::thread::panicking() {
             self.mark_as_damaged(token);
         }

@@ -282,9 +282,12 @@ fn proposals(name: &str) -> Vec<Proposal> {
         let text = rest.map_or("", |rest| &rest[1..]);
         candidates.push(Proposal { name: format!("{prefix}{letter}{text}"), is_literal: true });
     }
-    let visible: String = name.chars().filter(|c| !is_harmful(*c)).collect();
-    let plain = |name| Proposal { name, is_literal: false };
-    candidates.extend(meant(visible.trim()).into_iter().map(plain));
+    // (Without the character that came of it, the text would be another name.)
+    if candidates.is_empty() {
+        let visible: String = name.chars().filter(|c| !is_harmful(*c)).collect();
+        let plain = |name| Proposal { name, is_literal: false };
+        candidates.extend(meant(visible.trim()).into_iter().map(plain));
+    }
     // Only what is accepted is proposed; what exists comes first.
     let mut names: Vec<(Proposal, Name)> = Vec::new();
     for proposal in candidates {

@@ -37,7 +37,7 @@
 //! is `unsafe`. A process that may only read can do nothing to a lock; on Linux it may delay some wake-ups, as `docs/safety.md` says.
 //!
 //! Guards can be sent to other threads: a lock belongs to a participant, not to a thread. (So a thread that locks what its own process has locked
-//! waits for it, also if it is itself. The error of a `try_lock` or of a deadline says so: "this process holds it itself".)
+//! waits for it, also if it is itself. The error of a `try_lock` or of a deadline says so: "held by this process itself".)
 //!
 //! # Fork
 //!
@@ -314,7 +314,7 @@ pub(crate) fn who<A: Access>(core: &Core<A>, token: u32) -> String {
     let itself =
         own == Some(token) || own.is_some_and(|own| process.is_some() && process == process_of(core, own));
     match process {
-        _ if itself => format!("process {}: this process holds it itself", std::process::id()),
+        _ if itself => format!("this process itself (process {})", std::process::id()),
         Some(process) => format!("process {}", process.id),
         None => "a participant of which no more is known".to_owned(),
     }

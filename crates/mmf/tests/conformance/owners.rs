@@ -420,7 +420,7 @@ pub(crate) fn errors_of_objects_name_the_object() {
         ];
         assert!(regions.iter().all(|words| !text.contains(words)), "{text}");
     };
-    let me = format!("process {}: this process holds it itself", std::process::id());
+    let me = format!("this process itself (process {})", std::process::id());
     let (mutex, theirs) = (segment.mutex::<u64>("m").unwrap(), other.mutex::<u64>("m").unwrap());
     let short = Duration::from_millis(1);
     let guard = mutex.lock().unwrap();

@@ -198,35 +198,11 @@ mod linux {
 
     /// The processes that have an object open or mapped, as far as this user may look.
     pub(crate) fn holders_of(device: u64, inode: u64) -> Holders {
-        use std::os::unix::fs::MetadataExt;
-        let mut holders = Holders { known: Vec::new(), complete: true };
-        let Ok(processes) = fs::read_dir("/proc") else { return Holders::default() };
-        let ids = processes.flatten().filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok());
-        for (index, id) in ids.enumerate() {
-            if index == MOST {
-                holders.complete = false;
-                break;
-            }
-            let Ok(open) = fs::read_dir(format!("/proc/{id}/fd")) else {
-                // Gone meanwhile, or another user's.
-                holders.complete &= !Path::new(&format!("/proc/{id}")).exists();
-                continue;
-            };
-            let is_it = |entry: fs::DirEntry| {
-                fs::metadata(entry.path()).is_ok_and(|data| (data.dev(), data.ino()) == (device, inode))
-            };
-            if id != std::process::id() && open.flatten().any(is_it) {
-                holders.known.push(id);
-            }
-        }
-        // Processes of other pid namespaces are not to be seen from inside of one.
-        holders.complete &= is_first_pid_namespace();
-        holders
-    }
-
-    fn is_first_pid_namespace() -> bool {
-        // The number that the kernel gives to the first one (PROC_PID_INIT_INO).
-        fs::read_link("/proc/self/ns/pid").is_ok_and(|link| link.as_os_str() == "pid:[4026531836]")
+        let Ok((found, complete)) = super::super::holders::holders_in((device, inode), MOST) else {
+            return Holders::default();
+        };
+        let others = found.into_iter().map(|holder| holder.process).filter(|id| *id != std::process::id());
+        Holders { known: others.collect(), complete }
     }
 
     /// Bytes that named objects have by their lengths, and have no pages for yet.

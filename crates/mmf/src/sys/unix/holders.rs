@@ -48,12 +48,21 @@ pub(crate) fn exclusive_holder(name: &ObjectName) -> Option<FoundHolder> {
 
 /// All holders that can be seen, and whether there can be no others.
 pub(crate) fn holders(identity: Identity) -> Result<(Vec<FoundHolder>, bool), Failure> {
+    holders_in(identity, usize::MAX)
+}
+
+/// The same; no more than `most` processes are looked into.
+pub(super) fn holders_in(identity: Identity, most: usize) -> Result<(Vec<FoundHolder>, bool), Failure> {
     let mut found = Vec::new();
     // Nothing is hidden from the superuser, unless it is that of a container.
     let mut complete = rustix::process::geteuid().is_root()
         && fs::metadata("/proc/self/ns/pid").is_ok_and(|namespace| namespace.ino() == FIRST_NAMESPACE);
     let numbers = fs::read_dir("/proc")?.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok());
-    for process in numbers {
+    for (index, process) in numbers.enumerate() {
+        if index == most {
+            complete = false;
+            break;
+        }
         match look_into(process, identity) {
             Look::Holds(may_write) => found.push(holder(process, may_write)),
             Look::Hidden => complete = false,

@@ -581,7 +581,7 @@ impl Error {
     /// let guard = mutex.lock()?;
     /// let error = mmf::Error::from(mutex.try_lock().unwrap_err());
     /// assert_eq!(error.object(), Some("counter"));
-    /// println!("{error}"); // the mutex "counter" in "Local\doc-error-object" is held by process …
+    /// println!("{error}"); // the mutex "counter" in "Local\doc-error-object" is held by this process itself …
     /// # drop(guard);
     /// # Ok::<(), mmf::Error>(())
     /// ```

@@ -79,7 +79,10 @@ pub(crate) fn deadlines_and_tries() {
     let guard = mutex.lock().unwrap();
     let error = theirs.try_lock().unwrap_err();
     assert!(matches!(error, LockError::WouldBlock(_)));
-    assert!(error.to_string().contains(&format!("held by process {}", std::process::id())), "{error}");
+    assert!(
+        error.to_string().contains(&format!("held by this process itself (process {})", std::process::id())),
+        "{error}"
+    );
     let before = Instant::now();
     assert!(matches!(theirs.lock_timeout(Duration::from_millis(130)), Err(LockError::TimedOut(_))));
     assert!(before.elapsed() >= Duration::from_millis(130));

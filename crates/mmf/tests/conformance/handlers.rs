@@ -411,13 +411,15 @@ mod here {
         let view = cut();
         let mut by_kernel = false;
         // Each differs from the others in what it blocks.
-        for number in 0..64 {
+        const OTHERS: [c_int; 6] =
+            [libc::SIGUSR1, libc::SIGUSR2, libc::SIGALRM, libc::SIGCHLD, libc::SIGWINCH, libc::SIGURG];
+        for number in 0..64_u32 {
             // SAFETY: a plain C structure for which all zeros is a value.
             let mut action: libc::sigaction = unsafe { std::mem::zeroed() };
             (action.sa_sigaction, action.sa_flags) = (last as *const () as usize, libc::SA_SIGINFO);
-            for bit in (0..6).filter(|bit| number & (1 << bit) != 0) {
+            for (_, signal) in (0..).zip(OTHERS).filter(|(bit, _)| number & (1 << bit) != 0) {
                 // SAFETY: a whole set.
-                unsafe { libc::sigaddset(&mut action.sa_mask, libc::SIGRTMIN() + bit) };
+                unsafe { libc::sigaddset(&mut action.sa_mask, signal) };
             }
             for signal in [libc::SIGSEGV, libc::SIGBUS] {
                 // SAFETY: a whole action.

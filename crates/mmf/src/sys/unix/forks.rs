@@ -7,7 +7,9 @@
 //! bare `clone`, which calls no handlers.
 
 use std::sync::Once;
-use std::sync::atomic::Ordering::{Acquire, Relaxed, Release, SeqCst};
+#[cfg(any(target_os = "linux", target_os = "android"))]
+use std::sync::atomic::Ordering::{Acquire, Release};
+use std::sync::atomic::Ordering::{Relaxed, SeqCst};
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64};
 use std::time::{Duration, Instant};
 
@@ -165,12 +167,11 @@ pub(super) fn remember(find: impl FnOnce() -> [u64; 3]) -> [u64; 3] {
     found
 }
 
-#[cfg(test)]
+#[cfg(all(test, target_os = "linux"))]
 mod tests {
     use super::*;
 
     #[test]
-    #[cfg(target_os = "linux")]
     fn a_fork_waits_for_openers_and_openers_for_forks() {
         let guard = NoFork::begin();
         assert_ne!(forks(), 0);
@@ -198,7 +199,6 @@ mod tests {
     }
 
     #[test]
-    #[cfg(target_os = "linux")]
     fn a_bare_clone_is_another_process() {
         notice_forks();
         if std::env::var_os("MMF_TEST_RUNNER").is_some() && !IS_CLEARED.load(Relaxed) {

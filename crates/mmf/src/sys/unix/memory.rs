@@ -56,8 +56,9 @@ struct Held {
 impl Held {
     fn new(fd: BorrowedFd<'_>, name: &ObjectName, identity: Identity) -> Self {
         forks::notice_forks();
-        let at_exit = exit::remember(fd, name, identity, rustix::process::getpid());
-        Held { name: name.clone(), identity, process: forks::forks(), at_exit }
+        let process = forks::forks();
+        let at_exit = exit::remember(fd, name, identity, process);
+        Held { name: name.clone(), identity, process, at_exit }
     }
 }
 

@@ -720,7 +720,7 @@ mod here {
         let here = std::env::current_exe().unwrap();
         let profile = here.parent().and_then(|deps| deps.parent()).unwrap();
         let mut build = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-        build.args(["build", "--offline", "--quiet", "-p", "mmf", "--example", "test_plugin"]);
+        build.args(["build", "--offline", "--quiet", "-p", "test-plugin"]);
         build.arg("--target-dir").arg(profile.parent().unwrap()).current_dir(env!("CARGO_MANIFEST_DIR"));
         if !profile.ends_with("debug") {
             build.arg("--release");
@@ -730,7 +730,7 @@ mod here {
             "the plug-in of the tests does not build"
         );
         let name = format!("{}test_plugin{}", std::env::consts::DLL_PREFIX, std::env::consts::DLL_SUFFIX);
-        let built = profile.join("examples").join(name);
+        let built = profile.join(name);
         (0..copies)
             .map(|number| {
                 let copy = PathBuf::from(env!("CARGO_TARGET_TMPDIR"))

@@ -806,6 +806,7 @@ mod linux {
     }
 
     /// Sends descriptors as any program does.
+    #[allow(clippy::unnecessary_cast, reason = "C libraries differ in the types of these lengths")]
     fn send(socket: &std::os::unix::net::UnixStream, files: &[&fs::File]) {
         let mut room = [0_u64; 8];
         let mut byte = *b"m";
@@ -817,10 +818,10 @@ mod linux {
             let mut message: libc::msghdr = std::mem::zeroed();
             (message.msg_iov, message.msg_iovlen) = (&raw mut part, 1);
             (message.msg_control, message.msg_controllen) =
-                (room.as_mut_ptr().cast(), libc::CMSG_SPACE(len) as usize);
+                (room.as_mut_ptr().cast(), libc::CMSG_SPACE(len) as _);
             let header = libc::CMSG_FIRSTHDR(&raw const message);
             ((*header).cmsg_level, (*header).cmsg_type) = (libc::SOL_SOCKET, libc::SCM_RIGHTS);
-            (*header).cmsg_len = libc::CMSG_LEN(len) as usize;
+            (*header).cmsg_len = libc::CMSG_LEN(len) as _;
             for (index, file) in files.iter().enumerate() {
                 libc::CMSG_DATA(header).cast::<libc::c_int>().add(index).write_unaligned(file.as_raw_fd());
             }

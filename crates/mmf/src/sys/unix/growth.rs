@@ -126,10 +126,11 @@ mod linux {
     use rustix::io::Errno;
 
     /// Where the slots start, beyond every length that this library makes.
-    const START: i64 = 1 << 62;
-    /// The length of a slot. The last one ends where positions do.
-    const SLOT: i64 = 1 << 50;
-    const SLOTS: u32 = 1 << 12;
+    pub(super) const START: i64 = 1 << 62;
+    /// The length of a slot.
+    pub(super) const SLOT: i64 = 1 << 50;
+    /// (One less than fit: a lock up to the last position of all would be reported as one without a length.)
+    pub(super) const SLOTS: u32 = (1 << 12) - 1;
     /// So that a capacity fits into a slot. (Eight times as much as an address space of 47 bits.)
     pub(in crate::sys) const MOST: u64 = 1 << 50;
     /// How many slots are tried. With 100 holders, the first one is free in 39 of 40 cases.
@@ -252,6 +253,7 @@ mod tests {
 
     use rustix::io::Errno;
 
+    use super::linux::{SLOT, SLOTS, START};
     use super::{alone, record, recorded};
 
     fn files() -> (File, File, File) {
@@ -264,9 +266,13 @@ mod tests {
     }
 
     fn read_lock(file: &File, start: i64, len: i64) {
+        lock(file, libc::F_RDLCK, start, len);
+    }
+
+    fn lock(file: &File, kind: libc::c_int, start: i64, len: i64) {
         // SAFETY: a plain C structure for which all zeros is a value.
         let mut lock: libc::flock = unsafe { std::mem::zeroed() };
-        (lock.l_type, lock.l_start, lock.l_len) = (libc::F_RDLCK as libc::c_short, start, len);
+        (lock.l_type, lock.l_start, lock.l_len) = (kind as libc::c_short, start, len);
         // SAFETY: the descriptor is open, and the command reads such a structure.
         assert_eq!(unsafe { libc::fcntl(file.as_raw_fd(), libc::F_OFD_SETLK, &raw mut lock) }, 0);
     }
@@ -305,6 +311,13 @@ mod tests {
         alone(first.as_fd(), Duration::ZERO, call).unwrap();
         assert!(called);
         alone(writer.as_fd(), Duration::ZERO, || Ok(())).unwrap();
+    }
+
+    #[test]
+    fn the_last_slot_holds_the_largest_capacity() {
+        let (first, writer, _) = files();
+        lock(&first, libc::F_WRLCK, START + i64::from(SLOTS - 1) * SLOT, SLOT);
+        assert_eq!(recorded(writer.as_fd(), true), Some((1 << 50, false)));
     }
 
     #[test]

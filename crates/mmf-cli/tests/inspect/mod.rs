@@ -180,7 +180,7 @@ fn inspect_tells_a_panic_from_a_death() {
     let document = run(["inspect", name, "--json"]).succeeded().json();
     let lock = &document["objects"][0]["state"]["lock"];
     assert_eq!((&lock["died"], &lock["panicked"]["id"]), (&Value::Null, &json!(me)), "{document}");
-    // The mark goes; who it was stays, in the same words.
+    // The mark goes; the record of the owner stays, in the same words.
     let Err(mmf::sync::LockError::OwnerDied(owner)) = mutex.lock() else { panic!("no mark") };
     owner.into_guard().declare_consistent().unwrap();
     let text = run(["inspect", name]).succeeded().text();

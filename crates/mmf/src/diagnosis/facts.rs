@@ -57,7 +57,7 @@ pub(crate) struct Facts {
     pub(crate) similar: Option<String>,
     /// What confines this process, where its rights do not explain what is refused.
     pub(crate) confinement: Option<Confinement>,
-    /// Who has an object open that has had no length for a while.
+    /// The processes that have an object open that has had no length for a while.
     pub(crate) holders: Option<Holders>,
     /// The memory limit of this process's control group, where memory was refused.
     pub(crate) group: Option<MemoryGroup>,

@@ -52,7 +52,7 @@ fn no_place(facts: &Facts) -> Finding {
         .cure(Remedy::UseOther { what: "let an administrator set its mode to 1777" })
 }
 
-/// What is the matter with the place of named memories.
+/// Problems of the place where named regions are.
 pub(crate) fn place(place: &'static str, trouble: Trouble) -> Finding {
     let (problem, kind) = match trouble {
         Trouble::Missing => ("is not there", ErrorKind::Unsupported),

@@ -294,7 +294,7 @@ impl Core<ReadWrite> {
                 }
                 at += step;
             }
-            // Before the end of the directory: whoever sees an object there, sees this.
+            // Before the end of the directory: a process that sees an object there sees this, too.
             self.view.atomic_u64(index(LEN_AT))?.store(new, SeqCst)?;
             step("directory: longer");
             self.len.fetch_max(new, Relaxed);

@@ -13,7 +13,7 @@ fn copies(criterion: &mut Criterion) {
     let view =
         SharedMemory::anonymous(LARGEST as u64 + 4096).and_then(|memory| memory.view()).expect("a memory");
     let mut private = vec![1_u8; LARGEST + 4096];
-    view.write_at(0, &private).expect("to write");
+    view.write_all_at(&private, 0).expect("to write");
     let file = tempfile::tempfile().expect("a file");
     file.set_len(LARGEST as u64 + 4096).expect("its length");
     // SAFETY: nobody else knows the file.
@@ -35,7 +35,7 @@ fn copies(criterion: &mut Criterion) {
             });
         });
         group.bench_function(BenchmarkId::new("mmf", len), |bencher| {
-            bencher.iter(|| view.read_at(black_box(64), black_box(&mut *own)));
+            bencher.iter(|| view.read_exact_at(black_box(&mut *own), black_box(64)));
         });
         group.bench_function(BenchmarkId::new("memmap2", len), |bencher| {
             bencher.iter(|| own.copy_from_slice(black_box(&mapped[64..64 + len])));
@@ -58,7 +58,7 @@ fn copies(criterion: &mut Criterion) {
             });
         });
         group.bench_function(BenchmarkId::new("mmf", len), |bencher| {
-            bencher.iter(|| view.write_at(black_box(64), black_box(own)));
+            bencher.iter(|| view.write_all_at(black_box(own), black_box(64)));
         });
         group.bench_function(BenchmarkId::new("memmap2", len), |bencher| {
             bencher.iter(|| black_box(&mut mapped[64..64 + len]).copy_from_slice(own));

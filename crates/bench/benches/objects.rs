@@ -18,10 +18,10 @@ fn objects(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("create, map, touch, remove");
     group.bench_function("bare calls", |bencher| bencher.iter(|| bare::create_map_touch_remove(&name, LEN)));
     group.bench_function("mmf", |bencher| {
-        bencher.iter(|| SharedMemory::create(&full, LEN as u64)?.view()?.write(0, &1_u8));
+        bencher.iter(|| SharedMemory::create(&full, LEN as u64)?.view()?.write(&1_u8, 0));
     });
     group.bench_function("mmf, unnamed", |bencher| {
-        bencher.iter(|| SharedMemory::anonymous(LEN as u64)?.view()?.write(0, &1_u8));
+        bencher.iter(|| SharedMemory::anonymous(LEN as u64)?.view()?.write(&1_u8, 0));
     });
     group.bench_function("shared_memory", |bencher| {
         bencher.iter(|| {
@@ -45,7 +45,7 @@ fn objects(criterion: &mut Criterion) {
     let theirs = ShmemConf::new().size(LEN).create().expect("a memory");
     group.bench_function("bare calls", |bencher| bencher.iter(|| bare::open_map_touch_close(&name)));
     group
-        .bench_function("mmf", |bencher| bencher.iter(|| SharedMemory::open(&full)?.view()?.write(0, &1_u8)));
+        .bench_function("mmf", |bencher| bencher.iter(|| SharedMemory::open(&full)?.view()?.write(&1_u8, 0)));
     group.bench_function("shared_memory", |bencher| {
         bencher.iter_batched(
             || ShmemConf::new().os_id(theirs.get_os_id()),

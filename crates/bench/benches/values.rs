@@ -29,7 +29,7 @@ fn values(criterion: &mut Criterion) {
         // SAFETY: our own variable.
         bencher.iter(|| unsafe { black_box(place).write_volatile(black_box(9)) })
     });
-    group.bench_function("write", |bencher| bencher.iter(|| view.write(black_box(8), &black_box(9_u64))));
+    group.bench_function("write", |bencher| bencher.iter(|| view.write(&black_box(9_u64), black_box(8))));
     group.bench_function("std atomic", |bencher| {
         bencher.iter(|| black_box(&standard).store(1, Ordering::Release))
     });

@@ -113,7 +113,7 @@ fn full(len: u64, directory: &Path) -> io::Result<()> {
     for at in (0..len).step_by(piece.len()) {
         noise(&mut piece);
         piece[..8].copy_from_slice(&at.to_le_bytes());
-        places.memory.view_at(at, piece.len())?.write_at(0, &piece)?;
+        places.memory.view_at(at, piece.len())?.write_all_at(&piece, 0)?;
     }
     let (theirs, ours) = (places.file("cp"), places.file("mmf"));
     save("save", len, &places, &[], &theirs, &ours)?;
@@ -201,7 +201,7 @@ fn sparse(len: u64, directory: &Path) -> io::Result<()> {
     let mut piece = vec![0; 64 << 10];
     noise(&mut piece);
     for at in (0..len).step_by(4 << 20) {
-        places.memory.view_at(at, piece.len())?.write_at(0, &piece)?;
+        places.memory.view_at(at, piece.len())?.write_all_at(&piece, 0)?;
     }
     let (theirs, ours) = (places.file("cp"), places.file("mmf"));
     println!("\nsparse: {len} bytes, of which 64 KiB every 4 MiB have been written");

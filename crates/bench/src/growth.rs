@@ -36,7 +36,7 @@ pub fn compare() -> Result<(), mmf::Error> {
         "{:>12} | {:>9} {:>9} {:>6} | {:>10} | {:>12} {:>9}",
         "bytes there", "bare grow", "mmf grow", "times", "and used", "new and copy", "times"
     );
-    let left = mmf::machine().memory().map_or(1 << 30, |(_, left, _)| left);
+    let left = mmf::diagnosis::environment().memory().map_or(1 << 30, |(_, left, _)| left);
     let most = if size_of::<usize>() == 4 { 128 << 20 } else { left / 10 * 8 };
     let mut len = PIECE;
     while len <= most {
@@ -55,7 +55,7 @@ fn row(len: u64, copied: bool) -> Result<(), mmf::Error> {
     let (view, other) = (memory.view()?, SharedMemory::open_read_only(&*name("grow"))?.view()?);
     let whole = usize::try_from(len).unwrap_or(usize::MAX);
     for at in (0..whole).step_by(piece) {
-        view.write_at(at, &bytes)?;
+        view.write_all_at(&bytes, at)?;
     }
     // (It costs the same however much is there, as the next columns show of ours.)
     let bare = BareMemory::new(PIECE);
@@ -71,7 +71,7 @@ fn row(len: u64, copied: bool) -> Result<(), mmf::Error> {
         let at = usize::try_from(memory.len()).unwrap_or(usize::MAX);
         used.push(timed(|| {
             memory.grow(at as u64 + PIECE)?;
-            view.write_at(at, &bytes)?;
+            view.write_all_at(&bytes, at)?;
             other.read::<u64>(at + piece - 8).map(drop)
         })?);
     }
@@ -92,7 +92,7 @@ fn usual_way(len: u64, whole: usize, piece: usize, bytes: &[u8]) -> Result<f64, 
     let first = SharedMemory::create(&*name("first"), len)?;
     let from = first.view()?;
     for at in (0..whole).step_by(piece) {
-        from.write_at(at, bytes)?;
+        from.write_all_at(bytes, at)?;
     }
     let rounds = if len > 64 << 20 { 3 } else { ROUNDS };
     let mut times = Vec::new();
@@ -100,8 +100,8 @@ fn usual_way(len: u64, whole: usize, piece: usize, bytes: &[u8]) -> Result<f64, 
         times.push(timed(|| {
             let new = SharedMemory::create(&*name("second"), len + PIECE)?;
             let to = new.view()?;
-            to.copy_from(0, &from, 0, whole)?;
-            to.write_at(whole, bytes)?;
+            to.copy_from(&from, 0..whole, 0)?;
+            to.write_all_at(bytes, whole)?;
             SharedMemory::open_read_only(&*name("second"))?.view()?.read::<u64>(whole + piece - 8).map(drop)
         })?);
     }

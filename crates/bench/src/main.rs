@@ -5,7 +5,8 @@ use std::hint::black_box;
 use std::sync::atomic::Ordering;
 
 use bench::{bare, growth, pairs, spawns};
-use mmf::{OpenOptions, Security, SharedMemory, Who};
+use mmf::security::{Principal, Security};
+use mmf::{OpenOptions, SharedMemory};
 
 /// The value was wanted for nothing but its coming.
 fn drop_value<T>(_: T) {}
@@ -40,7 +41,7 @@ fn copies() -> Result<(), mmf::Error> {
     const LARGEST: usize = 64 << 20;
     let view = SharedMemory::anonymous(LARGEST as u64 + 4096)?.view()?;
     let mut private = vec![1_u8; LARGEST + 4096];
-    view.write_at(0, &private)?;
+    view.write_all_at(&private, 0)?;
     println!(
         "copies out of and into shared memory, nanoseconds; times: memcpy between the same two places is 1.00\n"
     );
@@ -57,14 +58,14 @@ fn copies() -> Result<(), mmf::Error> {
             &mut || unsafe {
                 std::ptr::copy_nonoverlapping(black_box(shared), black_box(own), black_box(len))
             },
-            &mut || view.read_at(black_box(64), black_box(&mut *bytes)).expect("to read"),
+            &mut || view.read_exact_at(black_box(&mut *bytes), black_box(64)).expect("to read"),
         ]);
         let [plain_in, write] = pairs::measure([
             // SAFETY: a private buffer and a place in the view, both of this length.
             &mut || unsafe {
                 std::ptr::copy_nonoverlapping(black_box(own), black_box(shared), black_box(len))
             },
-            &mut || view.write_at(black_box(64), black_box(&private[64..64 + len])).expect("to write"),
+            &mut || view.write_all_at(black_box(&private[64..64 + len]), black_box(64)).expect("to write"),
         ]);
         println!(
             "{len:>10} | {plain_out:>11.1} {read:>11.1} {:>6.2} {:>6.1} | {plain_in:>11.1} {write:>11.1} {:>6.2} {:>6.1}",
@@ -86,7 +87,7 @@ fn kernel_copies() -> Result<(), mmf::Error> {
     let guarded = memory.view()?;
     let by_kernel = guarded.with_kernel_copies()?;
     let mut private = vec![1_u8; LARGEST];
-    guarded.write_at(0, &private)?;
+    guarded.write_all_at(&private, 0)?;
     println!("copies by guarded routines and by the kernel, in nanoseconds\n");
     println!(
         "{:>10} | {:>11} {:>11} {:>6} | {:>11} {:>11} {:>6}",
@@ -98,10 +99,10 @@ fn kernel_copies() -> Result<(), mmf::Error> {
         // SAFETY: the closures below run one after the other, and nothing else uses the buffer meanwhile.
         let own = || unsafe { std::slice::from_raw_parts_mut(place, len) };
         let [read, read_by_kernel, write, write_by_kernel] = pairs::measure([
-            &mut || guarded.read_at(0, black_box(own())).expect("to read"),
-            &mut || by_kernel.read_at(0, black_box(own())).expect("to read"),
-            &mut || guarded.write_at(0, black_box(own())).expect("to write"),
-            &mut || by_kernel.write_at(0, black_box(own())).expect("to write"),
+            &mut || guarded.read_exact_at(black_box(own()), 0).expect("to read"),
+            &mut || by_kernel.read_exact_at(black_box(own()), 0).expect("to read"),
+            &mut || guarded.write_all_at(black_box(own()), 0).expect("to write"),
+            &mut || by_kernel.write_all_at(black_box(own()), 0).expect("to write"),
         ]);
         println!(
             "{len:>10} | {read:>11.1} {read_by_kernel:>11.1} {:>6.2} | {write:>11.1} {write_by_kernel:>11.1} {:>6.2}",
@@ -114,7 +115,7 @@ fn kernel_copies() -> Result<(), mmf::Error> {
     let signals = [libc::SIGSEGV, libc::SIGBUS];
     let [view, touched, questions, state] = pairs::measure([
         &mut || drop(memory.view().expect("to map")),
-        &mut || memory.view().expect("to map").write(0, &1_u8).expect("to write"),
+        &mut || memory.view().expect("to map").write(&1_u8, 0).expect("to write"),
         &mut || {
             for signal in signals {
                 // SAFETY: it only asks; a valid place for the answer.
@@ -142,7 +143,7 @@ fn values() -> Result<(), mmf::Error> {
         &mut || drop_value(black_box(view.read::<u64>(black_box(8)).expect("to read"))),
         // SAFETY: our own variable.
         &mut || unsafe { black_box(place).write_volatile(black_box(9)) },
-        &mut || view.write(black_box(8), &black_box(9_u64)).expect("to write"),
+        &mut || view.write(&black_box(9_u64), black_box(8)).expect("to write"),
     ]);
     println!("volatile load  {load:>6.2}   read::<u64>   {read:>6.2}   difference {:>6.2}", read - load);
     println!("volatile store {store:>6.2}   write::<u64>  {write:>6.2}   difference {:>6.2}", write - store);
@@ -173,13 +174,13 @@ fn objects() -> Result<(), mmf::Error> {
         let full = format!(r"{}{name}", if cfg!(unix) { r"Global\" } else { r"Local\" });
         let [bare, ours] = pairs::measure([&mut || bare::create_map_touch_remove(&name, len), &mut || {
             let memory = SharedMemory::create(&full, len as u64).expect("to make");
-            memory.view().expect("to map").write(0, &1_u8).expect("to write");
+            memory.view().expect("to map").write(&1_u8, 0).expect("to write");
         }]);
         println!("{len:>10} {bare:>12.0} {ours:>12.0} {:>7.2}  create", ours / bare);
         let memory = SharedMemory::create(&full, len as u64)?;
         let [bare, ours] = pairs::measure([&mut || bare::open_map_touch_close(&name), &mut || {
             let memory = SharedMemory::open(&full).expect("to open");
-            memory.view().expect("to map").write(0, &1_u8).expect("to write");
+            memory.view().expect("to map").write(&1_u8, 0).expect("to write");
         }]);
         println!("{len:>10} {bare:>12.0} {ours:>12.0} {:>7.2}  open", ours / bare);
         drop(memory);
@@ -200,7 +201,8 @@ fn refusals() -> Result<(), mmf::Error> {
     println!(
         "open what is not there: bare {bare:.0}, mmf with its diagnosis {ours:.0}, check_open {check:.0}"
     );
-    let shared = OpenOptions::new().len(4096).security(Security::current_user().grant_read(Who::Everyone));
+    let shared =
+        OpenOptions::new().len(4096).security(Security::current_user().grant_read(Principal::Everyone));
     let [default, granted] =
         pairs::measure([&mut || drop(SharedMemory::create(&full, 4096).expect("to make")), &mut || {
             drop(shared.create(&full).expect("to make"))

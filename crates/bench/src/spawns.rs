@@ -5,7 +5,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use mmf::SharedMemory;
-use mmf::handoff::{self, HandOff};
+use mmf::handoff::{self, CommandExt};
 
 const LEN: u64 = 1 << 20;
 const ROUNDS: usize = 300;
@@ -65,10 +65,10 @@ fn time(start: impl FnOnce() -> io::Result<Child>) -> io::Result<Duration> {
 /// If something cannot be started.
 pub fn compare() -> io::Result<()> {
     let memory = SharedMemory::anonymous(LEN)?;
-    memory.view()?.write(0, &7_u8)?;
+    memory.view()?.write(&7_u8, 0)?;
     let name = format!("mmf-bench-{}", std::process::id());
     let named = SharedMemory::create(&*name, LEN)?;
-    named.view()?.write(0, &7_u8)?;
+    named.view()?.write(&7_u8, 0)?;
     let mut times = [const { Vec::new() }; 4];
     for _ in 0..ROUNDS {
         times[0].push(time(|| command("plain", None)?.spawn())?);

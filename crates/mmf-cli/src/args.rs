@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{ArgGroup, Parser, Subcommand};
-use mmf::{LargePages, Level, Who};
+use mmf::pages::LargePages;
+use mmf::security::{IntegrityLevel, Principal};
 
 use crate::size;
 use crate::watch::Type;
@@ -191,11 +192,11 @@ pub(crate) struct Keeping {
 
     /// Let WHO read it, too; can be given more than once
     #[arg(long, value_name = "WHO")]
-    pub(crate) grant_read: Vec<Who>,
+    pub(crate) grant_read: Vec<Principal>,
 
     /// Let WHO read and write it, too; can be given more than once
     #[arg(long, value_name = "WHO")]
-    pub(crate) grant_write: Vec<Who>,
+    pub(crate) grant_write: Vec<Principal>,
 
     /// All rights as a security descriptor says them, such as "D:P(A;;GA;;;OW)" (Windows)
     #[arg(long, value_name = "TEXT", conflicts_with_all = ["grant_read", "grant_write"])]
@@ -203,7 +204,7 @@ pub(crate) struct Keeping {
 
     /// Programs below this integrity level cannot write (Windows)
     #[arg(long, value_name = "LEVEL", value_parser = level())]
-    pub(crate) integrity: Option<Level>,
+    pub(crate) integrity: Option<IntegrityLevel>,
 }
 
 #[derive(Debug, clap::Args)]
@@ -402,14 +403,14 @@ fn large_pages() -> impl TypedValueParser<Value = LargePages> {
     })
 }
 
-fn level() -> impl TypedValueParser<Value = Level> {
+fn level() -> impl TypedValueParser<Value = IntegrityLevel> {
     PossibleValuesParser::new(["untrusted", "low", "medium", "high", "system"]).map(|word| {
         match word.as_str() {
-            "untrusted" => Level::Untrusted,
-            "low" => Level::Low,
-            "high" => Level::High,
-            "system" => Level::System,
-            _ => Level::Medium,
+            "untrusted" => IntegrityLevel::Untrusted,
+            "low" => IntegrityLevel::Low,
+            "high" => IntegrityLevel::High,
+            "system" => IntegrityLevel::System,
+            _ => IntegrityLevel::Medium,
         }
     })
 }

@@ -4,14 +4,17 @@ use std::fmt::Write as _;
 use std::path::Path;
 use std::sync::mpsc::{self, Receiver};
 
-use mmf::{Access, Name, OpenOptions, Pages, Security, SharedMemory};
+use mmf::pages::Pages;
+use mmf::security::Security;
+use mmf::view::Access;
+use mmf::{Name, OpenOptions, SharedMemory};
 use serde_json::json;
 
 use crate::args::{Create, Keeping};
-use crate::disk;
 use crate::findings::headline;
 use crate::output::{Failure, Output, printable};
 use crate::size;
+use crate::snapshot;
 
 pub(crate) fn run(args: &Create, output: Output) -> Result<(), Failure> {
     let name = Name::new(&args.name)?;
@@ -43,7 +46,7 @@ pub(crate) fn make_and_keep(
     options = options.large_pages(keeping.large_pages.unwrap_or_default());
     let mut wanted = size.unwrap_or(0);
     let memory = match from {
-        Some(file) => disk::with_bar(ended, output, "", |progress| {
+        Some(file) => snapshot::with_bar(ended, output, "", |progress| {
             options.load_with(name, file, |now| {
                 wanted = wanted.max(now.total());
                 progress(now)
@@ -110,7 +113,7 @@ fn pages(memory: &SharedMemory, asked: bool) -> Option<String> {
 /// Who is to be let in; None if nothing is asked for.
 fn security(args: &Keeping) -> Result<Option<Security>, mmf::Error> {
     let mut security = match &args.sddl {
-        Some(text) => Security::sddl(text)?,
+        Some(text) => Security::from_sddl(text)?,
         None if args.grant_read.is_empty() && args.grant_write.is_empty() && args.integrity.is_none() => {
             return Ok(None);
         }

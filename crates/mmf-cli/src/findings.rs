@@ -2,7 +2,8 @@
 
 use std::fmt::Debug;
 
-use mmf::{Account, Cause, Diagnosis, Finding, Severity};
+use mmf::diagnosis::{Cause, Diagnosis, Finding, Severity};
+use mmf::security::Account;
 use serde_json::{Value, json};
 
 use crate::output::printable;
@@ -95,7 +96,8 @@ pub(crate) fn headline(error: &mmf::Error) -> String {
 
 #[cfg(test)]
 mod tests {
-    use mmf::{Cause, OpenOptions, SharedMemory};
+    use mmf::diagnosis::Cause;
+    use mmf::{OpenOptions, SharedMemory};
 
     use super::{document, headline, plain, word};
 

@@ -1,6 +1,6 @@
 //! `mmf holders`: which processes hold a region. Also a part of `info` and `doctor`.
 
-use mmf::{Holder, Holders};
+use mmf::inspect::{Holder, Holders};
 use serde_json::{Value, json};
 
 use crate::args::Holders as Args;
@@ -9,7 +9,7 @@ use crate::output::{Failure, Output, printable};
 
 pub(crate) fn run(args: &Args, output: Output) -> Result<(), Failure> {
     let name = names::existing(&args.name)?;
-    let examination = mmf::examine(&name)?;
+    let examination = mmf::diagnosis::examine(&name)?;
     if !examination.exists() || examination.is_stale() {
         // The error of opening says why there is none.
         drop(mmf::SharedMemory::open_read_only(&name)?);

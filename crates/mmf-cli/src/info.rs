@@ -2,7 +2,10 @@
 
 use std::fmt::Write;
 
-use mmf::{Access, ErrorKind, Name, Security, Segment, SegmentStage, SharedMemory};
+use mmf::inspect::SegmentStage;
+use mmf::security::Security;
+use mmf::view::Access;
+use mmf::{ErrorKind, Name, Segment, SharedMemory};
 use serde_json::json;
 
 use crate::args::Info;

@@ -2,7 +2,8 @@
 
 use std::fmt::Write;
 
-use mmf::{Cause, Entry};
+use mmf::diagnosis::Cause;
+use mmf::inspect::ListEntry;
 use serde::Serialize;
 
 use crate::findings::headline;
@@ -28,13 +29,13 @@ struct Row {
 }
 
 pub(crate) fn run(output: Output) -> Result<(), Failure> {
-    let listing = Listing { memories: mmf::list()?.iter().filter_map(row).collect() };
+    let listing = Listing { memories: mmf::inspect::list()?.iter().filter_map(row).collect() };
     let text = table(&listing.memories);
     output.print(&listing, text)
 }
 
 /// None if it is gone already.
-fn row(entry: &Entry) -> Option<Row> {
+fn row(entry: &ListEntry) -> Option<Row> {
     let mut row = Row {
         name: format!("{}{}", entry.namespace().prefix(), entry.text()),
         length: None,
@@ -45,7 +46,7 @@ fn row(entry: &Entry) -> Option<Row> {
         error: None,
     };
     // Looked at, not opened: whoever opens a memory is a holder of it for that moment, and what is stale would be removed.
-    match entry.name().and_then(mmf::examine) {
+    match entry.name().and_then(mmf::diagnosis::examine) {
         Ok(there) if !there.exists() => return None,
         Ok(there) => {
             row.stale = there.is_stale();

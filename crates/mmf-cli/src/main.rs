@@ -4,7 +4,6 @@
 mod args;
 mod create;
 mod demo;
-mod disk;
 mod doctor;
 mod dump;
 mod findings;
@@ -16,6 +15,7 @@ mod names;
 mod output;
 mod run;
 mod size;
+mod snapshot;
 mod watch;
 mod write;
 
@@ -43,8 +43,8 @@ fn main() -> ExitCode {
         Command::Demo(args) => demo::run(args, output),
         Command::DemoPeer(args) => demo::peer(args),
         Command::Create(args) => create::run(args, output),
-        Command::Save(args) => disk::save(args, output),
-        Command::Load(args) => disk::load(args, output),
+        Command::Save(args) => snapshot::save(args, output),
+        Command::Load(args) => snapshot::load(args, output),
         Command::Info(args) => info::run(args, output),
         Command::Holders(args) => holders::run(args, output),
         Command::Dump(args) => dump::run(args, output),

@@ -11,7 +11,7 @@ pub(crate) fn existing(text: &str) -> Result<Name, mmf::Error> {
 }
 
 fn listed(text: &str) -> Option<Name> {
-    let found = mmf::list().ok()?;
+    let found = mmf::inspect::list().ok()?;
     found.iter().find_map(|entry| {
         let full = format!("{}{}", entry.namespace().prefix(), entry.text());
         let is_it = full == text || printable(&full) == text;

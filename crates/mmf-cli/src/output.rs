@@ -23,7 +23,7 @@ pub(crate) struct Failure {
     /// What was being done, the cause, and the cure.
     message: String,
     /// What the library has found out, where it has looked.
-    diagnosis: Option<mmf::Diagnosis>,
+    diagnosis: Option<mmf::diagnosis::Diagnosis>,
     code: Option<i32>,
     status: u8,
 }

@@ -4,7 +4,7 @@ use std::convert::Infallible;
 use std::process::{Command, ExitStatus};
 
 use mmf::SharedMemory;
-use mmf::handoff::HandOff;
+use mmf::handoff::CommandExt;
 
 use crate::args::Run;
 use crate::output::Failure;

@@ -7,7 +7,8 @@ use std::sync::mpsc::Receiver;
 use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
-use mmf::{Copied, ErrorKind, Existing, Name, Progress, SharedMemory};
+use mmf::snapshot::{CopyStats, IfExists, Progress};
+use mmf::{ErrorKind, Name, SharedMemory};
 use serde_json::json;
 
 use crate::args::{Load, Save};
@@ -20,7 +21,7 @@ pub(crate) fn save(args: &Save, output: Output) -> Result<(), Failure> {
     let name = names::existing(&args.name)?;
     let ended = create::when_asked_to_end()?;
     let memory = SharedMemory::open_read_only(&name)?;
-    let existing = if args.force { Existing::Replace } else { Existing::Keep };
+    let existing = if args.force { IfExists::Replace } else { IfExists::Keep };
     let started = Instant::now();
     let saved = with_bar(&ended, output, "bringing it to the disk", |progress| {
         match memory.save_with(&args.file, existing, progress) {
@@ -56,7 +57,7 @@ fn report(
     name: &Name,
     done: &str,
     file: &Path,
-    copied: Copied,
+    copied: CopyStats,
     time: Duration,
     output: Output,
 ) -> Result<(), Failure> {

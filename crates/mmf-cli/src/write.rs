@@ -87,7 +87,7 @@ impl Room {
         self.check(bytes.len() as u64)?;
         let mut offset = self.offset;
         for piece in bytes.chunks(PIECE) {
-            self.memory.view_at(offset, piece.len())?.write_at(0, piece)?;
+            self.memory.view_at(offset, piece.len())?.write_all_at(piece, 0)?;
             offset += piece.len() as u64;
         }
         Ok(bytes.len())

@@ -224,7 +224,7 @@ fn save_ends_on_ctrl_c() {
     let memory = mmf::SharedMemory::open(&**name).unwrap();
     let piece = vec![5; 1 << 20];
     for at in (0..LARGE).step_by(1 << 20) {
-        memory.view_at(at, 1 << 20).unwrap().write_at(0, &piece).unwrap();
+        memory.view_at(at, 1 << 20).unwrap().write_all_at(&piece, 0).unwrap();
     }
     let (folder, path) = temporary_file(b"old");
     wait_until("it was interrupted", || {
@@ -489,7 +489,7 @@ fn run_role(share: &[&str], role: &[&str]) -> common::Outcome {
 fn role_receive(role: &mut testkit::Role) {
     for label in mmf::handoff::labels() {
         let memory = mmf::handoff::receive(&label).unwrap();
-        memory.view().unwrap().write_at(0, b"x").unwrap();
+        memory.view().unwrap().write_all_at(b"x", 0).unwrap();
         role.say(format!("{label} {}", memory.len()));
     }
     role.say(format!("with {}", role.argument(0)));

@@ -14,7 +14,7 @@ use std::process::Command;
 use std::time::Instant;
 
 use mmf::SharedMemory;
-use mmf::handoff::HandOff;
+use mmf::handoff::CommandExt;
 
 const WIDTH: usize = 3840;
 const HEIGHT: usize = 2160;

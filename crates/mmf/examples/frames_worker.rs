@@ -14,7 +14,7 @@ fn main() -> Result<(), mmf::Error> {
             let x = x.to_le_bytes()[0];
             pixel.copy_from_slice(&[x, y, x ^ y, 0xff]);
         }
-        view.write_at(at, &row)?;
+        view.write_all_at(&row, at)?;
     }
     Ok(())
 }

@@ -18,7 +18,7 @@ fn main() -> Result<(), Error> {
 
 fn write() -> Result<(), Error> {
     let segment = Segment::create(NAME, 64 * 1024)?;
-    let mut pose = segment.latest::<[f32; 3]>("pose")?.writer()?;
+    let mut pose = segment.latest::<[f32; 3]>("pose")?.acquire_writer()?;
     for step in 0..100_u8 {
         let turn = f32::from(step) / 10.0;
         pose.publish(&[turn.cos(), turn.sin(), turn])?;

@@ -10,7 +10,7 @@ use crate::sys::Mode;
 ///
 /// ```compile_fail,E0599
 /// # fn no(view: mmf::View<mmf::ReadOnly>) {
-/// view.fill(0, 10, 0);
+/// view.fill(0, 0..10);
 /// # }
 /// ```
 /// ```compile_fail,E0599
@@ -25,7 +25,7 @@ use crate::sys::Mode;
 /// ```
 /// ```compile_fail,E0277
 /// # fn no(from: mmf::View<mmf::ReadWrite>, to: mmf::View<mmf::ReadOnly>) {
-/// from.copy_to(0, &to, 0, 10);
+/// from.copy_to(0..10, &to, 0);
 /// # }
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

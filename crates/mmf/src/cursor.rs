@@ -64,7 +64,7 @@ impl<A: Access> Cursor<A> {
 impl<A: Access> Read for Cursor<A> {
     fn read(&mut self, bytes: &mut [u8]) -> io::Result<usize> {
         let (offset, len) = self.here(bytes.len());
-        self.view.read_at(offset, &mut bytes[..len])?;
+        self.view.read_exact_at(&mut bytes[..len], offset)?;
         self.position += len as u64;
         Ok(len)
     }
@@ -73,7 +73,7 @@ impl<A: Access> Read for Cursor<A> {
 impl<A: Writable> Write for Cursor<A> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         let (offset, len) = self.here(bytes.len());
-        self.view.write_at(offset, &bytes[..len])?;
+        self.view.write_all_at(&bytes[..len], offset)?;
         self.position += len as u64;
         Ok(len)
     }

@@ -8,6 +8,9 @@ use crate::diagnosis::Diagnosis;
 use crate::escape::Escaped;
 use crate::sys::{Failure, Reason, limit_reached};
 
+/// A result whose error is an [`Error`] unless it says otherwise.
+pub type Result<T, E = Error> = core::result::Result<T, E>;
+
 /// What kind of thing went wrong: to match on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
@@ -46,12 +49,14 @@ pub enum ErrorKind {
     Fault,
     /// This system does not offer it.
     Unsupported,
-    /// It is not what was expected: not the owner, not the length; or somebody else has taken a name of this user's. It was
-    /// not touched.
-    Mistrusted,
+    /// The owner is not the one that [`expect_owner`](crate::OpenOptions::expect_owner) requires, or another user has taken a
+    /// name of this user's. The region was not touched.
+    UnexpectedOwner,
+    /// The length is not the one that [`expect_len`](crate::OpenOptions::expect_len) requires. The region was not touched.
+    UnexpectedLength,
     /// There is no user, group or package of this name.
     UnknownAccount,
-    /// A [`Security`](crate::Security) that cannot be used: it cannot be read, or it would let everyone do anything.
+    /// A [`Security`](crate::security::Security) that cannot be used: it cannot be read, or it would let everyone do anything.
     InvalidSecurity,
     /// A limit of this process is reached, such as the number of open files, or of bytes that may be kept in RAM.
     LimitReached,
@@ -72,9 +77,9 @@ pub enum ErrorKind {
     /// (Windows).
     InUse,
     /// What a path leads to is no file: a directory, a symbolic link, a device.
-    NotFile,
+    NotAFile,
     /// What is copied became shorter meanwhile.
-    Changed,
+    ChangedDuringCopy,
     /// The caller wanted it to end early.
     Cancelled,
     /// The memory is no [`Segment`](crate::Segment), or one of a version that this library does not know.
@@ -85,13 +90,13 @@ pub enum ErrorKind {
     /// The object is of another kind, type, size, alignment or version than was asked for.
     Incompatible,
     /// The bytes of a segment make no sense: a peer has overwritten them; or its maker has declared it broken.
-    Damaged,
+    Corrupted,
     /// There is no room left in the segment, or no place for another participant.
     Full,
     /// The deadline has passed.
     TimedOut,
     /// The lock was given up for good after an owner had died.
-    Abandoned,
+    NotRecoverable,
     /// Anything else that the system says: [`Error::raw_os_error`] and the message tell.
     Other,
 }
@@ -116,7 +121,8 @@ impl ErrorKind {
             ErrorKind::Misaligned => "the offset does not fit an atomic access",
             ErrorKind::Fault => "the memory could not be accessed",
             ErrorKind::Unsupported => "this system does not offer it",
-            ErrorKind::Mistrusted => "it is not what was expected",
+            ErrorKind::UnexpectedOwner => "unexpected owner",
+            ErrorKind::UnexpectedLength => "unexpected length",
             ErrorKind::UnknownAccount => "there is no such user, group or package",
             ErrorKind::InvalidSecurity => "the security cannot be used",
             ErrorKind::LimitReached => "a limit of this process is reached",
@@ -127,16 +133,16 @@ impl ErrorKind {
             ErrorKind::NoLargePages => "there are no large pages for it",
             ErrorKind::NoSuchNode => "the machine has no such NUMA node",
             ErrorKind::InUse => "somebody uses the file",
-            ErrorKind::NotFile => "this is not a file",
-            ErrorKind::Changed => "it became shorter meanwhile",
+            ErrorKind::NotAFile => "this is not a file",
+            ErrorKind::ChangedDuringCopy => "it became shorter meanwhile",
             ErrorKind::Cancelled => "it was cancelled",
             ErrorKind::NotASegment => "the memory is no segment that this library knows",
             ErrorKind::NotReady => "it is not ready",
             ErrorKind::Incompatible => "the object is another one than was asked for",
-            ErrorKind::Damaged => "the segment is damaged",
+            ErrorKind::Corrupted => "the segment is damaged",
             ErrorKind::Full => "the segment is full",
             ErrorKind::TimedOut => "the time is over",
-            ErrorKind::Abandoned => "the lock was given up for good",
+            ErrorKind::NotRecoverable => "the lock was given up for good",
             ErrorKind::Other => "the system reports an error",
         }
     }
@@ -166,7 +172,10 @@ impl ErrorKind {
             ErrorKind::OutOfBounds => "stay below the length: len() tells it",
             ErrorKind::Misaligned => "use an offset that is a multiple of the size",
             ErrorKind::Fault => "find out why: `mmf doctor` looks at its length and at the room that is left",
-            ErrorKind::Mistrusted => "find out whose it is (`mmf doctor` shows), or choose another name",
+            ErrorKind::UnexpectedOwner => "find out whose it is (`mmf doctor` shows), or choose another name",
+            ErrorKind::UnexpectedLength => {
+                "compare the lengths that both programs expect, or choose another name"
+            }
             ErrorKind::UnknownAccount => "compare the spelling",
             ErrorKind::LimitReached => "raise it, or ask for less",
             ErrorKind::Busy => "try again",
@@ -174,10 +183,10 @@ impl ErrorKind {
             ErrorKind::NotASegment => "open it as a SharedMemory, or let its maker make a Segment",
             ErrorKind::NotReady => "start its maker again, or use open_or_create",
             ErrorKind::Incompatible => "build both programs from the same types, or use another name",
-            ErrorKind::Damaged => "end all programs that use it, and find out which of them wrote there",
+            ErrorKind::Corrupted => "end all programs that use it, and find out which of them wrote there",
             ErrorKind::Full => "make it larger",
             ErrorKind::TimedOut => "try again, or look who has it (`mmf inspect`)",
-            ErrorKind::Abandoned => "end all programs that use the segment and start anew",
+            ErrorKind::NotRecoverable => "end all programs that use the segment and start anew",
             ErrorKind::InvalidSecurity if cfg!(unix) => {
                 "this user may not give it such an owner or such a group: leave them out"
             }
@@ -193,8 +202,8 @@ impl ErrorKind {
                 "let an administrator provide some (sysctl vm.nr_hugepages=… for memory without a name, mount -o remount,huge=advise /dev/shm for named memory), or let them only be preferred"
             }
             ErrorKind::InUse => "close what has it open, or try again",
-            ErrorKind::NotFile => "give the path of a file",
-            ErrorKind::Changed => "try again when nobody changes it",
+            ErrorKind::NotAFile => "give the path of a file",
+            ErrorKind::ChangedDuringCopy => "try again when nobody changes it",
             ErrorKind::EmptyName
             | ErrorKind::NameTooLong
             | ErrorKind::MalformedName
@@ -265,9 +274,9 @@ pub enum Operation {
     Lock,
     /// Listing the memories of the machine.
     List,
-    /// Reading or using a [`Security`](crate::Security).
+    /// Reading or using a [`Security`](crate::security::Security).
     Security,
-    /// Handing a memory to another process.
+    /// HandoffCommand a memory to another process.
     HandOff,
     /// Receiving a memory that another process hands over.
     Receive,
@@ -512,7 +521,7 @@ impl Error {
             Reason::Unsupported => ErrorKind::Unsupported,
             Reason::BadSecurity => ErrorKind::InvalidSecurity,
             Reason::Limit => ErrorKind::LimitReached,
-            Reason::Stranger | Reason::Linked => ErrorKind::Mistrusted,
+            Reason::Stranger | Reason::Linked => ErrorKind::UnexpectedOwner,
             Reason::NoLargePages | Reason::FixedPages => ErrorKind::NoLargePages,
             Reason::NoPrivilege => ErrorKind::PermissionDenied,
             Reason::NoSuchNode => ErrorKind::NoSuchNode,
@@ -606,7 +615,8 @@ impl Error {
     /// could help. Also part of the printed text.
     ///
     /// ```
-    /// use mmf::{Cause, SharedMemory};
+    /// use mmf::diagnosis::Cause;
+    /// use mmf::SharedMemory;
     ///
     /// let error = SharedMemory::open(r"Global\nobody made this either").unwrap_err();
     /// let diagnosis = error.diagnosis().unwrap();
@@ -740,7 +750,7 @@ impl From<Error> for io::Error {
             ErrorKind::InvalidTicket
             | ErrorKind::NotASegment
             | ErrorKind::Incompatible
-            | ErrorKind::Damaged => io::ErrorKind::InvalidData,
+            | ErrorKind::Corrupted => io::ErrorKind::InvalidData,
             ErrorKind::EmptyName
             | ErrorKind::NameTooLong
             | ErrorKind::MalformedName
@@ -751,18 +761,19 @@ impl From<Error> for io::Error {
             | ErrorKind::InvalidSecurity
             | ErrorKind::BeyondCapacity
             | ErrorKind::NoSuchNode
-            | ErrorKind::NotFile
+            | ErrorKind::NotAFile
             | ErrorKind::Misaligned => io::ErrorKind::InvalidInput,
-            ErrorKind::Mistrusted
+            ErrorKind::UnexpectedOwner
+            | ErrorKind::UnexpectedLength
             | ErrorKind::LimitReached
             | ErrorKind::NotReady
             | ErrorKind::Full
-            | ErrorKind::Abandoned
+            | ErrorKind::NotRecoverable
             | ErrorKind::NotSharedMemory
             | ErrorKind::TooSmall
             | ErrorKind::NoLargePages
             | ErrorKind::Fault
-            | ErrorKind::Changed
+            | ErrorKind::ChangedDuringCopy
             // (Not `Interrupted`: those who meet that try again.)
             | ErrorKind::Cancelled
             | ErrorKind::Other => io::ErrorKind::Other,

@@ -20,7 +20,7 @@
 //!     faults::rearm();
 //! }
 //! assert!(faults::state().is_armed());
-//! # view.write(0, &1_u8)?;
+//! # view.write(&1_u8, 0)?;
 //! # Ok::<(), mmf::Error>(())
 //! ```
 //!
@@ -182,7 +182,7 @@ pub fn rearm() -> State {
 ///
 /// **Copies by the kernel** (`process_vm_readv`, `process_vm_writev`) read and write views without touching them by an
 /// instruction of this process, so a page that is gone is an [`ErrorKind::Fault`] with no handler involved. Covered are all
-/// reads, writes, fills and copies of a [`View`](crate::View) and its [`Cursor`](crate::Cursor). They are slow: a system call
+/// reads, writes, fills and copies of a [`View`](crate::View) and its [`Cursor`](crate::view::Cursor). They are slow: a system call
 /// at least, which is more than a microsecond even for a few bytes, and three to fifteen times a guarded copy for a
 /// megabyte (`docs/performance.md` has the figures). **Not covered are atomics**, which no system call can make, and so neither are the locks and values of
 /// [`sync`](crate::sync), which consist of them: they stay guarded instructions, and end the process if a page is gone and the
@@ -202,7 +202,7 @@ pub fn rearm() -> State {
 /// faults::set_policy(Policy::NoHandler)?;
 /// let view = mmf::SharedMemory::anonymous(4096)?.view()?;
 /// assert!(view.copies_by_kernel());
-/// view.write_at(100, b"hello")?;
+/// view.write_all_at(b"hello", 100)?;
 /// # }
 /// # Ok::<(), mmf::Error>(())
 /// ```

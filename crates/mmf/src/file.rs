@@ -39,7 +39,7 @@ impl FileOptions {
     ///
     /// let path = std::env::temp_dir().join(format!("mmf-doc-{}.bin", std::process::id()));
     /// let memory = OpenOptions::new().len(100).file(&path).create()?;
-    /// memory.view()?.write_at(95, b"bytes")?;
+    /// memory.view()?.write_all_at(b"bytes", 95)?;
     /// memory.grow(200)?;
     /// assert_eq!(std::fs::read(&path)?[95..100], *b"bytes");
     /// drop(memory);
@@ -61,7 +61,7 @@ impl FileOptions {
     /// # Errors
     ///
     /// [`ErrorKind::NotFound`]; [`ErrorKind::PermissionDenied`]; [`ErrorKind::TooSmall`]: it has less than
-    /// [`len`](OpenOptions::len) bytes; [`ErrorKind::Mistrusted`]: not what [`expect_len`](OpenOptions::expect_len) says;
+    /// [`len`](OpenOptions::len) bytes; [`ErrorKind::UnexpectedLength`]: not what [`expect_len`](OpenOptions::expect_len) says;
     /// [`ErrorKind::NotSharedMemory`]: it is a directory, a pipe or a device; [`ErrorKind::InUse`]: somebody has opened it for
     /// himself alone (Windows); and what the system says.
     pub fn open(&self) -> Result<SharedMemory<ReadWrite>, Error> {
@@ -90,7 +90,7 @@ impl FileOptions {
     /// let path = std::env::temp_dir().join(format!("mmf-doc-copy-{}.bin", std::process::id()));
     /// std::fs::write(&path, b"original")?;
     /// let view = OpenOptions::new().file(&path).open_copy_on_write()?.view()?;
-    /// view.write_at(0, b"changed!")?;
+    /// view.write_all_at(b"changed!", 0)?;
     /// assert_eq!(std::fs::read(&path)?, b"original");
     /// drop(view);
     /// std::fs::remove_file(&path)?;

@@ -37,7 +37,7 @@ impl Holder {
     }
 }
 
-/// The processes that hold a region, as far as they can be seen: what [`Examination::holders`](crate::Examination::holders) and
+/// The processes that hold a region, as far as they can be seen: what [`NameReport::holders`](crate::diagnosis::NameReport::holders) and
 /// [`SharedMemory::holders`](crate::SharedMemory::holders) return.
 ///
 /// Which of them created the region is recorded nowhere: a region has no header, and no file beside it. Of a

@@ -8,12 +8,12 @@
 //! // in one process
 //! let memory = SharedMemory::create("lib-telemetry", 64 * 1024)?;
 //! let view = memory.view()?;
-//! view.write_at(0, b"hello")?;
+//! view.write_all_at(b"hello", 0)?;
 //!
 //! // in another one
 //! let memory = SharedMemory::open_read_only("lib-telemetry")?; // the size is discovered
 //! let mut bytes = [0; 5];
-//! memory.view()?.read_at(0, &mut bytes)?; // write_at does not exist on View<ReadOnly>
+//! memory.view()?.read_exact_at(&mut bytes, 0)?; // write_at does not exist on View<ReadOnly>
 //! assert_eq!(&bytes, b"hello");
 //! # Ok::<(), mmf::Error>(())
 //! ```
@@ -26,10 +26,10 @@
 //! | know what may be a name, and what other languages call it | [`Name`] |
 //! | read and write | [`View`]: copies, typed values, [atomics](Atomic), a [`Cursor`] |
 //! | know what went wrong and what to do | [`Error`], [`ErrorKind`], [`Fault`] |
-//! | say who may open | [`Security`], [`Who`] |
+//! | say who may open | [`Security`], [`Principal`] |
 //! | know why it was refused, or whether it will be | [`Diagnosis`]: [`Error::diagnosis`], [`OpenOptions::check_open`] |
-//! | refuse what strangers made | [`OpenOptions::expect_owner`], [`Boundary`] |
-//! | see what is there | [`list()`], [`examine`], [`machine()`] |
+//! | refuse what strangers made | [`OpenOptions::expect_owner`], [`BoundaryDescriptor`] |
+//! | see what is there | [`list()`], [`examine`], [`environment()`] |
 //! | let memory grow | [`OpenOptions::capacity`], [`SharedMemory::grow`], [`View::refresh`] |
 //! | use a file as memory | [`OpenOptions::file`], [`FileOptions`], [`View::flush_all`] |
 //! | use large pages, or the RAM of a node | [`OpenOptions::large_pages`], [`Pages`], [`OpenOptions::numa_node`] |
@@ -61,49 +61,37 @@
 mod access;
 mod atomic;
 mod cursor;
-mod diagnosis;
-mod disk;
-mod error;
+pub mod diagnosis;
+pub mod error;
 mod escape;
 pub mod faults;
-mod file;
+pub mod file;
 pub mod handoff;
 mod holders;
+pub mod inspect;
 mod list;
 mod memory;
 mod name;
 mod options;
 pub mod os;
-mod pages;
-mod security;
+pub mod pages;
+mod raw;
+pub mod security;
 mod segment;
+pub mod snapshot;
 pub mod sync;
 #[allow(unsafe_code)]
 mod sys;
-mod view;
+pub mod view;
 
-pub use access::{Access, CopyOnWrite, ReadOnly, ReadWrite, Writable};
-pub use atomic::{Atomic, AtomicInteger};
-pub use cursor::Cursor;
-pub use diagnosis::{
-    Ability, Cause, Diagnosis, Examination, Finding, Held, Machine, Remedy, Severity, Task, examine, machine,
-};
-pub use disk::{Copied, Existing, Progress};
-pub use error::{Error, ErrorKind, Fault, Operation};
-pub use file::FileOptions;
-pub use holders::{Holder, Holders};
-pub use list::{Entry, list};
-pub use memory::{NameTarget, SharedMemory};
+pub use access::{CopyOnWrite, ReadOnly, ReadWrite};
+pub use error::{Error, ErrorKind, Result};
+pub use memory::SharedMemory;
 pub use name::{Name, Namespace};
 pub use options::{Disposition, OpenOptions};
-pub use pages::{LargePages, Pages};
-pub use security::{Account, Boundary, Level, ParseLevelError, Security, Who};
 #[doc(hidden)]
 pub use segment::steps::{notice_at as __notice_at, stop_at as __stop_at};
-pub use segment::{
-    Damage, LockState, ObjectInfo, ObjectKind, ObjectState, ParticipantInfo, ProcessInfo, Segment,
-    SegmentInfo, SegmentStage, SharedType, TypeDescription,
-};
+pub use segment::{Segment, SharedType};
 pub use view::View;
 
 #[cfg(doctest)]

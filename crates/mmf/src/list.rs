@@ -7,13 +7,13 @@ use crate::sys;
 
 /// A named memory of the machine, made by anybody, found by [`list`].
 #[derive(Clone, Debug)]
-pub struct Entry {
+pub struct ListEntry {
     namespace: Namespace,
     text: String,
     stale: bool,
 }
 
-impl Entry {
+impl ListEntry {
     /// Who can see it.
     #[must_use]
     pub fn namespace(&self) -> &Namespace {
@@ -54,12 +54,12 @@ impl Entry {
 /// `/dev/shm`. [`ErrorKind::PermissionDenied`](crate::ErrorKind::PermissionDenied) if this user may not see what is there.
 ///
 /// ```no_run
-/// for entry in mmf::list()? {
+/// for entry in mmf::inspect::list()? {
 ///     println!("{}{}", entry.namespace().prefix(), entry.text());
 /// }
 /// # Ok::<(), mmf::Error>(())
 /// ```
-pub fn list() -> Result<Vec<Entry>, Error> {
+pub fn list() -> Result<Vec<ListEntry>, Error> {
     let found = sys::list().map_err(|failure| {
         let error = Error::from_system(Operation::List, failure);
         match Diagnosis::of_listing(failure) {
@@ -69,7 +69,7 @@ pub fn list() -> Result<Vec<Entry>, Error> {
     })?;
     Ok(found
         .into_iter()
-        .map(|found| Entry {
+        .map(|found| ListEntry {
             namespace: if found.global { Namespace::Global } else { Namespace::Local },
             text: found.text,
             stale: found.stale,

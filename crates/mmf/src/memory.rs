@@ -26,12 +26,12 @@ use crate::view::View;
 ///
 /// // One process makes it …
 /// let memory = SharedMemory::create("doc-memory-telemetry", 64 * 1024)?;
-/// memory.view()?.write_at(0, b"hello")?;
+/// memory.view()?.write_all_at(b"hello", 0)?;
 ///
 /// // … another one opens it. It learns the size from the system.
 /// let memory = SharedMemory::open_read_only("doc-memory-telemetry")?;
 /// let mut bytes = [0; 5];
-/// memory.view()?.read_at(0, &mut bytes)?;
+/// memory.view()?.read_exact_at(&mut bytes, 0)?;
 /// assert_eq!(&bytes, b"hello");
 /// # Ok::<(), mmf::Error>(())
 /// ```
@@ -40,7 +40,7 @@ use crate::view::View;
 ///
 /// ```compile_fail,E0599
 /// let memory = mmf::SharedMemory::open_read_only("telemetry")?;
-/// memory.view()?.write_at(0, b"hello")?; // no method named `write_at` found for struct `View<ReadOnly>`
+/// memory.view()?.write_all_at(b"hello", 0)?; // no method named `write_at` found for struct `View<ReadOnly>`
 /// # Ok::<(), mmf::Error>(())
 /// ```
 #[derive(Debug)]
@@ -177,7 +177,7 @@ impl SharedMemory<ReadWrite> {
     /// let view = memory.view()?;
     /// let address = view.as_ptr();
     /// memory.grow(1 << 20)?;
-    /// view.write_at((1 << 20) - 5, b"there")?;
+    /// view.write_all_at(b"there", (1 << 20) - 5)?;
     /// assert_eq!(view.as_ptr(), address);
     /// # Ok::<(), mmf::Error>(())
     /// ```
@@ -294,7 +294,7 @@ impl<A: Access> SharedMemory<A> {
         Pages::from_system(self.right.object.pages())
     }
 
-    /// Why its pages are not the large ones that were [preferred](crate::LargePages::Preferred).
+    /// Why its pages are not the large ones that were [preferred](crate::pages::LargePages::Preferred).
     #[must_use]
     pub fn large_pages_refused(&self) -> Option<&Error> {
         self.right.refusal.as_deref()
@@ -338,7 +338,8 @@ impl<A: Access> SharedMemory<A> {
     /// [`ErrorKind::Unsupported`] for a region that was created, opened or received without a name.
     ///
     /// ```
-    /// use mmf::{NameTarget, SharedMemory};
+    /// use mmf::inspect::NameTarget;
+    /// use mmf::SharedMemory;
     ///
     /// let memory = SharedMemory::create("doc-memory-leads", 4096)?;
     /// let leads = memory.name_leads_here()?;
@@ -429,7 +430,7 @@ impl<A: Access> SharedMemory<A> {
     /// ```
     /// let memory = mmf::SharedMemory::anonymous(1 << 20)?;
     /// let part = memory.view_at(100_001, 77)?;
-    /// part.write_at(0, b"in the middle")?;
+    /// part.write_all_at(b"in the middle", 0)?;
     /// assert_eq!(memory.view()?.read_vec(100_001, 13)?, b"in the middle");
     /// # Ok::<(), mmf::Error>(())
     /// ```

@@ -6,7 +6,7 @@ use core::str::FromStr;
 use crate::diagnosis::{self, Diagnosis};
 use crate::error::{Error, ErrorKind, Operation};
 use crate::escape::is_harmful;
-use crate::security::{Boundary, Security, private_name};
+use crate::security::{BoundaryDescriptor, Security, private_name};
 use crate::sys::ObjectName;
 
 /// Who can see a name.
@@ -19,7 +19,7 @@ pub enum Namespace {
     /// opening one does not.
     Global,
     /// Whoever knows the boundary and is let in; only who is inside the boundary can make names (Windows).
-    Private(Boundary),
+    Private(BoundaryDescriptor),
 }
 
 impl Namespace {

@@ -9,7 +9,7 @@ use crate::error::{Error, ErrorKind, Operation};
 use crate::memory::{Right, SharedMemory};
 use crate::name::Name;
 use crate::pages::LargePages;
-use crate::security::{self, Account, Security, Who};
+use crate::security::{self, Account, Principal, Security};
 use crate::sys::{self, Attempt, Failure, Mode, Object, ObjectName, Protection, Reason, Wish};
 
 /// How long an operation starts again when others come in between, before it says [`ErrorKind::Busy`]. Each time somebody
@@ -50,7 +50,7 @@ pub struct OpenOptions {
     large_pages: LargePages,
     numa_node: Option<u32>,
     security: Option<Security>,
-    expect_owner: Option<Who>,
+    expect_owner: Option<Principal>,
     expect_len: Option<u64>,
     pub(crate) participants: Option<u32>,
     pub(crate) ready_within: Option<Duration>,
@@ -107,7 +107,8 @@ impl OpenOptions {
     /// Memory in large pages cannot grow (but for Linux with a name).
     ///
     /// ```
-    /// use mmf::{LargePages, OpenOptions, Pages};
+    /// use mmf::pages::{LargePages, Pages};
+    /// use mmf::OpenOptions;
     ///
     /// let memory = OpenOptions::new().len(4 << 20).large_pages(LargePages::Preferred).create("doc-options-large")?;
     /// match (memory.pages(), memory.large_pages_refused()) {
@@ -134,9 +135,10 @@ impl OpenOptions {
     /// Who may open a memory that is made: without it, [`Security::current_user`]. A memory that is opened keeps what it has.
     ///
     /// ```
-    /// use mmf::{OpenOptions, Security, Who};
+    /// use mmf::security::{Principal, Security};
+    /// use mmf::OpenOptions;
     ///
-    /// let shared = OpenOptions::new().len(4096).security(Security::current_user().grant_read(Who::Everyone));
+    /// let shared = OpenOptions::new().len(4096).security(Security::current_user().grant_read(Principal::Everyone));
     /// let memory = shared.create("doc-options-shared")?;
     /// # Ok::<(), mmf::Error>(())
     /// ```
@@ -145,25 +147,26 @@ impl OpenOptions {
         self
     }
 
-    /// Whose a memory must be that is opened: any other is refused as [`ErrorKind::Mistrusted`] before it is touched.
+    /// Whose a memory must be that is opened: any other is refused as [`ErrorKind::UnexpectedOwner`] before it is touched.
     ///
     /// Anybody who may make names in a namespace can take one before its rightful maker does. On Windows the owner is who
     /// made it (for elevated programs in other languages, the administrators); to learn it takes the right to see whose it is,
     /// which every grant of this library includes.
     ///
     /// ```
-    /// use mmf::{ErrorKind, OpenOptions, SharedMemory, Who};
+    /// use mmf::security::Principal;
+    /// use mmf::{ErrorKind, OpenOptions, SharedMemory};
     ///
     /// let memory = SharedMemory::create("doc-options-owner", 4096)?;
-    /// assert!(OpenOptions::new().expect_owner(Who::CurrentUser).open("doc-options-owner").is_ok());
+    /// assert!(OpenOptions::new().expect_owner(Principal::CurrentUser).open("doc-options-owner").is_ok());
     /// # Ok::<(), mmf::Error>(())
     /// ```
-    pub fn expect_owner(mut self, who: Who) -> Self {
+    pub fn expect_owner(mut self, who: Principal) -> Self {
         self.expect_owner = Some(who);
         self
     }
 
-    /// The exact length in bytes that a memory must have that is opened: any other is refused as [`ErrorKind::Mistrusted`]
+    /// The exact length in bytes that a memory must have that is opened: any other is refused as [`ErrorKind::UnexpectedLength`]
     /// before it is touched. (On Windows, where memories have whole pages, this is rounded up to them.)
     pub fn expect_len(mut self, bytes: u64) -> Self {
         self.expect_len = Some(bytes);
@@ -293,7 +296,7 @@ impl OpenOptions {
     /// - [`ErrorKind::NotSharedMemory`]: the name belongs to something else, such as an event or a mutex.
     /// - [`ErrorKind::TooSmall`]: it has less than [`len`](OpenOptions::len) bytes.
     /// - [`ErrorKind::NotReady`]: its name is taken, but it has no length; the diagnosis says since when, and what to do if that lasts.
-    /// - [`ErrorKind::Mistrusted`]: it is not what [`expect_owner`](OpenOptions::expect_owner) and
+    /// - [`ErrorKind::UnexpectedOwner`]: it is not what [`expect_owner`](OpenOptions::expect_owner) and
     ///   [`expect_len`](OpenOptions::expect_len) say; or a `Local\` name that another user has taken (Unix).
     /// - [`ErrorKind::LimitReached`]: of open files (Unix). [`ErrorKind::Busy`]: others make and remove it all the time.
     /// - what [`Name::new`] says about the name.
@@ -436,7 +439,7 @@ impl OpenOptions {
         let is_file = matches!(operation, Operation::OpenFile);
         match self.expect_len {
             Some(expected) if !(if is_file { len == expected } else { self.is_expected_len(len) }) => {
-                Err(fail(ErrorKind::Mistrusted).with_diagnosis(Diagnosis::of_wrong_len(expected, len)))
+                Err(fail(ErrorKind::UnexpectedLength).with_diagnosis(Diagnosis::of_wrong_len(expected, len)))
             }
             _ => Ok(()),
         }
@@ -471,10 +474,10 @@ impl OpenOptions {
         if self.expects_trust() {
             if object.names() > 1 {
                 let diagnosis = Diagnosis::of_linked(object.names());
-                return Err(fail(ErrorKind::Mistrusted).with_diagnosis(diagnosis));
+                return Err(fail(ErrorKind::UnexpectedOwner).with_diagnosis(diagnosis));
             }
             if self.expect_owner.is_some() && sys::names_are_replaceable() {
-                return Err(fail(ErrorKind::Mistrusted).with_diagnosis(Diagnosis::of_replaceable()));
+                return Err(fail(ErrorKind::UnexpectedOwner).with_diagnosis(Diagnosis::of_replaceable()));
             }
         }
         self.check_len(target.operation, &target.name, object.len().map_err(|f| target.error(f))?)?;
@@ -488,7 +491,7 @@ impl OpenOptions {
             },
             None => (Account::unknown(who), None),
         };
-        Err(fail(ErrorKind::Mistrusted).with_diagnosis(Diagnosis::of_wrong_owner(expected, owner)))
+        Err(fail(ErrorKind::UnexpectedOwner).with_diagnosis(Diagnosis::of_wrong_owner(expected, owner)))
     }
 
     /// Whether a region is refused that is not what was expected.
@@ -517,7 +520,7 @@ impl OpenOptions {
         self.expect_len.is_none_or(|expected| len == expected || len == sys::rounded(expected))
     }
 
-    pub(crate) fn expected_owner(&self) -> Option<&Who> {
+    pub(crate) fn expected_owner(&self) -> Option<&Principal> {
         self.expect_owner.as_ref()
     }
 

@@ -6,15 +6,17 @@
 
 use core::marker::PhantomData;
 use core::mem::MaybeUninit;
+use core::ops::Range;
 use core::slice;
 use core::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::Arc;
 
 use zerocopy::{FromBytes, Immutable, IntoBytes};
 
-use crate::access::{Access, ReadOnly, ReadWrite, Writable};
-use crate::atomic::{Atomic, AtomicInteger};
-use crate::cursor::Cursor;
+pub use crate::access::{Access, Writable};
+use crate::access::{ReadOnly, ReadWrite};
+pub use crate::atomic::{Atomic, AtomicInteger};
+pub use crate::cursor::Cursor;
 use crate::diagnosis::Diagnosis;
 use crate::error::{Error, ErrorKind, Fault, Operation};
 use crate::memory::Right;
@@ -182,6 +184,14 @@ impl<A: Access> View<A> {
 
     /// The address of `len` bytes at `offset`, if they are inside.
     #[inline]
+    /// The start and the length of a range. A range whose end lies before its start reaches past every view.
+    fn extent(&self, operation: Operation, range: Range<usize>) -> Result<(usize, usize), Error> {
+        match range.end.checked_sub(range.start) {
+            Some(len) => Ok((range.start, len)),
+            None => self.at(operation, range.start, usize::MAX).map(|_| (range.start, 0)),
+        }
+    }
+
     fn at(&self, operation: Operation, offset: usize, len: usize) -> Result<*mut u8, Error> {
         match self.near(offset, len) {
             Some(address) => Ok(address),
@@ -289,7 +299,7 @@ impl<A: Access> View<A> {
     ///
     /// [`ErrorKind::OutOfBounds`]; [`ErrorKind::Fault`] (then part of `bytes` may have been written).
     #[inline]
-    pub fn read_at(&self, offset: usize, bytes: &mut [u8]) -> Result<(), Error> {
+    pub fn read_exact_at(&self, bytes: &mut [u8], offset: usize) -> Result<(), Error> {
         let Some(source) = self.near(offset, bytes.len()) else {
             // SAFETY: `bytes` is ours alone for the time of the call, so it is valid to write and does not overlap a mapping.
             return unsafe { self.read_far(Operation::Read, offset, bytes.as_mut_ptr(), bytes.len()) };
@@ -304,11 +314,11 @@ impl<A: Access> View<A> {
     ///
     /// # Errors
     ///
-    /// As [`read_at`](View::read_at).
+    /// As [`read_exact_at`](View::read_exact_at).
     pub fn read_vec(&self, offset: usize, len: usize) -> Result<Vec<u8>, Error> {
         self.at(Operation::Read, offset, len)?;
         let mut bytes = vec![0; len];
-        self.read_at(offset, &mut bytes)?;
+        self.read_exact_at(&mut bytes, offset)?;
         Ok(bytes)
     }
 
@@ -331,7 +341,7 @@ impl<A: Access> View<A> {
     /// let memory = mmf::SharedMemory::anonymous(4096)?;
     /// let view = memory.view()?;
     /// let pose = Pose { x: 1.0, y: 2.0, heading: 0.5 };
-    /// view.write(64, &pose)?;
+    /// view.write(&pose, 64)?;
     /// assert_eq!(view.read::<Pose>(64)?, pose);
     /// # Ok::<(), mmf::Error>(())
     /// ```
@@ -340,7 +350,7 @@ impl<A: Access> View<A> {
         let mut value = MaybeUninit::<T>::uninit();
         let into = value.as_mut_ptr().cast();
         if let Some(source) = self.near(offset, size_of::<T>()) {
-            // SAFETY: `value` is valid to write for the size of a T, and on our stack; the source as in `read_at`.
+            // SAFETY: `value` is valid to write for the size of a T, and on our stack; the source as in `read_exact_at`.
             unsafe { guard::copy(into, source, size_of::<T>(), Shared::Source) }
                 .map_err(|caught| self.fault(Operation::Read, caught))?;
         } else {
@@ -351,7 +361,7 @@ impl<A: Access> View<A> {
         Ok(unsafe { value.assume_init() })
     }
 
-    /// Copies `len` bytes at `offset` to `to_offset` in another view, of the same memory or another.
+    /// Copies the bytes of `range` to `to_offset` in another view, of the same region or another.
     ///
     /// The two ranges may overlap within one mapping. (Where two views map the same bytes at different addresses and the
     /// ranges overlap there, the result is unspecified.)
@@ -361,11 +371,11 @@ impl<A: Access> View<A> {
     /// [`ErrorKind::OutOfBounds`] for either side; [`ErrorKind::Fault`], with the offset in the view that it happened in.
     pub fn copy_to(
         &self,
-        offset: usize,
+        range: Range<usize>,
         to: &View<impl Writable>,
         to_offset: usize,
-        len: usize,
     ) -> Result<(), Error> {
+        let (offset, len) = self.extent(Operation::Copy, range)?;
         let source = self.at(Operation::Copy, offset, len)?;
         let destination = to.at(Operation::Copy, to_offset, len)?;
         let fault = |caught: Caught| {
@@ -413,7 +423,7 @@ impl<A: Access> View<A> {
     /// # Errors
     ///
     /// [`ErrorKind::ZeroLength`], [`ErrorKind::OutOfBounds`].
-    pub fn slice(&self, offset: usize, len: usize) -> Result<View<A>, Error> {
+    pub fn subview(&self, offset: usize, len: usize) -> Result<View<A>, Error> {
         if len == 0 {
             return Err(self.mapped.right.name_it(Error::new(Operation::Slice, ErrorKind::ZeroLength)));
         }
@@ -537,7 +547,7 @@ impl<A: Access> View<A> {
     /// # Errors
     ///
     /// [`ErrorKind::OutOfMemory`] if a limit forbids so much (Windows: the working set; Unix: `RLIMIT_MEMLOCK`).
-    pub fn lock(&self) -> Result<(), Error> {
+    pub fn lock_pages(&self) -> Result<(), Error> {
         self.on_pages(|mapping, start, len| mapping.lock(start, len)).map_err(self.system(Operation::Lock))
     }
 
@@ -546,7 +556,7 @@ impl<A: Access> View<A> {
     /// # Errors
     ///
     /// What the system says, for example that the pages are not locked (Windows).
-    pub fn unlock(&self) -> Result<(), Error> {
+    pub fn unlock_pages(&self) -> Result<(), Error> {
         self.on_pages(|mapping, start, len| mapping.unlock(start, len)).map_err(self.system(Operation::Lock))
     }
 
@@ -606,7 +616,7 @@ impl<A: Writable> View<A> {
     ///
     /// [`ErrorKind::OutOfBounds`]; [`ErrorKind::Fault`] (then part of the bytes may have been written).
     #[inline]
-    pub fn write_at(&self, offset: usize, bytes: &[u8]) -> Result<(), Error> {
+    pub fn write_all_at(&self, bytes: &[u8], offset: usize) -> Result<(), Error> {
         let Some(destination) = self.near(offset, bytes.len()) else {
             // SAFETY: `bytes` is valid to read, and lies outside the mapping, as below.
             return unsafe { self.write_far(Operation::Write, offset, bytes.as_ptr(), bytes.len()) };
@@ -623,16 +633,17 @@ impl<A: Writable> View<A> {
     ///
     /// [`ErrorKind::OutOfBounds`], [`ErrorKind::Fault`].
     #[inline]
-    pub fn write<T: IntoBytes + Immutable + ?Sized>(&self, offset: usize, value: &T) -> Result<(), Error> {
-        self.write_at(offset, value.as_bytes())
+    pub fn write<T: IntoBytes + Immutable + ?Sized>(&self, value: &T, offset: usize) -> Result<(), Error> {
+        self.write_all_at(value.as_bytes(), offset)
     }
 
-    /// Sets `len` bytes at `offset` to `byte`.
+    /// Sets every byte of `range` to `byte`.
     ///
     /// # Errors
     ///
     /// [`ErrorKind::OutOfBounds`], [`ErrorKind::Fault`].
-    pub fn fill(&self, offset: usize, len: usize, byte: u8) -> Result<(), Error> {
+    pub fn fill(&self, byte: u8, range: Range<usize>) -> Result<(), Error> {
+        let (offset, len) = self.extent(Operation::Fill, range)?;
         let destination = self.at(Operation::Fill, offset, len)?;
         if self.copies_by_kernel() {
             // SAFETY: the destination was checked to be inside this view's mapping, and may be written.
@@ -643,19 +654,18 @@ impl<A: Writable> View<A> {
         unsafe { guard::fill(destination, byte, len) }.map_err(|caught| self.fault(Operation::Fill, caught))
     }
 
-    /// Copies `len` bytes at `from_offset` in another view to `offset` in this one. See [`copy_to`](View::copy_to).
+    /// Copies the bytes of `range` in another view to `offset` in this one. See [`copy_to`](View::copy_to).
     ///
     /// # Errors
     ///
     /// As [`copy_to`](View::copy_to).
     pub fn copy_from<B: Access>(
         &self,
-        offset: usize,
         from: &View<B>,
-        from_offset: usize,
-        len: usize,
+        range: Range<usize>,
+        offset: usize,
     ) -> Result<(), Error> {
-        from.copy_to(from_offset, self, offset, len)
+        from.copy_to(range, self, offset)
     }
 
     /// The address of the first byte, for those who know what they do.

@@ -1,4 +1,4 @@
-//! Models of the locks: the very files of `crates/mmf/src/sync/raw`, in a world where [loom](https://docs.rs/loom) tries the
+//! Models of the locks: the very files of `crates/mmf/src/raw`, in a world where [loom](https://docs.rs/loom) tries the
 //! interleavings of two or three participants (all of them in small models, up to a few forced changes of thread in the others), and where each of them can stop for good before any of its steps.
 //!
 //! What is shown: nobody is in with somebody who excludes him; whoever follows a death is told; no value is torn; and everybody who lives gets
@@ -10,13 +10,13 @@
 #![cfg(test)]
 #![allow(clippy::cast_possible_truncation, reason = "places are few")]
 
-#[path = "../../mmf/src/sync/raw/mod.rs"]
+#[path = "../../mmf/src/raw/mod.rs"]
 mod raw;
 
-mod board;
 mod event;
+mod event_count;
 mod mutex;
-mod notify;
 mod once;
 mod rwlock;
+mod seqlock;
 mod world;

@@ -18,7 +18,7 @@ mod plugin {
     #[unsafe(no_mangle)]
     pub extern "C" fn work() -> i32 {
         let view = SharedMemory::anonymous(4096).unwrap().view().unwrap();
-        view.write(0, &7_i32).unwrap();
+        view.write(&7_i32, 0).unwrap();
         view.read::<i32>(0).unwrap()
     }
 

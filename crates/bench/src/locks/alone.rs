@@ -64,12 +64,12 @@ pub(super) fn latest(aims: &mut Vec<Aim>) -> Result<(), Error> {
 fn sized<const WORDS: usize>(aims: &mut Vec<Aim>) -> Result<(), Error> {
     let segment = Segment::create(&*name("latest"), 1 << 20)?;
     let latest = segment.latest::<[u64; WORDS]>("value")?;
-    let mut writer = latest.writer()?;
+    let mut writer = latest.acquire_writer()?;
     let value = [7_u64; WORDS];
     writer.publish(&value)?;
     let plain = SharedMemory::anonymous(1 << 20)?.view()?;
     let bare = Bare::<WORDS>::new(&plain);
-    plain.write(VALUES, &value)?;
+    plain.write(&value, VALUES)?;
     let mut read = Box::new([0_u64; WORDS]);
     let to: *mut [u64; WORDS] = &raw mut *read;
     let [copy, bare, ours, by_value, publish] = pairs::measure([
@@ -115,7 +115,7 @@ struct Bare<const WORDS: usize> {
 impl<const WORDS: usize> Bare<WORDS> {
     fn new(plain: &View) -> Self {
         let start = plain.as_mut_ptr();
-        plain.write(0, &[1_u64, 2, 0, 0]).expect("to write");
+        plain.write(&[1_u64, 2, 0, 0], 0).expect("to write");
         Bare { count: start.cast(), stamps: start.wrapping_add(8).cast(), values: start.wrapping_add(VALUES) }
     }
 

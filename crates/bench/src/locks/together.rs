@@ -89,7 +89,7 @@ impl Both {
 
     fn with(segment: &Segment, plain: View, peers: [Lock; 2], kernel: &str) -> Result<Self, Error> {
         Ok(Both {
-            event: segment.event("ping")?,
+            event: segment.auto_reset_event("ping")?,
             signal: Signal::new(&plain, kernel),
             mutex: segment.mutex("count")?,
             latest: segment.latest("value")?,
@@ -232,7 +232,7 @@ impl Both {
 
     /// The other side publishes until it is told to stop.
     fn publish(&self, pause: Option<Duration>) -> Result<(), Error> {
-        let mut writer = self.latest.writer()?;
+        let mut writer = self.latest.acquire_writer()?;
         let mut value = [0; 32];
         while self.bare(OVER).load(Ordering::Acquire) == 0 {
             value[0] += 1;

@@ -178,7 +178,7 @@ impl Child {
                 return Ok(false);
             }
             let piece = PIECE.min(published()?.saturating_sub(taken));
-            view.read_at(taken, &mut self.buffer[taken..taken + piece])?;
+            view.read_exact_at(&mut self.buffer[taken..taken + piece], taken)?;
             taken += piece;
             self.control.beat()?;
         }
@@ -189,7 +189,7 @@ impl Child {
         let mut piece = vec![0; PIECE.min(view.len())];
         for (at, received) in self.buffer.chunks(PIECE).enumerate() {
             let piece = &mut piece[..received.len()];
-            view.read_at(at * PIECE, piece)?;
+            view.read_exact_at(piece, at * PIECE)?;
             if piece != received {
                 let message = format!(
                     "what came through ({task:?}) is not what is in the memory: somebody has changed it"
@@ -208,7 +208,7 @@ impl Child {
         let mut at = 0;
         while at < len {
             let piece = &mut piece[..PIECE.min(len - at)];
-            view.read_at(at, piece)?;
+            view.read_exact_at(piece, at)?;
             self.sha.update(&*piece);
             at += piece.len();
             self.control.beat()?;

@@ -151,7 +151,7 @@ impl Control {
     }
 
     pub(super) fn set_job_text(&self, job: &Job) -> Result<(), Error> {
-        self.view.write(JOB_TEXT, job)
+        self.view.write(job, JOB_TEXT)
     }
 
     pub(super) fn hello(&self) -> Result<Hello, Error> {
@@ -159,7 +159,7 @@ impl Control {
     }
 
     pub(super) fn set_hello(&self, hello: &Hello) -> Result<(), Error> {
-        self.view.write(HELLO, hello)
+        self.view.write(hello, HELLO)
     }
 
     pub(super) fn answer(&self) -> Result<Answer, Error> {
@@ -167,6 +167,6 @@ impl Control {
     }
 
     pub(super) fn set_answer(&self, answer: &Answer) -> Result<(), Error> {
-        self.view.write(ANSWER, answer)
+        self.view.write(answer, ANSWER)
     }
 }

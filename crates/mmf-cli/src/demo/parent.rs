@@ -249,7 +249,7 @@ impl Peer {
             Task::Memory => {
                 let mut done = 0;
                 for piece in lap.source.chunks(PIECE) {
-                    lap.view.write_at(done, piece)?;
+                    lap.view.write_all_at(piece, done)?;
                     done += piece.len();
                     self.control.publish(done as u64)?;
                 }

@@ -2,7 +2,8 @@
 
 use std::process::ExitCode;
 
-use mmf::{Cause, Finding, Held, Machine};
+use mmf::diagnosis::Environment;
+use mmf::diagnosis::{Cause, Finding, PrivilegeState};
 use serde_json::{Value, json};
 
 use super::faults::{self, Trial};
@@ -12,7 +13,7 @@ use crate::output::{Failure, Output};
 use crate::size;
 
 pub(super) fn run(output: Output) -> Result<ExitCode, Failure> {
-    let machine = mmf::machine();
+    let machine = mmf::diagnosis::environment();
     let trial = faults::run();
     output.print_coloured(&json(&machine, &trial), page(&machine, &trial).text())?;
     // A "no" is an answer.
@@ -20,11 +21,11 @@ pub(super) fn run(output: Output) -> Result<ExitCode, Failure> {
 }
 
 /// Without what is only about the name that was asked for, which nobody has given.
-fn findings(ability: &mmf::Ability) -> impl Iterator<Item = &Finding> {
-    ability.diagnosis().findings().iter().filter(|finding| *finding.cause() != Cause::Free)
+fn findings(capability: &mmf::diagnosis::Capability) -> impl Iterator<Item = &Finding> {
+    capability.diagnosis().findings().iter().filter(|finding| *finding.cause() != Cause::Free)
 }
 
-fn page(machine: &Machine, trial: &Trial) -> Page {
+fn page(machine: &Environment, trial: &Trial) -> Page {
     let mut page = Page::new(width(), 16);
     page.heading("this user");
     page.entry("name", &machine.user().map_or("unknown".to_owned(), named));
@@ -56,47 +57,47 @@ fn page(machine: &Machine, trial: &Trial) -> Page {
     page.entry("faults", &trial.text());
 
     page.heading("what this user can do");
-    for ability in machine.abilities() {
-        page.answer(ability.diagnosis().is_ok(), &ability.task().to_string());
-        for finding in findings(ability) {
+    for capability in machine.capabilities() {
+        page.answer(capability.diagnosis().is_ok(), &capability.action().to_string());
+        for finding in findings(capability) {
             page.finding(finding, &finding.cause().to_string(), 5);
         }
     }
     page
 }
 
-fn named(account: &mmf::Account) -> String {
+fn named(account: &mmf::security::Account) -> String {
     match account.name() {
         Some(name) => format!("{name} ({})", account.id()),
         None => account.id().to_owned(),
     }
 }
 
-fn how(held: Held) -> &'static str {
+fn how(held: PrivilegeState) -> &'static str {
     match held {
-        Held::Enabled => "held",
-        Held::Disabled => "held, and enabled for the calls that need it",
-        Held::NotNeeded => "not needed here",
-        Held::Missing => "missing",
+        PrivilegeState::Enabled => "held",
+        PrivilegeState::Disabled => "held, and enabled for the calls that need it",
+        PrivilegeState::NotNeeded => "not needed here",
+        PrivilegeState::Missing => "missing",
         _ => "unknown",
     }
 }
 
-fn json(machine: &Machine, trial: &Trial) -> Value {
+fn json(machine: &Environment, trial: &Trial) -> Value {
     let privileges: Vec<Value> = machine
         .privileges()
         .iter()
         .map(|(name, held)| json!({ "privilege": name, "held": word(held) }))
         .collect();
-    let abilities: Vec<Value> = machine
-        .abilities()
+    let capabilities: Vec<Value> = machine
+        .capabilities()
         .iter()
-        .map(|ability| {
+        .map(|capability| {
             json!({
-                "task": word(&ability.task()),
-                "text": ability.task().to_string(),
-                "able": ability.diagnosis().is_ok(),
-                "findings": document(findings(ability)),
+                "task": word(&capability.action()),
+                "text": capability.action().to_string(),
+                "able": capability.diagnosis().is_ok(),
+                "findings": document(findings(capability)),
             })
         })
         .collect();
@@ -112,6 +113,6 @@ fn json(machine: &Machine, trial: &Trial) -> Value {
         "granularity": machine.granularity(),
         "large_page_size": machine.large_page_size(),
         "faults": trial.json(),
-        "abilities": abilities,
+        "capabilities": capabilities,
     })
 }

@@ -2,7 +2,10 @@
 
 use std::process::ExitCode;
 
-use mmf::{Cause, Diagnosis, Examination, Finding, Holders, OpenOptions, Security};
+use mmf::OpenOptions;
+use mmf::diagnosis::{Cause, Diagnosis, Finding, NameReport};
+use mmf::inspect::Holders;
+use mmf::security::Security;
 use serde_json::{Value, json};
 
 use super::text::{Page, width};
@@ -14,7 +17,7 @@ use crate::size;
 
 pub(super) fn run(name: &str, output: Output) -> Result<ExitCode, Failure> {
     let name = names::existing(name)?;
-    let examination = mmf::examine(&name)?;
+    let examination = mmf::diagnosis::examine(&name)?;
     // What it takes to read is less than what it takes to write, and to some that is enough.
     let reading = OpenOptions::new().check_open_read_only(&name);
     let holders = examination.holders().ok();
@@ -24,7 +27,7 @@ pub(super) fn run(name: &str, output: Output) -> Result<ExitCode, Failure> {
     Ok(if examination.diagnosis().is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-fn page(examination: &Examination, reading: &Diagnosis, holders: Option<&Holders>) -> Page {
+fn page(examination: &NameReport, reading: &Diagnosis, holders: Option<&Holders>) -> Page {
     let mut page = Page::new(width(), 11);
     let mut said = Said { findings: Vec::new(), rights_shown: false };
     page.heading(&examination.name().to_string());
@@ -107,7 +110,7 @@ impl Said {
     }
 }
 
-fn json(examination: &Examination, reading: &Diagnosis) -> Value {
+fn json(examination: &NameReport, reading: &Diagnosis) -> Value {
     let security = examination.security();
     json!({
         "name": examination.name().to_string(),

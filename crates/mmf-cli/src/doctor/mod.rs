@@ -2,8 +2,8 @@
 //!
 //! `machine` and `memory` are the two questions, `faults` is a trial that belongs to the first, `text` is how the answers are laid out.
 
+mod environment;
 mod faults;
-mod machine;
 mod memory;
 mod text;
 
@@ -15,6 +15,6 @@ use crate::output::{Failure, Output};
 pub(crate) fn run(args: &Doctor, output: Output) -> Result<ExitCode, Failure> {
     match &args.name {
         Some(name) => memory::run(name, output),
-        None => machine::run(output),
+        None => environment::run(output),
     }
 }

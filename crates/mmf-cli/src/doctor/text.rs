@@ -1,7 +1,7 @@
 //! How the answers are laid out: headings, labels and findings, wrapped to the width of the terminal.
 
 use anstyle::{AnsiColor, Style};
-use mmf::Finding;
+use mmf::diagnosis::Finding;
 
 use crate::findings::{Line, lines_of};
 use crate::output::printable;

@@ -1,6 +1,6 @@
 //! What is in a segment, for programs.
 
-use mmf::{LockState, ObjectState, ProcessInfo};
+use mmf::inspect::{LockState, ObjectState, ProcessInfo};
 use serde_json::{Value, json};
 
 use super::looks::Look;
@@ -86,7 +86,7 @@ fn state_document(state: &ObjectState) -> Value {
         }
         ObjectState::Latest { writer, published } => json!({ "writer": writer, "published": published }),
         ObjectState::Event { set, waiters } => json!({ "set": set, "waiters": waiters }),
-        ObjectState::Once { done, lock } => json!({ "done": done, "lock": lock_document(lock) }),
+        ObjectState::OnceLock { done, lock } => json!({ "done": done, "lock": lock_document(lock) }),
         ObjectState::Word { value, waiters } => json!({ "value": value, "waiters": waiters }),
         _ => Value::Null,
     }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::time::Duration;
 
-use mmf::{ObjectInfo, ObjectKind, ObjectState, ParticipantInfo, SegmentInfo};
+use mmf::inspect::{ObjectInfo, ObjectKind, ObjectState, ParticipantInfo, SegmentInfo};
 
 /// One look, and what it says of the time since the one before.
 pub(super) struct Look {
@@ -138,7 +138,7 @@ fn more(before: &ObjectInfo, now: &ObjectInfo) -> Option<u64> {
         }
         // Its count starts again from 0 at some time.
         (ObjectState::Word { value: before, .. }, ObjectState::Word { value: value_now, .. })
-            if now.kind == ObjectKind::Notify =>
+            if now.kind == ObjectKind::EventCount =>
         {
             Some(u64::from(value_now.wrapping_sub(*before))).filter(|more| *more <= u64::from(u32::MAX / 2))
         }

@@ -10,7 +10,8 @@ mod time;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
-use mmf::{ReadOnly, Segment, SegmentInfo, SegmentStage, SharedMemory};
+use mmf::inspect::{SegmentInfo, SegmentStage};
+use mmf::{ReadOnly, Segment, SharedMemory};
 
 use crate::args::Inspect;
 use crate::names;

@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use mmf::{Damage, LockState, ObjectInfo, ObjectState, SegmentStage};
+use mmf::inspect::{Damage, LockState, ObjectInfo, ObjectState, SegmentStage};
 
 use super::looks::Look;
 use super::time::moment;
@@ -108,8 +108,8 @@ fn state(look: &Look, object: &ObjectInfo) -> Vec<String> {
         ObjectState::Event { set, waiters } => {
             vec![format!("{}, {waiters} waiting", if *set { "set" } else { "not set" })]
         }
-        ObjectState::Once { done: true, .. } => vec!["initialised".to_owned()],
-        ObjectState::Once { lock, .. } => locked(look, lock, "being initialised", "not initialised"),
+        ObjectState::OnceLock { done: true, .. } => vec!["initialised".to_owned()],
+        ObjectState::OnceLock { lock, .. } => locked(look, lock, "being initialised", "not initialised"),
         ObjectState::Word { value, waiters } => {
             let pace = look.pace(object.offset).map_or(String::new(), |pace| format!(", {pace}"));
             vec![format!("value {value}{pace}, {waiters} waiting")]

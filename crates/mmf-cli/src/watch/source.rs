@@ -2,7 +2,9 @@
 
 use std::time::{Duration, Instant};
 
-use mmf::{Cause, Diagnosis, ErrorKind, Holders, NameTarget, ReadOnly, SharedMemory, View};
+use mmf::diagnosis::{Cause, Diagnosis};
+use mmf::inspect::{Holders, NameTarget};
+use mmf::{ErrorKind, ReadOnly, SharedMemory, View};
 
 use super::samples::Sample;
 use crate::findings::headline;
@@ -117,7 +119,7 @@ impl Source {
         };
         let (_, view) = self.view.insert((offset, view));
         let mut read = vec![0; bytes.len()];
-        if view.read_at(0, &mut read).is_ok() {
+        if view.read_exact_at(&mut read, 0).is_ok() {
             bytes.iter_mut().zip(read).for_each(|(byte, read)| *byte = Some(read));
             return Ok(());
         }
@@ -125,7 +127,7 @@ impl Source {
         while start < bytes.len() {
             let to_next = clamp(PAGE - (offset + start as u64) % PAGE, bytes.len() - start);
             let page = &mut read[..to_next];
-            match view.read_at(start, page) {
+            match view.read_exact_at(page, start) {
                 Ok(()) => bytes[start..].iter_mut().zip(page).for_each(|(byte, read)| *byte = Some(*read)),
                 Err(error) => {
                     let found = error.diagnosis().filter(|found| !found.causes().any(is_cut_off));
@@ -211,7 +213,7 @@ mod tests {
 
     #[test]
     fn only_the_window_is_read() {
-        let mut source = source(1 << 20, |view| view.write_at(70_000, b"abc").unwrap());
+        let mut source = source(1 << 20, |view| view.write_all_at(b"abc", 70_000).unwrap());
         let sample = source.read(69_999, 5);
         assert_eq!((sample.len, sample.offset), (1 << 20, 69_999));
         assert_eq!(sample.bytes, [0, b'a', b'b', b'c', 0].map(Some));

@@ -4,7 +4,7 @@ use std::io::{self, Write};
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
-use mmf::NameTarget;
+use mmf::inspect::NameTarget;
 use serde_json::{Value as Json, json};
 
 use super::draw::{Place, draw_row, heading};

@@ -253,7 +253,7 @@ fn control_characters() {
     run(["create", &text, "4096"]).failed(1, &["control character", "\\u{1b}[31m"]);
     let name = mmf::Name::from_parts(mmf::Namespace::Local, &text).unwrap();
     let memory = mmf::SharedMemory::create(&name, 4096).unwrap();
-    memory.view().unwrap().write(0, b"text").unwrap();
+    memory.view().unwrap().write(b"text", 0).unwrap();
     let (full, printed) = (name.to_string(), format!("Local\\{}", shown(&text)));
     let listing = run(["ls"]).succeeded().text();
     assert!(listing.contains(&printed) && !listing.contains(['\x1b', '\r']), "{listing:?}");

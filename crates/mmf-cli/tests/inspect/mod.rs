@@ -36,8 +36,8 @@ fn inspect_shows_objects_and_owners() {
     let segment = Segment::create(name, 64 * 1024).unwrap();
     let lock = segment.rwlock::<u32>("table").unwrap();
     let reading = lock.read().unwrap();
-    segment.manual_event("go").unwrap().set().unwrap();
-    let mut writer = segment.latest::<f64>("speed").unwrap().writer().unwrap();
+    segment.manual_reset_event("go").unwrap().set().unwrap();
+    let mut writer = segment.latest::<f64>("speed").unwrap().acquire_writer().unwrap();
     writer.publish(&1.0).unwrap();
     let mut holder = Peer::start("hold", &[name]);
     holder.expect("holding");
@@ -194,7 +194,7 @@ fn inspect_refuses_what_is_no_segment() {
     run(["inspect", name])
         .failed(1, &["not ready", "all zero", "a plain memory", "mmf info, mmf dump and mmf watch"]);
     assert!(!run(["info", name]).succeeded().text().contains("segment"));
-    memory.view().unwrap().write_at(0, &[0x41; 512]).unwrap();
+    memory.view().unwrap().write_all_at(&[0x41; 512], 0).unwrap();
     run(["inspect", name]).failed(1, &["no segment", "mmf info, mmf dump and mmf watch"]);
     assert_eq!(run(["inspect", name, "--json"]).json_error()["kind"], "NotASegment");
     run(["inspect", "nobody-made-this-segment"]).failed(1, &["no shared memory of this name"]);
@@ -204,11 +204,11 @@ fn inspect_shows_what_is_left() {
     let name = &unique_name("inspect-left");
     let segment = Segment::create(name, 64 * 1024).unwrap();
     for object in ["first", "second", "third"] {
-        segment.event(object).unwrap();
+        segment.auto_reset_event(object).unwrap();
     }
     let second = segment.inspect().unwrap().objects[1].offset - 256;
     let view = segment.memory().view().unwrap();
-    view.fill(usize::try_from(second).unwrap(), 256, 0xee).unwrap();
+    view.fill(0xee, usize::try_from(second).unwrap()..usize::try_from(second).unwrap() + 256).unwrap();
     let outcome = run(["inspect", name]);
     assert_eq!((outcome.status, &*outcome.err), (Some(3), ""), "{outcome:?}");
     let text = outcome.text();
@@ -222,7 +222,7 @@ fn inspect_shows_what_is_left() {
     assert_eq!(document["damage"][0]["entry"], 2);
     assert_eq!(document["damage"][0]["offset"], json!(second));
     assert_eq!(document["stage"], "Ready");
-    view.fill(12, 4, 0xee).unwrap();
+    view.fill(0xee, 12..16).unwrap();
     assert!(run(["info", name]).succeeded().text().contains("segment  damaged: mmf inspect"));
     assert_eq!(run(["info", name, "--json"]).succeeded().json()["stage"], "Damaged");
 }
@@ -230,8 +230,8 @@ fn inspect_shows_what_is_left() {
 fn inspect_watches() {
     let name = &unique_name("inspect-watched");
     let segment = Segment::create(name, 64 * 1024).unwrap();
-    let mut writer = segment.latest::<f64>("speed").unwrap().writer().unwrap();
-    let notify = segment.notify("changed").unwrap();
+    let mut writer = segment.latest::<f64>("speed").unwrap().acquire_writer().unwrap();
+    let notify = segment.event_count("changed").unwrap();
     let arguments = ["inspect", name, "--watch", "--interval", "20ms", "--count", "0", "--json"];
     let mut watching = Peer::spawn("inspect", &mut command(arguments));
     let mut look = move || serde_json::from_str::<Value>(&watching.hear()).unwrap();
@@ -290,16 +290,16 @@ fn inspect_survives_hostile_bytes() {
     let _mutex = segment.mutex::<u64>("state").unwrap();
     let view = segment.memory().view().unwrap();
     let mut whole = vec![0; 8192];
-    view.read_at(0, &mut whole).unwrap();
+    view.read_exact_at(&mut whole, 0).unwrap();
     for at in [0, 8, 12, 24, 64, 68, 72, 80, 88, 256, 4352, 4360, 4376, 4400, 4608, 4616] {
-        view.write_at(at, &[0xff; 8]).unwrap();
+        view.write_all_at(&[0xff; 8], at).unwrap();
         let outcome = run(["inspect", name]);
         // The time of making and the words of a lock can be anything.
         let noticed = !matches!(at, 4400 | 4608 | 4616);
         assert_eq!(outcome.status, Some(if noticed { 3 } else { 0 }), "at {at}: {outcome:?}");
         assert_eq!(outcome.text().contains("damage: "), noticed, "at {at}: {outcome:?}");
         assert!(!outcome.err.contains("panicked"), "at {at}: {outcome:?}");
-        view.write_at(0, &whole).unwrap();
+        view.write_all_at(&whole, 0).unwrap();
     }
     run(["inspect", name]).succeeded();
 }
@@ -307,15 +307,15 @@ fn inspect_survives_hostile_bytes() {
 fn inspect_prints_hostile_names_harmlessly() {
     let name = &unique_name("inspect-escape");
     let segment = Segment::create(name, 64 * 1024).unwrap();
-    let _event = segment.event("harmless-name").unwrap();
+    let _event = segment.auto_reset_event("harmless-name").unwrap();
     let view = segment.memory().view().unwrap();
     let mut bytes = vec![0; 16 * 1024];
-    view.read_at(0, &mut bytes).unwrap();
+    view.read_exact_at(&mut bytes, 0).unwrap();
     let at = bytes.windows(13).position(|part| part == b"harmless-name").expect("the name is there");
     // A control sequence, an override of the direction, a separator of lines, a control character of the second set.
     let hostile = "\x1b[2J\u{202e}\u{2028}\u{9b}J";
     assert_eq!(hostile.len(), 13);
-    view.write_at(at, hostile.as_bytes()).unwrap();
+    view.write_all_at(hostile.as_bytes(), at).unwrap();
     let active = |text: &str| {
         text.chars()
             .any(|c| (c.is_control() && c != '\n' && c != '\r') || ('\u{2028}'..='\u{202e}').contains(&c))
@@ -335,15 +335,15 @@ fn inspect_prints_hostile_names_harmlessly() {
 fn inspect_lists_no_more_than_it_can() {
     let name = &unique_name("inspect-many");
     let segment = Segment::create(name, 8 << 20).unwrap();
-    segment.event("first").unwrap();
+    segment.auto_reset_event("first").unwrap();
     let document = run(["inspect", name, "--json"]).succeeded().json();
     assert_eq!(document["truncated"], false);
     let view = segment.memory().view().unwrap();
     let first = usize::try_from(document["objects"][0]["offset"].as_u64().unwrap()).unwrap() - 256;
     let entry = view.read_vec(first, 256 + 64).unwrap();
     let entries = 20_000;
-    view.write_at(first, &entry.repeat(entries)).unwrap();
-    view.write(80, &((first + entries * entry.len()) as u64)).unwrap();
+    view.write_all_at(&entry.repeat(entries), first).unwrap();
+    view.write(&((first + entries * entry.len()) as u64), 80).unwrap();
     let text = run(["inspect", name]).succeeded().text();
     assert!(text.contains("objects: 16384, and more that are not listed"), "{}", &text[..1000]);
     let watched =
@@ -363,7 +363,7 @@ fn inspect_names_types_without_bytes() {
     let name = &unique_name("inspect-empty-type");
     let segment = Segment::create(name, 64 * 1024).unwrap();
     segment.mutex::<[u8; 0]>("nothing").unwrap();
-    segment.event("go").unwrap();
+    segment.auto_reset_event("go").unwrap();
     let text = run(["inspect", name]).succeeded().text();
     assert!(text.contains("of [u8; 0] version"), "{text}");
     assert_eq!(text.matches("      of ").count(), 1, "{text}");

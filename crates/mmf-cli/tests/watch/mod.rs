@@ -207,7 +207,7 @@ impl Foreign {
         foreign
     }
 
-    fn write(&self, offset: u64, bytes: &[u8]) {
+    fn write(&self, bytes: &[u8], offset: u64) {
         use std::os::unix::fs::FileExt;
         self.file().write_all_at(bytes, offset).unwrap();
     }
@@ -228,7 +228,7 @@ impl Drop for Foreign {
 fn foreign() {
     use std::os::unix::fs::{MetadataExt, PermissionsExt};
     let memory = Foreign::new(5000);
-    memory.write(4990, b"foreign");
+    memory.write(b"foreign", 4990);
     // Nothing but reading is allowed, and nothing but reading is needed; and all is as it was.
     std::fs::set_permissions(&memory.path, std::fs::Permissions::from_mode(0o400)).unwrap();
     let look = || {
@@ -332,7 +332,7 @@ fn leads_elsewhere() {
 #[cfg(target_os = "linux")]
 fn cut() {
     let memory = Foreign::new(20_000);
-    memory.write(0, &[7; 20_000]);
+    memory.write(&[7; 20_000], 0);
     let mut watch = watch(&memory.name, &["--count", "0", "--json", "--offset", "4090", "--length", "16"]);
     let mut hear = |length: u64| {
         let mut document = Value::Null;
@@ -367,7 +367,7 @@ fn huge() {
     #[cfg(target_os = "linux")]
     let (name, _memory) = {
         let memory = Foreign::new(len);
-        memory.write(len - 4, &1234_u32.to_le_bytes());
+        memory.write(&1234_u32.to_le_bytes(), len - 4);
         (memory.name.clone(), memory)
     };
     #[cfg(not(target_os = "linux"))]
@@ -376,7 +376,7 @@ fn huge() {
         let Ok(memory) = mmf::SharedMemory::create(name.as_str(), len) else {
             skip("there is not so much memory")
         };
-        memory.view_at(len - 4, 4).unwrap().write_at(0, &1234_u32.to_le_bytes()).unwrap();
+        memory.view_at(len - 4, 4).unwrap().write_all_at(&1234_u32.to_le_bytes(), 0).unwrap();
         (name, memory)
     };
     let offset = (len - 8).to_string();

@@ -154,9 +154,9 @@ fn winsize(width: u16, height: u16) -> Winsize {
 pub fn segments() {
     let name = &unique_name("screened");
     let segment = Segment::create(name, 64 * 1024).unwrap();
-    let mut writer = segment.latest::<f64>("speed").unwrap().writer().unwrap();
+    let mut writer = segment.latest::<f64>("speed").unwrap().acquire_writer().unwrap();
     for object in ["one", "two", "three", "four"] {
-        segment.event(object).unwrap();
+        segment.auto_reset_event(object).unwrap();
     }
     let mut watching = command(["inspect", name, "--watch", "--interval", "20ms"]);
     let mut terminal = Terminal::start(&mut watching, 80, 16);
@@ -323,7 +323,7 @@ pub fn no_colours() {
 
 pub fn fates() {
     let memory = Foreign::new(5000);
-    memory.write(0, &[b'a'; 5000]);
+    memory.write(&[b'a'; 5000], 0);
     let terminal = Terminal::watch(&memory.name, &["--interval", "10ms", "--offset", "4080"], 80, 24);
     terminal.shows("  5000 bytes  ");
     terminal.shows("00000ff8  61 61 61 61 61 61 61 61  |aaaaaaaa|");

@@ -5,7 +5,7 @@ use std::time::SystemTime;
 
 use crate::error::ErrorKind;
 use crate::escape::Escaped;
-use crate::security::{Account, Level, Security};
+use crate::security::{Account, IntegrityLevel, Security};
 
 /// Why something does not work, or will not; or what is good to know.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -112,9 +112,9 @@ pub enum Cause {
     /// Its integrity is higher than this process's (Windows): no grant helps against that.
     Integrity {
         /// Its level.
-        object: Level,
+        object: IntegrityLevel,
         /// The level of this process.
-        yours: Level,
+        yours: IntegrityLevel,
     },
     /// This process is in an `AppContainer` (Windows), which has object names of its own and no `Global\`.
     AppContainer,
@@ -328,10 +328,10 @@ impl Cause {
             Cause::AddressSpace { .. } => ErrorKind::TooLarge,
             Cause::Place { .. } | Cause::Unsupported { .. } => ErrorKind::Unsupported,
             Cause::Limit { .. } | Cause::LimitInUse { .. } => ErrorKind::LimitReached,
-            Cause::WrongOwner { .. }
-            | Cause::WrongLen { .. }
-            | Cause::Linked { .. }
-            | Cause::Replaceable { .. } => ErrorKind::Mistrusted,
+            Cause::WrongLen { .. } => ErrorKind::UnexpectedLength,
+            Cause::WrongOwner { .. } | Cause::Linked { .. } | Cause::Replaceable { .. } => {
+                ErrorKind::UnexpectedOwner
+            }
             Cause::Usable { .. } | Cause::Free | Cause::Growable | Cause::Unexplained { .. } => {
                 ErrorKind::Other
             }
@@ -690,7 +690,7 @@ pub enum Remedy {
     /// Its maker gives it a label that lets this process write (Windows).
     LetMakerLowerIntegrity {
         /// The level of this process.
-        to: Level,
+        to: IntegrityLevel,
     },
     /// Run the program as somebody else.
     RunAs {
@@ -798,12 +798,12 @@ impl fmt::Display for RemedyText<'_> {
                 let what = if *write { "grant_write" } else { "grant_read" };
                 f.write_str("let its maker add .security(Security::current_user().")?;
                 match who {
-                    Some(who) => write!(f, "{what}(Who::user({:?})))", who.to_string()),
+                    Some(who) => write!(f, "{what}(Principal::user({:?})))", who.to_string()),
                     None => write!(f, "{what}(…))"),
                 }
             }
             Remedy::LetMakerLowerIntegrity { to } => {
-                write!(f, "let its maker add .integrity(Level::{to:?}) to its security")
+                write!(f, "let its maker add .integrity(IntegrityLevel::{to:?}) to its security")
             }
             Remedy::RunAs { who } => write!(f, "run this program as {who}"),
             Remedy::Elevate => f.write_str("run it as a service or as an elevated administrator"),

@@ -7,7 +7,7 @@ use super::{Cause, Diagnosis, Finding, Remedy, Severity, rules};
 use crate::error::Operation;
 use crate::name::{Name, Namespace};
 use crate::options::OpenOptions;
-use crate::security::{Account, Level};
+use crate::security::{Account, IntegrityLevel};
 use crate::sys;
 #[cfg(windows)]
 use crate::sys::privilege::Privilege;
@@ -15,7 +15,7 @@ use crate::sys::privilege::Privilege;
 /// Whether this process has a privilege of Windows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
-pub enum Held {
+pub enum PrivilegeState {
     /// It has it.
     Enabled,
     /// It has it, and it is enabled for the calls that need it.
@@ -29,7 +29,7 @@ pub enum Held {
 /// Something that one may want to do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
-pub enum Task {
+pub enum Action {
     /// Making memories of this session or user.
     CreateLocal,
     /// Making memories of the machine.
@@ -42,29 +42,29 @@ pub enum Task {
     PrivateNamespaces,
 }
 
-impl fmt::Display for Task {
+impl fmt::Display for Action {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Task::CreateLocal => r"make Local\ memories",
-            Task::CreateGlobal => r"make Global\ memories",
-            Task::GrantToUsers => "grant rights to single users",
-            Task::LockMemory => "keep pages in RAM",
-            Task::PrivateNamespaces => "use private namespaces",
+            Action::CreateLocal => r"make Local\ memories",
+            Action::CreateGlobal => r"make Global\ memories",
+            Action::GrantToUsers => "grant rights to single users",
+            Action::LockMemory => "keep pages in RAM",
+            Action::PrivateNamespaces => "use private namespaces",
         })
     }
 }
 
 /// Whether something can be done here, and if not, why.
 #[derive(Clone, Debug)]
-pub struct Ability {
-    task: Task,
+pub struct Capability {
+    task: Action,
     diagnosis: Diagnosis,
 }
 
-impl Ability {
+impl Capability {
     /// What it is about.
     #[must_use]
-    pub fn task(&self) -> Task {
+    pub fn action(&self) -> Action {
         self.task
     }
 
@@ -74,20 +74,20 @@ impl Ability {
     }
 }
 
-/// What this user is, has and can do on this machine: see [`machine()`].
+/// What this user is, has and can do on this machine: see [`environment()`].
 #[derive(Clone, Debug)]
-pub struct Machine {
+pub struct Environment {
     caller: Caller,
     elevated: Option<bool>,
-    privileges: Vec<(String, Held)>,
+    privileges: Vec<(String, PrivilegeState)>,
     memory: Option<(&'static str, u64, u64)>,
     page: u64,
     granularity: u64,
     large_page: Option<u64>,
-    abilities: Vec<Ability>,
+    capabilities: Vec<Capability>,
 }
 
-impl Machine {
+impl Environment {
     /// The user whom this process acts for.
     #[must_use]
     pub fn user(&self) -> Option<&Account> {
@@ -102,7 +102,7 @@ impl Machine {
 
     /// The integrity level of this process (Windows).
     #[must_use]
-    pub fn integrity(&self) -> Option<Level> {
+    pub fn integrity(&self) -> Option<IntegrityLevel> {
         self.caller.integrity
     }
 
@@ -118,7 +118,7 @@ impl Machine {
         self.caller.app_container
     }
 
-    /// The SID of the `AppContainer` that this process is in (Windows): what [`Who::Package`](crate::Who::Package) takes.
+    /// The SID of the `AppContainer` that this process is in (Windows): what [`Principal::Package`](crate::security::Principal::Package) takes.
     #[must_use]
     pub fn package(&self) -> Option<&Account> {
         self.caller.package.as_ref()
@@ -126,7 +126,7 @@ impl Machine {
 
     /// The privileges that shared memory can need, and whether they are held (Windows).
     #[must_use]
-    pub fn privileges(&self) -> &[(String, Held)] {
+    pub fn privileges(&self) -> &[(String, PrivilegeState)] {
         &self.privileges
     }
 
@@ -156,33 +156,33 @@ impl Machine {
 
     /// What can be done, and what cannot.
     #[must_use]
-    pub fn abilities(&self) -> &[Ability] {
-        &self.abilities
+    pub fn capabilities(&self) -> &[Capability] {
+        &self.capabilities
     }
 }
 
 /// Looks at what this user can do on this machine. Nothing is made or changed.
 ///
 /// ```
-/// let machine = mmf::machine();
-/// for ability in machine.abilities() {
-///     println!("{}: {}", ability.task(), if ability.diagnosis().is_ok() { "yes" } else { "no" });
+/// let machine = mmf::diagnosis::environment();
+/// for capability in machine.capabilities() {
+///     println!("{}: {}", capability.action(), if capability.diagnosis().is_ok() { "yes" } else { "no" });
 /// }
 /// ```
 #[must_use]
-pub fn machine() -> Machine {
+pub fn environment() -> Environment {
     let caller = facts::caller();
     let (page, granularity, large_page) = sys::page_sizes();
     let memory = sys::space().map(|space| (space.place, space.left, space.limit));
-    let abilities = vec![
-        Ability { task: Task::CreateLocal, diagnosis: can_create(Namespace::Local) },
-        Ability { task: Task::CreateGlobal, diagnosis: can_create(Namespace::Global) },
-        Ability { task: Task::GrantToUsers, diagnosis: can_grant() },
-        Ability { task: Task::LockMemory, diagnosis: can_lock() },
-        Ability { task: Task::PrivateNamespaces, diagnosis: can_be_private() },
+    let capabilities = vec![
+        Capability { task: Action::CreateLocal, diagnosis: can_create(Namespace::Local) },
+        Capability { task: Action::CreateGlobal, diagnosis: can_create(Namespace::Global) },
+        Capability { task: Action::GrantToUsers, diagnosis: can_grant() },
+        Capability { task: Action::LockMemory, diagnosis: can_lock() },
+        Capability { task: Action::PrivateNamespaces, diagnosis: can_be_private() },
     ];
     let (elevated, privileges) = token();
-    Machine { caller, elevated, privileges, memory, page, granularity, large_page, abilities }
+    Environment { caller, elevated, privileges, memory, page, granularity, large_page, capabilities }
 }
 
 /// A name that nobody has: the question is about all others.
@@ -230,12 +230,12 @@ fn can_be_private() -> Diagnosis {
 }
 
 #[cfg(unix)]
-fn token() -> (Option<bool>, Vec<(String, Held)>) {
+fn token() -> (Option<bool>, Vec<(String, PrivilegeState)>) {
     (Some(sys::account::user() == 0), Vec::new())
 }
 
 #[cfg(windows)]
-fn token() -> (Option<bool>, Vec<(String, Held)>) {
+fn token() -> (Option<bool>, Vec<(String, PrivilegeState)>) {
     let Ok(token) = sys::account::token() else { return (None, Vec::new()) };
     let privileges = [Privilege::CreateGlobal, Privilege::LockMemory].map(Privilege::name);
     let privileges = privileges.iter().map(|name| ((*name).to_owned(), held(&token, name))).collect();
@@ -243,16 +243,16 @@ fn token() -> (Option<bool>, Vec<(String, Held)>) {
 }
 
 #[cfg(windows)]
-fn held(token: &sys::account::Token, privilege: &str) -> Held {
+fn held(token: &sys::account::Token, privilege: &str) -> PrivilegeState {
     match token.privileges.iter().find(|(name, _)| name == privilege) {
-        Some((_, true)) => Held::Enabled,
-        Some((_, false)) => Held::Disabled,
-        None => Held::Missing,
+        Some((_, true)) => PrivilegeState::Enabled,
+        Some((_, false)) => PrivilegeState::Disabled,
+        None => PrivilegeState::Missing,
     }
 }
 
 /// Session 0, that of the services, has no names of its own: all are the machine's.
 #[cfg(windows)]
-pub(super) fn create_global(token: &sys::account::Token) -> Held {
-    if token.session == 0 { Held::NotNeeded } else { held(token, Privilege::CreateGlobal.name()) }
+pub(super) fn create_global(token: &sys::account::Token) -> PrivilegeState {
+    if token.session == 0 { PrivilegeState::NotNeeded } else { held(token, Privilege::CreateGlobal.name()) }
 }

@@ -1,12 +1,12 @@
 //! Facts: what the system says about a name, this process and this machine. Asking changes nothing.
 
-use super::machine::Held;
+use super::environment::PrivilegeState;
 use super::rules;
 use super::{Diagnosis, Finding};
 use crate::error::{Error, ErrorKind, Operation};
 use crate::name::{Name, Namespace};
 use crate::options::OpenOptions;
-use crate::security::{self, Account, Level, Security};
+use crate::security::{self, Account, IntegrityLevel, Security};
 use std::time::{Duration, SystemTime};
 
 use crate::sys::{
@@ -28,13 +28,13 @@ pub(crate) struct Question<'a> {
 pub(crate) struct Caller {
     pub(crate) user: Option<Account>,
     /// What follows exists on Windows only.
-    pub(crate) integrity: Option<Level>,
+    pub(crate) integrity: Option<IntegrityLevel>,
     pub(crate) session: Option<u32>,
     pub(crate) app_container: bool,
     /// In a sandbox of another kind: its token can do less than its user and groups say.
     pub(crate) restricted: bool,
     pub(crate) package: Option<Account>,
-    pub(crate) create_global: Held,
+    pub(crate) create_global: PrivilegeState,
 }
 
 /// What was found out. Rules judge by this alone.
@@ -278,7 +278,7 @@ fn stranger() -> Caller {
         app_container,
         restricted: false,
         package: None,
-        create_global: Held::NotNeeded,
+        create_global: PrivilegeState::NotNeeded,
     }
 }
 
@@ -311,7 +311,7 @@ pub(crate) fn caller() -> Caller {
         app_container: false,
         restricted: false,
         package: None,
-        create_global: Held::NotNeeded,
+        create_global: PrivilegeState::NotNeeded,
     }
 }
 
@@ -326,12 +326,12 @@ pub(crate) fn caller() -> Caller {
     let session = token.as_ref().map(|token| token.session);
     Caller {
         user: security::account_of_user(),
-        integrity: token.as_ref().and_then(|token| token.integrity).map(Level::from_rid),
+        integrity: token.as_ref().and_then(|token| token.integrity).map(IntegrityLevel::from_rid),
         session,
         app_container: token.as_ref().is_some_and(|token| token.app_container),
         restricted: token.as_ref().is_some_and(|token| token.restricted),
         package: token.as_ref().and_then(|token| security::account_of(token.package.as_deref()?)),
-        create_global: token.as_ref().map_or(Held::NotNeeded, super::machine::create_global),
+        create_global: token.as_ref().map_or(PrivilegeState::NotNeeded, super::environment::create_global),
     }
 }
 

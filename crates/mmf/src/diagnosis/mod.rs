@@ -2,12 +2,12 @@
 //!
 //! `facts` asks the system, `rules` make findings of facts (and of nothing else, so recorded facts test them), `cause` says
 //! them in words. An [`Error`] carries what was found; [`OpenOptions::check_open`](crate::OpenOptions::check_open)
-//! and its like ask before anything is done; [`examine`] and [`machine()`] are for tools such as `mmf doctor`.
+//! and its like ask before anything is done; [`examine`] and [`environment()`] are for tools such as `mmf doctor`.
 
 mod cause;
-mod examination;
+mod environment;
 mod facts;
-mod machine;
+mod name_report;
 mod rules;
 
 use core::fmt;
@@ -18,9 +18,9 @@ use crate::security::Account;
 use crate::sys::{self, Failure, Space};
 
 pub use cause::{Cause, Remedy};
-pub use examination::{Examination, examine};
+pub use environment::{Action, Capability, Environment, PrivilegeState, environment};
 pub(crate) use facts::{Question, ask, explain, explain_delay, is_there};
-pub use machine::{Ability, Held, Machine, Task, machine};
+pub use name_report::{NameReport, examine};
 
 /// How much a [`Finding`] matters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

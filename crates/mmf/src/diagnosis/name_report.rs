@@ -11,14 +11,14 @@ use crate::sys::{Presence, Sighting};
 
 /// What can be learnt about a name without opening what has it: see [`examine`].
 #[derive(Clone, Debug)]
-pub struct Examination {
+pub struct NameReport {
     name: Name,
     sighting: Sighting,
     security: Option<Security>,
     diagnosis: Diagnosis,
 }
 
-impl Examination {
+impl NameReport {
     /// The name that was looked at.
     #[must_use]
     pub fn name(&self) -> &Name {
@@ -120,15 +120,15 @@ impl Examination {
 ///
 /// ```
 /// let memory = mmf::SharedMemory::create("doc-examine-frames", 4096)?;
-/// let examination = mmf::examine("doc-examine-frames")?;
+/// let examination = mmf::diagnosis::examine("doc-examine-frames")?;
 /// assert!(examination.exists() && examination.may_write());
 /// assert_eq!(examination.owner(), memory.security()?.owner());
 /// # Ok::<(), mmf::Error>(())
 /// ```
-pub fn examine(name: impl TryInto<Name, Error: Into<Error>>) -> Result<Examination, Error> {
+pub fn examine(name: impl TryInto<Name, Error: Into<Error>>) -> Result<NameReport, Error> {
     let name = name.try_into().map_err(Into::into)?;
     let options = OpenOptions::new();
     let question = Question { operation: Operation::Open, name: &name, write: true, options: &options };
     let (facts, diagnosis) = facts::study(question);
-    Ok(Examination { sighting: facts.here, security: facts.security, diagnosis, name })
+    Ok(NameReport { sighting: facts.here, security: facts.security, diagnosis, name })
 }

@@ -1,11 +1,11 @@
 //! Findings, made of facts and of nothing else.
 
+use super::environment::PrivilegeState;
 use super::facts::{Facts, Question};
-use super::machine::Held;
 use super::{Cause, Finding, Remedy, Severity};
 use crate::error::{ErrorKind, Operation};
 use crate::name::Namespace;
-use crate::security::{Account, Who};
+use crate::security::{Account, Principal};
 use crate::sys::{
     Confinement, Failure, FaultSign, Limits, MapLimits, MemoryGroup, Presence, Reason, Space, Trouble,
 };
@@ -507,16 +507,16 @@ fn global(facts: &Facts, findings: &mut Vec<Finding>) {
         return;
     }
     match facts.caller.create_global {
-        Held::Missing => findings.push(
+        PrivilegeState::Missing => findings.push(
             Finding::error(Cause::PrivilegeMissing { privilege: CREATE_GLOBAL })
                 .cure(Remedy::UseLocalName)
                 .cure(Remedy::Elevate)
                 .cure(Remedy::GrantPrivilege { privilege: CREATE_GLOBAL }),
         ),
-        Held::Disabled => {
+        PrivilegeState::Disabled => {
             findings.push(Finding::note(Cause::PrivilegeDisabled { privilege: CREATE_GLOBAL }));
         }
-        Held::Enabled | Held::NotNeeded => {}
+        PrivilegeState::Enabled | PrivilegeState::NotNeeded => {}
     }
 }
 
@@ -621,7 +621,7 @@ fn refused(question: Question<'_>, facts: &Facts) -> Vec<Finding> {
         (facts.list_allows, facts.caller.integrity, sandboxed)
     {
         let label = facts.security.as_ref().and_then(crate::security::Security::label);
-        let (object, no_read_up) = label.unwrap_or((crate::security::Level::Medium, false));
+        let (object, no_read_up) = label.unwrap_or((crate::security::IntegrityLevel::Medium, false));
         let to_blame = if wants_write { writes } else { reads && no_read_up };
         if to_blame && object > yours {
             let finding = Finding::error(Cause::Integrity { object, yours }).with_kind(kind);
@@ -671,7 +671,7 @@ fn refused(question: Question<'_>, facts: &Facts) -> Vec<Finding> {
 
 /// A local name of ours that somebody else has taken (Unix).
 fn strangers(facts: &Facts) -> Finding {
-    let expected = facts.caller.user.clone().unwrap_or_else(|| Account::unknown(&Who::CurrentUser));
+    let expected = facts.caller.user.clone().unwrap_or_else(|| Account::unknown(&Principal::CurrentUser));
     wrong_owner(expected, owner(facts))
 }
 

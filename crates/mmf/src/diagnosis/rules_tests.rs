@@ -7,7 +7,7 @@ use super::super::{Diagnosis, Severity};
 use super::*;
 use crate::name::Name;
 use crate::options::OpenOptions;
-use crate::security::{Level, Security};
+use crate::security::{IntegrityLevel, Security};
 #[cfg(unix)]
 use crate::sys::Confinement;
 use crate::sys::{FaultSign, Limits, MapLimits, MemoryGroup, Reason, Shown, Sighting, Space};
@@ -49,12 +49,12 @@ fn facts() -> Facts {
         limit: None,
         caller: Caller {
             user: Some(user()),
-            integrity: Some(Level::Medium),
+            integrity: Some(IntegrityLevel::Medium),
             session: Some(1),
             app_container: false,
             restricted: false,
             package: None,
-            create_global: Held::Missing,
+            create_global: PrivilegeState::Missing,
         },
         space: None,
         limits: Limits::default(),
@@ -95,11 +95,11 @@ fn making_global_names_takes_a_privilege() {
     assert!(asked(Operation::Open, r"Global\x", &opened).is_ok());
     assert!(asked(Operation::OpenOrCreate, r"Global\x", &opened).is_ok());
     let mut service = facts();
-    service.caller.create_global = Held::NotNeeded;
+    service.caller.create_global = PrivilegeState::NotNeeded;
     assert!(asked(Operation::Create, r"Global\x", &service).is_ok());
     // Who has it without having enabled it is told, and helped.
     let mut disabled = facts();
-    disabled.caller.create_global = Held::Disabled;
+    disabled.caller.create_global = PrivilegeState::Disabled;
     let diagnosis = asked(Operation::Create, r"Global\x", &disabled);
     assert!(diagnosis.is_ok());
     assert!(diagnosis.causes().any(|cause| *cause == Cause::PrivilegeDisabled { privilege }));
@@ -115,9 +115,12 @@ fn integrity_is_told_from_grants() {
     };
     let diagnosis = asked(Operation::Open, "x", &facts);
     let (cause, found, remedies) = first(&diagnosis);
-    assert_eq!(*cause, Cause::Integrity { object: Level::High, yours: Level::Medium });
+    assert_eq!(*cause, Cause::Integrity { object: IntegrityLevel::High, yours: IntegrityLevel::Medium });
     assert_eq!(found, Some(ErrorKind::NotWritable));
-    assert_eq!(*remedies, [Remedy::LetMakerLowerIntegrity { to: Level::Medium }, Remedy::OpenReadOnly]);
+    assert_eq!(
+        *remedies,
+        [Remedy::LetMakerLowerIntegrity { to: IntegrityLevel::Medium }, Remedy::OpenReadOnly]
+    );
     // A sandbox is refused for reasons of its own.
     for sandbox in [|c: &mut Caller| c.restricted = true, |c: &mut Caller| c.app_container = true] {
         let mut facts = facts.clone();
@@ -129,14 +132,20 @@ fn integrity_is_told_from_grants() {
     assert!(matches!(first(&asked(Operation::Open, "x", &facts)).0, Cause::NotGranted { .. }));
     facts.security = Some(labelled(0x3000, 3));
     let diagnosis = asked(Operation::Open, "x", &facts);
-    assert_eq!(*first(&diagnosis).0, Cause::Integrity { object: Level::High, yours: Level::Medium });
+    assert_eq!(
+        *first(&diagnosis).0,
+        Cause::Integrity { object: IntegrityLevel::High, yours: IntegrityLevel::Medium }
+    );
     assert_eq!(diagnosis.error_kind(), Some(ErrorKind::PermissionDenied));
     // An object without a label counts as medium.
     facts.here = there(true, false);
     facts.security = None;
-    facts.caller.integrity = Some(Level::Low);
+    facts.caller.integrity = Some(IntegrityLevel::Low);
     let diagnosis = asked(Operation::Open, "x", &facts);
-    assert_eq!(*first(&diagnosis).0, Cause::Integrity { object: Level::Medium, yours: Level::Low });
+    assert_eq!(
+        *first(&diagnosis).0,
+        Cause::Integrity { object: IntegrityLevel::Medium, yours: IntegrityLevel::Low }
+    );
     // If the list does not allow it either, the label is not to blame.
     facts.list_allows = Some((true, false));
     assert!(matches!(first(&asked(Operation::Open, "x", &facts)).0, Cause::NotGranted { .. }));
@@ -158,7 +167,7 @@ fn grants_name_who_is_to_get_them() {
     let grant = Remedy::LetMakerGrant { write: true, who: Some(user()) };
     let owner = facts.security.as_ref().unwrap().owner().unwrap();
     assert_eq!(*remedies, [Remedy::OpenReadOnly, grant, Remedy::RunAs { who: owner }]);
-    assert!(diagnosis.to_string().contains(r#"grant_write(Who::user("HOST\\ann"))"#), "{diagnosis}");
+    assert!(diagnosis.to_string().contains(r#"grant_write(Principal::user("HOST\\ann"))"#), "{diagnosis}");
 }
 
 #[test]

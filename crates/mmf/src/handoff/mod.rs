@@ -1,10 +1,10 @@
-//! Handing memory to a child process, or to any other, without a name: one line on each side.
+//! HandoffCommand memory to a child process, or to any other, without a name: one line on each side.
 //!
 //! ```no_run
 //! use std::process::Command;
 //!
 //! use mmf::SharedMemory;
-//! use mmf::handoff::HandOff;
+//! use mmf::handoff::CommandExt;
 //!
 //! // The parent gives the memory a label, for this child alone …
 //! let frames = SharedMemory::anonymous(64 << 20)?;
@@ -71,8 +71,8 @@ const LONGEST_LABEL: usize = 64;
 /// other threads could read it.
 static RECEIVED: Mutex<BTreeSet<String>> = Mutex::new(BTreeSet::new());
 
-/// Handing memory to the children of a [`Command`].
-pub trait HandOff {
+/// Hands regions to the children of a [`Command`].
+pub trait CommandExt {
     /// Gives a memory to the next child of this command, under a label.
     ///
     /// A label is 1 to 64 letters, digits, `_` and `-`. Two labels that differ only in upper and lower case are the same.
@@ -81,29 +81,37 @@ pub trait HandOff {
     ///
     /// [`ErrorKind::MalformedName`]: the label is none, or is used twice. Otherwise what the system says: for example that there
     /// are too many descriptors.
-    fn hand_off<A: Access>(&mut self, label: &str, memory: &SharedMemory<A>) -> Result<Handing<'_>, Error>;
+    fn hand_off<A: Access>(
+        &mut self,
+        label: &str,
+        memory: &SharedMemory<A>,
+    ) -> Result<HandoffCommand<'_>, Error>;
 }
 
-impl HandOff for Command {
-    fn hand_off<A: Access>(&mut self, label: &str, memory: &SharedMemory<A>) -> Result<Handing<'_>, Error> {
-        Handing { command: self, parcels: Vec::new() }.hand_off(label, memory)
+impl CommandExt for Command {
+    fn hand_off<A: Access>(
+        &mut self,
+        label: &str,
+        memory: &SharedMemory<A>,
+    ) -> Result<HandoffCommand<'_>, Error> {
+        HandoffCommand { command: self, parcels: Vec::new() }.hand_off(label, memory)
     }
 }
 
-/// A command whose next child gets memory: see [`HandOff::hand_off`].
+/// A command whose next child gets memory: see [`CommandExt::hand_off`].
 #[derive(Debug)]
 #[must_use = "nothing is handed over until it spawns"]
-pub struct Handing<'a> {
+pub struct HandoffCommand<'a> {
     command: &'a mut Command,
     parcels: Vec<(String, system::Parcel)>,
 }
 
-impl Handing<'_> {
+impl HandoffCommand<'_> {
     /// Gives it one more memory.
     ///
     /// # Errors
     ///
-    /// As [`HandOff::hand_off`].
+    /// As [`CommandExt::hand_off`].
     pub fn hand_off<A: Access>(mut self, label: &str, memory: &SharedMemory<A>) -> Result<Self, Error> {
         let label = check_label(label, Operation::HandOff)?;
         let variable = format!("{VARIABLE}{label}");
@@ -158,7 +166,7 @@ impl Handing<'_> {
     ///
     /// # Errors
     ///
-    /// As [`spawn`](Handing::spawn).
+    /// As [`spawn`](HandoffCommand::spawn).
     pub fn status(self) -> io::Result<ExitStatus> {
         self.spawn()?.wait()
     }

@@ -19,7 +19,7 @@ use crate::memory::SharedMemory;
 /// # if cfg!(target_os = "macos") { return Ok(()); }
 /// // The giver knows the process (here: this one) …
 /// let memory = SharedMemory::anonymous(4096)?;
-/// memory.view()?.write(0, &7_u32)?;
+/// memory.view()?.write(&7_u32, 0)?;
 /// let text = memory.ticket_for(std::process::id())?.to_string();
 ///
 /// // … and the receiver gets the text, by whatever way.

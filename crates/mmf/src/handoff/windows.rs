@@ -70,12 +70,12 @@ impl Parcel {
         let section = OpenOptions::new().len(PARCEL_LEN as u64).security(security).create(&*name)?;
         let giver = Process::current().map_err(fail)?;
         let view = section.view()?;
-        view.write(0, &MAGIC.to_le())?;
-        view.write(4, &VERSION.to_le())?;
-        view.write(12, &(if A::WRITABLE { READ_WRITE } else { READ }).to_le())?;
-        view.write(32, &memory.len().to_le())?;
-        view.write(44, &giver.id.to_le())?;
-        view.write(56, &giver.started.to_le())?;
+        view.write(&MAGIC.to_le(), 0)?;
+        view.write(&VERSION.to_le(), 4)?;
+        view.write(&(if A::WRITABLE { READ_WRITE } else { READ }).to_le(), 12)?;
+        view.write(&memory.len().to_le(), 32)?;
+        view.write(&giver.id.to_le(), 44)?;
+        view.write(&giver.started.to_le(), 56)?;
         let memory_handle = right.object.to_owned_handle().map_err(fail)?;
         let note = Note { way: Way::Parcel { name }, len: memory.len(), writable: A::WRITABLE };
         Ok(Parcel { note, section, memory: memory_handle })
@@ -106,10 +106,10 @@ impl Parcel {
             Err(failure) => return Err(fail(failure)),
         };
         let view = self.section.view()?;
-        view.write(16, &memory.to_le())?;
-        view.write(24, &own.to_le())?;
-        view.write(40, &receiver.who.id.to_le())?;
-        view.write(48, &receiver.who.started.to_le())?;
+        view.write(&memory.to_le(), 16)?;
+        view.write(&own.to_le(), 24)?;
+        view.write(&receiver.who.id.to_le(), 40)?;
+        view.write(&receiver.who.started.to_le(), 48)?;
         view.atomic_u32(8)?.store(READY.to_le(), Ordering::Release)?;
         Ok(true)
     }

@@ -27,7 +27,7 @@ pub trait SharedMemoryExt: Sized {
     /// use mmf::{ReadOnly, SharedMemory};
     ///
     /// let memory = SharedMemory::anonymous(4096)?;
-    /// memory.view()?.write(0, &7u32)?;
+    /// memory.view()?.write(&7u32, 0)?;
     /// let descriptor = memory.to_fd()?; // to be sent to somebody, who then says:
     /// let memory = SharedMemory::<ReadOnly>::from_fd(descriptor)?;
     /// assert_eq!(memory.view()?.read::<u32>(0)?, 7);

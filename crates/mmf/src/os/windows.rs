@@ -25,7 +25,7 @@ pub trait SharedMemoryExt: Sized {
     /// use mmf::{ReadOnly, SharedMemory};
     ///
     /// let memory = SharedMemory::anonymous(4096)?;
-    /// memory.view()?.write(0, &7u32)?;
+    /// memory.view()?.write(&7u32, 0)?;
     /// let handle = memory.to_handle()?; // to be given to somebody, who then says:
     /// let memory = SharedMemory::<ReadOnly>::from_handle(handle)?;
     /// assert_eq!(memory.view()?.read::<u32>(0)?, 7);

@@ -10,12 +10,14 @@
 // The models use all of it, the library most.
 #![allow(dead_code, unreachable_pub)]
 
-pub mod board;
 pub mod count;
 pub mod flag;
 pub mod mutex;
 pub mod once;
 pub mod rwlock;
+pub mod seqlock;
+#[cfg(all(test, not(loom)))]
+mod tests;
 
 /// What an algorithm works on.
 pub trait World {

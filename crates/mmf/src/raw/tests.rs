@@ -3,9 +3,9 @@
 use std::cell::{Cell, RefCell};
 use std::convert::Infallible;
 
-use super::raw::mutex::{self, PHASE, QUEUE, TOKEN};
-use super::raw::rwlock::{self, Me, Readers, Words};
-use super::raw::{Got, Patience, Refused, Slept, World, count, flag, once};
+use super::mutex::{self, PHASE, QUEUE, TOKEN};
+use super::rwlock::{self, Me, Readers, Words};
+use super::{Got, Patience, Refused, Slept, World, count, flag, once};
 
 /// What the others do, and at which step: once.
 type Act<'a> = (&'static str, Box<dyn FnOnce(&Table<'a>) + 'a>);

@@ -1,6 +1,6 @@
 //! Boundaries: who may make the names of a private namespace.
 
-use super::{Level, Who};
+use super::{IntegrityLevel, Principal};
 
 /// Who may make the names of a [private namespace](crate::Namespace::Private) (Windows).
 ///
@@ -10,42 +10,43 @@ use super::{Level, Who};
 /// other users name that user.
 ///
 /// ```
-/// use mmf::{Boundary, Name, Namespace, Who};
+/// use mmf::security::{BoundaryDescriptor, Principal};
+/// use mmf::{Name, Namespace};
 ///
-/// let boundary = Boundary::new("com.example.simulator").member(Who::Administrators);
+/// let boundary = BoundaryDescriptor::new("com.example.simulator").member(Principal::Administrators);
 /// let name = Name::from_parts(Namespace::Private(boundary), "telemetry")?;
 /// assert_eq!(name.text(), "telemetry");
 /// # Ok::<(), mmf::Error>(())
 /// ```
 ///
-/// Who may *open* is said by the [`Security`](crate::Security) of the memory. Whoever that of the first memory in the namespace grants
+/// Who may *open* is said by the [`Security`](crate::security::Security) of the memory. Whoever that of the first memory in the namespace grants
 /// something can pass through it; grants of later memories to others do not reach them. The boundary and its name are no secret, and
 /// no protection by themselves: what protects is that only who is inside can make the namespace and names in it.
 /// On Unix, using such a name is [`ErrorKind::Unsupported`](crate::ErrorKind::Unsupported):
 /// [`expect_owner`](crate::OpenOptions::expect_owner) serves there.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[must_use = "a boundary does nothing until a name is made with it"]
-pub struct Boundary {
+pub struct BoundaryDescriptor {
     pub(crate) name: String,
-    pub(crate) members: Vec<Who>,
-    pub(crate) integrity: Option<Level>,
+    pub(crate) members: Vec<Principal>,
+    pub(crate) integrity: Option<IntegrityLevel>,
 }
 
-impl Boundary {
+impl BoundaryDescriptor {
     /// A boundary of this name, around the current user as long as no member is named. Choose a name that nobody else uses,
     /// such as a domain of yours.
     pub fn new(name: impl Into<String>) -> Self {
-        Boundary { name: name.into(), members: Vec::new(), integrity: None }
+        BoundaryDescriptor { name: name.into(), members: Vec::new(), integrity: None }
     }
 
     /// Who is inside must (also) be this user, or of this group.
-    pub fn member(mut self, who: Who) -> Self {
+    pub fn member(mut self, who: Principal) -> Self {
         self.members.push(who);
         self
     }
 
     /// Who is inside must have at least this integrity.
-    pub fn integrity(mut self, level: Level) -> Self {
+    pub fn integrity(mut self, level: IntegrityLevel) -> Self {
         self.integrity = Some(level);
         self
     }

@@ -6,6 +6,7 @@ mod boundary;
 mod descriptor;
 #[cfg_attr(not(unix), allow(dead_code))]
 mod posix;
+mod principal;
 #[cfg_attr(not(windows), allow(dead_code))]
 mod sid;
 #[cfg(unix)]
@@ -14,17 +15,16 @@ mod system;
 #[cfg(windows)]
 #[path = "windows.rs"]
 mod system;
-mod who;
 
 use core::fmt;
 
 use crate::error::{Error, ErrorKind, Operation};
 use crate::sys::{Protection, Shown};
 
-pub use boundary::Boundary;
+pub use boundary::BoundaryDescriptor;
 use descriptor::{Dacl, Descriptor};
 use posix::Posix;
-pub use who::{Account, Level, ParseLevelError, Who};
+pub use principal::{Account, IntegrityLevel, ParseIntegrityLevelError, Principal};
 
 #[cfg(windows)]
 pub(crate) use system::account_of;
@@ -36,9 +36,10 @@ pub(crate) use system::{account_of_user, is_owner, list_allows, private_name};
 /// anything. A value says more step by step, and can be used for any number of objects:
 ///
 /// ```
-/// use mmf::{OpenOptions, Security, Who};
+/// use mmf::security::{Principal, Security};
+/// use mmf::OpenOptions;
 ///
-/// let security = Security::current_user().grant_read(Who::Everyone);
+/// let security = Security::current_user().grant_read(Principal::Everyone);
 /// let memory = OpenOptions::new().len(4096).security(security).create("doc-security-frames")?;
 /// println!("{}", memory.security()?); // owner ann; ann may read and write; …; everybody else may read
 /// # Ok::<(), mmf::Error>(())
@@ -50,7 +51,7 @@ pub(crate) use system::{account_of_user, is_owner, list_allows, private_name};
 /// | [`grant_read`](Security::grant_read) | map for reading, ask for the size, see whose it is | `r` in the mode or in the access list |
 /// | [`grant_write`](Security::grant_write) | these and map for writing | `rw` |
 /// | [`integrity`](Security::integrity) | a mandatory label | *unsupported* |
-/// | [`sddl`](Security::sddl), [`from_descriptor`](Security::from_descriptor) | anything else | *unsupported* |
+/// | [`sddl`](Security::from_sddl), [`from_descriptor`](Security::from_descriptor) | anything else | *unsupported* |
 ///
 /// What a system cannot say is an [`ErrorKind::Unsupported`] when the value is used, never a weaker or wider grant in silence.
 /// A grant gives what it takes to map the memory, not to change who may do so. (Programs in other languages that ask for
@@ -62,7 +63,7 @@ pub(crate) use system::{account_of_user, is_owner, list_allows, private_name};
 pub struct Security {
     base: Base,
     grants: Vec<Grant>,
-    integrity: Option<Level>,
+    integrity: Option<IntegrityLevel>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -78,7 +79,7 @@ enum Base {
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Grant {
-    who: Who,
+    who: Principal,
     write: bool,
 }
 
@@ -115,17 +116,17 @@ impl Security {
     /// The current user and all application packages, with a low label. An `AppContainer` has object names of its own, so
     /// *by name* this serves helpers of low integrity; to one in an `AppContainer` a handle has to be given.
     pub fn sandboxed_helper() -> Self {
-        Security::current_user().grant_write(Who::AllApplicationPackages).integrity(Level::Low)
+        Security::current_user().grant_write(Principal::AllApplicationPackages).integrity(IntegrityLevel::Low)
     }
 
     /// An elevated program to programs of the same user that are not elevated, to read and write (Windows).
     ///
     /// The label is medium, whatever the program's own. (If somebody else's password was typed to elevate it, it runs as that
-    /// user: then grant to the one who sits there, by [`Who::InteractiveUsers`] or by name.) On Unix, where there is no such
+    /// user: then grant to the one who sits there, by [`Principal::InteractiveUsers`] or by name.) On Unix, where there is no such
     /// difference, this is [`current_user`](Security::current_user).
     pub fn unelevated() -> Self {
         let own = Security::current_user();
-        if cfg!(windows) { own.integrity(Level::Medium) } else { own }
+        if cfg!(windows) { own.integrity(IntegrityLevel::Medium) } else { own }
     }
 
     /// What a text in the security descriptor definition language says (Windows), such as `D:P(A;;GA;;;BA)(A;;GR;;;WD)`.
@@ -136,7 +137,7 @@ impl Security {
     ///
     /// [`ErrorKind::InvalidSecurity`]: it cannot be read, or it has no list of who may do what (`D:`), so that everyone could
     /// do anything. [`ErrorKind::Unsupported`] on Unix.
-    pub fn sddl(text: &str) -> Result<Self, Error> {
+    pub fn from_sddl(text: &str) -> Result<Self, Error> {
         system::from_sddl(text).and_then(|bytes| Security::from_descriptor(&bytes))
     }
 
@@ -144,7 +145,7 @@ impl Security {
     ///
     /// # Errors
     ///
-    /// As [`sddl`](Security::sddl).
+    /// As [`sddl`](Security::from_sddl).
     pub fn from_descriptor(bytes: &[u8]) -> Result<Self, Error> {
         if cfg!(not(windows)) {
             return Err(system::no_descriptors());
@@ -161,20 +162,20 @@ impl Security {
     }
 
     /// Somebody may also read.
-    pub fn grant_read(mut self, who: Who) -> Self {
+    pub fn grant_read(mut self, who: Principal) -> Self {
         self.grants.push(Grant { who, write: false });
         self
     }
 
     /// Somebody may also read and write.
-    pub fn grant_write(mut self, who: Who) -> Self {
+    pub fn grant_write(mut self, who: Principal) -> Self {
         self.grants.push(Grant { who, write: true });
         self
     }
 
     /// Programs of less than this integrity cannot write, whatever they are granted (Windows). Without it, that is
-    /// [`Level::Medium`], or the program's own level if that is lower. A level above the program's own takes a privilege.
-    pub fn integrity(mut self, level: Level) -> Self {
+    /// [`IntegrityLevel::Medium`], or the program's own level if that is lower. A level above the program's own takes a privilege.
+    pub fn integrity(mut self, level: IntegrityLevel) -> Self {
         self.integrity = Some(level);
         self
     }
@@ -227,19 +228,19 @@ impl Security {
     }
 
     /// The integrity label of an object, where it has one, and whether lower ones may not even read.
-    pub(crate) fn label(&self) -> Option<(Level, bool)> {
+    pub(crate) fn label(&self) -> Option<(IntegrityLevel, bool)> {
         match &self.base {
             Base::Seen(descriptor) => {
-                descriptor.label().map(|(rid, no_read)| (Level::from_rid(rid), no_read))
+                descriptor.label().map(|(rid, no_read)| (IntegrityLevel::from_rid(rid), no_read))
             }
             _ => None,
         }
     }
 }
 
-fn users() -> Who {
+fn users() -> Principal {
     // There, nobody uses a machine without having said who he is.
-    if cfg!(windows) { Who::AuthenticatedUsers } else { Who::Everyone }
+    if cfg!(windows) { Principal::AuthenticatedUsers } else { Principal::Everyone }
 }
 
 fn invalid(detail: impl Into<String>) -> Error {
@@ -283,8 +284,8 @@ fn write_descriptor(f: &mut fmt::Formatter<'_>, descriptor: &Descriptor) -> fmt:
         }
     }
     match descriptor.label() {
-        Some((rid, false)) => write!(f, "; integrity {}", Level::from_rid(rid)),
-        Some((rid, true)) => write!(f, "; integrity {}, also to read", Level::from_rid(rid)),
+        Some((rid, false)) => write!(f, "; integrity {}", IntegrityLevel::from_rid(rid)),
+        Some((rid, true)) => write!(f, "; integrity {}, also to read", IntegrityLevel::from_rid(rid)),
         None => Ok(()),
     }
 }

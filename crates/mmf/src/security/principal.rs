@@ -11,22 +11,22 @@ use std::sync::OnceLock;
 ///
 /// | | as a text | Windows | Unix |
 /// | --- | --- | --- | --- |
-/// | [`CurrentUser`](Who::CurrentUser) | `me` | the user of this thread's token | the effective user |
-/// | [`User`](Who::User) | a name, `HOST\name`, or an id | `LookupAccountNameW`, or a SID such as `S-1-5-21-…` | a name or a number |
-/// | [`Group`](Who::Group) | `group:` and a name or an id | as a user | a name or a number |
-/// | [`Everyone`](Who::Everyone) | `everyone` | `S-1-1-0`: all users and guests, not sandboxes | all users |
-/// | [`AuthenticatedUsers`](Who::AuthenticatedUsers) | `authenticated` | `S-1-5-11` | *unsupported* |
-/// | [`InteractiveUsers`](Who::InteractiveUsers) | `interactive` | `S-1-5-4`: who is logged on at the machine | *unsupported* |
-/// | [`Administrators`](Who::Administrators) | `administrators` | `S-1-5-32-544`, when elevated | the superuser |
-/// | [`Services`](Who::Services) | `services` | `S-1-5-6` | *unsupported* |
-/// | [`System`](Who::System) | `system` | `S-1-5-18`, whom most services run as | the superuser |
-/// | [`AllApplicationPackages`](Who::AllApplicationPackages) | `packages` | `S-1-15-2-1`: all AppContainer sandboxes | *unsupported* |
-/// | [`Package`](Who::Package) | `package:` and its family name or SID | one AppContainer | *unsupported* |
+/// | [`CurrentUser`](Principal::CurrentUser) | `me` | the user of this thread's token | the effective user |
+/// | [`User`](Principal::User) | a name, `HOST\name`, or an id | `LookupAccountNameW`, or a SID such as `S-1-5-21-…` | a name or a number |
+/// | [`Group`](Principal::Group) | `group:` and a name or an id | as a user | a name or a number |
+/// | [`Everyone`](Principal::Everyone) | `everyone` | `S-1-1-0`: all users and guests, not sandboxes | all users |
+/// | [`AuthenticatedUsers`](Principal::AuthenticatedUsers) | `authenticated` | `S-1-5-11` | *unsupported* |
+/// | [`InteractiveUsers`](Principal::InteractiveUsers) | `interactive` | `S-1-5-4`: who is logged on at the machine | *unsupported* |
+/// | [`Administrators`](Principal::Administrators) | `administrators` | `S-1-5-32-544`, when elevated | the superuser |
+/// | [`Services`](Principal::Services) | `services` | `S-1-5-6` | *unsupported* |
+/// | [`System`](Principal::System) | `system` | `S-1-5-18`, whom most services run as | the superuser |
+/// | [`AllApplicationPackages`](Principal::AllApplicationPackages) | `packages` | `S-1-15-2-1`: all AppContainer sandboxes | *unsupported* |
+/// | [`Package`](Principal::Package) | `package:` and its family name or SID | one AppContainer | *unsupported* |
 ///
 /// What is *unsupported* is an error when it is used, never a weaker or a wider grant.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
-pub enum Who {
+pub enum Principal {
     /// The user whom this thread acts for.
     CurrentUser,
     /// A user by name or id.
@@ -51,63 +51,63 @@ pub enum Who {
     Package(String),
 }
 
-impl Who {
+impl Principal {
     /// A user by name or id.
     pub fn user(user: impl Into<String>) -> Self {
-        Who::User(user.into())
+        Principal::User(user.into())
     }
 
     /// A group by name or id.
     pub fn group(group: impl Into<String>) -> Self {
-        Who::Group(group.into())
+        Principal::Group(group.into())
     }
 
     /// A sandboxed app by its package family name or SID.
     pub fn package(package: impl Into<String>) -> Self {
-        Who::Package(package.into())
+        Principal::Package(package.into())
     }
 }
 
-/// As [`Who`] reads it again.
-impl fmt::Display for Who {
+/// As [`Principal`] reads it again.
+impl fmt::Display for Principal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Who::CurrentUser => f.write_str("me"),
-            Who::User(user) => f.write_str(user),
-            Who::Group(group) => write!(f, "group:{group}"),
-            Who::Everyone => f.write_str("everyone"),
-            Who::AuthenticatedUsers => f.write_str("authenticated"),
-            Who::InteractiveUsers => f.write_str("interactive"),
-            Who::Administrators => f.write_str("administrators"),
-            Who::Services => f.write_str("services"),
-            Who::System => f.write_str("system"),
-            Who::AllApplicationPackages => f.write_str("packages"),
-            Who::Package(package) => write!(f, "package:{package}"),
+            Principal::CurrentUser => f.write_str("me"),
+            Principal::User(user) => f.write_str(user),
+            Principal::Group(group) => write!(f, "group:{group}"),
+            Principal::Everyone => f.write_str("everyone"),
+            Principal::AuthenticatedUsers => f.write_str("authenticated"),
+            Principal::InteractiveUsers => f.write_str("interactive"),
+            Principal::Administrators => f.write_str("administrators"),
+            Principal::Services => f.write_str("services"),
+            Principal::System => f.write_str("system"),
+            Principal::AllApplicationPackages => f.write_str("packages"),
+            Principal::Package(package) => write!(f, "package:{package}"),
         }
     }
 }
 
 /// Never fails: what is none of the words is taken for the name of a user, which is looked up when it is used.
-impl FromStr for Who {
+impl FromStr for Principal {
     type Err = Infallible;
 
     fn from_str(text: &str) -> Result<Self, Infallible> {
         Ok(match text {
-            "me" => Who::CurrentUser,
-            "everyone" => Who::Everyone,
-            "authenticated" => Who::AuthenticatedUsers,
-            "interactive" => Who::InteractiveUsers,
-            "administrators" => Who::Administrators,
-            "services" => Who::Services,
-            "system" => Who::System,
-            "packages" => Who::AllApplicationPackages,
+            "me" => Principal::CurrentUser,
+            "everyone" => Principal::Everyone,
+            "authenticated" => Principal::AuthenticatedUsers,
+            "interactive" => Principal::InteractiveUsers,
+            "administrators" => Principal::Administrators,
+            "services" => Principal::Services,
+            "system" => Principal::System,
+            "packages" => Principal::AllApplicationPackages,
             _ => {
                 if let Some(group) = text.strip_prefix("group:") {
-                    Who::group(group)
+                    Principal::group(group)
                 } else if let Some(package) = text.strip_prefix("package:") {
-                    Who::package(package)
+                    Principal::package(package)
                 } else {
-                    Who::user(text)
+                    Principal::user(text)
                 }
             }
         })
@@ -117,7 +117,7 @@ impl FromStr for Who {
 /// An integrity level of Windows: what is lower cannot write to what is higher, whatever else it is granted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
-pub enum Level {
+pub enum IntegrityLevel {
     /// Nobody's: anonymous processes, the strictest sandboxes.
     Untrusted,
     /// Sandboxed programs: tabs of browsers, protected views, `AppContainer`.
@@ -130,61 +130,67 @@ pub enum Level {
     System,
 }
 
-impl Level {
+impl IntegrityLevel {
     #[cfg_attr(not(windows), allow(dead_code))]
     pub(crate) const fn rid(self) -> u32 {
         match self {
-            Level::Untrusted => 0,
-            Level::Low => 0x1000,
-            Level::Medium => 0x2000,
-            Level::High => 0x3000,
-            Level::System => 0x4000,
+            IntegrityLevel::Untrusted => 0,
+            IntegrityLevel::Low => 0x1000,
+            IntegrityLevel::Medium => 0x2000,
+            IntegrityLevel::High => 0x3000,
+            IntegrityLevel::System => 0x4000,
         }
     }
 
     /// Levels in between count as the lower one.
     pub(crate) fn from_rid(rid: u32) -> Self {
         match rid {
-            0..0x1000 => Level::Untrusted,
-            0x1000..0x2000 => Level::Low,
-            0x2000..0x3000 => Level::Medium,
-            0x3000..0x4000 => Level::High,
-            _ => Level::System,
+            0..0x1000 => IntegrityLevel::Untrusted,
+            0x1000..0x2000 => IntegrityLevel::Low,
+            0x2000..0x3000 => IntegrityLevel::Medium,
+            0x3000..0x4000 => IntegrityLevel::High,
+            _ => IntegrityLevel::System,
         }
     }
 }
 
-impl fmt::Display for Level {
+impl fmt::Display for IntegrityLevel {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Level::Untrusted => "untrusted",
-            Level::Low => "low",
-            Level::Medium => "medium",
-            Level::High => "high",
-            Level::System => "system",
+            IntegrityLevel::Untrusted => "untrusted",
+            IntegrityLevel::Low => "low",
+            IntegrityLevel::Medium => "medium",
+            IntegrityLevel::High => "high",
+            IntegrityLevel::System => "system",
         })
     }
 }
 
-/// The text is not that of a [`Level`].
+/// The text is not that of a [`IntegrityLevel`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct ParseLevelError;
+pub struct ParseIntegrityLevelError;
 
-impl fmt::Display for ParseLevelError {
+impl fmt::Display for ParseIntegrityLevelError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("this is not an integrity level: write untrusted, low, medium, high or system")
     }
 }
 
-impl core::error::Error for ParseLevelError {}
+impl core::error::Error for ParseIntegrityLevelError {}
 
 /// As it prints.
-impl FromStr for Level {
-    type Err = ParseLevelError;
+impl FromStr for IntegrityLevel {
+    type Err = ParseIntegrityLevelError;
 
-    fn from_str(text: &str) -> Result<Self, ParseLevelError> {
-        let levels = [Level::Untrusted, Level::Low, Level::Medium, Level::High, Level::System];
-        levels.into_iter().find(|level| level.to_string() == text).ok_or(ParseLevelError)
+    fn from_str(text: &str) -> Result<Self, ParseIntegrityLevelError> {
+        let levels = [
+            IntegrityLevel::Untrusted,
+            IntegrityLevel::Low,
+            IntegrityLevel::Medium,
+            IntegrityLevel::High,
+            IntegrityLevel::System,
+        ];
+        levels.into_iter().find(|level| level.to_string() == text).ok_or(ParseIntegrityLevelError)
     }
 }
 
@@ -203,7 +209,7 @@ impl Account {
     }
 
     /// Somebody who cannot be identified.
-    pub(crate) fn unknown(who: &Who) -> Self {
+    pub(crate) fn unknown(who: &Principal) -> Self {
         Account::new(who.to_string(), |_| None)
     }
 
@@ -258,15 +264,15 @@ mod tests {
             "system",
             "packages",
         ] {
-            let Ok(who) = text.parse::<Who>();
-            assert!(!matches!(who, Who::User(_)), "{text}");
+            let Ok(who) = text.parse::<Principal>();
+            assert!(!matches!(who, Principal::User(_)), "{text}");
             assert_eq!(who.to_string(), text);
         }
         for (text, who) in [
-            ("ann", Who::user("ann")),
-            (r"HOST\ann", Who::user(r"HOST\ann")),
-            ("group:staff", Who::group("staff")),
-            ("package:App_1", Who::package("App_1")),
+            ("ann", Principal::user("ann")),
+            (r"HOST\ann", Principal::user(r"HOST\ann")),
+            ("group:staff", Principal::group("staff")),
+            ("package:App_1", Principal::package("App_1")),
         ] {
             assert_eq!((text.parse(), who.to_string().as_str()), (Ok(who.clone()), text));
         }
@@ -274,9 +280,18 @@ mod tests {
 
     #[test]
     fn levels() {
-        for level in [Level::Untrusted, Level::Low, Level::Medium, Level::High, Level::System] {
-            assert_eq!((Level::from_rid(level.rid()), level.to_string().parse()), (level, Ok(level)));
-            assert_eq!(Level::from_rid(level.rid() + 0x100), level, "in between");
+        for level in [
+            IntegrityLevel::Untrusted,
+            IntegrityLevel::Low,
+            IntegrityLevel::Medium,
+            IntegrityLevel::High,
+            IntegrityLevel::System,
+        ] {
+            assert_eq!(
+                (IntegrityLevel::from_rid(level.rid()), level.to_string().parse()),
+                (level, Ok(level))
+            );
+            assert_eq!(IntegrityLevel::from_rid(level.rid() + 0x100), level, "in between");
         }
     }
 }

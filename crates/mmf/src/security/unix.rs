@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::posix::{Entry, Posix, READ, Tag, WRITE, write_list};
 use super::sid::Sid;
-use super::{Account, Base, Boundary, Security, Who};
+use super::{Account, Base, BoundaryDescriptor, Principal, Security};
 use crate::error::{Error, ErrorKind, Operation};
 use crate::sys::account::{self, Kind};
 use crate::sys::{self, ObjectName, Protection};
@@ -19,7 +19,7 @@ enum Target {
 
 const ROOT: u32 = 0;
 
-fn target(who: &Who, operation: Operation) -> Result<Target, Error> {
+fn target(who: &Principal, operation: Operation) -> Result<Target, Error> {
     let unsupported = |cure: &str| {
         let detail = format!("Unix knows no \"{who}\"; {cure}");
         Err(Error::new(operation, ErrorKind::Unsupported).with_detail(detail))
@@ -36,16 +36,16 @@ fn target(who: &Who, operation: Operation) -> Result<Target, Error> {
         }
     };
     match who {
-        Who::CurrentUser => Ok(Target::User(account::user())),
-        Who::User(user) => look_up(Kind::User, user).map(Target::User),
-        Who::Group(group) => look_up(Kind::Group, group).map(Target::Group),
-        Who::Everyone => Ok(Target::Everyone),
-        Who::Administrators | Who::System => Ok(Target::User(ROOT)),
-        Who::AuthenticatedUsers | Who::InteractiveUsers => {
-            unsupported("grant to Who::Everyone, or to a group with those users")
+        Principal::CurrentUser => Ok(Target::User(account::user())),
+        Principal::User(user) => look_up(Kind::User, user).map(Target::User),
+        Principal::Group(group) => look_up(Kind::Group, group).map(Target::Group),
+        Principal::Everyone => Ok(Target::Everyone),
+        Principal::Administrators | Principal::System => Ok(Target::User(ROOT)),
+        Principal::AuthenticatedUsers | Principal::InteractiveUsers => {
+            unsupported("grant to Principal::Everyone, or to a group with those users")
         }
-        Who::Services => unsupported("grant to the service's user or group"),
-        Who::AllApplicationPackages | Who::Package(_) => {
+        Principal::Services => unsupported("grant to the service's user or group"),
+        Principal::AllApplicationPackages | Principal::Package(_) => {
             unsupported("give a sandboxed process a descriptor of the memory")
         }
     }
@@ -232,7 +232,7 @@ pub(crate) fn account_of_user() -> Option<Account> {
 /// Whether an object has this owner; and who it is that was expected.
 pub(crate) fn is_owner(
     security: &Security,
-    who: &Who,
+    who: &Principal,
     operation: Operation,
 ) -> Result<(bool, Account), Error> {
     let Target::User(expected) = target(who, operation)? else {
@@ -245,7 +245,7 @@ pub(crate) fn is_owner(
 
 /// Directories of `/dev/shm` would outlive their users, so there are no private namespaces here.
 pub(crate) fn private_name(
-    boundary: &Boundary,
+    boundary: &BoundaryDescriptor,
     _text: &str,
     _make: Option<&Security>,
     operation: Operation,

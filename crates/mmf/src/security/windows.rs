@@ -4,24 +4,24 @@ use super::descriptor::{
     Ace, Dacl, Descriptor, READ, READ_CONTROL, READ_WRITE, SECTION_ALL, SECTION_MAP_READ, SECTION_MAP_WRITE,
 };
 use super::sid::Sid;
-use super::{Account, Base, Boundary, Security, Who, invalid};
+use super::{Account, Base, BoundaryDescriptor, Principal, Security, invalid};
 use crate::error::{Error, ErrorKind, Operation};
 use crate::sys::account::{self, Token};
 use crate::sys::boundary::PrivateNamespace;
 use crate::sys::{Failure, ObjectName, Protection, Reason, descriptor};
 
-fn sid_of(who: &Who, operation: Operation) -> Result<Sid, Error> {
+fn sid_of(who: &Principal, operation: Operation) -> Result<Sid, Error> {
     match who {
-        Who::CurrentUser => current_user(operation),
-        Who::User(name) | Who::Group(name) => by_name(name, operation, account::sid_of),
-        Who::Everyone => Ok(Sid::everyone()),
-        Who::AuthenticatedUsers => Ok(Sid::authenticated_users()),
-        Who::InteractiveUsers => Ok(Sid::interactive()),
-        Who::Administrators => Ok(Sid::administrators()),
-        Who::Services => Ok(Sid::services()),
-        Who::System => Ok(Sid::system()),
-        Who::AllApplicationPackages => Ok(Sid::all_application_packages()),
-        Who::Package(name) => by_name(name, operation, account::package_sid),
+        Principal::CurrentUser => current_user(operation),
+        Principal::User(name) | Principal::Group(name) => by_name(name, operation, account::sid_of),
+        Principal::Everyone => Ok(Sid::everyone()),
+        Principal::AuthenticatedUsers => Ok(Sid::authenticated_users()),
+        Principal::InteractiveUsers => Ok(Sid::interactive()),
+        Principal::Administrators => Ok(Sid::administrators()),
+        Principal::Services => Ok(Sid::services()),
+        Principal::System => Ok(Sid::system()),
+        Principal::AllApplicationPackages => Ok(Sid::all_application_packages()),
+        Principal::Package(name) => by_name(name, operation, account::package_sid),
     }
 }
 
@@ -181,21 +181,21 @@ pub(crate) fn account_of_user() -> Option<Account> {
 /// Whether an object has this owner; and who it is that was expected.
 pub(crate) fn is_owner(
     security: &Security,
-    who: &Who,
+    who: &Principal,
     operation: Operation,
 ) -> Result<(bool, Account), Error> {
     let is_crowd = matches!(
         who,
-        Who::Everyone
-            | Who::AuthenticatedUsers
-            | Who::InteractiveUsers
-            | Who::Services
-            | Who::AllApplicationPackages
-            | Who::Package(_)
+        Principal::Everyone
+            | Principal::AuthenticatedUsers
+            | Principal::InteractiveUsers
+            | Principal::Services
+            | Principal::AllApplicationPackages
+            | Principal::Package(_)
     );
     if is_crowd {
         return Err(Error::new(operation, ErrorKind::InvalidSecurity).with_detail(format!(
-            "\"{who}\" owns nothing; expect a user, Who::System or Who::Administrators"
+            "\"{who}\" owns nothing; expect a user, Principal::System or Principal::Administrators"
         )));
     }
     let expected = sid_of(who, operation)?;
@@ -229,14 +229,14 @@ struct Resolved {
 }
 
 impl Resolved {
-    fn new(boundary: &Boundary, operation: Operation) -> Result<Self, Error> {
+    fn new(boundary: &BoundaryDescriptor, operation: Operation) -> Result<Self, Error> {
         let mut members = match &boundary.members[..] {
             [] => vec![current_user(operation)?],
             members => members.iter().map(|who| sid_of(who, operation)).collect::<Result<Vec<_>, _>>()?,
         };
         members.sort_unstable();
         members.dedup();
-        let integrity = boundary.integrity.map(super::Level::rid);
+        let integrity = boundary.integrity.map(super::IntegrityLevel::rid);
         Ok(Resolved { name: boundary.name.clone(), members, integrity })
     }
 
@@ -285,7 +285,7 @@ impl Resolved {
 
 /// A name in a private namespace, which is opened; or made, if a memory is to be made in it.
 pub(crate) fn private_name(
-    boundary: &Boundary,
+    boundary: &BoundaryDescriptor,
     text: &str,
     make: Option<&Security>,
     operation: Operation,
@@ -304,7 +304,7 @@ pub(crate) fn private_name(
     ObjectName::private(&alias, space.map_err(fail)?, text).map_err(fail)
 }
 
-fn explain(error: Error, boundary: &Boundary) -> Error {
+fn explain(error: Error, boundary: &BoundaryDescriptor) -> Error {
     let name = boundary.name();
     match error.kind() {
         ErrorKind::PermissionDenied => error.with_detail(format!(

@@ -262,11 +262,11 @@ impl Core<ReadWrite> {
         };
         let who = presence::identity();
         let record = [who.started, now(), who.pid_namespace, who.time_namespace];
-        self.view.write(place_at(place) + 8, &record)?;
+        self.view.write(&record, place_at(place) + 8)?;
         let present = claim.with_phase(Phase::Present);
         if word.compare_exchange(claim.0, present.0, SeqCst, SeqCst)?.is_err() {
             let detail = format!("place {place} was taken away from this participant while it joined");
-            return Err(self.fail(operation, ErrorKind::Damaged).with_detail(detail));
+            return Err(self.fail(operation, ErrorKind::Corrupted).with_detail(detail));
         }
         step("join: present");
         self.member = Some(Member {

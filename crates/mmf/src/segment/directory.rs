@@ -12,10 +12,11 @@ use super::layout::{
 use super::making::LOOK;
 use super::steps::step;
 use super::types::{ObjectKind, TypeDescription};
+use super::world::{Parking, Scene};
 use crate::access::{Access, ReadWrite};
 use crate::error::{Error, ErrorKind, Operation};
-use crate::sync::scene::{Parking, Scene};
-use crate::sync::{Label, raw, who};
+use crate::raw;
+use crate::sync::{Label, who};
 
 /// How long to wait for others who add something: a few copies each.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -54,7 +55,7 @@ pub(crate) struct Entry {
 impl<A: Access> Core<A> {
     fn damaged(&self, what: &str) -> Error {
         let sentence = format!("the directory of the segment in {} is damaged: {what}{LOOK}", self.called());
-        self.fail(Operation::Object, ErrorKind::Damaged).with_sentence(sentence)
+        self.fail(Operation::Object, ErrorKind::Corrupted).with_sentence(sentence)
     }
 
     fn damaged_head(&self, at: u64, what: &str) -> Error {
@@ -261,9 +262,9 @@ impl Core<ReadWrite> {
         put_text(&mut head.name, name);
         put_text(head.type_name.as_flattened_mut(), &wanted.described.name);
         // Zero already, unless somebody has died here.
-        self.view.fill(index(end + HEAD_LEN), index(total - HEAD_LEN), 0)?;
+        self.view.fill(0, index(end + HEAD_LEN)..index(end + total))?;
         step("directory: zeroed");
-        self.view.write(index(end), &head)?;
+        self.view.write(&head, index(end))?;
         step("directory: written, and not published yet");
         self.view.atomic_u64(index(END_AT))?.store(end + total, SeqCst)?;
         step("directory: published");

@@ -21,8 +21,8 @@ use super::types::{ObjectKind, TypeDescription};
 use crate::access::Access;
 use crate::error::{Error, ErrorKind, Operation};
 use crate::memory::SharedMemory;
-use crate::sync::raw::mutex::{DAMAGED, DONE, TOKEN};
-use crate::sync::raw::rwlock;
+use crate::raw::mutex::{DAMAGED, DONE, TOKEN};
+use crate::raw::rwlock;
 use crate::sys::{Identity, presence};
 
 const PLACES_AT: u64 = offset_of!(Header, places) as u64;
@@ -143,7 +143,7 @@ pub enum ObjectState {
         waiters: u32,
     },
     /// Of a once.
-    Once {
+    OnceLock {
         /// Whether it is initialised.
         done: bool,
         /// Who is initialising it.
@@ -266,7 +266,7 @@ impl<A: Access> Segment<A> {
     ///
     /// ```
     /// # let segment = mmf::Segment::create("doc-segment-from-outside", 64 * 1024)?;
-    /// # let _ = segment.event("go")?;
+    /// # let _ = segment.auto_reset_event("go")?;
     /// let memory = mmf::SharedMemory::open_read_only("doc-segment-from-outside")?;
     /// let info = mmf::Segment::inspect_memory(&memory)?;
     /// for damage in &info.damage {
@@ -289,11 +289,12 @@ impl<A: Access> Segment<A> {
     /// How far a memory is on the way to being a segment. Looks at its first bytes, and does not wait.
     ///
     /// ```
-    /// use mmf::{Segment, SegmentStage, SharedMemory};
+    /// use mmf::inspect::SegmentStage;
+    /// use mmf::{Segment, SharedMemory};
     ///
     /// let memory = SharedMemory::anonymous(64 * 1024)?;
     /// assert_eq!(Segment::stage_of(&memory)?, SegmentStage::Blank);
-    /// let segment = Segment::format(&memory)?;
+    /// let segment = Segment::create_in(&memory)?;
     /// assert_eq!(Segment::stage_of(&memory)?, SegmentStage::Ready);
     /// # drop(segment);
     /// # Ok::<(), mmf::Error>(())
@@ -509,8 +510,8 @@ impl<A: Access> Core<A> {
         };
         Ok(match kind {
             ObjectKind::Mutex => ObjectState::Mutex(lock),
-            ObjectKind::Once => {
-                ObjectState::Once { done: lock.abandoned, lock: LockState { abandoned: false, ..lock } }
+            ObjectKind::OnceLock => {
+                ObjectState::OnceLock { done: lock.abandoned, lock: LockState { abandoned: false, ..lock } }
             }
             ObjectKind::RwLock => {
                 let mut readers = Vec::new();
@@ -532,10 +533,10 @@ impl<A: Access> Core<A> {
                 writer: lock.owner,
                 published: view.atomic_u64(index(at + PUBLISHED))?.load(SeqCst)?,
             },
-            ObjectKind::AutoEvent | ObjectKind::ManualEvent => {
+            ObjectKind::AutoResetEvent | ObjectKind::ManualResetEvent => {
                 ObjectState::Event { set: head.word != 0, waiters: head.waiters }
             }
-            ObjectKind::Notify | ObjectKind::Cell => {
+            ObjectKind::EventCount | ObjectKind::Cell => {
                 ObjectState::Word { value: head.word, waiters: head.waiters }
             }
             ObjectKind::Unknown(_) => ObjectState::Unknown,

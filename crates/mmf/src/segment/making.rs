@@ -118,14 +118,14 @@ impl<'m, A: Access> Site<'m, A> {
             state::READY => return Ok(Progress::Ready),
             state::BROKEN => {
                 return Err(self
-                    .fail(ErrorKind::Damaged)
+                    .fail(ErrorKind::Corrupted)
                     .with_detail("it was declared broken: end all programs that use it, and start anew"));
             }
             state::RAW | state::MAKING => {}
             other => {
                 let detail = format!("where its state should be there is {other:#x}");
                 return Err(if has_signs(&self.view.read::<Header>(0)?) {
-                    self.fail(ErrorKind::Damaged).with_detail(detail + LOOK)
+                    self.fail(ErrorKind::Corrupted).with_detail(detail + LOOK)
                 } else {
                     self.fail(ErrorKind::NotASegment).with_detail(detail)
                 });
@@ -230,7 +230,7 @@ impl<'m, A: Access> Site<'m, A> {
         if header.magic != MAGIC {
             let detail = format!("it starts with {:02x?}", header.magic);
             return Err(if has_signs(&header) {
-                self.fail(ErrorKind::Damaged).with_detail(detail + LOOK)
+                self.fail(ErrorKind::Corrupted).with_detail(detail + LOOK)
             } else {
                 self.fail(ErrorKind::NotASegment).with_detail(detail)
             });
@@ -250,7 +250,7 @@ impl<'m, A: Access> Site<'m, A> {
                 "its header speaks of {} bytes, {places} participants from byte {} and objects from byte {}, in a memory of {there} bytes{LOOK}",
                 header.len, header.participants, header.start,
             );
-            return Err(self.fail(ErrorKind::Damaged).with_detail(detail));
+            return Err(self.fail(ErrorKind::Corrupted).with_detail(detail));
         }
         Ok(self.core(places, header.len, header.id))
     }
@@ -338,10 +338,10 @@ impl Site<'_, ReadWrite> {
             let who = presence::identity();
             let made = self
                 .view
-                .write(index(MAKER_STARTED_AT), &who.started)
+                .write(&who.started, index(MAKER_STARTED_AT))
                 .and_then(|()| {
                     let namespaces = [who.pid_namespace, who.time_namespace];
-                    self.view.write(index(MAKER_NAMESPACES_AT), &namespaces)
+                    self.view.write(&namespaces, index(MAKER_NAMESPACES_AT))
                 })
                 .and_then(|()| word.store(claim.with_phase(Phase::Present).0, SeqCst))
                 .and_then(|()| self.write(former != Claim(0), len));
@@ -367,21 +367,21 @@ impl Site<'_, ReadWrite> {
         let start = self.plan.start();
         if begun_before {
             // Whoever has died here may have written anything. (Objects are zeroed when they are made.)
-            self.view.fill(0, 8, 0)?;
-            self.view.fill(index(HEADER_LEN), index(start - HEADER_LEN), 0)?;
+            self.view.fill(0, 0..8)?;
+            self.view.fill(0, index(HEADER_LEN)..index(start))?;
         }
         let id =
             presence::random().map_err(|failure| self.memory.right().error(self.plan.operation, failure))?;
         let participants = u32::try_from(HEADER_LEN).unwrap_or(0);
         let head = [VERSION];
-        self.view.write(8, &head)?;
-        self.view.write(16, &[FINGERPRINT, len])?;
-        self.view.write(32, &id)?;
-        self.view.write(64, &[participants, self.plan.places, 0, 0])?;
-        self.view.write(80, &[start, start])?;
-        self.view.write(96, &[0_u32; 2])?;
-        self.view.write(104, &now())?;
-        self.view.write(0, &MAGIC)?;
+        self.view.write(&head, 8)?;
+        self.view.write(&[FINGERPRINT, len], 16)?;
+        self.view.write(&id, 32)?;
+        self.view.write(&[participants, self.plan.places, 0, 0], 64)?;
+        self.view.write(&[start, start], 80)?;
+        self.view.write(&[0_u32; 2], 96)?;
+        self.view.write(&now(), 104)?;
+        self.view.write(&MAGIC, 0)?;
         step("make: written, and not ready yet");
         self.set_state(state::READY)?;
         step("make: ready");

@@ -10,6 +10,7 @@ mod salvage;
 mod stage;
 pub(crate) mod steps;
 pub(crate) mod types;
+pub(crate) mod world;
 
 pub use inspect::{Damage, LockState, ObjectInfo, ObjectState, ParticipantInfo, ProcessInfo, SegmentInfo};
 pub use stage::SegmentStage;
@@ -25,7 +26,7 @@ use crate::error::{Error, Operation};
 use crate::memory::SharedMemory;
 use crate::name::Name;
 use crate::options::{Disposition, OpenOptions};
-use crate::sync::{Event, Latest, Mutex, Notify, Once, RwLock, WaitCell};
+use crate::sync::{Event, EventCount, Futex, Latest, Mutex, OnceLock, RwLock};
 
 /// A shared memory with named, typed objects in it: locks, events, latest values.
 ///
@@ -112,16 +113,16 @@ impl Segment<ReadWrite> {
     ///
     /// ```
     /// let memory = mmf::SharedMemory::anonymous(64 * 1024)?;
-    /// let segment = mmf::Segment::format(&memory)?;
-    /// let again = mmf::Segment::attach(&memory)?; // in another process, after a hand-off
+    /// let segment = mmf::Segment::create_in(&memory)?;
+    /// let again = mmf::Segment::open_in(&memory)?; // in another process, after a hand-off
     /// # Ok::<(), mmf::Error>(())
     /// ```
     ///
     /// # Errors
     ///
     /// As [`OpenOptions::create_segment`]; [`ErrorKind::NotASegment`](crate::ErrorKind::NotASegment) if there is something else in it.
-    pub fn format(memory: &SharedMemory<ReadWrite>) -> Result<Self, Error> {
-        OpenOptions::new().format_segment(memory)
+    pub fn create_in(memory: &SharedMemory<ReadWrite>) -> Result<Self, Error> {
+        OpenOptions::new().create_segment_in(memory)
     }
 
     /// Takes part in the segment that a memory is.
@@ -129,8 +130,8 @@ impl Segment<ReadWrite> {
     /// # Errors
     ///
     /// As [`OpenOptions::open_segment`].
-    pub fn attach(memory: &SharedMemory<ReadWrite>) -> Result<Self, Error> {
-        OpenOptions::new().attach_segment(memory)
+    pub fn open_in(memory: &SharedMemory<ReadWrite>) -> Result<Self, Error> {
+        OpenOptions::new().open_segment_in(memory)
     }
 
     /// A mutex around a `T`, made or found by name. A new one holds the `T` whose bytes are all zero.
@@ -139,7 +140,7 @@ impl Segment<ReadWrite> {
     ///
     /// - [`ErrorKind::Incompatible`](crate::ErrorKind::Incompatible): there is something else of this name; the message shows both.
     /// - [`ErrorKind::Full`](crate::ErrorKind::Full): there is no room for it.
-    /// - [`ErrorKind::Damaged`](crate::ErrorKind::Damaged), [`ErrorKind::Fault`](crate::ErrorKind::Fault): a peer has written nonsense, or taken the memory away.
+    /// - [`ErrorKind::Corrupted`](crate::ErrorKind::Corrupted), [`ErrorKind::Fault`](crate::ErrorKind::Fault): a peer has written nonsense, or taken the memory away.
     /// - [`ErrorKind::Busy`](crate::ErrorKind::Busy): others have been adding objects for ten seconds.
     pub fn mutex<T: SharedType>(&self, name: &str) -> Result<Mutex<T>, Error> {
         Mutex::make(&self.core, name)
@@ -159,7 +160,7 @@ impl Segment<ReadWrite> {
     /// # Errors
     ///
     /// As [`mutex`](Segment::mutex).
-    pub fn event(&self, name: &str) -> Result<Event, Error> {
+    pub fn auto_reset_event(&self, name: &str) -> Result<Event, Error> {
         Event::make(&self.core, name, true)
     }
 
@@ -168,7 +169,7 @@ impl Segment<ReadWrite> {
     /// # Errors
     ///
     /// As [`mutex`](Segment::mutex).
-    pub fn manual_event(&self, name: &str) -> Result<Event, Error> {
+    pub fn manual_reset_event(&self, name: &str) -> Result<Event, Error> {
         Event::make(&self.core, name, false)
     }
 
@@ -177,8 +178,8 @@ impl Segment<ReadWrite> {
     /// # Errors
     ///
     /// As [`mutex`](Segment::mutex).
-    pub fn notify(&self, name: &str) -> Result<Notify, Error> {
-        Notify::make(&self.core, name)
+    pub fn event_count(&self, name: &str) -> Result<EventCount, Error> {
+        EventCount::make(&self.core, name)
     }
 
     /// A `T` that one process initialises and all others find, made or found by name.
@@ -186,8 +187,8 @@ impl Segment<ReadWrite> {
     /// # Errors
     ///
     /// As [`mutex`](Segment::mutex).
-    pub fn once<T: SharedType>(&self, name: &str) -> Result<Once<T>, Error> {
-        Once::make(&self.core, name)
+    pub fn once_lock<T: SharedType>(&self, name: &str) -> Result<OnceLock<T>, Error> {
+        OnceLock::make(&self.core, name)
     }
 
     /// A latest value: one writer, any number of readers. Made or found by name.
@@ -204,8 +205,8 @@ impl Segment<ReadWrite> {
     /// # Errors
     ///
     /// As [`mutex`](Segment::mutex).
-    pub fn wait_cell(&self, name: &str) -> Result<WaitCell, Error> {
-        WaitCell::make(&self.core, name)
+    pub fn futex(&self, name: &str) -> Result<Futex, Error> {
+        Futex::make(&self.core, name)
     }
 
     /// Declares the segment broken, for good: whoever opens it from now on is refused. Who has it open is not disturbed.
@@ -224,7 +225,7 @@ impl Segment<ReadOnly> {
     ///
     /// ```
     /// let segment = mmf::Segment::create("doc-segment-observed", 64 * 1024)?;
-    /// let mut pose = segment.latest::<[f32; 3]>("pose")?.writer()?;
+    /// let mut pose = segment.latest::<[f32; 3]>("pose")?.acquire_writer()?;
     /// pose.publish(&[1.0, 2.0, 0.5])?;
     ///
     /// let observer = mmf::Segment::open_read_only("doc-segment-observed")?;
@@ -259,9 +260,9 @@ impl<A: Access> Segment<A> {
     ///
     /// ```
     /// let segment = mmf::OpenOptions::new().len(16 * 1024).capacity(1 << 20).create_segment("doc-segment-room")?;
-    /// assert!(segment.room()? < 16 * 1024);
+    /// assert!(segment.remaining()? < 16 * 1024);
     /// segment.memory().grow(256 * 1024)?;
-    /// assert!(segment.room()? > 240 * 1024);
+    /// assert!(segment.remaining()? > 240 * 1024);
     /// let table = segment.mutex::<[u64; 10_000]>("table")?;
     /// # let _ = table;
     /// # Ok::<(), mmf::Error>(())
@@ -270,7 +271,7 @@ impl<A: Access> Segment<A> {
     /// # Errors
     ///
     /// [`ErrorKind::Fault`](crate::ErrorKind::Fault).
-    pub fn room(&self) -> Result<u64, Error> {
+    pub fn remaining(&self) -> Result<u64, Error> {
         self.core.room()
     }
 

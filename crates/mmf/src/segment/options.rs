@@ -57,13 +57,13 @@ impl OpenOptions {
     ///
     /// - [`ErrorKind::NotASegment`]: the memory is none, or its format is of another version.
     /// - [`ErrorKind::NotReady`]: its maker has died, or has not finished it [in time](OpenOptions::ready_within).
-    /// - [`ErrorKind::Damaged`]: its header makes no sense, or it was declared broken.
+    /// - [`ErrorKind::Corrupted`]: its header makes no sense, or it was declared broken.
     /// - [`ErrorKind::Full`]: all places for participants are taken.
     pub fn open_segment(
         &self,
         name: impl TryInto<Name, Error: Into<Error>>,
     ) -> Result<Segment<ReadWrite>, Error> {
-        self.attach_segment(&self.open(name)?)
+        self.open_segment_in(&self.open(name)?)
     }
 
     /// Opens a segment that exists, to look at it.
@@ -101,8 +101,8 @@ impl OpenOptions {
     ///
     /// # Errors
     ///
-    /// As [`Segment::format`].
-    pub fn format_segment(&self, memory: &SharedMemory<ReadWrite>) -> Result<Segment<ReadWrite>, Error> {
+    /// As [`Segment::create_in`].
+    pub fn create_segment_in(&self, memory: &SharedMemory<ReadWrite>) -> Result<Segment<ReadWrite>, Error> {
         match made(memory, self.plan(Operation::Create)?)? {
             (segment, Made::ByUs) => Ok(segment),
             (_, Made::ByOthers) => {
@@ -116,7 +116,7 @@ impl OpenOptions {
     /// # Errors
     ///
     /// As [`open_segment`](OpenOptions::open_segment).
-    pub fn attach_segment(&self, memory: &SharedMemory<ReadWrite>) -> Result<Segment<ReadWrite>, Error> {
+    pub fn open_segment_in(&self, memory: &SharedMemory<ReadWrite>) -> Result<Segment<ReadWrite>, Error> {
         joined(Segment::attach_to(memory, self.plan(Operation::Open)?)?, Operation::Open)
     }
 }

@@ -106,14 +106,14 @@ pub enum ObjectKind {
     /// A [`Latest`](crate::sync::Latest).
     Latest,
     /// An [`Event`](crate::sync::Event) that resets itself.
-    AutoEvent,
+    AutoResetEvent,
     /// An [`Event`](crate::sync::Event) that stays set.
-    ManualEvent,
-    /// A [`Once`](crate::sync::Once).
-    Once,
-    /// A [`Notify`](crate::sync::Notify).
-    Notify,
-    /// A [`WaitCell`](crate::sync::WaitCell).
+    ManualResetEvent,
+    /// A [`OnceLock`](crate::sync::OnceLock).
+    OnceLock,
+    /// A [`EventCount`](crate::sync::EventCount).
+    EventCount,
+    /// A [`Futex`](crate::sync::Futex).
     Cell,
     /// One that this version of the library does not know.
     Unknown(u32),
@@ -123,10 +123,10 @@ const KINDS: [ObjectKind; 8] = [
     ObjectKind::Mutex,
     ObjectKind::RwLock,
     ObjectKind::Latest,
-    ObjectKind::AutoEvent,
-    ObjectKind::ManualEvent,
-    ObjectKind::Once,
-    ObjectKind::Notify,
+    ObjectKind::AutoResetEvent,
+    ObjectKind::ManualResetEvent,
+    ObjectKind::OnceLock,
+    ObjectKind::EventCount,
     ObjectKind::Cell,
 ];
 
@@ -136,10 +136,10 @@ impl ObjectKind {
             ObjectKind::Mutex => 1,
             ObjectKind::RwLock => 2,
             ObjectKind::Latest => 3,
-            ObjectKind::AutoEvent => 4,
-            ObjectKind::ManualEvent => 5,
-            ObjectKind::Once => 6,
-            ObjectKind::Notify => 7,
+            ObjectKind::AutoResetEvent => 4,
+            ObjectKind::ManualResetEvent => 5,
+            ObjectKind::OnceLock => 6,
+            ObjectKind::EventCount => 7,
             ObjectKind::Cell => 8,
             ObjectKind::Unknown(number) => number,
         }
@@ -156,10 +156,10 @@ impl fmt::Display for ObjectKind {
             ObjectKind::Mutex => "mutex",
             ObjectKind::RwLock => "rwlock",
             ObjectKind::Latest => "latest",
-            ObjectKind::AutoEvent => "event (auto reset)",
-            ObjectKind::ManualEvent => "event (manual reset)",
-            ObjectKind::Once => "once",
-            ObjectKind::Notify => "notify",
+            ObjectKind::AutoResetEvent => "event (auto reset)",
+            ObjectKind::ManualResetEvent => "event (manual reset)",
+            ObjectKind::OnceLock => "once",
+            ObjectKind::EventCount => "notify",
             ObjectKind::Cell => "cell",
             ObjectKind::Unknown(number) => return write!(f, "object of kind {number}"),
         })

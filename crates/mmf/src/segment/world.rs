@@ -5,15 +5,15 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering::SeqCst;
 use std::time::{Duration, Instant};
 
-use super::raw::rwlock::Readers;
-use super::raw::{Slept, World};
-use super::write_down_end;
 use crate::access::ReadWrite;
 use crate::atomic::AtomicAt;
 use crate::error::{Error, Operation};
+use crate::raw::rwlock::Readers;
+use crate::raw::{Slept, World};
 use crate::segment::core::{Core, Standing, index, now, place_of};
 use crate::segment::layout::{END_DIED, LockHead, READER_STEP};
 use crate::segment::steps::step;
+use crate::sync::write_down_end;
 use crate::sys::Woken;
 use crate::sys::wait::Bell;
 use crate::view::View;
@@ -130,9 +130,9 @@ impl Parking {
             return Ok(());
         }
         let at = index(*head);
-        view.write(at + offset_of!(LockHead, since), &now())?;
-        view.write(at + offset_of!(LockHead, since_releases), &releases)?;
-        view.write(at + offset_of!(LockHead, since_token), &owner)
+        view.write(&now(), at + offset_of!(LockHead, since))?;
+        view.write(&releases, at + offset_of!(LockHead, since_releases))?;
+        view.write(&owner, at + offset_of!(LockHead, since_token))
     }
 }
 

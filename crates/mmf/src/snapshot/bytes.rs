@@ -5,9 +5,9 @@ use core::ops::Range;
 
 use crate::access::{Access, ReadWrite};
 use crate::diagnosis::{Cause, Diagnosis};
-use crate::disk::pieces::ZEROS;
 use crate::error::{Error, ErrorKind, Fault, Operation};
 use crate::memory::SharedMemory;
+use crate::snapshot::pieces::ZEROS;
 use crate::sys::disk::{self, Direct};
 use crate::sys::{Failure, Reason};
 use crate::view::View;
@@ -15,7 +15,7 @@ use crate::view::View;
 /// How much is mapped at a time, where bytes go through views: any memory fits any address space in pieces.
 const WINDOW: u64 = 16 << 20;
 
-pub(in crate::disk) struct Bytes<'a, A: Access> {
+pub(in crate::snapshot) struct Bytes<'a, A: Access> {
     memory: &'a SharedMemory<A>,
     operation: Operation,
     /// What there is to copy.
@@ -27,7 +27,7 @@ pub(in crate::disk) struct Bytes<'a, A: Access> {
 }
 
 impl<'a, A: Access> Bytes<'a, A> {
-    pub(in crate::disk) fn new(memory: &'a SharedMemory<A>, operation: Operation, len: u64) -> Self {
+    pub(in crate::snapshot) fn new(memory: &'a SharedMemory<A>, operation: Operation, len: u64) -> Self {
         let direct = Direct::new(&memory.right().object);
         let is_direct = Cell::new(direct.is_some());
         Bytes { memory, operation, len, direct, is_direct, window: RefCell::new(None) }
@@ -60,12 +60,12 @@ impl<'a, A: Access> Bytes<'a, A> {
     }
 
     /// How many bytes have been written at some time, as far as the system can tell.
-    pub(in crate::disk) fn allocated(&self) -> u64 {
+    pub(in crate::snapshot) fn allocated(&self) -> u64 {
         self.direct().and_then(Direct::allocated).map_or(self.len, |bytes| bytes.min(self.len))
     }
 
     /// The next bytes at or after a place that have been written at some time, as far as the system can tell.
-    pub(in crate::disk) fn next_data(&self, from: u64) -> Result<Option<Range<u64>>, Error> {
+    pub(in crate::snapshot) fn next_data(&self, from: u64) -> Result<Option<Range<u64>>, Error> {
         if let Some(direct) = self.direct() {
             return Ok(direct.next_data(from));
         }
@@ -112,7 +112,7 @@ impl<'a, A: Access> Bytes<'a, A> {
     }
 
     /// Fills `bytes` with what is at `offset`. All of it is inside what there was to copy at the start.
-    pub(in crate::disk) fn read(&self, offset: u64, bytes: &mut [u8]) -> Result<(), Error> {
+    pub(in crate::snapshot) fn read(&self, offset: u64, bytes: &mut [u8]) -> Result<(), Error> {
         let mut done = 0;
         while done < bytes.len() {
             let (at, rest) = (offset + done as u64, &mut bytes[done..]);
@@ -123,7 +123,7 @@ impl<'a, A: Access> Bytes<'a, A> {
                     self.views_only(answer.and_then(Result::err))?;
                     self.in_window(at, |view, offset| {
                         let len = rest.len().min(view.len() - offset);
-                        view.read_at(offset, &mut rest[..len])?;
+                        view.read_exact_at(&mut rest[..len], offset)?;
                         Ok(len)
                     })?
                 }
@@ -149,7 +149,7 @@ impl<'a, A: Access> Bytes<'a, A> {
 
 impl Bytes<'_, ReadWrite> {
     /// Puts `bytes` where `offset` is.
-    pub(in crate::disk) fn write(&self, offset: u64, bytes: &[u8]) -> Result<(), Error> {
+    pub(in crate::snapshot) fn write(&self, offset: u64, bytes: &[u8]) -> Result<(), Error> {
         match self.direct().map(|direct| direct.write_at(offset, bytes)) {
             Some(Ok(())) => return Ok(()),
             answer => self.views_only(answer.and_then(Result::err))?,
@@ -159,7 +159,7 @@ impl Bytes<'_, ReadWrite> {
             let rest = &bytes[done..];
             done += self.in_window(offset + done as u64, |view, offset| {
                 let len = rest.len().min(view.len() - offset);
-                view.write_at(offset, &rest[..len])?;
+                view.write_all_at(&rest[..len], offset)?;
                 Ok(len)
             })?;
         }
@@ -168,7 +168,7 @@ impl Bytes<'_, ReadWrite> {
 
     /// Makes a range zero. What has never been written is so, and is not touched. `on` hears of the
     /// bytes that are done.
-    pub(in crate::disk) fn clear(
+    pub(in crate::snapshot) fn clear(
         &self,
         range: Range<u64>,
         on: &mut dyn FnMut(u64) -> Result<(), Error>,
@@ -195,7 +195,7 @@ impl Bytes<'_, ReadWrite> {
     }
 
     /// Whether all of it is still there: what is written by a descriptor would make a memory longer again.
-    pub(in crate::disk) fn check_len(&self) -> Result<(), Error> {
+    pub(in crate::snapshot) fn check_len(&self) -> Result<(), Error> {
         let len = self.memory.len();
         if len < self.len { Err(self.gone(len)) } else { Ok(()) }
     }

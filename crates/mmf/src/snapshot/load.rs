@@ -4,13 +4,13 @@ use core::ops::ControlFlow;
 use std::path::Path;
 
 use crate::access::ReadWrite;
-use crate::disk::bytes::Bytes;
-use crate::disk::pieces::{BLOCK, parts, stretch};
-use crate::disk::{Copied, PIECE, Progress, Watch, buffer, file_error};
 use crate::error::{Error, ErrorKind, Operation};
 use crate::memory::SharedMemory;
 use crate::name::Name;
 use crate::options::OpenOptions;
+use crate::snapshot::bytes::Bytes;
+use crate::snapshot::pieces::{BLOCK, parts, stretch};
+use crate::snapshot::{CopyStats, PIECE, Progress, Watch, buffer, file_error};
 use crate::sys::disk::{HOLE, Source};
 
 impl SharedMemory<ReadWrite> {
@@ -42,21 +42,21 @@ impl SharedMemory<ReadWrite> {
     ///
     /// - [`ErrorKind::OutOfBounds`]: the file is longer than the memory; nothing was changed.
     /// - [`ErrorKind::ZeroLength`]: the file is empty.
-    /// - [`ErrorKind::NotFound`], [`ErrorKind::PermissionDenied`], [`ErrorKind::NotFile`]: it cannot be read.
-    /// - [`ErrorKind::Changed`]: the file became shorter meanwhile. [`ErrorKind::Fault`]: the memory did.
+    /// - [`ErrorKind::NotFound`], [`ErrorKind::PermissionDenied`], [`ErrorKind::NotAFile`]: it cannot be read.
+    /// - [`ErrorKind::ChangedDuringCopy`]: the file became shorter meanwhile. [`ErrorKind::Fault`]: the memory did.
     /// - [`ErrorKind::OutOfMemory`]: there are no pages left (Unix).
     ///
     /// ```
     /// # let path = std::env::temp_dir().join(format!("mmf-doc-restore-{}", std::process::id()));
     /// let memory = mmf::SharedMemory::anonymous(4096)?;
     /// memory.save(&path)?;
-    /// memory.view()?.fill(0, 4096, 7)?;
+    /// memory.view()?.fill(7, 0..4096)?;
     /// memory.restore(&path)?;
     /// assert_eq!(memory.view()?.read::<u8>(100)?, 0);
     /// # std::fs::remove_file(path).ok();
     /// # Ok::<(), mmf::Error>(())
     /// ```
-    pub fn restore(&self, path: impl AsRef<Path>) -> Result<Copied, Error> {
+    pub fn restore(&self, path: impl AsRef<Path>) -> Result<CopyStats, Error> {
         self.restore_with(path, |_| ControlFlow::Continue(()))
     }
 
@@ -69,7 +69,7 @@ impl SharedMemory<ReadWrite> {
         &self,
         path: impl AsRef<Path>,
         mut progress: impl FnMut(Progress) -> ControlFlow<()>,
-    ) -> Result<Copied, Error> {
+    ) -> Result<CopyStats, Error> {
         let operation = Operation::Restore;
         let file = Picture::open(operation, path.as_ref())?;
         let len = self.right().object.len().map_err(|failure| self.right().error(operation, failure))?;
@@ -96,10 +96,10 @@ impl OpenOptions {
     ///
     /// If it is about the file, [`Error::path`] says so.
     ///
-    /// - [`ErrorKind::NotFound`], [`ErrorKind::PermissionDenied`], [`ErrorKind::NotFile`]: the file cannot be read.
+    /// - [`ErrorKind::NotFound`], [`ErrorKind::PermissionDenied`], [`ErrorKind::NotAFile`]: the file cannot be read.
     /// - [`ErrorKind::ZeroLength`]: the file is empty, and no [`len`](OpenOptions::len) is given.
     /// - [`ErrorKind::OutOfBounds`]: the file is longer than [`len`](OpenOptions::len).
-    /// - [`ErrorKind::Changed`]: the file became shorter meanwhile.
+    /// - [`ErrorKind::ChangedDuringCopy`]: the file became shorter meanwhile.
     /// - what [`create`](OpenOptions::create) says, such as [`ErrorKind::AlreadyExists`] or [`ErrorKind::OutOfMemory`].
     pub fn load(
         &self,
@@ -205,7 +205,7 @@ impl<'a> Picture<'a> {
         memory: &SharedMemory,
         content: Content,
         progress: &mut dyn FnMut(Progress) -> ControlFlow<()>,
-    ) -> Result<Copied, Error> {
+    ) -> Result<CopyStats, Error> {
         let mut watch = Watch::new(self.operation, self.path, self.len, progress);
         watch.tell()?;
         let bytes = Bytes::new(memory, self.operation, self.len);
@@ -269,6 +269,6 @@ impl<'a> Picture<'a> {
     }
 
     fn changed(&self) -> Error {
-        Error::new(self.operation, ErrorKind::Changed).with_path(self.path)
+        Error::new(self.operation, ErrorKind::ChangedDuringCopy).with_path(self.path)
     }
 }

@@ -20,7 +20,7 @@ use crate::error::{Error, ErrorKind, Operation};
 use crate::sys::{self, Failure, Reason};
 
 /// How much is read and written at a time: fits the caches of most processors, and makes calls that are worth it.
-pub(in crate::disk) const PIECE: usize = 1 << 20;
+pub(in crate::snapshot) const PIECE: usize = 1 << 20;
 
 /// How far a copy is: see [`SharedMemory::save_with`](crate::SharedMemory::save_with).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -54,12 +54,12 @@ impl Progress {
 /// What was copied between a memory and a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
-pub struct Copied {
+pub struct CopyStats {
     pub(crate) len: u64,
     pub(crate) holes: u64,
 }
 
-impl Copied {
+impl CopyStats {
     /// The bytes of the file.
     #[must_use]
     #[allow(clippy::len_without_is_empty, reason = "a picture is never empty")]
@@ -74,7 +74,7 @@ impl Copied {
     }
 }
 
-impl fmt::Display for Copied {
+impl fmt::Display for CopyStats {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} bytes, {} of them holes", self.len, self.holes)
     }
@@ -82,7 +82,7 @@ impl fmt::Display for Copied {
 
 /// What to do if there is a file already where a memory is to be saved.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Existing {
+pub enum IfExists {
     /// Put the new file in its place, in one step, when it is complete.
     Replace,
     /// Leave it, and fail as [`ErrorKind::AlreadyExists`].
@@ -90,7 +90,7 @@ pub enum Existing {
 }
 
 /// Counts, tells, and hears whether to go on.
-pub(in crate::disk) struct Watch<'a> {
+pub(in crate::snapshot) struct Watch<'a> {
     progress: Progress,
     listener: &'a mut dyn FnMut(Progress) -> ControlFlow<()>,
     operation: Operation,
@@ -98,7 +98,7 @@ pub(in crate::disk) struct Watch<'a> {
 }
 
 impl<'a> Watch<'a> {
-    pub(in crate::disk) fn new(
+    pub(in crate::snapshot) fn new(
         operation: Operation,
         path: &'a Path,
         total: u64,
@@ -107,7 +107,7 @@ impl<'a> Watch<'a> {
         Watch { progress: Progress { done: 0, total, holes: 0 }, listener, operation, path }
     }
 
-    pub(in crate::disk) fn tell(&mut self) -> Result<(), Error> {
+    pub(in crate::snapshot) fn tell(&mut self) -> Result<(), Error> {
         match (self.listener)(self.progress) {
             ControlFlow::Continue(()) => Ok(()),
             ControlFlow::Break(()) => {
@@ -117,23 +117,23 @@ impl<'a> Watch<'a> {
     }
 
     /// So much has been done, and so much of it were holes.
-    pub(in crate::disk) fn count(&mut self, bytes: u64, holes: u64) {
+    pub(in crate::snapshot) fn count(&mut self, bytes: u64, holes: u64) {
         self.progress.done += bytes;
         self.progress.holes += holes;
     }
 
-    pub(in crate::disk) fn copied(&self) -> Copied {
-        Copied { len: self.progress.done, holes: self.progress.holes }
+    pub(in crate::snapshot) fn copied(&self) -> CopyStats {
+        CopyStats { len: self.progress.done, holes: self.progress.holes }
     }
 }
 
 /// What the system said about a file.
-pub(in crate::disk) fn file_error(operation: Operation, path: &Path, failure: Failure) -> Error {
+pub(in crate::snapshot) fn file_error(operation: Operation, path: &Path, failure: Failure) -> Error {
     let error = Error::from_system(operation, failure).with_path(path);
     if failure.reason != Reason::WrongKind {
         return error;
     }
-    let error = error.with_kind(ErrorKind::NotFile);
+    let error = error.with_kind(ErrorKind::NotAFile);
     match sys::disk::what_else(path, operation != Operation::Save) {
         // What is saved takes the place of what is there; a link would go, or what it leads to.
         Some(link @ "symbolic link") => error.with_detail(format!("it is a {link}: name what it leads to")),
@@ -143,7 +143,7 @@ pub(in crate::disk) fn file_error(operation: Operation, path: &Path, failure: Fa
 }
 
 /// The buffer that all bytes go through.
-pub(in crate::disk) fn buffer(operation: Operation) -> Result<Vec<u8>, Error> {
+pub(in crate::snapshot) fn buffer(operation: Operation) -> Result<Vec<u8>, Error> {
     // Asked for in vain, `vec!` would end the process.
     let mut probe: Vec<u8> = Vec::new();
     probe.try_reserve_exact(PIECE).map_err(|_| Error::new(operation, ErrorKind::OutOfMemory))?;

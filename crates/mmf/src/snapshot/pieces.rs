@@ -2,20 +2,20 @@
 
 use core::ops::Range;
 
-use crate::disk::PIECE;
+use crate::snapshot::PIECE;
 
 /// Zeros are looked for in blocks of this length: a page, and what file systems give out.
-pub(in crate::disk) const BLOCK: usize = 4096;
+pub(in crate::snapshot) const BLOCK: usize = 4096;
 
 /// As many zeros as are compared or written at a time.
-pub(in crate::disk) static ZEROS: [u8; 4 * BLOCK] = [0; 4 * BLOCK];
+pub(in crate::snapshot) static ZEROS: [u8; 4 * BLOCK] = [0; 4 * BLOCK];
 
-pub(in crate::disk) fn is_zero(bytes: &[u8]) -> bool {
+pub(in crate::snapshot) fn is_zero(bytes: &[u8]) -> bool {
     bytes.chunks(ZEROS.len()).all(|block| block == &ZEROS[..block.len()])
 }
 
 /// The parts that are not zero. Zeros between two of them belong to them if they are shorter than `gap`.
-pub(in crate::disk) fn parts(bytes: &[u8], gap: usize) -> impl Iterator<Item = Range<usize>> + '_ {
+pub(in crate::snapshot) fn parts(bytes: &[u8], gap: usize) -> impl Iterator<Item = Range<usize>> + '_ {
     let mut at = 0;
     core::iter::from_fn(move || {
         let block = |start: usize| start..bytes.len().min(start + BLOCK);
@@ -40,7 +40,7 @@ pub(in crate::disk) fn parts(bytes: &[u8], gap: usize) -> impl Iterator<Item = R
 
 /// The next stretch of data at or after `from`, up to `len`, where `next` says what data there is. What follows after less
 /// than `gap` belongs to it, while it is short.
-pub(in crate::disk) fn stretch<E>(
+pub(in crate::snapshot) fn stretch<E>(
     mut next: impl FnMut(u64) -> Result<Option<Range<u64>>, E>,
     from: u64,
     len: u64,

@@ -4,11 +4,11 @@ use core::ops::ControlFlow;
 use std::path::Path;
 
 use crate::access::Access;
-use crate::disk::bytes::Bytes;
-use crate::disk::pieces::{parts, stretch};
-use crate::disk::{Copied, Existing, PIECE, Progress, Watch, buffer, file_error};
 use crate::error::{Error, ErrorKind, Operation};
 use crate::memory::SharedMemory;
+use crate::snapshot::bytes::Bytes;
+use crate::snapshot::pieces::{parts, stretch};
+use crate::snapshot::{CopyStats, IfExists, PIECE, Progress, Watch, buffer, file_error};
 use crate::sys::disk::{Draft, HOLE};
 use crate::sys::{Failure, Reason};
 
@@ -37,7 +37,7 @@ impl<A: Access> SharedMemory<A> {
     /// If it is about the file, [`Error::path`] says so; otherwise it is about the memory.
     ///
     /// - [`ErrorKind::StorageFull`]: there is no room; said before anything is written where that can be known.
-    /// - [`ErrorKind::NotFound`]: there is no such directory. [`ErrorKind::NotFile`]: the path is that of something else.
+    /// - [`ErrorKind::NotFound`]: there is no such directory. [`ErrorKind::NotAFile`]: the path is that of something else.
     /// - [`ErrorKind::PermissionDenied`]; [`ErrorKind::InUse`]: another program has the file open (Windows).
     /// - [`ErrorKind::TooLarge`], [`ErrorKind::LimitReached`]: the file system, or this process, cannot have so long a file.
     /// - [`ErrorKind::Fault`]: somebody has cut bytes off the memory; the message says which one is gone.
@@ -45,7 +45,7 @@ impl<A: Access> SharedMemory<A> {
     /// ```
     /// # let path = std::env::temp_dir().join(format!("mmf-doc-save-{}", std::process::id()));
     /// let memory = mmf::SharedMemory::anonymous(1 << 20)?;
-    /// memory.view()?.write_at(100, b"kept")?;
+    /// memory.view()?.write_all_at(b"kept", 100)?;
     /// let copied = memory.save(&path)?;
     /// assert_eq!(copied.len(), 1 << 20);
     ///
@@ -54,8 +54,8 @@ impl<A: Access> SharedMemory<A> {
     /// # std::fs::remove_file(path).ok();
     /// # Ok::<(), mmf::Error>(())
     /// ```
-    pub fn save(&self, path: impl AsRef<Path>) -> Result<Copied, Error> {
-        self.save_with(path, Existing::Replace, |_| ControlFlow::Continue(()))
+    pub fn save(&self, path: impl AsRef<Path>) -> Result<CopyStats, Error> {
+        self.save_with(path, IfExists::Replace, |_| ControlFlow::Continue(()))
     }
 
     /// As [`save`](SharedMemory::save), but if there is something under this path already, it stays.
@@ -63,8 +63,8 @@ impl<A: Access> SharedMemory<A> {
     /// # Errors
     ///
     /// As [`save`](SharedMemory::save); and [`ErrorKind::AlreadyExists`], also if the file has come meanwhile.
-    pub fn save_new(&self, path: impl AsRef<Path>) -> Result<Copied, Error> {
-        self.save_with(path, Existing::Keep, |_| ControlFlow::Continue(()))
+    pub fn save_new(&self, path: impl AsRef<Path>) -> Result<CopyStats, Error> {
+        self.save_with(path, IfExists::Keep, |_| ControlFlow::Continue(()))
     }
 
     /// As [`save`](SharedMemory::save), and tells how far it is: at the start, after each piece, and when all has been written.
@@ -80,7 +80,7 @@ impl<A: Access> SharedMemory<A> {
     ///
     /// # let path = std::env::temp_dir().join(format!("mmf-doc-save-with-{}", std::process::id()));
     /// let memory = mmf::SharedMemory::anonymous(1 << 20)?;
-    /// let cancelled = memory.save_with(&path, mmf::Existing::Keep, |progress| {
+    /// let cancelled = memory.save_with(&path, mmf::snapshot::IfExists::Keep, |progress| {
     ///     println!("{} of {}", progress.done(), progress.total());
     ///     ControlFlow::Break(())
     /// });
@@ -91,9 +91,9 @@ impl<A: Access> SharedMemory<A> {
     pub fn save_with(
         &self,
         path: impl AsRef<Path>,
-        existing: Existing,
+        existing: IfExists,
         mut progress: impl FnMut(Progress) -> ControlFlow<()>,
-    ) -> Result<Copied, Error> {
+    ) -> Result<CopyStats, Error> {
         // Once: what comes later, if somebody makes it longer, does not belong to this picture.
         let len = self.right().object.len().map_err(|failure| self.right().error(OPERATION, failure))?;
         if len == 0 {
@@ -111,10 +111,10 @@ fn save<A: Access>(
     bytes: &Bytes<'_, A>,
     len: u64,
     path: &Path,
-    existing: Existing,
+    existing: IfExists,
     watch: &mut Watch<'_>,
-) -> Result<Copied, Error> {
-    let replace = existing == Existing::Replace;
+) -> Result<CopyStats, Error> {
+    let replace = existing == IfExists::Replace;
     let draft = Draft::begin(path, replace).map_err(|failure| file_error(OPERATION, path, failure))?;
     watch.tell()?;
     let mut buffer = buffer(OPERATION)?;

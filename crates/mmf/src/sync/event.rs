@@ -6,23 +6,23 @@ use std::time::{Duration, Instant};
 
 use super::mutex::shape;
 use super::owner::Label;
-use super::raw::{Patience, Refused, World, flag};
 use super::refused;
-use super::scene::{Parking, Scene, slice};
 use crate::error::{Error, ErrorKind, Operation};
+use crate::raw::{Patience, Refused, World, flag};
 use crate::segment::core::Core;
 use crate::segment::types::ObjectKind;
+use crate::segment::world::{Parking, Scene, slice};
 use crate::sys::Woken;
 use crate::sys::wait::{MOST_WORDS, wait_any};
 
 /// Something that happens, and that others sleep until: by [`Segment::event`](crate::Segment::event), which resets itself when one
-/// who waits has got it, or by [`Segment::manual_event`](crate::Segment::manual_event), which stays set until it is reset.
+/// who waits has got it, or by [`Segment::manual_reset_event`](crate::Segment::manual_reset_event), which stays set until it is reset.
 ///
 /// ```
 /// use std::time::Duration;
 ///
 /// let segment = mmf::Segment::create("doc-event", 64 * 1024)?;
-/// let go = segment.event("go")?;
+/// let go = segment.auto_reset_event("go")?;
 /// go.set()?; // in one process
 /// assert!(go.wait_timeout(Duration::from_secs(5))?); // in another one
 /// assert!(!go.wait_timeout(Duration::ZERO)?); // it has reset itself
@@ -38,7 +38,7 @@ pub struct Event {
 
 impl Event {
     pub(crate) fn make(core: &Arc<Core>, name: &str, auto: bool) -> Result<Self, Error> {
-        let kind = if auto { ObjectKind::AutoEvent } else { ObjectKind::ManualEvent };
+        let kind = if auto { ObjectKind::AutoResetEvent } else { ObjectKind::ManualResetEvent };
         let at = core.find_or_make(name, &shape::<()>(kind))?;
         let (word, label) = (Parking::new(core, at)?, Label::new(kind, name));
         Ok(Event { core: Arc::clone(core), word, label, auto })
@@ -94,7 +94,7 @@ impl Event {
     /// # Errors
     ///
     /// [`ErrorKind::Fault`].
-    pub fn wait_until(&self, deadline: Instant) -> Result<bool, Error> {
+    pub fn wait_deadline(&self, deadline: Instant) -> Result<bool, Error> {
         self.wait_for(Some(deadline))
     }
 
@@ -115,7 +115,7 @@ impl Event {
     /// use mmf::sync::Event;
     ///
     /// let segment = mmf::Segment::create("doc-event-any", 64 * 1024)?;
-    /// let (data, stop) = (segment.event("data")?, segment.manual_event("stop")?);
+    /// let (data, stop) = (segment.auto_reset_event("data")?, segment.manual_reset_event("stop")?);
     /// stop.set()?;
     /// assert_eq!(Event::wait_any(&[&data, &stop], None)?, Some(1));
     /// # Ok::<(), mmf::Error>(())

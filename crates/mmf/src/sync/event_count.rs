@@ -6,19 +6,19 @@ use std::time::Instant;
 
 use super::mutex::shape;
 use super::owner::Label;
-use super::raw::{Refused, count};
 use super::refused;
-use super::scene::{Parking, Scene};
 use crate::error::{Error, Operation};
+use crate::raw::{Refused, count};
 use crate::segment::core::Core;
 use crate::segment::types::ObjectKind;
+use crate::segment::world::{Parking, Scene};
 
 /// A count of notifications: by [`Segment::notify`](crate::Segment::notify). For "sleep until another process did something", where
 /// everybody who waits is to know, and nothing that happens between a look and the sleep may be missed.
 ///
 /// ```
 /// let segment = mmf::Segment::create("doc-notify", 64 * 1024)?;
-/// let changed = segment.notify("changed")?;
+/// let changed = segment.event_count("changed")?;
 /// let seen = changed.count()?;
 /// // … look at what may have changed; meanwhile, in another process:
 /// changed.notify()?;
@@ -27,17 +27,17 @@ use crate::segment::types::ObjectKind;
 /// # Ok::<(), mmf::Error>(())
 /// ```
 #[derive(Debug)]
-pub struct Notify {
+pub struct EventCount {
     core: Arc<Core>,
     word: Parking,
     label: Label,
 }
 
-impl Notify {
+impl EventCount {
     pub(crate) fn make(core: &Arc<Core>, name: &str) -> Result<Self, Error> {
-        let at = core.find_or_make(name, &shape::<()>(ObjectKind::Notify))?;
-        let (word, label) = (Parking::bare(core, at)?, Label::new(ObjectKind::Notify, name));
-        Ok(Notify { core: Arc::clone(core), word, label })
+        let at = core.find_or_make(name, &shape::<()>(ObjectKind::EventCount))?;
+        let (word, label) = (Parking::bare(core, at)?, Label::new(ObjectKind::EventCount, name));
+        Ok(EventCount { core: Arc::clone(core), word, label })
     }
 
     /// How many notifications there were so far (it starts again after four billions).

@@ -5,26 +5,27 @@ use std::sync::atomic::Ordering::SeqCst;
 use std::time::Instant;
 
 use super::mutex::shape;
-use super::scene::{Parking, slice};
 use crate::error::{Error, Operation};
 use crate::segment::core::Core;
 use crate::segment::layout::fingerprint;
 use crate::segment::types::ObjectKind;
+use crate::segment::world::{Parking, slice};
 use crate::sys::Woken;
 use crate::sys::wait::{Bell, Family};
 use crate::view::View;
 
 /// A word of 32 bits in shared memory that can be slept on, and what it takes to wake those who sleep: for locks of one's own.
 ///
-/// In a segment it is an object like others ([`Segment::wait_cell`](crate::Segment::wait_cell)); in a plain [`View`] it takes eight bytes of
-/// the user's choice ([`WaitCell::at`]).
+/// In a segment it is an object like others ([`Segment::futex`](crate::Segment::futex)); in a plain [`View`] it takes eight bytes of
+/// the user's choice ([`Futex::at`]).
 ///
 /// A lock with two states, 0 free and 1 taken, and 2 for taken with somebody waiting:
 ///
 /// ```
-/// use mmf::{Error, SharedMemory, sync::WaitCell};
+/// use mmf::sync::Futex;
+/// use mmf::{Error, SharedMemory};
 ///
-/// fn lock(cell: &WaitCell) -> Result<(), Error> {
+/// fn lock(cell: &Futex) -> Result<(), Error> {
 ///     if cell.compare_exchange(0, 1)?.is_ok() {
 ///         return Ok(());
 ///     }
@@ -34,7 +35,7 @@ use crate::view::View;
 ///     Ok(())
 /// }
 ///
-/// fn unlock(cell: &WaitCell) -> Result<(), Error> {
+/// fn unlock(cell: &Futex) -> Result<(), Error> {
 ///     if cell.swap(0)? == 2 {
 ///         cell.wake_one()?;
 ///     }
@@ -42,7 +43,7 @@ use crate::view::View;
 /// }
 ///
 /// let view = SharedMemory::create("doc-cell", 4096)?.view()?;
-/// let cell = WaitCell::at(&view, 64, "doc-cell lock")?;
+/// let cell = Futex::at(&view, 64, "doc-cell lock")?;
 /// lock(&cell)?;
 /// unlock(&cell)?;
 /// # Ok::<(), mmf::Error>(())
@@ -50,16 +51,16 @@ use crate::view::View;
 ///
 /// (If its owner dies, this lock stays taken for ever: that is what [`Mutex`](super::Mutex) is for.)
 #[derive(Debug)]
-pub struct WaitCell {
+pub struct Futex {
     parking: Parking,
     /// A segment's objects keep their segment.
     _core: Option<Arc<Core>>,
 }
 
-impl WaitCell {
+impl Futex {
     pub(crate) fn make(core: &Arc<Core>, name: &str) -> Result<Self, Error> {
         let at = core.find_or_make(name, &shape::<()>(ObjectKind::Cell))?;
-        Ok(WaitCell { parking: Parking::bare(core, at)?.of_the_user(), _core: Some(Arc::clone(core)) })
+        Ok(Futex { parking: Parking::bare(core, at)?.of_the_user(), _core: Some(Arc::clone(core)) })
     }
 
     /// The cell at `offset` in a view: four bytes for the word, four that count who waits. All processes use the same bytes and the same
@@ -75,7 +76,7 @@ impl WaitCell {
         id[8..].copy_from_slice(&fingerprint(1, 0, 0, 0, name).to_le_bytes());
         let bell = Bell::new(&Family::new(None, None, id), offset as u64)
             .map_err(|failure| Error::from_system(Operation::Object, failure))?;
-        Ok(WaitCell { parking: Parking::at(view, offset, bell)?, _core: None })
+        Ok(Futex { parking: Parking::at(view, offset, bell)?, _core: None })
     }
 
     /// The word.

@@ -1,4 +1,4 @@
-//! The latest value of something. The state table is at the top of `raw/board.rs`.
+//! The latest value of something. The state table is at the top of `raw/seqlock.rs`.
 
 use core::marker::PhantomData;
 use core::sync::atomic::fence;
@@ -6,19 +6,19 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering::{Acquire, Release};
 
 use super::owner::{Label, Owner};
-use super::raw::board::{self, Board, Found, PLACES, Writable};
-use super::raw::mutex::{DONE, TOKEN};
-use super::raw::{self, Patience, Refused};
-use super::scene::{Parking, Scene};
 use super::{refused, who};
 use crate::access::{Access, ReadWrite};
 use crate::atomic::AtomicAt;
 use crate::error::{Error, ErrorKind, Operation};
+use crate::raw::mutex::{DONE, TOKEN};
+use crate::raw::seqlock::{self, Found, PLACES, Slots, Writable};
+use crate::raw::{self, Patience, Refused};
 use crate::segment::core::{Core, index};
 use crate::segment::directory::Shape;
 use crate::segment::layout::{ALIGN, PUBLISHED, STAMPS, VALUE};
 use crate::segment::steps::step;
 use crate::segment::types::{ObjectKind, SharedType};
+use crate::segment::world::{Parking, Scene};
 use crate::view::View;
 
 // The format has room for as many stamps.
@@ -34,7 +34,7 @@ const _: () = assert!(PLACES == 3 && STAMPS + 8 * PLACES <= VALUE);
 /// let segment = mmf::Segment::create("doc-latest", 64 * 1024)?;
 /// let speed = segment.latest::<f64>("speed")?;
 /// assert_eq!(speed.read()?, None);
-/// let mut writer = speed.writer()?;
+/// let mut writer = speed.acquire_writer()?;
 /// writer.publish(&3.5)?;
 /// assert_eq!(speed.read()?, Some(3.5));
 /// # Ok::<(), mmf::Error>(())
@@ -78,7 +78,7 @@ impl<T: SharedType, A: Access> Values<T, A> {
         let place = |place: u64| {
             Ok::<_, Error>(Stamped {
                 stamp: AtomicAt::new(view, index(at + STAMPS + place * 8))?,
-                value: view.slice(index(first + place * stride::<T>()), size_of::<T>().max(1))?,
+                value: view.subview(index(first + place * stride::<T>()), size_of::<T>().max(1))?,
             })
         };
         let places = [place(0)?, place(1)?, place(2)?];
@@ -92,7 +92,7 @@ impl<T: SharedType, A: Access> Values<T, A> {
     }
 }
 
-impl<T: SharedType, A: Access> Board for Values<T, A> {
+impl<T: SharedType, A: Access> Slots for Values<T, A> {
     type Fault = Error;
 
     #[inline]
@@ -160,7 +160,7 @@ impl<T: SharedType> Latest<T, ReadWrite> {
     /// # Errors
     ///
     /// [`ErrorKind::Busy`] if there is one, alive: the message says who; [`ErrorKind::Fault`].
-    pub fn writer(&self) -> Result<LatestWriter<T>, Error> {
+    pub fn acquire_writer(&self) -> Result<LatestWriter<T>, Error> {
         let lock = Parking::bare(&self.core, self.at)?;
         let values = Values::new(&self.core.view, self.at)?;
         let scene = Scene::new(&self.core);
@@ -224,8 +224,8 @@ impl<T: SharedType, A: Access> Latest<T, A> {
     /// As [`read`](Latest::read).
     #[inline]
     pub fn read_into(&self, value: &mut T) -> Result<Option<u64>, Error> {
-        let found = board::read(&self.values, |place| {
-            self.values.place(place).value.read_at(0, value.as_mut_bytes())
+        let found = seqlock::read(&self.values, |place| {
+            self.values.place(place).value.read_exact_at(value.as_mut_bytes(), 0)
         })?;
         self.whole(found)
     }
@@ -278,7 +278,7 @@ impl<T: SharedType> LatestWriter<T> {
     #[inline]
     pub fn publish(&mut self, value: &T) -> Result<u64, Error> {
         self.owner.check(&self.core)?;
-        board::write(&self.values, |place| self.values.place(place).value.write(0, value))
+        seqlock::write(&self.values, |place| self.values.place(place).value.write(value, 0))
     }
 }
 

@@ -12,7 +12,7 @@
 //! | a [`Mutex`], or an [`RwLock`] to write | the next one gets the guard as [`LockError::OwnerDied`], with who it was |
 //! | an [`RwLock`] to read | the writer goes on |
 //! | the writer's side of a [`Latest`] | readers have the last whole value; the next writer goes on |
-//! | a [`Once`] half initialised | the next one initialises it |
+//! | a [`OnceLock`] half initialised | the next one initialises it |
 //! | a place in a queue | the others go on |
 //!
 //! On Windows that is noticed at once where the process can be waited for, else and elsewhere within 100 ms of waiting: who sleeps looks every
@@ -26,7 +26,7 @@
 //! # Damaged data
 //!
 //! After [`LockError::OwnerDied`] the data may be half changed. Inspect and repair it, then call [`MutexGuard::declare_consistent`]; or call
-//! [`MutexGuard::give_up`], and every later attempt to lock returns [`LockError::Abandoned`]. If the guard is dropped without either, the next owner is
+//! [`MutexGuard::give_up`], and every later attempt to lock returns [`LockError::NotRecoverable`]. If the guard is dropped without either, the next owner is
 //! notified again. A guard that is dropped while its thread panics leaves the same mark, for the same reason: [`OwnerDied::panicked`] tells the
 //! two apart, since the process of that thread may well be running.
 //!
@@ -42,9 +42,9 @@
 //! # Fork
 //!
 //! After a `fork` without `exec`, the locks and writers of the parent stay the parent's. The child has copies of its guards, [`LatestWriter`]s and
-//! half-initialised [`Once`]s: dropping them does nothing there, and each of their methods returns an error of the kind
+//! half-initialised [`OnceLock`]s: dropping them does nothing there, and each of their methods returns an error of the kind
 //! [`Unsupported`](ErrorKind::Unsupported), as locking and making objects do, until the child opens the segment again. What belongs to nobody works
-//! in the child, too: reading a [`Latest`] or an initialised [`Once`], and [`Event`], [`Notify`] and [`WaitCell`]. (Linux since 4.14: after each
+//! in the child, too: reading a [`Latest`] or an initialised [`OnceLock`], and [`Event`], [`EventCount`] and [`Futex`]. (Linux since 4.14: after each
 //! `fork` and `clone` that gives the child memory of its own. Elsewhere `pthread_atfork` tells of a fork, and a bare system call goes unnoticed.)
 //!
 //! # `?` with other errors
@@ -64,35 +64,31 @@
 //! ```
 
 mod event;
+mod event_count;
+mod futex;
 mod latest;
 mod mutex;
-mod notify;
-mod once;
+mod once_lock;
 mod owner;
-pub(crate) mod raw;
-#[cfg(test)]
-mod raw_tests;
 mod rwlock;
-pub(crate) mod scene;
 mod value;
-mod wait_cell;
 
 pub use event::Event;
+pub use event_count::EventCount;
+pub use futex::Futex;
 pub use latest::{Latest, LatestWriter};
 pub use mutex::{Mutex, MutexGuard};
-pub use notify::Notify;
-pub use once::Once;
-pub use rwlock::{ReadGuard, RwLock, WriteGuard};
-pub use wait_cell::WaitCell;
+pub use once_lock::OnceLock;
+pub use rwlock::{RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use core::fmt;
 use core::mem::offset_of;
 use std::time::SystemTime;
 
 pub(crate) use self::owner::Label;
-use self::raw::{Got, Refused};
 use crate::access::Access;
 use crate::error::{Error, ErrorKind, Operation};
+use crate::raw::{Got, Refused};
 use crate::segment::ProcessInfo;
 use crate::segment::core::{Core, generation_of, index, now, participant, place_of, time_of};
 use crate::segment::layout::{END_DIED, END_PANICKED, LockHead};
@@ -103,7 +99,7 @@ pub enum LockError<G> {
     /// The lock is acquired, but a previous owner died holding it, or panicked; the data may be inconsistent.
     OwnerDied(OwnerDied<G>),
     /// After that, an owner gave the lock up for good.
-    Abandoned(Error),
+    NotRecoverable(Error),
     /// Another owner holds it, and the caller did not want to wait. The error says which process.
     WouldBlock(Error),
     /// The deadline has passed. The error says which process holds the lock.
@@ -212,11 +208,11 @@ impl<G> LockError<G> {
                      the guard, repair the value and call declare_consistent(), or call give_up()",
                     owner.died.how()
                 );
-                let error = Error::new(Operation::Acquire, ErrorKind::Damaged);
+                let error = Error::new(Operation::Acquire, ErrorKind::Corrupted);
                 let error = region.iter().fold(error, |error, region| error.with_subject(region));
                 error.with_object(name).with_sentence(sentence)
             }
-            LockError::Abandoned(error)
+            LockError::NotRecoverable(error)
             | LockError::WouldBlock(error)
             | LockError::TimedOut(error)
             | LockError::Failed(error) => error,
@@ -228,7 +224,7 @@ impl<G> fmt::Debug for LockError<G> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             LockError::OwnerDied(owner) => f.debug_tuple("OwnerDied").field(owner).finish(),
-            LockError::Abandoned(error) => f.debug_tuple("Abandoned").field(error).finish(),
+            LockError::NotRecoverable(error) => f.debug_tuple("NotRecoverable").field(error).finish(),
             LockError::WouldBlock(error) => f.debug_tuple("WouldBlock").field(error).finish(),
             LockError::TimedOut(error) => f.debug_tuple("TimedOut").field(error).finish(),
             LockError::Failed(error) => f.debug_tuple("Failed").field(error).finish(),
@@ -246,7 +242,7 @@ impl<G> fmt::Display for LockError<G> {
                 owner.died.lock,
                 owner.died.how()
             ),
-            LockError::Abandoned(error)
+            LockError::NotRecoverable(error)
             | LockError::WouldBlock(error)
             | LockError::TimedOut(error)
             | LockError::Failed(error) => error.fmt(f),
@@ -285,7 +281,7 @@ pub(crate) fn refused<A: Access>(
         Refused::Deadline => error(ErrorKind::TimedOut, &|lock| {
             format!("timed out waiting for {lock}: it is held by {}", who(core, holder))
         }),
-        Refused::Done => error(ErrorKind::Abandoned, &|lock| {
+        Refused::Done => error(ErrorKind::NotRecoverable, &|lock| {
             format!(
                 "{lock} was given up for good after an owner had died holding it: \
                  end all programs that use the segment and create it anew"
@@ -326,7 +322,7 @@ fn lock_error<G, A: Access>(core: &Core<A>, label: &Label, why: Refused<Error>, 
         Refused::Fault(error) => LockError::Failed(error),
         Refused::WouldBlock(_) => LockError::WouldBlock(error(why)),
         Refused::Deadline => LockError::TimedOut(error(why)),
-        Refused::Done => LockError::Abandoned(error(why)),
+        Refused::Done => LockError::NotRecoverable(error(why)),
         Refused::TooMany => LockError::Failed(error(why)),
     }
 }
@@ -346,7 +342,7 @@ pub(crate) fn process_of<A: Access>(core: &Core<A>, token: u32) -> Option<Proces
 fn owner_died<G>(core: &Core, label: &Label, head: u64, guard: G, got: Got) -> LockError<G> {
     match who_died(core, head, got) {
         Ok(died) => {
-            let region = core.fail(Operation::Acquire, ErrorKind::Damaged).name().map(str::to_owned);
+            let region = core.fail(Operation::Acquire, ErrorKind::Corrupted).name().map(str::to_owned);
             let named = Died { lock: label.phrase(core), name: label.name().to_owned(), region, ..died };
             LockError::OwnerDied(OwnerDied { guard, died: Box::new(named) })
         }
@@ -375,13 +371,13 @@ fn who_died(core: &Core, head: u64, got: Got) -> Result<Died, Error> {
 }
 
 /// Writes down how an owner left the data damaged: it died, or it panicked.
-fn write_down_end(core: &Core, head: u64, token: u32, end: u16) -> Result<(), Error> {
+pub(crate) fn write_down_end(core: &Core, head: u64, token: u32, end: u16) -> Result<(), Error> {
     let at = index(head);
     let record = core.view.read::<LockHead>(at)?;
     let since = if record.since_is_of(token) { record.since } else { 0 };
     let (id, started) = process_of(core, token).map_or((0, 0), |process| (process.id, process.started));
-    core.view.write(at + offset_of!(LockHead, dead_token), &token)?;
-    core.view.write(at + offset_of!(LockHead, dead_process), &id)?;
-    core.view.write(at + offset_of!(LockHead, end), &end)?;
-    core.view.write(at + offset_of!(LockHead, dead_started), &[started, now(), since])
+    core.view.write(&token, at + offset_of!(LockHead, dead_token))?;
+    core.view.write(&id, at + offset_of!(LockHead, dead_process))?;
+    core.view.write(&end, at + offset_of!(LockHead, end))?;
+    core.view.write(&[started, now(), since], at + offset_of!(LockHead, dead_started))
 }

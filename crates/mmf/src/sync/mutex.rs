@@ -8,15 +8,15 @@ use std::sync::atomic::Ordering::SeqCst;
 use std::time::{Duration, Instant};
 
 use super::owner::{Label, Owner};
-use super::raw::mutex::{DONE, TOKEN};
-use super::raw::{self, Got, Patience};
-use super::scene::{Parking, Scene};
 use super::{LockError, lock_error, owner_died, value, write_down_end};
 use crate::error::{Error, Operation};
+use crate::raw::mutex::{DONE, TOKEN};
+use crate::raw::{self, Got, Patience};
 use crate::segment::core::{Core, index};
 use crate::segment::directory::Shape;
 use crate::segment::layout::{END_PANICKED, VALUE};
 use crate::segment::types::{ObjectKind, SharedType};
+use crate::segment::world::{Parking, Scene};
 
 /// A mutex around a `T` in a segment: by [`Segment::mutex`](crate::Segment::mutex).
 ///
@@ -75,7 +75,7 @@ impl<T: SharedType> Mutex<T> {
     /// # Errors
     ///
     /// - [`LockError::OwnerDied`]: you have it, but look at the data first.
-    /// - [`LockError::Abandoned`]: somebody gave it up for good.
+    /// - [`LockError::NotRecoverable`]: somebody gave it up for good.
     /// - [`LockError::Failed`]: the memory is gone; or this process was forked from the one that opened the segment.
     #[inline]
     pub fn lock(&self) -> Result<MutexGuard<'_, T>, LockError<MutexGuard<'_, T>>> {
@@ -106,7 +106,10 @@ impl<T: SharedType> Mutex<T> {
     /// # Errors
     ///
     /// As [`lock`](Mutex::lock), and [`LockError::TimedOut`].
-    pub fn lock_until(&self, deadline: Instant) -> Result<MutexGuard<'_, T>, LockError<MutexGuard<'_, T>>> {
+    pub fn lock_deadline(
+        &self,
+        deadline: Instant,
+    ) -> Result<MutexGuard<'_, T>, LockError<MutexGuard<'_, T>>> {
         self.acquire(Some(deadline), Patience::Wait)
     }
 
@@ -189,7 +192,7 @@ impl<T: SharedType> MutexGuard<'_, T> {
     /// [`ErrorKind::Fault`](crate::ErrorKind::Fault).
     #[inline]
     pub fn set(&mut self, value: &T) -> Result<(), Error> {
-        self.mutex.core.view.write(index(self.value_at()?), value)
+        self.mutex.core.view.write(value, index(self.value_at()?))
     }
 
     /// Copies the value out, lets it be changed, and copies it in.
@@ -209,8 +212,8 @@ impl<T: SharedType> MutexGuard<'_, T> {
     /// # Errors
     ///
     /// [`ErrorKind::OutOfBounds`](crate::ErrorKind::OutOfBounds), [`ErrorKind::Fault`](crate::ErrorKind::Fault).
-    pub fn read_at(&self, offset: usize, bytes: &mut [u8]) -> Result<(), Error> {
-        self.mutex.core.view.slice(index(self.value_at()?), size_of::<T>())?.read_at(offset, bytes)
+    pub fn read_exact_at(&self, bytes: &mut [u8], offset: usize) -> Result<(), Error> {
+        self.mutex.core.view.subview(index(self.value_at()?), size_of::<T>())?.read_exact_at(bytes, offset)
     }
 
     /// Copies bytes into the value, from `offset` in it on.
@@ -218,8 +221,8 @@ impl<T: SharedType> MutexGuard<'_, T> {
     /// # Errors
     ///
     /// [`ErrorKind::OutOfBounds`](crate::ErrorKind::OutOfBounds), [`ErrorKind::Fault`](crate::ErrorKind::Fault).
-    pub fn write_at(&mut self, offset: usize, bytes: &[u8]) -> Result<(), Error> {
-        self.mutex.core.view.slice(index(self.value_at()?), size_of::<T>())?.write_at(offset, bytes)
+    pub fn write_all_at(&mut self, bytes: &[u8], offset: usize) -> Result<(), Error> {
+        self.mutex.core.view.subview(index(self.value_at()?), size_of::<T>())?.write_all_at(bytes, offset)
     }
 
     /// The value where it lies.
@@ -234,7 +237,7 @@ impl<T: SharedType> MutexGuard<'_, T> {
     ///
     /// - All peers touch the value only while they have this lock; none of them is hostile.
     /// - Nobody takes the pages away (Unix: makes the memory shorter). Touching such a page ends the process.
-    pub unsafe fn as_mut(&mut self) -> Result<&mut T, Error> {
+    pub unsafe fn value_mut_unchecked(&mut self) -> Result<&mut T, Error> {
         // SAFETY: the lock is ours, and all others keep to it: the caller's promise. The reference borrows the guard.
         unsafe { value::as_mut(&self.mutex.core.view, self.value_at()?) }
     }
@@ -248,7 +251,7 @@ impl<T: SharedType> MutexGuard<'_, T> {
     /// # Safety
     ///
     /// As [`as_mut`](MutexGuard::as_mut).
-    pub unsafe fn as_ref(&self) -> Result<&T, Error> {
+    pub unsafe fn value_ref_unchecked(&self) -> Result<&T, Error> {
         // SAFETY: as in `as_mut`; and who writes through this guard borrows it mutably.
         unsafe { value::as_ref(&self.mutex.core.view, self.value_at()?) }
     }
@@ -263,7 +266,7 @@ impl<T: SharedType> MutexGuard<'_, T> {
         raw::mutex::consistent(&self.scene(), &self.mutex.lock, me).map(drop)
     }
 
-    /// Gives the lock up for good, because the data cannot be mended: everybody gets [`LockError::Abandoned`] from now on, those who
+    /// Gives the lock up for good, because the data cannot be mended: everybody gets [`LockError::NotRecoverable`] from now on, those who
     /// wait at once.
     ///
     /// # Errors

@@ -5,14 +5,14 @@ use std::sync::Arc;
 
 use super::mutex::shape;
 use super::owner::{Label, Owner};
-use super::raw::{Refused, once};
 use super::refused;
-use super::scene::{Parking, Scene};
 use crate::error::{Error, Operation};
+use crate::raw::{Refused, once};
 use crate::segment::core::{Core, index};
 use crate::segment::layout::VALUE;
 use crate::segment::steps::step;
 use crate::segment::types::{ObjectKind, SharedType};
+use crate::segment::world::{Parking, Scene};
 
 /// A `T` that one process initialises and all find: by [`Segment::once`](crate::Segment::once).
 ///
@@ -20,14 +20,14 @@ use crate::segment::types::{ObjectKind, SharedType};
 ///
 /// ```
 /// let segment = mmf::Segment::create("doc-once", 64 * 1024)?;
-/// let epoch = segment.once::<u64>("epoch")?;
+/// let epoch = segment.once_lock::<u64>("epoch")?;
 /// assert_eq!(epoch.get()?, None);
 /// assert_eq!(epoch.get_or_init(|| 1234)?, 1234);
 /// assert_eq!(epoch.get_or_init(|| 5678)?, 1234);
 /// # Ok::<(), mmf::Error>(())
 /// ```
 #[derive(Debug)]
-pub struct Once<T: SharedType> {
+pub struct OnceLock<T: SharedType> {
     core: Arc<Core>,
     lock: Parking,
     at: u64,
@@ -35,12 +35,12 @@ pub struct Once<T: SharedType> {
     value: PhantomData<fn() -> T>,
 }
 
-impl<T: SharedType> Once<T> {
+impl<T: SharedType> OnceLock<T> {
     pub(crate) fn make(core: &Arc<Core>, name: &str) -> Result<Self, Error> {
-        let at = core.find_or_make(name, &shape::<T>(ObjectKind::Once))?;
+        let at = core.find_or_make(name, &shape::<T>(ObjectKind::OnceLock))?;
         let lock = Parking::with_head(core, at)?;
-        let label = Label::new(ObjectKind::Once, name);
-        Ok(Once { core: Arc::clone(core), lock, at, label, value: PhantomData })
+        let label = Label::new(ObjectKind::OnceLock, name);
+        Ok(OnceLock { core: Arc::clone(core), lock, at, label, value: PhantomData })
     }
 
     /// The value, if it is initialised.
@@ -89,7 +89,7 @@ impl<T: SharedType> Once<T> {
         let value = init()?;
         // (It may have forked, and this may be the child: then the parent initialises it.)
         let me = owner.check(&self.core)?;
-        self.core.view.write(index(self.at + VALUE), &value)?;
+        self.core.view.write(&value, index(self.at + VALUE))?;
         step("once: written, and not done yet");
         std::mem::forget(unlock);
         once::finish(&scene, &self.lock, me)?;
@@ -99,7 +99,7 @@ impl<T: SharedType> Once<T> {
 
 /// Lets the next one try, if initialising panics or fails.
 struct Unlock<'o, T: SharedType> {
-    once: &'o Once<T>,
+    once: &'o OnceLock<T>,
     owner: Owner,
 }
 

@@ -75,7 +75,7 @@ impl Label {
     /// For example: the mutex "counter" in "Local\plant".
     pub(crate) fn phrase<A: Access>(&self, core: &Core<A>) -> String {
         let kind = match self.kind {
-            ObjectKind::AutoEvent | ObjectKind::ManualEvent => "event".to_owned(),
+            ObjectKind::AutoResetEvent | ObjectKind::ManualResetEvent => "event".to_owned(),
             kind => kind.to_string(),
         };
         format!("the {kind} {:?} in {}", self.name, core.called())

@@ -8,17 +8,17 @@ use std::sync::atomic::Ordering::SeqCst;
 use std::time::{Duration, Instant};
 
 use super::owner::{Label, Owner};
-use super::raw::mutex::{DONE, TOKEN};
-use super::raw::rwlock::{self as algorithm, Me, Readers, Words};
-use super::raw::{self, Got, Patience};
-use super::scene::{Parking, Scene};
 use super::{LockError, lock_error, owner_died, value, write_down_end};
 use crate::atomic::AtomicAt;
 use crate::error::{Error, Operation};
+use crate::raw::mutex::{DONE, TOKEN};
+use crate::raw::rwlock::{self as algorithm, Me, Readers, Words};
+use crate::raw::{self, Got, Patience};
 use crate::segment::core::{Core, index, place_of};
 use crate::segment::directory::Shape;
 use crate::segment::layout::{DRAIN, END_PANICKED, READER_STEP, READERS};
 use crate::segment::types::{ObjectKind, SharedType};
+use crate::segment::world::{Parking, Scene};
 
 /// A reader-writer lock around a `T` in a segment: by [`Segment::rwlock`](crate::Segment::rwlock).
 ///
@@ -50,14 +50,14 @@ pub struct RwLock<T: SharedType> {
 
 /// The right to read the value of an [`RwLock`], until it is dropped.
 #[must_use = "it unlocks when it is dropped"]
-pub struct ReadGuard<'l, T: SharedType> {
+pub struct RwLockReadGuard<'l, T: SharedType> {
     lock: &'l RwLock<T>,
     owner: Owner,
 }
 
 /// The right to the value of an [`RwLock`], until it is dropped.
 #[must_use = "it unlocks when it is dropped"]
-pub struct WriteGuard<'l, T: SharedType> {
+pub struct RwLockWriteGuard<'l, T: SharedType> {
     lock: &'l RwLock<T>,
     owner: Owner,
     /// Whether this thread was panicking when it locked.
@@ -118,10 +118,10 @@ impl<T: SharedType> RwLock<T> {
     /// # Errors
     ///
     /// - [`LockError::OwnerDied`]: you may read, but a writer has died and the data may be half changed.
-    /// - [`LockError::Abandoned`]: somebody gave it up for good.
+    /// - [`LockError::NotRecoverable`]: somebody gave it up for good.
     /// - [`LockError::Failed`]: the memory is gone; or this process was forked from the one that opened the segment.
     #[inline]
-    pub fn read(&self) -> Result<ReadGuard<'_, T>, LockError<ReadGuard<'_, T>>> {
+    pub fn read(&self) -> Result<RwLockReadGuard<'_, T>, LockError<RwLockReadGuard<'_, T>>> {
         self.read_for(None, Patience::Wait)
     }
 
@@ -130,7 +130,7 @@ impl<T: SharedType> RwLock<T> {
     /// # Errors
     ///
     /// As [`read`](RwLock::read), and [`LockError::WouldBlock`], which says who has it.
-    pub fn try_read(&self) -> Result<ReadGuard<'_, T>, LockError<ReadGuard<'_, T>>> {
+    pub fn try_read(&self) -> Result<RwLockReadGuard<'_, T>, LockError<RwLockReadGuard<'_, T>>> {
         self.read_for(None, Patience::Try)
     }
 
@@ -139,7 +139,10 @@ impl<T: SharedType> RwLock<T> {
     /// # Errors
     ///
     /// As [`read`](RwLock::read), and [`LockError::TimedOut`].
-    pub fn read_timeout(&self, time: Duration) -> Result<ReadGuard<'_, T>, LockError<ReadGuard<'_, T>>> {
+    pub fn read_timeout(
+        &self,
+        time: Duration,
+    ) -> Result<RwLockReadGuard<'_, T>, LockError<RwLockReadGuard<'_, T>>> {
         self.read_for(Instant::now().checked_add(time), Patience::Wait)
     }
 
@@ -148,7 +151,10 @@ impl<T: SharedType> RwLock<T> {
     /// # Errors
     ///
     /// As [`read`](RwLock::read), and [`LockError::TimedOut`].
-    pub fn read_until(&self, deadline: Instant) -> Result<ReadGuard<'_, T>, LockError<ReadGuard<'_, T>>> {
+    pub fn read_deadline(
+        &self,
+        deadline: Instant,
+    ) -> Result<RwLockReadGuard<'_, T>, LockError<RwLockReadGuard<'_, T>>> {
         self.read_for(Some(deadline), Patience::Wait)
     }
 
@@ -157,10 +163,10 @@ impl<T: SharedType> RwLock<T> {
         &self,
         deadline: Option<Instant>,
         patience: Patience,
-    ) -> Result<ReadGuard<'_, T>, LockError<ReadGuard<'_, T>>> {
+    ) -> Result<RwLockReadGuard<'_, T>, LockError<RwLockReadGuard<'_, T>>> {
         let owner = self.owner()?;
         match algorithm::read(&self.scene(deadline), self.words(), me(owner.token()), patience) {
-            Ok(got) => self.told(ReadGuard { lock: self, owner }, got),
+            Ok(got) => self.told(RwLockReadGuard { lock: self, owner }, got),
             Err(why) => Err(lock_error(&self.core, &self.label, why, self.writer())),
         }
     }
@@ -170,10 +176,10 @@ impl<T: SharedType> RwLock<T> {
     /// # Errors
     ///
     /// - [`LockError::OwnerDied`]: you have it, but look at the data first.
-    /// - [`LockError::Abandoned`]: somebody gave it up for good.
+    /// - [`LockError::NotRecoverable`]: somebody gave it up for good.
     /// - [`LockError::Failed`]: the memory is gone; or this process was forked from the one that opened the segment.
     #[inline]
-    pub fn write(&self) -> Result<WriteGuard<'_, T>, LockError<WriteGuard<'_, T>>> {
+    pub fn write(&self) -> Result<RwLockWriteGuard<'_, T>, LockError<RwLockWriteGuard<'_, T>>> {
         self.write_for(None, Patience::Wait)
     }
 
@@ -182,7 +188,7 @@ impl<T: SharedType> RwLock<T> {
     /// # Errors
     ///
     /// As [`write`](RwLock::write), and [`LockError::WouldBlock`], which says who has it.
-    pub fn try_write(&self) -> Result<WriteGuard<'_, T>, LockError<WriteGuard<'_, T>>> {
+    pub fn try_write(&self) -> Result<RwLockWriteGuard<'_, T>, LockError<RwLockWriteGuard<'_, T>>> {
         self.write_for(None, Patience::Try)
     }
 
@@ -191,7 +197,10 @@ impl<T: SharedType> RwLock<T> {
     /// # Errors
     ///
     /// As [`write`](RwLock::write), and [`LockError::TimedOut`].
-    pub fn write_timeout(&self, time: Duration) -> Result<WriteGuard<'_, T>, LockError<WriteGuard<'_, T>>> {
+    pub fn write_timeout(
+        &self,
+        time: Duration,
+    ) -> Result<RwLockWriteGuard<'_, T>, LockError<RwLockWriteGuard<'_, T>>> {
         self.write_for(Instant::now().checked_add(time), Patience::Wait)
     }
 
@@ -200,7 +209,10 @@ impl<T: SharedType> RwLock<T> {
     /// # Errors
     ///
     /// As [`write`](RwLock::write), and [`LockError::TimedOut`].
-    pub fn write_until(&self, deadline: Instant) -> Result<WriteGuard<'_, T>, LockError<WriteGuard<'_, T>>> {
+    pub fn write_deadline(
+        &self,
+        deadline: Instant,
+    ) -> Result<RwLockWriteGuard<'_, T>, LockError<RwLockWriteGuard<'_, T>>> {
         self.write_for(Some(deadline), Patience::Wait)
     }
 
@@ -209,10 +221,12 @@ impl<T: SharedType> RwLock<T> {
         &self,
         deadline: Option<Instant>,
         patience: Patience,
-    ) -> Result<WriteGuard<'_, T>, LockError<WriteGuard<'_, T>>> {
+    ) -> Result<RwLockWriteGuard<'_, T>, LockError<RwLockWriteGuard<'_, T>>> {
         let owner = self.owner()?;
         match algorithm::write(&self.scene(deadline), self.words(), me(owner.token()), patience) {
-            Ok(got) => self.told(WriteGuard { lock: self, owner, panicking: std::thread::panicking() }, got),
+            Ok(got) => {
+                self.told(RwLockWriteGuard { lock: self, owner, panicking: std::thread::panicking() }, got)
+            }
             Err(why) => Err(lock_error(&self.core, &self.label, why, self.holder())),
         }
     }
@@ -261,7 +275,7 @@ impl<T: SharedType> RwLock<T> {
     }
 }
 
-impl<T: SharedType> ReadGuard<'_, T> {
+impl<T: SharedType> RwLockReadGuard<'_, T> {
     /// Copies the value out.
     ///
     /// # Errors
@@ -277,9 +291,9 @@ impl<T: SharedType> ReadGuard<'_, T> {
     /// # Errors
     ///
     /// [`ErrorKind::OutOfBounds`](crate::ErrorKind::OutOfBounds), [`ErrorKind::Fault`](crate::ErrorKind::Fault).
-    pub fn read_at(&self, offset: usize, bytes: &mut [u8]) -> Result<(), Error> {
-        let value = self.lock.core.view.slice(index(self.lock.value_at(self.owner)?), size_of::<T>())?;
-        value.read_at(offset, bytes)
+    pub fn read_exact_at(&self, bytes: &mut [u8], offset: usize) -> Result<(), Error> {
+        let value = self.lock.core.view.subview(index(self.lock.value_at(self.owner)?), size_of::<T>())?;
+        value.read_exact_at(bytes, offset)
     }
 
     /// The value where it lies.
@@ -291,13 +305,13 @@ impl<T: SharedType> ReadGuard<'_, T> {
     /// # Safety
     ///
     /// As [`MutexGuard::as_mut`](super::MutexGuard::as_mut): all peers keep to the lock, and nobody takes the pages away.
-    pub unsafe fn as_ref(&self) -> Result<&T, Error> {
+    pub unsafe fn value_ref_unchecked(&self) -> Result<&T, Error> {
         // SAFETY: whoever keeps to the lock does not write while there are readers: the caller's promise.
         unsafe { value::as_ref(&self.lock.core.view, self.lock.value_at(self.owner)?) }
     }
 }
 
-impl<T: SharedType> WriteGuard<'_, T> {
+impl<T: SharedType> RwLockWriteGuard<'_, T> {
     /// Copies the value out.
     ///
     /// # Errors
@@ -315,7 +329,7 @@ impl<T: SharedType> WriteGuard<'_, T> {
     /// [`ErrorKind::Fault`](crate::ErrorKind::Fault).
     #[inline]
     pub fn set(&mut self, value: &T) -> Result<(), Error> {
-        self.lock.core.view.write(index(self.lock.value_at(self.owner)?), value)
+        self.lock.core.view.write(value, index(self.lock.value_at(self.owner)?))
     }
 
     /// Copies the value out, lets it be changed, and copies it in.
@@ -335,9 +349,9 @@ impl<T: SharedType> WriteGuard<'_, T> {
     /// # Errors
     ///
     /// [`ErrorKind::OutOfBounds`](crate::ErrorKind::OutOfBounds), [`ErrorKind::Fault`](crate::ErrorKind::Fault).
-    pub fn read_at(&self, offset: usize, bytes: &mut [u8]) -> Result<(), Error> {
-        let value = self.lock.core.view.slice(index(self.lock.value_at(self.owner)?), size_of::<T>())?;
-        value.read_at(offset, bytes)
+    pub fn read_exact_at(&self, bytes: &mut [u8], offset: usize) -> Result<(), Error> {
+        let value = self.lock.core.view.subview(index(self.lock.value_at(self.owner)?), size_of::<T>())?;
+        value.read_exact_at(bytes, offset)
     }
 
     /// Copies bytes into the value, from `offset` in it on.
@@ -345,9 +359,9 @@ impl<T: SharedType> WriteGuard<'_, T> {
     /// # Errors
     ///
     /// [`ErrorKind::OutOfBounds`](crate::ErrorKind::OutOfBounds), [`ErrorKind::Fault`](crate::ErrorKind::Fault).
-    pub fn write_at(&mut self, offset: usize, bytes: &[u8]) -> Result<(), Error> {
-        let value = self.lock.core.view.slice(index(self.lock.value_at(self.owner)?), size_of::<T>())?;
-        value.write_at(offset, bytes)
+    pub fn write_all_at(&mut self, bytes: &[u8], offset: usize) -> Result<(), Error> {
+        let value = self.lock.core.view.subview(index(self.lock.value_at(self.owner)?), size_of::<T>())?;
+        value.write_all_at(bytes, offset)
     }
 
     /// The value where it lies.
@@ -359,7 +373,7 @@ impl<T: SharedType> WriteGuard<'_, T> {
     /// # Safety
     ///
     /// As [`MutexGuard::as_mut`](super::MutexGuard::as_mut): all peers keep to the lock, and nobody takes the pages away.
-    pub unsafe fn as_mut(&mut self) -> Result<&mut T, Error> {
+    pub unsafe fn value_mut_unchecked(&mut self) -> Result<&mut T, Error> {
         // SAFETY: the lock is ours, and all others keep to it: the caller's promise. The reference borrows the guard.
         unsafe { value::as_mut(&self.lock.core.view, self.lock.value_at(self.owner)?) }
     }
@@ -374,7 +388,7 @@ impl<T: SharedType> WriteGuard<'_, T> {
         raw::mutex::consistent(&self.lock.scene(None), &self.lock.lock, me).map(drop)
     }
 
-    /// Gives the lock up for good, because the data cannot be mended: everybody gets [`LockError::Abandoned`] from now on, those who
+    /// Gives the lock up for good, because the data cannot be mended: everybody gets [`LockError::NotRecoverable`] from now on, those who
     /// wait at once.
     ///
     /// # Errors
@@ -393,7 +407,7 @@ impl<T: SharedType> WriteGuard<'_, T> {
     }
 }
 
-impl<T: SharedType> Drop for ReadGuard<'_, T> {
+impl<T: SharedType> Drop for RwLockReadGuard<'_, T> {
     #[inline]
     fn drop(&mut self) {
         let Some(token) = self.owner.here(&self.lock.core) else { return };
@@ -402,7 +416,7 @@ impl<T: SharedType> Drop for ReadGuard<'_, T> {
     }
 }
 
-impl<T: SharedType> Drop for WriteGuard<'_, T> {
+impl<T: SharedType> Drop for RwLockWriteGuard<'_, T> {
     #[inline]
     fn drop(&mut self) {
         let Some(token) = self.owner.here(&self.lock.core) else { return };
@@ -414,14 +428,14 @@ impl<T: SharedType> Drop for WriteGuard<'_, T> {
     }
 }
 
-impl<T: SharedType> fmt::Debug for ReadGuard<'_, T> {
+impl<T: SharedType> fmt::Debug for RwLockReadGuard<'_, T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ReadGuard").finish_non_exhaustive()
+        f.debug_struct("RwLockReadGuard").finish_non_exhaustive()
     }
 }
 
-impl<T: SharedType> fmt::Debug for WriteGuard<'_, T> {
+impl<T: SharedType> fmt::Debug for RwLockWriteGuard<'_, T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("WriteGuard").finish_non_exhaustive()
+        f.debug_struct("RwLockWriteGuard").finish_non_exhaustive()
     }
 }

@@ -33,6 +33,6 @@ pub(super) unsafe fn as_ref<T: SharedType>(view: &View, at: u64) -> Result<&T, E
 fn checked<T: SharedType>(view: &View, at: u64) -> Result<*mut T, Error> {
     const { assert!(align_of::<T>() <= 64, "objects in a segment are aligned to 64 bytes at most") };
     // Objects start at multiples of 64 in the segment, and views of whole memories at the start of a page.
-    let part = view.slice(index(at), size_of::<T>().max(1))?;
+    let part = view.subview(index(at), size_of::<T>().max(1))?;
     Ok(part.as_mut_ptr().cast())
 }

@@ -1,6 +1,7 @@
 //! The cause that an error names is one that a look at the facts shows, and not the most frequent one for a code of the system.
 
-use mmf::{Cause, Diagnosis, Error, ErrorKind, Severity, SharedMemory};
+use mmf::diagnosis::{Cause, Diagnosis, Severity};
+use mmf::{Error, ErrorKind, SharedMemory};
 use testkit::Role;
 
 /// The error's own diagnosis, which must be of its kind, with a remedy for each cause that stands in the way.
@@ -43,7 +44,7 @@ pub(crate) fn a_page_that_this_process_has_closed() {
     unsafe { testkit::protect(view.as_mut_ptr(), testkit::page_size(), testkit::Protection::None) };
     for error in [
         view.read::<u8>(0).unwrap_err(),
-        view.write(1, &1_u64).unwrap_err(),
+        view.write(&1_u64, 1).unwrap_err(),
         view.atomic_u32(4).unwrap().load(std::sync::atomic::Ordering::Relaxed).unwrap_err(),
     ] {
         expect(&error, ErrorKind::Fault, |cause| *cause == Cause::Inaccessible);
@@ -56,7 +57,8 @@ mod here {
     use std::os::fd::AsRawFd;
     use std::sync::atomic::Ordering;
 
-    use mmf::{OpenOptions, Remedy};
+    use mmf::OpenOptions;
+    use mmf::diagnosis::Remedy;
     use testkit::unique_name;
 
     use super::*;
@@ -95,7 +97,7 @@ mod here {
             "{check}"
         );
         let second = options.create("second").unwrap();
-        first.view().unwrap().fill(0, 200 << 10, 1).unwrap();
+        first.view().unwrap().fill(1, 0..200 << 10).unwrap();
         // Something besides takes what is left.
         let _ = std::fs::write("/dev/shm/rest", vec![1; SIZE as usize]);
         let is_full =
@@ -104,15 +106,15 @@ mod here {
         let (mut bytes, mut cursor) = ([0; 8], view.cursor());
         let io = |error: std::io::Error| error.downcast::<Error>().unwrap();
         for error in [
-            view.write_at(0, &[1; 100]).unwrap_err(),
-            view.read_at(4096, &mut bytes).unwrap_err(),
+            view.write_all_at(&[1; 100], 0).unwrap_err(),
+            view.read_exact_at(&mut bytes, 4096).unwrap_err(),
             view.read_vec(0, 100_000).unwrap_err(),
             view.read::<u64>(8192).unwrap_err(),
-            view.fill(0, 200 << 10, 1).unwrap_err(),
-            view.copy_to(0, &first.view().unwrap(), 0, 100_000).unwrap_err(),
-            view.copy_from(0, &first.view().unwrap(), 0, 100_000).unwrap_err(),
-            view.slice(5000, 5000).unwrap().write(0, &1_u8).unwrap_err(),
-            second.view_at(100_000, 10).unwrap().write(0, &1_u8).unwrap_err(),
+            view.fill(1, 0..200 << 10).unwrap_err(),
+            view.copy_to(0..100_000, &first.view().unwrap(), 0).unwrap_err(),
+            view.copy_from(&first.view().unwrap(), 0..100_000, 0).unwrap_err(),
+            view.subview(5000, 5000).unwrap().write(&1_u8, 0).unwrap_err(),
+            second.view_at(100_000, 10).unwrap().write(&1_u8, 0).unwrap_err(),
             view.atomic_u64(0).unwrap().load(Ordering::Relaxed).unwrap_err(),
             view.atomic_u32(4096).unwrap().fetch_add(1, Ordering::Relaxed).unwrap_err(),
             view.as_read_only().atomic_u8(77).unwrap().load(Ordering::Acquire).unwrap_err(),
@@ -126,14 +128,14 @@ mod here {
             assert!(!text.contains("cut"), "{text}");
         }
         // What exists is told to be short of room, before it is touched.
-        let there = mmf::examine("second").unwrap();
+        let there = mmf::diagnosis::examine("second").unwrap();
         assert!(there.diagnosis().is_ok() && there.is_troubled(), "{}", there.diagnosis());
         assert!(
             there.diagnosis().causes().any(|cause| matches!(cause, Cause::Overcommitted { left: 0, .. })),
             "{}",
             there.diagnosis()
         );
-        assert!(!mmf::examine("first").unwrap().is_troubled());
+        assert!(!mmf::diagnosis::examine("first").unwrap().is_troubled());
         // A copy from a file has no room either, by a descriptor.
         std::fs::write("/tmp/mmf-causes-full", vec![7; 200 << 10]).unwrap();
         let error = second.restore("/tmp/mmf-causes-full").unwrap_err();
@@ -155,7 +157,7 @@ mod here {
         assert!(!explained(&error).remedies().any(|remedy| matches!(remedy, Remedy::AskForLess { .. })));
         // With room again it goes on.
         std::fs::remove_file("/dev/shm/rest").unwrap();
-        view.write(0, &1_u8).unwrap();
+        view.write(&1_u8, 0).unwrap();
         role.say("done");
     }
 
@@ -173,7 +175,7 @@ mod here {
         let path = folder.join("sparse");
         std::fs::File::create(&path).unwrap().set_len(1 << 20).unwrap();
         let file = OpenOptions::new().file(&path).open().unwrap();
-        let error = file.view().unwrap().fill(0, 1 << 20, 1).unwrap_err();
+        let error = file.view().unwrap().fill(1, 0..1 << 20).unwrap_err();
         expect(&error, ErrorKind::Fault, |cause| {
             matches!(cause, Cause::Full { of: "the disk", left: 0, .. })
         });
@@ -218,7 +220,7 @@ mod here {
                 options.open_or_create(name).unwrap_err(),
                 options.open(name).unwrap_err(),
                 options.open_read_only(name).unwrap_err(),
-                mmf::list().unwrap_err(),
+                mmf::inspect::list().unwrap_err(),
             ] {
                 expect(&error, kind, |cause| matches!(cause, Cause::Place { place: "/dev/shm", .. }));
                 assert!(!error.to_string().contains("start the program"), "{error}");
@@ -228,12 +230,12 @@ mod here {
                 options.check_open_or_create(name),
                 options.check_open(name),
                 options.check_open_read_only(name),
-                mmf::examine(name).unwrap().diagnosis().clone(),
+                mmf::diagnosis::examine(name).unwrap().diagnosis().clone(),
             ] {
                 assert_eq!(check.error_kind(), Some(kind), "{check}");
                 assert!(check.causes().any(|cause| matches!(cause, Cause::Place { .. })), "{check}");
             }
-            assert!(!mmf::examine(name).unwrap().exists());
+            assert!(!mmf::diagnosis::examine(name).unwrap().exists());
         }
         role.say("done");
     }
@@ -242,7 +244,7 @@ mod here {
         need_root();
         let name = format!(r"Global\{}", unique_name("readonly"));
         let memory = SharedMemory::create(&name, 4096).unwrap();
-        memory.view().unwrap().write(0, &7_u8).unwrap();
+        memory.view().unwrap().write(&7_u8, 0).unwrap();
         play("causes::role_read_only", &[&name]);
     }
 
@@ -270,7 +272,7 @@ mod here {
             assert!(explained(&error).remedies().any(|remedy| *remedy == Remedy::OpenReadOnly), "{error}");
             assert!(!error.to_string().contains("grant"), "{error}");
         }
-        let there = mmf::examine(name).unwrap();
+        let there = mmf::diagnosis::examine(name).unwrap();
         assert!(there.may_read() && !there.may_write());
         assert_eq!(there.diagnosis().error_kind(), Some(ErrorKind::NotWritable), "{}", there.diagnosis());
         assert!(there.diagnosis().causes().all(|cause| !matches!(cause, Cause::NotGranted { .. })));
@@ -291,10 +293,10 @@ mod here {
             expect(&SharedMemory::open(&name).unwrap_err(), ErrorKind::NotReady, expected);
             expect(&SharedMemory::open_read_only(&name).unwrap_err(), ErrorKind::NotReady, expected);
             expect(&options.open_or_create(&name).unwrap_err(), ErrorKind::NotReady, expected);
-            let there = mmf::examine(&name).unwrap();
+            let there = mmf::diagnosis::examine(&name).unwrap();
             assert!(there.exists() && there.is_empty() && there.diagnosis().causes().any(expected));
         };
-        let me = mmf::machine().user().cloned();
+        let me = mmf::diagnosis::environment().user().cloned();
         // A program that has it open is seen; there the file is not to be removed. (This one is not looked for.)
         let mut child = std::process::Command::new("sleep").arg("1000").stdin(file).spawn().unwrap();
         let open_for_good = |error: &Error| {
@@ -342,7 +344,7 @@ mod here {
         // The cure works.
         let mut ann = play(ANN, ANN, "causes::role_ask", &[&name]);
         ann.peer.expect("NotFound");
-        assert!(!mmf::examine(&name).unwrap().exists());
+        assert!(!mmf::diagnosis::examine(&name).unwrap().exists());
     }
 
     pub(crate) fn role_create_and_stay(role: &mut Role) {
@@ -373,7 +375,7 @@ mod here {
         let error = SharedMemory::open(name).unwrap_err();
         expect(&error, ErrorKind::PermissionDenied, |cause| matches!(cause, Cause::NotGranted { .. }));
         assert_eq!(explained(&error).causes().any(left), state == "left", "{error}");
-        let there = mmf::examine(name).unwrap();
+        let there = mmf::diagnosis::examine(name).unwrap();
         assert_eq!(there.diagnosis().causes().any(left), state == "left");
         role.say("done");
     }
@@ -382,7 +384,7 @@ mod here {
         need_root();
         use crate::users::{ANN, play};
         let name = format!(r"Global\{}", unique_name("readable"));
-        let security = mmf::Security::users_may_read();
+        let security = mmf::security::Security::users_may_read();
         let _memory = OpenOptions::new().len(4096).security(security).create(&name).unwrap();
         let mut ann = play(ANN, ANN, "causes::role_read", &[&name]);
         ann.peer.expect("done");

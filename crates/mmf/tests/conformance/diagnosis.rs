@@ -1,6 +1,8 @@
 //! What is refused is explained, and could have been known before; asking changes nothing.
 
-use mmf::{Cause, Diagnosis, Error, ErrorKind, OpenOptions, Remedy, Security, Severity, SharedMemory};
+use mmf::diagnosis::{Cause, Diagnosis, Remedy, Severity};
+use mmf::security::Security;
+use mmf::{Error, ErrorKind, OpenOptions, SharedMemory};
 use testkit::{Role, unique_name};
 
 fn options() -> OpenOptions {
@@ -113,11 +115,13 @@ pub(crate) fn wishes_that_cannot_be_had() {
         OpenOptions::new().len(0),
         OpenOptions::new().len(u64::MAX),
         OpenOptions::new().len(1 << 20),
-        options().security(Security::current_user().grant_read(mmf::Who::user("nobody is called so"))),
+        options().security(
+            Security::current_user().grant_read(mmf::security::Principal::user("nobody is called so")),
+        ),
         options().expect_len(1),
-        options().expect_owner(mmf::Who::user("nobody is called so")),
-        options().expect_owner(mmf::Who::Everyone),
-        options().expect_owner(mmf::Who::CurrentUser).expect_len(4096),
+        options().expect_owner(mmf::security::Principal::user("nobody is called so")),
+        options().expect_owner(mmf::security::Principal::Everyone),
+        options().expect_owner(mmf::security::Principal::CurrentUser).expect_len(4096),
     ];
     if cfg!(unix) {
         all.push(options().security(Security::sandboxed_helper()));
@@ -168,7 +172,7 @@ pub(crate) fn more_than_there_is() {
 pub(crate) fn asking_changes_nothing() {
     let (name, made) = (unique_name("ask"), unique_name("ask"));
     let memory = SharedMemory::create(&made, 4096).unwrap();
-    memory.view().unwrap().fill(0, 4096, 7).unwrap();
+    memory.view().unwrap().fill(7, 0..4096).unwrap();
     let before = (testkit::open_handles(), memory.security().unwrap());
     for _ in 0..50 {
         for name in [&name, &made] {
@@ -177,9 +181,9 @@ pub(crate) fn asking_changes_nothing() {
             let _ = options.check_open(name);
             let _ = options.check_open_read_only(name);
             let _ = options.check_open_or_create(name);
-            let _ = mmf::examine(name).unwrap();
+            let _ = mmf::diagnosis::examine(name).unwrap();
         }
-        let _ = mmf::machine();
+        let _ = mmf::diagnosis::environment();
     }
     assert_eq!(SharedMemory::open(&name).unwrap_err().kind(), ErrorKind::NotFound);
     assert_eq!(memory.view().unwrap().read_vec(0, 4096).unwrap(), [7; 4096]);
@@ -195,47 +199,57 @@ pub(crate) fn asking_changes_nothing() {
 
 pub(crate) fn examined() {
     let name = unique_name("examined");
-    let nothing = mmf::examine(&name).unwrap();
+    let nothing = mmf::diagnosis::examine(&name).unwrap();
     assert!(!nothing.exists() && nothing.kind().is_none() && nothing.is_troubled());
     assert!(!nothing.may_read() && nothing.owner().is_none());
     let memory = SharedMemory::create(&name, 4096).unwrap();
-    let there = mmf::examine(&name).unwrap();
+    let there = mmf::diagnosis::examine(&name).unwrap();
     assert_eq!((there.kind(), there.len()), (Some("shared memory"), Some(memory.len())));
     assert!(there.may_read() && there.may_write() && !there.is_troubled() && !there.is_stale());
     assert_eq!(there.security(), Some(&memory.security().unwrap()));
-    assert!(mmf::examine("").is_err());
+    assert!(mmf::diagnosis::examine("").is_err());
 }
 
 pub(crate) fn the_machine() {
-    let machine = mmf::machine();
-    let me = machine.user().unwrap();
-    assert_eq!(Some(me.id()), Security::current_user().owner().as_ref().map(mmf::Account::id));
-    assert!(machine.page_size().is_power_of_two() && machine.granularity() >= machine.page_size());
-    let tasks: Vec<_> = machine.abilities().iter().map(mmf::Ability::task).collect();
-    assert!(tasks.contains(&mmf::Task::CreateLocal) && tasks.contains(&mmf::Task::CreateGlobal));
-    for ability in machine.abilities() {
+    let environment = mmf::diagnosis::environment();
+    let me = environment.user().unwrap();
+    assert_eq!(Some(me.id()), Security::current_user().owner().as_ref().map(mmf::security::Account::id));
+    assert!(
+        environment.page_size().is_power_of_two() && environment.granularity() >= environment.page_size()
+    );
+    let actions: Vec<_> = environment.capabilities().iter().map(mmf::diagnosis::Capability::action).collect();
+    assert!(
+        actions.contains(&mmf::diagnosis::Action::CreateLocal)
+            && actions.contains(&mmf::diagnosis::Action::CreateGlobal)
+    );
+    for capability in environment.capabilities() {
         assert!(
-            ability.diagnosis().is_ok() || ability.diagnosis().remedies().next().is_some(),
-            "{ability:?}"
+            capability.diagnosis().is_ok() || capability.diagnosis().remedies().next().is_some(),
+            "{capability:?}"
         );
-        if ability.task() == mmf::Task::CreateLocal {
-            assert!(ability.diagnosis().is_ok(), "{}", ability.diagnosis());
+        if capability.action() == mmf::diagnosis::Action::CreateLocal {
+            assert!(capability.diagnosis().is_ok(), "{}", capability.diagnosis());
         }
     }
-    assert_eq!(machine.session().is_some(), cfg!(windows));
-    assert_eq!(machine.integrity().is_some(), cfg!(windows));
-    if let Some((_, left, limit)) = machine.memory() {
+    assert_eq!(environment.session().is_some(), cfg!(windows));
+    assert_eq!(environment.integrity().is_some(), cfg!(windows));
+    if let Some((_, left, limit)) = environment.memory() {
         assert!(left <= limit);
     }
 }
 
 pub(crate) fn private_names() {
-    use mmf::{Boundary, Name, Namespace};
-    let boundary = Boundary::new(unique_name("boundary"));
+    use mmf::security::BoundaryDescriptor;
+    use mmf::{Name, Namespace};
+    let boundary = BoundaryDescriptor::new(unique_name("boundary"));
     let name = Name::from_parts(Namespace::Private(boundary), "frames").unwrap();
     assert!(name.to_string().starts_with(r"Private\mmf-test-boundary"), "{name}");
-    let can = mmf::machine();
-    let can = can.abilities().iter().find(|ability| ability.task() == mmf::Task::PrivateNamespaces).unwrap();
+    let can = mmf::diagnosis::environment();
+    let can = can
+        .capabilities()
+        .iter()
+        .find(|capability| capability.action() == mmf::diagnosis::Action::PrivateNamespaces)
+        .unwrap();
     match options().create(&name) {
         Err(error) => {
             assert!(!can.diagnosis().is_ok(), "{error}");
@@ -247,7 +261,7 @@ pub(crate) fn private_names() {
         }
         Ok(memory) => {
             assert!(can.diagnosis().is_ok());
-            memory.view().unwrap().write(0, &5_u8).unwrap();
+            memory.view().unwrap().write(&5_u8, 0).unwrap();
             let opened = SharedMemory::open(&name).unwrap();
             assert_eq!(opened.view().unwrap().read::<u8>(0).unwrap(), 5);
             drop(memory);
@@ -276,7 +290,7 @@ mod here {
         for error in [SharedMemory::open(&name).unwrap_err(), SharedMemory::create(&name, 1).unwrap_err()] {
             expect(&error, &options().check_create(&name), |cause| *cause == expected);
         }
-        assert_eq!(mmf::examine(&name).unwrap().kind(), Some("directory"));
+        assert_eq!(mmf::diagnosis::examine(&name).unwrap().kind(), Some("directory"));
         std::fs::remove_dir(&path).unwrap();
     }
 
@@ -296,7 +310,7 @@ mod here {
 
     pub(crate) fn role_refused(role: &mut Role) {
         let name = role.argument(0);
-        let there = mmf::examine(name).unwrap();
+        let there = mmf::diagnosis::examine(name).unwrap();
         let word = |may| if may { "yes" } else { "no" };
         let not_granted = |cause: &Cause| match cause {
             Cause::NotGranted { you, security, .. } => {
@@ -310,7 +324,7 @@ mod here {
             expect(&error, &OpenOptions::new().check_open(name), not_granted);
             let remedies: Vec<_> = explained(&error).remedies().collect();
             assert_eq!(remedies.contains(&&Remedy::OpenReadOnly), there.may_read(), "{error}");
-            let me = mmf::machine().user().cloned();
+            let me = mmf::diagnosis::environment().user().cloned();
             assert!(remedies.contains(&&Remedy::LetMakerGrant { write: true, who: me }), "{error}");
             assert!(
                 remedies.iter().any(|r| matches!(r, Remedy::RunAs { who } if who.id() == "0")),
@@ -334,7 +348,7 @@ mod here {
         expect(&error, &OpenOptions::new().check_open(&name), |cause| {
             matches!(cause, Cause::Unfinished { .. })
         });
-        assert!(mmf::examine(&name).unwrap().is_empty());
+        assert!(mmf::diagnosis::examine(&name).unwrap().is_empty());
         std::fs::remove_file(&path).unwrap();
     }
 
@@ -345,10 +359,10 @@ mod here {
         let name = unique_name("stale");
         let mut peer = testkit::Peer::start("diagnosis::role_make_and_stay", &[&name]);
         peer.expect("made");
-        assert!(!mmf::examine(&name).unwrap().is_stale());
+        assert!(!mmf::diagnosis::examine(&name).unwrap().is_stale());
         peer.kill();
         for _ in 0..3 {
-            let stale = mmf::examine(&name).unwrap();
+            let stale = mmf::diagnosis::examine(&name).unwrap();
             assert!(stale.is_stale() && !stale.may_read() && !stale.may_write());
             let check = OpenOptions::new().check_open(&name);
             assert_eq!(check.error_kind(), Some(ErrorKind::NotFound), "{check}");
@@ -393,7 +407,7 @@ mod here {
             _ => false,
         };
         expect(&error, &options().check_create(name), abandoned);
-        assert!(mmf::examine(name).unwrap().is_stale());
+        assert!(mmf::diagnosis::examine(name).unwrap().is_stale());
         let opened = SharedMemory::open(name).unwrap_err();
         expect(&opened, &OpenOptions::new().check_open(name), |cause| *cause == Cause::Missing);
         role.say(format!("{:?} {:?}", error.kind(), opened.kind()));
@@ -450,7 +464,7 @@ mod here {
     pub(crate) fn role_lock(role: &mut Role) {
         limit!(libc::RLIMIT_MEMLOCK, 65536);
         let memory = SharedMemory::anonymous(1 << 20).unwrap();
-        let error = memory.view().unwrap().lock().unwrap_err();
+        let error = memory.view().unwrap().lock_pages().unwrap_err();
         assert_eq!(error.kind(), ErrorKind::LimitReached, "{error}");
         match error.diagnosis().unwrap().causes().next().unwrap() {
             Cause::Limit { name, limit, .. } => role.say(format!("{name} {limit}")),
@@ -519,8 +533,9 @@ mod here {
             assert_eq!(unsafe { libc::setuid(role.argument(2).parse().unwrap()) }, 0);
             let mut options = OpenOptions::new().len(1 << 20);
             if state == "no lists" {
-                options =
-                    options.security(Security::current_user().grant_read(mmf::Who::user(ANN.to_string())));
+                options = options.security(
+                    Security::current_user().grant_read(mmf::security::Principal::user(ANN.to_string())),
+                );
                 assert!(SharedMemory::create(&name, 1 << 20).is_ok());
             }
             let check = options.check_create(&name);
@@ -556,7 +571,7 @@ mod here {
     pub(crate) fn role_inherit(role: &mut Role) {
         #[cfg(target_os = "linux")]
         {
-            use mmf::Who;
+            use mmf::security::Principal;
             if let Err(error) = mount(c"tmpfs", c"mode=3777,gid=555") {
                 return role.say(format!("skip: no mounts can be made here: {error}"));
             }
@@ -570,9 +585,9 @@ mod here {
                 assert_eq!((mode, std::path::Path::new(&path).exists()), (0o3000, false), "{text}");
                 text
             };
-            let own = clauses(Security::current_user().grant_read(Who::group("0")));
+            let own = clauses(Security::current_user().grant_read(Principal::group("0")));
             assert!(own.contains("group root may read; everybody else may do nothing"), "{own}");
-            let staff = clauses(Security::current_user().grant_read(Who::group("77")));
+            let staff = clauses(Security::current_user().grant_read(Principal::group("77")));
             assert!(staff.contains("group 77 may read; everybody else may do nothing"), "{staff}");
             // u::rwx,u:4242:rwx,g::rwx,m::rwx,o::rwx as the directory's default list.
             let mut list = vec![2_u8, 0, 0, 0];
@@ -595,9 +610,9 @@ mod here {
             assert_eq!(code, 0);
             for security in [
                 Security::current_user(),
-                Security::current_user().grant_read(Who::Everyone),
-                Security::current_user().grant_read(Who::group("77")),
-                Security::current_user().grant_write(Who::user("78")),
+                Security::current_user().grant_read(Principal::Everyone),
+                Security::current_user().grant_read(Principal::group("77")),
+                Security::current_user().grant_write(Principal::user("78")),
             ] {
                 let text = clauses(security.clone());
                 let theirs = text.split("; ").find(|clause| clause.starts_with("4242 "));
@@ -664,7 +679,7 @@ mod here {
             ("D:P(A;;0x2;;;WD)", ErrorKind::PermissionDenied, false),
         ] {
             let name = unique_name("refused");
-            let _memory = options().security(Security::sddl(sddl).unwrap()).create(&name).unwrap();
+            let _memory = options().security(Security::from_sddl(sddl).unwrap()).create(&name).unwrap();
             let error = SharedMemory::open(&name).unwrap_err();
             assert_eq!(error.kind(), kind, "{sddl}: {error}");
             let refused = |cause: &Cause| match cause {
@@ -703,7 +718,7 @@ mod here {
 
     /// The token really loses it. (Wine makes global names all the same, so only the preflight is tried there.)
     pub(crate) fn without_a_privilege() {
-        if mmf::machine().session() == Some(0) {
+        if mmf::diagnosis::environment().session() == Some(0) {
             testkit::skip("in session 0, that of the services, all names are global");
         }
         let mut peer = testkit::Peer::start("diagnosis::role_unprivileged", &[&unique_name("privilege")]);
@@ -716,13 +731,21 @@ mod here {
     pub(crate) fn role_unprivileged(role: &mut Role) {
         let privilege = "SeCreateGlobalPrivilege";
         let name = format!(r"Global\{}", role.argument(0));
-        let held =
-            || mmf::machine().privileges().iter().find(|(name, _)| name == privilege).map(|(_, held)| *held);
-        if !matches!(held(), Some(mmf::Held::Enabled | mmf::Held::Disabled)) {
+        let held = || {
+            mmf::diagnosis::environment()
+                .privileges()
+                .iter()
+                .find(|(name, _)| name == privilege)
+                .map(|(_, held)| *held)
+        };
+        if !matches!(
+            held(),
+            Some(mmf::diagnosis::PrivilegeState::Enabled | mmf::diagnosis::PrivilegeState::Disabled)
+        ) {
             return role.say("skip: this user does not have the privilege at all");
         }
         adjust(privilege, 0);
-        assert_eq!(held(), Some(mmf::Held::Disabled));
+        assert_eq!(held(), Some(mmf::diagnosis::PrivilegeState::Disabled));
         let check = options().check_create(&name);
         assert!(
             check.is_ok() && check.causes().any(|cause| *cause == Cause::PrivilegeDisabled { privilege }),
@@ -730,9 +753,9 @@ mod here {
         );
         // It is enabled for the call, and not after.
         assert!(options().create(&name).is_ok());
-        assert_eq!(held(), Some(mmf::Held::Disabled));
+        assert_eq!(held(), Some(mmf::diagnosis::PrivilegeState::Disabled));
         adjust(privilege, windows_sys::Win32::Security::SE_PRIVILEGE_REMOVED);
-        assert_eq!(held(), Some(mmf::Held::Missing));
+        assert_eq!(held(), Some(mmf::diagnosis::PrivilegeState::Missing));
         let check = options().check_create(&name);
         assert_eq!(check.error_kind(), Some(ErrorKind::PermissionDenied), "{check}");
         assert!(check.causes().any(|cause| *cause == Cause::PrivilegeMissing { privilege }), "{check}");
@@ -775,7 +798,7 @@ mod here {
 
     pub(crate) fn locked_memory_is_limited() {
         let memory = SharedMemory::anonymous(64 << 20).unwrap();
-        match memory.view().unwrap().lock() {
+        match memory.view().unwrap().lock_pages() {
             Ok(()) => {
                 testkit::skip("64 MiB can be locked here: this system does not enforce the working set")
             }

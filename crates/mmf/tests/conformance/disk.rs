@@ -5,7 +5,9 @@ use std::ops::ControlFlow;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 
-use mmf::{Error, ErrorKind, Existing, OpenOptions, Operation, Progress, SharedMemory};
+use mmf::error::Operation;
+use mmf::snapshot::{IfExists, Progress};
+use mmf::{Error, ErrorKind, OpenOptions, SharedMemory};
 use testkit::{Peer, Role, assert_bytes, open_handles, unique_name};
 
 const MIB: usize = 1 << 20;
@@ -49,7 +51,7 @@ fn noise(len: usize) -> Vec<u8> {
 /// A memory with this content from its first byte on.
 fn memory(content: &[u8]) -> SharedMemory {
     let memory = SharedMemory::anonymous(content.len() as u64).unwrap();
-    memory.view().unwrap().write_at(0, content).unwrap();
+    memory.view().unwrap().write_all_at(content, 0).unwrap();
     memory
 }
 
@@ -112,7 +114,7 @@ pub(crate) fn read_only_memories_are_saved() {
     let folder = Folder::new();
     let name = unique_name("read-only");
     let maker = SharedMemory::create(&*name, 100_000).unwrap();
-    maker.view().unwrap().write_at(70_000, b"here").unwrap();
+    maker.view().unwrap().write_all_at(b"here", 70_000).unwrap();
     let reader = SharedMemory::open_read_only(&*name).unwrap();
     reader.save(folder.file("one")).unwrap();
     assert_bytes(&fs::read(folder.file("one")).unwrap()[70_000..70_004], b"here", "read-only");
@@ -141,7 +143,7 @@ pub(crate) fn options_hold_for_what_is_loaded() {
     assert_eq!((error.kind(), error.path()), (ErrorKind::AlreadyExists, None), "{error}");
     assert_eq!(theirs.view().unwrap().read::<u64>(0).unwrap(), 0, "untouched");
 
-    let shared = mmf::Security::current_user().grant_read(mmf::Who::Everyone);
+    let shared = mmf::security::Security::current_user().grant_read(mmf::security::Principal::Everyone);
     let name = unique_name("granted");
     let loaded = OpenOptions::new().security(shared.clone()).load(&*name, &path).unwrap();
     let made = OpenOptions::new().security(shared).len(1).create(unique_name("granted")).unwrap();
@@ -173,7 +175,7 @@ pub(crate) fn holes_stay_holes() {
     let page = testkit::page_size();
     let places = [0, 5 * MIB + page, 32 * MIB, 32 * MIB + 8 * page, (64 << 20) - page];
     for at in places {
-        original.view_at(at as u64, page).unwrap().write_at(0, &noise(page)).unwrap();
+        original.view_at(at as u64, page).unwrap().write_all_at(&noise(page), 0).unwrap();
     }
     let saved = original.save(&path).unwrap();
     assert!(saved.holes() > 63 << 20 && saved.holes() < saved.len(), "{saved}");
@@ -190,7 +192,7 @@ pub(crate) fn holes_stay_holes() {
     assert_bytes(&bytes(&loaded), &bytes(&original), "the content");
 
     // What is written, but zero, is a hole in the file, too.
-    original.view().unwrap().fill(0, 64 << 20, 0).unwrap();
+    original.view().unwrap().fill(0, 0..64 << 20).unwrap();
     let saved = original.save(&path).unwrap();
     assert_eq!(saved.holes(), 64 << 20, "{saved}");
     #[cfg(target_os = "linux")]
@@ -202,7 +204,7 @@ pub(crate) fn restoring_clears_what_is_a_hole() {
     let folder = Folder::new();
     let path = folder.file("picture");
     let sparse = SharedMemory::anonymous(8 << 20).unwrap();
-    sparse.view().unwrap().write_at(3 * MIB + 5, b"something").unwrap();
+    sparse.view().unwrap().write_all_at(b"something", 3 * MIB + 5).unwrap();
     sparse.save(&path).unwrap();
     let full = memory(&noise(8 * MIB));
     let restored = full.restore(&path).unwrap();
@@ -295,7 +297,7 @@ pub(crate) fn progress_is_told() {
     let original = memory(&content);
     let len = original.len();
     let mut heard = Heard::default();
-    original.save_with(&path, Existing::Keep, |progress| heard.hear(progress)).unwrap();
+    original.save_with(&path, IfExists::Keep, |progress| heard.hear(progress)).unwrap();
     heard.check(len, 8 << 20);
     let mut heard = Heard::default();
     let loaded = OpenOptions::new().load_anonymous_with(&path, |progress| heard.hear(progress)).unwrap();
@@ -306,7 +308,7 @@ pub(crate) fn progress_is_told() {
     // Nothing but a hole.
     let empty = SharedMemory::anonymous(24 << 20).unwrap();
     let mut heard = Heard::default();
-    empty.save_with(&path, Existing::Replace, |progress| heard.hear(progress)).unwrap();
+    empty.save_with(&path, IfExists::Replace, |progress| heard.hear(progress)).unwrap();
     heard.check(len, len);
 }
 
@@ -316,7 +318,7 @@ pub(crate) fn cancelled_in_the_middle() {
     fs::write(&old, b"as it was").unwrap();
     let original = memory(&noise(6 * MIB));
     for done in [0, 1, 3 << 20, 6 << 20] {
-        for (path, existing) in [(&old, Existing::Replace), (&new, Existing::Replace), (&new, Existing::Keep)]
+        for (path, existing) in [(&old, IfExists::Replace), (&new, IfExists::Replace), (&new, IfExists::Keep)]
         {
             let error = original.save_with(path, existing, until(done)).unwrap_err();
             assert_file_error(&error, ErrorKind::Cancelled, path);
@@ -328,7 +330,7 @@ pub(crate) fn cancelled_in_the_middle() {
 
     // The listener may also panic.
     let panicked = catch_unwind(AssertUnwindSafe(|| {
-        original.save_with(&new, Existing::Replace, |progress| {
+        original.save_with(&new, IfExists::Replace, |progress| {
             if progress.done() > 0 {
                 std::panic::resume_unwind(Box::new(1));
             }
@@ -360,7 +362,7 @@ pub(crate) fn files_are_replaced_or_kept() {
     assert_eq!(fs::read(&path).unwrap(), b"theirs");
     // One that comes meanwhile is kept as well.
     let late = folder.file("late");
-    let error = original.save_with(&late, Existing::Keep, |progress| {
+    let error = original.save_with(&late, IfExists::Keep, |progress| {
         if progress.done() == 0 {
             fs::write(&late, b"faster").unwrap();
         }
@@ -474,7 +476,7 @@ fn files_without_a_name(_folder: &Folder) -> bool {
 pub(crate) fn role_save(role: &mut Role) {
     let [len, stop] = [1, 2].map(|index| role.argument(index).parse::<usize>().unwrap());
     let mut waited = false;
-    let saved = memory(&noise(len)).save_with(role.argument(0), Existing::Replace, |progress| {
+    let saved = memory(&noise(len)).save_with(role.argument(0), IfExists::Replace, |progress| {
         if progress.done() >= stop as u64 && !waited {
             waited = true;
             role.say("there");
@@ -496,10 +498,10 @@ pub(crate) fn paths_that_lead_nowhere() {
     assert_file_error(&original.save(nothing).unwrap_err(), ErrorKind::NotFound, nothing);
     for path in [folder.0.clone(), PathBuf::from(".."), folder.file("picture/")] {
         let error = original.save(&path).unwrap_err();
-        assert_file_error(&error, ErrorKind::NotFile, &path);
+        assert_file_error(&error, ErrorKind::NotAFile, &path);
     }
     let error = SharedMemory::load(unique_name("directory"), &folder.0).unwrap_err();
-    assert_file_error(&error, ErrorKind::NotFile, &folder.0);
+    assert_file_error(&error, ErrorKind::NotAFile, &folder.0);
     assert!(error.to_string().contains("it is a directory"), "{error}");
     // A file in the place of a directory.
     let file = folder.file("file");
@@ -521,7 +523,7 @@ pub(crate) fn paths_that_lead_nowhere() {
         let (link, pipe) = (folder.file("link"), folder.file("pipe"));
         std::os::unix::fs::symlink(&file, &link).unwrap();
         let error = original.save(&link).unwrap_err();
-        assert_file_error(&error, ErrorKind::NotFile, &link);
+        assert_file_error(&error, ErrorKind::NotAFile, &link);
         assert!(error.to_string().contains("symbolic link"), "{error}");
         assert_eq!(fs::read(&file).unwrap(), b"x");
         assert!(SharedMemory::load_anonymous(&link).is_ok(), "to read, a link will do");
@@ -533,11 +535,11 @@ pub(crate) fn paths_that_lead_nowhere() {
             original.restore(&pipe).unwrap_err(),
             SharedMemory::load_anonymous(&pipe).unwrap_err(),
         ] {
-            assert_file_error(&error, ErrorKind::NotFile, &pipe);
+            assert_file_error(&error, ErrorKind::NotAFile, &pipe);
         }
         assert_file_error(
             &original.save("/dev/null").unwrap_err(),
-            ErrorKind::NotFile,
+            ErrorKind::NotAFile,
             Path::new("/dev/null"),
         );
     }
@@ -570,15 +572,15 @@ pub(crate) fn files_that_become_shorter() {
         let name = unique_name("shorter");
         fs::write(&path, &content).unwrap();
         let error = OpenOptions::new().load_with(&*name, &path, cut).unwrap_err();
-        assert_file_error(&error, ErrorKind::Changed, &path);
+        assert_file_error(&error, ErrorKind::ChangedDuringCopy, &path);
         assert!(is_free(&name));
         let full = memory(&noise(6 * MIB));
         fs::write(&path, &content).unwrap();
-        assert_file_error(&full.restore_with(&path, cut).unwrap_err(), ErrorKind::Changed, &path);
+        assert_file_error(&full.restore_with(&path, cut).unwrap_err(), ErrorKind::ChangedDuringCopy, &path);
         if fill == 0 {
             fs::File::create(&path).unwrap().set_len(6 << 20).unwrap();
             let error = OpenOptions::new().load_anonymous_with(&path, cut).unwrap_err();
-            assert_file_error(&error, ErrorKind::Changed, &path);
+            assert_file_error(&error, ErrorKind::ChangedDuringCopy, &path);
         }
     }
 }
@@ -589,7 +591,7 @@ pub(crate) fn nothing_leaks_to_or_from_disk() {
     let original = memory(&noise(2 * MIB));
     let round = || {
         original.save(&path).unwrap();
-        original.save_with(&path, Existing::Replace, until(MIB as u64)).unwrap_err();
+        original.save_with(&path, IfExists::Replace, until(MIB as u64)).unwrap_err();
         original.save_new(&path).unwrap_err();
         drop(SharedMemory::load_anonymous(&path).unwrap());
         OpenOptions::new().load_anonymous_with(&path, until(1)).unwrap_err();
@@ -644,7 +646,7 @@ pub(crate) fn by_views_alone() {
         ControlFlow::Continue(())
     };
     fs::remove_file(&path).unwrap();
-    let error = memory.save_with(&path, Existing::Keep, cut).unwrap_err();
+    let error = memory.save_with(&path, IfExists::Keep, cut).unwrap_err();
     assert_eq!((error.kind(), error.path()), (ErrorKind::Fault, None), "{error}");
     assert_eq!(error.fault().unwrap().offset(), 20 << 20, "{error}");
     assert_eq!(folder.names(), ["behind"]);
@@ -665,11 +667,11 @@ pub(crate) fn reserved_memory() {
     peer.say(&format!(r"reserve Local\{name} 67108864"));
     peer.expect("created");
     let original = SharedMemory::open(&*name).unwrap();
-    original.view().unwrap().write_at(100, b"here").unwrap();
+    original.view().unwrap().write_all_at(b"here", 100).unwrap();
     let saved = original.save(&path).unwrap();
     assert_eq!(saved.len() - saved.holes(), 4096, "{saved}");
     // What is not committed and is to be zero is left alone.
-    original.view().unwrap().write_at(100, b"gone").unwrap();
+    original.view().unwrap().write_all_at(b"gone", 100).unwrap();
     original.restore(&path).unwrap();
     assert_eq!(original.view().unwrap().read_vec(100, 4).unwrap(), b"here");
     assert_eq!(original.view().unwrap().read::<u32>(0).unwrap(), 0);
@@ -696,8 +698,8 @@ pub(crate) fn memories_cut_by_another_process() {
         ControlFlow::Continue(())
     };
     let (original, shm) = named_memory(len);
-    original.view().unwrap().write_at(0, &noise(len as usize)).unwrap();
-    let error = original.save_with(&path, Existing::Keep, |progress| cut(&shm, progress)).unwrap_err();
+    original.view().unwrap().write_all_at(&noise(len as usize), 0).unwrap();
+    let error = original.save_with(&path, IfExists::Keep, |progress| cut(&shm, progress)).unwrap_err();
     assert_eq!((error.kind(), error.path()), (ErrorKind::Fault, None), "{error}");
     assert!(error.name().is_some() && error.to_string().contains(&format!("byte {}", 2 << 20)), "{error}");
     assert_eq!(folder.names().len(), 0);
@@ -821,7 +823,7 @@ mod small {
         let large = memory(&noise(6 * MIB));
         // Said before anything is written.
         let mut heard = Heard::default();
-        let error = large.save_with(&path, Existing::Keep, |progress| heard.hear(progress)).unwrap_err();
+        let error = large.save_with(&path, IfExists::Keep, |progress| heard.hear(progress)).unwrap_err();
         assert_file_error(&error, ErrorKind::StorageFull, &path);
         let text = error.to_string();
         assert!(text.contains(&(6 * MIB).to_string()) && text.contains("4194304"), "{text}");
@@ -836,13 +838,13 @@ mod small {
         fs::remove_file(&path).unwrap();
         // Much has been written, but most of it is zero: there is room enough.
         let zeros = memory(&vec![0; 64 * MIB]);
-        zeros.view().unwrap().fill(20 * MIB, MIB, 5).unwrap();
+        zeros.view().unwrap().fill(5, 20 * MIB..20 * MIB + MIB).unwrap();
         zeros.save(&path).unwrap();
         assert_eq!(fs::metadata(&path).unwrap().len(), 64 << 20);
         fs::remove_file(&path).unwrap();
         // Somebody takes the room meanwhile.
         let theirs = folder.file("theirs");
-        let error = half.save_with(&path, Existing::Keep, |progress| {
+        let error = half.save_with(&path, IfExists::Keep, |progress| {
             if progress.done() == 1 << 20 {
                 fs::write(&theirs, noise(2 * MIB)).unwrap();
             }

@@ -2,7 +2,8 @@
 
 use std::io;
 
-use mmf::{ErrorKind, Name, Namespace, OpenOptions, Operation, SharedMemory};
+use mmf::error::Operation;
+use mmf::{ErrorKind, Name, Namespace, OpenOptions, SharedMemory};
 use testkit::{Peer, unique_name};
 
 fn kind_of(name: &str) -> ErrorKind {
@@ -101,7 +102,7 @@ pub(crate) fn too_large() {
         let error = memory.view().unwrap_err();
         assert_eq!(error.kind(), ErrorKind::TooLarge, "{error}");
         let part = memory.view_at((3 << 30) - 100, 100).unwrap();
-        part.write(92, &1_u64).unwrap();
+        part.write(&1_u64, 92).unwrap();
     }
 }
 
@@ -132,20 +133,29 @@ pub(crate) fn out_of_bounds() {
     let view = memory.view_at(0, 4096).unwrap();
     let mut bytes = [0; 8];
     for offset in [4089, 4096, 4097, usize::MAX, usize::MAX - 7, usize::MAX - 8] {
-        assert_eq!(view.read_at(offset, &mut bytes).unwrap_err().kind(), ErrorKind::OutOfBounds);
-        assert_eq!(view.write_at(offset, &bytes).unwrap_err().kind(), ErrorKind::OutOfBounds);
+        assert_eq!(view.read_exact_at(&mut bytes, offset).unwrap_err().kind(), ErrorKind::OutOfBounds);
+        assert_eq!(view.write_all_at(&bytes, offset).unwrap_err().kind(), ErrorKind::OutOfBounds);
         assert_eq!(view.read::<u64>(offset).unwrap_err().kind(), ErrorKind::OutOfBounds);
-        assert_eq!(view.write(offset, &1_u64).unwrap_err().kind(), ErrorKind::OutOfBounds);
-        assert_eq!(view.fill(offset, 8, 0).unwrap_err().kind(), ErrorKind::OutOfBounds);
-        assert_eq!(view.copy_to(offset, &view, 0, 8).unwrap_err().kind(), ErrorKind::OutOfBounds);
-        assert_eq!(view.copy_from(offset, &view, 0, 8).unwrap_err().kind(), ErrorKind::OutOfBounds);
-        assert_eq!(view.slice(offset, 8).unwrap_err().kind(), ErrorKind::OutOfBounds);
+        assert_eq!(view.write(&1_u64, offset).unwrap_err().kind(), ErrorKind::OutOfBounds);
+        assert_eq!(
+            view.fill(0, offset..offset.saturating_add(8)).unwrap_err().kind(),
+            ErrorKind::OutOfBounds
+        );
+        assert_eq!(
+            view.copy_to(offset..offset.saturating_add(8), &view, 0).unwrap_err().kind(),
+            ErrorKind::OutOfBounds
+        );
+        assert_eq!(view.copy_from(&view, 0..8, offset).unwrap_err().kind(), ErrorKind::OutOfBounds);
+        assert_eq!(view.subview(offset, 8).unwrap_err().kind(), ErrorKind::OutOfBounds);
         assert_eq!(view.atomic_u64(offset).unwrap_err().kind(), ErrorKind::OutOfBounds);
     }
-    assert_eq!(view.fill(0, usize::MAX, 0).unwrap_err().kind(), ErrorKind::OutOfBounds);
-    assert_eq!(view.fill(1, usize::MAX, 0).unwrap_err().kind(), ErrorKind::OutOfBounds);
+    assert_eq!(view.fill(0, 0..usize::MAX).unwrap_err().kind(), ErrorKind::OutOfBounds);
+    assert_eq!(view.fill(0, 1..usize::MAX).unwrap_err().kind(), ErrorKind::OutOfBounds);
+    let reversed = std::ops::Range { start: 8, end: 0 };
+    assert_eq!(view.fill(0, reversed.clone()).unwrap_err().kind(), ErrorKind::OutOfBounds);
+    assert_eq!(view.copy_to(reversed, &view, 0).unwrap_err().kind(), ErrorKind::OutOfBounds);
     assert_eq!(view.read_vec(0, usize::MAX).unwrap_err().kind(), ErrorKind::OutOfBounds);
-    assert_eq!(view.copy_to(4096, &view, 4096, 0).map_err(|error| error.kind()), Ok(()));
+    assert_eq!(view.copy_to(4096..4096, &view, 4096).map_err(|error| error.kind()), Ok(()));
     let error = view.read::<u64>(4090).unwrap_err();
     assert!(error.to_string().contains("4090") && error.to_string().contains("4096"), "{error}");
 }
@@ -162,7 +172,7 @@ pub(crate) fn misaligned_atomics() {
         assert!(view.atomic_i8(offset).is_ok());
     }
     // It is the address that counts, not the offset in a slice.
-    let odd = view.slice(1, 64).unwrap();
+    let odd = view.subview(1, 64).unwrap();
     assert_eq!(odd.atomic_u32(0).unwrap_err().kind(), ErrorKind::Misaligned);
     assert!(odd.atomic_u32(3).is_ok());
     assert!(odd.atomic_u32(0).unwrap_err().to_string().contains("use offset 3"));
@@ -243,7 +253,7 @@ pub(crate) fn failing_leaks_nothing() {
     // failed to be made was not half made.
     let name = unique_name("half");
     let memory = SharedMemory::create(&name, 4096).unwrap();
-    memory.view().unwrap().write(0, &7_u8).unwrap();
+    memory.view().unwrap().write(&7_u8, 0).unwrap();
     for _ in 0..100 {
         assert!(SharedMemory::create(&name, 1 << 20).is_err());
         assert!(OpenOptions::new().len(1 << 40).open_or_create(&name).is_err());

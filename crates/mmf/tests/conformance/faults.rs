@@ -14,7 +14,7 @@ fn anonymous(len: usize) -> View<ReadWrite> {
 fn with_third_page(protection: Protection) -> View<ReadWrite> {
     let page = page_size();
     let view = anonymous(4 * page);
-    view.fill(0, 4 * page, 0x77).unwrap();
+    view.fill(0x77, 0..4 * page).unwrap();
     // SAFETY: the page belongs to this view alone, and is only accessed by guarded routines.
     unsafe { protect(view.as_mut_ptr().wrapping_add(2 * page), page, protection) };
     view
@@ -39,40 +39,40 @@ pub(crate) fn an_inaccessible_page() {
     for len in [1, 2, 3, 4, 7, 8, 15, 16, 31, 32, 63, 64, 65, 100, 128, 129, 255, 256, 300, 1000, page] {
         let mut bytes = vec![0; len];
         // All inside, and from the page before across the border.
-        assert_fault(view.read_at(2 * page + 5 - 5, &mut bytes), 2 * page);
-        assert_fault(view.write_at(2 * page, &bytes), 2 * page);
-        assert_fault(view.fill(2 * page, len, 1), 2 * page);
+        assert_fault(view.read_exact_at(&mut bytes, 2 * page + 5 - 5), 2 * page);
+        assert_fault(view.write_all_at(&bytes, 2 * page), 2 * page);
+        assert_fault(view.fill(1, 2 * page..2 * page + len), 2 * page);
         // A copy may touch any of its bytes first, so which page is what counts.
         for error in [
-            view.read_at(2 * page - 1, &mut vec![0; len + 1]).unwrap_err(),
-            view.write_at(2 * page - 1, &vec![0; len + 1]).unwrap_err(),
-            view.fill(2 * page - 1, len + 1, 0x77).unwrap_err(),
+            view.read_exact_at(&mut vec![0; len + 1], 2 * page - 1).unwrap_err(),
+            view.write_all_at(&vec![0; len + 1], 2 * page - 1).unwrap_err(),
+            view.fill(0x77, 2 * page - 1..2 * page + len).unwrap_err(),
         ] {
             assert!((2 * page..2 * page + len).contains(&error.fault().unwrap().offset()), "{error}");
         }
         // What lies beside the page is fine.
-        view.read_at(2 * page - len, &mut bytes).unwrap();
-        view.read_at(3 * page, &mut bytes).unwrap();
+        view.read_exact_at(&mut bytes, 2 * page - len).unwrap();
+        view.read_exact_at(&mut bytes, 3 * page).unwrap();
     }
     assert_eq!(view.read::<u64>(2 * page + 8).unwrap_err().fault().unwrap().offset(), 2 * page + 8);
-    assert_eq!(view.write(2 * page + 8, &1_u64).unwrap_err().fault().unwrap().offset(), 2 * page + 8);
+    assert_eq!(view.write(&1_u64, 2 * page + 8).unwrap_err().fault().unwrap().offset(), 2 * page + 8);
     let other = anonymous(4 * page);
     // Between views, on either side: the offset is that of the view that it happened in.
-    assert_fault(view.copy_to(2 * page, &other, 0, 100), 2 * page);
-    assert_fault(other.copy_to(0, &view, 2 * page, 100), 2 * page);
-    assert_fault(view.slice(2 * page - 50, 200).unwrap().read_at(50, &mut [0; 10]), 50);
+    assert_fault(view.copy_to(2 * page..2 * page + 100, &other, 0), 2 * page);
+    assert_fault(other.copy_to(0..100, &view, 2 * page), 2 * page);
+    assert_fault(view.subview(2 * page - 50, 200).unwrap().read_exact_at(&mut [0; 10], 50), 50);
     // The same pages, when they can be accessed again.
     // SAFETY: as above.
     unsafe { protect(view.as_mut_ptr().wrapping_add(2 * page), page, Protection::ReadWrite) };
-    assert!(view.read_at(0, &mut vec![0; 4 * page]).is_ok());
+    assert!(view.read_exact_at(&mut vec![0; 4 * page], 0).is_ok());
 }
 
 pub(crate) fn a_read_only_page() {
     let page = page_size();
     let view = with_third_page(Protection::Read);
     assert_eq!(view.read::<u8>(2 * page).unwrap(), 0x77);
-    assert_fault(view.write_at(2 * page, &[1; 100]), 2 * page);
-    assert_fault(view.fill(2 * page, page, 1), 2 * page);
+    assert_fault(view.write_all_at(&[1; 100], 2 * page), 2 * page);
+    assert_fault(view.fill(1, 2 * page..2 * page + page), 2 * page);
     assert_eq!(view.read::<u8>(2 * page).unwrap(), 0x77);
     assert_eq!(view.atomic_u32(2 * page).unwrap().load(Ordering::SeqCst).unwrap(), 0x7777_7777);
     let error = view.atomic_u32(2 * page).unwrap().fetch_add(1, Ordering::SeqCst).unwrap_err();
@@ -90,10 +90,10 @@ pub(crate) fn uncommitted_memory() {
     // The peer has committed 64 KiB, and the system says so; what is behind them is not there to be touched.
     assert_eq!(memory.len(), 65_536);
     let view = memory.view().unwrap();
-    view.write(65_528, &1_u64).unwrap();
-    assert_eq!(view.write_at(65_530, &[1; 10]).unwrap_err().kind(), ErrorKind::OutOfBounds);
+    view.write(&1_u64, 65_528).unwrap();
+    assert_eq!(view.write_all_at(&[1; 10], 65_530).unwrap_err().kind(), ErrorKind::OutOfBounds);
     assert_eq!(memory.grow(100_000).unwrap(), 102_400);
-    view.write_at(99_990, &[1; 10]).unwrap();
+    view.write_all_at(&[1; 10], 99_990).unwrap();
 }
 
 #[cfg(unix)]
@@ -112,8 +112,8 @@ pub(crate) fn in_many_threads_at_once() {
             scope.spawn(move || {
                 for round in 0..500 {
                     let at = 2 * page + (thread * 97 + round) % (page - 200);
-                    assert_fault(view.read_at(at, &mut [0; 150]), at);
-                    assert_fault(view.write_at(at, &[0; 9]), at);
+                    assert_fault(view.read_exact_at(&mut [0; 150], at), at);
+                    assert_fault(view.write_all_at(&[0; 9], at), at);
                     assert_eq!(view.read::<u8>(round).unwrap(), 0x77);
                 }
             });
@@ -156,7 +156,7 @@ pub(crate) fn with_another_handler_before() {
 pub(crate) fn role_handler_before(role: &mut Role) {
     handler::install();
     let view = with_third_page(Protection::None);
-    assert_fault(view.read_at(2 * page_size(), &mut [0; 100]), 2 * page_size());
+    assert_fault(view.read_exact_at(&mut [0; 100], 2 * page_size()), 2 * page_size());
     assert!(!handler::CALLED_FOR_OURS.load(Ordering::SeqCst));
     role.say("fault is an error");
     handler::provoke();
@@ -172,7 +172,7 @@ pub(crate) fn role_handler_after(role: &mut Role) {
     let view = with_third_page(Protection::None);
     handler::install();
     for _ in 0..3 {
-        assert_fault(view.read_at(2 * page_size(), &mut [0; 100]), 2 * page_size());
+        assert_fault(view.read_exact_at(&mut [0; 100], 2 * page_size()), 2 * page_size());
     }
     role.say("fault is an error");
     handler::provoke();
@@ -288,7 +288,7 @@ pub(crate) fn role_private_buffer(role: &mut Role) {
     // SAFETY: not safe at all: nobody may make such a slice. A fault in it is its owner's bug, not shared memory's news.
     let buffer = unsafe { std::slice::from_raw_parts_mut(inaccessible_page(), 100) };
     role.say("trying");
-    let result = view.read_at(0, buffer);
+    let result = view.read_exact_at(buffer, 0);
     role.say(format!("survived: {result:?}"));
 }
 
@@ -302,15 +302,15 @@ pub(crate) fn truncated_by_another_process() {
     let text = unique_name("cut");
     let page = page_size();
     let view = SharedMemory::create(format!(r"Global\{text}"), 8 * page as u64).unwrap().view().unwrap();
-    view.fill(0, view.len(), 5).unwrap();
+    view.fill(5, 0..view.len()).unwrap();
     let mut peer = Peer::start("faults::role_truncate", &[&path_of(&text), "once"]);
     peer.expect("cut");
     assert_eq!(view.read::<u8>(page - 1).unwrap(), 5);
-    assert_fault(view.read_at(page, &mut [0; 64]), page);
-    assert_fault(view.write_at(3 * page, &[0; 64]), 3 * page);
-    assert_fault(view.fill(page, 7 * page, 1), page);
+    assert_fault(view.read_exact_at(&mut [0; 64], page), page);
+    assert_fault(view.write_all_at(&[0; 64], 3 * page), 3 * page);
+    assert_fault(view.fill(1, page..page + 7 * page), page);
     assert_eq!(view.atomic_u32(page).unwrap().load(Ordering::SeqCst).unwrap_err().kind(), ErrorKind::Fault);
-    let error = view.read_at(0, &mut vec![0; 8 * page]).unwrap_err();
+    let error = view.read_exact_at(&mut vec![0; 8 * page], 0).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Fault);
     peer.say("restore");
     peer.expect("restored");
@@ -332,9 +332,9 @@ pub(crate) fn truncated_again_and_again_during_copies() {
                 let mut buffer = vec![1; 60 * page];
                 testkit::wait_until("both outcomes were seen", || {
                     for result in [
-                        view.read_at(100, &mut buffer),
-                        view.write_at(50, &buffer),
-                        view.fill(9, 60 * page, 3),
+                        view.read_exact_at(&mut buffer, 100),
+                        view.write_all_at(&buffer, 50),
+                        view.fill(3, 9..9 + 60 * page),
                     ] {
                         match result {
                             Ok(()) => went_well.store(true, Ordering::Relaxed),
@@ -360,12 +360,12 @@ pub(crate) fn a_mapped_file_truncated_by_another_process() {
     let file = std::fs::File::options().read(true).write(true).create_new(true).open(&path).unwrap();
     file.set_len(8 * page as u64).unwrap();
     let view = SharedMemory::<ReadWrite>::from_fd(file.into()).unwrap().view().unwrap();
-    view.fill(0, view.len(), 5).unwrap();
+    view.fill(5, 0..view.len()).unwrap();
     let mut peer = Peer::start("faults::role_truncate", &[path.to_str().unwrap(), "once"]);
     peer.expect("cut");
     assert_eq!(view.read::<u8>(page - 1).unwrap(), 5);
-    assert_fault(view.read_at(page, &mut [0; 64]), page);
-    assert_fault(view.write_at(3 * page, &[0; 64]), 3 * page);
+    assert_fault(view.read_exact_at(&mut [0; 64], page), page);
+    assert_fault(view.write_all_at(&[0; 64], 3 * page), 3 * page);
     peer.say("restore");
     peer.expect("restored");
     assert_eq!(view.read::<u8>(page).unwrap(), 0);
@@ -435,7 +435,7 @@ pub(crate) fn role_sent_signal(role: &mut Role) {
     // SAFETY: it has no requirements.
     unsafe { libc::raise(libc::SIGSEGV) };
     if let Some(view) = &view {
-        assert_fault(view.read_at(2 * page_size(), &mut [0; 100]), 2 * page_size());
+        assert_fault(view.read_exact_at(&mut [0; 100], 2 * page_size()), 2 * page_size());
     }
     role.say("survived the first");
     // SAFETY: it has no requirements.

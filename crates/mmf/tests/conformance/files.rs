@@ -51,7 +51,7 @@ pub(crate) fn the_same_types_over_a_file() {
     assert_eq!((memory.len(), memory.name()), (10, None));
     let view = memory.view().unwrap();
     assert_eq!(view.len(), 10);
-    view.write_at(3, b"abc").unwrap();
+    view.write_all_at(b"abc", 3).unwrap();
     assert_eq!(view.read::<u8>(10).unwrap_err().kind(), ErrorKind::OutOfBounds);
     let other = options().file(place.path()).open_read_only().unwrap();
     let other = other.view_at(2, 6).unwrap();
@@ -86,11 +86,11 @@ pub(crate) fn shared_with_another_process() {
 
 pub(crate) fn role_write(role: &mut Role) {
     let memory = options().file(role.argument(0)).open().unwrap();
-    memory.view().unwrap().write_at(99_000, b"peers").unwrap();
+    memory.view().unwrap().write_all_at(b"peers", 99_000).unwrap();
     role.say("written");
     let _ = role.hear();
     assert_eq!(memory.grow(300_000).unwrap(), 300_000);
-    memory.view().unwrap().write(299_999, &9_u8).unwrap();
+    memory.view().unwrap().write(&9_u8, 299_999).unwrap();
     role.say("grown");
 }
 
@@ -108,7 +108,7 @@ pub(crate) fn three_verbs() {
     let error = options().len(51).file(place.path()).open().unwrap_err();
     assert_eq!(error.kind(), ErrorKind::TooSmall, "{error}");
     let error = options().expect_len(49).file(place.path()).open().unwrap_err();
-    assert_eq!(error.kind(), ErrorKind::Mistrusted, "{error}");
+    assert_eq!(error.kind(), ErrorKind::UnexpectedOwner, "{error}");
     assert!(options().expect_len(50).file(place.path()).open().is_ok());
     let nowhere = place.path().join("x");
     let error = options().len(50).file(&nowhere).create().unwrap_err();
@@ -121,8 +121,8 @@ pub(crate) fn copies_on_write() {
     let place = Place::with("file-copy", &content);
     let memory = options().file(place.path()).open_copy_on_write().unwrap();
     let (view, other) = (memory.view().unwrap(), memory.view().unwrap());
-    view.write_at(10, b"mine alone").unwrap();
-    view.fill(2 * page_size(), 5, 7).unwrap();
+    view.write_all_at(b"mine alone", 10).unwrap();
+    view.fill(7, 2 * page_size()..2 * page_size() + 5).unwrap();
     view.atomic_u8(0).unwrap().store(77, std::sync::atomic::Ordering::SeqCst).unwrap();
     Write::write_all(&mut view.cursor(), b"cursor").unwrap();
     assert_eq!(view.read_vec(0, 6).unwrap(), b"cursor");
@@ -131,7 +131,7 @@ pub(crate) fn copies_on_write() {
     assert_eq!(other.read_vec(0, content.len()).unwrap(), content);
     // The part that was not written is the file's.
     let writer = options().file(place.path()).open().unwrap().view().unwrap();
-    writer.write(page_size(), &0x1234_5678_u32).unwrap();
+    writer.write(&0x1234_5678_u32, page_size()).unwrap();
     assert_eq!(view.read::<u32>(page_size()).unwrap(), 0x1234_5678);
     view.flush().unwrap();
     drop((view, other, memory, writer));
@@ -139,7 +139,7 @@ pub(crate) fn copies_on_write() {
     // What may only be read will do.
     let memory =
         SharedMemory::<CopyOnWrite>::from_file_copy_on_write(File::open(place.path()).unwrap()).unwrap();
-    memory.view().unwrap().write(0, &1_u64).unwrap();
+    memory.view().unwrap().write(&1_u64, 0).unwrap();
     assert_eq!(place.content()[..page_size()], content[..page_size()]);
 }
 
@@ -150,14 +150,14 @@ pub(crate) fn an_empty_file() {
     assert_eq!(memory.capacity(), 0);
     let view = memory.view().unwrap();
     assert!(view.is_empty());
-    view.read_at(0, &mut []).unwrap();
-    view.write_at(0, &[]).unwrap();
-    view.fill(0, 0, 1).unwrap();
+    view.read_exact_at(&mut [], 0).unwrap();
+    view.write_all_at(&[], 0).unwrap();
+    view.fill(1, 0..0).unwrap();
     view.flush_all().unwrap();
     view.prefetch().unwrap();
     assert_eq!(view.read_vec(0, 0).unwrap(), b"");
     assert_eq!(view.read::<u8>(0).unwrap_err().kind(), ErrorKind::OutOfBounds);
-    assert_eq!(view.slice(0, 1).unwrap_err().kind(), ErrorKind::OutOfBounds);
+    assert_eq!(view.subview(0, 1).unwrap_err().kind(), ErrorKind::OutOfBounds);
     assert_eq!(view.cursor().read(&mut [0; 4]).unwrap(), 0);
     // SAFETY: there are no bytes.
     assert_eq!(unsafe { view.as_slice() }, b"");
@@ -165,7 +165,7 @@ pub(crate) fn an_empty_file() {
     assert_eq!(options().file(place.path()).open_copy_on_write().unwrap().view().unwrap().len(), 0);
     // It is a memory like any other from the first byte on.
     assert_eq!(memory.grow(5).unwrap(), 5);
-    memory.view().unwrap().write_at(0, b"bytes").unwrap();
+    memory.view().unwrap().write_all_at(b"bytes", 0).unwrap();
     assert_eq!(place.content(), b"bytes");
 }
 
@@ -177,7 +177,7 @@ pub(crate) fn growing_lengthens_the_file() {
     for len in [6, 5000, 65_536, 1_000_001, 10 << 20] {
         assert_eq!(memory.grow(len).unwrap(), len);
         assert_eq!(fs::metadata(place.path()).unwrap().len(), len);
-        memory.view().unwrap().write(len as usize - 1, &1_u8).unwrap();
+        memory.view().unwrap().write(&1_u8, len as usize - 1).unwrap();
         if cfg!(windows) {
             assert_eq!(view.refresh().unwrap(), 5, "a view of a file stays as long as the file was");
         } else {
@@ -214,7 +214,7 @@ pub(crate) fn larger_than_the_address_space() {
         assert_eq!(memory.view().unwrap().len() as u64, len);
     }
     for at in [0, (4 << 30) - 3, (5 << 30) + 12_345, len - 5] {
-        memory.view_at(at, 5).unwrap().write_at(0, b"parts").unwrap();
+        memory.view_at(at, 5).unwrap().write_all_at(b"parts", 0).unwrap();
         assert_eq!(memory.view_at(at + 1, 3).unwrap().read_vec(0, 3).unwrap(), b"art");
     }
     assert_eq!(memory.view_at(len - 4, 5).unwrap_err().kind(), ErrorKind::OutOfBounds);
@@ -230,7 +230,7 @@ pub(crate) fn rights_and_kinds() {
         ErrorKind::PermissionDenied
     );
     let memory: SharedMemory<ReadWrite> = SharedMemory::from_file(open(true, true)).unwrap();
-    memory.view().unwrap().write_at(0, b"B").unwrap();
+    memory.view().unwrap().write_all_at(b"B", 0).unwrap();
     let read: SharedMemory<ReadOnly> = SharedMemory::from_file_read_only(open(true, true)).unwrap();
     assert_eq!(read.view().unwrap().read_vec(0, 5).unwrap(), b"Bytes");
     let narrow = memory.into_read_only().unwrap();
@@ -245,9 +245,9 @@ pub(crate) fn rights_and_kinds() {
     }
     // What files do not have.
     for asked in [
-        options().security(mmf::Security::current_user()),
-        options().expect_owner(mmf::Who::CurrentUser),
-        options().large_pages(mmf::LargePages::Required),
+        options().security(mmf::security::Security::current_user()),
+        options().expect_owner(mmf::security::Principal::CurrentUser),
+        options().large_pages(mmf::pages::LargePages::Required),
         options().numa_node(0),
     ] {
         let error = asked.file(place.path()).open().unwrap_err();
@@ -277,7 +277,7 @@ pub(crate) fn cut_by_another_process() {
     let memory = options().file(place.path()).open_read_only().unwrap();
     let view = memory.view().unwrap();
     let mut bytes = vec![0; 1 << 20];
-    view.read_at(0, &mut bytes).unwrap();
+    view.read_exact_at(&mut bytes, 0).unwrap();
     let mut peer = Peer::start("files::role_cut", &[place.text()]);
     match peer.hear().as_str() {
         "cutting" => {}
@@ -290,7 +290,7 @@ pub(crate) fn cut_by_another_process() {
     }
     let mut faults = 0;
     while faults < 200 {
-        if let Err(error) = view.read_at(0, &mut bytes) {
+        if let Err(error) = view.read_exact_at(&mut bytes, 0) {
             assert_eq!(error.kind(), ErrorKind::Fault, "{error}");
             assert!(error.fault().unwrap().offset() >= 4096);
             faults += 1;
@@ -344,14 +344,14 @@ pub(crate) fn role_fill(role: &mut Role) {
     let holes = folder.path().join("holes");
     File::create(&holes).unwrap().set_len(16 << 20).unwrap();
     let view = options().file(&holes).open().unwrap().view().unwrap();
-    let error = view.fill(0, 16 << 20, 1).unwrap_err();
+    let error = view.fill(1, 0..16 << 20).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Fault, "{error}");
     assert!(error.fault().unwrap().offset() > 4 << 20, "{error}");
     // And no harm is done.
     fs::remove_file(&holes).unwrap();
     drop(view);
     memory.grow(2 << 20).unwrap();
-    memory.view().unwrap().fill(0, 2 << 20, 1).unwrap();
+    memory.view().unwrap().fill(1, 0..2 << 20).unwrap();
     let mut file = File::open(&path).unwrap();
     let mut bytes = Vec::new();
     file.read_to_end(&mut bytes).unwrap();
@@ -372,7 +372,7 @@ pub(crate) fn role_fill(role: &mut Role) {
 
 /// A file can be handed to a child like any memory.
 pub(crate) fn handed_to_a_child() {
-    use mmf::handoff::HandOff;
+    use mmf::handoff::CommandExt;
     let place = Place::with("file-handed", b"for the child");
     let memory = options().file(place.path()).open().unwrap();
     let mut command = testkit::command_for_role("files::role_receive", &[]);
@@ -387,14 +387,14 @@ pub(crate) fn role_receive(role: &mut Role) {
     let memory = mmf::handoff::receive("file").unwrap();
     let view = memory.view().unwrap();
     role.say(String::from_utf8(view.read_vec(0, 13).unwrap()).unwrap());
-    view.write_at(0, b"FOR").unwrap();
+    view.write_all_at(b"FOR", 0).unwrap();
 }
 
 pub(crate) fn flushed_bytes_are_in_the_file() {
     let place = Place::with("file-flush", &[0; 10_000]);
     let memory = options().file(place.path()).open().unwrap();
     let part = memory.view_at(5000, 3000).unwrap();
-    part.fill(0, 3000, 4).unwrap();
+    part.fill(4, 0..3000).unwrap();
     part.flush().unwrap();
     part.flush_all().unwrap();
     assert!(place.content()[5000..8000].iter().all(|byte| *byte == 4));

@@ -16,7 +16,7 @@ fn counting(len: usize, first: u8) -> Vec<u8> {
 fn they_open_ours(mut peer: Peer, ours: &str, theirs: &str) {
     let memory = SharedMemory::create(ours, 100_000).unwrap();
     let view = memory.view().unwrap();
-    view.write_at(0, &counting(5000, 3)).unwrap();
+    view.write_all_at(&counting(5000, 3), 0).unwrap();
     peer.say(&format!("open {theirs}"));
     assert_eq!(peer.hear(), format!("opened {}", memory.len()));
     peer.say("sum 0 5000");
@@ -38,14 +38,14 @@ fn we_open_theirs(peer: &mut Peer, ours: &str, theirs: &str) {
     assert!((70_000..70_000 + 65536).contains(&memory.len()));
     let view = memory.view().unwrap();
     assert_bytes(&view.read_vec(0, 1000).unwrap(), &counting(1000, 9), "made by the peer");
-    view.write_at(69_000, &counting(777, 1)).unwrap();
+    view.write_all_at(&counting(777, 1), 69_000).unwrap();
     peer.say("sum 69000 777");
     assert_eq!(peer.hear(), weighed(&counting(777, 1)).to_string());
     assert!(SharedMemory::open_read_only(ours).is_ok());
     let error = SharedMemory::create(ours, 10).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::AlreadyExists);
     assert!(
-        mmf::list().is_ok_and(|entries| entries.iter().any(|entry| ours.ends_with(entry.text())))
+        mmf::inspect::list().is_ok_and(|entries| entries.iter().any(|entry| ours.ends_with(entry.text())))
             || cfg!(target_vendor = "apple")
     );
 }

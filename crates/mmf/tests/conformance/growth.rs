@@ -2,7 +2,8 @@
 
 use std::sync::atomic::Ordering;
 
-use mmf::{Cause, ErrorKind, OpenOptions, Remedy, SharedMemory};
+use mmf::diagnosis::{Cause, Remedy};
+use mmf::{ErrorKind, OpenOptions, SharedMemory};
 use testkit::{Peer, Role, mapped_views, open_handles, page_size, unique_name};
 
 /// More than any test grows to, and little enough for the address space of a 32-bit process.
@@ -29,7 +30,7 @@ pub(crate) fn in_place() {
     assert_eq!((memory.len(), memory.capacity()), (page(), CAPACITY));
     let view = memory.view().unwrap();
     let (address, small) = (view.as_ptr(), view.len());
-    view.fill(0, small, 0x55).unwrap();
+    view.fill(0x55, 0..small).unwrap();
     for len in [2 * page(), 100_000, 1 << 20, 5_000_001] {
         let before = memory.len();
         let now = memory.grow(len).unwrap();
@@ -40,7 +41,7 @@ pub(crate) fn in_place() {
         assert_eq!(view.len() as u64, before);
         assert_eq!(view.read::<u8>(now as usize - 1).unwrap(), 0);
         assert_eq!(view.len() as u64, now);
-        view.write(now as usize - 8, &len).unwrap();
+        view.write(&len, now as usize - 8).unwrap();
         assert_eq!(memory.view_at(now - 8, 8).unwrap().read::<u64>(0).unwrap(), len);
     }
     assert_eq!(view.as_ptr(), address);
@@ -51,7 +52,7 @@ pub(crate) fn in_place() {
     let view = memory.view().unwrap();
     assert_eq!(memory.grow(CAPACITY).unwrap(), CAPACITY);
     assert_eq!(view.refresh().unwrap() as u64, CAPACITY);
-    view.write(CAPACITY as usize - 4, &7_u32).unwrap();
+    view.write(&7_u32, CAPACITY as usize - 4).unwrap();
 }
 
 pub(crate) fn without_a_name() {
@@ -59,7 +60,7 @@ pub(crate) fn without_a_name() {
     let memory = options(1000).anonymous().unwrap();
     let view = memory.view().unwrap();
     memory.grow(1 << 20).unwrap();
-    view.write_at((1 << 20) - 5, b"grown").unwrap();
+    view.write_all_at(b"grown", (1 << 20) - 5).unwrap();
     assert_eq!(memory.view().unwrap().read_vec((1 << 20) - 5, 5).unwrap(), b"grown");
 }
 
@@ -149,13 +150,13 @@ pub(crate) fn without_a_name_it_is_learnt_as_well() {
     let memory = options(4096).anonymous().unwrap();
     let mut command = testkit::command_for_role("growth::role_receive", &[]);
     let child = {
-        use mmf::handoff::HandOff;
+        use mmf::handoff::CommandExt;
         command.hand_off("growing", &memory).unwrap().spawn().unwrap()
     };
     let mut peer = Peer::adopt("receiver", child);
     peer.expect(&format!("{CAPACITY}"));
     memory.grow(1 << 20).unwrap();
-    memory.view().unwrap().write((1 << 20) - 4, &77_u32).unwrap();
+    memory.view().unwrap().write(&77_u32, (1 << 20) - 4).unwrap();
     peer.say("grown");
     peer.expect("77");
     peer.expect("2097152");
@@ -184,7 +185,7 @@ pub(crate) fn old_views_follow_ten_thousand_times() {
     let address = view.as_ptr();
     for round in 1..=rounds {
         assert_eq!(memory.grow((round + 1) * page()).unwrap(), (round + 1) * page());
-        view.write((round * page()) as usize + 8, &round).unwrap();
+        view.write(&round, (round * page()) as usize + 8).unwrap();
         view.atomic_u64(0).unwrap().store(round, Ordering::Release).unwrap();
     }
     assert_eq!(view.as_ptr(), address);
@@ -258,7 +259,7 @@ pub(crate) fn role_grow(role: &mut Role) {
         longest = len;
         let at = (place * page()) as usize;
         assert_eq!(view.read::<u32>(at).unwrap(), 0, "what is added is zero, and nobody else's");
-        view.write(at, &number).unwrap();
+        view.write(&number, at).unwrap();
     }
     role.say("done");
 }
@@ -286,7 +287,7 @@ pub(crate) fn killed_growers() {
             view.read::<u8>(at as usize).unwrap();
         }
         assert_eq!(memory.grow(len + page()).unwrap(), len + page());
-        view.write((len + page() - 1) as usize, &1_u8).unwrap();
+        view.write(&1_u8, (len + page() - 1) as usize).unwrap();
         drop((memory, view));
         assert_eq!(SharedMemory::open(&*name).unwrap_err().kind(), ErrorKind::NotFound);
     }
@@ -336,7 +337,7 @@ pub(crate) fn far_more_than_the_machine_has() {
         assert_eq!(error.kind(), ErrorKind::TooLarge, "{error}");
         assert!(error.to_string().contains("view_at"), "{error}");
         let part = memory.view_at((1 << 20) - 100, 100).unwrap();
-        part.write_at(95, b"parts").unwrap();
+        part.write_all_at(b"parts", 95).unwrap();
         // Parts of what is added, too.
         memory.grow(8 << 20).unwrap();
         assert_eq!(memory.view_at((8 << 20) - 10, 10).unwrap().read_vec(0, 10).unwrap(), [0; 10]);
@@ -344,7 +345,7 @@ pub(crate) fn far_more_than_the_machine_has() {
     }
     let view = memory.view().unwrap();
     memory.grow(64 << 20).unwrap();
-    view.write((64 << 20) - 8, &5_u64).unwrap();
+    view.write(&5_u64, (64 << 20) - 8).unwrap();
     let other = SharedMemory::open_read_only(&*name).unwrap();
     assert_eq!((other.len(), other.capacity()), (64 << 20, capacity));
     assert_eq!(other.view().unwrap().read::<u64>((64 << 20) - 8).unwrap(), 5);
@@ -364,7 +365,7 @@ pub(crate) fn slices_and_parts_stay_as_they_are() {
     need_growth();
     let memory = options(4 * page()).anonymous().unwrap();
     let (whole, part) = (memory.view().unwrap(), memory.view_at(100, 1000).unwrap());
-    let slice = whole.slice(page_size(), page_size()).unwrap();
+    let slice = whole.subview(page_size(), page_size()).unwrap();
     let clone = whole.clone();
     memory.grow(1 << 20).unwrap();
     assert_eq!(part.refresh().unwrap(), 1000);
@@ -375,8 +376,8 @@ pub(crate) fn slices_and_parts_stay_as_they_are() {
     // Each looks for itself.
     assert_eq!(clone.len(), 4 * page_size());
     assert_eq!(clone.as_read_only().refresh().unwrap(), 1 << 20);
-    whole.copy_to((1 << 20) - 10, &part, 0, 10).unwrap();
-    whole.fill(0, 1 << 20, 3).unwrap();
+    whole.copy_to(((1 << 20) - 10)..((1 << 20) - 10) + 10, &part, 0).unwrap();
+    whole.fill(3, 0..1 << 20).unwrap();
     assert_eq!(clone.atomic_u32((1 << 20) - 4).unwrap().load(Ordering::SeqCst).unwrap(), 0x0303_0303);
 }
 
@@ -409,7 +410,7 @@ mod cut {
         let memory = options(1 << 20).create(&*name).unwrap();
         let view = memory.view().unwrap();
         memory.grow(4 << 20).unwrap();
-        view.fill(0, 4 << 20, 9).unwrap();
+        view.fill(9, 0..4 << 20).unwrap();
         let mut peer = Peer::start("growth::role_cut", &[&name, &page().to_string()]);
         peer.expect("cut");
         peer.finish();
@@ -421,7 +422,7 @@ mod cut {
         assert_eq!(view.read::<u8>(0).unwrap(), 9);
         assert_eq!(memory.grow(3 << 20).unwrap(), 3 << 20);
         assert_eq!(view.read::<u8>(2 << 20).unwrap(), 0);
-        view.write((3 << 20) - 1, &1_u8).unwrap();
+        view.write(&1_u8, (3 << 20) - 1).unwrap();
     }
 
     pub(crate) fn role_cut(role: &mut Role) {
@@ -451,7 +452,7 @@ mod cut {
         let view = memory.view().unwrap();
         assert_eq!(view.len(), 5000);
         resize(100_000);
-        view.write(99_992, &1_u64).unwrap();
+        view.write(&1_u64, 99_992).unwrap();
         assert_eq!(view.len(), 100_000);
         assert_eq!(memory.grow(200_000).unwrap(), 200_000);
         assert_eq!(fixed.len(), 200_000);
@@ -497,10 +498,10 @@ pub(crate) fn role_fill(role: &mut Role) {
     assert_eq!(memory.len(), 6 << 20);
     // What was promised is there, whatever others take meanwhile. (The first length is promised only in so far as it was there.)
     let other = OpenOptions::new().len(1 << 20).create(&*format!("{}-other", role.argument(0))).unwrap();
-    view.fill(0, 6 << 20, 1).unwrap();
-    other.view().unwrap().fill(0, 1 << 20, 1).unwrap();
+    view.fill(1, 0..6 << 20).unwrap();
+    other.view().unwrap().fill(1, 0..1 << 20).unwrap();
     drop(other);
     memory.grow(7 << 20).unwrap();
-    view.fill(0, 7 << 20, 2).unwrap();
+    view.fill(2, 0..7 << 20).unwrap();
     role.say("done");
 }

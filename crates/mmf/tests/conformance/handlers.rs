@@ -78,10 +78,10 @@ mod here {
             assert_eq!(error.kind(), ErrorKind::Fault, "{error}");
             error.fault().unwrap().offset()
         };
-        assert_eq!(offset(view.read_at(page + 5, &mut [0; 64])), page + 5);
-        assert_eq!(offset(view.write_at(2 * page, &[1; 9])), 2 * page);
-        assert_eq!(offset(view.fill(3 * page, 100, 1)), 3 * page);
-        view.write_at(0, &[7; 100]).unwrap();
+        assert_eq!(offset(view.read_exact_at(&mut [0; 64], page + 5)), page + 5);
+        assert_eq!(offset(view.write_all_at(&[1; 9], 2 * page)), 2 * page);
+        assert_eq!(offset(view.fill(1, 3 * page..3 * page + 100)), 3 * page);
+        view.write_all_at(&[7; 100], 0).unwrap();
         assert_eq!(view.read::<u8>(50).unwrap(), 7);
     }
 
@@ -481,31 +481,31 @@ mod here {
         assert_faults(&view);
         // Over the border: the first byte that is gone is named.
         for error in [
-            view.read_at(page - 10, &mut [0; 20]).unwrap_err(),
-            view.write_at(page - 10, &[1; 20]).unwrap_err(),
-            view.fill(0, 8 * page, 3).unwrap_err(),
+            view.read_exact_at(&mut [0; 20], page - 10).unwrap_err(),
+            view.write_all_at(&[1; 20], page - 10).unwrap_err(),
+            view.fill(3, 0..8 * page).unwrap_err(),
             view.read_vec(0, 3 * page).map(drop).unwrap_err(),
-            view.copy_to(0, &another_mapping_of(8 * page), 0, 8 * page).unwrap_err(),
-            another_mapping_of(8 * page).copy_to(0, &view, 0, 8 * page).unwrap_err(),
+            view.copy_to(0..8 * page, &another_mapping_of(8 * page), 0).unwrap_err(),
+            another_mapping_of(8 * page).copy_to(0..8 * page, &view, 0).unwrap_err(),
         ] {
             assert_eq!(error.kind(), ErrorKind::Fault, "{error}");
             assert_eq!(error.fault().unwrap().offset(), page, "{error}");
         }
         assert_eq!(view.read::<[u8; 32]>(page).unwrap_err().kind(), ErrorKind::Fault);
-        assert_eq!(view.write(page, &1_u64).unwrap_err().kind(), ErrorKind::Fault);
-        assert_eq!(view.read_at(8 * page - 1, &mut [0; 2]).unwrap_err().kind(), ErrorKind::OutOfBounds);
-        assert_eq!(view.slice(page, 10).unwrap().read::<u8>(0).unwrap_err().fault().unwrap().offset(), 0);
-        assert!(view.slice(page, 10).unwrap().copies_by_kernel());
+        assert_eq!(view.write(&1_u64, page).unwrap_err().kind(), ErrorKind::Fault);
+        assert_eq!(view.read_exact_at(&mut [0; 2], 8 * page - 1).unwrap_err().kind(), ErrorKind::OutOfBounds);
+        assert_eq!(view.subview(page, 10).unwrap().read::<u8>(0).unwrap_err().fault().unwrap().offset(), 0);
+        assert!(view.subview(page, 10).unwrap().copies_by_kernel());
         assert!(view.clone().as_read_only().copies_by_kernel());
 
         // What is there is copied as ever: all lengths, also overlapping.
         let view = another_mapping_of(1 << 20);
         let bytes: Vec<u8> = (0..=255).cycle().take(100_000).collect();
-        view.write_at(33, &bytes).unwrap();
+        view.write_all_at(&bytes, 33).unwrap();
         assert_eq!(view.read_vec(33, bytes.len()).unwrap(), bytes);
-        view.copy_to(33, &view, 5033, bytes.len()).unwrap();
+        view.copy_to(33..33 + bytes.len(), &view, 5033).unwrap();
         assert_eq!(view.read_vec(5033, bytes.len()).unwrap(), bytes);
-        view.copy_to(5033, &view, 100, bytes.len()).unwrap();
+        view.copy_to(5033..5033 + bytes.len(), &view, 100).unwrap();
         assert_eq!(view.read_vec(100, bytes.len()).unwrap(), bytes);
         let mut cursor = view.cursor();
         cursor.seek(SeekFrom::Start(64)).unwrap();
@@ -520,18 +520,18 @@ mod here {
         // A view that grows looks again.
         let memory = mmf::OpenOptions::new().len(4096).capacity(1 << 20).anonymous().unwrap();
         let growing = memory.view().unwrap();
-        assert_eq!(growing.write_at(8000, b"later").unwrap_err().kind(), ErrorKind::OutOfBounds);
+        assert_eq!(growing.write_all_at(b"later", 8000).unwrap_err().kind(), ErrorKind::OutOfBounds);
         memory.grow(1 << 16).unwrap();
-        growing.write_at(8000, b"later").unwrap();
+        growing.write_all_at(b"later", 8000).unwrap();
         assert_eq!(growing.read_vec(8000, 5).unwrap(), b"later");
         std::thread::spawn(move || assert_faults(&cut())).join().unwrap();
         // What is made of views works as long as the pages are there.
-        let segment = mmf::Segment::format(&SharedMemory::anonymous(1 << 20).unwrap()).unwrap();
+        let segment = mmf::Segment::create_in(&SharedMemory::anonymous(1 << 20).unwrap()).unwrap();
         let mutex = segment.mutex::<u64>("counter").unwrap();
         mutex.lock().unwrap().set(&7).unwrap();
         assert_eq!(mutex.lock().unwrap().get().unwrap(), 7);
         let latest = segment.latest::<[u8; 1000]>("frame").unwrap();
-        let mut writer = latest.writer().unwrap();
+        let mut writer = latest.acquire_writer().unwrap();
         writer.publish(&[5; 1000]).unwrap();
         assert_eq!(latest.read().unwrap(), Some([5; 1000]));
 

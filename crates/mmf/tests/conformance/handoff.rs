@@ -3,7 +3,7 @@
 use std::process::{Command, Stdio};
 use std::sync::Mutex;
 
-use mmf::handoff::{self, HandOff, Ticket};
+use mmf::handoff::{self, CommandExt, Ticket};
 use mmf::{ErrorKind, ReadOnly, SharedMemory};
 use testkit::{Peer, Role, command_for_role, open_handles, unique_name, wait_until};
 
@@ -13,7 +13,7 @@ const LEN: u64 = 11 * 65536;
 
 fn memory(value: u64) -> SharedMemory {
     let memory = SharedMemory::anonymous(LEN).unwrap();
-    memory.view().unwrap().write(0, &value).unwrap();
+    memory.view().unwrap().write(&value, 0).unwrap();
     memory
 }
 
@@ -22,7 +22,7 @@ fn value(memory: &SharedMemory) -> u64 {
 }
 
 /// A worker to whom one memory is handed.
-fn worker(label: &str, memory: &SharedMemory<impl mmf::Access>) -> Peer {
+fn worker(label: &str, memory: &SharedMemory<impl mmf::view::Access>) -> Peer {
     let child = command_for_role(WORKER, &[]).hand_off(label, memory).unwrap().spawn().unwrap();
     Peer::adopt("worker", child)
 }
@@ -91,7 +91,7 @@ pub(crate) fn role_worker(role: &mut Role) {
             ["read", index] => held[index.parse::<usize>().unwrap()].read(0).to_string(),
             ["write", index, value] => match &held[index.parse::<usize>().unwrap()] {
                 Held::Writable(memory) => {
-                    memory.view().unwrap().write(0, &value.parse::<u64>().unwrap()).unwrap();
+                    memory.view().unwrap().write(&value.parse::<u64>().unwrap(), 0).unwrap();
                     "ok".to_owned()
                 }
                 Held::ReadOnly(_) => "it is read-only".to_owned(),
@@ -176,7 +176,7 @@ pub(crate) fn read_only_stays_read_only() {
     expect(&mut peer, "receive frames", "NotWritable");
     expect(&mut peer, "receive-read-only frames", "ok");
     expect(&mut peer, "read 0", "7");
-    memory.view().unwrap().write(0, &8_u64).unwrap();
+    memory.view().unwrap().write(&8_u64, 0).unwrap();
     expect(&mut peer, "read 0", "8");
     // So is what it hands on.
     expect(&mut peer, "hand-on 0 self next", "ok");
@@ -215,7 +215,7 @@ pub(crate) fn role_widen(role: &mut Role) {
     expect(&mut peer, &format!("redeem-read-only {ticket}"), "ok");
     expect(&mut peer, "widen 1", "refused");
     peer.finish();
-    memory.view().unwrap().write(0, &8_u64).unwrap();
+    memory.view().unwrap().write(&8_u64, 0).unwrap();
     role.say("well");
 }
 
@@ -253,7 +253,10 @@ pub(crate) fn labels() {
     let long = "x".repeat(65);
     for label in ["", "a b", "a=b", "ä", "a\0", "a/b", &long] {
         let error = command.hand_off(label, &memory).unwrap_err();
-        assert_eq!((error.kind(), error.operation()), (ErrorKind::MalformedName, mmf::Operation::HandOff));
+        assert_eq!(
+            (error.kind(), error.operation()),
+            (ErrorKind::MalformedName, mmf::error::Operation::HandOff)
+        );
     }
     let error = command.hand_off("frames", &memory).unwrap().hand_off("Frames", &memory).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::MalformedName);
@@ -271,7 +274,7 @@ pub(crate) fn labels() {
     peer.finish();
     // Nothing at all: the message says how it would be.
     let error = handoff::receive("nothing").unwrap_err();
-    assert_eq!((error.kind(), error.operation()), (ErrorKind::NotFound, mmf::Operation::Receive));
+    assert_eq!((error.kind(), error.operation()), (ErrorKind::NotFound, mmf::error::Operation::Receive));
     assert!(error.to_string().contains("hand_off"), "{error}");
 }
 
@@ -425,7 +428,7 @@ pub(crate) fn receivers_are_killed() {
     let name = unique_name("handed");
     for receives_first in [false, true] {
         let memory = SharedMemory::create(&name, LEN).unwrap();
-        memory.view().unwrap().write(0, &5_u64).unwrap();
+        memory.view().unwrap().write(&5_u64, 0).unwrap();
         let mut peer = worker("frames", &memory);
         if receives_first {
             expect(&mut peer, "receive frames", "ok");
@@ -457,7 +460,7 @@ pub(crate) fn a_child_keeps_the_name() {
     }
     let name = unique_name("kept");
     let memory = SharedMemory::create(&name, LEN).unwrap();
-    memory.view().unwrap().write(0, &5_u64).unwrap();
+    memory.view().unwrap().write(&5_u64, 0).unwrap();
     let mut peer = worker("frames", &memory);
     // The child counts as a holder before it has received it …
     drop(memory);
@@ -578,7 +581,7 @@ pub(crate) fn tickets() {
     expect(&mut two, "read 0", "22");
     let text = ask(&mut two, &format!("ticket 0 {}", std::process::id()));
     let back = text.parse::<Ticket>().unwrap().redeem().unwrap();
-    back.view().unwrap().write(0, &23_u64).unwrap();
+    back.view().unwrap().write(&23_u64, 0).unwrap();
     assert_eq!(value(&memory), 23);
     // For reading only.
     let read_only = SharedMemory::anonymous(LEN).unwrap().into_read_only().unwrap();
@@ -597,7 +600,11 @@ pub(crate) fn tickets() {
     expect(&mut one, &format!("redeem {text}"), if cfg!(windows) { "ok" } else { "InvalidTicket" });
     // To nobody.
     let error = memory.ticket_for(two.id()).unwrap_err();
-    assert_eq!((error.kind(), error.operation()), (ErrorKind::NotFound, mmf::Operation::HandOff), "{error}");
+    assert_eq!(
+        (error.kind(), error.operation()),
+        (ErrorKind::NotFound, mmf::error::Operation::HandOff),
+        "{error}"
+    );
     for text in ["", "1:nonsense:1:rw", "1:fd:0:0:0:1:rw", "1:parcel:Local\\x:4096:rw"] {
         let error = text.parse::<Ticket>().and_then(|ticket| ticket.redeem()).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::InvalidTicket, "{error}");
@@ -1073,7 +1080,7 @@ mod here {
         let socket = std::io::stdin();
         let memory = <SharedMemory>::receive_over(&socket).unwrap();
         role.say(value(&memory).to_string());
-        memory.view().unwrap().write(0, &32_u64).unwrap();
+        memory.view().unwrap().write(&32_u64, 0).unwrap();
         for _ in 0..4 {
             let answer = <SharedMemory>::receive_over(&socket);
             role.say(answer.map_or_else(|error| format!("{:?}", error.kind()), |_| "well".to_owned()));
@@ -1230,13 +1237,13 @@ mod here {
         let name = format!(r"Local\mmf.handoff.{digits}");
         let section = SharedMemory::create(&name, 64).unwrap();
         let view = section.view().unwrap();
-        view.write_at(0, b"MMFP").unwrap();
+        view.write_all_at(b"MMFP", 0).unwrap();
         let number = section.as_raw_handle().addr() as u64;
         for (at, word) in [(4, 1), (12, 3), (40, std::process::id()), (44, std::process::id()), (8, state)] {
-            view.write(at, &word).unwrap();
+            view.write(&word, at).unwrap();
         }
         for (at, long) in [(16, memory), (24, own(number)), (32, LEN), (48, started()), (56, started())] {
-            view.write(at, &long).unwrap();
+            view.write(&long, at).unwrap();
         }
         (name, section)
     }
@@ -1285,7 +1292,7 @@ mod here {
         {
             let name = format!(r"Local\mmf.handoff.{}", digits(0x1_0000 + index));
             let section = SharedMemory::create(&name, 1 << 20).unwrap();
-            section.view().unwrap().write_at(0, bytes).unwrap();
+            section.view().unwrap().write_all_at(bytes, 0).unwrap();
             let ticket: Ticket = format!("1:parcel:{name}:{LEN}:rw").parse().unwrap();
             assert_eq!(ticket.redeem().unwrap_err().kind(), ErrorKind::InvalidTicket);
         }
@@ -1362,7 +1369,7 @@ fn draws(command: &mut Command) {
     let memory = some_rows();
     command.stdin(Stdio::null());
     for _ in 0..2 {
-        memory.view().unwrap().fill(0, 3840 * 4 * 16, 0).unwrap();
+        memory.view().unwrap().fill(0, 0..3840 * 4 * 16).unwrap();
         assert!(command.hand_off("frames", &memory).unwrap().status().unwrap().success());
         check_rows(&memory);
     }
@@ -1381,7 +1388,7 @@ pub(crate) fn python_receives() {
         return;
     }
     let memory = some_rows();
-    memory.view().unwrap().write_at(0, b"read").unwrap();
+    memory.view().unwrap().write_all_at(b"read", 0).unwrap();
     let read_only = memory.into_read_only().unwrap();
     assert!(command.hand_off("frames", &read_only).unwrap().status().unwrap().success());
 }
@@ -1394,7 +1401,7 @@ pub(crate) fn mono_receives() {
     let mut command = here::mono_worker(&folder);
     draws(&mut command);
     let memory = some_rows();
-    memory.view().unwrap().write_at(0, b"read").unwrap();
+    memory.view().unwrap().write_all_at(b"read", 0).unwrap();
     let read_only = memory.into_read_only().unwrap();
     assert!(command.hand_off("frames", &read_only).unwrap().status().unwrap().success());
 }

@@ -8,7 +8,10 @@ mod linux {
     use std::os::unix::process::CommandExt;
     use std::path::{Path, PathBuf};
 
-    use mmf::{Cause, ErrorKind, NameTarget, OpenOptions, Security, SharedMemory, Who};
+    use mmf::diagnosis::Cause;
+    use mmf::inspect::NameTarget;
+    use mmf::security::{Principal, Security};
+    use mmf::{ErrorKind, OpenOptions, SharedMemory};
     use testkit::{Role, unique_name};
 
     use crate::users::{ANN, BOB, Played, need_root, play, play_with};
@@ -35,7 +38,7 @@ mod linux {
     }
 
     fn granting() -> OpenOptions {
-        OpenOptions::new().len(4096).security(Security::current_user().grant_write(Who::Everyone))
+        OpenOptions::new().len(4096).security(Security::current_user().grant_write(Principal::Everyone))
     }
 
     /// Lets a role end, and hears that it ended well.
@@ -79,28 +82,28 @@ mod linux {
         let region = granting().create(global(&text)).unwrap();
         role.say("created");
         if role.hear() == "look" {
-            assert_eq!(refused(SharedMemory::open(&*text)), ErrorKind::Mistrusted);
-            assert_eq!(refused(SharedMemory::open_read_only(&*text)), ErrorKind::Mistrusted);
-            assert_eq!(refused(granting().open_or_create(&*text)), ErrorKind::Mistrusted);
+            assert_eq!(refused(SharedMemory::open(&*text)), ErrorKind::UnexpectedOwner);
+            assert_eq!(refused(SharedMemory::open_read_only(&*text)), ErrorKind::UnexpectedOwner);
+            assert_eq!(refused(granting().open_or_create(&*text)), ErrorKind::UnexpectedOwner);
             assert_eq!(refused(SharedMemory::create(&*text, 4096)), ErrorKind::AlreadyExists);
             // Nobody can tell which of the two names was added.
             let own = global(&text);
-            assert_eq!(refused(SharedMemory::open(&*own)), ErrorKind::Mistrusted);
-            let expecting = OpenOptions::new().expect_owner(Who::CurrentUser).expect_len(4096);
-            assert_eq!(refused(expecting.open(&*own)), ErrorKind::Mistrusted);
+            assert_eq!(refused(SharedMemory::open(&*own)), ErrorKind::UnexpectedOwner);
+            let expecting = OpenOptions::new().expect_owner(Principal::CurrentUser).expect_len(4096);
+            assert_eq!(refused(expecting.open(&*own)), ErrorKind::UnexpectedOwner);
             for name in [&*text, &*own] {
-                let seen = mmf::examine(name).unwrap();
+                let seen = mmf::diagnosis::examine(name).unwrap();
                 assert!(seen.exists() && !seen.may_read() && !seen.may_write(), "{seen:?}");
-                assert_eq!(seen.diagnosis().error_kind(), Some(ErrorKind::Mistrusted));
+                assert_eq!(seen.diagnosis().error_kind(), Some(ErrorKind::UnexpectedOwner));
                 let check = OpenOptions::new().check_open(name);
-                assert_eq!(check.error_kind(), Some(ErrorKind::Mistrusted), "{check}");
+                assert_eq!(check.error_kind(), Some(ErrorKind::UnexpectedOwner), "{check}");
                 let words = check.to_string();
                 assert!(words.contains("has 2 names") && words.contains(&format!("{text:?}")), "{words}");
                 let check = granting().check_create(name);
                 assert_eq!(check.error_kind(), Some(ErrorKind::AlreadyExists), "{check}");
             }
             // What was opened before is what it was.
-            region.view().unwrap().write_at(0, b"still").unwrap();
+            region.view().unwrap().write_all_at(b"still", 0).unwrap();
             role.say("refused");
             role.stay();
         }
@@ -206,15 +209,15 @@ mod linux {
         let name = global(&text);
         assert_eq!(SharedMemory::open(&*name).unwrap().len(), 5000);
         let expecting = OpenOptions::new().expect_len(5000);
-        assert_eq!(refused(expecting.open(&*name)), ErrorKind::Mistrusted);
-        assert_eq!(expecting.check_open(&*name).error_kind(), Some(ErrorKind::Mistrusted));
-        let expecting = OpenOptions::new().expect_owner(Who::CurrentUser);
-        assert_eq!(refused(expecting.open(&*name)), ErrorKind::Mistrusted);
+        assert_eq!(refused(expecting.open(&*name)), ErrorKind::UnexpectedOwner);
+        assert_eq!(expecting.check_open(&*name).error_kind(), Some(ErrorKind::UnexpectedOwner));
+        let expecting = OpenOptions::new().expect_owner(Principal::CurrentUser);
+        assert_eq!(refused(expecting.open(&*name)), ErrorKind::UnexpectedOwner);
         // A local name is believed to be its user's own, whoever has created the region.
         // SAFETY: no requirements.
         let local = local_of(unsafe { libc::geteuid() }, &text);
         fs::rename(&other, &local).unwrap();
-        assert_eq!(refused(SharedMemory::open(&*text)), ErrorKind::Mistrusted);
+        assert_eq!(refused(SharedMemory::open(&*text)), ErrorKind::UnexpectedOwner);
         fs::remove_file(&path).unwrap();
         assert_eq!(SharedMemory::open(&*text).unwrap().len(), 5000);
         fs::remove_file(&local).unwrap();
@@ -242,7 +245,7 @@ mod linux {
 
     pub(crate) fn role_other(role: &mut Role) {
         let name = global(role.argument(0));
-        assert_eq!(refused(SharedMemory::open(&*name)), ErrorKind::Mistrusted);
+        assert_eq!(refused(SharedMemory::open(&*name)), ErrorKind::UnexpectedOwner);
         assert_eq!(refused(SharedMemory::create(&*name, 4096)), ErrorKind::AlreadyExists);
         role.say("done");
         role.stay();
@@ -259,11 +262,11 @@ mod linux {
         }
         let text = role.argument(0);
         let region = SharedMemory::create(text, 4096).unwrap();
-        let expecting = OpenOptions::new().expect_owner(Who::CurrentUser);
+        let expecting = OpenOptions::new().expect_owner(Principal::CurrentUser);
         let error = expecting.open(text).unwrap_err();
-        assert_eq!(error.kind(), ErrorKind::Mistrusted, "{error}");
+        assert_eq!(error.kind(), ErrorKind::UnexpectedOwner, "{error}");
         assert!(error.to_string().contains("sticky"), "{error}");
-        assert_eq!(expecting.check_open(text).error_kind(), Some(ErrorKind::Mistrusted));
+        assert_eq!(expecting.check_open(text).error_kind(), Some(ErrorKind::UnexpectedOwner));
         let check = OpenOptions::new().check_open(text);
         assert!(check.is_ok() && check.to_string().contains("sticky"), "{check}");
         fs::set_permissions("/dev/shm", fs::Permissions::from_mode(0o1777)).unwrap();
@@ -318,7 +321,7 @@ mod linux {
         let mode = |path: &Path| fs::metadata(path).unwrap().mode() & 0o7777;
         let region = SharedMemory::create(&*text, 4096).unwrap();
         assert_eq!(mode(&local_of(ANN, &text)), MARK_AND_OWNER, "{mask:o}");
-        SharedMemory::open(&*text).unwrap().view().unwrap().write_at(0, b"written").unwrap();
+        SharedMemory::open(&*text).unwrap().view().unwrap().write_all_at(b"written", 0).unwrap();
         let (again, _) = OpenOptions::new().len(1).open_or_create(&*text).unwrap();
         // Without a name; what is opened anew is opened by the mode.
         let nameless = SharedMemory::anonymous(4096).unwrap();
@@ -331,7 +334,7 @@ mod linux {
         let folder = std::env::temp_dir();
         let (file, saved) = (folder.join(&text), folder.join(format!("{text}.saved")));
         let created = OpenOptions::new().len(100).file(&file).create().unwrap();
-        created.view().unwrap().write_at(0, b"file").unwrap();
+        created.view().unwrap().write_all_at(b"file", 0).unwrap();
         assert_eq!(mode(&file), 0o666 & !mask | 0o600, "{mask:o}");
         assert!(OpenOptions::new().file(&file).open().is_ok());
         again.save(&saved).unwrap();
@@ -387,7 +390,7 @@ mod linux {
             let text = unique_name("reader-tells");
             let name = global(&text);
             let granting = OpenOptions::new().len(5000);
-            let granting = granting.security(Security::current_user().grant_read(Who::Everyone));
+            let granting = granting.security(Security::current_user().grant_read(Principal::Everyone));
             let creator = match capacity {
                 Some(capacity) => granting.capacity(capacity).create(&*name).unwrap(),
                 None => granting.create(&*name).unwrap(),
@@ -447,7 +450,7 @@ mod linux {
             assert_eq!(view.len(), 5000);
             assert!(view.capacity() >= 5000 && (view.capacity() as u64) < 1 << 50);
         }
-        views[99].write_at(4990, b"as usual").unwrap();
+        views[99].write_all_at(b"as usual", 4990).unwrap();
         assert_eq!(creator.view().unwrap().read_vec(4990, 8).unwrap(), b"as usual");
         // What does not make sense at all is not believed.
         drop((region, views));
@@ -512,8 +515,8 @@ mod linux {
         creator.peer.expect("created");
         let mut reader = play(BOB, BOB, "identity::role_hold", &[&text]);
         reader.peer.expect("held");
-        let seen = mmf::examine(&*name).unwrap();
-        let found = |holders: &mmf::Holders| -> Vec<_> {
+        let seen = mmf::diagnosis::examine(&*name).unwrap();
+        let found = |holders: &mmf::inspect::Holders| -> Vec<_> {
             holders.iter().map(|holder| (holder.process(), holder.may_write())).collect()
         };
         let mut both = vec![(creator.peer.id(), Some(true)), (reader.peer.id(), Some(false))];
@@ -526,7 +529,7 @@ mod linux {
         assert_eq!(found(&holders), both);
         // A process that holds it itself is among them, and is not one of the others.
         let own = SharedMemory::open(&*name).unwrap();
-        assert!(own.holders().unwrap().iter().any(mmf::Holder::is_current));
+        assert!(own.holders().unwrap().iter().any(mmf::inspect::Holder::is_current));
         creator.peer.kill();
         let complete = holders.is_complete();
         let none_left = complete.then_some(false);
@@ -552,7 +555,7 @@ mod linux {
     }
 
     pub(crate) fn role_look(role: &mut Role) {
-        let holders = mmf::examine(global(role.argument(0))).unwrap().holders().unwrap();
+        let holders = mmf::diagnosis::examine(global(role.argument(0))).unwrap().holders().unwrap();
         let found: Vec<_> = holders.iter().map(|holder| (holder.process(), holder.may_write())).collect();
         assert_eq!(found, [(role.argument(1).parse().unwrap(), None)]);
         assert_eq!(holders.others_may_write(), None);
@@ -623,7 +626,7 @@ mod linux {
             for _ in 0..4 {
                 std::thread::spawn(move || {
                     loop {
-                        view.fill(0, 1 << 20, 7).unwrap();
+                        view.fill(7, 0..1 << 20).unwrap();
                     }
                 });
             }
@@ -663,7 +666,7 @@ mod linux {
             if unsafe { libc::fork() } == 0 {
                 let signal = path_of(&format!("{text}-{child}"));
                 testkit::wait_until("told to end", || is_there(&signal));
-                view.write(0, &byte).unwrap();
+                view.write(&byte, 0).unwrap();
                 drop((region, view));
                 fs::remove_file(signal).unwrap();
                 // SAFETY: no requirements.
@@ -843,7 +846,7 @@ mod linux {
             }
             let opened = SharedMemory::open(&**name).unwrap();
             let mut told = BTreeSet::from([opened.len(), opened.view().unwrap().len() as u64]);
-            told.extend(mmf::examine(&**name).unwrap().len());
+            told.extend(mmf::diagnosis::examine(&**name).unwrap().len());
             let error = SharedMemory::create(&**name, 1).unwrap_err();
             let causes: Vec<_> = error.diagnosis().unwrap().causes().collect();
             told.extend(causes.iter().filter_map(|cause| match cause {
@@ -895,7 +898,7 @@ mod linux {
             chown(&path, Some(ANN), Some(ANN)).unwrap();
             fs::set_permissions(&path, fs::Permissions::from_mode(marked)).unwrap();
         }
-        // Held, so that no program of its owner takes it for left behind.
+        // PrivilegeState, so that no program of its owner takes it for left behind.
         let held = fs::File::open(&strangers).unwrap();
         // SAFETY: the descriptor is open.
         assert_eq!(unsafe { libc::flock(held.as_raw_fd(), libc::LOCK_SH) }, 0);
@@ -912,25 +915,25 @@ mod linux {
         // SAFETY: no requirements.
         assert_eq!(unsafe { libc::geteuid() }, 65534);
         for result in [SharedMemory::open(text), granting().open_or_create(text).map(|(region, _)| region)] {
-            assert_eq!(result.unwrap_err().kind(), ErrorKind::Mistrusted);
+            assert_eq!(result.unwrap_err().kind(), ErrorKind::UnexpectedOwner);
         }
         let check = OpenOptions::new().check_open(text);
-        assert_eq!(check.error_kind(), Some(ErrorKind::Mistrusted), "{check}");
-        let seen = mmf::examine(text).unwrap();
-        assert_eq!(seen.diagnosis().error_kind(), Some(ErrorKind::Mistrusted));
+        assert_eq!(check.error_kind(), Some(ErrorKind::UnexpectedOwner), "{check}");
+        let seen = mmf::diagnosis::examine(text).unwrap();
+        assert_eq!(seen.diagnosis().error_kind(), Some(ErrorKind::UnexpectedOwner));
         // Nor is the owner of any other region believed.
         let name = global(text);
         assert!(SharedMemory::open(&*name).is_ok());
-        for who in [Who::CurrentUser, Who::user("65534")] {
+        for who in [Principal::CurrentUser, Principal::user("65534")] {
             let expecting = OpenOptions::new().expect_owner(who);
-            assert_eq!(expecting.open(&*name).unwrap_err().kind(), ErrorKind::Mistrusted);
-            assert_eq!(expecting.check_open(&*name).error_kind(), Some(ErrorKind::Mistrusted));
+            assert_eq!(expecting.open(&*name).unwrap_err().kind(), ErrorKind::UnexpectedOwner);
+            assert_eq!(expecting.check_open(&*name).error_kind(), Some(ErrorKind::UnexpectedOwner));
         }
         // What it creates itself is its own.
         let own = format!("{text}-own");
         let region = SharedMemory::create(&*own, 4096).unwrap();
         assert!(SharedMemory::open(&*own).is_ok());
-        assert!(OpenOptions::new().expect_owner(Who::CurrentUser).open(&*own).is_ok());
+        assert!(OpenOptions::new().expect_owner(Principal::CurrentUser).open(&*own).is_ok());
         drop(region);
         assert_eq!(SharedMemory::open(&*own).unwrap_err().kind(), ErrorKind::NotFound);
         role.say("done");

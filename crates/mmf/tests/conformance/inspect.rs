@@ -3,8 +3,9 @@
 use std::sync::atomic::Ordering::SeqCst;
 use std::time::{Duration, Instant};
 
-use mmf::sync::WaitCell;
-use mmf::{ErrorKind, ObjectState, OpenOptions, Segment, SegmentInfo, SegmentStage, SharedMemory, View};
+use mmf::inspect::{ObjectState, SegmentInfo, SegmentStage};
+use mmf::sync::Futex;
+use mmf::{ErrorKind, OpenOptions, Segment, SharedMemory, View};
 use testkit::{Peer, Role, unique_name};
 
 const NAMES: [&str; 4] = ["mutex", "table", "pose", "go"];
@@ -15,11 +16,11 @@ const SECOND: usize = START + 256 + 128;
 
 fn four_objects() -> (SharedMemory, Segment) {
     let memory = SharedMemory::anonymous(8192).unwrap();
-    let segment = OpenOptions::new().participants(2).format_segment(&memory).unwrap();
+    let segment = OpenOptions::new().participants(2).create_segment_in(&memory).unwrap();
     segment.mutex::<u64>("mutex").unwrap();
     segment.rwlock::<u32>("table").unwrap();
     segment.latest::<f64>("pose").unwrap();
-    segment.event("go").unwrap();
+    segment.auto_reset_event("go").unwrap();
     (memory, segment)
 }
 
@@ -61,7 +62,7 @@ pub(crate) fn objects_around_a_damaged_entry_are_shown() {
         (0, &[0xff; 256], &others),
     ];
     for (at, bytes, left) in cases {
-        view.write_at(SECOND + at, bytes).unwrap();
+        view.write_all_at(bytes, SECOND + at).unwrap();
         let info = look();
         assert_eq!(names(&info), left, "{at} {bytes:?}: {:?}", info.damage);
         let first = &info.damage[0];
@@ -69,20 +70,20 @@ pub(crate) fn objects_around_a_damaged_entry_are_shown() {
         let entry = SECOND as u64..SECOND as u64 + 256;
         assert!(info.damage.iter().all(|damage| entry.contains(&damage.offset)), "{:?}", info.damage);
         assert_eq!(segment.inspect().unwrap().damage, info.damage);
-        view.write_at(0, &good).unwrap();
+        view.write_all_at(&good, 0).unwrap();
     }
     // Two neighbours, of which neither says how long it is.
-    view.fill(SECOND, 256 + 320 + 256, 0xa5).unwrap();
+    view.fill(0xa5, SECOND..SECOND + 256 + 320 + 256).unwrap();
     let info = look();
     assert_eq!(names(&info), ["mutex", "go"], "{:?}", info.damage);
-    view.write_at(0, &good).unwrap();
+    view.write_all_at(&good, 0).unwrap();
     assert_eq!(look().damage, []);
 }
 
 /// What a peer writes into the directory decides how much is read and listed only up to a bound.
 pub(crate) fn no_more_is_listed_than_a_bound() {
     let memory = SharedMemory::anonymous(64 << 20).unwrap();
-    let segment = OpenOptions::new().participants(2).format_segment(&memory).unwrap();
+    let segment = OpenOptions::new().participants(2).create_segment_in(&memory).unwrap();
     let lock = segment.rwlock::<u32>("table").unwrap();
     let _reading = lock.read().unwrap();
     let info = segment.inspect().unwrap();
@@ -104,16 +105,16 @@ pub(crate) fn no_more_is_listed_than_a_bound() {
         (info.objects.len(), readers, info.damage.len(), info.truncated)
     };
     for at in 0..many {
-        view.write_at(head + at * entry.len(), &entry).unwrap();
+        view.write_all_at(&entry, head + at * entry.len()).unwrap();
     }
     let most = 1 << 14;
     for (entries, seen) in [(most, most), (most + 1, most), (many, most)] {
-        view.write(80, &((head + entries * entry.len()) as u64)).unwrap();
+        view.write(&((head + entries * entry.len()) as u64), 80).unwrap();
         assert_eq!(look(), (seen, seen, 0, entries > most));
     }
     // Damage in each of them; only the word that is compared, so that all of them could be shown.
     for at in 0..many {
-        view.write(head + at * entry.len() + 40, &7_u64).unwrap();
+        view.write(&7_u64, head + at * entry.len() + 40).unwrap();
     }
     assert_eq!(look(), (1024, 1024, 1024, true));
 }
@@ -127,7 +128,7 @@ pub(crate) fn a_damaged_header_is_made_up_for() {
         [(0, 8), (8, 4), (12, 4), (16, 8), (24, 8), (64, 4), (68, 4), (72, 4), (80, 8), (88, 8)]
     {
         for byte in [0xff, 0x5a] {
-            view.fill(offset, len, byte).unwrap();
+            view.fill(byte, offset..offset + len).unwrap();
             let info = Segment::inspect_memory(&memory).unwrap_or_else(|error| panic!("{offset}: {error}"));
             assert_eq!(names(&info), NAMES, "{offset}: {:?}", info.damage);
             assert_eq!(info.participants.len(), 1, "{offset}");
@@ -138,22 +139,23 @@ pub(crate) fn a_damaged_header_is_made_up_for() {
             );
             assert!(info.damage.iter().all(|damage| damage.entry.is_none()), "{offset}: {:?}", info.damage);
             if !matches!(offset, 8 | 16 | 72) {
-                let opened = Segment::attach(&memory).and_then(|segment| segment.event("go").map(drop));
+                let opened =
+                    Segment::open_in(&memory).and_then(|segment| segment.auto_reset_event("go").map(drop));
                 let error = opened.unwrap_err();
-                assert_eq!(error.kind(), ErrorKind::Damaged, "{offset}: {error}");
+                assert_eq!(error.kind(), ErrorKind::Corrupted, "{offset}: {error}");
                 assert!(error.to_string().contains("`mmf inspect` shows"), "{offset}: {error}");
-                view.write_at(256 + 64, &good[256 + 64..START]).unwrap();
+                view.write_all_at(&good[256 + 64..START], 256 + 64).unwrap();
             }
             // Who has it open goes by what it knows.
             assert_eq!(names(&segment.inspect().unwrap()), NAMES);
-            view.write_at(0, &good).unwrap();
+            view.write_all_at(&good, 0).unwrap();
         }
     }
     // All that says how many places there are: where the first object is shows it.
-    view.fill(64, 32, 0xff).unwrap();
+    view.fill(0xff, 64..96).unwrap();
     assert_eq!(names(&Segment::inspect_memory(&memory).unwrap()), NAMES);
     // All of what tells a segment.
-    view.fill(0, 128, 0xff).unwrap();
+    view.fill(0xff, 0..128).unwrap();
     let error = Segment::inspect_memory(&memory).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::NotASegment, "{error}");
 }
@@ -172,7 +174,7 @@ pub(crate) fn every_word_can_be_hostile() {
         for value in values {
             view.atomic_u32(at).unwrap().store(value, SeqCst).unwrap();
             noticed |= look_at(&memory, &segment);
-            view.write_at(0, &good).unwrap();
+            view.write_all_at(&good, 0).unwrap();
         }
         if !noticed {
             silent.push(at);
@@ -214,14 +216,14 @@ pub(crate) fn many_hostile_words_at_once() {
         }
         look_at(&memory, &segment);
         if next() % 4 == 0 {
-            view.write_at(0, &good).unwrap();
+            view.write_all_at(&good, 0).unwrap();
         }
     }
     // Nothing but heads, each in the middle of the one before.
     for at in (START..8192 - 320).step_by(64) {
-        view.write_at(at, &good[START..START + 64]).unwrap();
+        view.write_all_at(&good[START..START + 64], at).unwrap();
     }
-    view.write(80, &8192_u64).unwrap();
+    view.write(&8192_u64, 80).unwrap();
     look_at(&memory, &segment);
 }
 
@@ -255,14 +257,14 @@ pub(crate) fn zeros_are_not_taken_for_a_death() {
     assert_eq!(error.kind(), ErrorKind::NotReady, "{error}");
     // Something further behind: no maker has written that.
     let view: View = memory.view().unwrap();
-    view.write(200, &1_u8).unwrap();
+    view.write(&1_u8, 200).unwrap();
     assert_eq!(Segment::stage_of(&memory).unwrap(), SegmentStage::NotASegment);
     let error = OpenOptions::new().ready_within(testkit::WATCHDOG).open_segment(&name).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::NotASegment);
     assert!(error.to_string().contains("byte 200"), "{error}");
-    assert_eq!(Segment::format(&memory).unwrap_err().kind(), ErrorKind::NotASegment);
-    view.fill(200, 1, 0).unwrap();
-    let _segment = Segment::format(&memory).unwrap();
+    assert_eq!(Segment::create_in(&memory).unwrap_err().kind(), ErrorKind::NotASegment);
+    view.fill(0, 200..201).unwrap();
+    let _segment = Segment::create_in(&memory).unwrap();
     assert_eq!(Segment::stage_of(&memory).unwrap(), SegmentStage::Ready);
     assert_eq!(view.read::<[u8; 8]>(0).unwrap(), Segment::MAGIC);
     // What is too short is none, which is no error.
@@ -305,7 +307,7 @@ pub(crate) fn wakeups_for_the_dead_do_not_pile_up() {
     let name = unique_name("dead-waiters");
     let memory = SharedMemory::create(&name, 4096).unwrap();
     let view = memory.view().unwrap();
-    let cell = WaitCell::at(&view, 64, &name).unwrap();
+    let cell = Futex::at(&view, 64, &name).unwrap();
     let counted = view.atomic_u32(68).unwrap();
     while counted.load(SeqCst).unwrap() < KILLED {
         let before = counted.load(SeqCst).unwrap();
@@ -341,9 +343,9 @@ pub(crate) fn wakeups_for_the_dead_do_not_pile_up() {
     peers.into_iter().for_each(Peer::finish);
 }
 
-fn cell_of(role: &Role) -> (WaitCell, View) {
+fn cell_of(role: &Role) -> (Futex, View) {
     let view = SharedMemory::open(role.argument(0)).unwrap().view().unwrap();
-    (WaitCell::at(&view, 64, role.argument(0)).unwrap(), view)
+    (Futex::at(&view, 64, role.argument(0)).unwrap(), view)
 }
 
 /// Waits until it is killed.

@@ -31,7 +31,7 @@ pub(crate) fn the_name_goes_with_the_last_holder() {
 pub(crate) fn another_holder_keeps_it_alive() {
     let name = unique_name("keeps");
     let memory = SharedMemory::create(&name, 4096).unwrap();
-    memory.view().unwrap().write_at(0, b"kept").unwrap();
+    memory.view().unwrap().write_all_at(b"kept", 0).unwrap();
     let mut peer = Peer::start("lifetime::role_hold", &[&name]);
     peer.expect("held");
     drop(memory);
@@ -50,7 +50,7 @@ pub(crate) fn role_hold(role: &mut Role) {
 pub(crate) fn a_view_keeps_the_name() {
     let name = unique_name("view");
     let view = SharedMemory::create(&name, 4096).unwrap().view().unwrap();
-    view.write_at(0, b"seen").unwrap();
+    view.write_all_at(b"seen", 0).unwrap();
     assert_eq!(SharedMemory::open(&name).unwrap().view().unwrap().read_vec(0, 4).unwrap(), b"seen");
     drop(view);
     assert!(is_gone(&name));
@@ -60,7 +60,7 @@ pub(crate) fn bytes_outlive_the_memory() {
     let memory = SharedMemory::anonymous(10_000).unwrap();
     let (one, two) = (memory.view().unwrap(), memory.view_at(5000, 5000).unwrap());
     drop(memory);
-    one.write_at(5000, b"still there").unwrap();
+    one.write_all_at(b"still there", 5000).unwrap();
     assert_eq!(two.read_vec(0, 11).unwrap(), b"still there");
 }
 
@@ -91,7 +91,7 @@ pub(crate) fn a_killed_last_holder_does_not_block_open_or_create() {
     peer.expect("Created");
     let (memory, how) = OpenOptions::new().len(4096).open_or_create(&name).unwrap();
     assert_eq!(how, Disposition::Opened);
-    memory.view().unwrap().write(0, &1_u8).unwrap();
+    memory.view().unwrap().write(&1_u8, 0).unwrap();
     drop(memory);
     peer.kill();
     let (memory, how) = OpenOptions::new().len(4096).open_or_create(&name).unwrap();
@@ -105,7 +105,7 @@ pub(crate) fn role_open_or_create(role: &mut Role) {
     let view = memory.view().unwrap();
     role.say(format!("{how:?}"));
     loop {
-        view.fill(0, 4096, 7).unwrap();
+        view.fill(7, 0..4096).unwrap();
     }
 }
 
@@ -164,8 +164,8 @@ pub(crate) fn role_leak_check(role: &mut Role) {
 
 pub(crate) fn list_finds_what_is_there() {
     let text = unique_name("list");
-    let find = || mmf::list().unwrap().into_iter().find(|entry| entry.text() == text);
-    if mmf::list().is_err_and(|error| error.kind() == ErrorKind::Unsupported) {
+    let find = || mmf::inspect::list().unwrap().into_iter().find(|entry| entry.text() == text);
+    if mmf::inspect::list().is_err_and(|error| error.kind() == ErrorKind::Unsupported) {
         testkit::skip("this system cannot list its shared memory objects");
     }
     assert!(find().is_none());
@@ -189,7 +189,7 @@ pub(crate) fn a_new_memory_is_zero() {
         let memory = SharedMemory::anonymous(len).unwrap();
         let view = memory.view().unwrap();
         assert!(view.read_vec(0, view.len()).unwrap().iter().all(|byte| *byte == 0));
-        view.fill(0, view.len(), 0xFF).unwrap();
+        view.fill(0xFF, 0..view.len()).unwrap();
     }
 }
 
@@ -211,7 +211,7 @@ pub(crate) fn only_our_own_object_is_removed() {
 
 pub(crate) fn listing_does_not_disturb() {
     // Who lists looks at every object for a moment: that must neither bring a dead one back, nor hide a living one.
-    if mmf::list().is_err() {
+    if mmf::inspect::list().is_err() {
         testkit::skip("this system cannot list its shared memory objects");
     }
     let name = unique_name("looked-at");
@@ -219,7 +219,7 @@ pub(crate) fn listing_does_not_disturb() {
     std::thread::scope(|scope| {
         scope.spawn(|| {
             while !done.load(std::sync::atomic::Ordering::Relaxed) {
-                mmf::list().unwrap();
+                mmf::inspect::list().unwrap();
             }
         });
         for _ in 0..if testkit::under_wine() { 50 } else { 500 } {

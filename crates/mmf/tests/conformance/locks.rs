@@ -3,8 +3,10 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use mmf::sync::{Event, LockError, Mutex, RwLock, WaitCell};
-use mmf::{ErrorKind, ObjectState, OpenOptions, Security, Segment, SharedMemory, Who};
+use mmf::inspect::ObjectState;
+use mmf::security::{Principal, Security};
+use mmf::sync::{Event, Futex, LockError, Mutex, RwLock};
+use mmf::{ErrorKind, OpenOptions, Segment, SharedMemory};
 use testkit::{Peer, Role, WATCHDOG, unique_name};
 
 use super::segment::{LEN, tell};
@@ -51,9 +53,9 @@ pub(crate) fn role_count(role: &mut Role) {
             let mut guard = if round % 2 == 0 { mutex.lock() } else { mutex.lock_timeout(WATCHDOG) }.unwrap();
             let [first, second] = guard.get().unwrap();
             assert_eq!(first, second);
-            guard.write_at(0, &(first + 1).to_le_bytes()).unwrap();
+            guard.write_all_at(&(first + 1).to_le_bytes(), 0).unwrap();
             // SAFETY: all who have this segment keep to the lock, and nobody makes the memory shorter.
-            unsafe { guard.as_mut() }.unwrap()[1] += 1;
+            unsafe { guard.value_mut_unchecked() }.unwrap()[1] += 1;
         }
     } else {
         let lock = segment.rwlock::<[u64; 2]>("both").unwrap();
@@ -65,8 +67,8 @@ pub(crate) fn role_count(role: &mut Role) {
             let mut guard = lock.write().unwrap();
             let [first, second] = guard.get().unwrap();
             assert_eq!(first, second);
-            guard.write_at(0, &(first + 1).to_le_bytes()).unwrap();
-            guard.write_at(8, &(first + 1).to_le_bytes()).unwrap();
+            guard.write_all_at(&(first + 1).to_le_bytes(), 0).unwrap();
+            guard.write_all_at(&(first + 1).to_le_bytes(), 8).unwrap();
         }
     }
     role.say("done");
@@ -74,7 +76,7 @@ pub(crate) fn role_count(role: &mut Role) {
 
 pub(crate) fn deadlines_and_tries() {
     let (_, segment) = segment("deadlines");
-    let other = Segment::attach(segment.memory()).unwrap();
+    let other = Segment::open_in(segment.memory()).unwrap();
     let (mutex, theirs) = (segment.mutex::<u64>("m").unwrap(), other.mutex::<u64>("m").unwrap());
     let guard = mutex.lock().unwrap();
     let error = theirs.try_lock().unwrap_err();
@@ -86,7 +88,7 @@ pub(crate) fn deadlines_and_tries() {
     let before = Instant::now();
     assert!(matches!(theirs.lock_timeout(Duration::from_millis(130)), Err(LockError::TimedOut(_))));
     assert!(before.elapsed() >= Duration::from_millis(130));
-    assert!(matches!(theirs.lock_until(Instant::now()), Err(LockError::TimedOut(_))));
+    assert!(matches!(theirs.lock_deadline(Instant::now()), Err(LockError::TimedOut(_))));
     drop(guard);
     drop(theirs.try_lock().unwrap());
     let (lock, theirs) = (segment.rwlock::<u64>("l").unwrap(), other.rwlock::<u64>("l").unwrap());
@@ -136,7 +138,7 @@ pub(crate) fn role_hold(role: &mut Role) {
             role.stay();
         }
         "latest" => {
-            let mut writer = segment.latest::<u64>("latest").unwrap().writer().unwrap();
+            let mut writer = segment.latest::<u64>("latest").unwrap().acquire_writer().unwrap();
             writer.publish(&5).unwrap();
             role.say("held");
             role.stay();
@@ -180,14 +182,14 @@ pub(crate) fn the_next_one_is_told_of_a_death() {
     let LockError::OwnerDied(owner) = mutex.try_lock().unwrap_err() else { panic!("not told") };
     let guard = owner.into_guard();
     let waiting = {
-        let other = Segment::attach(segment.memory()).unwrap().mutex::<u64>("held").unwrap();
-        std::thread::spawn(move || matches!(other.lock(), Err(LockError::Abandoned(_))))
+        let other = Segment::open_in(segment.memory()).unwrap().mutex::<u64>("held").unwrap();
+        std::thread::spawn(move || matches!(other.lock(), Err(LockError::NotRecoverable(_))))
     };
     guard.give_up().unwrap();
     assert!(waiting.join().unwrap());
-    assert!(matches!(mutex.try_lock(), Err(LockError::Abandoned(_))));
+    assert!(matches!(mutex.try_lock(), Err(LockError::NotRecoverable(_))));
     let error = mmf::Error::from(mutex.lock().unwrap_err());
-    assert_eq!(error.kind(), ErrorKind::Abandoned);
+    assert_eq!(error.kind(), ErrorKind::NotRecoverable);
 }
 
 pub(crate) fn a_dead_writer_and_dead_readers() {
@@ -220,8 +222,8 @@ pub(crate) fn a_dead_writer_and_dead_readers() {
     peer.kill();
     let LockError::OwnerDied(owner) = lock.write().unwrap_err() else { panic!("not told") };
     owner.into_guard().give_up().unwrap();
-    assert!(matches!(lock.read(), Err(LockError::Abandoned(_))));
-    assert!(matches!(lock.write(), Err(LockError::Abandoned(_))));
+    assert!(matches!(lock.read(), Err(LockError::NotRecoverable(_))));
+    assert!(matches!(lock.write(), Err(LockError::NotRecoverable(_))));
 }
 
 pub(crate) fn a_panic_leaves_a_mark() {
@@ -291,7 +293,7 @@ pub(crate) fn who_gives_a_lock_up_dies_before_waking() {
     let mutex = segment.mutex::<u64>("held").unwrap();
     let mut victim = Peer::start("locks::role_give_up", &[&name]);
     victim.expect("held");
-    let waiting = std::thread::spawn(move || matches!(mutex.lock(), Err(LockError::Abandoned(_))));
+    let waiting = std::thread::spawn(move || matches!(mutex.lock(), Err(LockError::NotRecoverable(_))));
     victim.say("give up");
     victim.expect("at finish: done, and nobody woken yet");
     victim.kill();
@@ -372,7 +374,7 @@ pub(crate) fn role_work(role: &mut Role) {
 pub(crate) fn nobody_starves() {
     let (name, segment) = segment("fair");
     let mutex = segment.mutex::<[u64; 8]>("counts").unwrap();
-    let stop = segment.manual_event("stop").unwrap();
+    let stop = segment.manual_reset_event("stop").unwrap();
     let mut peers: Vec<Peer> =
         (0..4).map(|number| Peer::start("locks::role_compete", &[&name, &number.to_string()])).collect();
     for peer in &mut peers {
@@ -390,7 +392,7 @@ pub(crate) fn role_compete(role: &mut Role) {
     let segment = Segment::open(role.argument(0)).unwrap();
     let number: usize = role.argument(1).parse().unwrap();
     let mutex = segment.mutex::<[u64; 8]>("counts").unwrap();
-    let stop = segment.manual_event("stop").unwrap();
+    let stop = segment.manual_reset_event("stop").unwrap();
     role.say("competing");
     while !stop.is_set().unwrap() {
         mutex.lock().unwrap().update(|counts| counts[number] += 1).unwrap();
@@ -400,7 +402,7 @@ pub(crate) fn role_compete(role: &mut Role) {
 pub(crate) fn readers_and_writers_do_not_starve_each_other() {
     let (name, segment) = segment("phases");
     let lock = segment.rwlock::<u64>("lock").unwrap();
-    let stop = segment.manual_event("stop").unwrap();
+    let stop = segment.manual_reset_event("stop").unwrap();
     let mut peers: Vec<Peer> = ["read", "read", "write", "write"]
         .iter()
         .map(|what| Peer::start("locks::role_one_sided", &[&name, what]))
@@ -423,7 +425,7 @@ pub(crate) fn readers_and_writers_do_not_starve_each_other() {
 pub(crate) fn role_one_sided(role: &mut Role) {
     let segment = Segment::open(role.argument(0)).unwrap();
     let lock = segment.rwlock::<u64>("lock").unwrap();
-    let stop = segment.manual_event("stop").unwrap();
+    let stop = segment.manual_reset_event("stop").unwrap();
     role.say("busy");
     let mut rounds = 0;
     while !stop.is_set().unwrap() || rounds == 0 {
@@ -439,8 +441,9 @@ pub(crate) fn role_one_sided(role: &mut Role) {
 
 pub(crate) fn events_wake_others() {
     let (name, segment) = segment("events");
-    let (ping, pong) = (segment.event("ping").unwrap(), segment.event("pong").unwrap());
-    let (stop, changed) = (segment.manual_event("stop").unwrap(), segment.notify("changed").unwrap());
+    let (ping, pong) = (segment.auto_reset_event("ping").unwrap(), segment.auto_reset_event("pong").unwrap());
+    let (stop, changed) =
+        (segment.manual_reset_event("stop").unwrap(), segment.event_count("changed").unwrap());
     let mut peer = Peer::start("locks::role_echo", &[&name]);
     peer.expect("listening");
     for _ in 0..200 {
@@ -450,7 +453,7 @@ pub(crate) fn events_wake_others() {
     assert!(!pong.wait_timeout(Duration::ZERO).unwrap(), "it has reset itself");
     let seen = changed.count().unwrap();
     let before = Instant::now();
-    assert!(!pong.wait_until(before + Duration::from_millis(120)).unwrap());
+    assert!(!pong.wait_deadline(before + Duration::from_millis(120)).unwrap());
     assert_eq!(changed.wait_past(seen, Some(before)).unwrap(), None);
     assert!(before.elapsed() >= Duration::from_millis(120));
     stop.set().unwrap();
@@ -463,13 +466,13 @@ pub(crate) fn events_wake_others() {
 
 pub(crate) fn role_echo(role: &mut Role) {
     let segment = Segment::open(role.argument(0)).unwrap();
-    let (ping, pong) = (segment.event("ping").unwrap(), segment.event("pong").unwrap());
-    let stop = segment.manual_event("stop").unwrap();
+    let (ping, pong) = (segment.auto_reset_event("ping").unwrap(), segment.auto_reset_event("pong").unwrap());
+    let stop = segment.manual_reset_event("stop").unwrap();
     role.say("listening");
     while Event::wait_any(&[&ping, &stop], Some(Instant::now() + WATCHDOG)).unwrap() == Some(0) {
         pong.set().unwrap();
     }
-    segment.notify("changed").unwrap().notify().unwrap();
+    segment.event_count("changed").unwrap().notify().unwrap();
 }
 
 pub(crate) fn waiters_for_events_die() {
@@ -484,7 +487,7 @@ pub(crate) fn waiters_for_events_die() {
     }
     let mut waiter = Peer::start("locks::role_wait_until", &[&name, "none"]);
     waiter.expect("waiting");
-    segment.event("event").unwrap().set().unwrap();
+    segment.auto_reset_event("event").unwrap().set().unwrap();
     waiter.expect("woken");
     waiter.finish();
 }
@@ -494,7 +497,7 @@ pub(crate) fn role_wait_until(role: &mut Role) {
         mmf::__stop_at(role.argument(1), tell);
     }
     let segment = Segment::open(role.argument(0)).unwrap();
-    let event = segment.event("event").unwrap();
+    let event = segment.auto_reset_event("event").unwrap();
     if role.argument(1) == "none" {
         role.say("waiting");
     }
@@ -504,7 +507,7 @@ pub(crate) fn role_wait_until(role: &mut Role) {
 
 pub(crate) fn who_sets_an_event_dies_before_waking() {
     let (name, segment) = segment("setter");
-    let event = segment.event("event").unwrap();
+    let event = segment.auto_reset_event("event").unwrap();
     let mut victim = Peer::start("locks::role_set", &[&name]);
     victim.expect("at event: set, and nobody woken yet");
     victim.kill();
@@ -513,7 +516,7 @@ pub(crate) fn who_sets_an_event_dies_before_waking() {
 
 pub(crate) fn role_set(role: &mut Role) {
     mmf::__stop_at("event: set, and nobody woken yet", tell);
-    Segment::open(role.argument(0)).unwrap().event("event").unwrap().set().unwrap();
+    Segment::open(role.argument(0)).unwrap().auto_reset_event("event").unwrap().set().unwrap();
 }
 
 const LATEST_STEPS: [&str; 3] =
@@ -526,7 +529,7 @@ pub(crate) fn the_latest_value_outlives_its_writer() {
         assert_eq!(latest.read().unwrap(), None);
         let mut peer = hold(&name, "latest");
         assert_eq!(latest.read_numbered().unwrap(), Some((1, 5)));
-        let error = latest.writer().unwrap_err();
+        let error = latest.acquire_writer().unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Busy, "{error}");
         assert!(error.to_string().contains(&format!("process {}", peer.id())), "{error}");
         assert!(latest.has_writer().unwrap());
@@ -537,7 +540,7 @@ pub(crate) fn the_latest_value_outlives_its_writer() {
         assert_eq!(latest.read_numbered().unwrap(), Some((1, 5)), "{step}: alive");
         victim.kill();
         assert_eq!(latest.read_numbered().unwrap(), Some((1, 5)), "{step}: dead");
-        let mut writer = latest.writer().unwrap();
+        let mut writer = latest.acquire_writer().unwrap();
         for number in 2..10 {
             assert_eq!(writer.publish(&(number * 10)).unwrap(), number);
             assert_eq!(latest.read_numbered().unwrap(), Some((number, number * 10)), "{step}");
@@ -548,7 +551,7 @@ pub(crate) fn the_latest_value_outlives_its_writer() {
 pub(crate) fn role_publish_until(role: &mut Role) {
     mmf::__stop_at(role.argument(1), tell);
     let segment = Segment::open(role.argument(0)).unwrap();
-    let mut writer = segment.latest::<u64>("latest").unwrap().writer().unwrap();
+    let mut writer = segment.latest::<u64>("latest").unwrap().acquire_writer().unwrap();
     writer.publish(&6).unwrap();
     role.say("published");
 }
@@ -556,7 +559,7 @@ pub(crate) fn role_publish_until(role: &mut Role) {
 pub(crate) fn latest_values_are_whole() {
     let (name, segment) = segment("whole");
     let latest = segment.latest::<[u64; 100]>("values").unwrap();
-    let mut writer = latest.writer().unwrap();
+    let mut writer = latest.acquire_writer().unwrap();
     let mut peers: Vec<Peer> = (0..2).map(|_| Peer::start("locks::role_check_values", &[&name])).collect();
     writer.publish(&[0; 100]).unwrap();
     let mut number = 0;
@@ -606,7 +609,7 @@ pub(crate) fn role_check_values(role: &mut Role) {
 
 pub(crate) fn once_is_once() {
     let (name, segment) = segment("once");
-    let once = segment.once::<u64>("once").unwrap();
+    let once = segment.once_lock::<u64>("once").unwrap();
     let victims = ["once: initialising", "once: written, and not done yet"].map(|step| {
         let mut victim = Peer::start("locks::role_once", &[&name, step]);
         victim.expect(&format!("at {step}"));
@@ -636,14 +639,14 @@ pub(crate) fn role_once(role: &mut Role) {
     if number.is_none() {
         mmf::__stop_at(role.argument(1), tell);
     }
-    let once = Segment::open(role.argument(0)).unwrap().once::<u64>("once").unwrap();
+    let once = Segment::open(role.argument(0)).unwrap().once_lock::<u64>("once").unwrap();
     role.say(once.get_or_init(|| number.unwrap_or(77)).unwrap().to_string());
 }
 
 pub(crate) fn locks_of_ones_own() {
     let name = unique_name("own");
     let view = SharedMemory::create(&name, 4096).unwrap().view().unwrap();
-    let cell = WaitCell::at(&view, 64, &name).unwrap();
+    let cell = Futex::at(&view, 64, &name).unwrap();
     let mut peer = Peer::start("locks::role_own", &[&name]);
     peer.expect("waiting");
     cell.store(1).unwrap();
@@ -652,13 +655,13 @@ pub(crate) fn locks_of_ones_own() {
     peer.finish();
     assert!(!cell.wait(1, Some(Instant::now())).unwrap());
     assert!(cell.wait(7, None).unwrap(), "it is not 7");
-    assert_eq!(WaitCell::at(&view, 66, "x").unwrap_err().kind(), ErrorKind::Misaligned);
-    assert_eq!(WaitCell::at(&view, 4092, "x").unwrap_err().kind(), ErrorKind::OutOfBounds);
+    assert_eq!(Futex::at(&view, 66, "x").unwrap_err().kind(), ErrorKind::Misaligned);
+    assert_eq!(Futex::at(&view, 4092, "x").unwrap_err().kind(), ErrorKind::OutOfBounds);
 }
 
 pub(crate) fn role_own(role: &mut Role) {
     let view = SharedMemory::open(role.argument(0)).unwrap().view().unwrap();
-    let cell = WaitCell::at(&view, 64, role.argument(0)).unwrap();
+    let cell = Futex::at(&view, 64, role.argument(0)).unwrap();
     role.say("waiting");
     while cell.load().unwrap() == 0 {
         cell.wait(0, None).unwrap();
@@ -706,7 +709,8 @@ pub(crate) fn words_that_change_all_the_time() {
     let name = unique_name("restless");
     let segment = OpenOptions::new().len(LEN).participants(2).create_segment(&name).unwrap();
     let (mutex, lock) = (segment.mutex::<u64>("mutex").unwrap(), segment.rwlock::<u64>("lock").unwrap());
-    let (event, notify) = (segment.event("event").unwrap(), segment.notify("notify").unwrap());
+    let (event, notify) =
+        (segment.auto_reset_event("event").unwrap(), segment.event_count("notify").unwrap());
     // As docs/segment.md says: heads of 256 bytes, the first one behind the header and two participants.
     let [mutex_at, lock_at, event_at, notify_at] = [640, 1024, 1600, 1920];
     let view = segment.memory().view().unwrap();
@@ -781,7 +785,7 @@ pub(crate) fn who_is_hidden_is_not_dead() {
     #[cfg(unix)]
     crate::users::need_root();
     let name = format!(r"Global\{}", unique_name("hidden"));
-    let everyone = Security::current_user().grant_write(Who::Everyone);
+    let everyone = Security::current_user().grant_write(Principal::Everyone);
     let segment = OpenOptions::new().len(LEN).security(everyone).create_segment(&*name).unwrap();
     let mutex = segment.mutex::<u64>("held").unwrap();
     let guard = mutex.lock().unwrap();

@@ -4,8 +4,9 @@ use std::sync::atomic::Ordering::SeqCst;
 use std::sync::atomic::{AtomicBool, AtomicU32};
 use std::time::{Duration, SystemTime};
 
+use mmf::inspect::ObjectState;
 use mmf::sync::{LockError, Mutex};
-use mmf::{Error, ErrorKind, ObjectState, OpenOptions, Segment, SharedMemory};
+use mmf::{Error, ErrorKind, OpenOptions, Segment, SharedMemory};
 use testkit::{Peer, Role, WATCHDOG, unique_name};
 
 use super::segment::{LEN, tell};
@@ -50,17 +51,17 @@ fn forks(how: &str) {
     assert!(would_block(lock.try_write()) && would_block(lock.try_read()), "the lock that is held to write");
     assert!(would_block(read.try_write()), "the lock that is held to read");
     assert!(latest.has_writer().unwrap());
-    assert_eq!(latest.writer().unwrap_err().kind(), ErrorKind::Busy);
+    assert_eq!(latest.acquire_writer().unwrap_err().kind(), ErrorKind::Busy);
     assert_eq!(latest.read_numbered().unwrap(), Some((1, 10)), "the child has published nothing");
-    assert_eq!(segment.once::<u64>("once").unwrap().get().unwrap(), None, "the parent initialises it");
+    assert_eq!(segment.once_lock::<u64>("once").unwrap().get().unwrap(), None, "the parent initialises it");
     peer.say("go on");
     peer.expect("went on");
     assert_eq!(mutex.lock().unwrap().get().unwrap(), 2);
     assert_eq!(lock.write().unwrap().get().unwrap(), 3);
     read.write().unwrap().set(&1).unwrap();
     assert_eq!(latest.read_numbered().unwrap(), Some((2, 20)));
-    assert_eq!(latest.writer().unwrap().publish(&30).unwrap(), 3);
-    assert_eq!(segment.once::<u64>("once").unwrap().get().unwrap(), Some(4));
+    assert_eq!(latest.acquire_writer().unwrap().publish(&30).unwrap(), 3);
+    assert_eq!(segment.once_lock::<u64>("once").unwrap().get().unwrap(), Some(4));
     peer.finish();
 }
 
@@ -69,10 +70,10 @@ pub(crate) fn role_fork(role: &mut Role) {
     let segment = Segment::open(role.argument(0)).unwrap();
     let (mutex, lock) = (segment.mutex::<u64>("mutex").unwrap(), segment.rwlock::<u64>("lock").unwrap());
     let (read, latest) = (segment.rwlock::<u64>("read").unwrap(), segment.latest::<u64>("latest").unwrap());
-    let once = segment.once::<u64>("once").unwrap();
+    let once = segment.once_lock::<u64>("once").unwrap();
     let (mut guard, mut writing) = (mutex.lock().unwrap(), lock.write().unwrap());
     let (reading, again) = (read.read().unwrap(), read.read().unwrap());
-    let mut writer = latest.writer().unwrap();
+    let mut writer = latest.acquire_writer().unwrap();
     writer.publish(&10).unwrap();
     let mut pipe = [0; 2];
     // SAFETY: a valid place for two descriptors.
@@ -91,26 +92,31 @@ pub(crate) fn role_fork(role: &mut Role) {
         let mut bytes = [0; 8];
         // SAFETY: nobody else has the segment but for the test, which keeps to the locks.
         let references = unsafe {
-            [guard.as_mut().err(), guard.as_ref().err(), writing.as_mut().err(), reading.as_ref().err()]
+            [
+                guard.value_mut_unchecked().err(),
+                guard.value_ref_unchecked().err(),
+                writing.value_mut_unchecked().err(),
+                reading.value_ref_unchecked().err(),
+            ]
         };
         let mut refused = vec![
             initialised.err(),
             guard.get().err(),
             guard.set(&7).err(),
             guard.update(|value| *value = 7).err(),
-            guard.read_at(0, &mut bytes).err(),
-            guard.write_at(0, &[7]).err(),
+            guard.read_exact_at(&mut bytes, 0).err(),
+            guard.write_all_at(&[7], 0).err(),
             guard.declare_consistent().err(),
             writing.get().err(),
             writing.set(&7).err(),
             writing.update(|value| *value = 7).err(),
-            writing.read_at(0, &mut bytes).err(),
-            writing.write_at(0, &[7]).err(),
+            writing.read_exact_at(&mut bytes, 0).err(),
+            writing.write_all_at(&[7], 0).err(),
             writing.declare_consistent().err(),
             reading.get().err(),
-            reading.read_at(0, &mut bytes).err(),
+            reading.read_exact_at(&mut bytes, 0).err(),
             writer.publish(&7).err(),
-            latest.writer().err(),
+            latest.acquire_writer().err(),
             once.get_or_init(|| 7).err(),
             segment.mutex::<u64>("new").err(),
             segment.declare_broken().err(),
@@ -165,7 +171,7 @@ pub(crate) fn a_forked_child_sees_its_parent_die() {
         testkit::skip("the emulator lets children inherit what holds a slot (MADV_DONTFORK)");
     }
     let (name, segment) = segment("orphan");
-    let events = ["lives", "ended"].map(|event| segment.event(event).unwrap());
+    let events = ["lives", "ended"].map(|event| segment.auto_reset_event(event).unwrap());
     let mut peer = Peer::start("owners::role_orphan", &[&name]);
     peer.expect("forked");
     assert!(events[0].wait_timeout(WATCHDOG).unwrap());
@@ -177,9 +183,10 @@ pub(crate) fn a_forked_child_sees_its_parent_die() {
 #[cfg(unix)]
 pub(crate) fn role_orphan(role: &mut Role) {
     let segment = Segment::open(role.argument(0)).unwrap();
-    let (lives, ended) = (segment.event("lives").unwrap(), segment.event("ended").unwrap());
+    let (lives, ended) =
+        (segment.auto_reset_event("lives").unwrap(), segment.auto_reset_event("ended").unwrap());
     let latest = segment.latest::<u64>("latest").unwrap();
-    let writer = latest.writer().unwrap();
+    let writer = latest.acquire_writer().unwrap();
     if fork("fork") != 0 {
         role.say("forked");
         return role.stay();
@@ -222,7 +229,7 @@ pub(crate) fn role_fork(_: &mut Role) {}
 pub(crate) fn words_of_readers_never_wrap_around() {
     let segment = OpenOptions::new().len(LEN).participants(4).create_segment(unique_name("wrap")).unwrap();
     let (second, third) =
-        (Segment::attach(segment.memory()).unwrap(), Segment::attach(segment.memory()).unwrap());
+        (Segment::open_in(segment.memory()).unwrap(), Segment::open_in(segment.memory()).unwrap());
     let locks = [&segment, &second, &third].map(|segment| segment.rwlock::<u64>("lock").unwrap());
     let info = segment.inspect().unwrap();
     let at = usize::try_from(info.objects[0].offset).unwrap() + 128;
@@ -260,7 +267,7 @@ pub(crate) fn words_of_readers_never_wrap_around() {
     }
 }
 
-fn lock_state(segment: &Segment, object: usize) -> mmf::LockState {
+fn lock_state(segment: &Segment, object: usize) -> mmf::inspect::LockState {
     match segment.inspect().unwrap().objects[object].state.clone() {
         ObjectState::Mutex(state) | ObjectState::RwLock { writer: state, .. } => state,
         other => panic!("{other:?}"),
@@ -270,7 +277,7 @@ fn lock_state(segment: &Segment, object: usize) -> mmf::LockState {
 /// "Since" is of this locking, never of an earlier one of the same participant.
 pub(crate) fn since_is_of_this_locking() {
     let (_, segment) = segment("since");
-    let other = Segment::attach(segment.memory()).unwrap();
+    let other = Segment::open_in(segment.memory()).unwrap();
     let (mutex, theirs) = (segment.mutex::<u64>("m").unwrap(), other.mutex::<u64>("m").unwrap());
     let waits =
         || assert!(matches!(theirs.lock_timeout(Duration::from_millis(1)), Err(LockError::TimedOut(_))));
@@ -367,7 +374,7 @@ pub(crate) fn a_panic_is_not_a_death() {
     drop(owner);
     let error = Error::from(mutex.lock().unwrap_err());
     check(&error, "the mutex \"mutex\"");
-    assert_eq!((error.kind(), error.object()), (ErrorKind::Damaged, Some("mutex")));
+    assert_eq!((error.kind(), error.object()), (ErrorKind::Corrupted, Some("mutex")));
     check(&lock.read().unwrap_err(), "the rwlock \"lock\"");
     check(&lock.write().unwrap_err(), "the rwlock \"lock\"");
     let state = lock_state(&segment, 0);
@@ -409,7 +416,7 @@ pub(crate) fn role_panic(role: &mut Role) {
 /// Errors of objects name the object, its kind and the segment, and who is in the way; none of them speaks of regions and their names.
 pub(crate) fn errors_of_objects_name_the_object() {
     let (name, segment) = segment("named");
-    let other = Segment::attach(segment.memory()).unwrap();
+    let other = Segment::open_in(segment.memory()).unwrap();
     let place = format!("in \"{}\"", segment.memory().name().unwrap());
     let check = |error: Error, kind: ErrorKind, object: &str, parts: &[&str]| {
         let text = error.to_string();
@@ -449,7 +456,7 @@ pub(crate) fn errors_of_objects_name_the_object() {
     check(lock.write_timeout(short).unwrap_err().into(), ErrorKind::TimedOut, "l", &[l, &it]);
     let speed = segment.latest::<u64>("speed").unwrap();
     check(
-        speed.writer().unwrap_err(),
+        speed.acquire_writer().unwrap_err(),
         ErrorKind::Busy,
         "speed",
         &["the latest \"speed\"", "has a writer", &format!("process {}", peer.id())],
@@ -460,11 +467,11 @@ pub(crate) fn errors_of_objects_name_the_object() {
     check(lock.try_read().unwrap_err().into(), ErrorKind::Busy, "l", &[l, &me]);
     check(lock.read_timeout(short).unwrap_err().into(), ErrorKind::TimedOut, "l", &[l, &me]);
     writing.give_up().unwrap();
-    check(lock.read().unwrap_err().into(), ErrorKind::Abandoned, "l", &[l, "given up"]);
+    check(lock.read().unwrap_err().into(), ErrorKind::NotRecoverable, "l", &[l, "given up"]);
     // Its owner has been killed.
     check(
         mutex.lock().unwrap_err().into(),
-        ErrorKind::Damaged,
+        ErrorKind::Corrupted,
         "m",
         &[m, "died holding it", "LockError::OwnerDied"],
     );
@@ -486,7 +493,7 @@ pub(crate) fn errors_of_objects_name_the_object() {
     let text = error.to_string();
     assert!(text.contains("\"nothing-of-this-label\"") && !text.contains("of this name"), "{text}");
     // One without a name says that.
-    let segment = Segment::format(&SharedMemory::anonymous(LEN).unwrap()).unwrap();
+    let segment = Segment::create_in(&SharedMemory::anonymous(LEN).unwrap()).unwrap();
     let mutex = segment.mutex::<u64>("m").unwrap();
     let _guard = mutex.lock().unwrap();
     let error = Error::from(mutex.try_lock().unwrap_err());
@@ -503,7 +510,7 @@ pub(crate) fn role_hold(role: &mut Role) {
     let segment = Segment::open(role.argument(0)).unwrap();
     let (mutex, lock) = (segment.mutex::<u64>("m").unwrap(), segment.rwlock::<u64>("l").unwrap());
     let _guards = (mutex.lock().unwrap(), lock.read().unwrap());
-    let _writer = segment.latest::<u64>("speed").unwrap().writer().unwrap();
+    let _writer = segment.latest::<u64>("speed").unwrap().acquire_writer().unwrap();
     role.say("held");
     role.stay();
 }
@@ -526,18 +533,18 @@ pub(crate) fn a_segment_uses_what_it_has_grown_by() {
     let full = segment.mutex::<[u64; 10_000]>("table").unwrap_err();
     assert_eq!(full.kind(), ErrorKind::Full);
     assert!(full.to_string().contains("grow the region first"), "{full}");
-    let room = segment.room().unwrap();
+    let room = segment.remaining().unwrap();
     let len = segment.memory().grow(256 * 1024).unwrap();
-    assert!(segment.room().unwrap() >= room + 200 * 1024, "{room} before");
+    assert!(segment.remaining().unwrap() >= room + 200 * 1024, "{room} before");
     assert_eq!(segment.inspect().unwrap().damage, []);
     segment
         .mutex::<[u64; 10_000]>("table")
         .unwrap()
         .lock()
         .unwrap()
-        .write_at(79_992, &7_u64.to_le_bytes())
+        .write_all_at(&7_u64.to_le_bytes(), 79_992)
         .unwrap();
-    segment.latest::<u64>("speed").unwrap().writer().unwrap().publish(&5).unwrap();
+    segment.latest::<u64>("speed").unwrap().acquire_writer().unwrap().publish(&5).unwrap();
     assert_eq!(observer.find_latest::<u64>("speed").unwrap().read().unwrap(), Some(5));
     peer.say("look");
     peer.expect("7");
@@ -550,7 +557,7 @@ pub(crate) fn a_segment_uses_what_it_has_grown_by() {
     // What opens it now finds it all.
     let late = Segment::open(&name).unwrap();
     assert_eq!(late.latest::<u64>("speed").unwrap().read().unwrap(), Some(5));
-    assert_eq!(late.room().unwrap(), segment.room().unwrap());
+    assert_eq!(late.remaining().unwrap(), segment.remaining().unwrap());
     // The rest, and not a byte more.
     let error = late.mutex::<[u64; 1 << 17]>("all").unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Full, "{error}");
@@ -561,7 +568,13 @@ pub(crate) fn role_grow(role: &mut Role) {
     role.say("opened");
     let _ = role.hear();
     let mut last = [0; 8];
-    segment.mutex::<[u64; 10_000]>("table").unwrap().lock().unwrap().read_at(79_992, &mut last).unwrap();
+    segment
+        .mutex::<[u64; 10_000]>("table")
+        .unwrap()
+        .lock()
+        .unwrap()
+        .read_exact_at(&mut last, 79_992)
+        .unwrap();
     segment.mutex::<[u8; 20_000]>("theirs").unwrap().lock().unwrap().set(&[3; 20_000]).unwrap();
     role.say(u64::from_le_bytes(last).to_string());
 }
@@ -609,12 +622,12 @@ pub(crate) fn only_room_is_taken_for_room() {
     let (name, segment) = growing("room");
     segment.memory().grow(64 * 1024).unwrap();
     let view = segment.memory().view().unwrap();
-    view.write_at(index(SMALL) + 5000, b"mine").unwrap();
+    view.write_all_at(b"mine", index(SMALL) + 5000).unwrap();
     let full = segment.mutex::<[u8; 16_000]>("table").unwrap_err();
     assert_eq!(full.kind(), ErrorKind::Full);
     assert!(full.to_string().contains("in use by something else"), "{full}");
     assert_eq!(view.read_vec(index(SMALL) + 5000, 4).unwrap(), b"mine");
-    view.fill(index(SMALL) + 5000, 4, 0).unwrap();
+    view.fill(0, index(SMALL) + 5000..index(SMALL) + 5000 + 4).unwrap();
     let mut victim = Peer::start("owners::role_die_growing", &[&name]);
     victim.expect("at directory: longer");
     victim.kill();
@@ -624,10 +637,10 @@ pub(crate) fn only_room_is_taken_for_room() {
     for wrong in [0, 64, 4096, info.used - 64, info.used + 1, 1 << 20, 1 << 40, u64::MAX - 63, u64::MAX] {
         view.atomic_u64(24).unwrap().store(wrong, SeqCst).unwrap();
         let _ = segment.inspect().unwrap();
-        let _ = segment.room().unwrap();
+        let _ = segment.remaining().unwrap();
         let error = segment.mutex::<[u8; 60_000]>("too much").unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Full, "{wrong:#x}: {error}");
-        let _ = Segment::attach(segment.memory())
+        let _ = Segment::open_in(segment.memory())
             .map(|segment| segment.mutex::<[u8; 60_000]>("too much").map(drop));
         assert_eq!(
             segment.mutex::<[u8; 16_000]>("table").unwrap().lock().unwrap().get().unwrap(),
@@ -652,7 +665,7 @@ pub(crate) fn readers_do_not_take_wakeups_away() {
         testkit::skip("here a process that may only read cannot sleep on a word");
     }
     let (name, segment) = segment("eaten");
-    let (event, taken) = (segment.event("event").unwrap(), segment.notify("taken").unwrap());
+    let (event, taken) = (segment.auto_reset_event("event").unwrap(), segment.event_count("taken").unwrap());
     let mutex: Mutex<u64> = segment.mutex("mutex").unwrap();
     let info = segment.inspect().unwrap();
     let offsets = [0, 2].map(|object| info.objects[object].offset.to_string());
@@ -673,7 +686,7 @@ pub(crate) fn readers_do_not_take_wakeups_away() {
         };
         let forget = |at: usize| {
             if all == 1 {
-                view.write(at + 26, &0_u16).unwrap();
+                view.write(&0_u16, at + 26).unwrap();
             }
         };
         for _ in 0..ROUNDS {
@@ -716,7 +729,7 @@ pub(crate) fn readers_do_not_take_wakeups_away() {
 
 /// Lets the waiters go for the mutex once more.
 fn taken_up(segment: &Segment) {
-    segment.notify("go").unwrap().notify().unwrap();
+    segment.event_count("go").unwrap().notify().unwrap();
 }
 
 static MISSED: AtomicU32 = AtomicU32::new(0);
@@ -726,8 +739,8 @@ pub(crate) fn role_be_woken(role: &mut Role) {
         MISSED.fetch_add(1, SeqCst);
     });
     let segment = Segment::open(role.argument(0)).unwrap();
-    let (event, taken) = (segment.event("event").unwrap(), segment.notify("taken").unwrap());
-    let (mutex, go) = (segment.mutex::<u64>("mutex").unwrap(), segment.notify("go").unwrap());
+    let (event, taken) = (segment.auto_reset_event("event").unwrap(), segment.event_count("taken").unwrap());
+    let (mutex, go) = (segment.mutex::<u64>("mutex").unwrap(), segment.event_count("go").unwrap());
     let (waiters, first) = (role.argument(1).parse().unwrap(), AtomicBool::new(true));
     let seen = go.count().unwrap();
     std::thread::scope(|scope| {

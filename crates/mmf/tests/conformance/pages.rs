@@ -1,6 +1,7 @@
 //! Large pages and nodes: what is wished, and what was obtained.
 
-use mmf::{ErrorKind, LargePages, OpenOptions, Pages, SharedMemory};
+use mmf::pages::{LargePages, Pages};
+use mmf::{ErrorKind, OpenOptions, SharedMemory};
 use testkit::{page_size, unique_name};
 
 fn options(wish: LargePages) -> OpenOptions {
@@ -12,7 +13,7 @@ pub(crate) fn ordinary_ones() {
     assert_eq!(memory.pages(), Pages::Ordinary { size: page_size() as u64 });
     assert!(memory.large_pages_refused().is_none());
     let view = memory.view().unwrap();
-    view.fill(0, 1 << 20, 1).unwrap();
+    view.fill(1, 0..1 << 20).unwrap();
     if cfg!(any(windows, target_os = "linux")) {
         assert_eq!(view.large_page_bytes().unwrap(), 0);
     }
@@ -22,7 +23,7 @@ pub(crate) fn ordinary_ones() {
 /// Says what could not be shown.
 fn wished(make: impl Fn(&OpenOptions) -> Result<SharedMemory, mmf::Error>) -> Result<(), String> {
     let preferred = make(&options(LargePages::Preferred)).unwrap();
-    preferred.view().unwrap().fill(0, 3 << 20, 1).unwrap();
+    preferred.view().unwrap().fill(1, 0..3 << 20).unwrap();
     match (preferred.pages(), preferred.large_pages_refused()) {
         (Pages::Ordinary { size }, Some(why)) => {
             assert_eq!(size, page_size() as u64);
@@ -36,7 +37,7 @@ fn wished(make: impl Fn(&OpenOptions) -> Result<SharedMemory, mmf::Error>) -> Re
             drop(preferred);
             let required = make(&options(LargePages::Required)).unwrap();
             let view = required.view().unwrap();
-            view.fill(0, view.len(), 2).unwrap();
+            view.fill(2, 0..view.len()).unwrap();
             if testkit::under_wine() {
                 return Err("Wine says that pages are large, and makes ordinary ones".to_owned());
             }
@@ -47,13 +48,13 @@ fn wished(make: impl Fn(&OpenOptions) -> Result<SharedMemory, mmf::Error>) -> Re
             // Parts of them, too: at offsets that no large page starts at.
             let part = required.view_at(size + 4096 + 5, 1000).unwrap();
             assert_eq!(part.read_vec(0, 1000).unwrap(), vec![2; 1000]);
-            part.write_at(0, b"part").unwrap();
+            part.write_all_at(b"part", 0).unwrap();
             assert_eq!(view.read_vec(size as usize + 4096 + 5, 4).unwrap(), b"part");
         }
         (Pages::Advised { size }, None) => {
             assert!(size > page_size() as u64);
             let view = preferred.view().unwrap();
-            view.fill(0, view.len(), 2).unwrap();
+            view.fill(2, 0..view.len()).unwrap();
             // How many there are is the system's choice.
             assert!(view.large_page_bytes().unwrap() <= view.len() as u64);
         }
@@ -82,7 +83,7 @@ pub(crate) fn role_mount(role: &mut testkit::Role) {
     let memory = options(LargePages::Required).create(role.argument(0)).unwrap();
     let Pages::Advised { size } = memory.pages() else { panic!("{:?}", memory.pages()) };
     let view = memory.view().unwrap();
-    view.fill(0, view.len(), 2).unwrap();
+    view.fill(2, 0..view.len()).unwrap();
     let large = view.large_page_bytes().unwrap();
     // Whoever opens it may wish them, too, and has them where they are in any case.
     let open = OpenOptions::new().large_pages(LargePages::Preferred).open(role.argument(0)).unwrap();
@@ -95,7 +96,7 @@ pub(crate) fn role_mount(role: &mut testkit::Role) {
     let growing = OpenOptions::new().len(1 << 20).capacity(64 << 20).large_pages(LargePages::Required);
     let growing = growing.create(&*format!("{}-growing", role.argument(0))).unwrap();
     growing.grow(32 << 20).unwrap();
-    growing.view().unwrap().fill(0, 32 << 20, 1).unwrap();
+    growing.view().unwrap().fill(1, 0..32 << 20).unwrap();
     role.say(if large >= size { "done" } else { "skip: the kernel had no large page just now" });
 }
 
@@ -148,7 +149,7 @@ pub(crate) fn nodes() {
             memory => memory.unwrap(),
         };
         let view = memory.view().unwrap();
-        view.fill(0, 1 << 20, 1).unwrap();
+        view.fill(1, 0..1 << 20).unwrap();
         assert_eq!(view.numa_node(1000).unwrap(), Some(0), "the pages are in the RAM of the first node");
         assert_eq!(view.numa_node(1 << 20).unwrap_err().kind(), ErrorKind::OutOfBounds);
     }

@@ -70,7 +70,8 @@ mod linux {
     use std::time::Duration;
 
     use mmf::handoff::Ticket;
-    use mmf::{ErrorKind, SegmentStage, SharedMemory};
+    use mmf::inspect::SegmentStage;
+    use mmf::{ErrorKind, SharedMemory};
     use testkit::wait_until;
 
     use super::*;
@@ -181,7 +182,7 @@ mod linux {
         let memory = SharedMemory::create(&name, LEN).unwrap();
         let locks = ReadLocks::on(&name);
         let three = OpenOptions::new().participants(3).ready_within(Duration::ZERO);
-        let segment = three.format_segment(&memory).unwrap();
+        let segment = three.create_segment_in(&memory).unwrap();
         segment.mutex::<u64>("m").unwrap();
         // It is a participant, which says that the kernel does not hold its slot.
         let participants = segment.participants().unwrap();
@@ -292,7 +293,7 @@ mod linux {
 
     /// Such memory is mapped in whole large pages; what holds a slot must take none of them.
     pub(crate) fn slots_in_large_pages() {
-        let options = OpenOptions::new().len(1 << 20).large_pages(mmf::LargePages::Required);
+        let options = OpenOptions::new().len(1 << 20).large_pages(mmf::pages::LargePages::Required);
         let memory = match options.anonymous() {
             Ok(memory) => memory,
             Err(error) => testkit::skip(error.to_string()),
@@ -302,9 +303,9 @@ mod linux {
             text.lines().find(|line| line.starts_with("HugePages_Rsvd:")).map(str::to_owned)
         };
         let views = testkit::mapped_views();
-        let segment = Segment::format(&memory).unwrap();
+        let segment = Segment::create_in(&memory).unwrap();
         let before = reserved();
-        let others: Vec<Segment> = (0..16).map(|_| Segment::attach(&memory).unwrap()).collect();
+        let others: Vec<Segment> = (0..16).map(|_| Segment::open_in(&memory).unwrap()).collect();
         assert_eq!(reserved(), before);
         let participants = segment.participants().unwrap();
         assert!(participants.len() == 17 && participants.iter().all(|one| one.alive && one.held_by_kernel));
@@ -358,16 +359,16 @@ mod linux {
             done(unsafe { libc::setrlimit(libc::RLIMIT_NOFILE, &raw const limit) }).unwrap();
         };
         limit(3);
-        for error in [Segment::attach(&memory).unwrap_err(), Segment::format(&others).unwrap_err()] {
+        for error in [Segment::open_in(&memory).unwrap_err(), Segment::create_in(&others).unwrap_err()] {
             assert_eq!(error.kind(), ErrorKind::LimitReached, "{error}");
         }
-        let text = Segment::attach(&memory).unwrap_err().to_string();
+        let text = Segment::open_in(&memory).unwrap_err().to_string();
         assert!(text.contains("descriptor"), "{text}");
         limit(256);
-        let segment = Segment::attach(&memory).unwrap();
+        let segment = Segment::open_in(&memory).unwrap();
         assert!(segment.participants().unwrap().iter().all(|one| one.held_by_kernel && one.alive));
         // What has failed has left nothing: it can still be made.
-        let _ = Segment::format(&others).unwrap();
+        let _ = Segment::create_in(&others).unwrap();
         // Whoever has joined needs no descriptor any more.
         limit(3);
         drop(segment.mutex::<u64>("m").unwrap().lock().unwrap());
@@ -387,7 +388,7 @@ mod linux {
     /// Whatever the limit is, joining works or says that it does not, and takes no place then.
     pub(crate) fn role_no_address(role: &mut Role) {
         let memory = SharedMemory::open(role.argument(0)).unwrap();
-        drop(Segment::attach(&memory).unwrap());
+        drop(Segment::open_in(&memory).unwrap());
         let used = || {
             let maps = std::fs::read_to_string("/proc/self/statm").unwrap();
             maps.split(' ').next().unwrap().parse::<u64>().unwrap() * testkit::page_size() as u64
@@ -400,7 +401,7 @@ mod linux {
         let (mut refused, mut joined) = (0, 0);
         for pages in 0..32 {
             limit(used() + pages * testkit::page_size() as u64);
-            let result = Segment::attach(&memory);
+            let result = Segment::open_in(&memory);
             limit(libc::RLIM_INFINITY);
             match result {
                 Ok(segment) => {
@@ -414,7 +415,7 @@ mod linux {
                     assert_ne!(error.kind(), ErrorKind::Full, "{error}");
                 }
             }
-            let segment = Segment::attach(&memory).unwrap();
+            let segment = Segment::open_in(&memory).unwrap();
             assert_eq!(segment.participants().unwrap().iter().filter(|one| one.alive).count(), 2);
         }
         assert!(refused > 0 && joined > 0, "{refused} refused, {joined} joined");
@@ -579,7 +580,7 @@ mod linux {
             for _ in 0..20 {
                 // It is made, or the deadline passes.
                 let soon = OpenOptions::new().ready_within(Duration::ZERO);
-                if let Err(error) = soon.format_segment(&memory) {
+                if let Err(error) = soon.create_segment_in(&memory) {
                     assert!(
                         matches!(error.kind(), ErrorKind::NotReady | ErrorKind::AlreadyExists),
                         "{error}"

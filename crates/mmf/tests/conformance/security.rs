@@ -1,6 +1,7 @@
 //! Who may open a memory is what was said, and is seen by whoever asks.
 
-use mmf::{ErrorKind, Level, OpenOptions, Security, SharedMemory, Who};
+use mmf::security::{IntegrityLevel, Principal, Security};
+use mmf::{ErrorKind, OpenOptions, SharedMemory};
 use testkit::{Role, unique_name};
 
 fn options() -> OpenOptions {
@@ -29,11 +30,11 @@ pub(crate) fn the_default_is_the_current_user() {
 pub(crate) fn grants_are_read_back() {
     for (security, expected) in [
         (
-            Security::current_user().grant_read(Who::Everyone),
+            Security::current_user().grant_read(Principal::Everyone),
             ["Everyone may read", "everybody else may read"],
         ),
         (
-            Security::current_user().grant_write(Who::Everyone),
+            Security::current_user().grant_write(Principal::Everyone),
             ["Everyone may read and write", "everybody else may read and write"],
         ),
         (Security::users_may_read(), ["Authenticated users may read", "everybody else may read"]),
@@ -53,21 +54,23 @@ pub(crate) fn grants_are_read_back() {
 }
 
 pub(crate) fn unnamed_memory_has_it_too() {
-    let memory = options().security(Security::current_user().grant_read(Who::Everyone)).anonymous().unwrap();
+    let memory =
+        options().security(Security::current_user().grant_read(Principal::Everyone)).anonymous().unwrap();
     assert!(memory.security().unwrap().to_string().to_lowercase().contains("every"));
 }
 
 pub(crate) fn unknown_accounts() {
     let name = unique_name("unknown");
-    let mut all = vec![Who::user("nobody is called so"), Who::group("nor a group"), Who::user("")];
+    let mut all =
+        vec![Principal::user("nobody is called so"), Principal::group("nor a group"), Principal::user("")];
     if cfg!(unix) {
-        all.extend([Who::group(u32::MAX.to_string()), Who::user("+5"), Who::user("-1")]);
+        all.extend([Principal::group(u32::MAX.to_string()), Principal::user("+5"), Principal::user("-1")]);
     }
     for who in all {
         let error =
             options().security(Security::current_user().grant_read(who.clone())).create(&name).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::UnknownAccount, "{error}");
-        let (Who::User(text) | Who::Group(text)) = &who else { unreachable!() };
+        let (Principal::User(text) | Principal::Group(text)) = &who else { unreachable!() };
         assert!(error.to_string().contains(text.as_str()) && error.to_string().contains(&name), "{error}");
         let check = options().security(Security::current_user().grant_read(who)).check_create(&name);
         assert_eq!(check.error_kind(), Some(ErrorKind::UnknownAccount), "{check}");
@@ -79,16 +82,16 @@ pub(crate) fn owners_are_expected() {
     let name = unique_name("owner");
     let memory = SharedMemory::create(&name, 4096).unwrap();
     for options in [
-        OpenOptions::new().expect_owner(Who::CurrentUser),
-        OpenOptions::new().expect_owner(Who::user(memory.security().unwrap().owner().unwrap().id())),
-        OpenOptions::new().expect_owner(Who::CurrentUser).expect_len(4096),
+        OpenOptions::new().expect_owner(Principal::CurrentUser),
+        OpenOptions::new().expect_owner(Principal::user(memory.security().unwrap().owner().unwrap().id())),
+        OpenOptions::new().expect_owner(Principal::CurrentUser).expect_len(4096),
     ] {
         assert!(options.open(&name).is_ok());
         assert!(options.open_read_only(&name).is_ok());
         assert!(options.clone().len(4096).open_or_create(&name).is_ok());
         assert!(options.check_open(&name).is_ok());
     }
-    let stranger = if cfg!(windows) { Who::user("S-1-5-19") } else { Who::user("54323") };
+    let stranger = if cfg!(windows) { Principal::user("S-1-5-19") } else { Principal::user("54323") };
     for options in [
         OpenOptions::new().expect_owner(stranger),
         OpenOptions::new().expect_len(4097),
@@ -99,13 +102,17 @@ pub(crate) fn owners_are_expected() {
             options.open_read_only(&name).unwrap_err(),
             options.clone().len(1).open_or_create(&name).map(drop).unwrap_err(),
         ] {
-            assert_eq!(error.kind(), ErrorKind::Mistrusted, "{error}");
-            assert!(error.diagnosis().unwrap().remedies().any(|r| *r == mmf::Remedy::Distrust), "{error}");
+            assert_eq!(error.kind(), ErrorKind::UnexpectedOwner, "{error}");
+            assert!(
+                error.diagnosis().unwrap().remedies().any(|r| *r == mmf::diagnosis::Remedy::Distrust),
+                "{error}"
+            );
         }
-        assert_eq!(options.check_open(&name).error_kind(), Some(ErrorKind::Mistrusted));
+        assert_eq!(options.check_open(&name).error_kind(), Some(ErrorKind::UnexpectedOwner));
     }
     // Who is expected must be somebody.
-    let error = OpenOptions::new().expect_owner(Who::user("nobody is called so")).open(&name).unwrap_err();
+    let error =
+        OpenOptions::new().expect_owner(Principal::user("nobody is called so")).open(&name).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::UnknownAccount, "{error}");
     // What is made needs no trust.
     let own = unique_name("owner");
@@ -123,12 +130,12 @@ mod here {
     pub(crate) fn what_cannot_be_said_is_not_granted() {
         let name = unique_name("unsaid");
         for security in [
-            Security::current_user().grant_read(Who::AuthenticatedUsers),
-            Security::current_user().grant_read(Who::InteractiveUsers),
-            Security::current_user().grant_write(Who::Services),
-            Security::current_user().grant_read(Who::AllApplicationPackages),
-            Security::current_user().grant_read(Who::package("App_1")),
-            Security::current_user().integrity(Level::Low),
+            Security::current_user().grant_read(Principal::AuthenticatedUsers),
+            Security::current_user().grant_read(Principal::InteractiveUsers),
+            Security::current_user().grant_write(Principal::Services),
+            Security::current_user().grant_read(Principal::AllApplicationPackages),
+            Security::current_user().grant_read(Principal::package("App_1")),
+            Security::current_user().integrity(IntegrityLevel::Low),
             Security::sandboxed_helper(),
         ] {
             let error = options().security(security.clone()).create(&name).unwrap_err();
@@ -137,7 +144,7 @@ mod here {
             assert_eq!(check.error_kind(), Some(ErrorKind::Unsupported), "{check}");
             assert_eq!(options().security(security).anonymous().unwrap_err().kind(), ErrorKind::Unsupported);
         }
-        assert_eq!(Security::sddl("D:P(A;;GA;;;WD)").unwrap_err().kind(), ErrorKind::Unsupported);
+        assert_eq!(Security::from_sddl("D:P(A;;GA;;;WD)").unwrap_err().kind(), ErrorKind::Unsupported);
         assert_eq!(Security::from_descriptor(&[]).unwrap_err().kind(), ErrorKind::Unsupported);
         assert_eq!(Security::current_user().to_sddl().unwrap_err().kind(), ErrorKind::Unsupported);
         assert_eq!(SharedMemory::open(&name).unwrap_err().kind(), ErrorKind::NotFound, "nothing was made");
@@ -158,12 +165,12 @@ mod here {
 
     pub(crate) fn grants_to_users_and_groups() {
         need_root();
-        let (ann, bob) = (Who::user(ANN.to_string()), Who::user(BOB.to_string()));
-        let staff = Who::group(STAFF.to_string());
+        let (ann, bob) = (Principal::user(ANN.to_string()), Principal::user(BOB.to_string()));
+        let staff = Principal::group(STAFF.to_string());
         let base = Security::current_user;
         who_gets(base(), ["-", "-", "-"]);
-        who_gets(base().grant_read(Who::Everyone), ["r", "r", "r"]);
-        who_gets(base().grant_write(Who::Everyone), ["rw", "rw", "rw"]);
+        who_gets(base().grant_read(Principal::Everyone), ["r", "r", "r"]);
+        who_gets(base().grant_write(Principal::Everyone), ["rw", "rw", "rw"]);
         who_gets(base().grant_read(ann.clone()), ["r", "-", "-"]);
         who_gets(base().grant_write(ann.clone()), ["rw", "-", "-"]);
         who_gets(base().grant_write(ann.clone()).grant_read(bob.clone()), ["rw", "r", "-"]);
@@ -171,8 +178,11 @@ mod here {
         who_gets(base().grant_write(staff.clone()), ["-", "-", "rw"]);
         who_gets(base().grant_write(staff.clone()).grant_read(ann.clone()), ["r", "-", "rw"]);
         // What everyone gets, those who are named get, too.
-        who_gets(base().grant_read(Who::Everyone).grant_write(bob.clone()), ["r", "rw", "r"]);
-        who_gets(base().grant_write(Who::Everyone).grant_read(bob).grant_read(staff), ["rw", "rw", "rw"]);
+        who_gets(base().grant_read(Principal::Everyone).grant_write(bob.clone()), ["r", "rw", "r"]);
+        who_gets(
+            base().grant_write(Principal::Everyone).grant_read(bob).grant_read(staff),
+            ["rw", "rw", "rw"],
+        );
         who_gets(base().grant_read(ann.clone()).grant_write(ann), ["rw", "-", "-"]);
     }
 
@@ -189,7 +199,7 @@ mod here {
             std::os::unix::fs::chown(&path, Some(ANN), Some(STAFF)).unwrap();
             let security = SharedMemory::open(format!(r"Global\{text}")).unwrap().security().unwrap();
             std::fs::remove_file(&path).unwrap();
-            let more = options().security(security.clone().grant_write(Who::user(BOB.to_string())));
+            let more = options().security(security.clone().grant_write(Principal::user(BOB.to_string())));
             let error = more.create(format!(r"Global\{own}")).map(drop).map_err(|error| error.kind());
             let denies = theirs & 0o070 == 0 && theirs & 0o007 != 0;
             assert_eq!(error, if denies { Err(ErrorKind::Unsupported) } else { Ok(()) }, "{theirs:o}");
@@ -212,7 +222,8 @@ mod here {
             testkit::skip("no user here is known to be in a group of his own");
         }
         let text = unique_name("member");
-        let security = Security::current_user().grant_read(Who::user("4")).grant_write(Who::group("65534"));
+        let security =
+            Security::current_user().grant_read(Principal::user("4")).grant_write(Principal::group("65534"));
         let _memory = options().security(security).create(format!(r"Global\{text}")).unwrap();
         let mut other = play(4, 65534, "security::role_try", &[&format!(r"Global\{text}")]);
         other.peer.expect("rw");
@@ -243,9 +254,9 @@ mod here {
         need_root();
         // The marks of our own objects survive what protects them, so the name goes with the last holder.
         for security in [
-            Security::current_user().grant_write(Who::Everyone),
-            Security::current_user().grant_write(Who::user(ANN.to_string())),
-            Security::current_user().grant_read(Who::group(STAFF.to_string())),
+            Security::current_user().grant_write(Principal::Everyone),
+            Security::current_user().grant_write(Principal::user(ANN.to_string())),
+            Security::current_user().grant_read(Principal::group(STAFF.to_string())),
         ] {
             let text = unique_name("life");
             let memory = options().security(security).create(format!(r"Global\{text}")).unwrap();
@@ -267,8 +278,10 @@ mod here {
         // SAFETY: it has no requirements.
         unsafe { libc::umask(0o777) };
         let name = role.argument(0);
-        let memory =
-            options().security(Security::current_user().grant_write(Who::Everyone)).create(name).unwrap();
+        let memory = options()
+            .security(Security::current_user().grant_write(Principal::Everyone))
+            .create(name)
+            .unwrap();
         assert!(SharedMemory::open(name).is_ok());
         let text = memory.security().unwrap().to_string();
         let clauses: Vec<&str> = text.split("; ").collect();
@@ -285,7 +298,7 @@ mod here {
         for mode in [0o666, 0o644, 0o600] {
             std::fs::set_permissions(&path, std::fs::Permissions::from_mode(mode)).unwrap();
             let mut other = play(ANN, ANN, "security::role_squatted", &[&text]);
-            other.peer.expect("Mistrusted Mistrusted Some(Mistrusted)");
+            other.peer.expect("UnexpectedOwner UnexpectedOwner Some(UnexpectedOwner)");
             assert!(other.peer.wait().success());
         }
         std::fs::remove_file(&path).unwrap();
@@ -304,7 +317,8 @@ mod here {
         assert_eq!(taken.kind(), ErrorKind::AlreadyExists, "{taken}");
         let cures: Vec<_> = taken.diagnosis().unwrap().remedies().collect();
         assert!(
-            cures.contains(&&mmf::Remedy::Distrust) && !cures.contains(&&mmf::Remedy::OpenExisting),
+            cures.contains(&&mmf::diagnosis::Remedy::Distrust)
+                && !cures.contains(&&mmf::diagnosis::Remedy::OpenExisting),
             "{taken}"
         );
         role.say(format!("{:?} {:?} {check:?}", errors[0].kind(), errors[1].kind()));
@@ -313,7 +327,7 @@ mod here {
     pub(crate) fn owners_on_this_system() {
         let memory = SharedMemory::create(unique_name("owner"), 1).unwrap();
         let name = memory.name().unwrap();
-        for who in [Who::Everyone, Who::group("0")] {
+        for who in [Principal::Everyone, Principal::group("0")] {
             let error = OpenOptions::new().expect_owner(who).open(name).unwrap_err();
             assert_eq!(error.kind(), ErrorKind::InvalidSecurity, "{error}");
         }
@@ -328,7 +342,7 @@ mod here {
         for text in
             ["D:NO_ACCESS_CONTROL", "O:BA", "S:(ML;;NW;;;LW)", "", "nonsense", "D:(A;;GA;;;WD", "D:\0"]
         {
-            let error = match Security::sddl(text) {
+            let error = match Security::from_sddl(text) {
                 Err(error) => error,
                 // Wine does not know the word, and reads an empty list.
                 Ok(empty) if testkit::under_wine() && text.contains("NO_ACCESS_CONTROL") => {
@@ -345,7 +359,7 @@ mod here {
             let error = Security::from_descriptor(bytes).unwrap_err();
             assert_eq!(error.kind(), ErrorKind::InvalidSecurity, "{bytes:?}: {error}");
         }
-        let package = Security::current_user().grant_read(Who::package("no such package, surely"));
+        let package = Security::current_user().grant_read(Principal::package("no such package, surely"));
         // Every name has a SID; where the call that computes it is missing, that is said.
         match options().security(package).create(unique_name("package")) {
             Ok(memory) => assert!(memory.security().unwrap().to_string().contains("S-1-15-2-"), "as a SID"),
@@ -365,7 +379,7 @@ mod here {
             ("D:P(D;;0x2;;;WD)(A;;GA;;;WD)", false, true),
         ] {
             let name = unique_name("sddl");
-            let memory = options().security(Security::sddl(text).unwrap()).create(&name).unwrap();
+            let memory = options().security(Security::from_sddl(text).unwrap()).create(&name).unwrap();
             let (write, read) = (SharedMemory::open(&name), SharedMemory::open_read_only(&name));
             assert_eq!(
                 (write.is_ok(), read.is_ok()),
@@ -393,14 +407,14 @@ mod here {
     /// Descriptors that others write: everything is read back as it was given.
     pub(crate) fn words_and_umask() {
         for (who, text) in [
-            (Who::Administrators, "Administrators"),
-            (Who::InteractiveUsers, "Interactive users"),
-            (Who::Services, "Services"),
-            (Who::System, "SYSTEM"),
-            (Who::AllApplicationPackages, "All application packages"),
-            (Who::user("S-1-5-32-545"), "Users"),
-            (Who::user("S-1-5-21-7-8-9-1234"), "S-1-5-21-7-8-9-1234"),
-            (Who::package("S-1-15-2-1-2-3-4-5-6-7"), "S-1-15-2-1-2-3-4-5-6-7"),
+            (Principal::Administrators, "Administrators"),
+            (Principal::InteractiveUsers, "Interactive users"),
+            (Principal::Services, "Services"),
+            (Principal::System, "SYSTEM"),
+            (Principal::AllApplicationPackages, "All application packages"),
+            (Principal::user("S-1-5-32-545"), "Users"),
+            (Principal::user("S-1-5-21-7-8-9-1234"), "S-1-5-21-7-8-9-1234"),
+            (Principal::package("S-1-15-2-1-2-3-4-5-6-7"), "S-1-15-2-1-2-3-4-5-6-7"),
         ] {
             let security = Security::current_user().grant_write(who);
             let memory = options().security(security).create(unique_name("who")).unwrap();
@@ -410,7 +424,7 @@ mod here {
         }
         // A name that is looked up.
         let me = Security::current_user().owner().unwrap();
-        let security = Security::current_user().grant_read(Who::user(me.name().unwrap()));
+        let security = Security::current_user().grant_read(Principal::user(me.name().unwrap()));
         let memory = options().security(security).create(unique_name("who")).unwrap();
         assert!(memory.security().unwrap().to_string().contains(me.name().unwrap()));
     }
@@ -419,8 +433,11 @@ mod here {
         for (security, label) in [
             (Security::sandboxed_helper(), "; integrity low"),
             (Security::unelevated(), "; integrity medium"),
-            (Security::current_user().integrity(Level::Untrusted), "; integrity untrusted"),
-            (Security::sddl("D:P(A;;GA;;;WD)S:(ML;;NWNR;;;ME)").unwrap(), "; integrity medium, also to read"),
+            (Security::current_user().integrity(IntegrityLevel::Untrusted), "; integrity untrusted"),
+            (
+                Security::from_sddl("D:P(A;;GA;;;WD)S:(ML;;NWNR;;;ME)").unwrap(),
+                "; integrity medium, also to read",
+            ),
         ] {
             let memory = options().security(security.clone()).create(unique_name("label")).unwrap();
             let read = memory.security().unwrap();
@@ -432,14 +449,14 @@ mod here {
     pub(crate) fn owners_on_this_system() {
         let name = unique_name("owner");
         // Whose it is cannot be seen: that is no reason to trust.
-        let security = Security::sddl("O:SYD:P(A;;0x7;;;WD)").unwrap();
+        let security = Security::from_sddl("O:SYD:P(A;;0x7;;;WD)").unwrap();
         let memory = match options().security(security).create(&name) {
             Ok(memory) => memory,
             Err(error) => testkit::skip(format!("nothing can be made for another owner here: {error}")),
         };
         assert!(SharedMemory::open(&name).is_ok());
-        let error = OpenOptions::new().expect_owner(Who::CurrentUser).open(&name).unwrap_err();
-        assert_eq!(error.kind(), ErrorKind::Mistrusted, "{error}");
+        let error = OpenOptions::new().expect_owner(Principal::CurrentUser).open(&name).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::UnexpectedOwner, "{error}");
         drop(memory);
     }
 
@@ -454,7 +471,7 @@ mod here {
         if !is_null {
             testkit::skip(format!("this system says something else of such a memory: {security}"));
         }
-        for security in [security.clone(), security.grant_read(Who::Everyone)] {
+        for security in [security.clone(), security.grant_read(Principal::Everyone)] {
             let error = options().security(security.clone()).create(unique_name("null")).unwrap_err();
             assert_eq!(error.kind(), ErrorKind::InvalidSecurity, "{error}");
             let check = options().security(security).check_create(unique_name("null"));
@@ -463,7 +480,7 @@ mod here {
         peer.finish();
         // What another user owns is granted alike, by an owner of its own.
         let name = unique_name("theirs");
-        let theirs = Security::sddl("O:SYD:P(A;;GR;;;WD)(A;;GA;;;SY)").unwrap();
+        let theirs = Security::from_sddl("O:SYD:P(A;;GR;;;WD)(A;;GA;;;SY)").unwrap();
         let Ok(memory) = options().security(theirs).create(&name) else { return };
         let copied = options().security(memory.security().unwrap()).create(unique_name("ours")).unwrap();
         assert_eq!(copied.security().unwrap().owner(), Security::current_user().owner());

@@ -3,7 +3,8 @@
 use std::sync::atomic::Ordering::SeqCst;
 use std::time::{Duration, Instant};
 
-use mmf::{Disposition, ErrorKind, ObjectKind, OpenOptions, Segment, SharedMemory, SharedType};
+use mmf::inspect::ObjectKind;
+use mmf::{Disposition, ErrorKind, OpenOptions, Segment, SharedMemory, SharedType};
 use testkit::{Peer, Role, unique_name};
 use zerocopy::{FromBytes, Immutable, IntoBytes};
 
@@ -111,7 +112,7 @@ pub(crate) fn what_is_no_segment_is_refused() {
     let name = unique_name("foreign");
     let memory = SharedMemory::create(&name, 4096).unwrap();
     let view = memory.view().unwrap();
-    view.write_at(0, b"somebody else's memory").unwrap();
+    view.write_all_at(b"somebody else's memory", 0).unwrap();
     assert_eq!(Segment::open(&name).unwrap_err().kind(), ErrorKind::NotASegment);
     assert_eq!(Segment::open_read_only(&name).unwrap_err().kind(), ErrorKind::NotASegment);
     assert_eq!(Segment::open_or_create(&name, LEN.min(4096)).unwrap_err().kind(), ErrorKind::NotASegment);
@@ -200,13 +201,13 @@ pub(crate) fn an_opener_waits_for_the_maker() {
     let memory = SharedMemory::create(&name, LEN).unwrap();
     let mut peer = Peer::start("segment::role_open_late", &[&name]);
     peer.expect("opening");
-    let segment = Segment::format(&memory).unwrap();
+    let segment = Segment::create_in(&memory).unwrap();
     peer.expect("opened");
     peer.finish();
-    assert_eq!(Segment::format(&memory).unwrap_err().kind(), ErrorKind::AlreadyExists);
+    assert_eq!(Segment::create_in(&memory).unwrap_err().kind(), ErrorKind::AlreadyExists);
     segment.declare_broken().unwrap();
-    assert_eq!(Segment::open(&name).unwrap_err().kind(), ErrorKind::Damaged);
-    assert_eq!(Segment::open_or_create(&name, LEN).unwrap_err().kind(), ErrorKind::Damaged);
+    assert_eq!(Segment::open(&name).unwrap_err().kind(), ErrorKind::Corrupted);
+    assert_eq!(Segment::open_or_create(&name, LEN).unwrap_err().kind(), ErrorKind::Corrupted);
 }
 
 pub(crate) fn role_open_late(role: &mut Role) {
@@ -276,7 +277,7 @@ pub(crate) fn role_join_until(role: &mut Role) {
 pub(crate) fn observers_look_and_leave_no_trace() {
     let name = unique_name("observer");
     let segment = Segment::create(&name, LEN).unwrap();
-    let mut writer = segment.latest::<Pose>("pose").unwrap().writer().unwrap();
+    let mut writer = segment.latest::<Pose>("pose").unwrap().acquire_writer().unwrap();
     writer.publish(&Pose { x: 1.0, y: 2.0 }).unwrap();
     let view = segment.memory().view().unwrap();
     let before = view.read_vec(0, view.len()).unwrap();
@@ -300,20 +301,20 @@ pub(crate) fn role_observe(role: &mut Role) {
 
 pub(crate) fn segments_without_a_name() {
     let memory = SharedMemory::anonymous(LEN).unwrap();
-    let first = Segment::format(&memory).unwrap();
-    let second = Segment::attach(&memory).unwrap();
-    first.event("go").unwrap().set().unwrap();
-    assert!(second.event("go").unwrap().wait_timeout(Duration::ZERO).unwrap());
+    let first = Segment::create_in(&memory).unwrap();
+    let second = Segment::open_in(&memory).unwrap();
+    first.auto_reset_event("go").unwrap().set().unwrap();
+    assert!(second.auto_reset_event("go").unwrap().wait_timeout(Duration::ZERO).unwrap());
     assert_eq!(second.participants().unwrap().len(), 2);
 }
 
 /// The bytes of the first version, but for what differs each time.
 pub(crate) fn the_format_stays_as_it_is() {
     let memory = SharedMemory::anonymous(8192).unwrap();
-    let segment = OpenOptions::new().participants(2).format_segment(&memory).unwrap();
+    let segment = OpenOptions::new().participants(2).create_segment_in(&memory).unwrap();
     let mutex = segment.mutex::<u64>("state").unwrap();
     mutex.lock().unwrap().set(&0x1122_3344_5566_7788).unwrap();
-    let mut writer = segment.latest::<u32>("pose").unwrap().writer().unwrap();
+    let mut writer = segment.latest::<u32>("pose").unwrap().acquire_writer().unwrap();
     writer.publish(&7).unwrap();
     writer.publish(&8).unwrap();
     let view = memory.view().unwrap();
@@ -355,13 +356,13 @@ pub(crate) fn the_format_stays_as_it_is() {
     let stored = SharedMemory::anonymous(8192).unwrap();
     // (With the kernel's bit, as where the kernel can hold places: it does not hold this one.)
     golden[256] |= 4;
-    stored.view().unwrap().write_at(0, &golden).unwrap();
-    let segment = Segment::attach(&stored).unwrap();
+    stored.view().unwrap().write_all_at(&golden, 0).unwrap();
+    let segment = Segment::open_in(&stored).unwrap();
     assert_eq!(segment.mutex::<u64>("state").unwrap().lock().unwrap().get().unwrap(), 0x1122_3344_5566_7788);
     let latest = segment.latest::<u32>("pose").unwrap();
     assert_eq!(latest.read_numbered().unwrap(), Some((2, 8)));
-    assert_eq!(latest.writer().unwrap().publish(&9).unwrap(), 3);
-    segment.event("new").unwrap();
+    assert_eq!(latest.acquire_writer().unwrap().publish(&9).unwrap(), 3);
+    segment.auto_reset_event("new").unwrap();
     assert_eq!(segment.inspect().unwrap().objects.len(), 3);
 }
 
@@ -457,26 +458,26 @@ const GOLDEN_HEADS: [usize; 7] = [384, 768, 1344, 1664, 1984, 2368, 2688];
 
 fn attach_to(bytes: &[u8]) -> (SharedMemory, Segment) {
     let memory = SharedMemory::anonymous(bytes.len() as u64).unwrap();
-    memory.view().unwrap().write_at(0, bytes).unwrap();
-    let segment = Segment::attach(&memory).unwrap();
+    memory.view().unwrap().write_all_at(bytes, 0).unwrap();
+    let segment = Segment::open_in(&memory).unwrap();
     (memory, segment)
 }
 
 pub(crate) fn the_format_of_every_kind_stays_as_it_is() {
     let memory = SharedMemory::anonymous(8192).unwrap();
-    let segment = OpenOptions::new().participants(2).format_segment(&memory).unwrap();
+    let segment = OpenOptions::new().participants(2).create_segment_in(&memory).unwrap();
     segment.mutex::<u64>("mutex").unwrap().lock().unwrap().set(&0x1122_3344_5566_7788).unwrap();
     let pair = segment.rwlock::<u64>("pair").unwrap();
     for value in [1, 2, 0x0123_4567_89ab_cdef] {
         pair.write().unwrap().set(&value).unwrap();
     }
     drop((pair.read().unwrap(), pair.read().unwrap()));
-    segment.event("auto").unwrap().set().unwrap();
-    segment.manual_event("manual").unwrap().set().unwrap();
-    assert_eq!(segment.once::<u64>("once").unwrap().get_or_init(|| 123_456_789).unwrap(), 123_456_789);
-    let count = segment.notify("count").unwrap();
+    segment.auto_reset_event("auto").unwrap().set().unwrap();
+    segment.manual_reset_event("manual").unwrap().set().unwrap();
+    assert_eq!(segment.once_lock::<u64>("once").unwrap().get_or_init(|| 123_456_789).unwrap(), 123_456_789);
+    let count = segment.event_count("count").unwrap();
     (0..3).for_each(|_| count.notify().unwrap());
-    segment.wait_cell("cell").unwrap().store(0x1234_5678).unwrap();
+    segment.futex("cell").unwrap().store(0x1234_5678).unwrap();
     let view = memory.view().unwrap();
     let mut bytes = view.read_vec(0, view.len()).unwrap();
     // The identity, the maker's process, start and namespaces, and times; of the participant: process, kernel's bit, start, joined,
@@ -507,26 +508,27 @@ pub(crate) fn the_first_version_is_opened_and_used() {
     assert_eq!(pair.read().unwrap().get().unwrap(), 0x0123_4567_89ab_cdef);
     pair.write().unwrap().set(&8).unwrap();
     assert_eq!(pair.try_read().unwrap().get().unwrap(), 8);
-    let (auto, manual) = (segment.event("auto").unwrap(), segment.manual_event("manual").unwrap());
+    let (auto, manual) =
+        (segment.auto_reset_event("auto").unwrap(), segment.manual_reset_event("manual").unwrap());
     assert!(auto.wait_timeout(Duration::ZERO).unwrap() && !auto.is_set().unwrap(), "it was set, and resets");
     assert!(
         manual.wait_timeout(Duration::ZERO).unwrap() && manual.is_set().unwrap(),
         "it was set, and stays"
     );
-    let once = segment.once::<u64>("once").unwrap();
+    let once = segment.once_lock::<u64>("once").unwrap();
     assert_eq!(once.get().unwrap(), Some(123_456_789));
     assert_eq!(once.get_or_init(|| 1).unwrap(), 123_456_789);
-    let count = segment.notify("count").unwrap();
+    let count = segment.event_count("count").unwrap();
     assert_eq!(count.wait_past(2, Some(Instant::now())).unwrap(), Some(3));
     count.notify().unwrap();
     assert_eq!(count.count().unwrap(), 4);
-    let cell = segment.wait_cell("cell").unwrap();
+    let cell = segment.futex("cell").unwrap();
     assert_eq!(cell.load().unwrap(), 0x1234_5678);
     assert!(!cell.wait(0x1234_5678, Some(Instant::now())).unwrap());
     segment.mutex::<u64>("new").unwrap();
     let kinds: Vec<_> = segment.inspect().unwrap().objects.into_iter().map(|object| object.kind).collect();
     use ObjectKind::*;
-    assert_eq!(kinds, [Mutex, RwLock, AutoEvent, ManualEvent, Once, Notify, Cell, Mutex]);
+    assert_eq!(kinds, [Mutex, RwLock, AutoResetEvent, ManualResetEvent, OnceLock, EventCount, Cell, Mutex]);
 }
 
 /// A death that was noticed and not mended, one that nobody has noticed yet, of a writer and a reader, and one in the middle of
@@ -569,7 +571,7 @@ pub(crate) fn deaths_of_the_first_version_are_told() {
     assert_ne!(head[40..48], [0; 8], "when that was noticed");
     owner.into_guard().declare_consistent().unwrap();
     assert_eq!(pair.read().unwrap().get().unwrap(), 0x0123_4567_89ab_cdef);
-    let once = segment.once::<u64>("once").unwrap();
+    let once = segment.once_lock::<u64>("once").unwrap();
     assert_eq!(once.get().unwrap(), None);
     assert_eq!(once.get_or_init(|| 9).unwrap(), 9);
 }
@@ -582,13 +584,14 @@ fn use_all(segment: &Segment, objects: &Objects) {
     let _ = segment.mutex::<u64>("new");
     for _ in 0..2 {
         let _ = objects.mutex.try_lock().map(|guard| guard.get());
-        let _ = objects.mutex.lock_until(Instant::now() + Duration::from_millis(1)).map(|guard| guard.get());
+        let _ =
+            objects.mutex.lock_deadline(Instant::now() + Duration::from_millis(1)).map(|guard| guard.get());
         let _ = objects.rwlock.try_read().map(|guard| guard.get());
         let _ = objects.rwlock.read_timeout(Duration::from_millis(1)).map(|guard| guard.get());
         let _ = objects.rwlock.write_timeout(Duration::from_millis(1)).map(|guard| guard.get());
         let _ = objects.latest.read();
         let _ = objects.latest.has_writer();
-        let _ = objects.latest.writer().map(|mut writer| writer.publish(&1));
+        let _ = objects.latest.acquire_writer().map(|mut writer| writer.publish(&1));
         let _ = objects.event.set();
         let _ = objects.event.wait_timeout(Duration::from_millis(1));
         let _ = mmf::sync::Event::wait_any(&[&objects.event], soon());
@@ -603,20 +606,20 @@ struct Objects {
     rwlock: mmf::sync::RwLock<u64>,
     latest: mmf::sync::Latest<u64>,
     event: mmf::sync::Event,
-    notify: mmf::sync::Notify,
-    once: mmf::sync::Once<u64>,
+    notify: mmf::sync::EventCount,
+    once: mmf::sync::OnceLock<u64>,
 }
 
 fn hostile_segment() -> (SharedMemory, Segment, Objects) {
     let memory = SharedMemory::anonymous(16 * 1024).unwrap();
-    let segment = OpenOptions::new().participants(4).format_segment(&memory).unwrap();
+    let segment = OpenOptions::new().participants(4).create_segment_in(&memory).unwrap();
     let objects = Objects {
         mutex: segment.mutex("mutex").unwrap(),
         rwlock: segment.rwlock("rwlock").unwrap(),
         latest: segment.latest("latest").unwrap(),
-        event: segment.event("event").unwrap(),
-        notify: segment.notify("notify").unwrap(),
-        once: segment.once("once").unwrap(),
+        event: segment.auto_reset_event("event").unwrap(),
+        notify: segment.event_count("notify").unwrap(),
+        once: segment.once_lock("once").unwrap(),
     };
     (memory, segment, objects)
 }
@@ -633,8 +636,8 @@ pub(crate) fn every_word_overwritten() {
         for value in values.into_iter().skip(at / 4 % step).step_by(step) {
             view.atomic_u32(at).unwrap().store(value, SeqCst).unwrap();
             use_all(&segment, &objects);
-            let _ = OpenOptions::new().ready_within(Duration::ZERO).attach_segment(&memory);
-            view.write_at(0, &good).unwrap();
+            let _ = OpenOptions::new().ready_within(Duration::ZERO).open_segment_in(&memory);
+            view.write_all_at(&good, 0).unwrap();
         }
     }
     // And after all that it works.
@@ -651,9 +654,9 @@ pub(crate) fn overwritten_while_used() {
         mutex: segment.mutex("mutex").unwrap(),
         rwlock: segment.rwlock("rwlock").unwrap(),
         latest: segment.latest("latest").unwrap(),
-        event: segment.event("event").unwrap(),
-        notify: segment.notify("notify").unwrap(),
-        once: segment.once("once").unwrap(),
+        event: segment.auto_reset_event("event").unwrap(),
+        notify: segment.event_count("notify").unwrap(),
+        once: segment.once_lock("once").unwrap(),
     };
     let mut peer = Peer::start("segment::role_scribble", &[&name]);
     peer.expect("scribbling");
@@ -686,7 +689,7 @@ pub(crate) fn cut_off_while_used() {
     let text = unique_name("cut");
     let segment = Segment::create(format!(r"Global\{text}"), LEN).unwrap();
     let mutex = segment.mutex::<u64>("mutex").unwrap();
-    let event = segment.event("event").unwrap();
+    let event = segment.auto_reset_event("event").unwrap();
     let guard = mutex.lock().unwrap();
     std::fs::File::options().write(true).open(format!("/dev/shm/{text}")).unwrap().set_len(0).unwrap();
     assert_eq!(guard.get().unwrap_err().kind(), ErrorKind::Fault);

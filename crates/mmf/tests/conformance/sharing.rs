@@ -10,7 +10,7 @@ pub(crate) fn create_and_open_in_another_process() {
     let memory = SharedMemory::create(&name, 100_000).unwrap();
     assert!((100_000..100_000 + 65536).contains(&memory.len()));
     assert_eq!(memory.name().unwrap().text(), name);
-    memory.view().unwrap().write_at(99_000, b"hello from the maker").unwrap();
+    memory.view().unwrap().write_all_at(b"hello from the maker", 99_000).unwrap();
     let mut peer = Peer::start("sharing::role_open_and_check", &[&name]);
     assert_eq!(peer.hear(), format!("{} hello from the maker", memory.len()));
     peer.finish();
@@ -28,7 +28,7 @@ pub(crate) fn writes_are_seen_both_ways() {
     let view = memory.view().unwrap();
     let mut peer = Peer::start("sharing::role_answer", &[&name]);
     for round in 0..100_u64 {
-        view.write(0, &(round * 3)).unwrap();
+        view.write(&(round * 3), 0).unwrap();
         peer.say("look");
         peer.expect("done");
         assert_eq!(view.read::<u64>(8).unwrap(), round * 3 + 1);
@@ -40,7 +40,7 @@ pub(crate) fn role_answer(role: &mut Role) {
     let view = SharedMemory::open(role.argument(0)).unwrap().view().unwrap();
     loop {
         let _ = role.hear();
-        view.write(8, &(view.read::<u64>(0).unwrap() + 1)).unwrap();
+        view.write(&(view.read::<u64>(0).unwrap() + 1), 8).unwrap();
         role.say("done");
     }
 }
@@ -68,7 +68,7 @@ pub(crate) fn open_or_create_says_which_it_was() {
     let options = OpenOptions::new().len(5000);
     let (first, how) = options.open_or_create(&name).unwrap();
     assert_eq!(how, Disposition::Created);
-    first.view().unwrap().write_at(0, b"kept").unwrap();
+    first.view().unwrap().write_all_at(b"kept", 0).unwrap();
     let (second, how) = options.open_or_create(&name).unwrap();
     assert_eq!(how, Disposition::Opened);
     assert_eq!(second.view().unwrap().read_vec(0, 4).unwrap(), b"kept");
@@ -151,7 +151,7 @@ pub(crate) fn processes_of_both_widths_share() {
     let name = unique_name("widths");
     let memory = SharedMemory::create(&name, 1 << 20).unwrap();
     let view = memory.view().unwrap();
-    view.write_at(1000, &[7; 1000]).unwrap();
+    view.write_all_at(&[7; 1000], 1000).unwrap();
     let counter = view.atomic_u64(8).unwrap();
     counter.store(u64::from(u32::MAX), Ordering::Release).unwrap();
     let mut peer = Peer::start_in(program, "sharing::role_share", &[&name]);
@@ -175,7 +175,7 @@ pub(crate) fn role_share(role: &mut Role) {
     for _ in 0..20_000 {
         counter.fetch_add(1, Ordering::SeqCst).unwrap();
     }
-    view.write(16, &0x0123_4567_89AB_CDEF_u64).unwrap();
+    view.write(&0x0123_4567_89AB_CDEF_u64, 16).unwrap();
     let sum: u32 = view.read_vec(1000, 1000).unwrap().into_iter().map(u32::from).sum();
     role.say(format!("sum {sum}"));
     role.stay();
@@ -190,7 +190,7 @@ pub(crate) fn names_are_case_sensitive() {
 pub(crate) fn local_is_the_default() {
     let name = unique_name("local");
     let memory = SharedMemory::create(&name, 4096).unwrap();
-    memory.view().unwrap().write(0, &5_u8).unwrap();
+    memory.view().unwrap().write(&5_u8, 0).unwrap();
     let same = SharedMemory::open(format!(r"Local\{name}")).unwrap();
     assert_eq!(same.view().unwrap().read::<u8>(0).unwrap(), 5);
 }
@@ -204,8 +204,8 @@ pub(crate) fn local_and_global_are_different() {
     let machine = SharedMemory::create(&global, 4096).unwrap();
     assert_eq!(SharedMemory::open(&local).unwrap_err().kind(), ErrorKind::NotFound);
     let mine = SharedMemory::create(&local, 4096).unwrap();
-    machine.view().unwrap().write(0, &1_u8).unwrap();
-    mine.view().unwrap().write(0, &2_u8).unwrap();
+    machine.view().unwrap().write(&1_u8, 0).unwrap();
+    mine.view().unwrap().write(&2_u8, 0).unwrap();
     assert_eq!(SharedMemory::open(&global).unwrap().view().unwrap().read::<u8>(0).unwrap(), 1);
 }
 

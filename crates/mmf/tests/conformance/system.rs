@@ -8,16 +8,16 @@ pub(crate) fn flush_prefetch_and_lock() {
     for view in [
         memory.view().unwrap(),
         memory.view_at(70_001, 5000).unwrap(),
-        memory.view().unwrap().slice(9, 4099).unwrap(),
+        memory.view().unwrap().subview(9, 4099).unwrap(),
     ] {
-        view.write(0, &3_u32).unwrap();
+        view.write(&3_u32, 0).unwrap();
         view.flush().unwrap();
         view.prefetch().unwrap();
         assert_eq!(view.read::<u32>(0).unwrap(), 3);
     }
     let view = memory.view_at(12_345, 3000).unwrap();
-    match view.lock() {
-        Ok(()) => view.unlock().unwrap(),
+    match view.lock_pages() {
+        Ok(()) => view.unlock_pages().unwrap(),
         // A limit of this machine's; it says so.
         Err(error) => {
             assert!(matches!(error.kind(), ErrorKind::OutOfMemory | ErrorKind::PermissionDenied), "{error}")
@@ -46,7 +46,7 @@ pub(crate) fn taken_read_only_is_for_good() {
         (reader, again.map(drop))
     };
     assert_eq!(again.unwrap_err().kind(), ErrorKind::NotWritable);
-    memory.view().unwrap().write(7, &9_u8).unwrap();
+    memory.view().unwrap().write(&9_u8, 7).unwrap();
     assert_eq!(reader.view().unwrap().read::<u8>(7).unwrap(), 9);
 }
 
@@ -58,7 +58,7 @@ pub(crate) fn into_read_only_is_for_good() {
     assert_eq!(read_only.name().unwrap().text(), name);
     let reader = read_only.view().unwrap();
     // A view that was made before keeps its right.
-    writer.write(0, &5_u8).unwrap();
+    writer.write(&5_u8, 0).unwrap();
     assert_eq!(reader.read::<u8>(0).unwrap(), 5);
     drop((writer, reader));
     // It is a holder like any other.
@@ -81,7 +81,7 @@ mod here {
     pub(crate) fn handles_in_and_out() {
         let memory = SharedMemory::anonymous(10_000).unwrap();
         let same = SharedMemory::<ReadWrite>::from_handle(memory.to_handle().unwrap()).unwrap();
-        same.view().unwrap().write(9_000, &77_u8).unwrap();
+        same.view().unwrap().write(&77_u8, 9_000).unwrap();
         assert_eq!(memory.view().unwrap().read::<u8>(9_000).unwrap(), 77);
         assert_eq!((same.len(), same.name()), (memory.len(), None));
         let reader =
@@ -193,7 +193,7 @@ mod here {
     pub(crate) fn handles_in_and_out() {
         let memory = SharedMemory::anonymous(10_000).unwrap();
         let same = SharedMemory::<ReadWrite>::from_fd(memory.to_fd().unwrap()).unwrap();
-        same.view().unwrap().write(9_000, &77_u8).unwrap();
+        same.view().unwrap().write(&77_u8, 9_000).unwrap();
         assert_eq!(memory.view().unwrap().read::<u8>(9_000).unwrap(), 77);
         assert_eq!((same.len(), same.name()), (memory.len(), None));
         if cfg!(target_vendor = "apple") {
@@ -216,7 +216,7 @@ mod here {
         let adopted = SharedMemory::<ReadWrite>::from_fd(descriptor).unwrap();
         assert!(SharedMemory::open(&name).is_ok());
         drop(adopted);
-        assert!(mmf::list().unwrap().iter().all(|entry| entry.text() != name), "it was left behind");
+        assert!(mmf::inspect::list().unwrap().iter().all(|entry| entry.text() != name), "it was left behind");
     }
 
     pub(crate) fn handles_that_are_none() {

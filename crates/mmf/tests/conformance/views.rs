@@ -27,7 +27,7 @@ pub(crate) fn any_offset_and_any_length() {
     let memory = SharedMemory::anonymous(400_000).unwrap();
     let all = memory.view().unwrap();
     let bytes = noise(all.len(), 1);
-    all.write_at(0, &bytes).unwrap();
+    all.write_all_at(&bytes, 0).unwrap();
     for offset in [0, 1, 4095, 4096, 65535, 65536, 65537, 131_072, 199_999, 399_998] {
         for len in [1, 2, 17, 4096, 65536, 200_000] {
             if offset + len <= 400_000 {
@@ -50,7 +50,7 @@ pub(crate) fn many_at_once() {
     let views: Vec<_> = (0..500_usize).map(|i| memory.view_at(i as u64 * 2000, 2000).unwrap()).collect();
     drop(memory.clone());
     for (i, view) in views.iter().enumerate() {
-        view.write(7, &(i as u64)).unwrap();
+        view.write(&(i as u64), 7).unwrap();
     }
     let all = memory.view().unwrap();
     for i in 0..500 {
@@ -69,40 +69,40 @@ struct Frame {
 pub(crate) fn typed_values() {
     let view = anonymous(4096);
     let frame = Frame { number: 42, position: [1.0, -2.5, 3.25], flags: 0xF00F };
-    view.write(128, &frame).unwrap();
+    view.write(&frame, 128).unwrap();
     assert_eq!(view.read::<Frame>(128).unwrap(), frame);
-    view.write(1000, &[1_u16, 2, 3][..]).unwrap();
+    view.write(&[1_u16, 2, 3][..], 1000).unwrap();
     assert_eq!(view.read::<[u16; 3]>(1000).unwrap(), [1, 2, 3]);
     assert_eq!(view.read::<u128>(2000).unwrap(), 0);
     view.read::<()>(4096).unwrap();
-    view.write::<[u8]>(4096, &[]).unwrap();
+    view.write::<[u8]>(&[], 4096).unwrap();
 }
 
 pub(crate) fn unaligned_values() {
     let view = anonymous(4096);
     for offset in 0..64 {
-        view.write(offset, &(0x1122_3344_5566_7788_u64 + offset as u64)).unwrap();
+        view.write(&(0x1122_3344_5566_7788_u64 + offset as u64), offset).unwrap();
         assert_eq!(view.read::<u64>(offset).unwrap(), 0x1122_3344_5566_7788 + offset as u64);
     }
     let end = view.len() - 4;
-    view.write(end, &0xAABB_CCDD_u32).unwrap();
+    view.write(&0xAABB_CCDD_u32, end).unwrap();
     assert_eq!(view.read::<u32>(end).unwrap(), 0xAABB_CCDD);
 }
 
 pub(crate) fn fill_and_copy() {
     let (one, two) = (anonymous(100_000), anonymous(100_000));
-    one.fill(10, 50_000, 0xAB).unwrap();
-    one.copy_to(0, &two, 30_000, 60_000).unwrap();
+    one.fill(0xAB, 10..50010).unwrap();
+    one.copy_to(0..60_000, &two, 30_000).unwrap();
     let bytes = two.read_vec(0, 100_000).unwrap();
     for (at, byte) in bytes.iter().enumerate() {
         let expected = if (30_010..80_010).contains(&at) { 0xAB } else { 0 };
         assert_eq!(*byte, expected, "at {at}");
     }
-    one.copy_from(0, &two.as_read_only(), 80_000, 20).unwrap();
+    one.copy_from(&two.as_read_only(), 80_000..80020, 0).unwrap();
     assert_eq!(one.read_vec(0, 20).unwrap(), [vec![0xAB; 10], vec![0; 10]].concat());
     for len in 0..300 {
-        one.fill(0, 400, 1).unwrap();
-        one.fill(50, len, 2).unwrap();
+        one.fill(1, 0..400).unwrap();
+        one.fill(2, 50..50 + len).unwrap();
         let expected = [vec![1; 50], vec![2; len], vec![1; 350 - len]].concat();
         assert_bytes(&one.read_vec(0, 400).unwrap(), &expected, &format!("fill of {len}"));
     }
@@ -114,8 +114,8 @@ pub(crate) fn overlapping_copies() {
         [(0, 1, 20_000), (1, 0, 20_000), (0, 5000, 12_345), (5000, 0, 12_345), (7, 7, 100), (100, 130, 60)]
     {
         let mut bytes = noise(view.len(), 3);
-        view.write_at(0, &bytes).unwrap();
-        view.copy_to(from, &view, to, len).unwrap();
+        view.write_all_at(&bytes, 0).unwrap();
+        view.copy_to(from..from + len, &view, to).unwrap();
         bytes.copy_within(from..from + len, to);
         assert_bytes(&view.read_vec(0, view.len()).unwrap(), &bytes, &format!("{from} to {to}, {len}"));
     }
@@ -126,10 +126,10 @@ pub(crate) fn copies_of_every_length() {
     let bytes = noise(10_000, 5);
     for len in (0..700).chain([1000, 1023, 1024, 1025, 2047, 2048, 4095, 4096, 4097, 8000]) {
         for offset in [0, 1, 7, 16, 31, 33] {
-            view.fill(0, len + 200, 0xEE).unwrap();
-            view.write_at(offset + 50, &bytes[offset..offset + len]).unwrap();
+            view.fill(0xEE, 0..len + 200).unwrap();
+            view.write_all_at(&bytes[offset..offset + len], offset + 50).unwrap();
             let mut back = vec![0x11; len + 3];
-            view.read_at(offset + 50, &mut back[1..=len]).unwrap();
+            view.read_exact_at(&mut back[1..=len], offset + 50).unwrap();
             assert_bytes(&back[1..=len], &bytes[offset..offset + len], &format!("{len} at {offset}"));
             assert_eq!(
                 (back[0], &back[len + 1..]),
@@ -147,7 +147,7 @@ pub(crate) fn large_copies() {
     let len = 20 << 20;
     let view = anonymous(len + 64);
     let bytes = noise(len, 9);
-    view.write_at(13, &bytes).unwrap();
+    view.write_all_at(&bytes, 13).unwrap();
     assert_bytes(&view.read_vec(13, len).unwrap(), &bytes, "20 MiB");
     assert_eq!(view.read::<[u8; 13]>(0).unwrap(), [0; 13]);
     assert_eq!(view.read::<[u8; 51]>(13 + len).unwrap(), [0; 51]);
@@ -155,19 +155,19 @@ pub(crate) fn large_copies() {
 
 pub(crate) fn slices() {
     let view = anonymous(10_000);
-    let part = view.slice(1000, 500).unwrap();
-    let inner = part.slice(100, 50).unwrap();
-    inner.write_at(0, b"nested").unwrap();
+    let part = view.subview(1000, 500).unwrap();
+    let inner = part.subview(100, 50).unwrap();
+    inner.write_all_at(b"nested", 0).unwrap();
     assert_eq!(view.read_vec(1100, 6).unwrap(), b"nested");
-    assert_eq!(inner.write_at(45, b"nested").unwrap_err().kind(), ErrorKind::OutOfBounds);
-    assert_eq!(part.slice(400, 101).unwrap_err().kind(), ErrorKind::OutOfBounds);
-    assert_eq!(part.slice(400, 0).unwrap_err().kind(), ErrorKind::ZeroLength);
+    assert_eq!(inner.write_all_at(b"nested", 45).unwrap_err().kind(), ErrorKind::OutOfBounds);
+    assert_eq!(part.subview(400, 101).unwrap_err().kind(), ErrorKind::OutOfBounds);
+    assert_eq!(part.subview(400, 0).unwrap_err().kind(), ErrorKind::ZeroLength);
     drop((view, part));
     assert_eq!(inner.read_vec(0, 6).unwrap(), b"nested");
 }
 
 pub(crate) fn cursor_reads_writes_and_seeks() {
-    let view = anonymous(5000).slice(0, 5000).unwrap();
+    let view = anonymous(5000).subview(0, 5000).unwrap();
     let mut cursor = view.cursor();
     writeln!(cursor, "line {}", 1).unwrap();
     writeln!(cursor, "line {}", 2).unwrap();
@@ -195,7 +195,7 @@ pub(crate) fn cursor_reads_writes_and_seeks() {
 macro_rules! check_width {
     ($view:expr, $method:ident, $integer:ty) => {{
         let offset = 64;
-        $view.fill(0, 256, 0x5A).unwrap();
+        $view.fill(0x5A, 0..256).unwrap();
         let atomic = $view.$method(offset).unwrap();
         let order = Ordering::SeqCst;
         let (big, small) = (<$integer>::MAX - 3, 3 as $integer);
@@ -287,7 +287,7 @@ pub(crate) fn unsafe_slices() {
 pub(crate) fn read_only_view_of_a_writable_one() {
     let view = anonymous(4096);
     let read_only = view.as_read_only();
-    view.write(0, &7_u8).unwrap();
+    view.write(&7_u8, 0).unwrap();
     assert_eq!(read_only.read::<u8>(0).unwrap(), 7);
-    assert_eq!(read_only.clone().slice(0, 10).unwrap().len(), 10);
+    assert_eq!(read_only.clone().subview(0, 10).unwrap().len(), 10);
 }

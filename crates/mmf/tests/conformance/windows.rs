@@ -52,8 +52,10 @@ mod here {
     use std::hash::{Hasher, SipHasher};
     use std::os::windows::io::{AsRawHandle, FromRawHandle, OwnedHandle};
 
+    use mmf::diagnosis::Cause;
+    use mmf::security::Security;
     use mmf::sync::LockError;
-    use mmf::{Cause, Name, OpenOptions, Security, Segment, SharedMemory};
+    use mmf::{Name, OpenOptions, Segment, SharedMemory};
     use testkit::{Peer, Role, unique_name};
     use windows_sys::Wdk::Foundation::OBJECT_ATTRIBUTES;
     use windows_sys::Wdk::Storage::FileSystem::{NtOpenDirectoryObject, NtQueryDirectoryObject};
@@ -184,7 +186,7 @@ mod here {
 
     pub(crate) fn names_of_objects_tell_nothing_about_others() {
         let segment = Segment::create(unique_name("secret"), LEN).unwrap();
-        let _objects = (segment.event("go").unwrap(), segment.mutex::<u64>("m").unwrap());
+        let _objects = (segment.auto_reset_event("go").unwrap(), segment.mutex::<u64>("m").unwrap());
         let identity = identity(&segment);
         let slot = String::from_utf16(&object(identity, 'p', 0)).unwrap();
         let slot = slot.trim_end_matches('\0').trim_start_matches(r"Local\");
@@ -248,10 +250,10 @@ mod here {
     pub(crate) fn readers_can_neither_wait_nor_wake() {
         // Everyone, so also this process, may read; and another user may write.
         let sddl = "D:P(A;;0x20007;;;S-1-5-21-7-8-9-1234)(A;;0x20005;;;WD)";
-        let security = Security::sddl(sddl).unwrap();
+        let security = Security::from_sddl(sddl).unwrap();
         let name = unique_name("readers");
         let segment = OpenOptions::new().len(LEN).security(security).create_segment(&name).unwrap();
-        let event = segment.event("go").unwrap();
+        let event = segment.auto_reset_event("go").unwrap();
         let at = segment.inspect().unwrap().objects[0].offset;
         let (slot, semaphore) = (object(identity(&segment), 'p', 0), object(identity(&segment), 'b', at));
         const DENIED: Option<u32> = Some(5);
@@ -276,7 +278,7 @@ mod here {
     }
 
     pub(crate) fn objects_belong_to_their_creator() {
-        let security = Security::sddl("O:S-1-5-21-7-8-9-1234D:P(A;;GA;;;WD)").unwrap();
+        let security = Security::from_sddl("O:S-1-5-21-7-8-9-1234D:P(A;;GA;;;WD)").unwrap();
         let name = unique_name("owners");
         let memory = match OpenOptions::new().len(LEN).security(security).create(&name) {
             Ok(memory) => memory,
@@ -285,8 +287,8 @@ mod here {
         let theirs = memory.security().unwrap().owner().unwrap();
         let me = Security::current_user().owner().unwrap();
         assert_ne!(theirs, me);
-        let segment = Segment::format(&memory).unwrap();
-        let _event = segment.event("go").unwrap();
+        let segment = Segment::create_in(&memory).unwrap();
+        let _event = segment.auto_reset_event("go").unwrap();
         let at = segment.inspect().unwrap().objects[0].offset;
         let slot = open_event(READ_CONTROL, &object(identity(&segment), 'p', 0)).unwrap();
         assert_eq!(security_of(&slot).owner(), Some(me.clone()));
@@ -318,7 +320,7 @@ mod here {
         vec![
             SharedMemory::open(name).ok().map(|memory| memory.len()),
             SharedMemory::open_read_only(name).ok().map(|memory| memory.len()),
-            mmf::examine(name).unwrap().len(),
+            mmf::diagnosis::examine(name).unwrap().len(),
             exists.unwrap(),
         ]
     }
@@ -341,10 +343,10 @@ mod here {
     pub(crate) fn a_reserved_section_without_pages_is_unfinished() {
         let name = unique_name("reserved");
         let section = section(&name, None, SEC_RESERVE, 1 << 20);
-        let there = mmf::examine(&name).unwrap();
+        let there = mmf::diagnosis::examine(&name).unwrap();
         assert!(there.exists() && there.is_empty() && there.is_troubled(), "{there:?}");
         assert_eq!(there.len(), None);
-        let unfinished = |diagnosis: Option<&mmf::Diagnosis>, what: &str| {
+        let unfinished = |diagnosis: Option<&mmf::diagnosis::Diagnosis>, what: &str| {
             let found = diagnosis.unwrap_or_else(|| panic!("{what}: no diagnosis")).findings();
             assert!(found.iter().any(|f| matches!(f.cause(), Cause::Unfinished { .. })), "{what}: {found:?}");
         };
@@ -366,7 +368,7 @@ mod here {
         // SAFETY: pages of the view.
         assert!(!unsafe { VirtualAlloc(view, 65536, MEM_COMMIT, PAGE_READWRITE) }.is_null());
         assert_eq!(SharedMemory::open(&name).unwrap().len(), 65536);
-        assert_eq!(mmf::examine(&name).unwrap().len(), Some(65536));
+        assert_eq!(mmf::diagnosis::examine(&name).unwrap().len(), Some(65536));
         // SAFETY: the view is not used any more.
         assert_ne!(unsafe { UnmapViewOfFile(MEMORY_MAPPED_VIEW_ADDRESS { Value: view }) }, 0);
     }
@@ -378,14 +380,14 @@ mod here {
         let texts = texts.map(|text| format!("{text}{unique}"));
         let _sections: Vec<_> = texts.iter().map(|text| section(text, None, 0, 4096)).collect();
         let mut seen = 0;
-        for entry in mmf::list().unwrap() {
+        for entry in mmf::inspect::list().unwrap() {
             // (Other programs' names can be longer than this library allows.)
             let Ok(name) = entry.name() else { continue };
             assert_eq!(name.to_string().parse::<Name>().ok(), Some(name.clone()), "{name:?}");
             if texts.iter().any(|text| text == entry.text()) {
                 seen += 1;
                 assert_eq!(SharedMemory::open(name.to_string()).unwrap().len(), 4096);
-                assert!(mmf::examine(name.to_string()).unwrap().may_write());
+                assert!(mmf::diagnosis::examine(name.to_string()).unwrap().may_write());
                 // Without the prefix it is the same.
                 assert_eq!(SharedMemory::open(name.text()).unwrap().len(), 4096);
             }

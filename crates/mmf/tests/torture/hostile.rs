@@ -54,7 +54,7 @@ pub(crate) fn words_overwritten_by_a_peer() {
     for word in 0..words {
         // Most of it is to stay sensible, or all would fail at the first look.
         if word % 16 == 0 {
-            view.write_at(0, &good).unwrap();
+            view.write_all_at(&good, 0).unwrap();
         }
         let value = structured(&mut random, &view);
         let at = random.below(used / 4) as usize * 4;
@@ -76,7 +76,7 @@ pub(crate) fn words_overwritten_by_a_peer() {
         peer.finish();
     }
     // Once the bytes are as they were, all works.
-    view.write_at(0, &good).unwrap();
+    view.write_all_at(&good, 0).unwrap();
     let mutex = segment.mutex::<u64>("mutex").unwrap();
     match mutex.lock() {
         Ok(mut guard) => guard.set(&5).unwrap(),
@@ -91,11 +91,11 @@ pub(crate) fn role_use(role: &mut Role) {
         segment.mutex::<u64>("mutex").unwrap(),
         segment.rwlock::<[u64; 2]>("rwlock").unwrap(),
         segment.latest::<[u64; 4]>("latest").unwrap(),
-        segment.event("event").unwrap(),
-        segment.manual_event("manual").unwrap(),
-        segment.notify("notify").unwrap(),
-        segment.once::<u64>("once").unwrap(),
-        segment.wait_cell("cell").unwrap(),
+        segment.auto_reset_event("event").unwrap(),
+        segment.manual_reset_event("manual").unwrap(),
+        segment.event_count("notify").unwrap(),
+        segment.once_lock::<u64>("once").unwrap(),
+        segment.futex("cell").unwrap(),
     );
     let (mutex, rwlock, latest, event, manual, notify, once, cell) = &objects;
     role.say("ready");
@@ -113,11 +113,11 @@ pub(crate) fn role_use(role: &mut Role) {
         let soon = || Some(Instant::now() + short);
         let _ = segment.inspect();
         let _ = segment.participants();
-        let _ = segment.room();
+        let _ = segment.remaining();
         let _ = segment.mutex::<u64>("mutex");
         let _ = segment.rwlock::<u64>("rwlock");
         let _ = segment.find_latest::<[u64; 4]>("latest").map(|latest| latest.read());
-        let _ = segment.event("made meanwhile");
+        let _ = segment.auto_reset_event("made meanwhile");
         let _ = options().open_segment(role.argument(0)).map(|other| other.mutex::<u64>("mutex").map(drop));
         let _ = options().open_or_create_segment(role.argument(0)).map(drop);
         let _ = options().open_segment_read_only(role.argument(0)).map(|other| other.inspect());
@@ -130,7 +130,7 @@ pub(crate) fn role_use(role: &mut Role) {
             let _ = rwlock.try_write().map(|guard| guard.get());
             let _ = rwlock.write_timeout(short).map(|mut guard| guard.declare_consistent());
             let _ = latest.read_numbered();
-            let _ = latest.writer().map(|mut writer| writer.publish(&[7; 4]));
+            let _ = latest.acquire_writer().map(|mut writer| writer.publish(&[7; 4]));
             let _ = (event.set(), event.wait_timeout(short), manual.set(), manual.reset());
             let _ = mmf::sync::Event::wait_any(&[event, manual], soon());
             let _ = notify.notify();

@@ -4,7 +4,9 @@ use std::process::{Child, Stdio};
 use std::sync::atomic::Ordering::SeqCst;
 use std::time::{Duration, Instant};
 
-use mmf::sync::{Event, Latest, LockError, Mutex, MutexGuard, Notify, Once, OwnerDied, RwLock, WriteGuard};
+use mmf::sync::{
+    Event, EventCount, Latest, LockError, Mutex, MutexGuard, OnceLock, OwnerDied, RwLock, RwLockWriteGuard,
+};
 use mmf::{Error, ErrorKind, OpenOptions, Segment, SharedMemory, View};
 use testkit::{Role, WATCHDOG, unique_name};
 
@@ -96,7 +98,7 @@ impl Ledger {
         result
     }
 
-    fn record(&self, number: u64, word: usize) -> mmf::Atomic<'_, u64> {
+    fn record(&self, number: u64, word: usize) -> mmf::view::Atomic<'_, u64> {
         self.0.atomic_u64(RECORDS + number as usize * 64 + word * 8).unwrap()
     }
 
@@ -241,7 +243,7 @@ impl Drop for Workers {
 fn round(ledger: &Ledger, ledger_name: &str, random: &mut Random, kills: u64, places: u32) {
     let name = unique_name("torture");
     ledger.set(Tally::Stop, 0);
-    ledger.0.fill(RECORDS, LEDGER_LEN as usize - RECORDS, 0).unwrap();
+    ledger.0.fill(0, RECORDS..RECORDS + LEDGER_LEN as usize - RECORDS).unwrap();
     let mut number = CONTROL;
     let mut start = |random: &mut Random| {
         number += 1;
@@ -413,8 +415,8 @@ struct Objects {
     latest: Latest<[u64; 16]>,
     ball: Event,
     back: Event,
-    notify: Notify,
-    once: Once<u64>,
+    notify: EventCount,
+    once: OnceLock<u64>,
 }
 
 impl Objects {
@@ -423,10 +425,10 @@ impl Objects {
             accounts: segment.mutex("accounts")?,
             pair: segment.rwlock("pair")?,
             latest: segment.latest("latest")?,
-            ball: segment.event("ball")?,
-            back: segment.event("back")?,
-            notify: segment.notify("notify")?,
-            once: segment.once("once")?,
+            ball: segment.auto_reset_event("ball")?,
+            back: segment.auto_reset_event("back")?,
+            notify: segment.event_count("notify")?,
+            once: segment.once_lock("once")?,
         })
     }
 }
@@ -527,7 +529,7 @@ fn transfer(accounts: &Mutex<[i64; 2]>, by: &Worker<'_>, random: &mut Random, ma
                 if here + there != 0 {
                     by.ledger.add(Tally::HalfChanges, 1);
                     linger(random);
-                    guard.write_at(0, &(-there).to_le_bytes()).unwrap();
+                    guard.write_all_at(&(-there).to_le_bytes(), 0).unwrap();
                 }
                 by.ledger.add(Tally::MutexMended, 1);
                 guard.declare_consistent().unwrap();
@@ -545,9 +547,9 @@ fn transfer(accounts: &Mutex<[i64; 2]>, by: &Worker<'_>, random: &mut Random, ma
 fn transfer_holding(mut guard: MutexGuard<'_, [i64; 2]>, by: &Worker<'_>, random: &mut Random) {
     let [here, there] = guard.get().unwrap();
     let amount = i64::try_from(random.below(1000)).unwrap();
-    guard.write_at(0, &(here - amount).to_le_bytes()).unwrap();
+    guard.write_all_at(&(here - amount).to_le_bytes(), 0).unwrap();
     linger(random);
-    guard.write_at(8, &(there + amount).to_le_bytes()).unwrap();
+    guard.write_all_at(&(there + amount).to_le_bytes(), 8).unwrap();
     by.owns(Which::Accounts, owns::MAYBE_AFTER);
 }
 
@@ -580,7 +582,7 @@ fn write(pair: &RwLock<[u64; 2]>, by: &Worker<'_>, random: &mut Random, may_leav
                 if first != second {
                     by.ledger.add(Tally::HalfChanges, 1);
                     linger(random);
-                    guard.write_at(8, &first.to_le_bytes()).unwrap();
+                    guard.write_all_at(&first.to_le_bytes(), 8).unwrap();
                 }
                 by.ledger.add(Tally::RwMended, 1);
                 guard.declare_consistent().unwrap();
@@ -595,11 +597,11 @@ fn write(pair: &RwLock<[u64; 2]>, by: &Worker<'_>, random: &mut Random, may_leav
     by.owns(Which::Pair, owns::NOT);
 }
 
-fn write_holding(mut guard: WriteGuard<'_, [u64; 2]>, by: &Worker<'_>, random: &mut Random) {
+fn write_holding(mut guard: RwLockWriteGuard<'_, [u64; 2]>, by: &Worker<'_>, random: &mut Random) {
     let value = random.next();
-    guard.write_at(0, &value.to_le_bytes()).unwrap();
+    guard.write_all_at(&value.to_le_bytes(), 0).unwrap();
     linger(random);
-    guard.write_at(8, &value.to_le_bytes()).unwrap();
+    guard.write_all_at(&value.to_le_bytes(), 8).unwrap();
     by.owns(Which::Pair, owns::MAYBE_AFTER);
 }
 
@@ -643,7 +645,7 @@ fn filled(number: u64) -> [u64; 16] {
 }
 
 fn publish(latest: &Latest<[u64; 16]>, ledger: &Ledger, random: &mut Random) {
-    let mut writer = match latest.writer() {
+    let mut writer = match latest.acquire_writer() {
         Ok(writer) => writer,
         Err(error) => {
             return ledger
@@ -675,8 +677,8 @@ fn ping(objects: &Objects, ledger: &Ledger, random: &mut Random, notified: &mut 
     // Whoever would answer may have been killed, so nobody waits for long.
     let soon = Instant::now() + Duration::from_micros(random.below(3000));
     let answered = match random.below(4) {
-        0 => objects.ball.set().and_then(|()| objects.back.wait_until(soon)).map(drop),
-        1 => objects.ball.wait_until(soon).and_then(|_| objects.back.set()),
+        0 => objects.ball.set().and_then(|()| objects.back.wait_deadline(soon)).map(drop),
+        1 => objects.ball.wait_deadline(soon).and_then(|_| objects.back.set()),
         2 => Event::wait_any(&[&objects.ball, &objects.back], Some(soon)).map(drop),
         _ => objects.notify.notify().and_then(|()| objects.notify.wait_past(*notified, Some(soon))).map(
             |count| {

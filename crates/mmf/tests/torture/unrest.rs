@@ -44,7 +44,7 @@ enum Word {
 struct Ledger(View);
 
 impl Ledger {
-    fn word(&self, word: Word) -> mmf::Atomic<'_, u64> {
+    fn word(&self, word: Word) -> mmf::view::Atomic<'_, u64> {
         self.0.atomic_u64(word as usize * 8).unwrap()
     }
 
@@ -56,11 +56,11 @@ impl Ledger {
         self.word(word).fetch_add(count, SeqCst).unwrap()
     }
 
-    fn started(&self, worker: u64) -> mmf::Atomic<'_, u64> {
+    fn started(&self, worker: u64) -> mmf::view::Atomic<'_, u64> {
         self.0.atomic_u64((Word::Workers as usize + worker as usize * 2) * 8).unwrap()
     }
 
-    fn killed(&self, worker: u64) -> mmf::Atomic<'_, u64> {
+    fn killed(&self, worker: u64) -> mmf::view::Atomic<'_, u64> {
         self.0.atomic_u64((Word::Workers as usize + worker as usize * 2 + 1) * 8).unwrap()
     }
 
@@ -261,7 +261,7 @@ pub(crate) fn role_work(role: &mut Role) {
     let ledger = Ledger(SharedMemory::open(role.argument(1)).unwrap().view().unwrap());
     ledger.started(number).store(1, SeqCst).unwrap();
     let memory = SharedMemory::open(role.argument(0)).unwrap();
-    let segment = OpenOptions::new().ready_within(LONGEST).attach_segment(&memory).unwrap();
+    let segment = OpenOptions::new().ready_within(LONGEST).open_segment_in(&memory).unwrap();
     let own = segment.participants().unwrap();
     let (pid, held) = (std::process::id(), own.iter().filter(|one| one.alive && one.held_by_kernel).count());
     ledger.check(held > 0, || format!("process {pid} has no slot: {own:?}"));
@@ -392,14 +392,14 @@ impl Work<'_> {
     /// Joins once more while there is little left of something: it is done, or refused for that reason, and nothing is left of it.
     fn at_a_limit(&self, random: &mut Random) {
         let result = match random.below(3) {
-            0 => limited(libc::RLIMIT_NOFILE, random.below(8), || Segment::attach(&self.memory).map(drop)),
+            0 => limited(libc::RLIMIT_NOFILE, random.below(8), || Segment::open_in(&self.memory).map(drop)),
             1 => {
                 let pages = std::fs::read_to_string("/proc/self/statm").ok();
                 let pages = pages.and_then(|text| text.split(' ').next()?.parse::<u64>().ok());
                 // (Without /proc it is not known how much it has.)
                 let Some(pages) = pages else { return };
                 let most = (pages + random.below(24)) * testkit::page_size() as u64;
-                limited(libc::RLIMIT_AS, most, || Segment::attach(&self.memory).map(drop))
+                limited(libc::RLIMIT_AS, most, || Segment::open_in(&self.memory).map(drop))
             }
             // Where there is 1 MiB for all of them, it is more than there can be, or not.
             _ => Segment::create(unique_name("more"), 200 * 1024 + random.below(1024) * 1024).map(drop),

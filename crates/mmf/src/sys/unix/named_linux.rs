@@ -605,7 +605,7 @@ pub(super) fn is_stale(path: &CStr) -> bool {
         return false;
     }
     // Not by a shared lock, as `holders` does: a last holder who lets go meanwhile would take it for another one. So this
-    // misses an object that somebody else looks at in the same moment; the documentation of `Entry::is_stale` says so.
+    // misses an object that somebody else looks at in the same moment; the documentation of `ListEntry::is_stale` says so.
     let stale = flock(&fd, FlockOperation::NonBlockingLockExclusive).is_ok();
     if stale {
         unlock(&fd);

@@ -7,7 +7,7 @@ use loom::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 use loom::sync::atomic::{AtomicU32, AtomicU64, fence};
 use loom::thread;
 
-use crate::raw::board::{Board, Found, PLACES, Writable, read, write};
+use crate::raw::seqlock::{Found, PLACES, Slots, Writable, read, write};
 use crate::world::{Died, model};
 
 const N: usize = PLACES as usize;
@@ -48,7 +48,7 @@ impl Side {
     }
 }
 
-impl Board for Side {
+impl Slots for Side {
     type Fault = Died;
 
     fn count(&self) -> Result<u64, Died> {

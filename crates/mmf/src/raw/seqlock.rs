@@ -29,7 +29,7 @@ pub const PLACES: u64 = 3;
 pub const TRIES: u32 = 1000;
 
 /// Where the values are.
-pub trait Board {
+pub trait Slots {
     type Fault;
     /// Acquire.
     fn count(&self) -> Result<u64, Self::Fault>;
@@ -42,7 +42,7 @@ pub trait Board {
 }
 
 /// Where the writer writes.
-pub trait Writable: Board {
+pub trait Writable: Slots {
     /// Release.
     fn set_count(&self, count: u64) -> Result<(), Self::Fault>;
     /// Release.
@@ -66,23 +66,23 @@ pub enum Found {
 
 /// Copies the latest value by `copy`, which is given its place.
 #[inline]
-pub fn read<B: Board>(
-    board: &B,
+pub fn read<B: Slots>(
+    slots: &B,
     mut copy: impl FnMut(u64) -> Result<(), B::Fault>,
 ) -> Result<Found, B::Fault> {
     for _ in 0..TRIES {
-        let count = board.count()?;
+        let count = slots.count()?;
         if count == 0 {
             return Ok(Found::Nothing);
         }
         let place = (count - 1) % PLACES;
         let whole = count.wrapping_mul(2);
         copy(place)?;
-        board.loads_in_order();
-        if board.stamp(place)? == whole {
+        slots.loads_in_order();
+        if slots.stamp(place)? == whole {
             return Ok(Found::Value(count));
         }
-        board.pause();
+        slots.pause();
     }
     Ok(Found::Torn)
 }
@@ -90,18 +90,18 @@ pub fn read<B: Board>(
 /// Writes the next value by `copy`, which is given its place. The caller is the only writer. Gives its number, counted from 1.
 #[inline]
 pub fn write<B: Writable>(
-    board: &B,
+    slots: &B,
     copy: impl FnOnce(u64) -> Result<(), B::Fault>,
 ) -> Result<u64, B::Fault> {
-    let number = board.count()?;
+    let number = slots.count()?;
     let (place, whole) = (number % PLACES, number.wrapping_mul(2).wrapping_add(2));
-    board.set_stamp(place, whole.wrapping_sub(1))?;
-    board.stores_in_order();
-    board.step("latest: begun");
+    slots.set_stamp(place, whole.wrapping_sub(1))?;
+    slots.stores_in_order();
+    slots.step("latest: begun");
     copy(place)?;
-    board.step("latest: written, and not whole yet");
-    board.set_stamp(place, whole)?;
-    board.step("latest: whole, and not published yet");
-    board.set_count(number.wrapping_add(1))?;
+    slots.step("latest: written, and not whole yet");
+    slots.set_stamp(place, whole)?;
+    slots.step("latest: whole, and not published yet");
+    slots.set_count(number.wrapping_add(1))?;
     Ok(number.wrapping_add(1))
 }

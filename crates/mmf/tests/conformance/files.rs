@@ -108,7 +108,7 @@ pub(crate) fn three_verbs() {
     let error = options().len(51).file(place.path()).open().unwrap_err();
     assert_eq!(error.kind(), ErrorKind::TooSmall, "{error}");
     let error = options().expect_len(49).file(place.path()).open().unwrap_err();
-    assert_eq!(error.kind(), ErrorKind::UnexpectedOwner, "{error}");
+    assert_eq!(error.kind(), ErrorKind::UnexpectedLength, "{error}");
     assert!(options().expect_len(50).file(place.path()).open().is_ok());
     let nowhere = place.path().join("x");
     let error = options().len(50).file(&nowhere).create().unwrap_err();

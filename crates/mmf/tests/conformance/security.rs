@@ -92,23 +92,23 @@ pub(crate) fn owners_are_expected() {
         assert!(options.check_open(&name).is_ok());
     }
     let stranger = if cfg!(windows) { Principal::user("S-1-5-19") } else { Principal::user("54323") };
-    for options in [
-        OpenOptions::new().expect_owner(stranger),
-        OpenOptions::new().expect_len(4097),
-        OpenOptions::new().expect_len(1 << 20),
+    for (options, kind) in [
+        (OpenOptions::new().expect_owner(stranger), ErrorKind::UnexpectedOwner),
+        (OpenOptions::new().expect_len(4097), ErrorKind::UnexpectedLength),
+        (OpenOptions::new().expect_len(1 << 20), ErrorKind::UnexpectedLength),
     ] {
         for error in [
             options.open(&name).unwrap_err(),
             options.open_read_only(&name).unwrap_err(),
             options.clone().len(1).open_or_create(&name).map(drop).unwrap_err(),
         ] {
-            assert_eq!(error.kind(), ErrorKind::UnexpectedOwner, "{error}");
+            assert_eq!(error.kind(), kind, "{error}");
             assert!(
                 error.diagnosis().unwrap().remedies().any(|r| *r == mmf::diagnosis::Remedy::Distrust),
                 "{error}"
             );
         }
-        assert_eq!(options.check_open(&name).error_kind(), Some(ErrorKind::UnexpectedOwner));
+        assert_eq!(options.check_open(&name).error_kind(), Some(kind));
     }
     // Who is expected must be somebody.
     let error =

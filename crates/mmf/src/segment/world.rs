@@ -15,7 +15,7 @@ use crate::segment::layout::{END_DIED, LockHead, READER_STEP};
 use crate::segment::steps::step;
 use crate::sync::write_down_end;
 use crate::sys::Woken;
-use crate::sys::wait::Bell;
+use crate::sys::wait::Waker;
 use crate::view::View;
 
 /// How long a sleep lasts before the sleeper looks whether everybody is still alive. So no death goes unnoticed for longer, and no wake-up
@@ -27,7 +27,7 @@ pub(crate) const SLICE: Duration = Duration::from_millis(50);
 pub(crate) struct Parking {
     pub(crate) word: AtomicAt<u32>,
     pub(crate) waiters: AtomicAt<u32>,
-    pub(crate) bell: Bell,
+    pub(crate) waker: Waker,
     missed: Missed,
     /// The record of owners, if the word is that of a lock with a head.
     record: Option<Record>,
@@ -73,16 +73,16 @@ impl Parking {
 
     /// A word and its waiters, without anything else.
     pub(crate) fn bare(core: &Arc<Core>, at: u64) -> Result<Self, Error> {
-        let bell = Bell::new(&core.family, at)
+        let waker = Waker::new(&core.family, at)
             .map_err(|failure| core.memory.right().error(Operation::Object, failure))?;
-        Ok(Parking { missed: Missed::Always, ..Parking::at(&core.view, index(at), bell)? })
+        Ok(Parking { missed: Missed::Always, ..Parking::at(&core.view, index(at), waker)? })
     }
 
     /// The word at `at` in any view.
-    pub(crate) fn at(view: &View<ReadWrite>, at: usize, bell: Bell) -> Result<Self, Error> {
+    pub(crate) fn at(view: &View<ReadWrite>, at: usize, waker: Waker) -> Result<Self, Error> {
         let word = AtomicAt::new(view, at)?;
         let waiters = AtomicAt::new(view, at.saturating_add(4))?;
-        Ok(Parking { word, waiters, bell, missed: Missed::Unknown, record: None })
+        Ok(Parking { word, waiters, waker, missed: Missed::Unknown, record: None })
     }
 
     /// The same without [`World::missed`]: of a word whose meaning is the user's.
@@ -90,7 +90,7 @@ impl Parking {
         Parking { missed: Missed::Unknown, ..self }
     }
 
-    pub(crate) fn ring(&self, all: bool) -> Result<(), Error> {
+    pub(crate) fn wake(&self, all: bool) -> Result<(), Error> {
         let sleepers = self.waiters.get().load(SeqCst)?;
         if sleepers == 0 {
             return Ok(());
@@ -98,7 +98,7 @@ impl Parking {
         // To all where that is one: then it cannot go to a stranger instead.
         let all = all || sleepers == 1 || self.to_all()?;
         // What fails here, a page that is gone, the next access says.
-        let _ = self.bell.ring(self.word.address(), all, sleepers);
+        let _ = self.waker.wake(self.word.address(), all, sleepers);
         Ok(())
     }
 
@@ -186,7 +186,7 @@ impl<'a> Scene<'a> {
             Ok(Standing::Gone) => return Ok(Slept::Woken),
             Err(error) => return Err(error),
         };
-        match word.bell.wait(word.word.address(), expected, longest, watch.as_ref()) {
+        match word.waker.wait(word.word.address(), expected, longest, watch.as_ref()) {
             Ok(Woken::Early) => Ok(Slept::Woken),
             Ok(Woken::Changed) => Ok(Slept::Changed),
             Ok(Woken::TimedOut) if self.slice().is_none() => Ok(Slept::Deadline),
@@ -249,7 +249,7 @@ impl World for Scene<'_> {
     }
 
     fn wake(&self, word: &Parking, all: bool) -> Result<(), Error> {
-        word.ring(all)
+        word.wake(all)
     }
 
     fn is_late(&self) -> bool {

@@ -155,7 +155,7 @@ impl Event {
                     }
                 }
                 let words: Vec<_> =
-                    events.iter().map(|event| (&event.word.bell, event.word.word.address(), 0)).collect();
+                    events.iter().map(|event| (&event.word.waker, event.word.word.address(), 0)).collect();
                 wait_any(&words, longest)
                     .map_err(|failure| events[0].core.memory.right().error(Operation::Wait, failure))
             });

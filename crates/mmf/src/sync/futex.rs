@@ -11,7 +11,7 @@ use crate::segment::layout::fingerprint;
 use crate::segment::types::ObjectKind;
 use crate::segment::world::{Parking, slice};
 use crate::sys::Woken;
-use crate::sys::wait::{Bell, Family};
+use crate::sys::wait::{Family, Waker};
 use crate::view::View;
 
 /// A word of 32 bits in shared memory that can be slept on, and what it takes to wake those who sleep: for locks of one's own.
@@ -74,9 +74,9 @@ impl Futex {
         let mut id = [0; 16];
         id[..8].copy_from_slice(&fingerprint(0, 0, 0, 0, name).to_le_bytes());
         id[8..].copy_from_slice(&fingerprint(1, 0, 0, 0, name).to_le_bytes());
-        let bell = Bell::new(&Family::new(None, None, id), offset as u64)
+        let waker = Waker::new(&Family::new(None, None, id), offset as u64)
             .map_err(|failure| Error::from_system(Operation::Object, failure))?;
-        Ok(Futex { parking: Parking::at(view, offset, bell)?, _core: None })
+        Ok(Futex { parking: Parking::at(view, offset, waker)?, _core: None })
     }
 
     /// The word.
@@ -138,11 +138,11 @@ impl Futex {
     /// [`ErrorKind::Fault`](crate::ErrorKind::Fault).
     pub fn wait(&self, expected: u32, deadline: Option<Instant>) -> Result<bool, Error> {
         let Some(longest) = slice(deadline) else { return Ok(false) };
-        let Parking { word, waiters, bell, .. } = &self.parking;
+        let Parking { word, waiters, waker, .. } = &self.parking;
         waiters.get().fetch_add(1, SeqCst)?;
         // Whoever changes the word after this look sees that somebody waits.
         let slept = match word.get().load(SeqCst) {
-            Ok(now) if now == expected => Ok(bell.wait(word.address(), expected, longest, None)),
+            Ok(now) if now == expected => Ok(waker.wait(word.address(), expected, longest, None)),
             Ok(_) => Ok(Ok(Woken::Changed)),
             Err(error) => Err(error),
         };
@@ -164,7 +164,7 @@ impl Futex {
     ///
     /// [`ErrorKind::Fault`](crate::ErrorKind::Fault).
     pub fn wake_one(&self) -> Result<(), Error> {
-        self.parking.ring(false)
+        self.parking.wake(false)
     }
 
     /// Wakes all who sleep.
@@ -173,6 +173,6 @@ impl Futex {
     ///
     /// [`ErrorKind::Fault`](crate::ErrorKind::Fault).
     pub fn wake_all(&self) -> Result<(), Error> {
-        self.parking.ring(true)
+        self.parking.wake(true)
     }
 }

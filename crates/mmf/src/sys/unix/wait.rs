@@ -29,15 +29,15 @@ impl Family {
 
 /// What sleepers on one word are woken by. Here the word itself is all it takes.
 #[derive(Debug)]
-pub(crate) struct Bell;
+pub(crate) struct Waker;
 
 /// What [`wait_any`] is to look at.
-pub(crate) type Watched<'a> = (&'a Bell, *const u8, u32);
+pub(crate) type Watched<'a> = (&'a Waker, *const u8, u32);
 
-impl Bell {
+impl Waker {
     #[allow(clippy::unnecessary_wraps, reason = "other systems can fail")]
     pub(crate) fn new(_: &Family, _: u64) -> Result<Self, Failure> {
-        Ok(Bell)
+        Ok(Waker)
     }
 
     /// Sleeps while the word at this address is `expected`, for no longer than said. The address is of a mapping, and a multiple of
@@ -71,7 +71,7 @@ impl Bell {
 
     /// Wakes one who sleeps on this address, or all.
     #[cfg(any(target_os = "linux", target_os = "android"))]
-    pub(crate) fn ring(&self, address: *const u8, all: bool, _: u32) -> Result<(), Failure> {
+    pub(crate) fn wake(&self, address: *const u8, all: bool, _: u32) -> Result<(), Failure> {
         let most = if all { i32::MAX } else { 1 };
         // SAFETY: the kernel looks the address up, or says that it cannot; the other arguments are not used.
         let result = unsafe { libc::syscall(libc::SYS_futex, address.cast::<u32>(), libc::FUTEX_WAKE, most) };
@@ -80,7 +80,7 @@ impl Bell {
 
     #[cfg(not(any(target_os = "linux", target_os = "android")))]
     #[allow(clippy::unnecessary_wraps, reason = "other systems can fail")]
-    pub(crate) fn ring(&self, _: *const u8, _: bool, _: u32) -> Result<(), Failure> {
+    pub(crate) fn wake(&self, _: *const u8, _: bool, _: u32) -> Result<(), Failure> {
         Ok(())
     }
 }
@@ -117,9 +117,9 @@ pub(crate) fn wait_any(words: &[Watched<'_>], longest: Duration) -> Result<Woken
     };
     if result < 0 && last_error() == Errno::NOSYS {
         // Before Linux 5.16: one of them, and soon the others.
-        let Some((bell, address, expected)) = words.first() else { return Ok(Woken::TimedOut) };
+        let Some((waker, address, expected)) = words.first() else { return Ok(Woken::TimedOut) };
         let short = longest.min(Duration::from_millis(1));
-        let woken = bell.wait(*address, *expected, short, None)?;
+        let woken = waker.wait(*address, *expected, short, None)?;
         return Ok(if woken == Woken::TimedOut && short < longest { Woken::Early } else { woken });
     }
     outcome(if result < 0 { result } else { 0 })

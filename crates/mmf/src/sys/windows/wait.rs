@@ -117,22 +117,22 @@ impl Family {
 
 /// What sleepers on one word are woken by.
 #[derive(Debug)]
-pub(crate) struct Bell {
+pub(crate) struct Waker {
     semaphore: Option<OwnedHandle>,
 }
 
 /// What [`wait_any`] is to look at.
-pub(crate) type Watched<'a> = (&'a Bell, *const u8, u32);
+pub(crate) type Watched<'a> = (&'a Waker, *const u8, u32);
 
-impl Bell {
+impl Waker {
     /// Opens the semaphore of this number, or creates it.
     #[allow(clippy::unnecessary_wraps, reason = "as elsewhere")]
     pub(crate) fn new(family: &Family, number: u64) -> Result<Self, Failure> {
         let name = family.name('b', number)?;
-        Ok(Bell { semaphore: open_or_create(family, &name) })
+        Ok(Waker { semaphore: open_or_create(family, &name) })
     }
 
-    /// Sleeps until it is rung or the process that is watched ends, for no longer than said. The caller has counted himself, and has
+    /// Sleeps until it is woken or the process that is watched ends, for no longer than said. The caller has counted himself, and has
     /// seen after that that the word is what he expects.
     pub(crate) fn wait(
         &self,
@@ -157,7 +157,7 @@ impl Bell {
     /// sleepers are enough for all of them, whatever these were released for. (Who comes later, has seen the change, and is given one all the same is
     /// as awake as the one that it was for would be. If all were to hear of the change, that one hears of it a slice later; but that is so with
     /// any count, since a semaphore does not know whom it was released for.)
-    pub(crate) fn ring(&self, _: *const u8, all: bool, sleepers: u32) -> Result<(), Failure> {
+    pub(crate) fn wake(&self, _: *const u8, all: bool, sleepers: u32) -> Result<(), Failure> {
         let Some(semaphore) = &self.semaphore else { return Ok(()) };
         let sleepers = i32::try_from(sleepers).unwrap_or(MOST).clamp(1, MOST_AT_ONCE);
         match release(semaphore, 1)? {
@@ -206,10 +206,10 @@ fn release(semaphore: &OwnedHandle, count: i32) -> Result<Option<i32>, Failure> 
     }
 }
 
-/// Sleeps until one of these is rung, for no longer than said. The caller has counted himself at each.
+/// Sleeps until one of these is woken, for no longer than said. The caller has counted himself at each.
 pub(crate) fn wait_any(words: &[Watched<'_>], longest: Duration) -> Result<Woken, Failure> {
     let handles: Option<Vec<_>> =
-        words.iter().map(|(bell, ..)| Some(bell.semaphore.as_ref()?.as_handle())).collect();
+        words.iter().map(|(waker, ..)| Some(waker.semaphore.as_ref()?.as_handle())).collect();
     match handles {
         Some(handles) if !handles.is_empty() => wait_for(&handles, longest),
         _ => wait_without(longest),
@@ -241,25 +241,25 @@ mod tests {
     /// So long does nobody sleep in vain.
     const LONG: Duration = Duration::from_secs(30);
 
-    fn bell(number: u64) -> Bell {
+    fn waker(number: u64) -> Waker {
         let mut id = [0x5a; 16];
         id[..4].copy_from_slice(&std::process::id().to_le_bytes());
-        Bell::new(&Family::new(None, None, id), number).expect("a bell")
+        Waker::new(&Family::new(None, None, id), number).expect("a waker")
     }
 
     /// As `sync` sleeps: counted, then looked, then asleep.
-    fn sleep(bell: &Bell, word: &AtomicU32, waiters: &AtomicU32, expected: u32) {
+    fn sleep(waker: &Waker, word: &AtomicU32, waiters: &AtomicU32, expected: u32) {
         waiters.fetch_add(1, SeqCst);
         if word.load(SeqCst) == expected {
-            let slept = bell.wait(word.as_ptr().cast(), expected, LONG, None).expect("a sleep");
+            let slept = waker.wait(word.as_ptr().cast(), expected, LONG, None).expect("a sleep");
             assert!(!matches!(slept, Woken::TimedOut), "a wake-up was lost");
         }
         waiters.fetch_sub(1, SeqCst);
     }
 
-    fn count(bell: &Bell) -> i32 {
+    fn count(waker: &Waker) -> i32 {
         let mut count = 0;
-        while matches!(bell.wait(std::ptr::null(), 0, Duration::ZERO, None), Ok(Woken::Early)) {
+        while matches!(waker.wait(std::ptr::null(), 0, Duration::ZERO, None), Ok(Woken::Early)) {
             count += 1;
         }
         count
@@ -267,20 +267,20 @@ mod tests {
 
     #[test]
     fn there_are_never_more_wakeups_than_sleepers() {
-        let bell = bell(1);
+        let waker = waker(1);
         for (all, sleepers, left) in [(false, 1, 1), (false, 5, 5), (true, 5, 5), (true, 1, 1)] {
             for _ in 0..100 {
-                bell.ring(std::ptr::null(), all, sleepers).expect("it rings");
+                waker.wake(std::ptr::null(), all, sleepers).expect("it wakes");
             }
-            assert_eq!(count(&bell), left, "{all} {sleepers}");
+            assert_eq!(count(&waker), left, "{all} {sleepers}");
         }
         // What is there counts; what a peer has written is no more than is released at once.
-        bell.ring(std::ptr::null(), true, 3).expect("it rings");
-        bell.ring(std::ptr::null(), true, 7).expect("it rings");
-        assert_eq!(count(&bell), 7);
-        bell.ring(std::ptr::null(), true, u32::MAX).expect("it rings");
-        bell.ring(std::ptr::null(), true, u32::MAX).expect("it rings");
-        assert_eq!(count(&bell), MOST_AT_ONCE);
+        waker.wake(std::ptr::null(), true, 3).expect("it wakes");
+        waker.wake(std::ptr::null(), true, 7).expect("it wakes");
+        assert_eq!(count(&waker), 7);
+        waker.wake(std::ptr::null(), true, u32::MAX).expect("it wakes");
+        waker.wake(std::ptr::null(), true, u32::MAX).expect("it wakes");
+        assert_eq!(count(&waker), MOST_AT_ONCE);
     }
 
     #[test]
@@ -301,27 +301,28 @@ mod tests {
         // SAFETY: the attributes are valid during this call.
         let squatted = unsafe { api::create_semaphore(&attributes, MOST, &name) }.expect("a semaphore");
         assert!(squatted.1);
-        let bell = Bell::new(&family, 1).expect("a bell");
-        assert!(bell.semaphore.is_none(), "a stranger's semaphore is used");
+        let waker = Waker::new(&family, 1).expect("a waker");
+        assert!(waker.semaphore.is_none(), "a stranger's semaphore is used");
         // Without one, a waiter looks again soon.
-        bell.ring(std::ptr::null(), true, 1).expect("it rings");
-        assert_eq!(bell.wait(std::ptr::null(), 0, LONG, None), Ok(Woken::Early));
+        waker.wake(std::ptr::null(), true, 1).expect("it wakes");
+        assert_eq!(waker.wait(std::ptr::null(), 0, LONG, None), Ok(Woken::Early));
         drop(squatted);
-        let (ours, second) = (Bell::new(&family, 1).expect("a bell"), Bell::new(&family, 1).expect("a bell"));
+        let (ours, second) =
+            (Waker::new(&family, 1).expect("a waker"), Waker::new(&family, 1).expect("a waker"));
         assert!(ours.semaphore.is_some() && second.semaphore.is_some(), "another participant's is used");
     }
 
     #[test]
     fn everybody_hears_of_every_change() {
         for dead in [0, 2] {
-            let (bell, word, waiters) = (bell(2), AtomicU32::new(0), AtomicU32::new(dead));
+            let (waker, word, waiters) = (waker(2), AtomicU32::new(0), AtomicU32::new(dead));
             let heard = AtomicU32::new(0);
             thread::scope(|scope| {
                 for _ in 0..3 {
                     scope.spawn(|| {
                         for step in 0..1000 {
                             while word.load(SeqCst) == step {
-                                sleep(&bell, &word, &waiters, step);
+                                sleep(&waker, &word, &waiters, step);
                             }
                             heard.fetch_add(1, SeqCst);
                             // So that nobody comes meanwhile who takes what is for the others.
@@ -339,28 +340,28 @@ mod tests {
                     word.store(step, SeqCst);
                     let sleepers = waiters.load(SeqCst);
                     if sleepers > 0 {
-                        bell.ring(word.as_ptr().cast(), true, sleepers).expect("it rings");
+                        waker.wake(word.as_ptr().cast(), true, sleepers).expect("it wakes");
                     }
                     while heard.load(SeqCst) < 3 * step {
                         thread::yield_now();
                     }
                 }
             });
-            assert!(count(&bell) <= 5);
+            assert!(count(&waker) <= 5);
         }
     }
 
     #[test]
     fn nobody_sleeps_while_there_is_something_to_take() {
         for dead in [0, 2] {
-            let (bell, word, waiters) = (bell(3), AtomicU32::new(0), AtomicU32::new(dead));
+            let (waker, word, waiters) = (waker(3), AtomicU32::new(0), AtomicU32::new(dead));
             let (taken, over) = (AtomicU32::new(0), AtomicU32::new(0));
             thread::scope(|scope| {
                 for _ in 0..3 {
                     scope.spawn(|| {
                         while over.load(SeqCst) == 0 {
                             match word.load(SeqCst) {
-                                0 => sleep(&bell, &word, &waiters, 0),
+                                0 => sleep(&waker, &word, &waiters, 0),
                                 there => {
                                     if word.compare_exchange(there, there - 1, SeqCst, SeqCst).is_ok() {
                                         taken.fetch_add(1, SeqCst);
@@ -375,7 +376,7 @@ mod tests {
                         word.fetch_add(1, SeqCst);
                         let sleepers = waiters.load(SeqCst);
                         if sleepers > 0 {
-                            bell.ring(word.as_ptr().cast(), false, sleepers).expect("it rings");
+                            waker.wake(word.as_ptr().cast(), false, sleepers).expect("it wakes");
                         }
                     }
                     while taken.load(SeqCst) < 4 * round {
@@ -385,9 +386,9 @@ mod tests {
                 // For all of them to see that it is over, there is something to take for each.
                 over.store(1, SeqCst);
                 word.store(3, SeqCst);
-                bell.ring(word.as_ptr().cast(), true, 3 + dead).expect("it rings");
+                waker.wake(word.as_ptr().cast(), true, 3 + dead).expect("it wakes");
             });
-            assert!(count(&bell) <= 5);
+            assert!(count(&waker) <= 5);
         }
     }
 }

@@ -97,6 +97,9 @@ pub enum ErrorKind {
     TimedOut,
     /// The lock was given up for good after an owner had died.
     NotRecoverable,
+    /// An option does not apply to the function that was called, or contradicts another option. The message names the option
+    /// and what to do.
+    InvalidOption,
     /// Anything else that the system says: [`Error::raw_os_error`] and the message tell.
     Other,
 }
@@ -143,6 +146,7 @@ impl ErrorKind {
             ErrorKind::Full => "the segment is full",
             ErrorKind::TimedOut => "the time is over",
             ErrorKind::NotRecoverable => "the lock was given up for good",
+            ErrorKind::InvalidOption => "an option does not apply",
             ErrorKind::Other => "the system reports an error",
         }
     }
@@ -210,6 +214,7 @@ impl ErrorKind {
             | ErrorKind::NoSuchNode
             | ErrorKind::Unsupported
             | ErrorKind::Cancelled
+            | ErrorKind::InvalidOption
             | ErrorKind::Other => "",
         }
     }
@@ -762,6 +767,7 @@ impl From<Error> for io::Error {
             | ErrorKind::BeyondCapacity
             | ErrorKind::NoSuchNode
             | ErrorKind::NotAFile
+            | ErrorKind::InvalidOption
             | ErrorKind::Misaligned => io::ErrorKind::InvalidInput,
             ErrorKind::UnexpectedOwner
             | ErrorKind::UnexpectedLength

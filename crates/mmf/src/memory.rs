@@ -223,7 +223,7 @@ impl SharedMemory<ReadWrite> {
         let full = if is_file { ErrorKind::StorageFull } else { ErrorKind::OutOfMemory };
         let diagnosis = Diagnosis::of_growth(len, now, self.room(now), space, full);
         let object = &self.right.object;
-        let not_told = object.capacity().is_none() && object.is_capacity_learnt();
+        let not_told = object.capacity().is_none() && object.is_capacity_from_peers();
         if not_told { diagnosis.with_capacity_not_told() } else { diagnosis }
     }
 
@@ -315,8 +315,8 @@ impl<A: Access> SharedMemory<A> {
     /// # Ok::<(), mmf::Error>(())
     /// ```
     pub fn security(&self) -> Result<Security, Error> {
-        let shown = self.right.object.shown().map_err(|f| self.right.error(Operation::Security, f))?;
-        Security::from_shown(shown)
+        let shown = self.right.object.raw_security().map_err(|f| self.right.error(Operation::Security, f))?;
+        Security::from_raw(shown)
     }
 
     /// Its name, if it was made or opened by one.
@@ -394,7 +394,7 @@ impl<A: Access> SharedMemory<A> {
         let most = if object.follows() { object.capacity().map_or(len, |most| most.max(len)) } else { len };
         match self.map(0, len, most) {
             Err(error)
-                if most > len && object.is_capacity_learnt() && error.kind() == ErrorKind::TooLarge =>
+                if most > len && object.is_capacity_from_peers() && error.kind() == ErrorKind::TooLarge =>
             {
                 self.map_what_fits(len, most)
             }

@@ -10,7 +10,7 @@ use crate::memory::{Right, SharedMemory};
 use crate::name::Name;
 use crate::pages::LargePages;
 use crate::security::{self, Account, Principal, Security};
-use crate::sys::{self, Attempt, Failure, Mode, Object, ObjectName, Protection, Reason, Wish};
+use crate::sys::{self, Attempt, CreateParams, Failure, Mode, Object, ObjectName, Protection, Reason};
 
 /// How long an operation starts again when others come in between, before it says [`ErrorKind::Busy`]. Each time somebody
 /// else is in the middle of making or removing the very same name: a few system calls, but he may have to wait for a processor.
@@ -265,14 +265,14 @@ impl OpenOptions {
         name: Option<&ObjectName>,
         protection: &Protection,
     ) -> Result<Attempt<(Object, Option<Failure>)>, Failure> {
-        let wish = Wish {
+        let wish = CreateParams {
             len: self.len.unwrap_or(0),
             capacity: self.capacity,
             protection,
             large_pages: self.large_pages != LargePages::Off,
             node: self.numa_node,
         };
-        let attempt = |wish: &Wish<'_>, refusal| {
+        let attempt = |wish: &CreateParams<'_>, refusal| {
             Ok(match Object::create(name, wish)? {
                 Attempt::Done(object) => Attempt::Done((object, refusal)),
                 Attempt::Again => Attempt::Again,
@@ -280,7 +280,7 @@ impl OpenOptions {
         };
         match attempt(&wish, None) {
             Err(failure) if self.large_pages == LargePages::Preferred && is_about_pages(failure) => {
-                attempt(&Wish { large_pages: false, ..wish }, Some(failure))
+                attempt(&CreateParams { large_pages: false, ..wish }, Some(failure))
             }
             result => result,
         }
@@ -482,8 +482,8 @@ impl OpenOptions {
         }
         self.check_len(target.operation, &target.name, object.len().map_err(|f| target.error(f))?)?;
         let Some(who) = &self.expect_owner else { return Ok(()) };
-        let shown = object.shown().ok().filter(|_| object.is_owner_certain());
-        let (expected, owner) = match shown.and_then(|shown| Security::from_shown(shown).ok()) {
+        let shown = object.raw_security().ok().filter(|_| object.is_owner_certain());
+        let (expected, owner) = match shown.and_then(|shown| Security::from_raw(shown).ok()) {
             Some(security) => match security::is_owner(&security, who, target.operation) {
                 Ok((true, _)) => return Ok(()),
                 Ok((false, expected)) => (expected, security.owner()),

@@ -10,7 +10,7 @@ use crate::security::{self, Account, IntegrityLevel, Security};
 use std::time::{Duration, SystemTime};
 
 use crate::sys::{
-    self, Confinement, Failure, Holders, Limits, MemoryGroup, Presence, Reason, Sighting, Space,
+    self, Confinement, Failure, Holders, Limits, MemoryGroup, NameProbe, NameState, Reason, Space,
 };
 
 /// What is asked, or was refused.
@@ -42,7 +42,7 @@ pub(crate) struct Caller {
 pub(crate) struct Facts {
     /// Why the system cannot even look for such a name.
     pub(crate) name_problem: Option<(ErrorKind, String)>,
-    pub(crate) here: Sighting,
+    pub(crate) here: NameProbe,
     /// What it says about who may do what, if it lets us know.
     pub(crate) security: Option<Security>,
     /// What its list alone gives to us: to read, to write (Windows).
@@ -126,7 +126,7 @@ pub(crate) fn explain(question: Question<'_>, failure: Failure, kind: ErrorKind)
 #[cold]
 pub(crate) fn explain_delay(question: Question<'_>) -> Option<Diagnosis> {
     let facts = gather(question, true);
-    if !matches!(facts.here.presence, Presence::Unfinished { .. }) {
+    if !matches!(facts.here.state, NameState::Unfinished { .. }) {
         return None;
     }
     let findings = rules::judge(question, &facts);
@@ -135,15 +135,15 @@ pub(crate) fn explain_delay(question: Question<'_>) -> Option<Diagnosis> {
 
 fn gather(question: Question<'_>, thorough: bool) -> Facts {
     let (here, name_problem) = match question.name.object_name(Operation::Open, None) {
-        Ok(name) => (sys::sight(&name), None),
+        Ok(name) => (sys::probe_name(&name), None),
         // A private namespace that nobody has made yet is no more in the way than a name that nobody has.
-        Err(error) if error.kind() == ErrorKind::NotFound => (Sighting::default(), None),
-        Err(error) => (Sighting::default(), Some((error.kind(), error.cause_in_words()))),
+        Err(error) if error.kind() == ErrorKind::NotFound => (NameProbe::default(), None),
+        Err(error) => (NameProbe::default(), Some((error.kind(), error.cause_in_words()))),
     };
-    let missing = here.presence == Presence::Nothing;
+    let missing = here.state == NameState::Nothing;
     let opens = question.operation != Operation::Create;
     let makes = question.operation != Operation::Open;
-    let security = here.shown.clone().and_then(|shown| Security::from_shown(shown).ok());
+    let security = here.raw_security.clone().and_then(|shown| Security::from_raw(shown).ok());
     let (elsewhere, (spelled, similar)) = if missing && opens {
         (elsewhere(question.name), spelled_otherwise(question.name))
     } else {
@@ -169,7 +169,7 @@ fn gather(question: Question<'_>, thorough: bool) -> Facts {
         list_allows.is_some_and(|(reads, writes)| (reads && !here.may_read) || (writes && !here.may_write));
     // A fresh one is in the middle of being made; nobody needs to be looked for.
     let lasts = |since: SystemTime| since.elapsed().is_ok_and(|age| age >= LASTING);
-    let is_left = matches!(here.presence, Presence::Unfinished { .. }) && here.changed.is_some_and(lasts);
+    let is_left = matches!(here.state, NameState::Unfinished { .. }) && here.changed.is_some_and(lasts);
     Facts {
         name_problem,
         confinement: (is_unexplained && cfg!(unix)).then(sys::confinement),
@@ -205,13 +205,13 @@ fn pages_problem(question: Question<'_>) -> Option<(ErrorKind, String)> {
 }
 
 /// What has this name. (Nothing, if its namespace cannot be opened.)
-pub(crate) fn look(name: &Name) -> Sighting {
-    name.object_name(Operation::Open, None).map(|name| sys::sight(&name)).unwrap_or_default()
+pub(crate) fn look(name: &Name) -> NameProbe {
+    name.object_name(Operation::Open, None).map(|name| sys::probe_name(&name)).unwrap_or_default()
 }
 
 /// Whether anything has this name.
 pub(crate) fn is_there(name: &Name) -> bool {
-    !matches!(look(name).presence, Presence::Nothing | Presence::NoPlace)
+    !matches!(look(name).state, NameState::Nothing | NameState::NoPlace)
 }
 
 /// The same text in the other namespace, if something is there.
@@ -223,7 +223,7 @@ fn elsewhere(name: &Name) -> Option<String> {
     };
     let other = Name::from_parts(other, name.text()).ok()?;
     let there = look(&other);
-    matches!(there.presence, Presence::Memory | Presence::Unfinished { .. } | Presence::Hidden)
+    matches!(there.state, NameState::Memory | NameState::Unfinished { .. } | NameState::Hidden)
         .then(|| other.to_string())
 }
 
@@ -237,7 +237,7 @@ fn spelled_otherwise(name: &Name) -> (Option<String>, Option<String>) {
     let full = |found: &sys::Found| {
         let namespace = if found.global { Namespace::Global } else { Namespace::Local };
         let other = Name::from_parts(namespace, &found.text).ok()?;
-        (look(&other).presence == Presence::Memory).then(|| other.to_string())
+        (look(&other).state == NameState::Memory).then(|| other.to_string())
     };
     let others = || found.iter().filter(|found| found.text != name.text());
     let spelled = others().find(|found| found.text.to_lowercase() == text).and_then(full);

@@ -185,7 +185,7 @@ impl Diagnosis {
                     is_mount: false,
                     left,
                     limit: u64::MAX,
-                    trouble: None,
+                    problem: None,
                 };
                 (size, sys::pool(size).map(pool))
             }

@@ -7,13 +7,13 @@ use crate::holders::Holders;
 use crate::name::Name;
 use crate::options::OpenOptions;
 use crate::security::{Account, Security};
-use crate::sys::{Presence, Sighting};
+use crate::sys::{NameProbe, NameState};
 
 /// What can be learnt about a name without opening what has it: see [`examine`].
 #[derive(Clone, Debug)]
 pub struct NameReport {
     name: Name,
-    sighting: Sighting,
+    probe: NameProbe,
     security: Option<Security>,
     diagnosis: Diagnosis,
 }
@@ -29,39 +29,39 @@ impl NameReport {
     /// be learnt.
     #[must_use]
     pub fn kind(&self) -> Option<&str> {
-        match &self.sighting.presence {
-            Presence::Nothing | Presence::Hidden | Presence::NoPlace => None,
-            Presence::Other(kind) => Some(kind),
-            Presence::Memory
-            | Presence::Unfinished { .. }
-            | Presence::Abandoned { .. }
-            | Presence::Strangers
-            | Presence::Linked => Some("shared memory"),
+        match &self.probe.state {
+            NameState::Nothing | NameState::Hidden | NameState::NoPlace => None,
+            NameState::Other(kind) => Some(kind),
+            NameState::Memory
+            | NameState::Unfinished { .. }
+            | NameState::Abandoned { .. }
+            | NameState::Strangers
+            | NameState::Linked => Some("shared memory"),
         }
     }
 
     /// Whether something has the name.
     #[must_use]
     pub fn exists(&self) -> bool {
-        !matches!(self.sighting.presence, Presence::Nothing | Presence::NoPlace)
+        !matches!(self.probe.state, NameState::Nothing | NameState::NoPlace)
     }
 
     /// Whether all its holders were killed: it is about to go (Linux).
     #[must_use]
     pub fn is_stale(&self) -> bool {
-        matches!(self.sighting.presence, Presence::Abandoned { .. })
+        matches!(self.probe.state, NameState::Abandoned { .. })
     }
 
     /// Its length in bytes, if it can be learnt.
     #[must_use]
     pub fn len(&self) -> Option<u64> {
-        self.sighting.len
+        self.probe.len
     }
 
     /// Whether it exists without a byte: its maker is not done.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        matches!(self.sighting.presence, Presence::Unfinished { .. })
+        matches!(self.probe.state, NameState::Unfinished { .. })
     }
 
     /// Whose it is, if it can be learnt.
@@ -79,13 +79,13 @@ impl NameReport {
     /// Whether this process may read it: asked of the system itself.
     #[must_use]
     pub fn may_read(&self) -> bool {
-        self.sighting.may_read
+        self.probe.may_read
     }
 
     /// Whether this process may write it: asked of the system itself.
     #[must_use]
     pub fn may_write(&self) -> bool {
-        self.sighting.may_write
+        self.probe.may_write
     }
 
     /// The processes that hold it, as far as they can be seen (Linux): asked when this is called, of what was found under the
@@ -96,7 +96,7 @@ impl NameReport {
     /// [`ErrorKind::Unsupported`](crate::ErrorKind::Unsupported) on Windows and macOS, where nothing has the name, and where there is
     /// no `/proc`.
     pub fn holders(&self) -> Result<Holders, Error> {
-        Holders::of(self.sighting.identity).map_err(|error| error.with_subject(&self.name))
+        Holders::of(self.probe.identity).map_err(|error| error.with_subject(&self.name))
     }
 
     /// What stands in the way of opening it to read and write, and what to do about it.
@@ -130,5 +130,5 @@ pub fn examine(name: impl TryInto<Name, Error: Into<Error>>) -> Result<NameRepor
     let options = OpenOptions::new();
     let question = Question { operation: Operation::Open, name: &name, write: true, options: &options };
     let (facts, diagnosis) = facts::study(question);
-    Ok(NameReport { sighting: facts.here, security: facts.security, diagnosis, name })
+    Ok(NameReport { probe: facts.here, security: facts.security, diagnosis, name })
 }

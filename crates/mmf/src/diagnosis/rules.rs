@@ -7,7 +7,7 @@ use crate::error::{ErrorKind, Operation};
 use crate::name::Namespace;
 use crate::security::{Account, Principal};
 use crate::sys::{
-    Confinement, Failure, FaultSign, Limits, MapLimits, MemoryGroup, Presence, Reason, Space, Trouble,
+    Confinement, Failure, FaultSign, Limits, MapLimits, MemoryGroup, NameState, Reason, Space, StorageProblem,
 };
 
 const CREATE_GLOBAL: &str = "SeCreateGlobalPrivilege";
@@ -24,16 +24,16 @@ pub(crate) fn judge(question: Question<'_>, facts: &Facts) -> Vec<Finding> {
     }
     // Whatever the name is, nothing can be there.
     if let Some(space) = facts.space {
-        if let Some(trouble @ (Trouble::Missing | Trouble::NotDirectory)) = space.trouble {
+        if let Some(trouble @ (StorageProblem::Missing | StorageProblem::NotDirectory)) = space.problem {
             findings.push(place(space.place, trouble));
             return findings;
         }
     }
-    if facts.here.presence == Presence::NoPlace {
+    if facts.here.state == NameState::NoPlace {
         findings.push(no_place(facts));
         return findings;
     }
-    let there = !matches!(facts.here.presence, Presence::Nothing | Presence::Abandoned { removable: true });
+    let there = !matches!(facts.here.state, NameState::Nothing | NameState::Abandoned { removable: true });
     match question.operation {
         Operation::Create if there => findings.push(taken(question, facts)),
         Operation::Create => make(question, facts, &mut findings),
@@ -53,32 +53,34 @@ fn no_place(facts: &Facts) -> Finding {
 }
 
 /// Problems of the place where named regions are.
-pub(crate) fn place(place: &'static str, trouble: Trouble) -> Finding {
+pub(crate) fn place(place: &'static str, trouble: StorageProblem) -> Finding {
     let (problem, kind) = match trouble {
-        Trouble::Missing => ("is not there", ErrorKind::Unsupported),
-        Trouble::NotDirectory => ("is not a directory", ErrorKind::Unsupported),
-        Trouble::ReadOnly => ("is mounted read-only", ErrorKind::PermissionDenied),
-        Trouble::Denied => ("does not let this user make anything", ErrorKind::PermissionDenied),
-        Trouble::NoFiles => ("has no room for one more name", ErrorKind::OutOfMemory),
+        StorageProblem::Missing => ("is not there", ErrorKind::Unsupported),
+        StorageProblem::NotDirectory => ("is not a directory", ErrorKind::Unsupported),
+        StorageProblem::ReadOnly => ("is mounted read-only", ErrorKind::PermissionDenied),
+        StorageProblem::Denied => ("does not let this user make anything", ErrorKind::PermissionDenied),
+        StorageProblem::NoFiles => ("has no room for one more name", ErrorKind::OutOfMemory),
     };
     let finding = Finding::error(Cause::Place { place, problem }).with_kind(kind);
     match trouble {
-        Trouble::Denied => {
+        StorageProblem::Denied => {
             finding.cure(Remedy::UseOther { what: "let an administrator set its mode to 1777" })
         }
-        Trouble::ReadOnly => finding.cure(Remedy::UseOther { what: "mount -o remount,rw /dev/shm" }),
-        Trouble::Missing | Trouble::NotDirectory => finding
+        StorageProblem::ReadOnly => finding.cure(Remedy::UseOther { what: "mount -o remount,rw /dev/shm" }),
+        StorageProblem::Missing | StorageProblem::NotDirectory => finding
             .cure(Remedy::UseOther { what: "mount -t tmpfs -o mode=1777 tmpfs /dev/shm" })
             .cure(Remedy::HandOver),
-        Trouble::NoFiles => finding.cure(Remedy::Mount),
+        StorageProblem::NoFiles => finding.cure(Remedy::Mount),
     }
 }
 
 /// Why names cannot be listed, if it is the place.
 pub(crate) fn listing(space: Option<Space>, failure: Failure) -> Option<Finding> {
     let space = space?;
-    match (space.trouble, failure.reason) {
-        (Some(trouble @ (Trouble::Missing | Trouble::NotDirectory)), _) => Some(place(space.place, trouble)),
+    match (space.problem, failure.reason) {
+        (Some(trouble @ (StorageProblem::Missing | StorageProblem::NotDirectory)), _) => {
+            Some(place(space.place, trouble))
+        }
         (_, Reason::Denied) => {
             let problem = "does not let this user see what is in it";
             let finding = Finding::error(Cause::Place { place: space.place, problem });
@@ -333,15 +335,15 @@ fn wishes(question: Question<'_>, facts: &Facts, findings: &mut Vec<Finding>) {
 
 /// What stands in the way of a new memory.
 fn taken(question: Question<'_>, facts: &Facts) -> Finding {
-    match &facts.here.presence {
-        Presence::Other(kind) => other_kind(kind),
-        Presence::Abandoned { .. } => abandoned(facts),
+    match &facts.here.state {
+        NameState::Other(kind) => other_kind(kind),
+        NameState::Abandoned { .. } => abandoned(facts),
         // That one is not to be opened either.
-        Presence::Strangers => {
+        NameState::Strangers => {
             strangers(facts).with_kind(ErrorKind::AlreadyExists).cure(Remedy::ChooseOtherName)
         }
-        Presence::Linked => linked(facts).with_kind(ErrorKind::AlreadyExists).cure(Remedy::ChooseOtherName),
-        Presence::Unfinished { .. } => unfinished(question, facts),
+        NameState::Linked => linked(facts).with_kind(ErrorKind::AlreadyExists).cure(Remedy::ChooseOtherName),
+        NameState::Unfinished { .. } => unfinished(question, facts),
         _ => {
             let here = &facts.here;
             if here.held == Some(false) {
@@ -427,7 +429,7 @@ fn make(question: Question<'_>, facts: &Facts, findings: &mut Vec<Finding>) {
     }
     if let Some(space) = &facts.space {
         let (place, mount) = (space.place, space.is_mount);
-        if let Some(trouble) = space.trouble {
+        if let Some(trouble) = space.problem {
             findings.push(self::place(place, trouble));
         } else {
             let room = room(len, space, mount.then_some(Remedy::Mount));
@@ -531,29 +533,29 @@ pub(crate) fn limit(name: &'static str, limit: u64, asked: Option<u64>) -> Findi
 
 /// What stands in the way of opening what is there, or may be there.
 fn open(question: Question<'_>, facts: &Facts, findings: &mut Vec<Finding>) {
-    match &facts.here.presence {
-        Presence::Nothing => missing(question, facts, findings),
-        Presence::Abandoned { removable: false } if question.operation != Operation::Open => {
+    match &facts.here.state {
+        NameState::Nothing => missing(question, facts, findings),
+        NameState::Abandoned { removable: false } if question.operation != Operation::Open => {
             findings.push(abandoned(facts));
         }
-        Presence::Abandoned { .. } => {
+        NameState::Abandoned { .. } => {
             missing(question, facts, findings);
-            let removable = facts.here.presence == Presence::Abandoned { removable: true };
+            let removable = facts.here.state == NameState::Abandoned { removable: true };
             let finding = if removable { Finding::note(Cause::Stale) } else { abandoned(facts) };
             findings.push(Finding { severity: Severity::Note, kind: None, ..finding });
         }
-        Presence::Other(kind) => findings.push(other_kind(kind)),
-        Presence::Unfinished { .. } => findings.push(unfinished(question, facts)),
-        Presence::Hidden => {
+        NameState::Other(kind) => findings.push(other_kind(kind)),
+        NameState::Unfinished { .. } => findings.push(unfinished(question, facts)),
+        NameState::Hidden => {
             if *question.name.namespace() == Namespace::Global && facts.caller.app_container {
                 findings.push(Finding::error(Cause::AppContainer).cure(Remedy::HandOver));
             }
             findings.extend(refused(question, facts));
         }
-        Presence::Strangers => findings.push(strangers(facts)),
-        Presence::Linked => findings.push(linked(facts)),
-        Presence::NoPlace => findings.push(no_place(facts)),
-        Presence::Memory => {
+        NameState::Strangers => findings.push(strangers(facts)),
+        NameState::Linked => findings.push(linked(facts)),
+        NameState::NoPlace => findings.push(no_place(facts)),
+        NameState::Memory => {
             if !facts.here.may_read || (question.write && !facts.here.may_write) {
                 findings.extend(refused(question, facts));
             }
@@ -630,9 +632,9 @@ fn refused(question: Question<'_>, facts: &Facts) -> Vec<Finding> {
         }
     }
     let mut findings = Vec::new();
-    let is_read_only = facts.space.is_some_and(|space| space.trouble == Some(Trouble::ReadOnly));
+    let is_read_only = facts.space.is_some_and(|space| space.problem == Some(StorageProblem::ReadOnly));
     if let (Some(space), true) = (facts.space, wants_write && is_read_only) {
-        let finding = place(space.place, Trouble::ReadOnly).with_kind(kind);
+        let finding = place(space.place, StorageProblem::ReadOnly).with_kind(kind);
         findings
             .push(Finding { remedies: [vec![Remedy::OpenReadOnly], finding.remedies].concat(), ..finding });
     }
@@ -646,7 +648,7 @@ fn refused(question: Question<'_>, facts: &Facts) -> Vec<Finding> {
     }
     let who = facts.caller.user.clone();
     let grant = Remedy::LetMakerGrant { write: question.write, who };
-    let cause = if facts.here.presence == Presence::Hidden && facts.security.is_none() {
+    let cause = if facts.here.state == NameState::Hidden && facts.security.is_none() {
         Cause::Hidden
     } else {
         Cause::NotGranted {

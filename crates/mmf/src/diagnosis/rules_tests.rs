@@ -10,7 +10,7 @@ use crate::options::OpenOptions;
 use crate::security::{IntegrityLevel, Security};
 #[cfg(unix)]
 use crate::sys::Confinement;
-use crate::sys::{FaultSign, Limits, MapLimits, MemoryGroup, Reason, Shown, Sighting, Space};
+use crate::sys::{FaultSign, Limits, MapLimits, MemoryGroup, NameProbe, RawSecurity, Reason, Space};
 
 /// `O:S-1-5-21-1-2-3-1001 D:(A;;0x20007;;;WD)`, with a label of this level.
 fn descriptor(level: u32) -> Security {
@@ -24,7 +24,7 @@ fn labelled(level: u32, denied: u8) -> Security {
     bytes.extend([2, 0, 28, 0, 1, 0, 0, 0, 0x11, 0, 20, 0, denied, 0, 0, 0, 1, 1, 0, 0, 0, 0, 0, 16]);
     bytes.extend(level.to_le_bytes());
     bytes.extend([2, 0, 28, 0, 1, 0, 0, 0, 0, 0, 20, 0, 7, 0, 2, 0, 1, 1, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0]);
-    Security::from_shown(Shown::Descriptor(bytes)).unwrap()
+    Security::from_raw(RawSecurity::Descriptor(bytes)).unwrap()
 }
 
 fn user() -> Account {
@@ -35,7 +35,7 @@ fn user() -> Account {
 fn facts() -> Facts {
     Facts {
         name_problem: None,
-        here: Sighting::default(),
+        here: NameProbe::default(),
         security: None,
         list_allows: None,
         elsewhere: None,
@@ -66,9 +66,9 @@ fn facts() -> Facts {
 }
 
 /// A memory that lets itself be opened so far.
-fn there(may_read: bool, may_write: bool) -> Sighting {
-    let there = Sighting { presence: Presence::Memory, len: Some(4096), ..Sighting::default() };
-    Sighting { may_read, may_write, ..there }
+fn there(may_read: bool, may_write: bool) -> NameProbe {
+    let there = NameProbe { state: NameState::Memory, len: Some(4096), ..NameProbe::default() };
+    NameProbe { may_read, may_write, ..there }
 }
 
 fn asked(operation: Operation, name: &str, facts: &Facts) -> Diagnosis {
@@ -185,7 +185,7 @@ fn sandboxes_have_names_of_their_own() {
     assert_eq!(diagnosis.error_kind(), Some(ErrorKind::NotFound));
     assert!(diagnosis.causes().any(|cause| *cause == Cause::AppContainer));
     // What is there and closed in every way.
-    facts.here.presence = Presence::Hidden;
+    facts.here.state = NameState::Hidden;
     let diagnosis = asked(Operation::Open, r"Global\x", &facts);
     assert_eq!(diagnosis.error_kind(), Some(ErrorKind::PermissionDenied));
     assert!(diagnosis.causes().any(|cause| *cause == Cause::AppContainer));
@@ -205,7 +205,7 @@ fn sessions_are_named() {
 #[test]
 fn commit_limits_are_told() {
     let space = |left| {
-        Some(Space { place: "the commit limit", is_mount: false, left, limit: 1 << 20, trouble: None })
+        Some(Space { place: "the commit limit", is_mount: false, left, limit: 1 << 20, problem: None })
     };
     let facts = |left| Facts { space: space(left), ..facts() };
     let diagnosis = asked(Operation::Create, "x", &facts(4095));
@@ -224,8 +224,10 @@ fn commit_limits_are_told() {
 
 #[test]
 fn every_trouble_has_a_cure_and_a_text() {
-    for trouble in [Trouble::Missing, Trouble::ReadOnly, Trouble::Denied, Trouble::NoFiles] {
-        let space = Space { place: "/dev/shm", is_mount: true, left: 0, limit: 0, trouble: Some(trouble) };
+    for trouble in
+        [StorageProblem::Missing, StorageProblem::ReadOnly, StorageProblem::Denied, StorageProblem::NoFiles]
+    {
+        let space = Space { place: "/dev/shm", is_mount: true, left: 0, limit: 0, problem: Some(trouble) };
         let diagnosis = asked(Operation::Create, "x", &Facts { space: Some(space), ..facts() });
         assert!(!diagnosis.is_ok());
         assert!(!first(&diagnosis).2.is_empty());
@@ -235,7 +237,7 @@ fn every_trouble_has_a_cure_and_a_text() {
 
 /// A fault at this offset of a region of this length, with so much room left.
 fn fault_at(sign: FaultSign, offset: u64, len: u64, left: u64) -> FaultFacts {
-    let space = Space { place: "/dev/shm", is_mount: true, left, limit: 1 << 26, trouble: None };
+    let space = Space { place: "/dev/shm", is_mount: true, left, limit: 1 << 26, problem: None };
     FaultFacts { sign, offset, page: 4096, len: Some(len), is_file: false, space: Some(space), group: None }
 }
 

@@ -19,7 +19,7 @@ mod system;
 use core::fmt;
 
 use crate::error::{Error, ErrorKind, Operation};
-use crate::sys::{Protection, Shown};
+use crate::sys::{Protection, RawSecurity};
 
 pub use boundary::BoundaryDescriptor;
 use descriptor::{Dacl, Descriptor};
@@ -213,13 +213,13 @@ impl Security {
     }
 
     /// What the system has told about an object.
-    pub(crate) fn from_shown(shown: Shown) -> Result<Self, Error> {
+    pub(crate) fn from_raw(shown: RawSecurity) -> Result<Self, Error> {
         let base = match shown {
-            Shown::Descriptor(bytes) => Base::Seen(Descriptor::from_bytes(&bytes).map_err(|_| {
+            RawSecurity::Descriptor(bytes) => Base::Seen(Descriptor::from_bytes(&bytes).map_err(|_| {
                 Error::new(Operation::Security, ErrorKind::Other)
                     .with_detail("the system has given a descriptor that cannot be read")
             })?),
-            Shown::Posix { uid, gid, mode, list } => {
+            RawSecurity::Posix { uid, gid, mode, list } => {
                 let list = list.as_deref().and_then(posix::read_list).unwrap_or_default();
                 Base::Posix(Posix { uid, gid, mode: mode & 0o666, list })
             }

@@ -11,9 +11,9 @@ use super::steps::step;
 use crate::access::{Access, ReadWrite};
 use crate::error::{Error, ErrorKind, Operation};
 use crate::memory::SharedMemory;
-use crate::sys::presence::{self, Claimant, Hold, Life, Presence, Watch};
-use crate::sys::wait::Family;
-use crate::sys::{Claimed, Identity};
+use crate::sys::liveness::{self, HeldSlots, ProcessHandle, ProcessState, SlotClaimer, Slots};
+use crate::sys::wait::SegmentObjects;
+use crate::sys::{Claimed, ProcessIdentity};
 use crate::view::View;
 
 /// The bits of a token that say the place.
@@ -24,8 +24,8 @@ const PLACE_BITS: u32 = 9;
 pub(crate) struct Core<A: Access = ReadWrite> {
     pub(crate) view: View<A>,
     pub(crate) memory: SharedMemory<A>,
-    pub(crate) family: Family,
-    pub(crate) presence: Presence,
+    pub(crate) family: SegmentObjects,
+    pub(crate) presence: Slots,
     /// As the header said when it was checked. Never read again: a peer may change it.
     pub(crate) places: u32,
     pub(crate) start: u64,
@@ -43,7 +43,7 @@ pub(crate) struct Member {
     forks: u32,
     view: View<ReadWrite>,
     /// Taken when it is left. None if the kernel does not hold the place.
-    hold: Option<Hold>,
+    hold: Option<HeldSlots>,
 }
 
 impl Member {
@@ -66,7 +66,7 @@ pub(crate) enum Standing {
     /// It has left, or died; its token will not come back.
     Gone,
     /// It lives, as far as can be told. It may be possible to wait for its end.
-    Present(Option<Watch>),
+    Present(Option<ProcessHandle>),
 }
 
 pub(crate) fn now() -> u64 {
@@ -84,14 +84,14 @@ pub(crate) fn index(offset: u64) -> usize {
 }
 
 /// Which process a participant is, as far as it has written that down.
-pub(crate) fn participant(claim: Claim, record: &Place) -> Identity {
+pub(crate) fn participant(claim: Claim, record: &Place) -> ProcessIdentity {
     let id = claim.process();
     if claim.phase() != Phase::Present {
         // What stands beside the claim is of a former one. Not even the pid namespace is known, so the number means nothing.
-        return Identity { id, ..Identity::default() };
+        return ProcessIdentity { id, ..ProcessIdentity::default() };
     }
     let Place { started, pid_namespace, time_namespace, .. } = *record;
-    Identity { id, started, pid_namespace, time_namespace }
+    ProcessIdentity { id, started, pid_namespace, time_namespace }
 }
 
 fn place_at(place: u32) -> usize {
@@ -125,7 +125,10 @@ impl<A: Access> Core<A> {
 
     /// The token of this process; none of an observer, and none in a forked copy of the process that has it.
     pub(crate) fn own_token(&self) -> Option<u32> {
-        self.member.as_ref().filter(|member| member.forks == presence::forks()).map(|member| member.token)
+        self.member
+            .as_ref()
+            .filter(|member| member.forks == liveness::fork_epoch())
+            .map(|member| member.token)
     }
 
     /// Whether a participant is still there.
@@ -155,10 +158,10 @@ impl<A: Access> Core<A> {
         if held == Some(false) {
             return if self.can_trust() { Standing::Gone } else { Standing::Present(None) };
         }
-        match presence::life(&participant(claim, record), held == Some(true)) {
-            Life::Ended => Standing::Gone,
-            Life::Alive(watch) => Standing::Present(watch),
-            Life::Unknown => Standing::Present(None),
+        match liveness::process_state(&participant(claim, record), held == Some(true)) {
+            ProcessState::Ended => Standing::Gone,
+            ProcessState::Alive(watch) => Standing::Present(watch),
+            ProcessState::Unknown => Standing::Present(None),
         }
     }
 
@@ -189,7 +192,7 @@ impl Core<ReadWrite> {
     #[inline]
     pub(crate) fn me(&self) -> Result<u32, Error> {
         match &self.member {
-            Some(member) if member.forks == presence::forks() => Ok(member.token),
+            Some(member) if member.forks == liveness::fork_epoch() => Ok(member.token),
             _ => Err(self.forked()),
         }
     }
@@ -198,7 +201,7 @@ impl Core<ReadWrite> {
     #[allow(clippy::inline_always, reason = "it is asked between two locked instructions")]
     #[inline(always)]
     pub(crate) fn is_here(&self) -> bool {
-        matches!(&self.member, Some(member) if member.forks == presence::forks())
+        matches!(&self.member, Some(member) if member.forks == liveness::fork_epoch())
     }
 
     /// Of what only the participant may do whose process this one was forked from.
@@ -215,7 +218,7 @@ impl Core<ReadWrite> {
     /// Becomes a participant.
     pub(crate) fn join(&mut self, operation: Operation) -> Result<(), Error> {
         let right = self.memory.right();
-        let claimant = self.presence.claimant(&right.object).map_err(|failure| {
+        let claimer = self.presence.claimer(&right.object).map_err(|failure| {
             let error = right.error(operation, failure);
             if error.kind() == ErrorKind::LimitReached {
                 error.with_detail(
@@ -232,7 +235,7 @@ impl Core<ReadWrite> {
             [(false, false), (true, false), (true, false), (false, true), (true, true)]
         {
             for place in 0..self.places {
-                joined = self.try_join(&claimant, place, take_dead, without_kernel)?;
+                joined = self.try_join(&claimer, place, take_dead, without_kernel)?;
                 if joined.is_some() {
                     break 'joining;
                 }
@@ -247,7 +250,7 @@ impl Core<ReadWrite> {
         };
         let word = self.view.atomic_u64(place_at(place))?;
         let hold = if claim.kernel() {
-            let kept = claimant.keep().map_err(|failure| {
+            let kept = claimer.keep().map_err(|failure| {
                 self.memory.right().error(operation, failure).with_detail(
                     "the page of addresses by which the kernel knows that this participant lives cannot be mapped",
                 )
@@ -260,7 +263,7 @@ impl Core<ReadWrite> {
         } else {
             None
         };
-        let who = presence::identity();
+        let who = liveness::identity();
         let record = [who.started, now(), who.pid_namespace, who.time_namespace];
         self.view.write(&record, place_at(place) + 8)?;
         let present = claim.with_phase(Phase::Present);
@@ -272,7 +275,7 @@ impl Core<ReadWrite> {
         self.member = Some(Member {
             token: (claim.generation() << PLACE_BITS) | place,
             claim: present,
-            forks: presence::forks(),
+            forks: liveness::fork_epoch(),
             view: self.view.clone(),
             hold,
         });
@@ -283,7 +286,7 @@ impl Core<ReadWrite> {
     /// because there is a lock in the way that nobody in this segment answers for.
     fn try_join(
         &self,
-        claimant: &Claimant,
+        claimer: &SlotClaimer,
         place: u32,
         take_dead: bool,
         without_kernel: bool,
@@ -304,7 +307,7 @@ impl Core<ReadWrite> {
             let _ = word.compare_exchange(former.0, retired.0, SeqCst, SeqCst)?;
             return Ok(None);
         }
-        let claimed = claimant.claim(place);
+        let claimed = claimer.claim(place);
         let may = match claimed {
             Claimed::Held | Claimed::Impossible => true,
             Claimed::Obstructed | Claimed::Taken => without_kernel,
@@ -316,7 +319,7 @@ impl Core<ReadWrite> {
         let generation = former.generation() + 1;
         let claim = Claim::new(std::process::id(), generation, claimed == Claimed::Held, Phase::Joining);
         if word.compare_exchange(former.0, claim.0, SeqCst, SeqCst)?.is_err() {
-            claimant.release(place);
+            claimer.release(place);
             return Ok(None);
         }
         step("join: joining");
@@ -329,7 +332,7 @@ impl Core<ReadWrite> {
 impl Drop for Member {
     fn drop(&mut self) {
         // A forked child has a copy of this, but is not who it is about.
-        if self.forks != presence::forks() {
+        if self.forks != liveness::fork_epoch() {
             return;
         }
         if let Ok(word) = self.view.atomic_u64(place_at(self.place())) {

@@ -23,7 +23,7 @@ use crate::error::{Error, ErrorKind, Operation};
 use crate::memory::SharedMemory;
 use crate::raw::mutex::{DAMAGED, DONE, TOKEN};
 use crate::raw::rwlock;
-use crate::sys::{Identity, presence};
+use crate::sys::{ProcessIdentity, liveness};
 
 const PLACES_AT: u64 = offset_of!(Header, places) as u64;
 const START_AT: u64 = offset_of!(Header, start) as u64;
@@ -40,9 +40,9 @@ pub struct ProcessInfo {
     pub pid_namespace: Option<u64>,
 }
 
-impl From<Identity> for ProcessInfo {
-    fn from(process: Identity) -> Self {
-        let Identity { id, started, pid_namespace, .. } = process;
+impl From<ProcessIdentity> for ProcessInfo {
+    fn from(process: ProcessIdentity) -> Self {
+        let ProcessIdentity { id, started, pid_namespace, .. } = process;
         ProcessInfo { id, started, pid_namespace: Some(pid_namespace).filter(|inode| *inode != 0) }
     }
 }
@@ -52,7 +52,7 @@ impl ProcessInfo {
     /// here, and may be that of an unrelated process.
     #[must_use]
     pub fn is_in_other_pid_namespace(&self) -> bool {
-        let here = presence::identity().pid_namespace;
+        let here = liveness::identity().pid_namespace;
         self.pid_namespace.is_some_and(|theirs| here != 0 && here != theirs)
     }
 
@@ -72,7 +72,7 @@ impl ProcessInfo {
         if self.is_in_other_pid_namespace() {
             return None;
         }
-        presence::program(self.id, self.started)
+        liveness::program(self.id, self.started)
     }
 }
 

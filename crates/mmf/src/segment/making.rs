@@ -14,9 +14,9 @@ use super::steps::step;
 use crate::access::{Access, ReadWrite};
 use crate::error::{Error, ErrorKind, Operation};
 use crate::memory::SharedMemory;
-use crate::sys::presence::{self, Life, Presence};
-use crate::sys::wait::Family;
-use crate::sys::{Claimed, Identity, ObjectName};
+use crate::sys::liveness::{self, ProcessState, Slots};
+use crate::sys::wait::SegmentObjects;
+use crate::sys::{Claimed, ObjectName, ProcessIdentity};
 use crate::view::View;
 
 /// How many participants there can be, if nobody says otherwise.
@@ -107,9 +107,9 @@ impl<'m, A: Access> Site<'m, A> {
         self.memory.right().name_it(Error::new(self.plan.operation, kind))
     }
 
-    fn presence(&self) -> Presence {
+    fn presence(&self) -> Slots {
         // (On Windows this one is never asked: the names of slots need the identity that only a segment has.)
-        Presence::new(&Family::new(None, None, [0; 16]))
+        Slots::new(&SegmentObjects::new(None, None, [0; 16]))
     }
 
     fn progress(&self) -> Result<Progress, Error> {
@@ -163,14 +163,14 @@ impl<'m, A: Access> Site<'m, A> {
     }
 
     /// Who has the maker's claim. Only as far as it is written down: who is about to make is unknown but for the number.
-    pub(super) fn maker(&self, claim: Claim) -> Result<Identity, Error> {
+    pub(super) fn maker(&self, claim: Claim) -> Result<ProcessIdentity, Error> {
         let id = claim.process();
         if claim.phase() != Phase::Present {
-            return Ok(Identity { id, ..Identity::default() });
+            return Ok(ProcessIdentity { id, ..ProcessIdentity::default() });
         }
         let started = self.view.read::<u64>(index(MAKER_STARTED_AT))?;
         let [pid_namespace, time_namespace] = self.view.read::<[u64; 2]>(index(MAKER_NAMESPACES_AT))?;
-        Ok(Identity { id, started, pid_namespace, time_namespace })
+        Ok(ProcessIdentity { id, started, pid_namespace, time_namespace })
     }
 
     pub(super) fn maker_lives(&self, claim: Claim) -> Result<bool, Error> {
@@ -182,8 +182,8 @@ impl<'m, A: Access> Site<'m, A> {
         if held == Some(false) {
             return Ok(false);
         }
-        let life = presence::life(&self.maker(claim)?, held == Some(true));
-        Ok(!matches!(life, Life::Ended))
+        let life = liveness::process_state(&self.maker(claim)?, held == Some(true));
+        Ok(!matches!(life, ProcessState::Ended))
     }
 
     /// Waits until somebody has made it.
@@ -259,8 +259,8 @@ impl<'m, A: Access> Site<'m, A> {
     pub(super) fn core(&self, places: u32, len: u64, id: [u8; 16]) -> Core<A> {
         let right = self.memory.right();
         let name = self.object_name();
-        let family = Family::new(Some(&right.object), name.as_ref(), id);
-        let presence = Presence::new(&family);
+        let family = SegmentObjects::new(Some(&right.object), name.as_ref(), id);
+        let presence = Slots::new(&family);
         Core {
             view: self.view.clone(),
             memory: self.memory.clone(),
@@ -319,9 +319,9 @@ impl Site<'_, ReadWrite> {
             return Ok(None);
         }
         let right = self.memory.right();
-        let claimant = self.presence().claimant(&right.object);
-        let claimant = claimant.map_err(|failure| right.error(self.plan.operation, failure))?;
-        let claimed = if cfg!(unix) { claimant.claim(MAKER) } else { Claimed::Impossible };
+        let claimer = self.presence().claimer(&right.object);
+        let claimer = claimer.map_err(|failure| right.error(self.plan.operation, failure))?;
+        let claimed = if cfg!(unix) { claimer.claim(MAKER) } else { Claimed::Impossible };
         if claimed == Claimed::Taken {
             return Ok(None);
         }
@@ -335,7 +335,7 @@ impl Site<'_, ReadWrite> {
             Made::ByOthers
         } else {
             step("make: claimed");
-            let who = presence::identity();
+            let who = liveness::identity();
             let made = self
                 .view
                 .write(&who.started, index(MAKER_STARTED_AT))
@@ -352,7 +352,7 @@ impl Site<'_, ReadWrite> {
             Made::ByUs
         };
         word.store(claim.with_phase(Phase::Free).0, SeqCst)?;
-        claimant.release(MAKER);
+        claimer.release(MAKER);
         Ok(Some(made))
     }
 
@@ -371,7 +371,7 @@ impl Site<'_, ReadWrite> {
             self.view.fill(0, index(HEADER_LEN)..index(start))?;
         }
         let id =
-            presence::random().map_err(|failure| self.memory.right().error(self.plan.operation, failure))?;
+            liveness::random().map_err(|failure| self.memory.right().error(self.plan.operation, failure))?;
         let participants = u32::try_from(HEADER_LEN).unwrap_or(0);
         let head = [VERSION];
         self.view.write(&head, 8)?;

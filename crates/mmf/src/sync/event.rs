@@ -13,7 +13,7 @@ use crate::segment::core::Core;
 use crate::segment::types::ObjectKind;
 use crate::segment::world::{Parking, Scene, slice};
 use crate::sys::Woken;
-use crate::sys::wait::{MOST_WORDS, wait_any};
+use crate::sys::wait::{MAX_WORDS, wait_any};
 
 /// Something that happens, and that others sleep until: by [`Segment::event`](crate::Segment::event), which resets itself when one
 /// who waits has got it, or by [`Segment::manual_reset_event`](crate::Segment::manual_reset_event), which stays set until it is reset.
@@ -125,9 +125,9 @@ impl Event {
     ///
     /// [`ErrorKind::Fault`]; [`ErrorKind::LimitReached`] for more than 64 of them (Linux: 128), or none.
     pub fn wait_any(events: &[&Event], deadline: Option<Instant>) -> Result<Option<usize>, Error> {
-        if events.is_empty() || events.len() > MOST_WORDS {
+        if events.is_empty() || events.len() > MAX_WORDS {
             let sentence = format!(
-                "cannot wait for {} events at once: wait_any takes 1 to {MOST_WORDS} of them here",
+                "cannot wait for {} events at once: wait_any takes 1 to {MAX_WORDS} of them here",
                 events.len()
             );
             return Err(Error::new(Operation::Wait, ErrorKind::LimitReached).with_sentence(sentence));

@@ -11,7 +11,7 @@ use crate::segment::layout::fingerprint;
 use crate::segment::types::ObjectKind;
 use crate::segment::world::{Parking, slice};
 use crate::sys::Woken;
-use crate::sys::wait::{Family, Waker};
+use crate::sys::wait::{SegmentObjects, Waker};
 use crate::view::View;
 
 /// A word of 32 bits in shared memory that can be slept on, and what it takes to wake those who sleep: for locks of one's own.
@@ -74,7 +74,7 @@ impl Futex {
         let mut id = [0; 16];
         id[..8].copy_from_slice(&fingerprint(0, 0, 0, 0, name).to_le_bytes());
         id[8..].copy_from_slice(&fingerprint(1, 0, 0, 0, name).to_le_bytes());
-        let waker = Waker::new(&Family::new(None, None, id), offset as u64)
+        let waker = Waker::new(&SegmentObjects::new(None, None, id), offset as u64)
             .map_err(|failure| Error::from_system(Operation::Object, failure))?;
         Ok(Futex { parking: Parking::at(view, offset, waker)?, _core: None })
     }

@@ -7,7 +7,7 @@
 //! | `name` | [`ObjectName`]: a checked name in the system's own spelling |
 //! | `memory` | [`Object`]: a right to a shared memory; [`Mapping`]: an address range in which it is mapped |
 //! | `list` | [`list`]: the named memories of the machine |
-//! | `security` | [`Protection`]: what an object is made with; [`Shown`]: what it says |
+//! | `security` | [`Protection`]: what an object is made with; [`RawSecurity`]: what it says |
 //! | `account` | users and groups by name and number; on Windows also what the token says |
 //! | `process` | other processes: what they are given, and how they are told from each other |
 //! | `presence` | places that the system holds for a process while it lives; whether a process lives |
@@ -46,16 +46,16 @@ pub(in crate::sys) use system::fault;
 pub(crate) use system::fault::{install as install_handler, kernel_copies, state as handler_state};
 pub(crate) use system::kernel;
 pub(crate) use system::list::{list, names};
+pub(crate) use system::liveness;
 pub(crate) use system::memory::{Mapping, Object, check_large_pages};
 pub(crate) use system::name::ObjectName;
-pub(crate) use system::presence;
+pub(crate) use system::probe::{
+    confinement, fault_sign, grants_to_users, has_private_namespaces, holders_of, limit_reached, limits,
+    locked_limit, map_limits, memory_group, names_are_replaceable, page_sizes, pool, probe_name, promised,
+    rounded, space,
+};
 pub(crate) use system::process;
 pub(crate) use system::security::Protection;
-pub(crate) use system::sight::{
-    confinement, fault_sign, grants_to_users, has_private_namespaces, holders_of, limit_reached, limits,
-    locked_limit, map_limits, memory_group, names_are_replaceable, page_sizes, pool, promised, rounded,
-    sight, space,
-};
 #[cfg(unix)]
 pub(crate) use system::socket;
 pub(crate) use system::wait;
@@ -152,7 +152,7 @@ impl Mode {
 
 /// What a new memory is to be like.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Wish<'a> {
+pub(crate) struct CreateParams<'a> {
     pub(crate) len: u64,
     /// How far it can grow; not at all without one. Not less than `len`.
     pub(crate) capacity: Option<u64>,
@@ -267,7 +267,7 @@ pub(crate) enum Attempt<T> {
 
 /// What a process can be told by, as far as it knows it itself. 0 is unknown, and equal to nothing.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Identity {
+pub(crate) struct ProcessIdentity {
     pub(crate) id: u32,
     /// When it was started, as it reads in `time_namespace`.
     pub(crate) started: u64,
@@ -314,7 +314,7 @@ pub(crate) struct Found {
 
 /// What an object says about who may open it, as the system says it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Shown {
+pub(crate) enum RawSecurity {
     /// A self-relative security descriptor.
     #[cfg_attr(unix, allow(dead_code))]
     Descriptor(Vec<u8>),
@@ -326,7 +326,7 @@ pub(crate) enum Shown {
 /// What has a name.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[allow(dead_code, reason = "each system has its own")]
-pub(crate) enum Presence {
+pub(crate) enum NameState {
     #[default]
     Nothing,
     Memory,
@@ -435,13 +435,13 @@ pub(crate) struct Holders {
 
 /// What can be seen of a name without changing anything.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Sighting {
-    pub(crate) presence: Presence,
+pub(crate) struct NameProbe {
+    pub(crate) state: NameState,
     pub(crate) len: Option<u64>,
     /// Found out by the system itself, so all that it considers is considered.
     pub(crate) may_read: bool,
     pub(crate) may_write: bool,
-    pub(crate) shown: Option<Shown>,
+    pub(crate) raw_security: Option<RawSecurity>,
     /// The names of the region, if there is more than one (Linux).
     pub(crate) linked: Option<Links>,
     /// Its owner has no number in this user namespace: the one that is shown stands for all such users (Linux).
@@ -479,13 +479,13 @@ pub(crate) struct Space {
     pub(crate) is_mount: bool,
     pub(crate) left: u64,
     pub(crate) limit: u64,
-    pub(crate) trouble: Option<Trouble>,
+    pub(crate) problem: Option<StorageProblem>,
 }
 
 /// Why nothing can be made in a place.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(not(target_os = "linux"), allow(dead_code))]
-pub(crate) enum Trouble {
+pub(crate) enum StorageProblem {
     Missing,
     ReadOnly,
     Denied,

@@ -15,7 +15,7 @@ use rustix::fs::{
 use rustix::io::Errno;
 
 use super::memory::Object;
-use super::sight::limits;
+use super::probe::limits;
 use crate::sys::{Failure, Reason};
 
 /// Zeros that are not shorter become a hole in a file. Shorter holes would save little and cut the file into many pieces.
@@ -105,7 +105,7 @@ impl Source {
             return Err(Failure::new(Reason::WrongKind));
         }
         #[cfg(any(target_os = "linux", target_os = "android"))]
-        // Only a wish: the system reads further ahead.
+        // Only a params: the system reads further ahead.
         let _ = rustix::fs::fadvise(&fd, 0, None, rustix::fs::Advice::Sequential);
         Ok(Source { fd })
     }
@@ -269,7 +269,7 @@ impl Draft {
         #[cfg(any(target_os = "linux", target_os = "android"))]
         if let (Ok(offset), Ok(len)) = (i64::try_from(offset), i64::try_from(len)) {
             let fd = self.file.as_raw_fd();
-            // SAFETY: the descriptor is open; the call touches no memory of this process. It is a wish: if something goes
+            // SAFETY: the descriptor is open; the call touches no memory of this process. It is a params: if something goes
             // wrong with the disk, `finish` hears of it.
             unsafe { libc::sync_file_range(fd, offset, len, libc::SYNC_FILE_RANGE_WRITE) };
         }

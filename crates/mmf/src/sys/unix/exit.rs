@@ -14,15 +14,15 @@ use std::sync::{Mutex, Once, PoisonError, TryLockError};
 
 use super::chain;
 use super::forks;
-use super::memory::Identity;
+use super::memory::ObjectId;
 use super::name::ObjectName;
 use super::named;
 
 /// A name that is to be released.
 struct Held {
     name: ObjectName,
-    identity: Identity,
-    /// By [`forks::forks`].
+    identity: ObjectId,
+    /// By [`forks::fork_epoch`].
     process: u32,
     /// How often this process had forked when it was opened.
     forks: u32,
@@ -35,7 +35,7 @@ static HELD: Mutex<BTreeMap<RawFd, Held>> = Mutex::new(BTreeMap::new());
 static FORKS: AtomicU32 = AtomicU32::new(0);
 
 /// Has a name released when this process exits, until `forget` is called; false if that cannot be had.
-pub(super) fn remember(fd: BorrowedFd<'_>, name: &ObjectName, identity: Identity, process: u32) -> bool {
+pub(super) fn remember(fd: BorrowedFd<'_>, name: &ObjectName, identity: ObjectId, process: u32) -> bool {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
         chain::stay_loaded();
@@ -71,7 +71,7 @@ extern "C" fn before_fork() {
 extern "C" fn at_exit() {
     // If a signal handler exits in the middle of `remember`, waiting would be for good.
     let Ok(all) = HELD.try_lock() else { return };
-    let (process, forks) = (forks::forks(), FORKS.load(Ordering::Relaxed));
+    let (process, forks) = (forks::fork_epoch(), FORKS.load(Ordering::Relaxed));
     for (fd, held) in all.iter().filter(|(_, held)| held.process == process && held.forks == forks) {
         // SAFETY: the descriptor of an entry is open, and stays so while this has the lock.
         let fd = unsafe { BorrowedFd::borrow_raw(*fd) };

@@ -19,7 +19,7 @@ use std::time::{Duration, Instant};
 #[cfg_attr(target_arch = "aarch64", repr(C, align(65536)))]
 #[cfg_attr(not(target_arch = "aarch64"), repr(C, align(4096)))]
 struct Own {
-    /// Not 0 from [`notice_forks`] on, and never the epoch of a process that this one was forked from.
+    /// Not 0 from [`track_forks`] on, and never the epoch of a process that this one was forked from.
     epoch: AtomicU32,
     /// What is remembered: 0 nothing, 1 about to be, 2 there.
     state: AtomicU32,
@@ -50,14 +50,14 @@ static FORKING: AtomicU32 = AtomicU32::new(0);
 const LONGEST: Duration = Duration::from_secs(1);
 
 /// Identifies this process among those that it was forked from: the same number is the same process. Only after
-/// [`notice_forks`].
+/// [`track_forks`].
 #[inline]
-pub(crate) fn forks() -> u32 {
+pub(crate) fn fork_epoch() -> u32 {
     OWN.epoch.load(Relaxed)
 }
 
 /// To be called before [`forks`] can be relied on.
-pub(crate) fn notice_forks() {
+pub(crate) fn track_forks() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
         super::chain::stay_loaded();
@@ -122,7 +122,7 @@ pub(super) struct NoFork {
 #[cfg(any(target_os = "linux", target_os = "android"))]
 impl NoFork {
     pub(super) fn begin() -> Self {
-        notice_forks();
+        track_forks();
         wait_until_zero(&FORKING);
         OPENERS.fetch_add(1, SeqCst);
         // A fork may have begun since.
@@ -135,14 +135,14 @@ impl NoFork {
                 break;
             }
         }
-        NoFork { epoch: forks() }
+        NoFork { epoch: fork_epoch() }
     }
 }
 
 #[cfg(any(target_os = "linux", target_os = "android"))]
 impl Drop for NoFork {
     fn drop(&mut self) {
-        if self.epoch == forks() {
+        if self.epoch == fork_epoch() {
             OPENERS.fetch_sub(1, SeqCst);
         }
     }
@@ -151,7 +151,7 @@ impl Drop for NoFork {
 /// What `find` finds out about this process, asked once.
 #[cfg(any(target_os = "linux", target_os = "android"))]
 pub(super) fn remember(find: impl FnOnce() -> [u64; 3]) -> [u64; 3] {
-    notice_forks();
+    track_forks();
     let own = &OWN;
     if own.state.load(Acquire) == 2 {
         return [0, 1, 2].map(|at: usize| own.remembered[at].load(Relaxed));
@@ -174,13 +174,13 @@ mod tests {
     #[test]
     fn a_fork_waits_for_openers_and_openers_for_forks() {
         let guard = NoFork::begin();
-        assert_ne!(forks(), 0);
+        assert_ne!(fork_epoch(), 0);
         assert!(OPENERS.load(SeqCst) > 0);
         let thread = std::thread::spawn(|| {
             // SAFETY: the child ends at once.
             match unsafe { libc::fork() } {
                 // SAFETY: no requirements.
-                0 => unsafe { libc::_exit(i32::from(forks() != 0 || OPENERS.load(SeqCst) != 0)) },
+                0 => unsafe { libc::_exit(i32::from(fork_epoch() != 0 || OPENERS.load(SeqCst) != 0)) },
                 child => {
                     let mut status = 0;
                     // SAFETY: a valid place for the answer.
@@ -200,13 +200,13 @@ mod tests {
 
     #[test]
     fn a_bare_clone_is_another_process() {
-        notice_forks();
+        track_forks();
         if std::env::var_os("MMF_TEST_RUNNER").is_some() && !IS_CLEARED.load(Relaxed) {
             println!("skipped: the emulator does not clear pages in children");
             return;
         }
         assert!(IS_CLEARED.load(Relaxed));
-        let before = forks();
+        let before = fork_epoch();
         assert_eq!(remember(|| [1, 2, 3]).len(), 3);
         // SAFETY: without flags it is a fork that calls no handlers; the child ends at once.
         match unsafe {
@@ -220,7 +220,7 @@ mod tests {
             )
         } {
             0 => {
-                let same = forks() == before || remember(|| [7, 8, 9]) != [7, 8, 9];
+                let same = fork_epoch() == before || remember(|| [7, 8, 9]) != [7, 8, 9];
                 // SAFETY: no requirements.
                 unsafe { libc::_exit(i32::from(same)) }
             }
@@ -232,6 +232,6 @@ mod tests {
                 assert_eq!(status, 0, "the child is taken for its parent");
             }
         }
-        assert_eq!(forks(), before);
+        assert_eq!(fork_epoch(), before);
     }
 }

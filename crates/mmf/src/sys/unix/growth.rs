@@ -20,7 +20,7 @@ use std::time::{Duration, Instant};
 use rustix::fs::fstat;
 use rustix::io::Errno;
 
-use super::sight::check_file_size;
+use super::probe::check_file_size;
 use crate::sys::{Failure, Reason};
 
 /// The longest that anything may become.

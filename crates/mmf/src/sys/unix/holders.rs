@@ -9,7 +9,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
-use super::memory::Identity;
+use super::memory::ObjectId;
 use super::name::ObjectName;
 use super::named;
 use crate::sys::{Failure, FoundHolder};
@@ -23,7 +23,7 @@ struct Lock {
     exclusive: bool,
 }
 
-fn locks(identity: Identity) -> Vec<Lock> {
+fn locks(identity: ObjectId) -> Vec<Lock> {
     let (major, minor) = (libc::major(identity.0), libc::minor(identity.0));
     let object = format!("{major:02x}:{minor:02x}:{}", identity.1);
     let text = fs::read_to_string("/proc/locks").unwrap_or_default();
@@ -47,12 +47,12 @@ pub(crate) fn exclusive_holder(name: &ObjectName) -> Option<FoundHolder> {
 }
 
 /// All holders that can be seen, and whether there can be no others.
-pub(crate) fn holders(identity: Identity) -> Result<(Vec<FoundHolder>, bool), Failure> {
+pub(crate) fn holders(identity: ObjectId) -> Result<(Vec<FoundHolder>, bool), Failure> {
     holders_in(identity, usize::MAX)
 }
 
 /// The same; no more than `most` processes are looked into.
-pub(super) fn holders_in(identity: Identity, most: usize) -> Result<(Vec<FoundHolder>, bool), Failure> {
+pub(super) fn holders_in(identity: ObjectId, most: usize) -> Result<(Vec<FoundHolder>, bool), Failure> {
     let mut found = Vec::new();
     // Nothing is hidden from the superuser, unless it is that of a container.
     let mut complete = rustix::process::geteuid().is_root()
@@ -74,7 +74,7 @@ pub(super) fn holders_in(identity: Identity, most: usize) -> Result<(Vec<FoundHo
 }
 
 /// Of these processes, and of those that are known by their locks, those that hold it.
-pub(crate) fn holders_among(processes: &[u32], identity: Identity) -> Vec<FoundHolder> {
+pub(crate) fn holders_among(processes: &[u32], identity: ObjectId) -> Vec<FoundHolder> {
     let mut found = Vec::new();
     for &process in processes {
         if let Look::Holds(may_write) = look_into(process, identity) {
@@ -86,7 +86,7 @@ pub(crate) fn holders_among(processes: &[u32], identity: Identity) -> Vec<FoundH
 }
 
 /// Those that are known by their locks alone, since they do not let us look into them.
-fn add_locks(found: &mut Vec<FoundHolder>, identity: Identity) {
+fn add_locks(found: &mut Vec<FoundHolder>, identity: ObjectId) {
     for lock in locks(identity) {
         if found.iter().all(|holder| holder.process != lock.process) {
             match look_into(lock.process, identity) {
@@ -112,7 +112,7 @@ enum Look {
     Hidden,
 }
 
-fn look_into(process: u32, identity: Identity) -> Look {
+fn look_into(process: u32, identity: ObjectId) -> Look {
     let directory = format!("/proc/{process}");
     let entries = match fs::read_dir(format!("{directory}/fd")) {
         Ok(entries) => entries,
@@ -146,7 +146,7 @@ fn look_into(process: u32, identity: Identity) -> Look {
 }
 
 /// Whether a process has mapped an object, without a descriptor perhaps, and whether so that it can write.
-fn mapped(directory: &Path, identity: Identity) -> Option<bool> {
+fn mapped(directory: &Path, identity: ObjectId) -> Option<bool> {
     let (major, minor) = (libc::major(identity.0), libc::minor(identity.0));
     let (device, number) = (format!("{major:02x}:{minor:02x}"), identity.1.to_string());
     let maps = fs::read(directory.join("maps")).ok()?;

@@ -10,8 +10,10 @@ use rustix::mm::{Advice, MapFlags, MsyncFlags, ProtFlags};
 
 use super::name::ObjectName;
 use super::security::{self, OWNER_ONLY};
-use super::{exit, fault, forks, growth, named, pages, sight};
-use crate::sys::{Attempt, Copying, Failure, Mode, NameTarget, Pages, Reason, Shown, Space, Wish};
+use super::{exit, fault, forks, growth, named, pages, probe};
+use crate::sys::{
+    Attempt, Copying, CreateParams, Failure, Mode, NameTarget, Pages, RawSecurity, Reason, Space,
+};
 
 /// The right to a shared memory object, or to a file: a descriptor.
 #[derive(Debug)]
@@ -25,9 +27,9 @@ pub(crate) struct Object {
 }
 
 /// What tells one object from all others that exist at the same time.
-pub(crate) type Identity = (u64, u64);
+pub(crate) type ObjectId = (u64, u64);
 
-pub(super) fn identity_of(stat: &Stat) -> Identity {
+pub(super) fn identity_of(stat: &Stat) -> ObjectId {
     #[allow(clippy::unnecessary_cast, clippy::cast_sign_loss, reason = "they have other types elsewhere")]
     (stat.st_dev as u64, stat.st_ino as u64)
 }
@@ -37,7 +39,7 @@ pub(super) fn identity_of(stat: &Stat) -> Identity {
 pub(super) struct Opened {
     pub(super) fd: OwnedFd,
     /// What is to be removed with its last holder, if the caller is a holder now.
-    pub(super) held: Option<Identity>,
+    pub(super) held: Option<ObjectId>,
     pub(super) names: u64,
 }
 
@@ -45,8 +47,8 @@ pub(super) struct Opened {
 #[derive(Debug)]
 struct Held {
     name: ObjectName,
-    identity: Identity,
-    /// The process that counts as the holder, by [`forks::forks`]: after a fork, the child's copy of this value is not another one.
+    identity: ObjectId,
+    /// The process that counts as the holder, by [`forks::fork_epoch`]: after a fork, the child's copy of this value is not another one.
     /// (Not by its id: in a pid namespace of its own, the child of process 1 is process 1, too.)
     process: u32,
     /// Whether it is released if the process exits before.
@@ -54,9 +56,9 @@ struct Held {
 }
 
 impl Held {
-    fn new(fd: BorrowedFd<'_>, name: &ObjectName, identity: Identity) -> Self {
-        forks::notice_forks();
-        let process = forks::forks();
+    fn new(fd: BorrowedFd<'_>, name: &ObjectName, identity: ObjectId) -> Self {
+        forks::track_forks();
+        let process = forks::fork_epoch();
         let at_exit = exit::remember(fd, name, identity, process);
         Held { name: name.clone(), identity, process, at_exit }
     }
@@ -85,19 +87,22 @@ impl Nature {
 
 impl Object {
     /// Makes a memory of zero bytes.
-    pub(crate) fn create(name: Option<&ObjectName>, wish: &Wish<'_>) -> Result<Attempt<Self>, Failure> {
-        if wish.capacity.is_some_and(|capacity| capacity > growth::MOST) {
+    pub(crate) fn create(
+        name: Option<&ObjectName>,
+        params: &CreateParams<'_>,
+    ) -> Result<Attempt<Self>, Failure> {
+        if params.capacity.is_some_and(|capacity| capacity > growth::MOST) {
             return Err(Failure::new(Reason::TooLarge));
         }
         let Some(name) = name else {
-            let (fd, pages) = named::anonymous(wish)?;
-            let nature = Nature::created(wish.capacity, pages);
+            let (fd, pages) = named::anonymous(params)?;
+            let nature = Nature::created(params.capacity, pages);
             return Ok(Attempt::Done(Object { fd, mode: Mode::Write, held: None, names: 0, nature }));
         };
-        let pages = if wish.large_pages { pages::advised()? } else { Pages::Ordinary };
-        Ok(match named::create(name, wish)? {
+        let pages = if params.large_pages { pages::advised()? } else { Pages::Ordinary };
+        Ok(match named::create(name, params)? {
             Attempt::Done((fd, identity)) => {
-                let nature = Nature::created(wish.capacity, pages);
+                let nature = Nature::created(params.capacity, pages);
                 let held = Some(Held::new(fd.as_fd(), name, identity));
                 Attempt::Done(Object { fd, mode: Mode::Write, held, names: 1, nature })
             }
@@ -188,7 +193,7 @@ impl Object {
     }
 
     /// What identifies it, where processes can be asked whether they hold it.
-    pub(crate) fn identity(&self) -> Option<Identity> {
+    pub(crate) fn identity(&self) -> Option<ObjectId> {
         if cfg!(target_os = "linux") { fstat(&self.fd).ok().as_ref().map(identity_of) } else { None }
     }
 
@@ -203,7 +208,7 @@ impl Object {
     }
 
     /// Whether that is what other processes say, and so perhaps more than can be mapped.
-    pub(crate) fn is_capacity_learnt(&self) -> bool {
+    pub(crate) fn is_capacity_from_peers(&self) -> bool {
         self.nature.learnt
     }
 
@@ -230,7 +235,7 @@ impl Object {
         };
         let is_mount = self.held.is_some();
         let (left, limit) = (bytes(system.f_bavail), bytes(system.f_blocks));
-        Some(Space { place, is_mount, left, limit, trouble: None })
+        Some(Space { place, is_mount, left, limit, problem: None })
     }
 
     /// Whether views may reach further than the object does now.
@@ -266,7 +271,7 @@ impl Object {
     }
 
     /// What it says about who may open it.
-    pub(crate) fn shown(&self) -> Result<Shown, Failure> {
+    pub(crate) fn raw_security(&self) -> Result<RawSecurity, Failure> {
         security::of(&self.fd)
     }
 
@@ -354,7 +359,7 @@ impl Object {
 impl Drop for Object {
     fn drop(&mut self) {
         let Some(held) = &self.held else { return };
-        if held.process == forks::forks() {
+        if held.process == forks::fork_epoch() {
             // First: from now on the descriptor may be closed.
             if held.at_exit {
                 exit::forget(self.fd.as_fd());
@@ -429,7 +434,7 @@ impl Mapping {
         Mapping { base: NonNull::dangling(), slack: 0, whole: 0, copying: Copying::Guarded }
     }
 
-    /// A wish: the kernel may not follow it.
+    /// A params: the kernel may not follow it.
     fn advise_large_pages(&self) {
         #[cfg(any(target_os = "linux", target_os = "android"))]
         {
@@ -472,7 +477,7 @@ impl Mapping {
         unsafe { rustix::mm::msync(start, len, MsyncFlags::SYNC) }.map_err(out_of_pages)
     }
 
-    /// Brings the pages into memory ahead of their use. A wish: the system may not follow it.
+    /// Brings the pages into memory ahead of their use. A params: the system may not follow it.
     pub(crate) fn prefetch(&self, offset: usize, len: usize) -> Result<(), Failure> {
         let (start, len) = self.pages(offset, len);
         // SAFETY: the pages are part of this mapping; this advice changes nothing in it.
@@ -483,7 +488,7 @@ impl Mapping {
     pub(crate) fn lock(&self, offset: usize, len: usize) -> Result<(), Failure> {
         let (start, len) = self.pages(offset, len);
         // SAFETY: the pages are part of this mapping; locking changes nothing in it.
-        unsafe { rustix::mm::mlock(start, len) }.map_err(|errno| sight::locking_failed(errno, len))
+        unsafe { rustix::mm::mlock(start, len) }.map_err(|errno| probe::locking_failed(errno, len))
     }
 
     /// Ends what `lock` asked for.

@@ -20,13 +20,13 @@ pub(crate) mod kernel;
 #[path = "../no_kernel.rs"]
 pub(crate) mod kernel;
 pub(super) mod list;
+pub(crate) mod liveness;
 pub(super) mod memory;
 pub(super) mod name;
 pub(super) mod pages;
-pub(crate) mod presence;
+pub(super) mod probe;
 pub(crate) mod process;
 pub(super) mod security;
-pub(super) mod sight;
 pub(crate) mod socket;
 pub(crate) mod wait;
 

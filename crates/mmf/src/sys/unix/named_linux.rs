@@ -33,13 +33,14 @@ use rustix::fs::{
 use rustix::io::Errno;
 
 use super::account::{Capability, is_capable, stands_for_unmapped};
-use super::memory::{Identity, Opened, identity_of};
+use super::memory::{ObjectId, Opened, identity_of};
 use super::name::{DIRECTORY, ObjectName};
+use super::probe::check_file_size;
 use super::security::{self, OWNER_ONLY};
-use super::sight::check_file_size;
 use super::{facts, growth, pages};
 use crate::sys::{
-    Attempt, Failure, Links, NameTarget, Pages, Presence, Reason, Sighting, Space, Trouble, Wish,
+    Attempt, CreateParams, Failure, Links, NameProbe, NameState, NameTarget, Pages, Reason, Space,
+    StorageProblem,
 };
 
 /// The mark of an object of ours: set-group-id and sticky without the right to execute. It means nothing for a file, so
@@ -77,7 +78,10 @@ pub(super) fn is_owner_certain(fd: impl AsFd, uid: u32) -> bool {
     !stands_for_unmapped(uid) || (uid == rustix::process::geteuid().as_raw() && acts_as_owner(fd))
 }
 
-pub(super) fn create(name: &ObjectName, wish: &Wish<'_>) -> Result<Attempt<(OwnedFd, Identity)>, Failure> {
+pub(super) fn create(
+    name: &ObjectName,
+    params: &CreateParams<'_>,
+) -> Result<Attempt<(OwnedFd, ObjectId)>, Failure> {
     sweep();
     let flags = OFlags::CREATE | OFlags::EXCL | OFlags::RDWR | OFlags::CLOEXEC | OFlags::NOFOLLOW;
     let fd = match open_file(name.path(), flags, Mode::from_raw_mode(MARK | OWNER_ONLY)) {
@@ -110,10 +114,10 @@ pub(super) fn create(name: &ObjectName, wish: &Wish<'_>) -> Result<Attempt<(Owne
     };
     // Sized last: until then nobody who comes by can do more than wait for it.
     let made = whole_mode
-        .and_then(|()| check_space(&fd, wish.len))
-        .and_then(|()| security::protect(fd.as_fd(), wish.protection, MARK))
-        .and_then(|()| prepare(&fd, wish))
-        .and_then(|()| resize(&fd, wish.len));
+        .and_then(|()| check_space(&fd, params.len))
+        .and_then(|()| security::protect(fd.as_fd(), params.protection, MARK))
+        .and_then(|()| prepare(&fd, params))
+        .and_then(|()| resize(&fd, params.len));
     match made {
         Ok(()) => Ok(Attempt::Done((fd, identity))),
         Err(failure) => {
@@ -150,11 +154,11 @@ fn check_space(fd: &OwnedFd, len: u64) -> Result<(), Failure> {
 }
 
 /// What has to be said of an object before it has its length, and so can be opened.
-fn prepare(fd: &OwnedFd, wish: &Wish<'_>) -> Result<(), Failure> {
-    if let Some(node) = wish.node {
-        pages::prefer_node(fd.as_fd(), wish.capacity.unwrap_or(wish.len), node)?;
+fn prepare(fd: &OwnedFd, params: &CreateParams<'_>) -> Result<(), Failure> {
+    if let Some(node) = params.node {
+        pages::prefer_node(fd.as_fd(), params.capacity.unwrap_or(params.len), node)?;
     }
-    match wish.capacity {
+    match params.capacity {
         Some(capacity) => Ok(growth::record(fd.as_fd(), capacity)?),
         None => Ok(()),
     }
@@ -246,7 +250,7 @@ fn look(path: &CStr, access: OFlags) -> Result<OwnedFd, Errno> {
 /// Unlinks an object on which the caller has the exclusive lock, if this is its name still; and whatever other names it has.
 ///
 /// Between the look and the unlinking somebody may rename what is there; nobody who keeps to the locks does.
-fn remove(fd: impl AsFd, identity: Identity, path: &CStr) -> Result<(), Errno> {
+fn remove(fd: impl AsFd, identity: ObjectId, path: &CStr) -> Result<(), Errno> {
     unlink_if(path, identity)?;
     // Not looked at before: a name can be added up to the moment when the last one is removed, and never after it.
     if fstat(&fd)?.st_nlink > 0 {
@@ -255,7 +259,7 @@ fn remove(fd: impl AsFd, identity: Identity, path: &CStr) -> Result<(), Errno> {
     Ok(())
 }
 
-fn unlink_if(path: &CStr, identity: Identity) -> Result<(), Errno> {
+fn unlink_if(path: &CStr, identity: ObjectId) -> Result<(), Errno> {
     match lstat(path) {
         Ok(named) if identity_of(&named) == identity => unlink(path),
         Ok(_) | Err(Errno::NOENT) => Ok(()),
@@ -264,7 +268,7 @@ fn unlink_if(path: &CStr, identity: Identity) -> Result<(), Errno> {
 }
 
 /// Removes the names that others have added. Left behind, the object would soon have one name only, and be believed.
-fn remove_links(fd: impl AsFd, identity: Identity) {
+fn remove_links(fd: impl AsFd, identity: ObjectId) {
     // Otherwise a user who may write it could go on adding names. Only the owner may do this, and remove them.
     if fchmod(&fd, Mode::from_raw_mode(MARK | OWNER_ONLY)).is_err() {
         return;
@@ -281,7 +285,7 @@ fn remove_links(fd: impl AsFd, identity: Identity) {
 }
 
 /// The paths of all names that lead to an object, of those that can be asked for.
-fn paths_of(identity: Identity) -> Vec<CString> {
+fn paths_of(identity: ObjectId) -> Vec<CString> {
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
     let Ok(directory) = open_file(DIRECTORY, flags, Mode::empty()) else { return Vec::new() };
     let Ok(entries) = rustix::fs::Dir::new(directory) else { return Vec::new() };
@@ -309,7 +313,7 @@ fn links_of(stat: &Stat) -> Option<Links> {
 
 /// What a name leads to.
 #[cfg(target_os = "linux")]
-pub(super) fn identity_at(name: &ObjectName) -> Option<Identity> {
+pub(super) fn identity_at(name: &ObjectName) -> Option<ObjectId> {
     lstat(name.path()).ok().as_ref().map(identity_of)
 }
 
@@ -423,7 +427,7 @@ fn why_denied(name: &ObjectName) -> Reason {
 }
 
 /// A holder lets go: the last one takes the name along.
-pub(super) fn release(fd: BorrowedFd<'_>, name: &ObjectName, identity: Identity) {
+pub(super) fn release(fd: BorrowedFd<'_>, name: &ObjectName, identity: ObjectId) {
     // Each attempt gives up our own shared lock, which is what we want anyway; whoever still holds the object will come here
     // in turn. Of several who let go at once, the last one to ask for the exclusive lock gets it.
     for round in 0..150 {
@@ -457,23 +461,23 @@ pub(super) fn release(fd: BorrowedFd<'_>, name: &ObjectName, identity: Identity)
 }
 
 /// The same for a descriptor without a lock: the name goes if no process holds the object.
-pub(super) fn release_unlocked(fd: BorrowedFd<'_>, name: &ObjectName, identity: Identity) {
+pub(super) fn release_unlocked(fd: BorrowedFd<'_>, name: &ObjectName, identity: ObjectId) {
     if flock(fd, FlockOperation::NonBlockingLockExclusive).is_ok() {
         let _ = remove(fd, identity, name.path());
     }
 }
 
 /// A memory that never had a name. Nobody can make it shorter, and no other user can open it anew by way of a descriptor.
-pub(super) fn anonymous(wish: &Wish<'_>) -> Result<(OwnedFd, Pages), Failure> {
+pub(super) fn anonymous(params: &CreateParams<'_>) -> Result<(OwnedFd, Pages), Failure> {
     let system = rustix::system::sysinfo();
     let all = (system.totalram as u64 + system.totalswap as u64).saturating_mul(u64::from(system.mem_unit));
-    if wish.len > all {
+    if params.len > all {
         return Err(Failure::new(Reason::NoMemory).with_figure(all));
     }
     let mut flags = MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING;
-    if wish.large_pages {
+    if params.large_pages {
         // The kernel makes an object in huge pages as long as somebody maps.
-        if wish.capacity.is_some() {
+        if params.capacity.is_some() {
             return Err(Failure::new(Reason::FixedPages));
         }
         flags |= MemfdFlags::HUGETLB;
@@ -481,14 +485,14 @@ pub(super) fn anonymous(wish: &Wish<'_>) -> Result<(OwnedFd, Pages), Failure> {
     // Never executable, where the kernel can promise it (Linux 6.3).
     let fd = memfd_create("mmf", flags | MemfdFlags::NOEXEC_SEAL)
         .or_else(|_| memfd_create("mmf", flags))
-        .map_err(|errno| if wish.large_pages { pages::refused(errno) } else { errno.into() })?;
+        .map_err(|errno| if params.large_pages { pages::refused(errno) } else { errno.into() })?;
     fchmod(&fd, Mode::from_raw_mode(OWNER_ONLY))?;
-    security::protect(fd.as_fd(), wish.protection, 0)?;
-    prepare(&fd, wish)?;
-    let pages = if wish.large_pages {
-        pages::allocate(fd.as_fd(), wish.len)?
+    security::protect(fd.as_fd(), params.protection, 0)?;
+    prepare(&fd, params)?;
+    let pages = if params.large_pages {
+        pages::allocate(fd.as_fd(), params.len)?
     } else {
-        resize(&fd, wish.len)?;
+        resize(&fd, params.len)?;
         Pages::Ordinary
     };
     fcntl_add_seals(&fd, SealFlags::SHRINK)?;
@@ -542,7 +546,7 @@ fn reopen_as(fd: BorrowedFd<'_>, access: OFlags) -> Result<OwnedFd, Failure> {
 pub(super) fn adopt(
     fd: OwnedFd,
     writable: bool,
-) -> Result<(OwnedFd, Option<(ObjectName, Identity)>), Failure> {
+) -> Result<(OwnedFd, Option<(ObjectName, ObjectId)>), Failure> {
     if fcntl_getfl(&fd)?.contains(OFlags::PATH) {
         return Err(Failure::new(Reason::WrongKind));
     }
@@ -614,12 +618,12 @@ pub(super) fn is_stale(path: &CStr) -> bool {
 }
 
 /// What can be seen of a name. Nothing is locked for longer than a look takes, nothing is removed.
-pub(crate) fn sight(name: &ObjectName) -> Sighting {
+pub(crate) fn probe_name(name: &ObjectName) -> NameProbe {
     let stat = match lstat(name.path()) {
         Ok(stat) => stat,
-        Err(Errno::NOENT) => return Sighting::default(),
+        Err(Errno::NOENT) => return NameProbe::default(),
         // It is the directory that does not let us look.
-        Err(_) => return Sighting { presence: Presence::NoPlace, ..Sighting::default() },
+        Err(_) => return NameProbe { state: NameState::NoPlace, ..NameProbe::default() },
     };
     let kind = match FileType::from_raw_mode(stat.st_mode) {
         FileType::RegularFile => None,
@@ -630,7 +634,7 @@ pub(crate) fn sight(name: &ObjectName) -> Sighting {
         _ => Some("device"),
     };
     if let Some(kind) = kind {
-        return Sighting { presence: Presence::Other(kind.to_owned()), ..Sighting::default() };
+        return NameProbe { state: NameState::Other(kind.to_owned()), ..NameProbe::default() };
     }
     let fd = look(name.path(), OFlags::RDONLY).ok();
     let own = match &fd {
@@ -639,19 +643,19 @@ pub(crate) fn sight(name: &ObjectName) -> Sighting {
     };
     let linked = links_of(&stat);
     let presence = if name.is_local() && !own {
-        Presence::Strangers
+        NameState::Strangers
     } else if is_ours(&stat) && is_stale(name.path()) {
         let removable = own || is_capable(Capability::Owner);
-        Presence::Abandoned { removable }
+        NameState::Abandoned { removable }
     } else if linked.is_some() && (is_ours(&stat) || name.is_local()) {
-        Presence::Linked
+        NameState::Linked
     } else if stat.st_size == 0 {
-        Presence::Unfinished { ours: is_ours(&stat) }
+        NameState::Unfinished { ours: is_ours(&stat) }
     } else {
-        Presence::Memory
+        NameState::Memory
     };
     // What counts as gone, or is refused, cannot be opened.
-    let usable = !matches!(presence, Presence::Abandoned { .. } | Presence::Linked);
+    let usable = !matches!(presence, NameState::Abandoned { .. } | NameState::Linked);
     let read = match &fd {
         Some(_) => Ok(()),
         None => look(name.path(), OFlags::RDONLY).map(drop),
@@ -663,12 +667,12 @@ pub(crate) fn sight(name: &ObjectName) -> Sighting {
     });
     // Only who may open it can try for its lock.
     let is_closed = is_ours(&stat) && read.is_err() && obstacle.is_none();
-    Sighting {
+    NameProbe {
         len: u64::try_from(stat.st_size).ok().filter(|len| *len > 0),
         may_read: usable && read.is_ok(),
         may_write: usable && write.is_ok(),
-        presence,
-        shown: Some(security::shown(&stat, security::list_at(name.path()))),
+        state: presence,
+        raw_security: Some(security::shown(&stat, security::list_at(name.path()))),
         linked,
         owner_is_unmapped: stands_for_unmapped(stat.st_uid) && !own,
         replaceable: names_are_replaceable(),
@@ -695,27 +699,27 @@ const PLACE: &str = "/dev/shm";
 #[allow(clippy::unnecessary_wraps, reason = "other systems cannot say")]
 pub(crate) fn space() -> Option<Space> {
     use rustix::fs::{Access, AtFlags, CWD, StatVfsMountFlags, accessat, statvfs};
-    let mut space = Space { place: PLACE, is_mount: true, left: u64::MAX, limit: u64::MAX, trouble: None };
+    let mut space = Space { place: PLACE, is_mount: true, left: u64::MAX, limit: u64::MAX, problem: None };
     let is_directory = |stat: Stat| FileType::from_raw_mode(stat.st_mode) == FileType::Directory;
     match rustix::fs::stat(PLACE).map(is_directory) {
         Ok(true) => {}
-        Ok(false) => return Some(Space { trouble: Some(Trouble::NotDirectory), ..space }),
-        Err(_) => return Some(Space { trouble: Some(Trouble::Missing), ..space }),
+        Ok(false) => return Some(Space { problem: Some(StorageProblem::NotDirectory), ..space }),
+        Err(_) => return Some(Space { problem: Some(StorageProblem::Missing), ..space }),
     }
     let Ok(system) = statvfs(PLACE) else {
-        return Some(Space { trouble: Some(Trouble::Missing), ..space });
+        return Some(Space { problem: Some(StorageProblem::Missing), ..space });
     };
     if system.f_blocks > 0 {
         space.left = system.f_bavail.saturating_mul(system.f_frsize);
         space.limit = system.f_blocks.saturating_mul(system.f_frsize);
     }
     let access = accessat(CWD, PLACE, Access::WRITE_OK | Access::EXEC_OK, AtFlags::EACCESS);
-    space.trouble = if system.f_flag.contains(StatVfsMountFlags::RDONLY) {
-        Some(Trouble::ReadOnly)
+    space.problem = if system.f_flag.contains(StatVfsMountFlags::RDONLY) {
+        Some(StorageProblem::ReadOnly)
     } else if matches!(access, Err(Errno::ACCESS | Errno::PERM)) {
-        Some(Trouble::Denied)
+        Some(StorageProblem::Denied)
     } else if system.f_files > 0 && system.f_favail == 0 {
-        Some(Trouble::NoFiles)
+        Some(StorageProblem::NoFiles)
     } else {
         None
     };

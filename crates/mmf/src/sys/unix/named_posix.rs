@@ -9,16 +9,19 @@ use rustix::fs::{Mode, fstat, ftruncate};
 use rustix::io::Errno;
 use rustix::shm::{OFlags, open as open_object, unlink};
 
-use super::memory::{Identity, Opened};
+use super::memory::{ObjectId, Opened};
 use super::name::ObjectName;
+use super::probe::check_file_size;
 use super::security::{self, Protection};
-use super::sight::check_file_size;
-use crate::sys::{Attempt, Failure, NameTarget, Pages, Presence, Reason, Sighting, Space, Wish};
+use crate::sys::{Attempt, CreateParams, Failure, NameProbe, NameState, NameTarget, Pages, Reason, Space};
 
-pub(super) fn create(name: &ObjectName, wish: &Wish<'_>) -> Result<Attempt<(OwnedFd, Identity)>, Failure> {
-    check(wish)?;
+pub(super) fn create(
+    name: &ObjectName,
+    params: &CreateParams<'_>,
+) -> Result<Attempt<(OwnedFd, ObjectId)>, Failure> {
+    check(params)?;
     let flags = OFlags::CREATE | OFlags::EXCL | OFlags::RDWR;
-    let fd = match open_object(name.path(), flags, mode_of(wish.protection)) {
+    let fd = match open_object(name.path(), flags, mode_of(params.protection)) {
         Ok(fd) => fd,
         Err(Errno::EXIST) => {
             let size = open_object(name.path(), OFlags::RDONLY, Mode::empty())
@@ -29,7 +32,8 @@ pub(super) fn create(name: &ObjectName, wish: &Wish<'_>) -> Result<Attempt<(Owne
         }
         Err(errno) => return Err(errno.into()),
     };
-    let made = security::protect(fd.as_fd(), wish.protection, 0).and_then(|()| resize(fd.as_fd(), wish.len));
+    let made =
+        security::protect(fd.as_fd(), params.protection, 0).and_then(|()| resize(fd.as_fd(), params.len));
     if let Err(failure) = made {
         let _ = unlink(name.path());
         return Err(failure);
@@ -39,8 +43,8 @@ pub(super) fn create(name: &ObjectName, wish: &Wish<'_>) -> Result<Attempt<(Owne
 }
 
 /// These objects get their length once, and nothing is known here about the pages that they are made of.
-fn check(wish: &Wish<'_>) -> Result<(), Failure> {
-    if wish.capacity.is_some() || wish.node.is_some() || wish.large_pages {
+fn check(params: &CreateParams<'_>) -> Result<(), Failure> {
+    if params.capacity.is_some() || params.node.is_some() || params.large_pages {
         return Err(Failure::new(Reason::Unsupported));
     }
     Ok(())
@@ -84,15 +88,15 @@ pub(super) fn open(name: &ObjectName, writable: bool) -> Result<Attempt<Opened>,
     Ok(Attempt::Done(Opened { fd, held: None, names: 1 }))
 }
 
-pub(super) fn release(_fd: BorrowedFd<'_>, name: &ObjectName, _: Identity) {
+pub(super) fn release(_fd: BorrowedFd<'_>, name: &ObjectName, _: ObjectId) {
     let _ = unlink(name.path());
 }
 
 /// A memory without a name: its name is removed before anybody can know it.
-pub(super) fn anonymous(wish: &Wish<'_>) -> Result<(OwnedFd, Pages), Failure> {
+pub(super) fn anonymous(params: &CreateParams<'_>) -> Result<(OwnedFd, Pages), Failure> {
     use std::sync::atomic::{AtomicU32, Ordering};
     static NEXT: AtomicU32 = AtomicU32::new(0);
-    check(wish)?;
+    check(params)?;
     for _ in 0..100 {
         let number = NEXT.fetch_add(1, Ordering::Relaxed);
         let time = std::time::SystemTime::now()
@@ -101,11 +105,11 @@ pub(super) fn anonymous(wish: &Wish<'_>) -> Result<(OwnedFd, Pages), Failure> {
         let text = format!("{:x}.{number:x}.{time:x}", std::process::id());
         let name = ObjectName::new(true, &text)?;
         let flags = OFlags::CREATE | OFlags::EXCL | OFlags::RDWR;
-        match open_object(name.path(), flags, mode_of(wish.protection)) {
+        match open_object(name.path(), flags, mode_of(params.protection)) {
             Ok(fd) => {
                 let _ = unlink(name.path());
-                security::protect(fd.as_fd(), wish.protection, 0)?;
-                resize(fd.as_fd(), wish.len)?;
+                security::protect(fd.as_fd(), params.protection, 0)?;
+                resize(fd.as_fd(), params.len)?;
                 return Ok((fd, Pages::Ordinary));
             }
             Err(Errno::EXIST) => {}
@@ -142,7 +146,7 @@ pub(super) fn reopen(fd: BorrowedFd<'_>, _writable: bool) -> Result<OwnedFd, Fai
 pub(super) fn adopt(
     fd: OwnedFd,
     _writable: bool,
-) -> Result<(OwnedFd, Option<(ObjectName, Identity)>), Failure> {
+) -> Result<(OwnedFd, Option<(ObjectName, ObjectId)>), Failure> {
     Ok((fd, None))
 }
 
@@ -151,30 +155,30 @@ pub(super) fn is_stale(_path: &std::ffi::CStr) -> bool {
 }
 
 /// What can be seen of a name.
-pub(crate) fn sight(name: &ObjectName) -> Sighting {
+pub(crate) fn probe_name(name: &ObjectName) -> NameProbe {
     let fd = match open_object(name.path(), OFlags::RDONLY, Mode::empty()) {
         Ok(fd) => fd,
-        Err(Errno::NOENT) => return Sighting::default(),
-        Err(_) => return Sighting { presence: Presence::Hidden, ..Sighting::default() },
+        Err(Errno::NOENT) => return NameProbe::default(),
+        Err(_) => return NameProbe { state: NameState::Hidden, ..NameProbe::default() },
     };
     let Ok(stat) = fstat(&fd) else {
-        return Sighting { presence: Presence::Hidden, ..Sighting::default() };
+        return NameProbe { state: NameState::Hidden, ..NameProbe::default() };
     };
     let len = u64::try_from(stat.st_size).ok().filter(|len| *len > 0);
     let presence = if name.is_local() && stat.st_uid != rustix::process::geteuid().as_raw() {
-        Presence::Strangers
+        NameState::Strangers
     } else if len.is_none() {
-        Presence::Unfinished { ours: false }
+        NameState::Unfinished { ours: false }
     } else {
-        Presence::Memory
+        NameState::Memory
     };
-    Sighting {
-        presence,
+    NameProbe {
+        state: presence,
         len,
         may_read: true,
         may_write: open_object(name.path(), OFlags::RDWR, Mode::empty()).is_ok(),
-        shown: security::of(&fd).ok(),
-        ..Sighting::default()
+        raw_security: security::of(&fd).ok(),
+        ..NameProbe::default()
     }
 }
 

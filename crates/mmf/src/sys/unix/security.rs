@@ -4,7 +4,7 @@ use std::os::fd::{AsFd, BorrowedFd};
 
 use rustix::fs::{Stat, fstat};
 
-use crate::sys::{Failure, Reason, Shown};
+use crate::sys::{Failure, RawSecurity, Reason};
 
 /// Who may open an object: what it is made with.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -67,14 +67,14 @@ pub(super) fn protect(fd: BorrowedFd<'_>, protection: &Protection, _mark: u32) -
 }
 
 /// What an object says.
-pub(super) fn of(fd: impl AsFd) -> Result<Shown, Failure> {
+pub(super) fn of(fd: impl AsFd) -> Result<RawSecurity, Failure> {
     Ok(shown(&fstat(&fd)?, list_of(fd.as_fd())))
 }
 
-pub(super) fn shown(stat: &Stat, list: Option<Vec<u8>>) -> Shown {
+pub(super) fn shown(stat: &Stat, list: Option<Vec<u8>>) -> RawSecurity {
     #[allow(clippy::useless_conversion, reason = "it has 16 bits elsewhere")]
     let mode = u32::from(stat.st_mode);
-    Shown::Posix { uid: stat.st_uid, gid: stat.st_gid, mode: mode & 0o777, list }
+    RawSecurity::Posix { uid: stat.st_uid, gid: stat.st_gid, mode: mode & 0o777, list }
 }
 
 #[cfg(any(target_os = "linux", target_os = "android"))]

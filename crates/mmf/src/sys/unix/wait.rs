@@ -8,9 +8,9 @@ use std::time::Duration;
 #[cfg(any(target_os = "linux", target_os = "android"))]
 use rustix::io::Errno;
 
+use super::liveness::ProcessHandle;
 use super::memory::Object;
 use super::name::ObjectName;
-use super::presence::Watch;
 use crate::sys::{Failure, Woken};
 
 /// How long a sleep may go on after a change where the system has no means to wake it.
@@ -19,11 +19,11 @@ const POLL: Duration = Duration::from_millis(1);
 
 /// What the kernel objects of one segment have in common. Here they need nothing.
 #[derive(Clone, Debug)]
-pub(crate) struct Family;
+pub(crate) struct SegmentObjects;
 
-impl Family {
+impl SegmentObjects {
     pub(crate) fn new(_: Option<&Object>, _: Option<&ObjectName>, _: [u8; 16]) -> Self {
-        Family
+        SegmentObjects
     }
 }
 
@@ -36,7 +36,7 @@ pub(crate) type Watched<'a> = (&'a Waker, *const u8, u32);
 
 impl Waker {
     #[allow(clippy::unnecessary_wraps, reason = "other systems can fail")]
-    pub(crate) fn new(_: &Family, _: u64) -> Result<Self, Failure> {
+    pub(crate) fn new(_: &SegmentObjects, _: u64) -> Result<Self, Failure> {
         Ok(Waker)
     }
 
@@ -48,7 +48,7 @@ impl Waker {
         address: *const u8,
         expected: u32,
         longest: Duration,
-        _: Option<&Watch>,
+        _: Option<&ProcessHandle>,
     ) -> Result<Woken, Failure> {
         let longest = Timespec::new(longest);
         let (address, time) = (address.cast::<u32>(), &raw const longest);
@@ -63,7 +63,7 @@ impl Waker {
         _: *const u8,
         _: u32,
         longest: Duration,
-        _: Option<&Watch>,
+        _: Option<&ProcessHandle>,
     ) -> Result<Woken, Failure> {
         std::thread::sleep(longest.min(POLL));
         Ok(if longest <= POLL { Woken::TimedOut } else { Woken::Early })
@@ -126,7 +126,7 @@ pub(crate) fn wait_any(words: &[Watched<'_>], longest: Duration) -> Result<Woken
 }
 
 /// How many words [`wait_any`] can look at.
-pub(crate) const MOST_WORDS: usize = 128;
+pub(crate) const MAX_WORDS: usize = 128;
 
 #[cfg(not(any(target_os = "linux", target_os = "android")))]
 #[allow(clippy::unnecessary_wraps, reason = "other systems can fail")]

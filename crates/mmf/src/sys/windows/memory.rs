@@ -20,7 +20,9 @@ use super::growth::Extent;
 use super::name::{ObjectName, Space};
 use super::privilege::{self, Held, Privilege};
 use super::{LastError, api, descriptor, limits, security};
-use crate::sys::{self, Attempt, Copying, Failure, Mode, NameTarget, Pages, Reason, Shown, Wish};
+use crate::sys::{
+    self, Attempt, Copying, CreateParams, Failure, Mode, NameTarget, Pages, RawSecurity, Reason,
+};
 
 /// To read who may do what.
 const READ_CONTROL: u32 = 0x2_0000;
@@ -78,39 +80,42 @@ impl Object {
     }
 
     /// Makes a memory of zero bytes.
-    pub(crate) fn create(name: Option<&ObjectName>, wish: &Wish<'_>) -> Result<Attempt<Self>, Failure> {
-        if wish.large_pages && wish.capacity.is_some() {
+    pub(crate) fn create(
+        name: Option<&ObjectName>,
+        params: &CreateParams<'_>,
+    ) -> Result<Attempt<Self>, Failure> {
+        if params.large_pages && params.capacity.is_some() {
             return Err(Failure::new(Reason::FixedPages));
         }
-        let kind = if wish.large_pages {
+        let kind = if params.large_pages {
             SEC_COMMIT | SEC_LARGE_PAGES
-        } else if wish
+        } else if params
             .capacity
-            .is_some_and(|capacity| super::sight::rounded(capacity) > super::sight::rounded(wish.len))
+            .is_some_and(|capacity| super::probe::rounded(capacity) > super::probe::rounded(params.len))
         {
             SEC_RESERVE
         } else {
             SEC_COMMIT
         };
-        let size = match (wish.large_pages, wish.capacity) {
+        let size = match (params.large_pages, params.capacity) {
             (true, _) => {
                 let large = limits::large_page_minimum().ok_or(Failure::new(Reason::Unsupported))?;
-                wish.len.checked_next_multiple_of(large).ok_or(Failure::new(Reason::TooLarge))?
+                params.len.checked_next_multiple_of(large).ok_or(Failure::new(Reason::TooLarge))?
             }
-            (false, capacity) => capacity.unwrap_or(wish.len),
+            (false, capacity) => capacity.unwrap_or(params.len),
         };
-        if let Some(node) = wish.node {
+        if let Some(node) = params.node {
             if node > api::highest_node()? {
                 return Err(Failure::new(Reason::NoSuchNode));
             }
         }
         let make = || {
-            security::with_attributes(wish.protection, name.is_some(), |attributes| {
+            security::with_attributes(params.protection, name.is_some(), |attributes| {
                 // SAFETY: the attributes are valid during this call.
-                unsafe { api::create_section(attributes, kind, size, wish.node, name) }
+                unsafe { api::create_section(attributes, kind, size, params.node, name) }
             })
         };
-        let made = match if wish.large_pages { with_large_pages(make)? } else { make() } {
+        let made = match if params.large_pages { with_large_pages(make)? } else { make() } {
             // Names of the machine take a privilege, which those who have it may not have enabled. Asked for only then.
             Err(LastError(win::ERROR_ACCESS_DENIED))
                 if name.is_some_and(|name| matches!(name.space(), Space::Global))
@@ -125,14 +130,14 @@ impl Object {
                 let object = Object::new(handle, Mode::Write, name);
                 if kind == SEC_RESERVE {
                     // Until then it has no length, and whoever opens it waits.
-                    object.grow(wish.len)?;
+                    object.grow(params.len)?;
                 }
                 Ok(Attempt::Done(object))
             }
             Ok((handle, false)) => Err(exists(&Object::new(handle, Mode::Read, None))),
             // RAM is there, but in pieces that are too small.
             Err(LastError(win::ERROR_NO_SYSTEM_RESOURCES | win::ERROR_NOT_ENOUGH_MEMORY))
-                if wish.large_pages =>
+                if params.large_pages =>
             {
                 Err(Failure::new(Reason::NoLargePages))
             }
@@ -310,7 +315,7 @@ impl Object {
 
     /// Whether that is what other processes say: it is what the section was created with.
     #[allow(clippy::unused_self, reason = "it depends, on Linux")]
-    pub(crate) fn is_capacity_learnt(&self) -> bool {
+    pub(crate) fn is_capacity_from_peers(&self) -> bool {
         false
     }
 
@@ -378,7 +383,7 @@ impl Object {
     }
 
     /// What it says about who may open it.
-    pub(crate) fn shown(&self) -> Result<Shown, Failure> {
+    pub(crate) fn raw_security(&self) -> Result<RawSecurity, Failure> {
         // This handle need not have the right to ask: it was opened for what its type needs.
         let answer = match descriptor::of(self.handle.as_handle()) {
             Ok(bytes) => bytes,
@@ -386,7 +391,7 @@ impl Object {
                 descriptor::of(api::duplicate(self.handle.as_handle(), Some(READ_CONTROL))?.as_handle())?
             }
         };
-        Ok(Shown::Descriptor(answer))
+        Ok(RawSecurity::Descriptor(answer))
     }
 
     /// The same memory, through a handle that can only read.
@@ -582,7 +587,7 @@ impl Mapping {
         Ok(api::flush(self.address().wrapping_add(offset), len)?)
     }
 
-    /// Brings the pages into memory ahead of their use. A wish: the system may not follow it.
+    /// Brings the pages into memory ahead of their use. A params: the system may not follow it.
     pub(crate) fn prefetch(&self, offset: usize, len: usize) -> Result<(), Failure> {
         Ok(api::prefetch(self.address().wrapping_add(offset), len)?)
     }

@@ -16,14 +16,14 @@ mod growth;
 pub(crate) mod kernel;
 mod limits;
 pub(super) mod list;
+pub(crate) mod liveness;
 pub(super) mod memory;
 pub(super) mod name;
-pub(crate) mod presence;
 pub(crate) mod privilege;
+pub(super) mod probe;
 pub(crate) mod process;
 pub(super) mod security;
 mod sid;
-pub(super) mod sight;
 pub(crate) mod wait;
 mod wide;
 

@@ -4,12 +4,12 @@
 //! segment's region. Each participant that uses the word has the semaphore open, so it lives as long as any of them does. Waiters are
 //! counted beside the word, and a waker releases as many.
 //!
-//! Any process of the session can list names and create objects. So a name tells nothing about other names (`Family::name`), an existing object is
+//! Any process of the session can list names and create objects. So a name tells nothing about other names (`SegmentObjects::name`), an existing object is
 //! believed only if a participant may have created it (`grants`), and without a semaphore the waiter looks at the word again and
 //! again.
 
 use std::hash::Hasher;
-#[allow(deprecated, reason = "see `Family::name`")]
+#[allow(deprecated, reason = "see `SegmentObjects::name`")]
 use std::hash::SipHasher;
 use std::os::windows::io::{AsHandle, BorrowedHandle, OwnedHandle};
 use std::time::Duration;
@@ -17,25 +17,25 @@ use std::time::Duration;
 use windows_sys::Win32::Foundation as win;
 
 use super::grants::{self, Expected, Verdict};
+use super::liveness::ProcessHandle;
 use super::memory::Object;
 use super::name::ObjectName;
-use super::presence::Watch;
 use super::security::Protection;
 use super::{LastError, account, api, descriptor};
-use crate::sys::{Failure, Shown, Woken};
+use crate::sys::{Failure, RawSecurity, Woken};
 
 /// The most that a semaphore counts: more than there can be waiters who are alive.
 const MOST: i32 = 1 << 20;
 /// The most that are woken at once, whatever a peer has written to the count of sleepers.
 const MOST_AT_ONCE: i32 = 1 << 14;
 /// How many handles can be waited for at once.
-pub(crate) const MOST_WORDS: usize = 64;
+pub(crate) const MAX_WORDS: usize = 64;
 /// How long a sleep may go on after a change if there is no semaphore: in `Global\`, a user without the privilege to make one.
 const POLL: Duration = Duration::from_millis(5);
 
 /// What the kernel objects of one segment have in common: where their names are, and who may open them.
 #[derive(Clone, Debug)]
-pub(crate) struct Family {
+pub(crate) struct SegmentObjects {
     beside: Option<ObjectName>,
     id: [u8; 16],
     protection: Protection,
@@ -51,10 +51,10 @@ enum Belief {
     OwnUser,
 }
 
-impl Family {
+impl SegmentObjects {
     pub(crate) fn new(object: Option<&Object>, name: Option<&ObjectName>, id: [u8; 16]) -> Self {
-        let (protection, belief) = match (object.map(Object::shown), name) {
-            (Some(Ok(Shown::Descriptor(bytes))), Some(name)) => {
+        let (protection, belief) = match (object.map(Object::raw_security), name) {
+            (Some(Ok(RawSecurity::Descriptor(bytes))), Some(name)) => {
                 // Strangers can create nothing in a private namespace.
                 let expected =
                     if name.private_namespace().is_some() { None } else { Expected::of_region(&bytes) };
@@ -67,7 +67,7 @@ impl Family {
             // A region without a name grants nothing to anybody, since it is handed over; these objects have to be opened by name.
             (_, None) => (Protection::CurrentUser, Belief::OwnUser),
         };
-        Family { beside: name.cloned(), id, protection, belief }
+        SegmentObjects { beside: name.cloned(), id, protection, belief }
     }
 
     /// The name of one of them: a keyed hash, so a process that cannot read the region cannot tell the name of one object from that of another.
@@ -127,7 +127,7 @@ pub(crate) type Watched<'a> = (&'a Waker, *const u8, u32);
 impl Waker {
     /// Opens the semaphore of this number, or creates it.
     #[allow(clippy::unnecessary_wraps, reason = "as elsewhere")]
-    pub(crate) fn new(family: &Family, number: u64) -> Result<Self, Failure> {
+    pub(crate) fn new(family: &SegmentObjects, number: u64) -> Result<Self, Failure> {
         let name = family.name('b', number)?;
         Ok(Waker { semaphore: open_or_create(family, &name) })
     }
@@ -139,10 +139,10 @@ impl Waker {
         _: *const u8,
         _: u32,
         longest: Duration,
-        watch: Option<&Watch>,
+        watch: Option<&ProcessHandle>,
     ) -> Result<Woken, Failure> {
         let Some(semaphore) = &self.semaphore else { return wait_without(longest) };
-        let watched = watch.map(Watch::as_handle);
+        let watched = watch.map(ProcessHandle::as_handle);
         let handles: Vec<BorrowedHandle<'_>> = [semaphore.as_handle()].into_iter().chain(watched).collect();
         wait_for(&handles, longest)
     }
@@ -175,7 +175,7 @@ impl Waker {
 }
 
 /// `None` if there cannot be one, or if the one that exists is not believed.
-fn open_or_create(family: &Family, name: &ObjectName) -> Option<OwnedHandle> {
+fn open_or_create(family: &SegmentObjects, name: &ObjectName) -> Option<OwnedHandle> {
     // Twice: another participant may create it in between.
     for _ in 0..2 {
         match api::open_semaphore(name) {
@@ -244,7 +244,7 @@ mod tests {
     fn waker(number: u64) -> Waker {
         let mut id = [0x5a; 16];
         id[..4].copy_from_slice(&std::process::id().to_le_bytes());
-        Waker::new(&Family::new(None, None, id), number).expect("a waker")
+        Waker::new(&SegmentObjects::new(None, None, id), number).expect("a waker")
     }
 
     /// As `sync` sleeps: counted, then looked, then asleep.
@@ -288,7 +288,7 @@ mod tests {
         use windows_sys::Win32::Security::SECURITY_ATTRIBUTES;
         let mut id = [0x5b; 16];
         id[..4].copy_from_slice(&std::process::id().to_le_bytes());
-        let family = Family::new(None, None, id);
+        let family = SegmentObjects::new(None, None, id);
         // A process creates it first, with rights for everyone.
         let name = family.name('b', 1).expect("a name");
         let list = descriptor::from_sddl("D:(A;;GA;;;WD)").expect("a descriptor");

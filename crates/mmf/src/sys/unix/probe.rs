@@ -12,7 +12,7 @@ use crate::sys::{Failure, Limits, Reason};
 pub(crate) use super::facts::{
     confinement, fault_sign, holders_of, map_limits, memory_group, pool, promised,
 };
-pub(crate) use named::{grants_to_users, names_are_replaceable, sight, space};
+pub(crate) use named::{grants_to_users, names_are_replaceable, probe_name, space};
 
 /// What limits this process now.
 pub(crate) fn limits() -> Limits {

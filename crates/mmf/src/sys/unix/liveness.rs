@@ -15,22 +15,22 @@ use std::os::fd::{AsFd, OwnedFd};
 
 #[cfg(any(target_os = "linux", target_os = "android"))]
 use super::forks::NoFork;
-pub(crate) use super::forks::forks;
+pub(crate) use super::forks::fork_epoch;
 #[cfg(not(any(target_os = "linux", target_os = "android")))]
-use super::forks::notice_forks;
+use super::forks::track_forks;
 use super::memory::Object;
 #[cfg(not(target_vendor = "apple"))]
 use super::process::ProcFs;
-use super::wait::Family;
-use crate::sys::{Claimed, Failure, Identity};
+use super::wait::SegmentObjects;
+use crate::sys::{Claimed, Failure, ProcessIdentity};
 
 /// The slots of one region, as they can be asked about.
 #[derive(Debug)]
-pub(crate) struct Presence;
+pub(crate) struct Slots;
 
-impl Presence {
-    pub(crate) fn new(_: &Family) -> Self {
-        Presence
+impl Slots {
+    pub(crate) fn new(_: &SegmentObjects) -> Self {
+        Slots
     }
 
     /// Whether the kernel holds a slot for anybody, this process included. `None` if that cannot be asked.
@@ -49,24 +49,24 @@ impl Presence {
     /// What slots are claimed with. Fails only if this process has reached a limit.
     #[cfg(any(target_os = "linux", target_os = "android"))]
     #[allow(clippy::unused_self, reason = "on Windows it is needed")]
-    pub(crate) fn claimant(&self, object: &Object) -> Result<Claimant, Failure> {
+    pub(crate) fn claimer(&self, object: &Object) -> Result<SlotClaimer, Failure> {
         let no_fork = NoFork::begin();
         let fd = linux::open_again(object)?;
-        Ok(Claimant { fd, mapped: object.page_size(), _no_fork: no_fork })
+        Ok(SlotClaimer { fd, mapped: object.page_size(), _no_fork: no_fork })
     }
 
     #[cfg(not(any(target_os = "linux", target_os = "android")))]
     #[allow(clippy::unused_self, clippy::unnecessary_wraps, reason = "other systems need it")]
-    pub(crate) fn claimant(&self, _: &Object) -> Result<Claimant, Failure> {
-        notice_forks();
-        Ok(Claimant)
+    pub(crate) fn claimer(&self, _: &Object) -> Result<SlotClaimer, Failure> {
+        track_forks();
+        Ok(SlotClaimer)
     }
 }
 
 /// What slots are claimed with, for a moment. What it has claimed and nobody keeps is given up when it is dropped.
 #[cfg(any(target_os = "linux", target_os = "android"))]
 #[derive(Debug)]
-pub(crate) struct Claimant {
+pub(crate) struct SlotClaimer {
     /// The region through a description of its own; `None` where it cannot be opened anew.
     fd: Option<OwnedFd>,
     mapped: usize,
@@ -75,7 +75,7 @@ pub(crate) struct Claimant {
 }
 
 #[cfg(any(target_os = "linux", target_os = "android"))]
-impl Claimant {
+impl SlotClaimer {
     pub(crate) fn claim(&self, slot: u32) -> Claimed {
         let Some(fd) = &self.fd else { return Claimed::Impossible };
         match linux::set_lock(fd.as_fd(), libc::F_WRLCK, slot) {
@@ -97,14 +97,14 @@ impl Claimant {
     }
 
     /// Keeps what is claimed for as long as the memory of this process lasts, or until it is dropped.
-    pub(crate) fn keep(self) -> Result<Hold, Failure> {
+    pub(crate) fn keep(self) -> Result<HeldSlots, Failure> {
         use rustix::mm::{Advice, MapFlags, ProtFlags, madvise, mmap};
-        let Some(fd) = &self.fd else { return Ok(Hold { address: 0, len: 0, process: forks() }) };
+        let Some(fd) = &self.fd else { return Ok(HeldSlots { address: 0, len: 0, process: fork_epoch() }) };
         let (len, flags) = (self.mapped, MapFlags::PRIVATE | MapFlags::NORESERVE);
         // SAFETY: a null hint lets the kernel choose the place, so nothing that is mapped already is touched; and
         // nothing can be accessed through what is mapped.
         let base = unsafe { mmap(std::ptr::null_mut(), len, ProtFlags::empty(), flags, fd, 0) }?;
-        let hold = Hold { address: base.addr(), len, process: forks() };
+        let hold = HeldSlots { address: base.addr(), len, process: fork_epoch() };
         // SAFETY: the range was mapped above; no child is made that would miss it.
         unsafe { madvise(base, len, Advice::LinuxDontFork) }?;
         Ok(hold)
@@ -114,7 +114,7 @@ impl Claimant {
 /// A slot that the kernel holds for this process.
 #[cfg(any(target_os = "linux", target_os = "android"))]
 #[derive(Debug)]
-pub(crate) struct Hold {
+pub(crate) struct HeldSlots {
     /// Of a mapping that nobody accesses. (As a number: it is no place to read or write.)
     address: usize,
     len: usize,
@@ -122,10 +122,10 @@ pub(crate) struct Hold {
 }
 
 #[cfg(any(target_os = "linux", target_os = "android"))]
-impl Drop for Hold {
+impl Drop for HeldSlots {
     fn drop(&mut self) {
         // A child has no such mapping, and may have something else there.
-        if self.len == 0 || self.process != forks() {
+        if self.len == 0 || self.process != fork_epoch() {
             return;
         }
         // SAFETY: this is the range that mmap gave, in the same process, and nobody accesses it.
@@ -137,10 +137,10 @@ impl Drop for Hold {
 /// Here the kernel holds no slots.
 #[cfg(not(any(target_os = "linux", target_os = "android")))]
 #[derive(Debug)]
-pub(crate) struct Claimant;
+pub(crate) struct SlotClaimer;
 
 #[cfg(not(any(target_os = "linux", target_os = "android")))]
-impl Claimant {
+impl SlotClaimer {
     #[allow(clippy::unused_self, reason = "other systems need it")]
     pub(crate) fn claim(&self, _: u32) -> Claimed {
         Claimed::Impossible
@@ -150,14 +150,14 @@ impl Claimant {
     pub(crate) fn release(&self, _: u32) {}
 
     #[allow(clippy::unused_self, clippy::unnecessary_wraps, reason = "other systems need it")]
-    pub(crate) fn keep(self) -> Result<Hold, Failure> {
-        Ok(Hold)
+    pub(crate) fn keep(self) -> Result<HeldSlots, Failure> {
+        Ok(HeldSlots)
     }
 }
 
 #[cfg(not(any(target_os = "linux", target_os = "android")))]
 #[derive(Debug)]
-pub(crate) struct Hold;
+pub(crate) struct HeldSlots;
 
 #[cfg(any(target_os = "linux", target_os = "android"))]
 mod linux {
@@ -237,61 +237,65 @@ mod linux {
 
 /// A process that somebody waits for, to hear of its end. Here it is asked instead, time and again.
 #[derive(Debug)]
-pub(crate) struct Watch(std::convert::Infallible);
+pub(crate) struct ProcessHandle(std::convert::Infallible);
 
 /// What the system says of a process.
 #[derive(Debug)]
-pub(crate) enum Life {
+pub(crate) enum ProcessState {
     /// There is none of this id; or it is another one.
     Ended,
     /// It is there. It may be possible to wait for its end.
-    Alive(Option<Watch>),
+    Alive(Option<ProcessHandle>),
     Unknown,
 }
 
 /// Asks about a process. `is_held`: the kernel holds its slot.
 #[cfg(any(target_os = "linux", target_os = "android"))]
-pub(crate) fn life(process: &Identity, is_held: bool) -> Life {
+pub(crate) fn process_state(process: &ProcessIdentity, is_held: bool) -> ProcessState {
     if is_held {
-        return Life::Alive(None);
+        return ProcessState::Alive(None);
     }
     // An unknown namespace is the same as no other, also not as another unknown one.
     if process.pid_namespace == 0 || process.pid_namespace != identity().pid_namespace {
-        return Life::Unknown;
+        return ProcessState::Unknown;
     }
     if !is_number_in_use(process.id) {
-        return Life::Ended;
+        return ProcessState::Ended;
     }
-    let Ok(proc) = ProcFs::of_our_ids() else { return Life::Unknown };
+    let Ok(proc) = ProcFs::of_our_ids() else { return ProcessState::Unknown };
     match proc.state(process.id) {
-        Ok((_, true)) => Life::Ended,
+        Ok((_, true)) => ProcessState::Ended,
         // The start is told in the time namespace of the one who reads it, which can change in the life of a process.
         Ok((now, false)) if process.started != 0 && now.started != process.started => {
             let (_, here) = proc.namespaces();
-            if here != 0 && here == process.time_namespace { Life::Ended } else { Life::Unknown }
+            if here != 0 && here == process.time_namespace {
+                ProcessState::Ended
+            } else {
+                ProcessState::Unknown
+            }
         }
-        Ok(_) => Life::Alive(None),
+        Ok(_) => ProcessState::Alive(None),
         // It may be hidden from this user.
-        Err(_) => Life::Unknown,
+        Err(_) => ProcessState::Unknown,
     }
 }
 
 /// Asks about a process.
 #[cfg(target_vendor = "apple")]
-pub(crate) fn life(process: &Identity, _: bool) -> Life {
+pub(crate) fn process_state(process: &ProcessIdentity, _: bool) -> ProcessState {
     match state(process.id) {
-        Some((_, true)) => Life::Ended,
-        Some((now, false)) if process.started != 0 && now != process.started => Life::Ended,
-        Some(_) => Life::Alive(None),
-        None if is_number_in_use(process.id) => Life::Unknown,
-        None => Life::Ended,
+        Some((_, true)) => ProcessState::Ended,
+        Some((now, false)) if process.started != 0 && now != process.started => ProcessState::Ended,
+        Some(_) => ProcessState::Alive(None),
+        None if is_number_in_use(process.id) => ProcessState::Unknown,
+        None => ProcessState::Ended,
     }
 }
 
 /// Asks about a process.
 #[cfg(not(any(target_os = "linux", target_os = "android", target_vendor = "apple")))]
-pub(crate) fn life(process: &Identity, _: bool) -> Life {
-    if is_number_in_use(process.id) { Life::Unknown } else { Life::Ended }
+pub(crate) fn process_state(process: &ProcessIdentity, _: bool) -> ProcessState {
+    if is_number_in_use(process.id) { ProcessState::Unknown } else { ProcessState::Ended }
 }
 
 /// Whether there is any process of this number, which may be another one by now.
@@ -302,7 +306,7 @@ fn is_number_in_use(id: u32) -> bool {
 
 /// What others can tell this process by.
 #[cfg(any(target_os = "linux", target_os = "android"))]
-pub(crate) fn identity() -> Identity {
+pub(crate) fn identity() -> ProcessIdentity {
     let found = super::forks::remember(|| {
         let (pid, time) = ProcFs::open().map_or((0, 0), |proc| proc.namespaces());
         // (It is told in the time namespace of now, which is noted beside it.)
@@ -310,21 +314,21 @@ pub(crate) fn identity() -> Identity {
         [started, pid, time]
     });
     let [started, pid_namespace, time_namespace] = found;
-    Identity { id: std::process::id(), started, pid_namespace, time_namespace }
+    ProcessIdentity { id: std::process::id(), started, pid_namespace, time_namespace }
 }
 
 /// What others can tell this process by.
 #[cfg(target_vendor = "apple")]
-pub(crate) fn identity() -> Identity {
+pub(crate) fn identity() -> ProcessIdentity {
     let id = std::process::id();
     let started = state(id).map_or(0, |(started, _)| started);
-    Identity { id, started, pid_namespace: 0, time_namespace: 0 }
+    ProcessIdentity { id, started, pid_namespace: 0, time_namespace: 0 }
 }
 
 /// What others can tell this process by.
 #[cfg(not(any(target_os = "linux", target_os = "android", target_vendor = "apple")))]
-pub(crate) fn identity() -> Identity {
-    Identity { id: std::process::id(), ..Identity::default() }
+pub(crate) fn identity() -> ProcessIdentity {
+    ProcessIdentity { id: std::process::id(), ..ProcessIdentity::default() }
 }
 
 /// When the process of this number was started, in microseconds, and whether it has ended and only its parent has not noticed.

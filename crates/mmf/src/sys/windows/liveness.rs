@@ -7,9 +7,9 @@ use windows_sys::Win32::Foundation as win;
 use windows_sys::Win32::System::Threading::{PROCESS_QUERY_LIMITED_INFORMATION, PROCESS_SYNCHRONIZE};
 
 use super::memory::Object;
-use super::wait::Family;
+use super::wait::SegmentObjects;
 use super::{LastError, api, security};
-use crate::sys::{Claimed, Failure, Identity};
+use crate::sys::{Claimed, Failure, ProcessIdentity};
 
 /// The slots of one segment, as they can be asked about.
 ///
@@ -19,13 +19,13 @@ use crate::sys::{Claimed, Failure, Identity};
 /// The event only says that a participant is alive. Which participant has a slot is decided by the claim in the region, which takes the
 /// right to write: so a process that creates events of these names without being a participant keeps none out.
 #[derive(Debug)]
-pub(crate) struct Presence {
-    family: Family,
+pub(crate) struct Slots {
+    family: SegmentObjects,
 }
 
-impl Presence {
-    pub(crate) fn new(family: &Family) -> Self {
-        Presence { family: family.clone() }
+impl Slots {
+    pub(crate) fn new(family: &SegmentObjects) -> Self {
+        Slots { family: family.clone() }
     }
 
     /// Whether the kernel holds a slot for any process. `None` if that cannot be asked.
@@ -45,19 +45,19 @@ impl Presence {
 
     /// What slots are claimed with.
     #[allow(clippy::unnecessary_wraps, reason = "as on Unix")]
-    pub(crate) fn claimant(&self, _: &Object) -> Result<Claimant, Failure> {
-        Ok(Claimant { family: self.family.clone(), claimed: RefCell::default() })
+    pub(crate) fn claimer(&self, _: &Object) -> Result<SlotClaimer, Failure> {
+        Ok(SlotClaimer { family: self.family.clone(), claimed: RefCell::default() })
     }
 }
 
 /// What slots are claimed with, for a moment. What it has claimed and nobody keeps is given up when it is dropped.
 #[derive(Debug)]
-pub(crate) struct Claimant {
-    family: Family,
+pub(crate) struct SlotClaimer {
+    family: SegmentObjects,
     claimed: RefCell<Vec<(u32, OwnedHandle)>>,
 }
 
-impl Claimant {
+impl SlotClaimer {
     pub(crate) fn claim(&self, slot: u32) -> Claimed {
         let Ok(name) = self.family.name('p', u64::from(slot)) else { return Claimed::Impossible };
         let made = security::with_attributes_to_wait(self.family.protection(), |attributes| {
@@ -87,22 +87,22 @@ impl Claimant {
 
     /// Keeps what is claimed until it is dropped.
     #[allow(clippy::unnecessary_wraps, reason = "as on Unix")]
-    pub(crate) fn keep(self) -> Result<Hold, Failure> {
-        Ok(Hold { _claimed: self.claimed.into_inner() })
+    pub(crate) fn keep(self) -> Result<HeldSlots, Failure> {
+        Ok(HeldSlots { _claimed: self.claimed.into_inner() })
     }
 }
 
 /// A slot that the kernel holds for this process.
 #[derive(Debug)]
-pub(crate) struct Hold {
+pub(crate) struct HeldSlots {
     _claimed: Vec<(u32, OwnedHandle)>,
 }
 
 /// A process that can be waited for.
 #[derive(Debug)]
-pub(crate) struct Watch(OwnedHandle);
+pub(crate) struct ProcessHandle(OwnedHandle);
 
-impl Watch {
+impl ProcessHandle {
     pub(super) fn as_handle(&self) -> BorrowedHandle<'_> {
         self.0.as_handle()
     }
@@ -110,42 +110,42 @@ impl Watch {
 
 /// What the system says of a process.
 #[derive(Debug)]
-pub(crate) enum Life {
+pub(crate) enum ProcessState {
     /// There is none of this id; or it is another one; or it has ended.
     Ended,
     /// It is there. It may be possible to wait for its end.
-    Alive(Option<Watch>),
+    Alive(Option<ProcessHandle>),
     Unknown,
 }
 
 /// Asks about a process. (Also about one that the kernel holds a slot for: so its end can be waited for.)
-pub(crate) fn life(process: &Identity, _: bool) -> Life {
-    let Identity { id, started, .. } = *process;
+pub(crate) fn process_state(process: &ProcessIdentity, _: bool) -> ProcessState {
+    let ProcessIdentity { id, started, .. } = *process;
     let access = PROCESS_SYNCHRONIZE | PROCESS_QUERY_LIMITED_INFORMATION;
     match api::open_process(id, access) {
         Ok(handle) => {
             if started != 0 && api::started(handle.as_handle()).is_ok_and(|now| now != started) {
-                return Life::Ended;
+                return ProcessState::Ended;
             }
             match api::wait_for_any(&[handle.as_handle()], 0) {
-                Ok(true) => Life::Ended,
-                Ok(false) => Life::Alive(Some(Watch(handle))),
-                Err(_) => Life::Unknown,
+                Ok(true) => ProcessState::Ended,
+                Ok(false) => ProcessState::Alive(Some(ProcessHandle(handle))),
+                Err(_) => ProcessState::Unknown,
             }
         }
-        Err(LastError(win::ERROR_INVALID_PARAMETER)) => Life::Ended,
+        Err(LastError(win::ERROR_INVALID_PARAMETER)) => ProcessState::Ended,
         // Another user's. Its start is in the list of processes, which needs no right to any of them.
-        Err(_) => life_by_list(started, api::started_by_list(id).ok().flatten()),
+        Err(_) => state_by_list(started, api::started_by_list(id).ok().flatten()),
     }
 }
 
 /// By when the list of processes says that the process of this id was started. (A list may be incomplete, so a missing process
 /// proves nothing.)
-fn life_by_list(started: u64, listed: Option<u64>) -> Life {
+fn state_by_list(started: u64, listed: Option<u64>) -> ProcessState {
     match listed {
-        Some(now) if started != 0 && now != started => Life::Ended,
-        Some(_) => Life::Alive(None),
-        None => Life::Unknown,
+        Some(now) if started != 0 && now != started => ProcessState::Ended,
+        Some(_) => ProcessState::Alive(None),
+        None => ProcessState::Unknown,
     }
 }
 
@@ -161,14 +161,14 @@ pub(crate) fn program(id: u32, started: u64) -> Option<String> {
 }
 
 /// What others can tell this process by.
-pub(crate) fn identity() -> Identity {
+pub(crate) fn identity() -> ProcessIdentity {
     let started = api::started(api::current_process()).unwrap_or(0);
-    Identity { id: std::process::id(), started, ..Identity::default() }
+    ProcessIdentity { id: std::process::id(), started, ..ProcessIdentity::default() }
 }
 
 /// No process becomes another one here.
 #[inline]
-pub(crate) fn forks() -> u32 {
+pub(crate) fn fork_epoch() -> u32 {
     0
 }
 
@@ -188,20 +188,20 @@ mod tests {
         assert_eq!(api::started_by_list(std::process::id()), Ok(Some(own)));
         // (Ids are multiples of four.)
         assert_eq!(api::started_by_list(3), Ok(None));
-        assert!(matches!(life_by_list(own, Some(own)), Life::Alive(None)));
-        assert!(matches!(life_by_list(0, Some(own)), Life::Alive(None)));
-        assert!(matches!(life_by_list(own, Some(own + 1)), Life::Ended));
-        assert!(matches!(life_by_list(own, None), Life::Unknown));
+        assert!(matches!(state_by_list(own, Some(own)), ProcessState::Alive(None)));
+        assert!(matches!(state_by_list(0, Some(own)), ProcessState::Alive(None)));
+        assert!(matches!(state_by_list(own, Some(own + 1)), ProcessState::Ended));
+        assert!(matches!(state_by_list(own, None), ProcessState::Unknown));
     }
 
     #[test]
     fn an_event_of_another_process_keeps_no_participant_out() {
         let mut id = [0xa5; 16];
         id[..4].copy_from_slice(&std::process::id().to_le_bytes());
-        let family = Family::new(None, None, id);
-        let presence = Presence::new(&family);
-        let claimant = || Claimant { family: family.clone(), claimed: RefCell::default() };
-        let (first, second) = (claimant(), claimant());
+        let family = SegmentObjects::new(None, None, id);
+        let presence = Slots::new(&family);
+        let claimer = || SlotClaimer { family: family.clone(), claimed: RefCell::default() };
+        let (first, second) = (claimer(), claimer());
         assert_eq!(presence.is_event_there(1), Some(false));
         assert_eq!((first.claim(1), presence.is_event_there(1)), (Claimed::Held, Some(true)));
         // It may be a participant's: another slot is better. But if there is none, this one is claimed without the kernel.

@@ -9,21 +9,21 @@ use super::memory::Object;
 use super::name::ObjectName;
 use super::{LastError, api, boundary, descriptor, limits as memory, list};
 use crate::sys::{
-    Confinement, Failure, FaultSign, Holders, Limits, MapLimits, MemoryGroup, Presence, Shown, Sighting,
-    Space,
+    Confinement, Failure, FaultSign, Holders, Limits, MapLimits, MemoryGroup, NameProbe, NameState,
+    RawSecurity, Space,
 };
 
 const READ_CONTROL: u32 = 0x2_0000;
 
 /// What can be seen of a name: each right is asked for by itself, so the answers are the system's own.
-pub(crate) fn sight(name: &ObjectName) -> Sighting {
+pub(crate) fn probe_name(name: &ObjectName) -> NameProbe {
     let probe = |access| api::open_section(access, name);
     let query = probe(SECTION_QUERY);
     match &query {
-        Err(LastError(win::ERROR_FILE_NOT_FOUND | win::ERROR_PATH_NOT_FOUND)) => return Sighting::default(),
+        Err(LastError(win::ERROR_FILE_NOT_FOUND | win::ERROR_PATH_NOT_FOUND)) => return NameProbe::default(),
         Err(LastError(win::ERROR_INVALID_HANDLE)) => {
             let kind = list::kind(name).map_or("object of another kind".to_owned(), |kind| in_words(&kind));
-            return Sighting { presence: Presence::Other(kind), ..Sighting::default() };
+            return NameProbe { state: NameState::Other(kind), ..NameProbe::default() };
         }
         _ => {}
     }
@@ -34,21 +34,21 @@ pub(crate) fn sight(name: &ObjectName) -> Sighting {
     if [&query, &read, &write, &control].iter().all(|answer| answer.is_err()) {
         // Gone meanwhile, or closed to us in every way.
         let gone = matches!(read, Err(LastError(win::ERROR_FILE_NOT_FOUND)));
-        let presence = if gone { Presence::Nothing } else { Presence::Hidden };
-        return Sighting { presence, ..Sighting::default() };
+        let presence = if gone { NameState::Nothing } else { NameState::Hidden };
+        return NameProbe { state: presence, ..NameProbe::default() };
     }
     let shown = control.ok().and_then(|handle| descriptor::of(handle.as_handle()).ok());
     let (may_read, may_write) = (read.is_ok(), write.is_ok());
     let len = len(read).or_else(|| len(query));
     // Reserved memory of which nothing is committed. Its creator commits a part at once, or when it likes.
-    let presence = if len == Some(0) { Presence::Unfinished { ours: false } } else { Presence::Memory };
-    Sighting {
-        presence,
+    let presence = if len == Some(0) { NameState::Unfinished { ours: false } } else { NameState::Memory };
+    NameProbe {
+        state: presence,
         len: len.filter(|len| *len > 0),
         may_read,
         may_write,
-        shown: shown.map(Shown::Descriptor),
-        ..Sighting::default()
+        raw_security: shown.map(RawSecurity::Descriptor),
+        ..NameProbe::default()
     }
 }
 
@@ -74,7 +74,7 @@ pub(crate) fn space() -> Option<Space> {
         is_mount: false,
         left: commit.left,
         limit: commit.limit,
-        trouble: None,
+        problem: None,
     })
 }
 

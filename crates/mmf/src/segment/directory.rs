@@ -5,18 +5,19 @@ use std::sync::atomic::Ordering::{Relaxed, SeqCst};
 use std::time::{Duration, Instant};
 
 use super::core::{Core, index, now};
+use super::label::Label;
 use super::layout::{
     ALIGN, END_AT, HEAD_LEN, Head, LEN_AT, LOCK_AT, NAME_MAX, TYPE_NAME_MAX, align_up, fingerprint, put_text,
     text_of,
 };
 use super::making::LOOK;
+use super::owners::describe_owner;
 use super::steps::step;
 use super::types::{ObjectKind, TypeDescription};
-use super::world::{Parking, Scene};
+use super::world::{LockContext, WaitWord};
 use crate::access::{Access, ReadWrite};
 use crate::error::{Error, ErrorKind, Operation};
 use crate::raw;
-use crate::sync::{Label, who};
 
 /// How long to wait for others who add something: a few copies each.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -205,17 +206,21 @@ impl Core<ReadWrite> {
             let error = self.fail(Operation::Object, ErrorKind::MalformedName).with_object(name);
             return Err(error.with_sentence(sentence));
         }
-        let lock = Parking::bare(self, LOCK_AT)?;
-        let scene = Scene::until(self, Operation::Object, Instant::now().checked_add(PATIENCE));
+        let lock = WaitWord::bare(self, LOCK_AT)?;
+        let context = LockContext::until(self, Operation::Object, Instant::now().checked_add(PATIENCE));
         let me = self.me()?;
         // What an owner who died has left behind the end belongs to nobody, and the next one begins there.
-        match raw::mutex::lock(&scene, &lock, me, raw::Patience::Wait) {
+        match raw::mutex::lock(&context, &lock, me, raw::Patience::Wait) {
             Ok(_) => {}
             Err(raw::Refused::Fault(error)) => return Err(error),
             Err(_) => {
                 let owner = lock.word.get().load(SeqCst)? & raw::mutex::TOKEN;
                 let say = |object: &str| {
-                    let holder = if owner == 0 { "other participants".to_owned() } else { who(self, owner) };
+                    let holder = if owner == 0 {
+                        "other participants".to_owned()
+                    } else {
+                        describe_owner(self, owner)
+                    };
                     format!(
                         "cannot create {object}: the directory of the segment has been locked for {} seconds, \
                          by {holder}; try again",
@@ -227,8 +232,8 @@ impl Core<ReadWrite> {
         }
         step("directory: locked");
         let made = self.add(name, wanted);
-        raw::mutex::consistent(&scene, &lock, me)?;
-        raw::mutex::unlock(&scene, &lock, me)?;
+        raw::mutex::consistent(&context, &lock, me)?;
+        raw::mutex::unlock(&context, &lock, me)?;
         made
     }
 

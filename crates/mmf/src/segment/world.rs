@@ -12,31 +12,31 @@ use crate::raw::rwlock::Readers;
 use crate::raw::{Slept, World};
 use crate::segment::core::{Core, Standing, index, now, place_of};
 use crate::segment::layout::{END_DIED, LockHead, READER_STEP};
+use crate::segment::owners::record_damage;
 use crate::segment::steps::step;
-use crate::sync::write_down_end;
 use crate::sys::Woken;
 use crate::sys::wait::Waker;
 use crate::view::View;
 
 /// How long a sleep lasts before the sleeper looks whether everybody is still alive. So no death goes unnoticed for longer, and no wake-up
 /// that somebody took with him when he died costs more.
-pub(crate) const SLICE: Duration = Duration::from_millis(50);
+pub(crate) const RECHECK_INTERVAL: Duration = Duration::from_millis(50);
 
 /// A word that can be slept on.
 #[derive(Debug)]
-pub(crate) struct Parking {
+pub(crate) struct WaitWord {
     pub(crate) word: AtomicAt<u32>,
     pub(crate) waiters: AtomicAt<u32>,
     pub(crate) waker: Waker,
-    missed: Missed,
+    missed: MissedWakeups,
     /// The record of owners, if the word is that of a lock with a head.
-    record: Option<Record>,
+    record: Option<HoldRecord>,
 }
 
 /// What is known of wake-ups that did not reach a waiter. A process with read access can sleep on the word as well (a futex needs no more), and
 /// the kernel may wake it instead.
 #[derive(Debug)]
-enum Missed {
+enum MissedWakeups {
     /// A waiter that has missed one has written down how many of the next wake-ups are to go to all waiters.
     Counted(AtomicAt<u16>),
     /// There is no place for it, and few ever wait: each wake-up goes to all of them.
@@ -46,48 +46,48 @@ enum Missed {
 }
 
 /// After a missed wake-up, so many go to all waiters. While a process goes on taking wake-ups away, a waiter misses one of as many.
-const TO_ALL: u16 = 128;
+const WAKE_ALL_AFTER_MISS: u16 = 128;
 
 /// Who has held a lock since when.
 #[derive(Debug)]
-struct Record {
+struct HoldRecord {
     view: View<ReadWrite>,
     head: u64,
     /// How often the lock was released while others waited for it.
     releases: AtomicAt<u32>,
 }
 
-impl Parking {
+impl WaitWord {
     /// A word of an object that starts at `at`.
     pub(crate) fn new(core: &Arc<Core>, at: u64) -> Result<Self, Error> {
         let missed = AtomicAt::new(&core.view, index(at) + offset_of!(LockHead, missed))?;
-        Ok(Parking { missed: Missed::Counted(missed), ..Parking::bare(core, at)? })
+        Ok(WaitWord { missed: MissedWakeups::Counted(missed), ..WaitWord::bare(core, at)? })
     }
 
     /// The lock of an object that starts at `at` with the head of a lock.
     pub(crate) fn with_head(core: &Arc<Core>, at: u64) -> Result<Self, Error> {
         let releases = AtomicAt::new(&core.view, index(at) + offset_of!(LockHead, releases))?;
-        let record = Record { view: core.view.clone(), head: at, releases };
-        Ok(Parking { record: Some(record), ..Parking::new(core, at)? })
+        let record = HoldRecord { view: core.view.clone(), head: at, releases };
+        Ok(WaitWord { record: Some(record), ..WaitWord::new(core, at)? })
     }
 
     /// A word and its waiters, without anything else.
     pub(crate) fn bare(core: &Arc<Core>, at: u64) -> Result<Self, Error> {
         let waker = Waker::new(&core.family, at)
             .map_err(|failure| core.memory.right().error(Operation::Object, failure))?;
-        Ok(Parking { missed: Missed::Always, ..Parking::at(&core.view, index(at), waker)? })
+        Ok(WaitWord { missed: MissedWakeups::Always, ..WaitWord::at(&core.view, index(at), waker)? })
     }
 
     /// The word at `at` in any view.
     pub(crate) fn at(view: &View<ReadWrite>, at: usize, waker: Waker) -> Result<Self, Error> {
         let word = AtomicAt::new(view, at)?;
         let waiters = AtomicAt::new(view, at.saturating_add(4))?;
-        Ok(Parking { word, waiters, waker, missed: Missed::Unknown, record: None })
+        Ok(WaitWord { word, waiters, waker, missed: MissedWakeups::Unknown, record: None })
     }
 
     /// The same without [`World::missed`]: of a word whose meaning is the user's.
-    pub(crate) fn of_the_user(self) -> Self {
-        Parking { missed: Missed::Unknown, ..self }
+    pub(crate) fn without_miss_count(self) -> Self {
+        WaitWord { missed: MissedWakeups::Unknown, ..self }
     }
 
     pub(crate) fn wake(&self, all: bool) -> Result<(), Error> {
@@ -96,17 +96,17 @@ impl Parking {
             return Ok(());
         }
         // To all where that is one: then it cannot go to a stranger instead.
-        let all = all || sleepers == 1 || self.to_all()?;
+        let all = all || sleepers == 1 || self.must_wake_all()?;
         // What fails here, a page that is gone, the next access says.
         let _ = self.waker.wake(self.word.address(), all, sleepers);
         Ok(())
     }
 
-    fn to_all(&self) -> Result<bool, Error> {
+    fn must_wake_all(&self) -> Result<bool, Error> {
         match &self.missed {
-            Missed::Always => Ok(true),
-            Missed::Unknown => Ok(false),
-            Missed::Counted(left) => {
+            MissedWakeups::Always => Ok(true),
+            MissedWakeups::Unknown => Ok(false),
+            MissedWakeups::Counted(left) => {
                 let left = left.get();
                 let now = left.load(SeqCst)?;
                 if now > 0 {
@@ -119,8 +119,8 @@ impl Parking {
 
     /// For those who look: since when the owner has held it, at the latest. The caller has seen that it waits for this owner: so the owner
     /// counts a release when it has released the lock, and what is written here is void from then on.
-    fn note_owner(&self, owner: u32, expected: u32) -> Result<(), Error> {
-        let Some(Record { view, head, releases }) = &self.record else { return Ok(()) };
+    fn record_hold_start(&self, owner: u32, expected: u32) -> Result<(), Error> {
+        let Some(HoldRecord { view, head, releases }) = &self.record else { return Ok(()) };
         let releases = releases.get().load(SeqCst)?;
         if view.read::<LockHead>(index(*head))?.since_is_of(owner) {
             return Ok(());
@@ -138,7 +138,7 @@ impl Parking {
 
 /// One operation of one thread.
 #[derive(Debug)]
-pub(crate) struct Scene<'a> {
+pub(crate) struct LockContext<'a> {
     pub(crate) core: &'a Core,
     operation: Operation,
     deadline: Option<Instant>,
@@ -148,20 +148,20 @@ pub(crate) struct Scene<'a> {
     own: Option<(u32, &'a AtomicAt<u64>)>,
 }
 
-impl<'a> Scene<'a> {
+impl<'a> LockContext<'a> {
     #[inline]
     pub(crate) fn new(core: &'a Core) -> Self {
-        Scene { core, operation: Operation::Acquire, deadline: None, readers: 0, own: None }
+        LockContext { core, operation: Operation::Acquire, deadline: None, readers: 0, own: None }
     }
 
     #[inline]
     pub(crate) fn until(core: &'a Core, operation: Operation, deadline: Option<Instant>) -> Self {
-        Scene { core, operation, deadline, readers: 0, own: None }
+        LockContext { core, operation, deadline, readers: 0, own: None }
     }
 
     #[inline]
     pub(crate) fn with_readers(self, at: u64, place: u32, own: &'a AtomicAt<u64>) -> Self {
-        Scene { readers: at, own: Some((place, own)), ..self }
+        LockContext { readers: at, own: Some((place, own)), ..self }
     }
 
     #[inline]
@@ -170,16 +170,16 @@ impl<'a> Scene<'a> {
     }
 
     /// What is left of the time, up to a slice; nothing if it is over.
-    pub(crate) fn slice(&self) -> Option<Duration> {
-        slice(self.deadline)
+    pub(crate) fn until_recheck(&self) -> Option<Duration> {
+        until_recheck(self.deadline)
     }
 
-    fn doze(&self, word: &Parking, expected: u32, owner: u32) -> Result<Slept, Error> {
+    fn block_once(&self, word: &WaitWord, expected: u32, owner: u32) -> Result<Slept, Error> {
         // Also by who has no time left: so whoever was in vain for it has written it down.
         if owner != 0 {
-            word.note_owner(owner, expected)?;
+            word.record_hold_start(owner, expected)?;
         }
-        let Some(longest) = self.slice() else { return Ok(Slept::Deadline) };
+        let Some(longest) = self.until_recheck() else { return Ok(Slept::Deadline) };
         // The owner may have died since the caller looked. From here on his end ends the sleep, where it can be waited for.
         let watch = match if owner == 0 { Ok(Standing::Present(None)) } else { self.core.standing(owner) } {
             Ok(Standing::Present(watch)) => watch,
@@ -189,7 +189,7 @@ impl<'a> Scene<'a> {
         match word.waker.wait(word.word.address(), expected, longest, watch.as_ref()) {
             Ok(Woken::Early) => Ok(Slept::Woken),
             Ok(Woken::Changed) => Ok(Slept::Changed),
-            Ok(Woken::TimedOut) if self.slice().is_none() => Ok(Slept::Deadline),
+            Ok(Woken::TimedOut) if self.until_recheck().is_none() => Ok(Slept::Deadline),
             Ok(Woken::TimedOut) => Ok(Slept::Slice),
             // If the page is gone, that is what is to be said.
             Err(failure) => {
@@ -201,46 +201,46 @@ impl<'a> Scene<'a> {
 }
 
 /// What is left until a deadline, up to a slice; nothing if it is over.
-pub(crate) fn slice(deadline: Option<Instant>) -> Option<Duration> {
+pub(crate) fn until_recheck(deadline: Option<Instant>) -> Option<Duration> {
     match deadline {
-        None => Some(SLICE),
+        None => Some(RECHECK_INTERVAL),
         Some(deadline) => {
             let left = deadline.saturating_duration_since(Instant::now());
-            if left.is_zero() { None } else { Some(left.min(SLICE)) }
+            if left.is_zero() { None } else { Some(left.min(RECHECK_INTERVAL)) }
         }
     }
 }
 
-impl World for Scene<'_> {
+impl World for LockContext<'_> {
     type Fault = Error;
-    type Word = Parking;
+    type Word = WaitWord;
 
     #[inline]
-    fn load(&self, word: &Parking) -> Result<u32, Error> {
+    fn load(&self, word: &WaitWord) -> Result<u32, Error> {
         word.word.get().load(SeqCst)
     }
 
     #[inline]
-    fn compare_exchange(&self, word: &Parking, current: u32, new: u32) -> Result<Result<u32, u32>, Error> {
+    fn compare_exchange(&self, word: &WaitWord, current: u32, new: u32) -> Result<Result<u32, u32>, Error> {
         word.word.get().compare_exchange(current, new, SeqCst, SeqCst)
     }
 
     #[inline]
-    fn add(&self, word: &Parking, value: u32) -> Result<u32, Error> {
+    fn add(&self, word: &WaitWord, value: u32) -> Result<u32, Error> {
         word.word.get().fetch_add(value, SeqCst)
     }
 
     #[inline]
-    fn swap(&self, word: &Parking, value: u32) -> Result<u32, Error> {
+    fn swap(&self, word: &WaitWord, value: u32) -> Result<u32, Error> {
         word.word.get().swap(value, SeqCst)
     }
 
-    fn sleep(&self, word: &Parking, expected: u32, owner: u32) -> Result<Slept, Error> {
+    fn sleep(&self, word: &WaitWord, expected: u32, owner: u32) -> Result<Slept, Error> {
         word.waiters.get().fetch_add(1, SeqCst)?;
         step("sleep: counted");
         // Whoever changes the word after this look sees that somebody waits.
         let slept = match word.word.get().load(SeqCst) {
-            Ok(now) if now == expected => self.doze(word, expected, owner),
+            Ok(now) if now == expected => self.block_once(word, expected, owner),
             Ok(_) => Ok(Slept::Changed),
             Err(error) => Err(error),
         };
@@ -248,37 +248,37 @@ impl World for Scene<'_> {
         slept
     }
 
-    fn wake(&self, word: &Parking, all: bool) -> Result<(), Error> {
+    fn wake(&self, word: &WaitWord, all: bool) -> Result<(), Error> {
         word.wake(all)
     }
 
     fn is_late(&self) -> bool {
-        self.slice().is_none()
+        self.until_recheck().is_none()
     }
 
     fn is_gone(&self, token: u32) -> bool {
         self.core.is_gone(token)
     }
 
-    fn found_dead(&self, word: &Parking, token: u32) -> Result<(), Error> {
+    fn found_dead(&self, word: &WaitWord, token: u32) -> Result<(), Error> {
         match &word.record {
-            Some(record) => write_down_end(self.core, record.head, token, END_DIED),
+            Some(record) => record_damage(self.core, record.head, token, END_DIED),
             None => Ok(()),
         }
     }
 
-    fn released(&self, word: &Parking) -> Result<(), Error> {
+    fn released(&self, word: &WaitWord) -> Result<(), Error> {
         match &word.record {
             Some(record) => record.releases.get().fetch_add(1, SeqCst).map(drop),
             None => Ok(()),
         }
     }
 
-    fn missed(&self, word: &Parking) -> Result<(), Error> {
+    fn missed(&self, word: &WaitWord) -> Result<(), Error> {
         step("sleep: missed a wake-up");
         match &word.missed {
-            Missed::Counted(left) => left.get().store(TO_ALL, SeqCst),
-            Missed::Always | Missed::Unknown => Ok(()),
+            MissedWakeups::Counted(left) => left.get().store(WAKE_ALL_AFTER_MISS, SeqCst),
+            MissedWakeups::Always | MissedWakeups::Unknown => Ok(()),
         }
     }
 
@@ -291,7 +291,7 @@ impl World for Scene<'_> {
     }
 }
 
-impl Readers for Scene<'_> {
+impl Readers for LockContext<'_> {
     #[inline]
     fn places(&self) -> Result<u32, Error> {
         self.core.places_used()

@@ -4,14 +4,14 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering::SeqCst;
 use std::time::{Duration, Instant};
 
+use super::error::refused;
 use super::mutex::shape;
-use super::owner::Label;
-use super::refused;
 use crate::error::{Error, ErrorKind, Operation};
 use crate::raw::{Patience, Refused, World, flag};
 use crate::segment::core::Core;
+use crate::segment::label::Label;
 use crate::segment::types::ObjectKind;
-use crate::segment::world::{Parking, Scene, slice};
+use crate::segment::world::{LockContext, WaitWord, until_recheck};
 use crate::sys::Woken;
 use crate::sys::wait::{MAX_WORDS, wait_any};
 
@@ -31,7 +31,7 @@ use crate::sys::wait::{MAX_WORDS, wait_any};
 #[derive(Debug)]
 pub struct Event {
     core: Arc<Core>,
-    word: Parking,
+    word: WaitWord,
     label: Label,
     auto: bool,
 }
@@ -40,7 +40,7 @@ impl Event {
     pub(crate) fn make(core: &Arc<Core>, name: &str, auto: bool) -> Result<Self, Error> {
         let kind = if auto { ObjectKind::AutoResetEvent } else { ObjectKind::ManualResetEvent };
         let at = core.find_or_make(name, &shape::<()>(kind))?;
-        let (word, label) = (Parking::new(core, at)?, Label::new(kind, name));
+        let (word, label) = (WaitWord::new(core, at)?, Label::new(kind, name));
         Ok(Event { core: Arc::clone(core), word, label, auto })
     }
 
@@ -50,7 +50,7 @@ impl Event {
     ///
     /// [`ErrorKind::Fault`].
     pub fn set(&self) -> Result<(), Error> {
-        flag::set(&Scene::new(&self.core), &self.word, !self.auto)
+        flag::set(&LockContext::new(&self.core), &self.word, !self.auto)
     }
 
     /// Resets it; says whether it was set.
@@ -59,7 +59,7 @@ impl Event {
     ///
     /// [`ErrorKind::Fault`].
     pub fn reset(&self) -> Result<bool, Error> {
-        flag::reset(&Scene::new(&self.core), &self.word)
+        flag::reset(&LockContext::new(&self.core), &self.word)
     }
 
     /// Whether it is set.
@@ -68,7 +68,7 @@ impl Event {
     ///
     /// [`ErrorKind::Fault`].
     pub fn is_set(&self) -> Result<bool, Error> {
-        flag::take(&Scene::new(&self.core), &self.word, false)
+        flag::take(&LockContext::new(&self.core), &self.word, false)
     }
 
     /// Sleeps until it is set.
@@ -99,8 +99,8 @@ impl Event {
     }
 
     fn wait_for(&self, deadline: Option<Instant>) -> Result<bool, Error> {
-        let scene = Scene::until(&self.core, Operation::Wait, deadline);
-        match flag::wait(&scene, &self.word, self.auto, Patience::Wait) {
+        let context = LockContext::until(&self.core, Operation::Wait, deadline);
+        match flag::wait(&context, &self.word, self.auto, Patience::Wait) {
             Ok(()) => Ok(true),
             Err(Refused::Deadline) => Ok(false),
             Err(Refused::Fault(error)) => Err(error),
@@ -136,11 +136,11 @@ impl Event {
         loop {
             if let Some(which) = Event::take_any(events)? {
                 if unwoken {
-                    Scene::new(&events[which].core).missed(&events[which].word)?;
+                    LockContext::new(&events[which].core).missed(&events[which].word)?;
                 }
                 return Ok(Some(which));
             }
-            let Some(longest) = slice(deadline) else { return Ok(None) };
+            let Some(longest) = until_recheck(deadline) else { return Ok(None) };
             let mut counted = 0;
             let slept = events.iter().try_for_each(|event| {
                 event.word.waiters.get().fetch_add(1, SeqCst)?;
@@ -168,7 +168,7 @@ impl Event {
 
     fn take_any(events: &[&Event]) -> Result<Option<usize>, Error> {
         for (which, event) in events.iter().enumerate() {
-            if flag::take(&Scene::new(&event.core), &event.word, event.auto)? {
+            if flag::take(&LockContext::new(&event.core), &event.word, event.auto)? {
                 return Ok(Some(which));
             }
         }

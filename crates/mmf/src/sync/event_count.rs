@@ -4,14 +4,14 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering::SeqCst;
 use std::time::Instant;
 
+use super::error::refused;
 use super::mutex::shape;
-use super::owner::Label;
-use super::refused;
 use crate::error::{Error, Operation};
 use crate::raw::{Refused, count};
 use crate::segment::core::Core;
+use crate::segment::label::Label;
 use crate::segment::types::ObjectKind;
-use crate::segment::world::{Parking, Scene};
+use crate::segment::world::{LockContext, WaitWord};
 
 /// A count of notifications: by [`Segment::notify`](crate::Segment::notify). For "sleep until another process did something", where
 /// everybody who waits is to know, and nothing that happens between a look and the sleep may be missed.
@@ -29,14 +29,14 @@ use crate::segment::world::{Parking, Scene};
 #[derive(Debug)]
 pub struct EventCount {
     core: Arc<Core>,
-    word: Parking,
+    word: WaitWord,
     label: Label,
 }
 
 impl EventCount {
     pub(crate) fn make(core: &Arc<Core>, name: &str) -> Result<Self, Error> {
         let at = core.find_or_make(name, &shape::<()>(ObjectKind::EventCount))?;
-        let (word, label) = (Parking::bare(core, at)?, Label::new(ObjectKind::EventCount, name));
+        let (word, label) = (WaitWord::bare(core, at)?, Label::new(ObjectKind::EventCount, name));
         Ok(EventCount { core: Arc::clone(core), word, label })
     }
 
@@ -55,7 +55,7 @@ impl EventCount {
     ///
     /// [`ErrorKind::Fault`](crate::ErrorKind::Fault).
     pub fn notify(&self) -> Result<(), Error> {
-        count::notify(&Scene::new(&self.core), &self.word)
+        count::notify(&LockContext::new(&self.core), &self.word)
     }
 
     /// Sleeps until there are others than `seen`; gives how many there are. `None` if the deadline passes.
@@ -64,8 +64,8 @@ impl EventCount {
     ///
     /// [`ErrorKind::Fault`](crate::ErrorKind::Fault).
     pub fn wait_past(&self, seen: u32, deadline: Option<Instant>) -> Result<Option<u32>, Error> {
-        let scene = Scene::until(&self.core, Operation::Wait, deadline);
-        match count::wait_past(&scene, &self.word, seen) {
+        let context = LockContext::until(&self.core, Operation::Wait, deadline);
+        match count::wait_past(&context, &self.word, seen) {
             Ok(now) => Ok(Some(now)),
             Err(Refused::Deadline) => Ok(None),
             Err(Refused::Fault(error)) => Err(error),

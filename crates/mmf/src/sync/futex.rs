@@ -9,7 +9,7 @@ use crate::error::{Error, Operation};
 use crate::segment::core::Core;
 use crate::segment::layout::fingerprint;
 use crate::segment::types::ObjectKind;
-use crate::segment::world::{Parking, slice};
+use crate::segment::world::{WaitWord, until_recheck};
 use crate::sys::Woken;
 use crate::sys::wait::{SegmentObjects, Waker};
 use crate::view::View;
@@ -52,7 +52,7 @@ use crate::view::View;
 /// (If its owner dies, this lock stays taken for ever: that is what [`Mutex`](super::Mutex) is for.)
 #[derive(Debug)]
 pub struct Futex {
-    parking: Parking,
+    word: WaitWord,
     /// A segment's objects keep their segment.
     _core: Option<Arc<Core>>,
 }
@@ -60,7 +60,7 @@ pub struct Futex {
 impl Futex {
     pub(crate) fn make(core: &Arc<Core>, name: &str) -> Result<Self, Error> {
         let at = core.find_or_make(name, &shape::<()>(ObjectKind::Cell))?;
-        Ok(Futex { parking: Parking::bare(core, at)?.of_the_user(), _core: Some(Arc::clone(core)) })
+        Ok(Futex { word: WaitWord::bare(core, at)?.without_miss_count(), _core: Some(Arc::clone(core)) })
     }
 
     /// The cell at `offset` in a view: four bytes for the word, four that count who waits. All processes use the same bytes and the same
@@ -76,7 +76,7 @@ impl Futex {
         id[8..].copy_from_slice(&fingerprint(1, 0, 0, 0, name).to_le_bytes());
         let waker = Waker::new(&SegmentObjects::new(None, None, id), offset as u64)
             .map_err(|failure| Error::from_system(Operation::Object, failure))?;
-        Ok(Futex { parking: Parking::at(view, offset, waker)?, _core: None })
+        Ok(Futex { word: WaitWord::at(view, offset, waker)?, _core: None })
     }
 
     /// The word.
@@ -86,7 +86,7 @@ impl Futex {
     /// [`ErrorKind::Fault`](crate::ErrorKind::Fault), as the others. All accesses are sequentially consistent.
     #[inline]
     pub fn load(&self) -> Result<u32, Error> {
-        self.parking.word.get().load(SeqCst)
+        self.word.word.get().load(SeqCst)
     }
 
     /// Stores a value.
@@ -96,7 +96,7 @@ impl Futex {
     /// [`ErrorKind::Fault`](crate::ErrorKind::Fault).
     #[inline]
     pub fn store(&self, value: u32) -> Result<(), Error> {
-        self.parking.word.get().store(value, SeqCst)
+        self.word.word.get().store(value, SeqCst)
     }
 
     /// Stores a value and gives the former one.
@@ -106,7 +106,7 @@ impl Futex {
     /// [`ErrorKind::Fault`](crate::ErrorKind::Fault).
     #[inline]
     pub fn swap(&self, value: u32) -> Result<u32, Error> {
-        self.parking.word.get().swap(value, SeqCst)
+        self.word.word.get().swap(value, SeqCst)
     }
 
     /// Stores `new` if the word is `current`. The inner result is `Ok` with the former value if it was, `Err` with what was there
@@ -117,7 +117,7 @@ impl Futex {
     /// [`ErrorKind::Fault`](crate::ErrorKind::Fault).
     #[inline]
     pub fn compare_exchange(&self, current: u32, new: u32) -> Result<Result<u32, u32>, Error> {
-        self.parking.word.get().compare_exchange(current, new, SeqCst, SeqCst)
+        self.word.word.get().compare_exchange(current, new, SeqCst, SeqCst)
     }
 
     /// Adds, wrapping around, and gives the former value.
@@ -127,7 +127,7 @@ impl Futex {
     /// [`ErrorKind::Fault`](crate::ErrorKind::Fault).
     #[inline]
     pub fn fetch_add(&self, value: u32) -> Result<u32, Error> {
-        self.parking.word.get().fetch_add(value, SeqCst)
+        self.word.word.get().fetch_add(value, SeqCst)
     }
 
     /// Sleeps while the word is `expected`: until somebody wakes, or for no reason, but at most 50 ms, so that a waker who died does no harm. So
@@ -137,8 +137,8 @@ impl Futex {
     ///
     /// [`ErrorKind::Fault`](crate::ErrorKind::Fault).
     pub fn wait(&self, expected: u32, deadline: Option<Instant>) -> Result<bool, Error> {
-        let Some(longest) = slice(deadline) else { return Ok(false) };
-        let Parking { word, waiters, waker, .. } = &self.parking;
+        let Some(longest) = until_recheck(deadline) else { return Ok(false) };
+        let WaitWord { word, waiters, waker, .. } = &self.word;
         waiters.get().fetch_add(1, SeqCst)?;
         // Whoever changes the word after this look sees that somebody waits.
         let slept = match word.get().load(SeqCst) {
@@ -148,7 +148,7 @@ impl Futex {
         };
         waiters.get().fetch_sub(1, SeqCst)?;
         match slept? {
-            Ok(Woken::TimedOut) => Ok(slice(deadline).is_some()),
+            Ok(Woken::TimedOut) => Ok(until_recheck(deadline).is_some()),
             Ok(_) => Ok(true),
             Err(failure) => {
                 // If the page is gone, that is what is to be said.
@@ -164,7 +164,7 @@ impl Futex {
     ///
     /// [`ErrorKind::Fault`](crate::ErrorKind::Fault).
     pub fn wake_one(&self) -> Result<(), Error> {
-        self.parking.wake(false)
+        self.word.wake(false)
     }
 
     /// Wakes all who sleep.
@@ -173,6 +173,6 @@ impl Futex {
     ///
     /// [`ErrorKind::Fault`](crate::ErrorKind::Fault).
     pub fn wake_all(&self) -> Result<(), Error> {
-        self.parking.wake(true)
+        self.word.wake(true)
     }
 }

@@ -5,8 +5,8 @@ use core::sync::atomic::fence;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::{Acquire, Release};
 
-use super::owner::{Label, Owner};
-use super::{refused, who};
+use super::error::refused;
+use super::owner::Owner;
 use crate::access::{Access, ReadWrite};
 use crate::atomic::AtomicAt;
 use crate::error::{Error, ErrorKind, Operation};
@@ -15,10 +15,12 @@ use crate::raw::seqlock::{self, Found, PLACES, Slots, Writable};
 use crate::raw::{self, Patience, Refused};
 use crate::segment::core::{Core, index};
 use crate::segment::directory::Shape;
+use crate::segment::label::Label;
 use crate::segment::layout::{ALIGN, PUBLISHED, STAMPS, VALUE};
+use crate::segment::owners::describe_owner;
 use crate::segment::steps::step;
 use crate::segment::types::{ObjectKind, SharedType};
-use crate::segment::world::{Parking, Scene};
+use crate::segment::world::{LockContext, WaitWord};
 use crate::view::View;
 
 // The format has room for as many stamps.
@@ -52,7 +54,7 @@ pub struct Latest<T: SharedType, A: Access = ReadWrite> {
 #[must_use = "somebody else can become the writer when it is dropped"]
 pub struct LatestWriter<T: SharedType> {
     core: Arc<Core>,
-    lock: Parking,
+    lock: WaitWord,
     owner: Owner,
     values: Values<T>,
 }
@@ -161,18 +163,18 @@ impl<T: SharedType> Latest<T, ReadWrite> {
     ///
     /// [`ErrorKind::Busy`] if there is one, alive: the message says who; [`ErrorKind::Fault`].
     pub fn acquire_writer(&self) -> Result<LatestWriter<T>, Error> {
-        let lock = Parking::bare(&self.core, self.at)?;
+        let lock = WaitWord::bare(&self.core, self.at)?;
         let values = Values::new(&self.core.view, self.at)?;
-        let scene = Scene::new(&self.core);
+        let context = LockContext::new(&self.core);
         let owner = Owner::new(&self.core)?;
-        match raw::mutex::lock(&scene, &lock, owner.token(), Patience::Try) {
+        match raw::mutex::lock(&context, &lock, owner.token(), Patience::Try) {
             Ok(_) => {
-                raw::mutex::consistent(&scene, &lock, owner.token())?;
+                raw::mutex::consistent(&context, &lock, owner.token())?;
             }
             Err(Refused::Fault(error)) => return Err(error),
             Err(Refused::WouldBlock(writer)) if writer != 0 => {
                 let say = |latest: &str| {
-                    format!("{latest} has a writer, which is alive: {}", who(&self.core, writer))
+                    format!("{latest} has a writer, which is alive: {}", describe_owner(&self.core, writer))
                 };
                 return Err(self.label.error(&self.core, Operation::Acquire, ErrorKind::Busy, say));
             }
@@ -285,6 +287,6 @@ impl<T: SharedType> LatestWriter<T> {
 impl<T: SharedType> Drop for LatestWriter<T> {
     fn drop(&mut self) {
         let Some(me) = self.owner.here(&self.core) else { return };
-        let _ = raw::mutex::unlock(&Scene::new(&self.core), &self.lock, me);
+        let _ = raw::mutex::unlock(&LockContext::new(&self.core), &self.lock, me);
     }
 }

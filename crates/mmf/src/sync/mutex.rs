@@ -7,16 +7,19 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering::SeqCst;
 use std::time::{Duration, Instant};
 
-use super::owner::{Label, Owner};
-use super::{LockError, lock_error, owner_died, value, write_down_end};
+use super::error::{LockError, lock_error, owner_died};
+use super::owner::Owner;
+use super::value;
 use crate::error::{Error, Operation};
 use crate::raw::mutex::{DONE, TOKEN};
 use crate::raw::{self, Got, Patience};
 use crate::segment::core::{Core, index};
 use crate::segment::directory::Shape;
+use crate::segment::label::Label;
 use crate::segment::layout::{END_PANICKED, VALUE};
+use crate::segment::owners::record_damage;
 use crate::segment::types::{ObjectKind, SharedType};
-use crate::segment::world::{Parking, Scene};
+use crate::segment::world::{LockContext, WaitWord};
 
 /// A mutex around a `T` in a segment: by [`Segment::mutex`](crate::Segment::mutex).
 ///
@@ -47,7 +50,7 @@ use crate::segment::world::{Parking, Scene};
 #[derive(Debug)]
 pub struct Mutex<T: SharedType> {
     core: Arc<Core>,
-    lock: Parking,
+    lock: WaitWord,
     at: u64,
     label: Label,
     value: PhantomData<fn() -> T>,
@@ -65,7 +68,7 @@ pub struct MutexGuard<'m, T: SharedType> {
 impl<T: SharedType> Mutex<T> {
     pub(crate) fn make(core: &Arc<Core>, name: &str) -> Result<Self, Error> {
         let at = core.find_or_make(name, &shape::<T>(ObjectKind::Mutex))?;
-        let lock = Parking::with_head(core, at)?;
+        let lock = WaitWord::with_head(core, at)?;
         let label = Label::new(ObjectKind::Mutex, name);
         Ok(Mutex { core: Arc::clone(core), lock, at, label, value: PhantomData })
     }
@@ -139,8 +142,8 @@ impl<T: SharedType> Mutex<T> {
         deadline: Option<Instant>,
         patience: Patience,
     ) -> Result<MutexGuard<'_, T>, LockError<MutexGuard<'_, T>>> {
-        let scene = Scene::until(&self.core, Operation::Acquire, deadline);
-        match raw::mutex::lock_slow(&scene, &self.lock, owner.token(), 0, patience) {
+        let context = LockContext::until(&self.core, Operation::Acquire, deadline);
+        match raw::mutex::lock_slow(&context, &self.lock, owner.token(), 0, patience) {
             Ok(Got::Clean) => Ok(self.guard(owner)),
             Ok(got) => Err(owner_died(&self.core, &self.label, self.at, self.guard(owner), got)),
             Err(why) => Err(lock_error(&self.core, &self.label, why, self.holder())),
@@ -263,7 +266,7 @@ impl<T: SharedType> MutexGuard<'_, T> {
     /// [`ErrorKind::Fault`](crate::ErrorKind::Fault).
     pub fn declare_consistent(&mut self) -> Result<(), Error> {
         let me = self.owner.check(&self.mutex.core)?;
-        raw::mutex::consistent(&self.scene(), &self.mutex.lock, me).map(drop)
+        raw::mutex::consistent(&self.context(), &self.mutex.lock, me).map(drop)
     }
 
     /// Gives the lock up for good, because the data cannot be mended: everybody gets [`LockError::NotRecoverable`] from now on, those who
@@ -274,12 +277,12 @@ impl<T: SharedType> MutexGuard<'_, T> {
     /// [`ErrorKind::Fault`](crate::ErrorKind::Fault).
     pub fn give_up(self) -> Result<(), Error> {
         let me = self.owner.check(&self.mutex.core)?;
-        raw::mutex::finish(&self.scene(), &self.mutex.lock, me).map(drop)
+        raw::mutex::finish(&self.context(), &self.mutex.lock, me).map(drop)
     }
 
     #[inline]
-    fn scene(&self) -> Scene<'_> {
-        Scene::new(&self.mutex.core)
+    fn context(&self) -> LockContext<'_> {
+        LockContext::new(&self.mutex.core)
     }
 
     /// `damaged`: half of a change may have been made.
@@ -287,11 +290,11 @@ impl<T: SharedType> MutexGuard<'_, T> {
     #[inline(never)]
     fn unlock_slow(&self, me: u32, damaged: bool) {
         if damaged {
-            let _ = raw::mutex::damage(&self.scene(), &self.mutex.lock, me);
-            let _ = write_down_end(&self.mutex.core, self.mutex.at, me, END_PANICKED);
+            let _ = raw::mutex::damage(&self.context(), &self.mutex.lock, me);
+            let _ = record_damage(&self.mutex.core, self.mutex.at, me, END_PANICKED);
         }
         // If the memory is gone there is nothing to unlock; if a peer has overwritten the word, it is not ours any more.
-        let _ = raw::mutex::unlock_slow(&self.scene(), &self.mutex.lock, me, false);
+        let _ = raw::mutex::unlock_slow(&self.context(), &self.mutex.lock, me, false);
     }
 }
 

@@ -3,16 +3,17 @@
 use core::marker::PhantomData;
 use std::sync::Arc;
 
+use super::error::refused;
 use super::mutex::shape;
-use super::owner::{Label, Owner};
-use super::refused;
+use super::owner::Owner;
 use crate::error::{Error, Operation};
 use crate::raw::{Refused, once};
 use crate::segment::core::{Core, index};
+use crate::segment::label::Label;
 use crate::segment::layout::VALUE;
 use crate::segment::steps::step;
 use crate::segment::types::{ObjectKind, SharedType};
-use crate::segment::world::{Parking, Scene};
+use crate::segment::world::{LockContext, WaitWord};
 
 /// A `T` that one process initialises and all find: by [`Segment::once`](crate::Segment::once).
 ///
@@ -29,7 +30,7 @@ use crate::segment::world::{Parking, Scene};
 #[derive(Debug)]
 pub struct OnceLock<T: SharedType> {
     core: Arc<Core>,
-    lock: Parking,
+    lock: WaitWord,
     at: u64,
     label: Label,
     value: PhantomData<fn() -> T>,
@@ -38,7 +39,7 @@ pub struct OnceLock<T: SharedType> {
 impl<T: SharedType> OnceLock<T> {
     pub(crate) fn make(core: &Arc<Core>, name: &str) -> Result<Self, Error> {
         let at = core.find_or_make(name, &shape::<T>(ObjectKind::OnceLock))?;
-        let lock = Parking::with_head(core, at)?;
+        let lock = WaitWord::with_head(core, at)?;
         let label = Label::new(ObjectKind::OnceLock, name);
         Ok(OnceLock { core: Arc::clone(core), lock, at, label, value: PhantomData })
     }
@@ -50,7 +51,7 @@ impl<T: SharedType> OnceLock<T> {
     /// [`ErrorKind::Fault`](crate::ErrorKind::Fault).
     #[inline]
     pub fn get(&self) -> Result<Option<T>, Error> {
-        if !once::is_done(&Scene::new(&self.core), &self.lock)? {
+        if !once::is_done(&LockContext::new(&self.core), &self.lock)? {
             return Ok(None);
         }
         self.core.view.read(index(self.at + VALUE)).map(Some)
@@ -74,9 +75,9 @@ impl<T: SharedType> OnceLock<T> {
         if let Some(value) = self.get()? {
             return Ok(value);
         }
-        let scene = Scene::new(&self.core);
+        let context = LockContext::new(&self.core);
         let owner = Owner::new(&self.core)?;
-        match once::begin(&scene, &self.lock, owner.token()) {
+        match once::begin(&context, &self.lock, owner.token()) {
             Ok(true) => {}
             Ok(false) => return Ok(self.core.view.read(index(self.at + VALUE))?),
             Err(Refused::Fault(error)) => return Err(error.into()),
@@ -92,7 +93,7 @@ impl<T: SharedType> OnceLock<T> {
         self.core.view.write(&value, index(self.at + VALUE))?;
         step("once: written, and not done yet");
         std::mem::forget(unlock);
-        once::finish(&scene, &self.lock, me)?;
+        once::finish(&context, &self.lock, me)?;
         Ok(value)
     }
 }
@@ -106,6 +107,6 @@ struct Unlock<'o, T: SharedType> {
 impl<T: SharedType> Drop for Unlock<'_, T> {
     fn drop(&mut self) {
         let Some(me) = self.owner.here(&self.once.core) else { return };
-        let _ = once::give_back(&Scene::new(&self.once.core), &self.once.lock, me);
+        let _ = once::give_back(&LockContext::new(&self.once.core), &self.once.lock, me);
     }
 }

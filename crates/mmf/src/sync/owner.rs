@@ -1,9 +1,7 @@
-//! Who acquired something, and what errors call it.
+//! The participant that acquired a lock, and whether the calling process still is that participant.
 
-use crate::access::Access;
-use crate::error::{Error, ErrorKind, Operation};
+use crate::error::Error;
 use crate::segment::core::Core;
-use crate::segment::types::ObjectKind;
 
 /// A participant that has acquired something. Its token can only be had in the process that acquired it: after a `fork`, the child has a copy of
 /// each guard, but the lock is its parent's.
@@ -41,43 +39,5 @@ impl Owner {
     #[inline]
     pub(super) fn check(self, core: &Core) -> Result<u32, Error> {
         if core.is_here() { Ok(self.token) } else { Err(core.forked()) }
-    }
-}
-
-/// What an error about an object calls it.
-#[derive(Debug)]
-pub(crate) struct Label {
-    kind: ObjectKind,
-    name: Box<str>,
-}
-
-impl Label {
-    pub(crate) fn new(kind: ObjectKind, name: &str) -> Self {
-        Label { kind, name: name.into() }
-    }
-
-    pub(crate) fn name(&self) -> &str {
-        &self.name
-    }
-
-    /// An error whose message is what `say` makes of the object's kind and name and the segment's name.
-    pub(crate) fn error<A: Access>(
-        &self,
-        core: &Core<A>,
-        operation: Operation,
-        kind: ErrorKind,
-        say: impl FnOnce(&str) -> String,
-    ) -> Error {
-        let sentence = say(&self.phrase(core));
-        core.fail(operation, kind).with_object(&self.name).with_sentence(sentence)
-    }
-
-    /// For example: the mutex "counter" in "Local\plant".
-    pub(crate) fn phrase<A: Access>(&self, core: &Core<A>) -> String {
-        let kind = match self.kind {
-            ObjectKind::AutoResetEvent | ObjectKind::ManualResetEvent => "event".to_owned(),
-            kind => kind.to_string(),
-        };
-        format!("the {kind} {:?} in {}", self.name, core.called())
     }
 }

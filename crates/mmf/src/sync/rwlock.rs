@@ -7,8 +7,9 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering::SeqCst;
 use std::time::{Duration, Instant};
 
-use super::owner::{Label, Owner};
-use super::{LockError, lock_error, owner_died, value, write_down_end};
+use super::error::{LockError, lock_error, owner_died};
+use super::owner::Owner;
+use super::value;
 use crate::atomic::AtomicAt;
 use crate::error::{Error, Operation};
 use crate::raw::mutex::{DONE, TOKEN};
@@ -16,9 +17,11 @@ use crate::raw::rwlock::{self as algorithm, Me, Readers, Words};
 use crate::raw::{self, Got, Patience};
 use crate::segment::core::{Core, index, place_of};
 use crate::segment::directory::Shape;
+use crate::segment::label::Label;
 use crate::segment::layout::{DRAIN, END_PANICKED, READER_STEP, READERS};
+use crate::segment::owners::record_damage;
 use crate::segment::types::{ObjectKind, SharedType};
-use crate::segment::world::{Parking, Scene};
+use crate::segment::world::{LockContext, WaitWord};
 
 /// A reader-writer lock around a `T` in a segment: by [`Segment::rwlock`](crate::Segment::rwlock).
 ///
@@ -38,8 +41,8 @@ use crate::segment::world::{Parking, Scene};
 #[derive(Debug)]
 pub struct RwLock<T: SharedType> {
     core: Arc<Core>,
-    lock: Parking,
-    drain: Parking,
+    lock: WaitWord,
+    drain: WaitWord,
     /// This participant's, and its word for its readers.
     place: u32,
     own: AtomicAt<u64>,
@@ -86,8 +89,8 @@ impl<T: SharedType> RwLock<T> {
             count: core.places,
         };
         let at = core.find_or_make(name, &shape)?;
-        let lock = Parking::with_head(core, at)?;
-        let drain = Parking::bare(core, at + DRAIN)?;
+        let lock = WaitWord::with_head(core, at)?;
+        let drain = WaitWord::bare(core, at + DRAIN)?;
         let place = place_of(core.me()?);
         let own = AtomicAt::new(&core.view, index(at + READERS + u64::from(place) * READER_STEP))?;
         let label = Label::new(ObjectKind::RwLock, name);
@@ -95,7 +98,7 @@ impl<T: SharedType> RwLock<T> {
     }
 
     #[inline]
-    fn words(&self) -> Words<'_, Parking> {
+    fn words(&self) -> Words<'_, WaitWord> {
         Words { lock: &self.lock, drain: &self.drain }
     }
 
@@ -105,8 +108,8 @@ impl<T: SharedType> RwLock<T> {
     }
 
     #[inline]
-    fn scene(&self, deadline: Option<Instant>) -> Scene<'_> {
-        Scene::until(&self.core, Operation::Acquire, deadline).with_readers(
+    fn context(&self, deadline: Option<Instant>) -> LockContext<'_> {
+        LockContext::until(&self.core, Operation::Acquire, deadline).with_readers(
             self.at + READERS,
             self.place,
             &self.own,
@@ -165,7 +168,7 @@ impl<T: SharedType> RwLock<T> {
         patience: Patience,
     ) -> Result<RwLockReadGuard<'_, T>, LockError<RwLockReadGuard<'_, T>>> {
         let owner = self.owner()?;
-        match algorithm::read(&self.scene(deadline), self.words(), me(owner.token()), patience) {
+        match algorithm::read(&self.context(deadline), self.words(), me(owner.token()), patience) {
             Ok(got) => self.told(RwLockReadGuard { lock: self, owner }, got),
             Err(why) => Err(lock_error(&self.core, &self.label, why, self.writer())),
         }
@@ -223,7 +226,7 @@ impl<T: SharedType> RwLock<T> {
         patience: Patience,
     ) -> Result<RwLockWriteGuard<'_, T>, LockError<RwLockWriteGuard<'_, T>>> {
         let owner = self.owner()?;
-        match algorithm::write(&self.scene(deadline), self.words(), me(owner.token()), patience) {
+        match algorithm::write(&self.context(deadline), self.words(), me(owner.token()), patience) {
             Ok(got) => {
                 self.told(RwLockWriteGuard { lock: self, owner, panicking: std::thread::panicking() }, got)
             }
@@ -249,15 +252,15 @@ impl<T: SharedType> RwLock<T> {
     /// The token of the writer, or of one of the readers; 0 if there are none.
     #[cold]
     fn holder(&self) -> u32 {
-        let scene = self.scene(None);
+        let context = self.context(None);
         let reader = |place| {
-            let word = scene.readers_load(place).unwrap_or(0);
+            let word = context.readers_load(place).unwrap_or(0);
             let token = algorithm::token_of(word);
-            let is_in = algorithm::is_in(word) > 0 && scene.is_of(token, place);
+            let is_in = algorithm::is_in(word) > 0 && context.is_of(token, place);
             (is_in && !self.core.is_gone(token)).then_some(token)
         };
         match self.writer() {
-            0 => (0..scene.places().unwrap_or(0)).find_map(reader).unwrap_or(0),
+            0 => (0..context.places().unwrap_or(0)).find_map(reader).unwrap_or(0),
             writer => writer,
         }
     }
@@ -385,7 +388,7 @@ impl<T: SharedType> RwLockWriteGuard<'_, T> {
     /// [`ErrorKind::Fault`](crate::ErrorKind::Fault).
     pub fn declare_consistent(&mut self) -> Result<(), Error> {
         let me = self.owner.check(&self.lock.core)?;
-        raw::mutex::consistent(&self.lock.scene(None), &self.lock.lock, me).map(drop)
+        raw::mutex::consistent(&self.lock.context(None), &self.lock.lock, me).map(drop)
     }
 
     /// Gives the lock up for good, because the data cannot be mended: everybody gets [`LockError::NotRecoverable`] from now on, those who
@@ -396,14 +399,14 @@ impl<T: SharedType> RwLockWriteGuard<'_, T> {
     /// [`ErrorKind::Fault`](crate::ErrorKind::Fault).
     pub fn give_up(self) -> Result<(), Error> {
         let me = self.owner.check(&self.lock.core)?;
-        raw::mutex::finish(&self.lock.scene(None), &self.lock.lock, me).map(drop)
+        raw::mutex::finish(&self.lock.context(None), &self.lock.lock, me).map(drop)
     }
 
     /// Half of a change may have been made.
     #[cold]
     fn mark_as_damaged(&self, me: u32) {
-        let _ = raw::mutex::damage(&self.lock.scene(None), &self.lock.lock, me);
-        let _ = write_down_end(&self.lock.core, self.lock.at, me, END_PANICKED);
+        let _ = raw::mutex::damage(&self.lock.context(None), &self.lock.lock, me);
+        let _ = record_damage(&self.lock.core, self.lock.at, me, END_PANICKED);
     }
 }
 
@@ -412,7 +415,7 @@ impl<T: SharedType> Drop for RwLockReadGuard<'_, T> {
     fn drop(&mut self) {
         let Some(token) = self.owner.here(&self.lock.core) else { return };
         // If the memory is gone there is nothing to unlock.
-        let _ = algorithm::leave(&self.lock.scene(None), self.lock.words(), me(token));
+        let _ = algorithm::leave(&self.lock.context(None), self.lock.words(), me(token));
     }
 }
 
@@ -424,7 +427,7 @@ impl<T: SharedType> Drop for RwLockWriteGuard<'_, T> {
             self.mark_as_damaged(token);
         }
         // If the memory is gone there is nothing to unlock; if a peer has overwritten the word, it is not ours any more.
-        let _ = algorithm::end_write(&self.lock.scene(None), self.lock.words(), me(token));
+        let _ = algorithm::end_write(&self.lock.context(None), self.lock.words(), me(token));
     }
 }
 

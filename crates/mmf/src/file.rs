@@ -6,8 +6,9 @@ use std::path::{Path, PathBuf};
 
 use crate::access::{Access, CopyOnWrite, ReadOnly, ReadWrite, mode};
 use crate::error::{Error, ErrorKind, Operation};
-use crate::memory::{Right, SharedMemory};
+use crate::memory::SharedMemory;
 use crate::options::{Disposition, OpenOptions};
+use crate::right::Right;
 use crate::sys::{Failure, Mode, Object, Reason};
 
 /// How to make or open a file as memory: [`OpenOptions::file`] gives it. The same verbs for the same intents.

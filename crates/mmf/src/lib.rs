@@ -59,8 +59,6 @@
 #![deny(unsafe_code)]
 
 mod access;
-mod atomic;
-mod cursor;
 pub mod diagnosis;
 pub mod error;
 mod escape;
@@ -76,6 +74,7 @@ mod options;
 pub mod os;
 pub mod pages;
 mod raw;
+mod right;
 pub mod security;
 mod segment;
 pub mod snapshot;

@@ -1,7 +1,6 @@
 //! The right to a shared memory.
 
 use core::marker::PhantomData;
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use crate::access::{Access, ReadOnly, ReadWrite};
@@ -9,10 +8,10 @@ use crate::diagnosis::Diagnosis;
 use crate::error::{Error, ErrorKind, Operation};
 use crate::holders::Holders;
 use crate::name::Name;
-use crate::options::OpenOptions;
 use crate::pages::Pages;
+use crate::right::Right;
 use crate::security::Security;
-use crate::sys::{self, Failure, Mapping, Object, Reason, Space};
+use crate::sys::{self, Mapping, Object, Reason, Space};
 use crate::view::View;
 
 /// A shared memory, and the right to it: what it takes to map [`View`]s.
@@ -63,71 +62,7 @@ pub enum NameTarget {
     Unknown,
 }
 
-/// What views keep alive.
-#[derive(Debug)]
-pub(crate) struct Right {
-    pub(crate) object: Object,
-    pub(crate) name: Option<Name>,
-    /// The file, where it was opened by its path, or that it is one.
-    pub(crate) file: Option<PathBuf>,
-    /// Why its pages are not the large ones that were preferred.
-    pub(crate) refusal: Option<Arc<Error>>,
-}
-
-impl Right {
-    /// What the system said about a call on this memory.
-    pub(crate) fn error(&self, operation: Operation, failure: Failure) -> Error {
-        self.name_it(Error::from_system(operation, failure))
-    }
-
-    /// The same, of a call that wants room for bytes.
-    pub(crate) fn storage(&self, operation: Operation, failure: Failure) -> Error {
-        let error = Error::from_system(operation, failure);
-        let full = self.file.is_some() && error.kind() == ErrorKind::OutOfMemory;
-        self.name_it(if full { error.with_kind(ErrorKind::StorageFull) } else { error })
-    }
-
-    pub(crate) fn name_it(&self, error: Error) -> Error {
-        match (&self.name, &self.file) {
-            (Some(name), _) => error.with_subject(name),
-            (None, Some(path)) if !path.as_os_str().is_empty() => error.with_subject(&path.display()),
-            _ => error,
-        }
-    }
-}
-
 impl SharedMemory<ReadWrite> {
-    /// Makes a memory of `len` bytes, all zero, under a name that nobody uses yet.
-    ///
-    /// The system may round the length up to whole pages: [`len`](SharedMemory::len) tells. Only the current user can open
-    /// it. For more see [`OpenOptions`].
-    ///
-    /// # Errors
-    ///
-    /// See [`OpenOptions::create`].
-    pub fn create(name: impl TryInto<Name, Error: Into<Error>>, len: u64) -> Result<Self, Error> {
-        OpenOptions::new().len(len).create(name)
-    }
-
-    /// Opens a memory that exists, to read and write it. It never makes one.
-    ///
-    /// # Errors
-    ///
-    /// See [`OpenOptions::open`].
-    pub fn open(name: impl TryInto<Name, Error: Into<Error>>) -> Result<Self, Error> {
-        OpenOptions::new().open(name)
-    }
-
-    /// Makes a memory of `len` bytes, all zero, without a name: for this process, its threads, and those whom it is handed
-    /// to.
-    ///
-    /// # Errors
-    ///
-    /// [`ErrorKind::ZeroLength`], [`ErrorKind::TooLarge`], [`ErrorKind::OutOfMemory`].
-    pub fn anonymous(len: u64) -> Result<Self, Error> {
-        OpenOptions::new().len(len).anonymous()
-    }
-
     /// Gives up the right to write, for good: the handle itself loses it.
     ///
     /// Views made before keep theirs. Whom the handle is given to cannot write through it; but who may open the memory by its
@@ -234,17 +169,6 @@ impl SharedMemory<ReadWrite> {
         } else {
             self.right.object.capacity().unwrap_or(now).max(now)
         }
-    }
-}
-
-impl SharedMemory<ReadOnly> {
-    /// Opens a memory that exists, to read it.
-    ///
-    /// # Errors
-    ///
-    /// See [`OpenOptions::open_read_only`].
-    pub fn open_read_only(name: impl TryInto<Name, Error: Into<Error>>) -> Result<Self, Error> {
-        OpenOptions::new().open_read_only(name)
     }
 }
 

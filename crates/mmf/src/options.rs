@@ -6,9 +6,10 @@ use std::time::{Duration, Instant};
 use crate::access::{Access, ReadOnly, ReadWrite, mode};
 use crate::diagnosis::{self, Diagnosis, Question};
 use crate::error::{Error, ErrorKind, Operation};
-use crate::memory::{Right, SharedMemory};
+use crate::memory::SharedMemory;
 use crate::name::Name;
 use crate::pages::LargePages;
+use crate::right::Right;
 use crate::security::{self, Account, Principal, Security};
 use crate::sys::{self, Attempt, CreateParams, Failure, Mode, Object, ObjectName, Protection, Reason};
 
@@ -526,6 +527,50 @@ impl OpenOptions {
 
     pub(crate) fn security_or_default(&self) -> Security {
         self.security.clone().unwrap_or_default()
+    }
+}
+
+impl SharedMemory<ReadWrite> {
+    /// Makes a memory of `len` bytes, all zero, under a name that nobody uses yet.
+    ///
+    /// The system may round the length up to whole pages: [`len`](SharedMemory::len) tells. Only the current user can open
+    /// it. For more see [`OpenOptions`].
+    ///
+    /// # Errors
+    ///
+    /// See [`OpenOptions::create`].
+    pub fn create(name: impl TryInto<Name, Error: Into<Error>>, len: u64) -> Result<Self, Error> {
+        OpenOptions::new().len(len).create(name)
+    }
+
+    /// Opens a memory that exists, to read and write it. It never makes one.
+    ///
+    /// # Errors
+    ///
+    /// See [`OpenOptions::open`].
+    pub fn open(name: impl TryInto<Name, Error: Into<Error>>) -> Result<Self, Error> {
+        OpenOptions::new().open(name)
+    }
+
+    /// Makes a memory of `len` bytes, all zero, without a name: for this process, its threads, and those whom it is handed
+    /// to.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::ZeroLength`], [`ErrorKind::TooLarge`], [`ErrorKind::OutOfMemory`].
+    pub fn anonymous(len: u64) -> Result<Self, Error> {
+        OpenOptions::new().len(len).anonymous()
+    }
+}
+
+impl SharedMemory<ReadOnly> {
+    /// Opens a memory that exists, to read it.
+    ///
+    /// # Errors
+    ///
+    /// See [`OpenOptions::open_read_only`].
+    pub fn open_read_only(name: impl TryInto<Name, Error: Into<Error>>) -> Result<Self, Error> {
+        OpenOptions::new().open_read_only(name)
     }
 }
 

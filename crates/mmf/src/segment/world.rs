@@ -6,7 +6,6 @@ use std::sync::atomic::Ordering::SeqCst;
 use std::time::{Duration, Instant};
 
 use crate::access::ReadWrite;
-use crate::atomic::AtomicAt;
 use crate::error::{Error, Operation};
 use crate::raw::rwlock::Readers;
 use crate::raw::{Slept, World};
@@ -16,7 +15,7 @@ use crate::segment::owners::record_damage;
 use crate::segment::steps::step;
 use crate::sys::Woken;
 use crate::sys::wait::Waker;
-use crate::view::View;
+use crate::view::{AtomicAt, View};
 
 /// How long a sleep lasts before the sleeper looks whether everybody is still alive. So no death goes unnoticed for longer, and no wake-up
 /// that somebody took with him when he died costs more.

@@ -8,7 +8,6 @@ use std::sync::atomic::Ordering::{Acquire, Release};
 use super::error::refused;
 use super::owner::Owner;
 use crate::access::{Access, ReadWrite};
-use crate::atomic::AtomicAt;
 use crate::error::{Error, ErrorKind, Operation};
 use crate::raw::mutex::{DONE, TOKEN};
 use crate::raw::seqlock::{self, Found, PLACES, Slots, Writable};
@@ -21,7 +20,7 @@ use crate::segment::owners::describe_owner;
 use crate::segment::steps::step;
 use crate::segment::types::{ObjectKind, SharedType};
 use crate::segment::world::{LockContext, WaitWord};
-use crate::view::View;
+use crate::view::{AtomicAt, View};
 
 // The format has room for as many stamps.
 const _: () = assert!(PLACES == 3 && STAMPS + 8 * PLACES <= VALUE);

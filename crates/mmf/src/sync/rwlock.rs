@@ -10,7 +10,6 @@ use std::time::{Duration, Instant};
 use super::error::{LockError, lock_error, owner_died};
 use super::owner::Owner;
 use super::value;
-use crate::atomic::AtomicAt;
 use crate::error::{Error, Operation};
 use crate::raw::mutex::{DONE, TOKEN};
 use crate::raw::rwlock::{self as algorithm, Me, Readers, Words};
@@ -22,6 +21,7 @@ use crate::segment::layout::{DRAIN, END_PANICKED, READER_STEP, READERS};
 use crate::segment::owners::record_damage;
 use crate::segment::types::{ObjectKind, SharedType};
 use crate::segment::world::{LockContext, WaitWord};
+use crate::view::AtomicAt;
 
 /// A reader-writer lock around a `T` in a segment: by [`Segment::rwlock`](crate::Segment::rwlock).
 ///

@@ -31,6 +31,15 @@ pub struct Cursor<A: Access = ReadWrite> {
     position: u64,
 }
 
+impl<A: Access> View<A> {
+    /// A cursor at the start, for [`std::io::Read`], [`Seek`](std::io::Seek) and, if it may be written,
+    /// [`Write`](std::io::Write).
+    #[must_use]
+    pub fn cursor(&self) -> Cursor<A> {
+        Cursor::new(self.clone())
+    }
+}
+
 impl<A: Access> Cursor<A> {
     pub(crate) fn new(view: View<A>) -> Self {
         Cursor { view, position: 0 }

@@ -4,6 +4,9 @@
 //! references to those who promise what the library cannot check.
 #![allow(unsafe_code)]
 
+mod atomic;
+mod cursor;
+
 use core::marker::PhantomData;
 use core::mem::MaybeUninit;
 use core::ops::Range;
@@ -13,13 +16,14 @@ use std::sync::Arc;
 
 use zerocopy::{FromBytes, Immutable, IntoBytes};
 
+pub(crate) use self::atomic::AtomicAt;
+pub use self::atomic::{Atomic, AtomicInteger};
+pub use self::cursor::Cursor;
 pub use crate::access::{Access, Writable};
 use crate::access::{ReadOnly, ReadWrite};
-pub use crate::atomic::{Atomic, AtomicInteger};
-pub use crate::cursor::Cursor;
 use crate::diagnosis::Diagnosis;
 use crate::error::{Error, ErrorKind, Fault, Operation};
-use crate::memory::Right;
+use crate::right::Right;
 use crate::sys::guard::{self, Caught, Shared};
 use crate::sys::{self, Copying, Failure, Mapping, Reason, Stopped, kernel};
 
@@ -182,8 +186,6 @@ impl<A: Access> View<A> {
         (len <= all && offset <= all - len).then(|| self.address().wrapping_add(offset))
     }
 
-    /// The address of `len` bytes at `offset`, if they are inside.
-    #[inline]
     /// The start and the length of a range. A range whose end lies before its start reaches past every view.
     fn extent(&self, operation: Operation, range: Range<usize>) -> Result<(usize, usize), Error> {
         match range.end.checked_sub(range.start) {
@@ -192,6 +194,8 @@ impl<A: Access> View<A> {
         }
     }
 
+    /// The address of `len` bytes at `offset`, if they are inside.
+    #[inline]
     fn at(&self, operation: Operation, offset: usize, len: usize) -> Result<*mut u8, Error> {
         match self.near(offset, len) {
             Some(address) => Ok(address),
@@ -431,13 +435,6 @@ impl<A: Access> View<A> {
         Ok(self.part(offset, len, len))
     }
 
-    /// A cursor at the start, for [`std::io::Read`], [`Seek`](std::io::Seek) and, if it may be written,
-    /// [`Write`](std::io::Write).
-    #[must_use]
-    pub fn cursor(&self) -> Cursor<A> {
-        Cursor::new(self.clone())
-    }
-
     /// The bytes as a slice.
     ///
     /// # Safety
@@ -559,54 +556,6 @@ impl<A: Access> View<A> {
     pub fn unlock_pages(&self) -> Result<(), Error> {
         self.on_pages(|mapping, start, len| mapping.unlock(start, len)).map_err(self.system(Operation::Lock))
     }
-
-    #[inline]
-    pub(crate) fn atomic<T: AtomicInteger>(&self, offset: usize) -> Result<Atomic<'_, T, A>, Error> {
-        let address = self.at(Operation::Atomic, offset, size_of::<T>())?;
-        let past = address.addr() % size_of::<T>();
-        if past != 0 {
-            let (size, start) = (size_of::<T>(), self.address().addr() % size_of::<T>());
-            let detail = if start == 0 {
-                format!("offset {offset} is not a multiple of {size}")
-            } else {
-                format!(
-                    "this view starts {start} past a multiple of {size}: use offset {}, or more by multiples",
-                    size - start
-                )
-            };
-            return Err(self
-                .mapped
-                .right
-                .name_it(Error::new(Operation::Atomic, ErrorKind::Misaligned).with_detail(detail)));
-        }
-        Ok(Atomic::new(self, address))
-    }
-
-    pub(crate) fn atomic_fault(&self, caught: Caught) -> Error {
-        self.fault(Operation::Atomic, caught)
-    }
-}
-
-macro_rules! atomics {
-    ($($method:ident $integer:ident;)*) => {
-        impl<A: Access> View<A> {
-            $(
-                #[doc = concat!("The `", stringify!($integer), "` at `offset`, for atomic access.")]
-                ///
-                /// # Errors
-                ///
-                /// [`ErrorKind::OutOfBounds`]; [`ErrorKind::Misaligned`] if the address is not a multiple of the size.
-                #[inline]
-                pub fn $method(&self, offset: usize) -> Result<Atomic<'_, $integer, A>, Error> {
-                    self.atomic(offset)
-                }
-            )*
-        }
-    };
-}
-atomics! {
-    atomic_u8 u8; atomic_u16 u16; atomic_u32 u32; atomic_u64 u64;
-    atomic_i8 i8; atomic_i16 i16; atomic_i32 i32; atomic_i64 i64;
 }
 
 impl<A: Writable> View<A> {

@@ -9,7 +9,7 @@ use core::marker::PhantomData;
 use core::sync::atomic::{self, Ordering};
 
 use crate::access::{Access, ReadWrite, Writable};
-use crate::error::Error;
+use crate::error::{Error, ErrorKind, Operation};
 use crate::sys::guard;
 use crate::view::View;
 
@@ -49,6 +49,52 @@ impl<T: AtomicInteger, A: Access> Clone for Atomic<'_, T, A> {
 
 impl<T: AtomicInteger, A: Access> Copy for Atomic<'_, T, A> {}
 
+impl<A: Access> View<A> {
+    #[inline]
+    fn atomic<T: AtomicInteger>(&self, offset: usize) -> Result<Atomic<'_, T, A>, Error> {
+        let address = self.at(Operation::Atomic, offset, size_of::<T>())?;
+        let past = address.addr() % size_of::<T>();
+        if past != 0 {
+            let (size, start) = (size_of::<T>(), self.address().addr() % size_of::<T>());
+            let detail = if start == 0 {
+                format!("offset {offset} is not a multiple of {size}")
+            } else {
+                format!(
+                    "this view starts {start} past a multiple of {size}: use offset {}, or more by multiples",
+                    size - start
+                )
+            };
+            return Err(self
+                .mapped
+                .right
+                .name_it(Error::new(Operation::Atomic, ErrorKind::Misaligned).with_detail(detail)));
+        }
+        Ok(Atomic::new(self, address))
+    }
+}
+
+macro_rules! atomics {
+    ($($method:ident $integer:ident;)*) => {
+        impl<A: Access> View<A> {
+            $(
+                #[doc = concat!("The `", stringify!($integer), "` at `offset`, for atomic access.")]
+                ///
+                /// # Errors
+                ///
+                /// [`ErrorKind::OutOfBounds`]; [`ErrorKind::Misaligned`] if the address is not a multiple of the size.
+                #[inline]
+                pub fn $method(&self, offset: usize) -> Result<Atomic<'_, $integer, A>, Error> {
+                    self.atomic(offset)
+                }
+            )*
+        }
+    };
+}
+atomics! {
+    atomic_u8 u8; atomic_u16 u16; atomic_u32 u32; atomic_u64 u64;
+    atomic_i8 i8; atomic_i16 i16; atomic_i32 i32; atomic_i64 i64;
+}
+
 impl<'v, T: AtomicInteger, A: Access> Atomic<'v, T, A> {
     pub(crate) fn new(view: &'v View<A>, address: *mut u8) -> Self {
         Atomic { view, address, integer: PhantomData }
@@ -62,7 +108,7 @@ impl<'v, T: AtomicInteger, A: Access> Atomic<'v, T, A> {
             .map(T::from_bits)
             .map_err(
                 #[cold]
-                |caught| self.view.atomic_fault(caught),
+                |caught| self.view.fault(Operation::Atomic, caught),
             )
     }
 

@@ -1,0 +1,289 @@
+//! Names of shared memory: checked when they are made, so that nothing is cut or bent later.
+
+mod mistake;
+#[cfg(test)]
+mod tests;
+
+use core::fmt;
+use core::str::FromStr;
+
+use self::mistake::Mistake;
+pub(crate) use self::mistake::Proposal;
+use crate::error::{Error, ErrorKind, Operation};
+use crate::escape::is_harmful;
+use crate::security::{BoundaryDescriptor, Security, private_name};
+use crate::sys::ObjectName;
+
+/// Who can see a name.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[non_exhaustive]
+pub enum Namespace {
+    /// `Local\`: this session (Windows), this user (Unix). The namespace of a name without a prefix.
+    Local,
+    /// `Global\`: the machine. On Windows, making one outside session 0 needs the privilege `SeCreateGlobalPrivilege`;
+    /// opening one does not.
+    Global,
+    /// Whoever knows the boundary and is let in; only who is inside the boundary can make names (Windows).
+    Private(BoundaryDescriptor),
+}
+
+impl Namespace {
+    /// The prefix in front of a name: `Local\`, `Global\` or `Private\`. (The last one cannot be read again: such a name is
+    /// made by [`Name::from_parts`].)
+    #[must_use]
+    pub const fn prefix(&self) -> &'static str {
+        match self {
+            Namespace::Local => r"Local\",
+            Namespace::Global => r"Global\",
+            Namespace::Private(_) => r"Private\",
+        }
+    }
+}
+
+/// The name of a shared memory: a [`Namespace`] and a text.
+///
+/// A name is written as on Windows: `"telemetry"` and `r"Local\telemetry"` are the same, `r"Global\telemetry"` is seen by
+/// the whole machine. Names are case-sensitive. Functions that take a name accept anything that converts to one, so a
+/// plain string usually does.
+///
+/// ```
+/// use mmf::{ErrorKind, Name, Namespace};
+///
+/// let name = Name::new(r"Global\frames")?;
+/// assert_eq!((name.namespace(), name.text()), (&Namespace::Global, "frames"));
+/// assert_eq!(Name::new("frames")?.to_string(), r"Local\frames");
+///
+/// // What would not do what it looks like is refused, and the message shows what was meant.
+/// let error = Name::new(r"global\frames").unwrap_err();
+/// assert_eq!(error.kind(), ErrorKind::MalformedName);
+/// assert!(error.to_string().contains(r"Global\frames"));
+/// # Ok::<(), mmf::Error>(())
+/// ```
+///
+/// # What other programs call it
+///
+/// | system | `Local\x` | `Global\x` |
+/// | --- | --- | --- |
+/// | Windows | `Local\x` or `x` | `Global\x` |
+/// | Unix | the shared memory object `/mmf.UID.x` | the shared memory object `/x`: C's `shm_open("/x")`, Python's and Boost's `x` |
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Name {
+    namespace: Namespace,
+    text: String,
+}
+
+impl Name {
+    /// The longest text of a name, in bytes of UTF-8, without its namespace. Some systems allow less, see
+    /// [`Name::new`].
+    pub const MAX_LEN: usize = 230;
+
+    /// Reads a name: a text, or `Local\` or `Global\` and a text.
+    ///
+    /// # Errors
+    ///
+    /// - [`ErrorKind::EmptyName`]: there is no text.
+    /// - [`ErrorKind::NameTooLong`]: more than [`Name::MAX_LEN`] bytes (on macOS 15, or 30 for a global one: its own limit).
+    /// - [`ErrorKind::MalformedName`]: it holds a NUL, a further backslash or (on Unix) a slash; it starts with something that
+    ///   looks like a prefix but is none: `local\`, `Global/`, `Session\`; or it has what cannot be seen and hides a mistake, such as
+    ///   control characters, marks of direction, or spaces at its ends. ([`Name::from_parts`] takes the latter, for what others
+    ///   have named so.) The diagnosis proposes what was probably meant: only names that this accepts.
+    pub fn new(name: &str) -> Result<Self, Error> {
+        checked(name).map_err(|mistake| mistake.into_error(name))
+    }
+
+    /// Puts a name together. The text is taken as it is: nothing in it is read as a prefix.
+    ///
+    /// Every name that [`list`](crate::list()) finds and that this accepts is the one that [`Name::new`] reads from its text, but for
+    /// texts with characters that cannot be seen, which only this takes.
+    ///
+    /// # Errors
+    ///
+    /// As [`Name::new`], but for what it says about prefixes and about what cannot be seen.
+    pub fn from_parts(namespace: Namespace, text: &str) -> Result<Self, Error> {
+        put_together(namespace.clone(), text).map_err(|Mistake { kind, why }| {
+            let subject = format!("{}{text}", namespace.prefix());
+            Error::new(Operation::Name, kind).with_subject(&subject).with_detail(why)
+        })
+    }
+
+    /// Who can see it.
+    #[must_use]
+    pub fn namespace(&self) -> &Namespace {
+        &self.namespace
+    }
+
+    /// The name without its namespace.
+    #[must_use]
+    pub fn text(&self) -> &str {
+        &self.text
+    }
+
+    /// What the system calls it. A private namespace is opened for it; or made, if something with this security is to be made
+    /// in it.
+    pub(crate) fn object_name(
+        &self,
+        operation: Operation,
+        make: Option<&Security>,
+    ) -> Result<ObjectName, Error> {
+        let plain = |global| {
+            ObjectName::new(global, &self.text).map_err(|failure| Error::from_system(operation, failure))
+        };
+        let name = match &self.namespace {
+            Namespace::Local => plain(false),
+            Namespace::Global => plain(true),
+            Namespace::Private(boundary) => private_name(boundary, &self.text, make, operation),
+        };
+        name.map_err(|error| error.with_subject(self))
+    }
+}
+
+/// A name, or what is wrong with it.
+fn checked(name: &str) -> Result<Name, Mistake> {
+    let (namespace, text) = if let Some(text) = name.strip_prefix(Namespace::Local.prefix()) {
+        (Namespace::Local, text)
+    } else if let Some(text) = name.strip_prefix(Namespace::Global.prefix()) {
+        (Namespace::Global, text)
+    } else {
+        (Namespace::Local, name)
+    };
+    let has_prefix = text.len() < name.len();
+    if let Some(c) = text.chars().find(|c| is_harmful(*c)) {
+        return Err(Mistake::malformed(hidden(c)));
+    }
+    if text.starts_with(char::is_whitespace) || text.ends_with(char::is_whitespace) {
+        return Err(Mistake::malformed("it has a space at its start or end"));
+    }
+    if let Some((prefix, _)) = text.split_once('\\') {
+        let known = ["Local", "Global"].iter().any(|known| prefix.eq_ignore_ascii_case(known));
+        return Err(Mistake::malformed(if known && !has_prefix {
+            "prefixes are case-sensitive"
+        } else if prefix.eq_ignore_ascii_case("Session") {
+            r"Session\ is reserved by Windows; Local\ is this session, Global\ the machine"
+        } else {
+            r"a backslash only ends the prefix Local\ or Global\"
+        }));
+    }
+    if let Some((prefix, _)) = text.split_once('/').filter(|_| !has_prefix) {
+        if ["Local", "Global"].iter().any(|known| prefix.eq_ignore_ascii_case(known)) {
+            return Err(Mistake::malformed("prefixes end with a backslash"));
+        }
+    }
+    // On Windows a slash is a character like others, and programs that come from POSIX create such names.
+    if cfg!(unix) && text.starts_with('/') {
+        return Err(Mistake::malformed(match text.strip_prefix("/dev/shm/") {
+            Some(_) => "this is the path of the file behind a name, and not the name",
+            None => {
+                r"the leading slash of POSIX is not part of a name here: what others open as /x is Global\x"
+            }
+        }));
+    }
+    put_together(namespace, text)
+}
+
+/// The name of a text as it is, or why the system cannot have it.
+fn put_together(namespace: Namespace, text: &str) -> Result<Name, Mistake> {
+    let too_long = |most: u64| Mistake {
+        kind: ErrorKind::NameTooLong,
+        why: format!(
+            "it has {} bytes, {most} are allowed here; it is not cut: choose a shorter one",
+            text.len()
+        ),
+    };
+    if text.is_empty() {
+        let why = "for a memory without a name there is SharedMemory::anonymous".into();
+        return Err(Mistake { kind: ErrorKind::EmptyName, why });
+    }
+    if text.len() > Name::MAX_LEN {
+        return Err(too_long(Name::MAX_LEN as u64));
+    }
+    if text.contains('\0') {
+        return Err(Mistake::malformed("a NUL would end it early: leave it out"));
+    }
+    if text.contains('\\') {
+        return Err(Mistake::malformed("it must not contain a backslash"));
+    }
+    if cfg!(unix) && (matches!(text, "." | "..") || text.contains('/')) {
+        return Err(Mistake::malformed(
+            "objects of this system are named like files of one folder: use letters, digits, '-', '_' and '.'",
+        ));
+    }
+    // The system's own limits, found now and not when the name is used.
+    match ObjectName::check(matches!(namespace, Namespace::Global), text) {
+        Ok(()) => Ok(Name { namespace, text: text.to_owned() }),
+        Err(failure) => Err(match failure.figure {
+            Some(most) => too_long(most),
+            None => Mistake::malformed(
+                "the machine's names that start with mmf. and a number are this library's own local names",
+            ),
+        }),
+    }
+}
+
+/// What to say about a character that cannot be seen.
+fn hidden(c: char) -> String {
+    let escape = match c {
+        '\t' => "t",
+        '\n' => "n",
+        '\r' => "r",
+        '\0' => "0",
+        '\x07' => "a",
+        '\x08' => "b",
+        '\x0b' => "v",
+        '\x0c' => "f",
+        c if c.is_control() => return format!("it has a control character (U+{:04X})", u32::from(c)),
+        c => return format!("it has a character that cannot be seen (U+{:04X})", u32::from(c)),
+    };
+    format!(
+        "it has a control character (U+{:04X}), which \\{escape} is in the source of a program",
+        u32::from(c)
+    )
+}
+
+/// With the prefix, `Local\` too: what [`Name::new`] reads again, but for private names.
+impl fmt::Display for Name {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.namespace.prefix())?;
+        if let Namespace::Private(boundary) = &self.namespace {
+            write!(f, r"{}\", boundary.name())?;
+        }
+        f.write_str(&self.text)
+    }
+}
+
+impl FromStr for Name {
+    type Err = Error;
+
+    fn from_str(name: &str) -> Result<Self, Error> {
+        Name::new(name)
+    }
+}
+
+impl TryFrom<&str> for Name {
+    type Error = Error;
+
+    fn try_from(name: &str) -> Result<Self, Error> {
+        Name::new(name)
+    }
+}
+
+impl TryFrom<String> for Name {
+    type Error = Error;
+
+    fn try_from(name: String) -> Result<Self, Error> {
+        Name::new(&name)
+    }
+}
+
+impl TryFrom<&String> for Name {
+    type Error = Error;
+
+    fn try_from(name: &String) -> Result<Self, Error> {
+        Name::new(name)
+    }
+}
+
+impl From<&Name> for Name {
+    fn from(name: &Name) -> Self {
+        name.clone()
+    }
+}

@@ -90,7 +90,7 @@ pub use name::{Name, Namespace};
 pub use options::{Disposition, OpenOptions};
 #[doc(hidden)]
 pub use segment::steps::{notice_at as __notice_at, stop_at as __stop_at};
-pub use segment::{Segment, SharedType};
+pub use segment::{Segment, SegmentOptions, SharedType};
 pub use view::View;
 
 #[cfg(doctest)]

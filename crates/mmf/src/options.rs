@@ -53,8 +53,6 @@ pub struct OpenOptions {
     security: Option<Security>,
     expect_owner: Option<Principal>,
     expect_len: Option<u64>,
-    pub(crate) participants: Option<u32>,
-    pub(crate) ready_within: Option<Duration>,
 }
 
 impl OpenOptions {
@@ -498,6 +496,20 @@ impl OpenOptions {
     /// Whether a region is refused that is not what was expected.
     pub(crate) fn expects_trust(&self) -> bool {
         self.expect_owner.is_some() || self.expect_len.is_some()
+    }
+
+    /// The name of an option that is set, if any is.
+    pub(crate) fn first_option(&self) -> Option<&'static str> {
+        let options = [
+            (self.len.is_some(), "len"),
+            (self.capacity.is_some(), "capacity"),
+            (self.large_pages != LargePages::Off, "large_pages"),
+            (self.numa_node.is_some(), "numa_node"),
+            (self.security.is_some(), "security"),
+            (self.expect_owner.is_some(), "expect_owner"),
+            (self.expect_len.is_some(), "expect_len"),
+        ];
+        options.into_iter().find_map(|(is_set, name)| is_set.then_some(name))
     }
 
     pub(crate) fn wanted_len(&self) -> Option<u64> {

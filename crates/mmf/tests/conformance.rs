@@ -146,7 +146,7 @@ fn main() {
             nothing_leaks_to_or_from_disk by_views_alone reserved_memory memories_cut_by_another_process
             memories_cut_again_and_again a_full_disk no_pages_left_for_what_is_loaded limits_on_files
             places_of_others;
-        segment: processes_share_objects processes_of_both_widths_share_segments what_does_not_match_is_refused what_is_no_segment_is_refused one_of_many_makes_it a_maker_that_dies_is_replaced an_opener_waits_for_the_maker participants_die_at_every_step observers_look_and_leave_no_trace segments_without_a_name the_format_stays_as_it_is
+        segment: processes_share_objects processes_of_both_widths_share_segments what_does_not_match_is_refused what_is_no_segment_is_refused options_that_do_not_apply_are_refused one_of_many_makes_it a_maker_that_dies_is_replaced an_opener_waits_for_the_maker participants_die_at_every_step observers_look_and_leave_no_trace segments_without_a_name the_format_stays_as_it_is
             the_format_of_every_kind_stays_as_it_is the_first_version_is_opened_and_used deaths_of_the_first_version_are_told every_word_overwritten overwritten_while_used cut_off_while_used a_forked_child_is_somebody_else;
         inspect: a_whole_one_has_no_damage objects_around_a_damaged_entry_are_shown a_damaged_header_is_made_up_for
             every_word_can_be_hostile many_hostile_words_at_once looking_while_it_is_overwritten

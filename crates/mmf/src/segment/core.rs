@@ -243,7 +243,7 @@ impl Core<ReadWrite> {
         }
         let Some((place, claim)) = joined else {
             let detail = format!(
-                "all {} places for participants are taken: end some, or make it with more (OpenOptions::participants)",
+                "all {} places for participants are taken: end some, or make it with more (SegmentOptions::participants)",
                 self.places
             );
             return Err(self.fail(operation, ErrorKind::Full).with_detail(detail));

@@ -15,6 +15,7 @@ pub(crate) mod types;
 pub(crate) mod world;
 
 pub use inspect::{Damage, LockState, ObjectInfo, ObjectState, ParticipantInfo, ProcessInfo, SegmentInfo};
+pub use options::SegmentOptions;
 pub use stage::SegmentStage;
 pub use types::{ObjectKind, SharedType, TypeDescription};
 
@@ -27,7 +28,7 @@ use crate::access::{Access, ReadOnly, ReadWrite};
 use crate::error::{Error, Operation};
 use crate::memory::SharedMemory;
 use crate::name::Name;
-use crate::options::{Disposition, OpenOptions};
+use crate::options::Disposition;
 
 /// A shared memory with named, typed objects in it: locks, events, latest values.
 ///
@@ -47,10 +48,10 @@ use crate::options::{Disposition, OpenOptions};
 /// # Ok::<(), mmf::Error>(())
 /// ```
 ///
-/// A segment that may write is a *participant*: it has one of the places in the segment (64, if [`OpenOptions::participants`] does not say
+/// A segment that may write is a *participant*: it has one of the places in the segment (64, if [`SegmentOptions::participants`] does not say
 /// otherwise), as long as it, a clone of it, or one of its objects lives. One opened read-only is an observer and leaves no trace.
 ///
-/// If the region was made with a [capacity](OpenOptions::capacity) and has [grown](SharedMemory::grow), the segment uses what was added as soon as an
+/// If the region was made with a [capacity](SegmentOptions::capacity) and has [grown](SharedMemory::grow), the segment uses what was added as soon as an
 /// object needs it. So nothing else is to be kept behind it.
 ///
 /// After a `fork` without `exec` the child has to open the segment again: what it has belongs to its parent, and neither using nor dropping its copies
@@ -84,30 +85,30 @@ impl Segment<ReadWrite> {
     ///
     /// # Errors
     ///
-    /// See [`OpenOptions::create_segment`].
+    /// See [`SegmentOptions::create`].
     pub fn create(name: impl TryInto<Name, Error: Into<Error>>, len: u64) -> Result<Self, Error> {
-        OpenOptions::new().len(len).create_segment(name)
+        SegmentOptions::new().len(len).create(name)
     }
 
     /// Opens a segment that exists. It never makes one; it waits for one that is being made.
     ///
     /// # Errors
     ///
-    /// See [`OpenOptions::open_segment`].
+    /// See [`SegmentOptions::open`].
     pub fn open(name: impl TryInto<Name, Error: Into<Error>>) -> Result<Self, Error> {
-        OpenOptions::new().open_segment(name)
+        SegmentOptions::new().open(name)
     }
 
     /// Opens a segment, or makes it if there is none or if its maker has died before it was ready; says which it was.
     ///
     /// # Errors
     ///
-    /// See [`OpenOptions::open_or_create_segment`].
+    /// See [`SegmentOptions::open_or_create`].
     pub fn open_or_create(
         name: impl TryInto<Name, Error: Into<Error>>,
         len: u64,
     ) -> Result<(Self, Disposition), Error> {
-        OpenOptions::new().len(len).open_or_create_segment(name)
+        SegmentOptions::new().len(len).open_or_create(name)
     }
 
     /// Makes a segment of a memory, all of whose bytes are zero: one without a name, for example, to be handed over.
@@ -121,18 +122,18 @@ impl Segment<ReadWrite> {
     ///
     /// # Errors
     ///
-    /// As [`OpenOptions::create_segment`]; [`ErrorKind::NotASegment`](crate::ErrorKind::NotASegment) if there is something else in it.
+    /// As [`SegmentOptions::create`]; [`ErrorKind::NotASegment`](crate::ErrorKind::NotASegment) if there is something else in it.
     pub fn create_in(memory: &SharedMemory<ReadWrite>) -> Result<Self, Error> {
-        OpenOptions::new().create_segment_in(memory)
+        SegmentOptions::new().create_in(memory)
     }
 
     /// Takes part in the segment that a memory is.
     ///
     /// # Errors
     ///
-    /// As [`OpenOptions::open_segment`].
+    /// As [`SegmentOptions::open`].
     pub fn open_in(memory: &SharedMemory<ReadWrite>) -> Result<Self, Error> {
-        OpenOptions::new().open_segment_in(memory)
+        SegmentOptions::new().open_in(memory)
     }
 
     /// Declares the segment broken, for good: whoever opens it from now on is refused. Who has it open is not disturbed.
@@ -161,9 +162,9 @@ impl Segment<ReadOnly> {
     ///
     /// # Errors
     ///
-    /// See [`OpenOptions::open_segment_read_only`].
+    /// See [`SegmentOptions::open_read_only`].
     pub fn open_read_only(name: impl TryInto<Name, Error: Into<Error>>) -> Result<Self, Error> {
-        OpenOptions::new().open_segment_read_only(name)
+        SegmentOptions::new().open_read_only(name)
     }
 }
 
@@ -176,7 +177,7 @@ impl<A: Access> Segment<A> {
     /// Bytes that are left for further objects, with those by which the region has [grown](SharedMemory::grow).
     ///
     /// ```
-    /// let segment = mmf::OpenOptions::new().len(16 * 1024).capacity(1 << 20).create_segment("doc-segment-room")?;
+    /// let segment = mmf::SegmentOptions::new().len(16 * 1024).capacity(1 << 20).create("doc-segment-room")?;
     /// assert!(segment.remaining()? < 16 * 1024);
     /// segment.memory().grow(256 * 1024)?;
     /// assert!(segment.remaining()? > 240 * 1024);

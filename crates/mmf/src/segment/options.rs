@@ -1,122 +1,238 @@
-//! Making and opening segments: the same verbs as for memories.
+//! How segments are created and opened: the verbs of a region's options, and what a segment adds to them.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::making::{Made, Plan};
 use super::{Segment, joined, made};
-use crate::access::{ReadOnly, ReadWrite};
+use crate::access::{Access, ReadOnly, ReadWrite};
 use crate::error::{Error, ErrorKind, Operation};
 use crate::memory::SharedMemory;
 use crate::name::Name;
 use crate::options::{Disposition, OpenOptions};
+use crate::pages::LargePages;
+use crate::security::{Principal, Security};
 
-impl OpenOptions {
-    /// How many participants a segment that is made can have at a time: 1 to 511, without this 64. Each place takes 64 bytes of the segment,
-    /// and 64 bytes of each reader-writer lock.
+/// Options for creating or opening a [`Segment`].
+///
+/// The verbs are those of [`OpenOptions`]: [`create`](SegmentOptions::create) never opens, [`open`](SegmentOptions::open) never
+/// creates, and [`open_or_create`](SegmentOptions::open_or_create) returns which of both it did. The options of the region that
+/// the segment lies in are here as well.
+///
+/// An option that has no meaning for a verb is an error of kind [`ErrorKind::InvalidOption`]; it is never ignored.
+///
+/// ```
+/// use std::time::Duration;
+///
+/// let options = mmf::SegmentOptions::new()
+///     .len(64 * 1024)
+///     .capacity(1 << 20)
+///     .participants(8)
+///     .ready_timeout(Duration::from_secs(1));
+/// let (segment, _) = options.open_or_create("doc-segment-options")?;
+/// assert_eq!(segment.memory().capacity(), 1 << 20);
+/// # Ok::<(), mmf::Error>(())
+/// ```
+#[derive(Clone, Debug, Default)]
+#[must_use = "options do nothing until a verb is called"]
+pub struct SegmentOptions {
+    region: OpenOptions,
+    participants: Option<u32>,
+    ready_timeout: Option<Duration>,
+}
+
+/// The options of the region, with nothing said about the segment.
+impl From<OpenOptions> for SegmentOptions {
+    fn from(region: OpenOptions) -> Self {
+        SegmentOptions { region, ..SegmentOptions::default() }
+    }
+}
+
+impl SegmentOptions {
+    /// Creates a set of options in which none is set.
+    pub fn new() -> Self {
+        SegmentOptions::default()
+    }
+
+    /// Sets how many participants a new segment can have at a time: 1 to 511, by default 64. Each slot takes 64 bytes of the
+    /// segment, and 64 bytes of each reader-writer lock.
     pub fn participants(mut self, most: u32) -> Self {
         self.participants = Some(most);
         self
     }
 
-    /// How long to wait for whoever makes a segment; without this five seconds.
-    pub fn ready_within(mut self, time: Duration) -> Self {
-        self.ready_within = Some(time);
+    /// Sets how long to wait while another process creates the segment: five seconds by default.
+    pub fn ready_timeout(mut self, timeout: Duration) -> Self {
+        self.ready_timeout = Some(timeout);
         self
     }
 
-    fn plan(&self, operation: Operation) -> Result<Plan, Error> {
-        Plan::new(operation, self.participants, self.ready_within)
+    /// Sets the length in bytes: that of a new region, or the least that an existing one must have. See [`OpenOptions::len`].
+    pub fn len(mut self, bytes: u64) -> Self {
+        self.region = self.region.len(bytes);
+        self
     }
 
-    /// Makes a segment under a name that nobody uses yet.
+    /// Sets the length up to which the region can grow. See [`OpenOptions::capacity`].
+    pub fn capacity(mut self, bytes: u64) -> Self {
+        self.region = self.region.capacity(bytes);
+        self
+    }
+
+    /// Sets whether the region is to have large pages. See [`OpenOptions::large_pages`].
+    pub fn large_pages(mut self, wish: LargePages) -> Self {
+        self.region = self.region.large_pages(wish);
+        self
+    }
+
+    /// Sets the NUMA node whose RAM a new region prefers. See [`OpenOptions::numa_node`].
+    pub fn numa_node(mut self, node: u32) -> Self {
+        self.region = self.region.numa_node(node);
+        self
+    }
+
+    /// Sets who may open a new region. See [`OpenOptions::security`].
+    pub fn security(mut self, security: Security) -> Self {
+        self.region = self.region.security(security);
+        self
+    }
+
+    /// Requires an existing region to be owned by `principal`. See [`OpenOptions::expect_owner`].
+    pub fn expect_owner(mut self, principal: Principal) -> Self {
+        self.region = self.region.expect_owner(principal);
+        self
+    }
+
+    /// Requires an existing region to have exactly this length. See [`OpenOptions::expect_len`].
+    pub fn expect_len(mut self, bytes: u64) -> Self {
+        self.region = self.region.expect_len(bytes);
+        self
+    }
+
+    /// Creates a segment under a name that is not in use.
     ///
     /// # Errors
     ///
-    /// As [`create`](OpenOptions::create); [`ErrorKind::TooSmall`] if [`len`](OpenOptions::len) leaves no room for objects.
-    pub fn create_segment(
-        &self,
-        name: impl TryInto<Name, Error: Into<Error>>,
-    ) -> Result<Segment<ReadWrite>, Error> {
+    /// Those of [`OpenOptions::create`], and:
+    ///
+    /// - [`ErrorKind::TooSmall`]: [`len`](SegmentOptions::len) leaves no room for objects.
+    /// - [`ErrorKind::TooLarge`]: a segment cannot have so many [`participants`](SegmentOptions::participants), or none.
+    pub fn create(&self, name: impl TryInto<Name, Error: Into<Error>>) -> Result<Segment<ReadWrite>, Error> {
         let plan = self.plan(Operation::Create)?;
-        let memory = self.create(name)?;
-        match made(&memory, plan)? {
-            (segment, Made::ByUs) => Ok(segment),
-            (_, Made::ByOthers) => {
-                let error = Error::new(Operation::Create, ErrorKind::AlreadyExists);
-                Err(memory.right().name_it(error))
-            }
-        }
+        created(&self.region.create(name)?, plan)
     }
 
-    /// Opens a segment that exists, and takes part in it. Waits while it is being made.
+    /// Opens an existing segment as a participant. Waits while another process creates it.
     ///
     /// # Errors
     ///
-    /// As [`open`](OpenOptions::open), and:
+    /// Those of [`OpenOptions::open`], and:
     ///
-    /// - [`ErrorKind::NotASegment`]: the memory is none, or its format is of another version.
-    /// - [`ErrorKind::NotReady`]: its maker has died, or has not finished it [in time](OpenOptions::ready_within).
-    /// - [`ErrorKind::Corrupted`]: its header makes no sense, or it was declared broken.
-    /// - [`ErrorKind::Full`]: all places for participants are taken.
-    pub fn open_segment(
-        &self,
-        name: impl TryInto<Name, Error: Into<Error>>,
-    ) -> Result<Segment<ReadWrite>, Error> {
-        self.open_segment_in(&self.open(name)?)
+    /// - [`ErrorKind::NotASegment`]: the region holds something else, or a segment in another version of the format.
+    /// - [`ErrorKind::NotReady`]: its creator has died, or has not finished within the
+    ///   [timeout](SegmentOptions::ready_timeout).
+    /// - [`ErrorKind::Corrupted`]: its header is damaged, or the segment was [declared broken](Segment::declare_broken).
+    /// - [`ErrorKind::Full`]: all slots for participants are taken.
+    /// - [`ErrorKind::InvalidOption`]: [`participants`](SegmentOptions::participants) is set, which only a creator can choose.
+    pub fn open(&self, name: impl TryInto<Name, Error: Into<Error>>) -> Result<Segment<ReadWrite>, Error> {
+        let plan = self.plan_to_open()?;
+        opened(&self.region.open(name)?, plan)
     }
 
-    /// Opens a segment that exists, to look at it.
+    /// Opens an existing segment as an observer, which reads and is no participant.
     ///
     /// # Errors
     ///
-    /// As [`open_segment`](OpenOptions::open_segment), but for [`ErrorKind::Full`].
-    pub fn open_segment_read_only(
+    /// Those of [`open`](SegmentOptions::open) except [`ErrorKind::Full`].
+    pub fn open_read_only(
         &self,
         name: impl TryInto<Name, Error: Into<Error>>,
     ) -> Result<Segment<ReadOnly>, Error> {
-        let memory = self.open_read_only(name)?;
-        let core = Segment::attach_to(&memory, self.plan(Operation::Open)?)?;
+        let plan = self.plan_to_open()?;
+        let core = Segment::attach_to(&self.region.open_read_only(name)?, plan)?;
         Ok(Segment { core: Arc::new(core) })
     }
 
-    /// Opens a segment and takes part in it, or makes it; says which it was. However many processes do this at once, one makes it. If a
-    /// maker has died before it was ready, the next one makes it anew.
+    /// Opens a segment as a participant, or creates it, and returns which of both it did. If several processes call this at once,
+    /// one of them creates the segment. If a creator dies before the segment is ready, the next caller creates it anew.
     ///
     /// # Errors
     ///
-    /// As [`open_or_create`](OpenOptions::open_or_create) and [`open_segment`](OpenOptions::open_segment).
-    pub fn open_or_create_segment(
+    /// Those of [`OpenOptions::open_or_create`], [`create`](SegmentOptions::create) and [`open`](SegmentOptions::open).
+    pub fn open_or_create(
         &self,
         name: impl TryInto<Name, Error: Into<Error>>,
     ) -> Result<(Segment<ReadWrite>, Disposition), Error> {
         let plan = self.plan(Operation::OpenOrCreate)?;
-        let (memory, _) = self.open_or_create(name)?;
+        let (memory, _) = self.region.open_or_create(name)?;
         let (segment, made) = made(&memory, plan)?;
         let how = if made == Made::ByUs { Disposition::Created } else { Disposition::Opened };
         Ok((segment, how))
     }
 
-    /// Makes a segment of a memory whose bytes are all zero. Of these options, those about segments count.
+    /// Creates a segment in a region whose bytes are all zero.
     ///
     /// # Errors
     ///
-    /// As [`Segment::create_in`].
-    pub fn create_segment_in(&self, memory: &SharedMemory<ReadWrite>) -> Result<Segment<ReadWrite>, Error> {
-        match made(memory, self.plan(Operation::Create)?)? {
-            (segment, Made::ByUs) => Ok(segment),
-            (_, Made::ByOthers) => {
-                Err(memory.right().name_it(Error::new(Operation::Create, ErrorKind::AlreadyExists)))
-            }
-        }
+    /// - [`ErrorKind::AlreadyExists`]: the region holds a segment.
+    /// - [`ErrorKind::NotASegment`]: the region holds something else.
+    /// - [`ErrorKind::NotReady`]: another process is creating the segment and has not finished in time.
+    /// - [`ErrorKind::TooSmall`]: the region has no room for the participants.
+    /// - [`ErrorKind::InvalidOption`]: an option of the region is set, which exists already.
+    pub fn create_in(&self, memory: &SharedMemory<ReadWrite>) -> Result<Segment<ReadWrite>, Error> {
+        let plan = self.plan(Operation::Create)?;
+        self.refuse_region_options(memory, plan.operation)?;
+        created(memory, plan)
     }
 
-    /// Takes part in the segment that a memory is. Of these options, those about segments count.
+    /// Opens the segment in a region as a participant.
     ///
     /// # Errors
     ///
-    /// As [`open_segment`](OpenOptions::open_segment).
-    pub fn open_segment_in(&self, memory: &SharedMemory<ReadWrite>) -> Result<Segment<ReadWrite>, Error> {
-        joined(Segment::attach_to(memory, self.plan(Operation::Open)?)?, Operation::Open)
+    /// Those of [`open`](SegmentOptions::open) that are about the segment; [`ErrorKind::InvalidOption`] if an option of the region
+    /// is set, which exists already.
+    pub fn open_in(&self, memory: &SharedMemory<ReadWrite>) -> Result<Segment<ReadWrite>, Error> {
+        let plan = self.plan_to_open()?;
+        self.refuse_region_options(memory, plan.operation)?;
+        opened(memory, plan)
     }
+
+    fn plan(&self, operation: Operation) -> Result<Plan, Error> {
+        Plan::new(operation, self.participants, self.ready_timeout)
+    }
+
+    fn plan_to_open(&self) -> Result<Plan, Error> {
+        let operation = Operation::Open;
+        if self.participants.is_some() {
+            let detail = "participants() applies only when a segment is created: leave it out";
+            return Err(Error::new(operation, ErrorKind::InvalidOption).with_detail(detail));
+        }
+        self.plan(operation)
+    }
+
+    fn refuse_region_options<A: Access>(
+        &self,
+        memory: &SharedMemory<A>,
+        operation: Operation,
+    ) -> Result<(), Error> {
+        let Some(option) = self.region.first_option() else { return Ok(()) };
+        let detail = format!(
+            "{option}() applies to a region that is created or opened, and this one is open already: set it on the \
+             OpenOptions of the region"
+        );
+        Err(memory.right().name_it(Error::new(operation, ErrorKind::InvalidOption)).with_detail(detail))
+    }
+}
+
+fn created(memory: &SharedMemory<ReadWrite>, plan: Plan) -> Result<Segment<ReadWrite>, Error> {
+    match made(memory, plan)? {
+        (segment, Made::ByUs) => Ok(segment),
+        (_, Made::ByOthers) => {
+            Err(memory.right().name_it(Error::new(plan.operation, ErrorKind::AlreadyExists)))
+        }
+    }
+}
+
+fn opened(memory: &SharedMemory<ReadWrite>, plan: Plan) -> Result<Segment<ReadWrite>, Error> {
+    joined(Segment::attach_to(memory, plan)?, plan.operation)
 }

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use mmf::inspect::{ObjectState, SegmentInfo, SegmentStage};
 use mmf::sync::Futex;
-use mmf::{ErrorKind, OpenOptions, Segment, SharedMemory, View};
+use mmf::{ErrorKind, Segment, SegmentOptions, SharedMemory, View};
 use testkit::{Peer, Role, unique_name};
 
 const NAMES: [&str; 4] = ["mutex", "table", "pose", "go"];
@@ -16,7 +16,7 @@ const SECOND: usize = START + 256 + 128;
 
 fn four_objects() -> (SharedMemory, Segment) {
     let memory = SharedMemory::anonymous(8192).unwrap();
-    let segment = OpenOptions::new().participants(2).create_segment_in(&memory).unwrap();
+    let segment = SegmentOptions::new().participants(2).create_in(&memory).unwrap();
     segment.mutex::<u64>("mutex").unwrap();
     segment.rwlock::<u32>("table").unwrap();
     segment.latest::<f64>("pose").unwrap();
@@ -83,7 +83,7 @@ pub(crate) fn objects_around_a_damaged_entry_are_shown() {
 /// What a peer writes into the directory decides how much is read and listed only up to a bound.
 pub(crate) fn no_more_is_listed_than_a_bound() {
     let memory = SharedMemory::anonymous(64 << 20).unwrap();
-    let segment = OpenOptions::new().participants(2).create_segment_in(&memory).unwrap();
+    let segment = SegmentOptions::new().participants(2).create_in(&memory).unwrap();
     let lock = segment.rwlock::<u32>("table").unwrap();
     let _reading = lock.read().unwrap();
     let info = segment.inspect().unwrap();
@@ -230,7 +230,7 @@ pub(crate) fn many_hostile_words_at_once() {
 /// While somebody else writes anything anywhere.
 pub(crate) fn looking_while_it_is_overwritten() {
     let name = unique_name("looking");
-    let segment = OpenOptions::new().len(8192).participants(2).create_segment(&name).unwrap();
+    let segment = SegmentOptions::new().len(8192).participants(2).create(&name).unwrap();
     segment.mutex::<u64>("mutex").unwrap();
     let memory = SharedMemory::open(&name).unwrap();
     let mut peer = Peer::start("segment::role_scribble", &[&name]);
@@ -247,8 +247,8 @@ pub(crate) fn zeros_are_not_taken_for_a_death() {
     let name = unique_name("zeros");
     let memory = SharedMemory::create(&name, 8192).unwrap();
     assert_eq!(Segment::stage_of(&memory).unwrap(), SegmentStage::Blank);
-    let soon = OpenOptions::new().ready_within(Duration::from_millis(10));
-    let error = soon.open_segment(&name).unwrap_err();
+    let soon = SegmentOptions::new().ready_timeout(Duration::from_millis(10));
+    let error = soon.open(&name).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::NotReady);
     let text = error.to_string();
     assert!(text.contains("a plain memory") && text.contains("its maker has not begun"), "{text}");
@@ -259,7 +259,7 @@ pub(crate) fn zeros_are_not_taken_for_a_death() {
     let view: View = memory.view().unwrap();
     view.write(&1_u8, 200).unwrap();
     assert_eq!(Segment::stage_of(&memory).unwrap(), SegmentStage::NotASegment);
-    let error = OpenOptions::new().ready_within(testkit::WATCHDOG).open_segment(&name).unwrap_err();
+    let error = SegmentOptions::new().ready_timeout(testkit::WATCHDOG).open(&name).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::NotASegment);
     assert!(error.to_string().contains("byte 200"), "{error}");
     assert_eq!(Segment::create_in(&memory).unwrap_err().kind(), ErrorKind::NotASegment);

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use mmf::inspect::ObjectState;
 use mmf::security::{Principal, Security};
 use mmf::sync::{Event, Futex, LockError, Mutex, RwLock};
-use mmf::{ErrorKind, OpenOptions, Segment, SharedMemory};
+use mmf::{ErrorKind, Segment, SegmentOptions, SharedMemory};
 use testkit::{Peer, Role, WATCHDOG, unique_name};
 
 use super::segment::{LEN, tell};
@@ -687,7 +687,7 @@ pub(crate) fn who_has_what_can_be_seen() {
 }
 
 pub(crate) fn many_threads_of_few_participants() {
-    let segment = OpenOptions::new().len(LEN).participants(2).create_segment(unique_name("threads")).unwrap();
+    let segment = SegmentOptions::new().len(LEN).participants(2).create(unique_name("threads")).unwrap();
     let lock = segment.rwlock::<[u64; 2]>("lock").unwrap();
     std::thread::scope(|scope| {
         for _ in 0..6 {
@@ -707,7 +707,7 @@ pub(crate) fn many_threads_of_few_participants() {
 /// test; how long that takes is nobody's promise.)
 pub(crate) fn words_that_change_all_the_time() {
     let name = unique_name("restless");
-    let segment = OpenOptions::new().len(LEN).participants(2).create_segment(&name).unwrap();
+    let segment = SegmentOptions::new().len(LEN).participants(2).create(&name).unwrap();
     let (mutex, lock) = (segment.mutex::<u64>("mutex").unwrap(), segment.rwlock::<u64>("lock").unwrap());
     let (event, notify) =
         (segment.auto_reset_event("event").unwrap(), segment.event_count("notify").unwrap());
@@ -786,7 +786,7 @@ pub(crate) fn who_is_hidden_is_not_dead() {
     crate::users::need_root();
     let name = format!(r"Global\{}", unique_name("hidden"));
     let everyone = Security::current_user().grant_write(Principal::Everyone);
-    let segment = OpenOptions::new().len(LEN).security(everyone).create_segment(&*name).unwrap();
+    let segment = SegmentOptions::new().len(LEN).security(everyone).create(&*name).unwrap();
     let mutex = segment.mutex::<u64>("held").unwrap();
     let guard = mutex.lock().unwrap();
     let mut peer = Peer::start("locks::role_hidden", &[&name]);

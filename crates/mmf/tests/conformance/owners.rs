@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime};
 
 use mmf::inspect::ObjectState;
 use mmf::sync::{LockError, Mutex};
-use mmf::{Error, ErrorKind, OpenOptions, Segment, SharedMemory};
+use mmf::{Error, ErrorKind, Segment, SegmentOptions, SharedMemory};
 use testkit::{Peer, Role, WATCHDOG, unique_name};
 
 use super::segment::{LEN, tell};
@@ -227,7 +227,7 @@ pub(crate) fn role_fork(_: &mut Role) {}
 /// Whatever is written into the word of a reader, dropping its guard changes the count of readers and nothing else, and nothing if it is not
 /// counted there; and only a participant's own word holds writers up.
 pub(crate) fn words_of_readers_never_wrap_around() {
-    let segment = OpenOptions::new().len(LEN).participants(4).create_segment(unique_name("wrap")).unwrap();
+    let segment = SegmentOptions::new().len(LEN).participants(4).create(unique_name("wrap")).unwrap();
     let (second, third) =
         (Segment::open_in(segment.memory()).unwrap(), Segment::open_in(segment.memory()).unwrap());
     let locks = [&segment, &second, &third].map(|segment| segment.rwlock::<u64>("lock").unwrap());
@@ -519,7 +519,7 @@ const SMALL: u64 = 16 * 1024;
 
 fn growing(tag: &str) -> (String, Segment) {
     let name = unique_name(tag);
-    let segment = OpenOptions::new().len(SMALL).capacity(1 << 20).create_segment(&name).unwrap();
+    let segment = SegmentOptions::new().len(SMALL).capacity(1 << 20).create(&name).unwrap();
     (name, segment)
 }
 

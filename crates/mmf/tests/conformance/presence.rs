@@ -2,7 +2,7 @@
 #![cfg_attr(not(target_os = "linux"), allow(dead_code, unused_imports, reason = "Linux alone has them"))]
 
 use mmf::sync::LockError;
-use mmf::{OpenOptions, Segment};
+use mmf::{OpenOptions, Segment, SegmentOptions};
 use testkit::{Peer, Role, unique_name};
 
 const LEN: u64 = 64 * 1024;
@@ -41,7 +41,7 @@ pub(crate) fn role_try(role: &mut Role) {
 /// The processes of a segment with one owner of "m" and one other participant, which keeps the segment.
 fn segment_with(places: u32) -> (String, Segment) {
     let name = unique_name("presence");
-    let segment = OpenOptions::new().len(LEN).participants(places).create_segment(&name).unwrap();
+    let segment = SegmentOptions::new().len(LEN).participants(places).create(&name).unwrap();
     segment.mutex::<u64>("m").unwrap();
     (name, segment)
 }
@@ -137,10 +137,8 @@ mod linux {
             let memory = SharedMemory::open(&name).unwrap();
             let stage = Segment::stage_of(&memory).unwrap();
             assert!(matches!(stage, SegmentStage::Making { alive: true, .. }), "[{space}] {stage:?}");
-            let soon = OpenOptions::new().len(LEN).ready_within(Duration::from_millis(300));
-            for error in
-                [soon.open_segment(&name).unwrap_err(), soon.open_or_create_segment(&name).unwrap_err()]
-            {
+            let soon = SegmentOptions::new().len(LEN).ready_timeout(Duration::from_millis(300));
+            for error in [soon.open(&name).unwrap_err(), soon.open_or_create(&name).unwrap_err()] {
                 assert_eq!(error.kind(), ErrorKind::NotReady, "[{space}] {error}");
                 assert!(!error.to_string().contains("died"), "[{space}] {error}");
             }
@@ -148,7 +146,7 @@ mod linux {
             wait_until("its maker is found dead", || {
                 matches!(Segment::stage_of(&memory).unwrap(), SegmentStage::Making { alive: false, .. })
             });
-            drop(soon.open_or_create_segment(&name).unwrap());
+            drop(soon.open_or_create(&name).unwrap());
         }
     }
 
@@ -181,8 +179,8 @@ mod linux {
         let name = unique_name("read-locks");
         let memory = SharedMemory::create(&name, LEN).unwrap();
         let locks = ReadLocks::on(&name);
-        let three = OpenOptions::new().participants(3).ready_within(Duration::ZERO);
-        let segment = three.create_segment_in(&memory).unwrap();
+        let three = SegmentOptions::new().participants(3).ready_timeout(Duration::ZERO);
+        let segment = three.create_in(&memory).unwrap();
         segment.mutex::<u64>("m").unwrap();
         // It is a participant, which says that the kernel does not hold its slot.
         let participants = segment.participants().unwrap();
@@ -579,8 +577,8 @@ mod linux {
             });
             for _ in 0..20 {
                 // It is made, or the deadline passes.
-                let soon = OpenOptions::new().ready_within(Duration::ZERO);
-                if let Err(error) = soon.create_segment_in(&memory) {
+                let soon = SegmentOptions::new().ready_timeout(Duration::ZERO);
+                if let Err(error) = soon.create_in(&memory) {
                     assert!(
                         matches!(error.kind(), ErrorKind::NotReady | ErrorKind::AlreadyExists),
                         "{error}"

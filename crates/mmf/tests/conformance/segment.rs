@@ -3,8 +3,10 @@
 use std::sync::atomic::Ordering::SeqCst;
 use std::time::{Duration, Instant};
 
-use mmf::inspect::ObjectKind;
-use mmf::{Disposition, ErrorKind, OpenOptions, Segment, SharedMemory, SharedType};
+use mmf::inspect::{ObjectKind, SegmentStage};
+use mmf::pages::LargePages;
+use mmf::security::{Principal, Security};
+use mmf::{Disposition, ErrorKind, OpenOptions, Segment, SegmentOptions, SharedMemory, SharedType};
 use testkit::{Peer, Role, unique_name};
 use zerocopy::{FromBytes, Immutable, IntoBytes};
 
@@ -120,18 +122,49 @@ pub(crate) fn what_is_no_segment_is_refused() {
     // Nobody has made it a segment, and nobody does.
     let name = unique_name("plain");
     let _memory = SharedMemory::create(&name, 4096).unwrap();
-    let error = OpenOptions::new().ready_within(Duration::from_millis(1)).open_segment(&name).unwrap_err();
+    let error = SegmentOptions::new().ready_timeout(Duration::from_millis(1)).open(&name).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::NotReady, "{error}");
     let error = Segment::create(unique_name("small"), 300).unwrap_err();
     assert!(cfg!(windows) || error.kind() == ErrorKind::TooSmall, "{error}");
-    let error =
-        OpenOptions::new().len(4096).participants(511).create_segment(unique_name("small")).unwrap_err();
+    let error = SegmentOptions::new().len(4096).participants(511).create(unique_name("small")).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::TooSmall, "{error}");
     for wrong in [0, 512] {
-        let error =
-            OpenOptions::new().len(LEN).participants(wrong).create_segment(unique_name("no")).unwrap_err();
+        let error = SegmentOptions::new().len(LEN).participants(wrong).create(unique_name("no")).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::TooLarge);
     }
+}
+
+pub(crate) fn options_that_do_not_apply_are_refused() {
+    fn refused(error: mmf::Error, option: &str) {
+        assert_eq!(error.kind(), ErrorKind::InvalidOption, "{error}");
+        assert!(error.to_string().contains(option), "{error}");
+    }
+    let name = unique_name("options");
+    let new = SegmentOptions::new;
+    let segment = new().len(LEN).participants(2).create(&name).unwrap();
+    refused(new().participants(2).open(&name).unwrap_err(), "participants()");
+    refused(new().participants(2).open_read_only(&name).unwrap_err(), "participants()");
+    refused(new().participants(2).open_in(segment.memory()).unwrap_err(), "participants()");
+    let region = [
+        ("len", new().len(1)),
+        ("capacity", new().capacity(1)),
+        ("large_pages", new().large_pages(LargePages::Preferred)),
+        ("numa_node", new().numa_node(0)),
+        ("security", new().security(Security::current_user())),
+        ("expect_owner", new().expect_owner(Principal::CurrentUser)),
+        ("expect_len", new().expect_len(LEN)),
+        ("len", OpenOptions::new().len(1).into()),
+    ];
+    let memory = SharedMemory::anonymous(LEN).unwrap();
+    for (option, options) in region {
+        refused(options.create_in(&memory).unwrap_err(), &format!("{option}()"));
+        refused(options.open_in(segment.memory()).unwrap_err(), &format!("{option}()"));
+    }
+    assert_eq!(Segment::stage_of(&memory).unwrap(), SegmentStage::Blank, "it was not touched");
+    let timeout = new().ready_timeout(Duration::ZERO);
+    drop(timeout.clone().participants(2).create_in(&memory).unwrap());
+    drop(timeout.open_in(&memory).unwrap());
+    drop(new().len(LEN).expect_owner(Principal::CurrentUser).open(&name).unwrap());
 }
 
 pub(crate) fn one_of_many_makes_it() {
@@ -178,13 +211,9 @@ pub(crate) fn a_maker_that_dies_is_replaced() {
         maker.expect(&format!("at {step}"));
         // Somebody keeps the memory, or it would go with its maker.
         let _memory = SharedMemory::open(&name).unwrap();
-        let soon = OpenOptions::new().len(LEN).ready_within(Duration::from_millis(20));
-        assert_eq!(soon.open_segment(&name).unwrap_err().kind(), ErrorKind::NotReady, "{step}: alive");
-        assert_eq!(
-            soon.open_or_create_segment(&name).unwrap_err().kind(),
-            ErrorKind::NotReady,
-            "{step}: alive"
-        );
+        let soon = SegmentOptions::new().len(LEN).ready_timeout(Duration::from_millis(20));
+        assert_eq!(soon.open(&name).unwrap_err().kind(), ErrorKind::NotReady, "{step}: alive");
+        assert_eq!(soon.open_or_create(&name).unwrap_err().kind(), ErrorKind::NotReady, "{step}: alive");
         maker.kill();
         let error = Segment::open(&name).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::NotReady, "{step}");
@@ -212,7 +241,7 @@ pub(crate) fn an_opener_waits_for_the_maker() {
 
 pub(crate) fn role_open_late(role: &mut Role) {
     role.say("opening");
-    let segment = OpenOptions::new().ready_within(testkit::WATCHDOG).open_segment(role.argument(0)).unwrap();
+    let segment = SegmentOptions::new().ready_timeout(testkit::WATCHDOG).open(role.argument(0)).unwrap();
     role.say("opened");
     drop(segment);
 }
@@ -234,7 +263,7 @@ const ADDING: [&str; 4] = [
 
 pub(crate) fn participants_die_at_every_step() {
     let name = unique_name("joiners");
-    let segment = OpenOptions::new().len(LEN).participants(3).create_segment(&name).unwrap();
+    let segment = SegmentOptions::new().len(LEN).participants(3).create(&name).unwrap();
     for round in 0..3 {
         for step in JOINING.into_iter().chain(ADDING).chain(["leave: free, and the kernel not told yet"]) {
             let object = format!("object {round} {step}");
@@ -311,7 +340,7 @@ pub(crate) fn segments_without_a_name() {
 /// The bytes of the first version, but for what differs each time.
 pub(crate) fn the_format_stays_as_it_is() {
     let memory = SharedMemory::anonymous(8192).unwrap();
-    let segment = OpenOptions::new().participants(2).create_segment_in(&memory).unwrap();
+    let segment = SegmentOptions::new().participants(2).create_in(&memory).unwrap();
     let mutex = segment.mutex::<u64>("state").unwrap();
     mutex.lock().unwrap().set(&0x1122_3344_5566_7788).unwrap();
     let mut writer = segment.latest::<u32>("pose").unwrap().acquire_writer().unwrap();
@@ -465,7 +494,7 @@ fn attach_to(bytes: &[u8]) -> (SharedMemory, Segment) {
 
 pub(crate) fn the_format_of_every_kind_stays_as_it_is() {
     let memory = SharedMemory::anonymous(8192).unwrap();
-    let segment = OpenOptions::new().participants(2).create_segment_in(&memory).unwrap();
+    let segment = SegmentOptions::new().participants(2).create_in(&memory).unwrap();
     segment.mutex::<u64>("mutex").unwrap().lock().unwrap().set(&0x1122_3344_5566_7788).unwrap();
     let pair = segment.rwlock::<u64>("pair").unwrap();
     for value in [1, 2, 0x0123_4567_89ab_cdef] {
@@ -612,7 +641,7 @@ struct Objects {
 
 fn hostile_segment() -> (SharedMemory, Segment, Objects) {
     let memory = SharedMemory::anonymous(16 * 1024).unwrap();
-    let segment = OpenOptions::new().participants(4).create_segment_in(&memory).unwrap();
+    let segment = SegmentOptions::new().participants(4).create_in(&memory).unwrap();
     let objects = Objects {
         mutex: segment.mutex("mutex").unwrap(),
         rwlock: segment.rwlock("rwlock").unwrap(),
@@ -636,7 +665,7 @@ pub(crate) fn every_word_overwritten() {
         for value in values.into_iter().skip(at / 4 % step).step_by(step) {
             view.atomic_u32(at).unwrap().store(value, SeqCst).unwrap();
             use_all(&segment, &objects);
-            let _ = OpenOptions::new().ready_within(Duration::ZERO).open_segment_in(&memory);
+            let _ = SegmentOptions::new().ready_timeout(Duration::ZERO).open_in(&memory);
             view.write_all_at(&good, 0).unwrap();
         }
     }
@@ -649,7 +678,7 @@ pub(crate) fn overwritten_while_used() {
     let (memory, segment, objects) = hostile_segment();
     let name = unique_name("scribbler");
     drop((memory, segment, objects));
-    let segment = OpenOptions::new().len(16 * 1024).participants(4).create_segment(&name).unwrap();
+    let segment = SegmentOptions::new().len(16 * 1024).participants(4).create(&name).unwrap();
     let objects = Objects {
         mutex: segment.mutex("mutex").unwrap(),
         rwlock: segment.rwlock("rwlock").unwrap(),
@@ -663,7 +692,7 @@ pub(crate) fn overwritten_while_used() {
     let until = Instant::now() + Duration::from_secs(3);
     while Instant::now() < until {
         use_all(&segment, &objects);
-        let _ = OpenOptions::new().ready_within(Duration::ZERO).open_segment(&name);
+        let _ = SegmentOptions::new().ready_timeout(Duration::ZERO).open(&name);
     }
     peer.finish();
 }

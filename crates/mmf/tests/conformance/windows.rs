@@ -55,7 +55,7 @@ mod here {
     use mmf::diagnosis::Cause;
     use mmf::security::Security;
     use mmf::sync::LockError;
-    use mmf::{Name, OpenOptions, Segment, SharedMemory};
+    use mmf::{Name, OpenOptions, Segment, SegmentOptions, SharedMemory};
     use testkit::{Peer, Role, unique_name};
     use windows_sys::Wdk::Foundation::OBJECT_ATTRIBUTES;
     use windows_sys::Wdk::Storage::FileSystem::{NtOpenDirectoryObject, NtQueryDirectoryObject};
@@ -198,7 +198,7 @@ mod here {
 
     pub(crate) fn strangers_keep_no_participant_out() {
         let name = unique_name("squatted");
-        let segment = OpenOptions::new().len(LEN).participants(8).create_segment(&name).unwrap();
+        let segment = SegmentOptions::new().len(LEN).participants(8).create(&name).unwrap();
         let mutex = segment.mutex::<u64>("held").unwrap();
         // More than a process without rights can do: it does not know the identity.
         let mut squatter = Peer::start("windows::role_squat", &[&text(&identity(&segment))]);
@@ -252,7 +252,7 @@ mod here {
         let sddl = "D:P(A;;0x20007;;;S-1-5-21-7-8-9-1234)(A;;0x20005;;;WD)";
         let security = Security::from_sddl(sddl).unwrap();
         let name = unique_name("readers");
-        let segment = OpenOptions::new().len(LEN).security(security).create_segment(&name).unwrap();
+        let segment = SegmentOptions::new().len(LEN).security(security).create(&name).unwrap();
         let event = segment.auto_reset_event("go").unwrap();
         let at = segment.inspect().unwrap().objects[0].offset;
         let (slot, semaphore) = (object(identity(&segment), 'p', 0), object(identity(&segment), 'b', at));

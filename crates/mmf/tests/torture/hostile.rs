@@ -3,7 +3,7 @@
 use std::sync::atomic::Ordering::SeqCst;
 use std::time::{Duration, Instant};
 
-use mmf::{OpenOptions, Segment, SharedMemory, View};
+use mmf::{Segment, SegmentOptions, SharedMemory, View};
 use testkit::{Peer, Role, unique_name};
 
 use crate::random::{Random, seed, wish};
@@ -11,8 +11,8 @@ use crate::random::{Random, seed, wish};
 const LEN: u64 = 16 * 1024;
 const PLACES: u32 = 4;
 
-fn options() -> OpenOptions {
-    OpenOptions::new().len(LEN).participants(PLACES).ready_within(Duration::ZERO)
+fn options() -> SegmentOptions {
+    SegmentOptions::new().len(LEN).participants(PLACES).ready_timeout(Duration::ZERO)
 }
 
 /// A value that means something somewhere.
@@ -39,7 +39,7 @@ pub(crate) fn words_overwritten_by_a_peer() {
     let words = wish("MMF_TORTURE_WORDS").unwrap_or(if testkit::under_wine() { 2_000 } else { 100_000 });
     let mut random = Random::new(seed());
     let name = unique_name("hostile");
-    let segment = options().create_segment(&name).unwrap();
+    let segment = options().create(&name).unwrap();
     let view = segment.memory().view().unwrap();
     let mut peers: Vec<Peer> = (0..2)
         .map(|_| {
@@ -118,9 +118,9 @@ pub(crate) fn role_use(role: &mut Role) {
         let _ = segment.rwlock::<u64>("rwlock");
         let _ = segment.find_latest::<[u64; 4]>("latest").map(|latest| latest.read());
         let _ = segment.auto_reset_event("made meanwhile");
-        let _ = options().open_segment(role.argument(0)).map(|other| other.mutex::<u64>("mutex").map(drop));
-        let _ = options().open_or_create_segment(role.argument(0)).map(drop);
-        let _ = options().open_segment_read_only(role.argument(0)).map(|other| other.inspect());
+        let _ = options().open(role.argument(0)).map(|other| other.mutex::<u64>("mutex").map(drop));
+        let _ = options().open_or_create(role.argument(0)).map(drop);
+        let _ = options().open_read_only(role.argument(0)).map(|other| other.inspect());
         let _ = SharedMemory::open(role.argument(0)).map(|memory| memory.len());
         for _ in 0..4 {
             let _ = mutex.try_lock().map(|mut guard| guard.update(|value| *value += 1));

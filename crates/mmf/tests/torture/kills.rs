@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use mmf::sync::{
     Event, EventCount, Latest, LockError, Mutex, MutexGuard, OnceLock, OwnerDied, RwLock, RwLockWriteGuard,
 };
-use mmf::{Error, ErrorKind, OpenOptions, Segment, SharedMemory, View};
+use mmf::{Error, ErrorKind, Segment, SegmentOptions, SharedMemory, View};
 use testkit::{Role, WATCHDOG, unique_name};
 
 use crate::random::{Random, seed, wish};
@@ -166,8 +166,8 @@ impl Ledger {
     }
 }
 
-fn options(places: u32) -> OpenOptions {
-    OpenOptions::new().len(LEN).participants(places).ready_within(LONGEST)
+fn options(places: u32) -> SegmentOptions {
+    SegmentOptions::new().len(LEN).participants(places).ready_timeout(LONGEST)
 }
 
 pub(crate) fn invariants_outlive_killed_processes() {
@@ -285,7 +285,7 @@ fn round(ledger: &Ledger, ledger_name: &str, random: &mut Random, kills: u64, pl
         assert!(moved.elapsed() < WATCHDOG, "nobody gets on");
         // Until then whoever makes the segment may be killed, and the last to have it.
         if kill == kills / 4 {
-            segment = Some(options(places).open_or_create_segment(&name).unwrap().0);
+            segment = Some(options(places).open_or_create(&name).unwrap().0);
             counted_from = killed.len();
         }
     }
@@ -448,7 +448,7 @@ pub(crate) fn role_work(role: &mut Role) {
     let number: u64 = role.argument(3).parse().unwrap();
     let places = role.argument(4).parse().unwrap();
     ledger.record(number, 0).store(std::process::id().into(), SeqCst).unwrap();
-    let opened = ledger.timed(|| options(places).open_or_create_segment(role.argument(0)));
+    let opened = ledger.timed(|| options(places).open_or_create(role.argument(0)));
     ledger.check(opened.is_ok(), || format!("cannot open: {opened:?}"));
     let segment = opened.unwrap().0;
     let objects = ledger.timed(|| Objects::of(&segment));

@@ -9,7 +9,7 @@ use std::sync::atomic::Ordering::SeqCst;
 use std::time::{Duration, Instant};
 
 use mmf::sync::{LockError, Mutex, RwLock};
-use mmf::{ErrorKind, OpenOptions, Segment, SharedMemory, View};
+use mmf::{ErrorKind, Segment, SegmentOptions, SharedMemory, View};
 use testkit::{Role, WATCHDOG, unique_name};
 
 use crate::random::{Random, seed, wish};
@@ -73,8 +73,8 @@ impl Ledger {
     }
 }
 
-fn options() -> OpenOptions {
-    OpenOptions::new().len(LEN).participants(128).ready_within(LONGEST)
+fn options() -> SegmentOptions {
+    SegmentOptions::new().len(LEN).participants(128).ready_timeout(LONGEST)
 }
 
 pub(crate) fn owners_in_unrest() {
@@ -161,7 +161,7 @@ fn calm_or_deadly(random: &mut Random, deadly: bool, small: bool) {
     let (name, ledger_name) = (unique_name("unrest"), unique_name("unrest-ledger"));
     let len = (Word::Workers as u64 + MOST_WORKERS * 2) * 8;
     let ledger = Ledger(SharedMemory::create(&ledger_name, len).unwrap().view().unwrap());
-    let segment = options().create_segment(&name).unwrap();
+    let segment = options().create(&name).unwrap();
     let mut last = 0;
     let mut start = |random: &mut Random| {
         last += 1;
@@ -261,7 +261,7 @@ pub(crate) fn role_work(role: &mut Role) {
     let ledger = Ledger(SharedMemory::open(role.argument(1)).unwrap().view().unwrap());
     ledger.started(number).store(1, SeqCst).unwrap();
     let memory = SharedMemory::open(role.argument(0)).unwrap();
-    let segment = OpenOptions::new().ready_within(LONGEST).open_segment_in(&memory).unwrap();
+    let segment = SegmentOptions::new().ready_timeout(LONGEST).open_in(&memory).unwrap();
     let own = segment.participants().unwrap();
     let (pid, held) = (std::process::id(), own.iter().filter(|one| one.alive && one.held_by_kernel).count());
     ledger.check(held > 0, || format!("process {pid} has no slot: {own:?}"));

@@ -3,9 +3,9 @@
 use loom::sync::Arc;
 use loom::thread;
 
-use crate::raw::Patience;
-use crate::raw::flag::{set, take, wait};
-use crate::world::{Actor, Shared, model};
+use crate::context::{Actor, Shared, model};
+use crate::raw::BlockingMode;
+use crate::raw::event::{set, take, wait};
 
 #[test]
 fn one_waits_for_one() {
@@ -15,7 +15,7 @@ fn one_waits_for_one() {
             let shared = Arc::clone(&shared);
             thread::spawn(move || {
                 let actor = Actor::new(&shared, 1, None);
-                assert_eq!(wait(&actor, &shared.lock, true, Patience::Wait), Ok(()));
+                assert_eq!(wait(&actor, &shared.lock, true, BlockingMode::Block), Ok(()));
             })
         };
         let setter = Actor::new(&shared, 0, None);
@@ -30,11 +30,11 @@ fn all_wait_for_a_manual_one() {
     model(Some(3), || {
         let shared = Shared::new();
         let waiters: Vec<_> = (1..3)
-            .map(|place| {
+            .map(|slot| {
                 let shared = Arc::clone(&shared);
                 thread::spawn(move || {
-                    let actor = Actor::new(&shared, place, None);
-                    assert_eq!(wait(&actor, &shared.lock, false, Patience::Wait), Ok(()));
+                    let actor = Actor::new(&shared, slot, None);
+                    assert_eq!(wait(&actor, &shared.lock, false, BlockingMode::Block), Ok(()));
                 })
             })
             .collect();
@@ -52,7 +52,7 @@ fn the_setter_dies_after_setting() {
                 let shared = Arc::clone(&shared);
                 thread::spawn(move || {
                     let actor = Actor::new(&shared, 1, None);
-                    assert_eq!(wait(&actor, &shared.lock, true, Patience::Wait), Ok(()));
+                    assert_eq!(wait(&actor, &shared.lock, true, BlockingMode::Block), Ok(()));
                 })
             };
             let _ = set(&Actor::new(&shared, 0, Some(step)), &shared.lock, false);

@@ -3,26 +3,26 @@
 use loom::sync::Arc;
 use loom::thread;
 
-use crate::raw::count::{notify, wait_past};
-use crate::raw::{Refused, World};
-use crate::world::{Actor, Data, Died, Shared, model};
+use crate::context::{Actor, Data, Died, Shared, model};
+use crate::raw::event_count::{notify, wait_past};
+use crate::raw::{AcquireError, Context};
 
 /// One waits past what it has seen before, another changes data and notifies; the waiter or the notifier dies after so many steps.
 fn run(waiters: u32, waiter_dies: Option<u32>, notifier_dies: Option<u32>, preemptions: Option<usize>) {
     model(preemptions, move || {
         let (shared, data) = (Shared::new(), Data::new());
         let waiting: Vec<_> = (1..=waiters)
-            .map(|place| {
+            .map(|slot| {
                 let (shared, data) = (Arc::clone(&shared), Arc::clone(&data));
-                let steps = if place == 1 { waiter_dies } else { None };
+                let steps = if slot == 1 { waiter_dies } else { None };
                 thread::spawn(move || {
-                    let actor = Actor::new(&shared, place, steps);
+                    let actor = Actor::new(&shared, slot, steps);
                     match wait_past(&actor, &shared.lock, 0) {
                         Ok(count) => {
                             assert_eq!(count, 1);
                             assert!(data.is_half(), "told before it was done");
                         }
-                        Err(refused) => assert_eq!((refused, steps.is_some()), (Refused::Fault(Died), true)),
+                        Err(error) => assert_eq!((error, steps.is_some()), (AcquireError::Fault(Died), true)),
                     }
                 })
             })

@@ -1,4 +1,4 @@
-//! Models of the locks: the very files of `crates/mmf/src/raw`, in a world where [loom](https://docs.rs/loom) tries the
+//! Models of the locks: the very files of `crates/mmf/src/raw`, in a context where [loom](https://docs.rs/loom) tries the
 //! interleavings of two or three participants (all of them in small models, up to a few forced changes of thread in the others), and where each of them can stop for good before any of its steps.
 //!
 //! What is shown: nobody is in with somebody who excludes him; whoever follows a death is told; no value is torn; and everybody who lives gets
@@ -13,10 +13,10 @@
 #[path = "../../mmf/src/raw/mod.rs"]
 mod raw;
 
+mod context;
 mod event;
 mod event_count;
 mod mutex;
-mod once;
+mod once_lock;
 mod rwlock;
 mod seqlock;
-mod world;

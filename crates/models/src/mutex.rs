@@ -3,26 +3,26 @@
 use loom::sync::Arc;
 use loom::thread;
 
-use crate::raw::mutex::{consistent, damage, finish, lock, unlock};
-use crate::raw::{Got, Patience, Refused};
-use crate::world::{Actor, Data, Died, Shared, model};
+use crate::context::{Actor, Data, Died, Shared, model};
+use crate::raw::mutex::{finish, lock, mark_consistent, mark_damaged, unlock};
+use crate::raw::{AcquireError, Acquired, BlockingMode};
 
 /// Locks, changes, unlocks.
 fn round(actor: &Actor, data: &Data) -> Result<(), Died> {
-    let got = match lock(actor, &actor.shared.lock, actor.token(), Patience::Wait) {
+    let got = match lock(actor, &actor.shared.lock, actor.id(), BlockingMode::Block) {
         Ok(got) => got,
-        Err(Refused::Fault(died)) => return Err(died),
+        Err(AcquireError::Fault(died)) => return Err(died),
         Err(other) => panic!("{other:?}"),
     };
-    if got == Got::Clean {
+    if got == Acquired::Clean {
         assert!(!data.is_half(), "nobody said that somebody had died");
     } else {
-        consistent(actor, &actor.shared.lock, actor.token())?;
+        mark_consistent(actor, &actor.shared.lock, actor.id())?;
     }
     data.set_half(true);
     actor.live()?;
     data.set_half(false);
-    assert!(unlock(actor, &actor.shared.lock, actor.token())?, "it was ours");
+    assert!(unlock(actor, &actor.shared.lock, actor.id())?, "it was ours");
     Ok(())
 }
 
@@ -31,11 +31,11 @@ fn run(participants: u32, dies: Option<u32>, preemptions: Option<usize>) {
     model(preemptions, move || {
         let (shared, data) = (Shared::new(), Data::new());
         let threads: Vec<_> = (0..participants)
-            .map(|place| {
+            .map(|slot| {
                 let (shared, data) = (Arc::clone(&shared), Arc::clone(&data));
-                let steps = if place == 0 { dies } else { None };
+                let steps = if slot == 0 { dies } else { None };
                 thread::spawn(move || {
-                    let ended = round(&Actor::new(&shared, place, steps), &data);
+                    let ended = round(&Actor::new(&shared, slot, steps), &data);
                     assert!(ended.is_ok() || steps.is_some());
                 })
             })
@@ -76,17 +76,17 @@ fn giving_up_wakes_all() {
         model(Some(3), move || {
             let shared = Shared::new();
             let owner = Actor::new(&shared, 0, dies);
-            let got = lock(&owner, &shared.lock, 1, Patience::Wait);
-            assert_eq!(got, Ok(Got::Clean));
+            let got = lock(&owner, &shared.lock, 1, BlockingMode::Block);
+            assert_eq!(got, Ok(Acquired::Clean));
             let others: Vec<_> = (1..3)
-                .map(|place| {
+                .map(|slot| {
                     let shared = Arc::clone(&shared);
                     thread::spawn(move || {
-                        let actor = Actor::new(&shared, place, None);
-                        match lock(&actor, &shared.lock, actor.token(), Patience::Wait) {
-                            Err(Refused::Done) => {}
-                            Ok(Got::OwnerDied(1) | Got::Damaged) => {
-                                unlock(&actor, &shared.lock, actor.token()).expect("it lives");
+                        let actor = Actor::new(&shared, slot, None);
+                        match lock(&actor, &shared.lock, actor.id(), BlockingMode::Block) {
+                            Err(AcquireError::Done) => {}
+                            Ok(Acquired::OwnerDied(1) | Acquired::Damaged) => {
+                                unlock(&actor, &shared.lock, actor.id()).expect("it lives");
                             }
                             other => panic!("{other:?}"),
                         }
@@ -110,14 +110,14 @@ fn an_owner_panics() {
                 thread::spawn(move || {
                     let actor = Actor::new(&shared, 0, dies);
                     let panic = || -> Result<(), Died> {
-                        match lock(&actor, &shared.lock, actor.token(), Patience::Wait) {
+                        match lock(&actor, &shared.lock, actor.id(), BlockingMode::Block) {
                             Ok(_) => {}
-                            Err(Refused::Fault(died)) => return Err(died),
+                            Err(AcquireError::Fault(died)) => return Err(died),
                             Err(other) => panic!("{other:?}"),
                         }
                         data.set_half(true);
-                        assert!(damage(&actor, &shared.lock, actor.token())?, "it was ours");
-                        assert!(unlock(&actor, &shared.lock, actor.token())?, "it was ours");
+                        assert!(mark_damaged(&actor, &shared.lock, actor.id())?, "it was ours");
+                        assert!(unlock(&actor, &shared.lock, actor.id())?, "it was ours");
                         Ok(())
                     };
                     assert!(panic().is_ok() || dies.is_some());

@@ -3,42 +3,42 @@
 use loom::sync::Arc;
 use loom::thread;
 
-use crate::raw::mutex::consistent;
-use crate::raw::rwlock::{end_write, leave, read, write};
-use crate::raw::{Got, Patience, Refused};
-use crate::world::{Actor, Data, Died, Shared, model};
+use crate::context::{Actor, Data, Died, Shared, model};
+use crate::raw::mutex::mark_consistent;
+use crate::raw::rwlock::{read, read_unlock, write, write_unlock};
+use crate::raw::{AcquireError, Acquired, BlockingMode};
 
-fn got(result: Result<Got, Refused<Died>>) -> Result<Got, Died> {
+fn got(result: Result<Acquired, AcquireError<Died>>) -> Result<Acquired, Died> {
     match result {
         Ok(got) => Ok(got),
-        Err(Refused::Fault(died)) => Err(died),
+        Err(AcquireError::Fault(died)) => Err(died),
         Err(other) => panic!("{other:?}"),
     }
 }
 
 fn reads(actor: &Actor, data: &Data) -> Result<(), Died> {
     let shared = &actor.shared;
-    let told = got(read(actor, shared.words(), actor.me(), Patience::Wait))?;
+    let told = got(read(actor, shared.words(), actor.me(), BlockingMode::Block))?;
     let half = data.is_half();
-    assert!(told != Got::Clean || !half, "nobody said that somebody had died");
+    assert!(told != Acquired::Clean || !half, "nobody said that somebody had died");
     actor.live()?;
     assert_eq!(data.is_half(), half, "a writer was in");
-    leave(actor, shared.words(), actor.me())
+    read_unlock(actor, shared.words(), actor.me())
 }
 
 fn writes(actor: &Actor, data: &Data) -> Result<(), Died> {
     let shared = &actor.shared;
-    let told = got(write(actor, shared.words(), actor.me(), Patience::Wait))?;
-    if told == Got::Clean {
+    let told = got(write(actor, shared.words(), actor.me(), BlockingMode::Block))?;
+    if told == Acquired::Clean {
         assert!(!data.is_half(), "nobody said that somebody had died");
     }
     data.set_half(true);
     actor.live()?;
     data.set_half(false);
-    if told != Got::Clean {
-        consistent(actor, &shared.lock, actor.token())?;
+    if told != Acquired::Clean {
+        mark_consistent(actor, &shared.lock, actor.id())?;
     }
-    assert!(end_write(actor, shared.words(), actor.me())?, "it was ours");
+    assert!(write_unlock(actor, shared.words(), actor.me())?, "it was ours");
     Ok(())
 }
 
@@ -49,11 +49,11 @@ fn run(roles: &'static str, dies: Option<u32>, preemptions: Option<usize>) {
         let threads: Vec<_> = roles
             .chars()
             .zip(0..)
-            .map(|(role, place)| {
+            .map(|(role, slot)| {
                 let (shared, data) = (Arc::clone(&shared), Arc::clone(&data));
-                let steps = if place == 0 { dies } else { None };
+                let steps = if slot == 0 { dies } else { None };
                 thread::spawn(move || {
-                    let actor = Actor::new(&shared, place, steps);
+                    let actor = Actor::new(&shared, slot, steps);
                     let ended = if role == 'r' { reads(&actor, &data) } else { writes(&actor, &data) };
                     assert!(ended.is_ok() || steps.is_some());
                 })
@@ -94,13 +94,13 @@ fn a_reader_between_two_writers() {
     model(Some(4), || {
         let (shared, data) = (Shared::new(), Data::new());
         let first = Actor::new(&shared, 1, None);
-        let told = write(&first, shared.words(), first.me(), Patience::Wait);
-        assert_eq!(told, Ok(Got::Clean));
+        let told = write(&first, shared.words(), first.me(), BlockingMode::Block);
+        assert_eq!(told, Ok(Acquired::Clean));
         let reader = {
             let (shared, data) = (Arc::clone(&shared), Arc::clone(&data));
             thread::spawn(move || reads(&Actor::new(&shared, 0, None), &data).expect("it lives"))
         };
-        end_write(&first, shared.words(), first.me()).expect("it lives");
+        write_unlock(&first, shared.words(), first.me()).expect("it lives");
         writes(&Actor::new(&shared, 2, None), &data).expect("it lives");
         reader.join().expect("it ends");
     });
@@ -141,7 +141,7 @@ fn a_reader_leaves_twice() {
                 thread::spawn(move || {
                     let actor = Actor::new(&shared, 0, None);
                     reads(&actor, &data).expect("it lives");
-                    leave(&actor, shared.words(), actor.me()).expect("it lives");
+                    read_unlock(&actor, shared.words(), actor.me()).expect("it lives");
                 })
             };
             let other = Actor::new(&shared, 1, None);

@@ -3,20 +3,20 @@
 use std::cell::Cell;
 
 use loom::sync::Arc;
-use loom::sync::atomic::Ordering::{Acquire, Relaxed, Release};
+use loom::sync::atomic::Ordering::{self, Relaxed};
 use loom::sync::atomic::{AtomicU32, AtomicU64, fence};
 use loom::thread;
 
-use crate::raw::seqlock::{Found, PLACES, Slots, Writable, read, write};
-use crate::world::{Died, model};
+use crate::context::{Died, model};
+use crate::raw::seqlock::{ReadOutcome, SLOTS, Slots, WritableSlots, read, write};
 
-const N: usize = PLACES as usize;
+const N: usize = SLOTS as usize;
 
 /// Values of two parts, which are copied one after the other and without any order.
 #[derive(Debug)]
 struct Memory {
     count: AtomicU64,
-    stamps: [AtomicU64; N],
+    sequences: [AtomicU64; N],
     values: [[AtomicU32; 2]; N],
 }
 
@@ -24,7 +24,7 @@ impl Memory {
     fn new() -> Arc<Self> {
         Arc::new(Memory {
             count: AtomicU64::new(0),
-            stamps: [(); N].map(|()| AtomicU64::new(0)),
+            sequences: [(); N].map(|()| AtomicU64::new(0)),
             values: [(); N].map(|()| [AtomicU32::new(0), AtomicU32::new(0)]),
         })
     }
@@ -51,18 +51,18 @@ impl Side {
 impl Slots for Side {
     type Fault = Died;
 
-    fn count(&self) -> Result<u64, Died> {
+    fn load_count(&self, order: Ordering) -> Result<u64, Died> {
         self.live()?;
-        Ok(self.memory.count.load(Acquire))
+        Ok(self.memory.count.load(order))
     }
 
-    fn stamp(&self, place: u64) -> Result<u64, Died> {
+    fn load_sequence(&self, slot: u64, order: Ordering) -> Result<u64, Died> {
         self.live()?;
-        Ok(self.memory.stamps[place as usize].load(Acquire))
+        Ok(self.memory.sequences[slot as usize].load(order))
     }
 
-    fn loads_in_order(&self) {
-        fence(Acquire);
+    fn fence(&self, order: Ordering) {
+        fence(order);
     }
 
     fn pause(&self) {
@@ -70,29 +70,25 @@ impl Slots for Side {
     }
 }
 
-impl Writable for Side {
-    fn set_count(&self, count: u64) -> Result<(), Died> {
+impl WritableSlots for Side {
+    fn store_count(&self, count: u64, order: Ordering) -> Result<(), Died> {
         self.live()?;
-        self.memory.count.store(count, Release);
+        self.memory.count.store(count, order);
         Ok(())
     }
 
-    fn set_stamp(&self, place: u64, stamp: u64) -> Result<(), Died> {
+    fn store_sequence(&self, slot: u64, sequence: u64, order: Ordering) -> Result<(), Died> {
         self.live()?;
-        self.memory.stamps[place as usize].store(stamp, Release);
+        self.memory.sequences[slot as usize].store(sequence, order);
         Ok(())
-    }
-
-    fn stores_in_order(&self) {
-        fence(Release);
     }
 
     fn step(&self, _: &'static str) {}
 }
 
 fn publish(side: &Side, value: u32) -> Result<u64, Died> {
-    write(side, |place| {
-        for part in &side.memory.values[place as usize] {
+    write(side, |slot| {
+        for part in &side.memory.values[slot as usize] {
             side.live()?;
             part.store(value, Relaxed);
         }
@@ -103,17 +99,17 @@ fn publish(side: &Side, value: u32) -> Result<u64, Died> {
 /// What is found: nothing, or a whole value that goes with its number.
 fn look(side: &Side) -> u64 {
     let mut value = [0; 2];
-    let found = read(side, |place| {
-        value = [0, 1].map(|part| side.memory.values[place as usize][part].load(Relaxed));
+    let found = read(side, |slot| {
+        value = [0, 1].map(|part| side.memory.values[slot as usize][part].load(Relaxed));
         Ok(())
     });
     match found.expect("it lives") {
-        Found::Nothing => 0,
-        Found::Value(number) => {
+        ReadOutcome::Empty => 0,
+        ReadOutcome::Value(number) => {
             assert_eq!(value, [number as u32 * 10; 2], "torn, or another one");
             number
         }
-        Found::Torn => panic!("the writer did not write that much"),
+        ReadOutcome::Torn => panic!("the writer did not write that much"),
     }
 }
 

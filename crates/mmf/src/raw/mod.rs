@@ -1,42 +1,59 @@
-//! The algorithms of the locks, apart from memory and system: each works on a [`World`].
+//! The algorithms of the synchronization objects, apart from memory and system: each one works on a [`Context`].
 //!
-//! The library's own world is shared memory and the kernel. The models (`crates/models`) include these very files and put them
-//! into a world where interleavings are tried one after the other, and where a participant can stop for good before any step. So nothing here may
-//! use anything but what a world offers.
+//! # Two contexts
 //!
-//! A fault ends an operation where it is: whoever is then left in the middle is left as a killed one would be, and for the same
-//! reason others get over it.
+//! The library's context is shared memory and the kernel (`segment/world.rs`). The models (`crates/models`) include
+//! these files by path and give them a context of [loom](https://docs.rs/loom)'s atomics, which tries the
+//! interleavings one after the other and in which a participant can stop for good before any step. An algorithm
+//! therefore uses nothing but what its context offers, and the code that the models check is the code that ships,
+//! fast paths included.
+//!
+//! # Memory ordering
+//!
+//! All accesses through [`Context`] are sequentially consistent. The reader-writer lock needs it: each side announces
+//! itself in one word and then looks at another one. The latest value ([`seqlock`]) names the ordering of each access
+//! and of each fence itself.
+//!
+//! # Deaths and faults
+//!
+//! A process can be killed between any two steps. Each module lists what a death leaves behind at each step, and which
+//! participant repairs it. A waiter does not rely on a wake-up from a process that may have died: [`Context::wait`]
+//! returns after a recheck interval at the latest.
+//!
+//! A fault (the region's pages are gone, for example) ends an operation where it is. It leaves the words as a death at
+//! that step would, and the other participants recover in the same way.
 
-// The models use all of it, the library most.
+// The library does not use all that the models use.
 #![allow(dead_code, unreachable_pub)]
 
-pub mod count;
-pub mod flag;
+pub mod event;
+pub mod event_count;
 pub mod mutex;
-pub mod once;
+pub mod once_lock;
 pub mod rwlock;
 pub mod seqlock;
 #[cfg(all(test, not(loom)))]
 mod tests;
 
-/// What an algorithm works on.
-pub trait World {
-    /// How often to look before going to sleep, with one [`World::pause`] each: a microsecond or a few.
-    const SPINS: u32 = 100;
-    /// After so many sleeps in vain newcomers have to queue up.
-    const LOST: u32 = 4;
-    /// After so many rounds that led to nothing, an operation does not go on as if the next one would: see [`Rounds`].
-    const ROUNDS: u32 = 64;
+/// What an algorithm works on: words, blocking and waking, and the liveness of participants.
+pub trait Context {
+    /// How many times a waiter polls a word, with one [`pause`](Context::pause) each, before it blocks. It is chosen
+    /// to take about a microsecond or a few.
+    const SPIN_LIMIT: u32 = 100;
+    /// After this many waits in vain, a waiter makes later arrivals queue.
+    const WAITS_BEFORE_QUEUE: u32 = 4;
+    /// After this many failed attempts, an operation no longer assumes that the next one succeeds: see [`Retries`].
+    const RETRY_LIMIT: u32 = 64;
 
-    /// Why a step could not be done: the memory is gone, for example.
+    /// Why a step failed: the pages are gone, for example.
     type Fault;
-    /// A word of 32 bits that can be slept on.
+    /// A word of 32 bits that participants can wait on.
     type Word: ?Sized;
 
-    /// Sequentially consistent, as all accesses here.
+    /// Loads the word. Sequentially consistent, as all accesses here.
     fn load(&self, word: &Self::Word) -> Result<u32, Self::Fault>;
 
-    /// The inner result is the former value: `Ok` if it was `current` and is `new` now.
+    /// Stores `new` if the word is `current`. The inner result is the previous value, `Ok` if it was `current`.
     fn compare_exchange(
         &self,
         word: &Self::Word,
@@ -44,122 +61,131 @@ pub trait World {
         new: u32,
     ) -> Result<Result<u32, u32>, Self::Fault>;
 
-    /// Adds, wrapping around; gives the former value.
+    /// Adds, wrapping around, and returns the previous value.
     fn add(&self, word: &Self::Word, value: u32) -> Result<u32, Self::Fault>;
 
-    /// Stores a value; gives the former one.
+    /// Stores a value and returns the previous one.
     fn swap(&self, word: &Self::Word, value: u32) -> Result<u32, Self::Fault>;
 
-    /// Sleeps if the word is `expected`, until somebody wakes it; but not for ever: `owner` may die (0: nobody in particular),
-    /// whoever should wake may die, and the deadline may come.
-    fn sleep(&self, word: &Self::Word, expected: u32, owner: u32) -> Result<Slept, Self::Fault>;
+    /// Blocks if the word is `expected`, until it is woken, the deadline passes, or the recheck interval is over.
+    ///
+    /// `owner` is the participant whose death ends the wait as well, or 0 for none.
+    fn wait(&self, word: &Self::Word, expected: u32, owner: u32) -> Result<WaitOutcome, Self::Fault>;
 
-    /// Wakes one who sleeps on the word, or all.
+    /// Wakes one waiter of the word, or all of them.
     fn wake(&self, word: &Self::Word, all: bool) -> Result<(), Self::Fault>;
 
-    /// Whether the deadline has passed.
-    fn is_late(&self) -> bool;
+    /// Whether the deadline of this operation has passed.
+    fn is_past_deadline(&self) -> bool;
 
-    /// Whether the participant with this token is no more. Never true of one that lives.
-    fn is_gone(&self, token: u32) -> bool;
+    /// Whether the participant with this id has died. Never true of a live one.
+    fn is_dead(&self, id: u32) -> bool;
 
-    /// The owner of the word was found dead: writes down who it was, for all who come to the damaged data, also where the one who found out has
-    /// no time left to look at them. By who has the lock now; or, of a reader, before it frees the word.
-    fn found_dead(&self, word: &Self::Word, token: u32) -> Result<(), Self::Fault>;
+    /// Records that the word's owner was found dead, for every later participant that meets the damaged data.
+    ///
+    /// The record is needed because the participant that detects the death may run out of time before it looks at the
+    /// data. The caller owns the lock; or it is a reader that has not freed the word yet.
+    fn owner_died(&self, word: &Self::Word, id: u32) -> Result<(), Self::Fault>;
 
-    /// The word was released, and others may have been waiting for it: what they wrote down about its owner is out of date.
+    /// Records that the word was released while others may have waited for it: what they recorded about its owner is
+    /// out of date.
     fn released(&self, _word: &Self::Word) -> Result<(), Self::Fault> {
         Ok(())
     }
 
-    /// After a sleep that nobody ended, the caller has found what it was waiting for: a wake-up has gone astray.
-    fn missed(&self, _word: &Self::Word) -> Result<(), Self::Fault> {
+    /// Records that the caller, after a wait that no wake-up ended, found what it had waited for: a wake-up was lost.
+    fn missed_wake(&self, _word: &Self::Word) -> Result<(), Self::Fault> {
         Ok(())
     }
 
-    /// A moment without the processor's full force.
+    /// Hints to the processor that the caller spins.
     fn pause(&self);
 
-    /// A place where tests stop a process for good.
+    /// A point at which tests stop a process for good.
     fn step(&self, name: &'static str);
 }
 
-/// How a sleep ended.
+/// How a wait ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Slept {
-    /// Somebody has woken it; or for no reason.
+pub enum WaitOutcome {
+    /// A wake-up ended it, or nothing did (a spurious wake-up).
     Woken,
-    /// It is time to look whether everybody is still alive.
-    Slice,
-    /// The word was another one, so there was no sleep.
+    /// The recheck interval is over: the waiter checks whether the participants it depends on are alive.
+    RecheckDue,
+    /// The word was not the expected one, so the caller did not block.
     Changed,
     /// The deadline has passed.
-    Deadline,
+    TimedOut,
 }
 
-/// Whether to wait.
+/// Whether an operation may block.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Patience {
-    /// As long as [`World::sleep`] lets it.
-    Wait,
-    /// Not at all.
+pub enum BlockingMode {
+    /// It blocks until it succeeds or the context's deadline passes.
+    Block,
+    /// It returns at once.
     Try,
 }
 
-/// The rounds of an operation, counted.
+/// The failed attempts of one operation, counted.
 ///
-/// A round ends in vain if the word was changed meanwhile; it is otherwise a sleep that looks at the deadline. A peer that changes the word all
-/// the time would let nobody come to his deadline: that is why each loop counts.
+/// An attempt ends with a wait, which honours the deadline, or fails because another participant changed the word
+/// meanwhile. A peer that changes the word all the time could keep an operation from ever reaching its deadline;
+/// therefore each loop counts its attempts.
 #[derive(Debug, Default)]
-pub struct Rounds(u32);
+pub struct Retries(u32);
 
-impl Rounds {
-    /// One more round. [`World::ROUNDS`] of them are enough for who only tries; who waits looks at the deadline after as many, and goes on
-    /// if there is time.
-    pub fn again<W: World>(
+impl Retries {
+    /// Counts one more attempt.
+    ///
+    /// # Errors
+    ///
+    /// After [`Context::RETRY_LIMIT`] attempts: [`AcquireError::WouldBlock`] of an operation that must not block, and
+    /// [`AcquireError::TimedOut`] of one that may, if its deadline has passed. Otherwise the count starts again.
+    pub fn count<C: Context>(
         &mut self,
-        world: &W,
-        patience: Patience,
+        cx: &C,
+        mode: BlockingMode,
         owner: u32,
-    ) -> Result<(), Refused<W::Fault>> {
+    ) -> Result<(), AcquireError<C::Fault>> {
         self.0 += 1;
-        if self.0 < W::ROUNDS {
+        if self.0 < C::RETRY_LIMIT {
             return Ok(());
         }
         self.0 = 0;
-        match patience {
-            Patience::Try => Err(Refused::WouldBlock(owner)),
-            Patience::Wait if world.is_late() => Err(Refused::Deadline),
-            Patience::Wait => Ok(()),
+        match mode {
+            BlockingMode::Try => Err(AcquireError::WouldBlock(owner)),
+            BlockingMode::Block if cx.is_past_deadline() => Err(AcquireError::TimedOut),
+            BlockingMode::Block => Ok(()),
         }
     }
 }
 
-/// How a lock was got.
+/// The state of the data of a lock that was acquired.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Got {
+pub enum Acquired {
     Clean,
-    /// Some owner has died since the data were last declared consistent.
+    /// An owner has died since the data was last declared consistent.
     Damaged,
-    /// The owner with this token died, and this is the first to find out.
+    /// The owner with this participant id died, and the caller is the first to detect it.
     OwnerDied(u32),
 }
 
-/// Why a lock was not got.
+/// Why a lock was not acquired.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Refused<F> {
-    /// This one has it. (0: somebody has been faster each time.)
+pub enum AcquireError<F> {
+    /// The participant with this id holds it; 0: others were faster at each attempt.
     WouldBlock(u32),
-    Deadline,
-    /// Given up for good.
+    TimedOut,
+    /// It was given up for good.
     Done,
-    /// More threads of this participant than can be counted.
-    TooMany,
+    /// This participant has more readers than its word can count.
+    TooManyReaders,
     Fault(F),
 }
 
-impl<F> From<F> for Refused<F> {
+impl<F> From<F> for AcquireError<F> {
     fn from(fault: F) -> Self {
-        Refused::Fault(fault)
+        AcquireError::Fault(fault)
     }
 }

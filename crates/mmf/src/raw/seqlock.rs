@@ -1,8 +1,8 @@
 //! The latest value: one writer, readers that leave no trace.
 //!
-//! Value *n* (0, 1, 2, …) is put into place *n* mod [`PLACES`]. The stamp of a place tells what is in it:
+//! Value *n* (0, 1, 2, …) is put into slot *n* mod [`SLOTS`]. The stamp of a slot tells what is in it:
 //!
-//! | stamp | the place holds |
+//! | stamp | the slot holds |
 //! | --- | --- |
 //! | 0 | nothing yet |
 //! | 2*n* + 1 | parts of value *n*: it is being written, or its writer died |
@@ -19,89 +19,85 @@
 //! The reader need not look at the stamp before it copies: whoever has seen the count sees a whole value *n* or parts of a later one, and no
 //! part of a later one without the later stamp.
 //!
-//! The count goes up only when a value is whole, and the place that it names is written again only after [`PLACES`] − 1 further values. So a
+//! The count goes up only when a value is whole, and the slot that it names is written again only after [`SLOTS`] − 1 further values. So a
 //! reader has to try again only if that many values are written while it copies one; and a writer that dies at any step leaves the last whole
 //! value readable. Tries are bounded ([`TRIES`]): a peer may write anything.
 
+use core::sync::atomic::Ordering::{self, Acquire, Release};
+
 /// How many values are kept.
-pub const PLACES: u64 = 3;
+pub const SLOTS: u64 = 3;
 /// How often a reader tries: each failure means that two whole values were written while it copied one.
 pub const TRIES: u32 = 1000;
 
-/// Where the values are.
+/// The slots, as a reader sees them.
 pub trait Slots {
     type Fault;
-    /// Acquire.
-    fn count(&self) -> Result<u64, Self::Fault>;
-    /// Acquire.
-    fn stamp(&self, place: u64) -> Result<u64, Self::Fault>;
-    /// All loads before come before all loads after.
-    fn loads_in_order(&self);
+    fn load_count(&self, order: Ordering) -> Result<u64, Self::Fault>;
+    fn load_sequence(&self, slot: u64, order: Ordering) -> Result<u64, Self::Fault>;
+    /// A memory barrier.
+    fn fence(&self, order: Ordering);
     /// Between two tries.
     fn pause(&self);
 }
 
-/// Where the writer writes.
-pub trait Writable: Slots {
-    /// Release.
-    fn set_count(&self, count: u64) -> Result<(), Self::Fault>;
-    /// Release.
-    fn set_stamp(&self, place: u64, stamp: u64) -> Result<(), Self::Fault>;
-    /// All stores before come before all stores after.
-    fn stores_in_order(&self);
-    /// A place where tests stop a process for good.
+/// The slots, as the writer sees them.
+pub trait WritableSlots: Slots {
+    fn store_count(&self, count: u64, order: Ordering) -> Result<(), Self::Fault>;
+    fn store_sequence(&self, slot: u64, sequence: u64, order: Ordering) -> Result<(), Self::Fault>;
+    /// A point at which tests stop a process for good.
     fn step(&self, name: &'static str);
 }
 
 /// What a reader found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Found {
+pub enum ReadOutcome {
     /// Nothing has been published yet.
-    Nothing,
+    Empty,
     /// The value with this number, counted from 1.
     Value(u64),
     /// In none of the tries: the writer is faster than the copy, or the bytes make no sense.
     Torn,
 }
 
-/// Copies the latest value by `copy`, which is given its place.
+/// Copies the latest value by `copy`, which receives the slot.
 #[inline]
-pub fn read<B: Slots>(
-    slots: &B,
-    mut copy: impl FnMut(u64) -> Result<(), B::Fault>,
-) -> Result<Found, B::Fault> {
+pub fn read<S: Slots>(
+    slots: &S,
+    mut copy: impl FnMut(u64) -> Result<(), S::Fault>,
+) -> Result<ReadOutcome, S::Fault> {
     for _ in 0..TRIES {
-        let count = slots.count()?;
+        let count = slots.load_count(Acquire)?;
         if count == 0 {
-            return Ok(Found::Nothing);
+            return Ok(ReadOutcome::Empty);
         }
-        let place = (count - 1) % PLACES;
+        let slot = (count - 1) % SLOTS;
         let whole = count.wrapping_mul(2);
-        copy(place)?;
-        slots.loads_in_order();
-        if slots.stamp(place)? == whole {
-            return Ok(Found::Value(count));
+        copy(slot)?;
+        slots.fence(Acquire);
+        if slots.load_sequence(slot, Acquire)? == whole {
+            return Ok(ReadOutcome::Value(count));
         }
         slots.pause();
     }
-    Ok(Found::Torn)
+    Ok(ReadOutcome::Torn)
 }
 
-/// Writes the next value by `copy`, which is given its place. The caller is the only writer. Gives its number, counted from 1.
+/// Writes the next value by `copy`, which receives the slot. The caller is the only writer. Returns its number, counted from 1.
 #[inline]
-pub fn write<B: Writable>(
-    slots: &B,
-    copy: impl FnOnce(u64) -> Result<(), B::Fault>,
-) -> Result<u64, B::Fault> {
-    let number = slots.count()?;
-    let (place, whole) = (number % PLACES, number.wrapping_mul(2).wrapping_add(2));
-    slots.set_stamp(place, whole.wrapping_sub(1))?;
-    slots.stores_in_order();
+pub fn write<S: WritableSlots>(
+    slots: &S,
+    copy: impl FnOnce(u64) -> Result<(), S::Fault>,
+) -> Result<u64, S::Fault> {
+    let number = slots.load_count(Acquire)?;
+    let (slot, whole) = (number % SLOTS, number.wrapping_mul(2).wrapping_add(2));
+    slots.store_sequence(slot, whole.wrapping_sub(1), Release)?;
+    slots.fence(Release);
     slots.step("latest: begun");
-    copy(place)?;
+    copy(slot)?;
     slots.step("latest: written, and not whole yet");
-    slots.set_stamp(place, whole)?;
+    slots.store_sequence(slot, whole, Release)?;
     slots.step("latest: whole, and not published yet");
-    slots.set_count(number.wrapping_add(1))?;
+    slots.store_count(number.wrapping_add(1), Release)?;
     Ok(number.wrapping_add(1))
 }

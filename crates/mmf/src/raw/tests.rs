@@ -1,11 +1,11 @@
-//! Orders of events that processes meet once in a million times: in a world of one thread, where the others act at a certain step.
+//! Orders of events that processes meet once in a million times: in a cx of one thread, where the others act at a certain step.
 
 use std::cell::{Cell, RefCell};
 use std::convert::Infallible;
 
-use super::mutex::{self, PHASE, QUEUE, TOKEN};
-use super::rwlock::{self, Me, Readers, Words};
-use super::{Got, Patience, Refused, Slept, World, count, flag, once};
+use super::mutex::{self, OWNER, PHASE, QUEUE};
+use super::rwlock::{self, Participant, Readers, Words};
+use super::{AcquireError, Acquired, BlockingMode, Context, WaitOutcome, event, event_count, once_lock};
 
 /// What the others do, and at which step: once.
 type Act<'a> = (&'static str, Box<dyn FnOnce(&Table<'a>) + 'a>);
@@ -17,7 +17,7 @@ struct Table<'a> {
     acts: RefCell<Vec<Act<'a>>>,
 }
 
-impl World for Table<'_> {
+impl Context for Table<'_> {
     type Fault = Infallible;
     type Word = Cell<u32>;
 
@@ -43,12 +43,12 @@ impl World for Table<'_> {
         Ok(word.replace(value))
     }
 
-    fn sleep(&self, word: &Cell<u32>, expected: u32, _: u32) -> Result<Slept, Infallible> {
+    fn wait(&self, word: &Cell<u32>, expected: u32, _: u32) -> Result<WaitOutcome, Infallible> {
         self.step("asleep");
-        Ok(if word.get() == expected { Slept::Slice } else { Slept::Woken })
+        Ok(if word.get() == expected { WaitOutcome::RecheckDue } else { WaitOutcome::Woken })
     }
 
-    fn found_dead(&self, _: &Cell<u32>, _: u32) -> Result<(), Infallible> {
+    fn owner_died(&self, _: &Cell<u32>, _: u32) -> Result<(), Infallible> {
         Ok(())
     }
 
@@ -56,12 +56,12 @@ impl World for Table<'_> {
         Ok(())
     }
 
-    fn is_late(&self) -> bool {
+    fn is_past_deadline(&self) -> bool {
         false
     }
 
-    fn is_gone(&self, token: u32) -> bool {
-        self.gone.get() == token
+    fn is_dead(&self, id: u32) -> bool {
+        self.gone.get() == id
     }
 
     fn pause(&self) {}
@@ -77,40 +77,40 @@ impl World for Table<'_> {
 }
 
 impl Readers for Table<'_> {
-    fn places(&self) -> Result<u32, Infallible> {
+    fn slots(&self) -> Result<u32, Infallible> {
         Ok(4)
     }
 
-    fn is_of(&self, token: u32, place: u32) -> bool {
-        token != 0 && token & 511 == place
+    fn owns_slot(&self, id: u32, slot: u32) -> bool {
+        id != 0 && id & 511 == slot
     }
 
-    fn readers_load(&self, place: u32) -> Result<u64, Infallible> {
-        Ok(self.readers[place as usize].get())
+    fn readers_load(&self, slot: u32) -> Result<u64, Infallible> {
+        Ok(self.readers[slot as usize].get())
     }
 
     fn readers_compare_exchange(
         &self,
-        place: u32,
+        slot: u32,
         current: u64,
         new: u64,
     ) -> Result<Result<u64, u64>, Infallible> {
-        let word = &self.readers[place as usize];
+        let word = &self.readers[slot as usize];
         let now = word.get();
         Ok(if now == current { Ok(word.replace(new)) } else { Err(now) })
     }
 
-    fn readers_add(&self, place: u32, value: u64) -> Result<u64, Infallible> {
-        let word = &self.readers[place as usize];
+    fn readers_add(&self, slot: u32, value: u64) -> Result<u64, Infallible> {
+        let word = &self.readers[slot as usize];
         Ok(word.replace(word.get().wrapping_add(value)))
     }
 }
 
-fn me(place: u32) -> Me {
-    Me { token: 512 + place, place }
+fn me(slot: u32) -> Participant {
+    Participant { id: 512 + slot, slot }
 }
 
-const SIMPLY: Patience = Patience::Try;
+const SIMPLY: BlockingMode = BlockingMode::Try;
 
 /// The reader has met writer 1. Writer 2 comes after it and cannot wait for the reader to go in (`between`); writer 3 then has the phase of
 /// writer 1. Says whether the reader was in beside writer 3.
@@ -118,9 +118,9 @@ fn overtaken(between: impl FnOnce(&Table<'_>, Words<'_, Cell<u32>>)) -> bool {
     let (lock, drain, third_is_in) = (Cell::new(0), Cell::new(0), Cell::new(false));
     let words = Words { lock: &lock, drain: &drain };
     let table = Table::default();
-    assert_eq!(rwlock::write(&table, words, me(1), SIMPLY), Ok(Got::Clean));
+    assert_eq!(rwlock::write(&table, words, me(1), SIMPLY), Ok(Acquired::Clean));
     let overtake = |table: &Table<'_>| {
-        assert_eq!(rwlock::end_write(table, words, me(1)), Ok(true));
+        assert_eq!(rwlock::write_unlock(table, words, me(1)), Ok(true));
         between(table, words);
         assert!(rwlock::write(table, words, me(3), SIMPLY).is_ok(), "nobody is in");
         third_is_in.set(true);
@@ -129,18 +129,18 @@ fn overtaken(between: impl FnOnce(&Table<'_>, Words<'_, Cell<u32>>)) -> bool {
     // If it does not take the chance to go in beside writer 3, that one ends.
     let end = |table: &Table<'_>| {
         third_is_in.set(false);
-        assert_eq!(rwlock::end_write(table, words, me(3)), Ok(true));
+        assert_eq!(rwlock::write_unlock(table, words, me(3)), Ok(true));
     };
     table.acts.borrow_mut().push(("asleep", Box::new(end)));
-    assert!(rwlock::read(&table, words, me(0), Patience::Wait).is_ok());
+    assert!(rwlock::read(&table, words, me(0), BlockingMode::Block).is_ok());
     third_is_in.get()
 }
 
 #[test]
 fn a_reader_is_not_let_in_by_a_writer_that_gave_up() {
     assert!(!overtaken(|table, words| {
-        let refused = rwlock::write(table, words, me(2), SIMPLY);
-        assert_eq!(refused, Err(Refused::WouldBlock(512)), "the reader has the right to go first");
+        let error = rwlock::write(table, words, me(2), SIMPLY);
+        assert_eq!(error, Err(AcquireError::WouldBlock(512)), "the reader has the right to go first");
     }));
 }
 
@@ -149,8 +149,8 @@ fn a_reader_is_not_let_in_by_a_writer_that_died() {
     assert!(!overtaken(|table, words| {
         // It died while it waited for the reader.
         let phase = words.lock.get() & PHASE;
-        words.lock.set(me(2).token | (phase ^ PHASE));
-        table.gone.set(me(2).token);
+        words.lock.set(me(2).id | (phase ^ PHASE));
+        table.gone.set(me(2).id);
     }));
 }
 
@@ -159,9 +159,9 @@ fn who_only_tries_gets_past_a_queue_of_the_dead() {
     let table = Table::default();
     // Somebody had waited in vain, and died asleep.
     let word = Cell::new(QUEUE);
-    assert_eq!(mutex::lock(&table, &word, 512, SIMPLY), Err(Refused::WouldBlock(0)));
-    assert_eq!(mutex::lock(&table, &word, 512, SIMPLY), Ok(Got::Clean));
-    assert_eq!(word.get() & TOKEN, 512);
+    assert_eq!(mutex::lock(&table, &word, 512, SIMPLY), Err(AcquireError::WouldBlock(0)));
+    assert_eq!(mutex::lock(&table, &word, 512, SIMPLY), Ok(Acquired::Clean));
+    assert_eq!(word.get() & OWNER, 512);
 }
 
 #[test]
@@ -169,38 +169,38 @@ fn a_reader_that_leaves_twice_counts_nobody_out() {
     let (lock, drain) = (Cell::new(0), Cell::new(0));
     let words = Words { lock: &lock, drain: &drain };
     let table = Table::default();
-    assert_eq!(rwlock::read(&table, words, me(1), SIMPLY), Ok(Got::Clean));
+    assert_eq!(rwlock::read(&table, words, me(1), SIMPLY), Ok(Acquired::Clean));
     for _ in 0..2 {
-        assert_eq!(rwlock::leave(&table, words, me(1)), Ok(()));
-        assert_eq!(table.readers[1].get(), u64::from(me(1).token) << 32);
+        assert_eq!(rwlock::read_unlock(&table, words, me(1)), Ok(()));
+        assert_eq!(table.readers[1].get(), u64::from(me(1).id) << 32);
     }
-    // Not even in the middle of it: the word is then that of nobody with this place.
-    table.readers[1].set((u64::from(me(1).token - 1) << 32) | 0xfff0_0000);
-    assert_eq!(rwlock::write(&table, words, me(2), SIMPLY), Ok(Got::Clean));
+    // Not even in the middle of it: the word is then that of nobody with this slot.
+    table.readers[1].set((u64::from(me(1).id - 1) << 32) | 0xfff0_0000);
+    assert_eq!(rwlock::write(&table, words, me(2), SIMPLY), Ok(Acquired::Clean));
 }
 
 #[test]
 fn no_count_of_readers_reaches_into_another() {
     let (lock, drain) = (Cell::new(0), Cell::new(0));
     let words = Words { lock: &lock, drain: &drain };
-    let token = u64::from(me(0).token) << 32;
+    let id = u64::from(me(0).id) << 32;
     for counts in [0, 1, 0x3ff, 0x3ff << 10, 0xfff << 20, 0xffff_ffff, 1 << 20, (1 << 20) | 0x3ff] {
         let table = Table::default();
         // A reader comes, and meets a writer that does not go.
-        lock.set(me(1).token);
-        let overwrite = |table: &Table<'_>| table.readers[0].set(token | counts);
+        lock.set(me(1).id);
+        let overwrite = |table: &Table<'_>| table.readers[0].set(id | counts);
         table
             .acts
             .borrow_mut()
             .push(("reader: changed, and the writer not notified yet", Box::new(overwrite)));
-        let refused = rwlock::read(&table, words, me(0), SIMPLY);
-        assert!(matches!(refused, Err(Refused::WouldBlock(_))), "{counts:#x}: {refused:?}");
+        let error = rwlock::read(&table, words, me(0), SIMPLY);
+        assert!(matches!(error, Err(AcquireError::WouldBlock(_))), "{counts:#x}: {error:?}");
         let taken_back = if counts & 0x3ff > 0 { counts - 1 } else { counts };
-        assert_eq!(table.readers[0].get(), token | taken_back, "{counts:#x}");
+        assert_eq!(table.readers[0].get(), id | taken_back, "{counts:#x}");
     }
 }
 
-/// A world in which the words are others at every look: each step of the operation comes after one of a peer who never rests.
+/// A cx in which the words are others at every look: each step of the operation comes after one of a peer who never rests.
 struct Restless {
     change: Change,
     steps: Cell<u32>,
@@ -230,7 +230,7 @@ impl Restless {
     }
 }
 
-impl World for Restless {
+impl Context for Restless {
     type Fault = Infallible;
     type Word = Cell<u32>;
 
@@ -261,12 +261,12 @@ impl World for Restless {
     }
 
     /// It never comes to a sleep.
-    fn sleep(&self, word: &Cell<u32>, _: u32, _: u32) -> Result<Slept, Infallible> {
+    fn wait(&self, word: &Cell<u32>, _: u32, _: u32) -> Result<WaitOutcome, Infallible> {
         self.peer(word);
-        Ok(Slept::Changed)
+        Ok(WaitOutcome::Changed)
     }
 
-    fn found_dead(&self, _: &Cell<u32>, _: u32) -> Result<(), Infallible> {
+    fn owner_died(&self, _: &Cell<u32>, _: u32) -> Result<(), Infallible> {
         Ok(())
     }
 
@@ -274,13 +274,13 @@ impl World for Restless {
         Ok(())
     }
 
-    fn is_late(&self) -> bool {
+    fn is_past_deadline(&self) -> bool {
         self.late
     }
 
     /// Tokens above 1000 are nobody's.
-    fn is_gone(&self, token: u32) -> bool {
-        token > 1000
+    fn is_dead(&self, id: u32) -> bool {
+        id > 1000
     }
 
     fn pause(&self) {}
@@ -289,12 +289,12 @@ impl World for Restless {
 }
 
 impl Readers for Restless {
-    fn places(&self) -> Result<u32, Infallible> {
+    fn slots(&self) -> Result<u32, Infallible> {
         Ok(4)
     }
 
-    fn is_of(&self, token: u32, place: u32) -> bool {
-        token & 3 == place
+    fn owns_slot(&self, id: u32, slot: u32) -> bool {
+        id & 3 == slot
     }
 
     fn readers_load(&self, _: u32) -> Result<u64, Infallible> {
@@ -336,67 +336,71 @@ const CHANGES: [(&str, Change); 6] = [
 ];
 
 #[test]
-fn no_word_that_changes_all_the_time_holds_who_tries_or_is_late() {
+fn no_word_that_changes_all_the_time_holds_who_tries_or_is_past_deadline() {
     for (what, change) in CHANGES {
-        for patience in [Patience::Try, Patience::Wait] {
+        for mode in [BlockingMode::Try, BlockingMode::Block] {
             // Who tries has no deadline; of who waits it has passed.
-            let restless = || Restless::new(change, patience == Patience::Wait);
+            let restless = || Restless::new(change, mode == BlockingMode::Block);
             let (lock, drain) = (Cell::new(0), Cell::new(0));
             let words = Words { lock: &lock, drain: &drain };
-            let refused = |result: Result<Got, Refused<Infallible>>, by: &str| match (patience, result) {
-                (_, Ok(_) | Err(Refused::Done | Refused::TooMany))
-                | (_, Err(Refused::WouldBlock(_)))
-                | (Patience::Wait, Err(Refused::Deadline)) => {}
+            let error = |result: Result<Acquired, AcquireError<Infallible>>, by: &str| match (mode, result) {
+                (_, Ok(_) | Err(AcquireError::Done | AcquireError::TooManyReaders))
+                | (_, Err(AcquireError::WouldBlock(_)))
+                | (BlockingMode::Block, Err(AcquireError::TimedOut)) => {}
                 other => panic!("{what}, {by}: {other:?}"),
             };
-            refused(mutex::lock(&restless(), &lock, 512, patience), "mutex");
-            refused(rwlock::read(&restless(), words, me(0), patience), "read");
-            refused(rwlock::write(&restless(), words, me(0), patience), "write");
-            refused(flag::wait(&restless(), &lock, true, patience).map(|()| Got::Clean), "event");
-            let _ = count::wait_past(&Restless::new(change, true), &lock, 0);
-            let _ = once::begin(&Restless::new(change, true), &lock, 512);
+            error(mutex::lock(&restless(), &lock, 512, mode), "mutex");
+            error(rwlock::read(&restless(), words, me(0), mode), "read");
+            error(rwlock::write(&restless(), words, me(0), mode), "write");
+            error(event::wait(&restless(), &lock, true, mode).map(|()| Acquired::Clean), "event");
+            let _ = event_count::wait_past(&Restless::new(change, true), &lock, 0);
+            let _ = once_lock::begin(&Restless::new(change, true), &lock, 512);
         }
     }
 }
 
 #[test]
-fn who_never_gets_it_is_told_that_it_is_late() {
+fn who_never_gets_it_is_told_that_it_is_past_deadline() {
     let word = Cell::new(0);
     let [free, taken, dead, ..] = CHANGES.map(|(_, change)| change);
     for change in [free, taken, dead] {
-        let late = mutex::lock(&Restless::new(change, true), &word, 512, Patience::Wait);
-        assert_eq!(late, Err(Refused::Deadline));
-        let tried = mutex::lock(&Restless::new(change, false), &word, 512, Patience::Try);
-        assert!(matches!(tried, Err(Refused::WouldBlock(_))), "{tried:?}");
+        let late = mutex::lock(&Restless::new(change, true), &word, 512, BlockingMode::Block);
+        assert_eq!(late, Err(AcquireError::TimedOut));
+        let tried = mutex::lock(&Restless::new(change, false), &word, 512, BlockingMode::Try);
+        assert!(matches!(tried, Err(AcquireError::WouldBlock(_))), "{tried:?}");
     }
     // Set at each look, and taken by somebody else before each step.
     let by_turns = |_, step| step % 2;
     let (late, late_too) = (Restless::new(by_turns, true), Restless::new(by_turns, true));
-    let missed = flag::wait(&late, &word, true, Patience::Wait);
-    assert_eq!(missed, Err(Refused::Deadline));
+    let missed = event::wait(&late, &word, true, BlockingMode::Block);
+    assert_eq!(missed, Err(AcquireError::TimedOut));
     // 7 at each look, and something else before each sleep.
-    assert_eq!(count::wait_past(&late_too, &word, 1), Err(Refused::Deadline));
+    assert_eq!(event_count::wait_past(&late_too, &word, 1), Err(AcquireError::TimedOut));
 }
 
 #[test]
 fn an_owner_lets_go_of_a_word_that_changes_all_the_time() {
     // The peer keeps to what is not its own: the marks of those who wait.
-    let marks = |was: u32, step: u32| (was & (TOKEN | mutex::DAMAGED)) | (step & 3) << 30;
+    let marks = |was: u32, step: u32| (was & (OWNER | mutex::DAMAGED)) | (step & 3) << 30;
     let restless = || Restless::new(marks, false);
     let word = Cell::new(512);
-    assert_eq!(mutex::damage(&restless(), &word, 512), Ok(true));
-    assert_eq!(word.get() & (TOKEN | mutex::DAMAGED), 512 | mutex::DAMAGED);
-    assert_eq!(mutex::consistent(&restless(), &word, 512), Ok(true));
-    assert_eq!(word.get() & (TOKEN | mutex::DAMAGED), 512);
+    assert_eq!(mutex::mark_damaged(&restless(), &word, 512), Ok(true));
+    assert_eq!(word.get() & (OWNER | mutex::DAMAGED), 512 | mutex::DAMAGED);
+    assert_eq!(mutex::mark_consistent(&restless(), &word, 512), Ok(true));
+    assert_eq!(word.get() & (OWNER | mutex::DAMAGED), 512);
     assert_eq!(mutex::unlock(&restless(), &word, 512), Ok(true));
-    assert_eq!(word.get() & TOKEN, 0);
+    assert_eq!(word.get() & OWNER, 0);
     assert_eq!(mutex::unlock(&restless(), &word, 512), Ok(false), "it has let go already");
     word.set(512);
     assert_eq!(mutex::finish(&restless(), &word, 512), Ok(true));
-    assert_eq!(word.get() & TOKEN, mutex::DONE);
+    assert_eq!(word.get() & OWNER, mutex::DONE);
     // One that takes the word away at the last moment is not overwritten.
     let thief = |was: u32, step: u32| {
-        if step == 2 * Restless::ROUNDS + 1 { 700 } else { was ^ if was & TOKEN == 512 { QUEUE } else { 0 } }
+        if step == 2 * Restless::RETRY_LIMIT + 1 {
+            700
+        } else {
+            was ^ if was & OWNER == 512 { QUEUE } else { 0 }
+        }
     };
     word.set(512);
     assert_eq!(mutex::unlock(&Restless::new(thief, false), &word, 512), Ok(false));

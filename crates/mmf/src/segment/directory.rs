@@ -210,11 +210,11 @@ impl Core<ReadWrite> {
         let context = LockContext::until(self, Operation::Object, Instant::now().checked_add(PATIENCE));
         let me = self.me()?;
         // What an owner who died has left behind the end belongs to nobody, and the next one begins there.
-        match raw::mutex::lock(&context, &lock, me, raw::Patience::Wait) {
+        match raw::mutex::lock(&context, &lock, me, raw::BlockingMode::Block) {
             Ok(_) => {}
-            Err(raw::Refused::Fault(error)) => return Err(error),
+            Err(raw::AcquireError::Fault(error)) => return Err(error),
             Err(_) => {
-                let owner = lock.word.get().load(SeqCst)? & raw::mutex::TOKEN;
+                let owner = lock.word.get().load(SeqCst)? & raw::mutex::OWNER;
                 let say = |object: &str| {
                     let holder = if owner == 0 {
                         "other participants".to_owned()
@@ -232,7 +232,7 @@ impl Core<ReadWrite> {
         }
         step("directory: locked");
         let made = self.add(name, wanted);
-        raw::mutex::consistent(&context, &lock, me)?;
+        raw::mutex::mark_consistent(&context, &lock, me)?;
         raw::mutex::unlock(&context, &lock, me)?;
         made
     }

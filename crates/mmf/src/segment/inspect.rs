@@ -21,7 +21,7 @@ use super::types::{ObjectKind, TypeDescription};
 use crate::access::Access;
 use crate::error::{Error, ErrorKind, Operation};
 use crate::memory::SharedMemory;
-use crate::raw::mutex::{DAMAGED, DONE, TOKEN};
+use crate::raw::mutex::{DAMAGED, DONE, OWNER};
 use crate::raw::rwlock;
 use crate::sys::{ProcessIdentity, liveness};
 
@@ -490,7 +490,7 @@ impl<A: Access> Core<A> {
     ) -> Result<ObjectState, Error> {
         let view = &self.view;
         let head = view.read::<LockHead>(index(at))?;
-        let owner = |word: u32| Some(word & TOKEN).filter(|token| !matches!(*token, 0 | DONE));
+        let owner = |word: u32| Some(word & OWNER).filter(|token| !matches!(*token, 0 | DONE));
         let ended = |end| {
             (head.dead_token != 0 && head.end == end).then_some(ProcessInfo {
                 id: head.dead_process,
@@ -503,8 +503,8 @@ impl<A: Access> Core<A> {
             since: time_of(head.since)
                 .filter(|_| owner(head.word).is_some_and(|owner| head.since_is_of(owner))),
             waiters: head.waiters,
-            damaged: head.word & DAMAGED != 0 && head.word & TOKEN != DONE,
-            abandoned: head.word & TOKEN == DONE,
+            damaged: head.word & DAMAGED != 0 && head.word & OWNER != DONE,
+            abandoned: head.word & OWNER == DONE,
             died: ended(END_DIED),
             panicked: ended(END_PANICKED),
         };
@@ -518,13 +518,13 @@ impl<A: Access> Core<A> {
                 for place in 0..self.places_used()?.min(count) {
                     let offset = index(at + READERS + u64::from(place) * READER_STEP);
                     let word = view.atomic_u64(offset)?.load(SeqCst)?;
-                    let token = rwlock::token_of(word);
-                    if rwlock::is_in(word) > 0 && place_of(token) == place && listed.is_alive(self, token) {
+                    let token = rwlock::participant_of(word);
+                    if rwlock::active(word) > 0 && place_of(token) == place && listed.is_alive(self, token) {
                         listed.readers += 1;
                         if listed.readers > MOST_READERS {
                             break;
                         }
-                        readers.push((token, rwlock::is_in(word)));
+                        readers.push((token, rwlock::active(word)));
                     }
                 }
                 ObjectState::RwLock { writer: lock, readers }

@@ -1,4 +1,4 @@
-//! Shared memory and the kernel, as the algorithms see them: see [`World`].
+//! Shared memory and the kernel, as the algorithms see them: see [`Context`].
 
 use core::mem::offset_of;
 use std::sync::Arc;
@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use crate::access::ReadWrite;
 use crate::error::{Error, Operation};
 use crate::raw::rwlock::Readers;
-use crate::raw::{Slept, World};
+use crate::raw::{Context, WaitOutcome};
 use crate::segment::core::{Core, Standing, index, now, place_of};
 use crate::segment::layout::{END_DIED, LockHead, READER_STEP};
 use crate::segment::owners::record_damage;
@@ -84,7 +84,7 @@ impl WaitWord {
         Ok(WaitWord { word, waiters, waker, missed: MissedWakeups::Unknown, record: None })
     }
 
-    /// The same without [`World::missed`]: of a word whose meaning is the user's.
+    /// The same without [`Context::missed_wake`]: of a word whose meaning is the user's.
     pub(crate) fn without_miss_count(self) -> Self {
         WaitWord { missed: MissedWakeups::Unknown, ..self }
     }
@@ -168,28 +168,28 @@ impl<'a> LockContext<'a> {
         index(self.readers + u64::from(place) * READER_STEP)
     }
 
-    /// What is left of the time, up to a slice; nothing if it is over.
+    /// What is left of the time, up to the recheck interval; nothing if it is over.
     pub(crate) fn until_recheck(&self) -> Option<Duration> {
         until_recheck(self.deadline)
     }
 
-    fn block_once(&self, word: &WaitWord, expected: u32, owner: u32) -> Result<Slept, Error> {
+    fn block_once(&self, word: &WaitWord, expected: u32, owner: u32) -> Result<WaitOutcome, Error> {
         // Also by who has no time left: so whoever was in vain for it has written it down.
         if owner != 0 {
             word.record_hold_start(owner, expected)?;
         }
-        let Some(longest) = self.until_recheck() else { return Ok(Slept::Deadline) };
+        let Some(longest) = self.until_recheck() else { return Ok(WaitOutcome::TimedOut) };
         // The owner may have died since the caller looked. From here on his end ends the sleep, where it can be waited for.
         let watch = match if owner == 0 { Ok(Standing::Present(None)) } else { self.core.standing(owner) } {
             Ok(Standing::Present(watch)) => watch,
-            Ok(Standing::Gone) => return Ok(Slept::Woken),
+            Ok(Standing::Gone) => return Ok(WaitOutcome::Woken),
             Err(error) => return Err(error),
         };
         match word.waker.wait(word.word.address(), expected, longest, watch.as_ref()) {
-            Ok(Woken::Early) => Ok(Slept::Woken),
-            Ok(Woken::Changed) => Ok(Slept::Changed),
-            Ok(Woken::TimedOut) if self.until_recheck().is_none() => Ok(Slept::Deadline),
-            Ok(Woken::TimedOut) => Ok(Slept::Slice),
+            Ok(Woken::Early) => Ok(WaitOutcome::Woken),
+            Ok(Woken::Changed) => Ok(WaitOutcome::Changed),
+            Ok(Woken::TimedOut) if self.until_recheck().is_none() => Ok(WaitOutcome::TimedOut),
+            Ok(Woken::TimedOut) => Ok(WaitOutcome::RecheckDue),
             // If the page is gone, that is what is to be said.
             Err(failure) => {
                 word.word.get().load(SeqCst)?;
@@ -199,7 +199,7 @@ impl<'a> LockContext<'a> {
     }
 }
 
-/// What is left until a deadline, up to a slice; nothing if it is over.
+/// What is left until a deadline, up to the recheck interval; nothing if it is over.
 pub(crate) fn until_recheck(deadline: Option<Instant>) -> Option<Duration> {
     match deadline {
         None => Some(RECHECK_INTERVAL),
@@ -210,7 +210,7 @@ pub(crate) fn until_recheck(deadline: Option<Instant>) -> Option<Duration> {
     }
 }
 
-impl World for LockContext<'_> {
+impl Context for LockContext<'_> {
     type Fault = Error;
     type Word = WaitWord;
 
@@ -234,13 +234,13 @@ impl World for LockContext<'_> {
         word.word.get().swap(value, SeqCst)
     }
 
-    fn sleep(&self, word: &WaitWord, expected: u32, owner: u32) -> Result<Slept, Error> {
+    fn wait(&self, word: &WaitWord, expected: u32, owner: u32) -> Result<WaitOutcome, Error> {
         word.waiters.get().fetch_add(1, SeqCst)?;
         step("sleep: counted");
         // Whoever changes the word after this look sees that somebody waits.
         let slept = match word.word.get().load(SeqCst) {
             Ok(now) if now == expected => self.block_once(word, expected, owner),
-            Ok(_) => Ok(Slept::Changed),
+            Ok(_) => Ok(WaitOutcome::Changed),
             Err(error) => Err(error),
         };
         word.waiters.get().fetch_sub(1, SeqCst)?;
@@ -251,15 +251,15 @@ impl World for LockContext<'_> {
         word.wake(all)
     }
 
-    fn is_late(&self) -> bool {
+    fn is_past_deadline(&self) -> bool {
         self.until_recheck().is_none()
     }
 
-    fn is_gone(&self, token: u32) -> bool {
+    fn is_dead(&self, token: u32) -> bool {
         self.core.is_gone(token)
     }
 
-    fn found_dead(&self, word: &WaitWord, token: u32) -> Result<(), Error> {
+    fn owner_died(&self, word: &WaitWord, token: u32) -> Result<(), Error> {
         match &word.record {
             Some(record) => record_damage(self.core, record.head, token, END_DIED),
             None => Ok(()),
@@ -273,7 +273,7 @@ impl World for LockContext<'_> {
         }
     }
 
-    fn missed(&self, word: &WaitWord) -> Result<(), Error> {
+    fn missed_wake(&self, word: &WaitWord) -> Result<(), Error> {
         step("sleep: missed a wake-up");
         match &word.missed {
             MissedWakeups::Counted(left) => left.get().store(WAKE_ALL_AFTER_MISS, SeqCst),
@@ -292,12 +292,12 @@ impl World for LockContext<'_> {
 
 impl Readers for LockContext<'_> {
     #[inline]
-    fn places(&self) -> Result<u32, Error> {
+    fn slots(&self) -> Result<u32, Error> {
         self.core.places_used()
     }
 
-    fn is_of(&self, token: u32, place: u32) -> bool {
-        token != 0 && place_of(token) == place
+    fn owns_slot(&self, id: u32, slot: u32) -> bool {
+        id != 0 && place_of(id) == slot
     }
 
     #[inline]

@@ -5,7 +5,7 @@ use std::time::SystemTime;
 
 use crate::access::Access;
 use crate::error::{Error, ErrorKind, Operation};
-use crate::raw::{Got, Refused};
+use crate::raw::{AcquireError, Acquired};
 use crate::segment::ProcessInfo;
 use crate::segment::core::{Core, index, time_of};
 use crate::segment::label::Label;
@@ -183,36 +183,36 @@ pub(super) fn refused<A: Access>(
     core: &Core<A>,
     label: &Label,
     operation: Operation,
-    why: &Refused<Error>,
+    why: &AcquireError<Error>,
     holder: u32,
 ) -> Error {
     let error = |kind, say: &dyn Fn(&str) -> String| label.error(core, operation, kind, say);
     match why {
-        Refused::WouldBlock(0) => error(ErrorKind::Busy, &|lock| {
+        AcquireError::WouldBlock(0) => error(ErrorKind::Busy, &|lock| {
             format!("{lock} went to others at each of many attempts; try again")
         }),
-        Refused::WouldBlock(token) => {
+        AcquireError::WouldBlock(token) => {
             error(ErrorKind::Busy, &|lock| format!("{lock} is held by {}", describe_owner(core, *token)))
         }
-        Refused::Deadline if holder == 0 => error(ErrorKind::TimedOut, &|lock| {
+        AcquireError::TimedOut if holder == 0 => error(ErrorKind::TimedOut, &|lock| {
             format!("timed out waiting for {lock}, which no process holds any more; try again")
         }),
-        Refused::Deadline => error(ErrorKind::TimedOut, &|lock| {
+        AcquireError::TimedOut => error(ErrorKind::TimedOut, &|lock| {
             format!("timed out waiting for {lock}: it is held by {}", describe_owner(core, holder))
         }),
-        Refused::Done => error(ErrorKind::NotRecoverable, &|lock| {
+        AcquireError::Done => error(ErrorKind::NotRecoverable, &|lock| {
             format!(
                 "{lock} was given up for good after an owner had died holding it: \
                  end all programs that use the segment and create it anew"
             )
         }),
-        Refused::TooMany => error(ErrorKind::LimitReached, &|lock| {
+        AcquireError::TooManyReaders => error(ErrorKind::LimitReached, &|lock| {
             format!(
                 "{lock} is in use by too many threads of this process: \
                  about a thousand threads of one participant can use a lock at a time"
             )
         }),
-        Refused::Fault(fault) => {
+        AcquireError::Fault(fault) => {
             let error = core.fail(operation, ErrorKind::Fault);
             match fault.diagnosis() {
                 Some(diagnosis) => error.with_diagnosis(diagnosis.clone()),
@@ -225,21 +225,21 @@ pub(super) fn refused<A: Access>(
 pub(super) fn lock_error<G, A: Access>(
     core: &Core<A>,
     label: &Label,
-    why: Refused<Error>,
+    why: AcquireError<Error>,
     holder: u32,
 ) -> LockError<G> {
     let error = |why| refused(core, label, Operation::Acquire, &why, holder);
     match why {
-        Refused::Fault(error) => LockError::Failed(error),
-        Refused::WouldBlock(_) => LockError::WouldBlock(error(why)),
-        Refused::Deadline => LockError::TimedOut(error(why)),
-        Refused::Done => LockError::NotRecoverable(error(why)),
-        Refused::TooMany => LockError::Failed(error(why)),
+        AcquireError::Fault(error) => LockError::Failed(error),
+        AcquireError::WouldBlock(_) => LockError::WouldBlock(error(why)),
+        AcquireError::TimedOut => LockError::TimedOut(error(why)),
+        AcquireError::Done => LockError::NotRecoverable(error(why)),
+        AcquireError::TooManyReaders => LockError::Failed(error(why)),
     }
 }
 
 /// What is told with a lock whose head is at `head`, about the owner that left it damaged.
-pub(super) fn owner_died<G>(core: &Core, label: &Label, head: u64, guard: G, got: Got) -> LockError<G> {
+pub(super) fn owner_died<G>(core: &Core, label: &Label, head: u64, guard: G, got: Acquired) -> LockError<G> {
     match who_died(core, head, got) {
         Ok(died) => {
             let region = core.fail(Operation::Acquire, ErrorKind::Corrupted).name().map(str::to_owned);
@@ -251,10 +251,10 @@ pub(super) fn owner_died<G>(core: &Core, label: &Label, head: u64, guard: G, got
 }
 
 /// Who died with a lock whose head is at `head`, or panicked, as was written down then.
-fn who_died(core: &Core, head: u64, got: Got) -> Result<Died, Error> {
+fn who_died(core: &Core, head: u64, got: Acquired) -> Result<Died, Error> {
     let mut record = core.view.read::<LockHead>(index(head))?;
     // (Another participant that noticed a death later than this one may have overwritten it.)
-    if let Got::OwnerDied(token) = got {
+    if let Acquired::OwnerDied(token) = got {
         if record.dead_token != token {
             record_damage(core, head, token, END_DIED)?;
             record = core.view.read::<LockHead>(index(head))?;

@@ -1,4 +1,4 @@
-//! Events. The state table is at the top of `raw/flag.rs`.
+//! Events. The state table is at the top of `raw/event.rs`.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering::SeqCst;
@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use super::error::refused;
 use super::mutex::shape;
 use crate::error::{Error, ErrorKind, Operation};
-use crate::raw::{Patience, Refused, World, flag};
+use crate::raw::{AcquireError, BlockingMode, Context, event};
 use crate::segment::core::Core;
 use crate::segment::label::Label;
 use crate::segment::types::ObjectKind;
@@ -50,7 +50,7 @@ impl Event {
     ///
     /// [`ErrorKind::Fault`].
     pub fn set(&self) -> Result<(), Error> {
-        flag::set(&LockContext::new(&self.core), &self.word, !self.auto)
+        event::set(&LockContext::new(&self.core), &self.word, !self.auto)
     }
 
     /// Resets it; says whether it was set.
@@ -59,7 +59,7 @@ impl Event {
     ///
     /// [`ErrorKind::Fault`].
     pub fn reset(&self) -> Result<bool, Error> {
-        flag::reset(&LockContext::new(&self.core), &self.word)
+        event::reset(&LockContext::new(&self.core), &self.word)
     }
 
     /// Whether it is set.
@@ -68,7 +68,7 @@ impl Event {
     ///
     /// [`ErrorKind::Fault`].
     pub fn is_set(&self) -> Result<bool, Error> {
-        flag::take(&LockContext::new(&self.core), &self.word, false)
+        event::take(&LockContext::new(&self.core), &self.word, false)
     }
 
     /// Sleeps until it is set.
@@ -100,10 +100,10 @@ impl Event {
 
     fn wait_for(&self, deadline: Option<Instant>) -> Result<bool, Error> {
         let context = LockContext::until(&self.core, Operation::Wait, deadline);
-        match flag::wait(&context, &self.word, self.auto, Patience::Wait) {
+        match event::wait(&context, &self.word, self.auto, BlockingMode::Block) {
             Ok(()) => Ok(true),
-            Err(Refused::Deadline) => Ok(false),
-            Err(Refused::Fault(error)) => Err(error),
+            Err(AcquireError::TimedOut) => Ok(false),
+            Err(AcquireError::Fault(error)) => Err(error),
             Err(other) => Err(refused(&self.core, &self.label, Operation::Wait, &other, 0)),
         }
     }
@@ -136,7 +136,7 @@ impl Event {
         loop {
             if let Some(which) = Event::take_any(events)? {
                 if unwoken {
-                    LockContext::new(&events[which].core).missed(&events[which].word)?;
+                    LockContext::new(&events[which].core).missed_wake(&events[which].word)?;
                 }
                 return Ok(Some(which));
             }
@@ -168,7 +168,7 @@ impl Event {
 
     fn take_any(events: &[&Event]) -> Result<Option<usize>, Error> {
         for (which, event) in events.iter().enumerate() {
-            if flag::take(&LockContext::new(&event.core), &event.word, event.auto)? {
+            if event::take(&LockContext::new(&event.core), &event.word, event.auto)? {
                 return Ok(Some(which));
             }
         }

@@ -1,4 +1,4 @@
-//! Notifications. The state table is at the top of `raw/count.rs`.
+//! Notifications. The state table is at the top of `raw/event_count.rs`.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering::SeqCst;
@@ -7,7 +7,7 @@ use std::time::Instant;
 use super::error::refused;
 use super::mutex::shape;
 use crate::error::{Error, Operation};
-use crate::raw::{Refused, count};
+use crate::raw::{AcquireError, event_count};
 use crate::segment::core::Core;
 use crate::segment::label::Label;
 use crate::segment::types::ObjectKind;
@@ -55,7 +55,7 @@ impl EventCount {
     ///
     /// [`ErrorKind::Fault`](crate::ErrorKind::Fault).
     pub fn notify(&self) -> Result<(), Error> {
-        count::notify(&LockContext::new(&self.core), &self.word)
+        event_count::notify(&LockContext::new(&self.core), &self.word)
     }
 
     /// Sleeps until there are others than `seen`; gives how many there are. `None` if the deadline passes.
@@ -65,10 +65,10 @@ impl EventCount {
     /// [`ErrorKind::Fault`](crate::ErrorKind::Fault).
     pub fn wait_past(&self, seen: u32, deadline: Option<Instant>) -> Result<Option<u32>, Error> {
         let context = LockContext::until(&self.core, Operation::Wait, deadline);
-        match count::wait_past(&context, &self.word, seen) {
+        match event_count::wait_past(&context, &self.word, seen) {
             Ok(now) => Ok(Some(now)),
-            Err(Refused::Deadline) => Ok(None),
-            Err(Refused::Fault(error)) => Err(error),
+            Err(AcquireError::TimedOut) => Ok(None),
+            Err(AcquireError::Fault(error)) => Err(error),
             Err(other) => Err(refused(&self.core, &self.label, Operation::Wait, &other, 0)),
         }
     }

@@ -1,17 +1,17 @@
 //! The latest value of something. The state table is at the top of `raw/seqlock.rs`.
 
 use core::marker::PhantomData;
-use core::sync::atomic::fence;
 use std::sync::Arc;
-use std::sync::atomic::Ordering::{Acquire, Release};
+use std::sync::atomic::Ordering::{self, Acquire};
+use std::sync::atomic::fence;
 
 use super::error::refused;
 use super::owner::Owner;
 use crate::access::{Access, ReadWrite};
 use crate::error::{Error, ErrorKind, Operation};
-use crate::raw::mutex::{DONE, TOKEN};
-use crate::raw::seqlock::{self, Found, PLACES, Slots, Writable};
-use crate::raw::{self, Patience, Refused};
+use crate::raw::mutex::{DONE, OWNER};
+use crate::raw::seqlock::{self, ReadOutcome, SLOTS, Slots, WritableSlots};
+use crate::raw::{self, AcquireError, BlockingMode};
 use crate::segment::core::{Core, index};
 use crate::segment::directory::Shape;
 use crate::segment::label::Label;
@@ -23,7 +23,7 @@ use crate::segment::world::{LockContext, WaitWord};
 use crate::view::{AtomicAt, View};
 
 // The format has room for as many stamps.
-const _: () = assert!(PLACES == 3 && STAMPS + 8 * PLACES <= VALUE);
+const _: () = assert!(SLOTS == 3 && STAMPS + 8 * SLOTS <= VALUE);
 
 /// The latest value of something, for telemetry: one writer, any number of readers, who need no right to write. By
 /// [`Segment::latest`](crate::Segment::latest) and, for observers, [`Segment::find_latest`](crate::Segment::find_latest).
@@ -89,7 +89,7 @@ impl<T: SharedType, A: Access> Values<T, A> {
     #[inline]
     fn place(&self, place: u64) -> &Stamped<A> {
         // Places are numbers modulo their count.
-        &self.places[index(place % PLACES)]
+        &self.places[index(place % SLOTS)]
     }
 }
 
@@ -97,18 +97,18 @@ impl<T: SharedType, A: Access> Slots for Values<T, A> {
     type Fault = Error;
 
     #[inline]
-    fn count(&self) -> Result<u64, Error> {
-        self.count.get().load(Acquire)
+    fn load_count(&self, order: Ordering) -> Result<u64, Error> {
+        self.count.get().load(order)
     }
 
     #[inline]
-    fn stamp(&self, place: u64) -> Result<u64, Error> {
-        self.place(place).stamp.get().load(Acquire)
+    fn load_sequence(&self, slot: u64, order: Ordering) -> Result<u64, Error> {
+        self.place(slot).stamp.get().load(order)
     }
 
     #[inline]
-    fn loads_in_order(&self) {
-        fence(Acquire);
+    fn fence(&self, order: Ordering) {
+        fence(order);
     }
 
     fn pause(&self) {
@@ -116,19 +116,15 @@ impl<T: SharedType, A: Access> Slots for Values<T, A> {
     }
 }
 
-impl<T: SharedType> Writable for Values<T> {
+impl<T: SharedType> WritableSlots for Values<T> {
     #[inline]
-    fn set_count(&self, count: u64) -> Result<(), Error> {
-        self.count.get().store(count, Release)
+    fn store_count(&self, count: u64, order: Ordering) -> Result<(), Error> {
+        self.count.get().store(count, order)
     }
 
     #[inline]
-    fn set_stamp(&self, place: u64, stamp: u64) -> Result<(), Error> {
-        self.place(place).stamp.get().store(stamp, Release)
-    }
-
-    fn stores_in_order(&self) {
-        fence(Release);
+    fn store_sequence(&self, slot: u64, sequence: u64, order: Ordering) -> Result<(), Error> {
+        self.place(slot).stamp.get().store(sequence, order)
     }
 
     fn step(&self, name: &'static str) {
@@ -145,9 +141,9 @@ fn shape<T: SharedType>() -> Shape {
     Shape {
         kind: ObjectKind::Latest,
         described: T::description(),
-        object_len: VALUE + PLACES * stride::<T>(),
+        object_len: VALUE + SLOTS * stride::<T>(),
         value_offset: u32::try_from(VALUE).unwrap_or(0),
-        count: u32::try_from(PLACES).unwrap_or(0),
+        count: u32::try_from(SLOTS).unwrap_or(0),
     }
 }
 
@@ -166,12 +162,12 @@ impl<T: SharedType> Latest<T, ReadWrite> {
         let values = Values::new(&self.core.view, self.at)?;
         let context = LockContext::new(&self.core);
         let owner = Owner::new(&self.core)?;
-        match raw::mutex::lock(&context, &lock, owner.token(), Patience::Try) {
+        match raw::mutex::lock(&context, &lock, owner.token(), BlockingMode::Try) {
             Ok(_) => {
-                raw::mutex::consistent(&context, &lock, owner.token())?;
+                raw::mutex::mark_consistent(&context, &lock, owner.token())?;
             }
-            Err(Refused::Fault(error)) => return Err(error),
-            Err(Refused::WouldBlock(writer)) if writer != 0 => {
+            Err(AcquireError::Fault(error)) => return Err(error),
+            Err(AcquireError::WouldBlock(writer)) if writer != 0 => {
                 let say = |latest: &str| {
                     format!("{latest} has a writer, which is alive: {}", describe_owner(&self.core, writer))
                 };
@@ -232,11 +228,11 @@ impl<T: SharedType, A: Access> Latest<T, A> {
     }
 
     #[inline]
-    fn whole(&self, found: Found) -> Result<Option<u64>, Error> {
+    fn whole(&self, found: ReadOutcome) -> Result<Option<u64>, Error> {
         match found {
-            Found::Nothing => Ok(None),
-            Found::Value(number) => Ok(Some(number)),
-            Found::Torn => Err(self.torn()),
+            ReadOutcome::Empty => Ok(None),
+            ReadOutcome::Value(number) => Ok(Some(number)),
+            ReadOutcome::Torn => Err(self.torn()),
         }
     }
 
@@ -256,7 +252,7 @@ impl<T: SharedType, A: Access> Latest<T, A> {
     ///
     /// [`ErrorKind::Fault`].
     pub fn published(&self) -> Result<u64, Error> {
-        self.values.count()
+        self.values.load_count(Acquire)
     }
 
     /// Whether there is a writer, and it lives.
@@ -266,7 +262,7 @@ impl<T: SharedType, A: Access> Latest<T, A> {
     /// [`ErrorKind::Fault`].
     pub fn has_writer(&self) -> Result<bool, Error> {
         let word = self.core.view.atomic_u32(index(self.at))?.load(Acquire)?;
-        Ok(!matches!(word & TOKEN, 0 | DONE) && !self.core.is_gone(word & TOKEN))
+        Ok(!matches!(word & OWNER, 0 | DONE) && !self.core.is_gone(word & OWNER))
     }
 }
 

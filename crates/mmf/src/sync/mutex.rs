@@ -11,8 +11,8 @@ use super::error::{LockError, lock_error, owner_died};
 use super::owner::Owner;
 use super::value;
 use crate::error::{Error, Operation};
-use crate::raw::mutex::{DONE, TOKEN};
-use crate::raw::{self, Got, Patience};
+use crate::raw::mutex::{DONE, OWNER};
+use crate::raw::{self, Acquired, BlockingMode};
 use crate::segment::core::{Core, index};
 use crate::segment::directory::Shape;
 use crate::segment::label::Label;
@@ -82,7 +82,7 @@ impl<T: SharedType> Mutex<T> {
     /// - [`LockError::Failed`]: the memory is gone; or this process was forked from the one that opened the segment.
     #[inline]
     pub fn lock(&self) -> Result<MutexGuard<'_, T>, LockError<MutexGuard<'_, T>>> {
-        self.acquire(None, Patience::Wait)
+        self.acquire(None, BlockingMode::Block)
     }
 
     /// Locks it, if nobody has it.
@@ -92,7 +92,7 @@ impl<T: SharedType> Mutex<T> {
     /// As [`lock`](Mutex::lock), and [`LockError::WouldBlock`], which says who has it.
     #[inline]
     pub fn try_lock(&self) -> Result<MutexGuard<'_, T>, LockError<MutexGuard<'_, T>>> {
-        self.acquire(None, Patience::Try)
+        self.acquire(None, BlockingMode::Try)
     }
 
     /// Locks it; waits no longer than this.
@@ -101,7 +101,7 @@ impl<T: SharedType> Mutex<T> {
     ///
     /// As [`lock`](Mutex::lock), and [`LockError::TimedOut`].
     pub fn lock_timeout(&self, time: Duration) -> Result<MutexGuard<'_, T>, LockError<MutexGuard<'_, T>>> {
-        self.acquire(Instant::now().checked_add(time), Patience::Wait)
+        self.acquire(Instant::now().checked_add(time), BlockingMode::Block)
     }
 
     /// Locks it; waits no longer than until then.
@@ -113,7 +113,7 @@ impl<T: SharedType> Mutex<T> {
         &self,
         deadline: Instant,
     ) -> Result<MutexGuard<'_, T>, LockError<MutexGuard<'_, T>>> {
-        self.acquire(Some(deadline), Patience::Wait)
+        self.acquire(Some(deadline), BlockingMode::Block)
     }
 
     /// The first step of `raw::mutex::lock`, without setting anything up for those that follow it.
@@ -125,7 +125,7 @@ impl<T: SharedType> Mutex<T> {
     fn acquire(
         &self,
         deadline: Option<Instant>,
-        patience: Patience,
+        patience: BlockingMode,
     ) -> Result<MutexGuard<'_, T>, LockError<MutexGuard<'_, T>>> {
         let owner = Owner::new(&self.core).map_err(LockError::Failed)?;
         if self.lock.word.exchanged(0, owner.token()) {
@@ -140,11 +140,11 @@ impl<T: SharedType> Mutex<T> {
         &self,
         owner: Owner,
         deadline: Option<Instant>,
-        patience: Patience,
+        patience: BlockingMode,
     ) -> Result<MutexGuard<'_, T>, LockError<MutexGuard<'_, T>>> {
         let context = LockContext::until(&self.core, Operation::Acquire, deadline);
         match raw::mutex::lock_slow(&context, &self.lock, owner.token(), 0, patience) {
-            Ok(Got::Clean) => Ok(self.guard(owner)),
+            Ok(Acquired::Clean) => Ok(self.guard(owner)),
             Ok(got) => Err(owner_died(&self.core, &self.label, self.at, self.guard(owner), got)),
             Err(why) => Err(lock_error(&self.core, &self.label, why, self.holder())),
         }
@@ -153,7 +153,7 @@ impl<T: SharedType> Mutex<T> {
     /// The token of who holds it; 0 if nobody does.
     fn holder(&self) -> u32 {
         let word = self.lock.word.get().load(SeqCst).unwrap_or(0);
-        if word & TOKEN == DONE { 0 } else { word & TOKEN }
+        if word & OWNER == DONE { 0 } else { word & OWNER }
     }
 
     #[allow(clippy::inline_always, reason = "as for `acquire`")]
@@ -266,7 +266,7 @@ impl<T: SharedType> MutexGuard<'_, T> {
     /// [`ErrorKind::Fault`](crate::ErrorKind::Fault).
     pub fn declare_consistent(&mut self) -> Result<(), Error> {
         let me = self.owner.check(&self.mutex.core)?;
-        raw::mutex::consistent(&self.context(), &self.mutex.lock, me).map(drop)
+        raw::mutex::mark_consistent(&self.context(), &self.mutex.lock, me).map(drop)
     }
 
     /// Gives the lock up for good, because the data cannot be mended: everybody gets [`LockError::NotRecoverable`] from now on, those who
@@ -290,7 +290,7 @@ impl<T: SharedType> MutexGuard<'_, T> {
     #[inline(never)]
     fn unlock_slow(&self, me: u32, damaged: bool) {
         if damaged {
-            let _ = raw::mutex::damage(&self.context(), &self.mutex.lock, me);
+            let _ = raw::mutex::mark_damaged(&self.context(), &self.mutex.lock, me);
             let _ = record_damage(&self.mutex.core, self.mutex.at, me, END_PANICKED);
         }
         // If the memory is gone there is nothing to unlock; if a peer has overwritten the word, it is not ours any more.

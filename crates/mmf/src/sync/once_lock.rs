@@ -1,4 +1,4 @@
-//! A value that is initialised once. The state table is at the top of `raw/once.rs`.
+//! A value that is initialised once. The state table is at the top of `raw/once_lock.rs`.
 
 use core::marker::PhantomData;
 use std::sync::Arc;
@@ -7,7 +7,7 @@ use super::error::refused;
 use super::mutex::shape;
 use super::owner::Owner;
 use crate::error::{Error, Operation};
-use crate::raw::{Refused, once};
+use crate::raw::{AcquireError, once_lock};
 use crate::segment::core::{Core, index};
 use crate::segment::label::Label;
 use crate::segment::layout::VALUE;
@@ -51,7 +51,7 @@ impl<T: SharedType> OnceLock<T> {
     /// [`ErrorKind::Fault`](crate::ErrorKind::Fault).
     #[inline]
     pub fn get(&self) -> Result<Option<T>, Error> {
-        if !once::is_done(&LockContext::new(&self.core), &self.lock)? {
+        if !once_lock::is_done(&LockContext::new(&self.core), &self.lock)? {
             return Ok(None);
         }
         self.core.view.read(index(self.at + VALUE)).map(Some)
@@ -77,10 +77,10 @@ impl<T: SharedType> OnceLock<T> {
         }
         let context = LockContext::new(&self.core);
         let owner = Owner::new(&self.core)?;
-        match once::begin(&context, &self.lock, owner.token()) {
+        match once_lock::begin(&context, &self.lock, owner.token()) {
             Ok(true) => {}
             Ok(false) => return Ok(self.core.view.read(index(self.at + VALUE))?),
-            Err(Refused::Fault(error)) => return Err(error.into()),
+            Err(AcquireError::Fault(error)) => return Err(error.into()),
             Err(other) => {
                 return Err(refused(&self.core, &self.label, Operation::Acquire, &other, 0).into());
             }
@@ -93,7 +93,7 @@ impl<T: SharedType> OnceLock<T> {
         self.core.view.write(&value, index(self.at + VALUE))?;
         step("once: written, and not done yet");
         std::mem::forget(unlock);
-        once::finish(&context, &self.lock, me)?;
+        once_lock::finish(&context, &self.lock, me)?;
         Ok(value)
     }
 }
@@ -107,6 +107,6 @@ struct Unlock<'o, T: SharedType> {
 impl<T: SharedType> Drop for Unlock<'_, T> {
     fn drop(&mut self) {
         let Some(me) = self.owner.here(&self.once.core) else { return };
-        let _ = once::give_back(&LockContext::new(&self.once.core), &self.once.lock, me);
+        let _ = once_lock::cancel(&LockContext::new(&self.once.core), &self.once.lock, me);
     }
 }

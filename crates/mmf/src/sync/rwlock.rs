@@ -11,9 +11,9 @@ use super::error::{LockError, lock_error, owner_died};
 use super::owner::Owner;
 use super::value;
 use crate::error::{Error, Operation};
-use crate::raw::mutex::{DONE, TOKEN};
-use crate::raw::rwlock::{self as algorithm, Me, Readers, Words};
-use crate::raw::{self, Got, Patience};
+use crate::raw::mutex::{DONE, OWNER};
+use crate::raw::rwlock::{self as algorithm, Participant, Readers, Words};
+use crate::raw::{self, Acquired, BlockingMode};
 use crate::segment::core::{Core, index, place_of};
 use crate::segment::directory::Shape;
 use crate::segment::label::Label;
@@ -72,8 +72,8 @@ fn value_offset(core: &Core) -> u64 {
 }
 
 #[inline]
-fn me(token: u32) -> Me {
-    Me { token, place: place_of(token) }
+fn me(token: u32) -> Participant {
+    Participant { id: token, slot: place_of(token) }
 }
 
 impl<T: SharedType> RwLock<T> {
@@ -125,7 +125,7 @@ impl<T: SharedType> RwLock<T> {
     /// - [`LockError::Failed`]: the memory is gone; or this process was forked from the one that opened the segment.
     #[inline]
     pub fn read(&self) -> Result<RwLockReadGuard<'_, T>, LockError<RwLockReadGuard<'_, T>>> {
-        self.read_for(None, Patience::Wait)
+        self.read_for(None, BlockingMode::Block)
     }
 
     /// Locks it to read, if no writer has it.
@@ -134,7 +134,7 @@ impl<T: SharedType> RwLock<T> {
     ///
     /// As [`read`](RwLock::read), and [`LockError::WouldBlock`], which says who has it.
     pub fn try_read(&self) -> Result<RwLockReadGuard<'_, T>, LockError<RwLockReadGuard<'_, T>>> {
-        self.read_for(None, Patience::Try)
+        self.read_for(None, BlockingMode::Try)
     }
 
     /// Locks it to read; waits no longer than this.
@@ -146,7 +146,7 @@ impl<T: SharedType> RwLock<T> {
         &self,
         time: Duration,
     ) -> Result<RwLockReadGuard<'_, T>, LockError<RwLockReadGuard<'_, T>>> {
-        self.read_for(Instant::now().checked_add(time), Patience::Wait)
+        self.read_for(Instant::now().checked_add(time), BlockingMode::Block)
     }
 
     /// Locks it to read; waits no longer than until then.
@@ -158,14 +158,14 @@ impl<T: SharedType> RwLock<T> {
         &self,
         deadline: Instant,
     ) -> Result<RwLockReadGuard<'_, T>, LockError<RwLockReadGuard<'_, T>>> {
-        self.read_for(Some(deadline), Patience::Wait)
+        self.read_for(Some(deadline), BlockingMode::Block)
     }
 
     #[inline]
     fn read_for(
         &self,
         deadline: Option<Instant>,
-        patience: Patience,
+        patience: BlockingMode,
     ) -> Result<RwLockReadGuard<'_, T>, LockError<RwLockReadGuard<'_, T>>> {
         let owner = self.owner()?;
         match algorithm::read(&self.context(deadline), self.words(), me(owner.token()), patience) {
@@ -183,7 +183,7 @@ impl<T: SharedType> RwLock<T> {
     /// - [`LockError::Failed`]: the memory is gone; or this process was forked from the one that opened the segment.
     #[inline]
     pub fn write(&self) -> Result<RwLockWriteGuard<'_, T>, LockError<RwLockWriteGuard<'_, T>>> {
-        self.write_for(None, Patience::Wait)
+        self.write_for(None, BlockingMode::Block)
     }
 
     /// Locks it to write, if nobody has it.
@@ -192,7 +192,7 @@ impl<T: SharedType> RwLock<T> {
     ///
     /// As [`write`](RwLock::write), and [`LockError::WouldBlock`], which says who has it.
     pub fn try_write(&self) -> Result<RwLockWriteGuard<'_, T>, LockError<RwLockWriteGuard<'_, T>>> {
-        self.write_for(None, Patience::Try)
+        self.write_for(None, BlockingMode::Try)
     }
 
     /// Locks it to write; waits no longer than this.
@@ -204,7 +204,7 @@ impl<T: SharedType> RwLock<T> {
         &self,
         time: Duration,
     ) -> Result<RwLockWriteGuard<'_, T>, LockError<RwLockWriteGuard<'_, T>>> {
-        self.write_for(Instant::now().checked_add(time), Patience::Wait)
+        self.write_for(Instant::now().checked_add(time), BlockingMode::Block)
     }
 
     /// Locks it to write; waits no longer than until then.
@@ -216,14 +216,14 @@ impl<T: SharedType> RwLock<T> {
         &self,
         deadline: Instant,
     ) -> Result<RwLockWriteGuard<'_, T>, LockError<RwLockWriteGuard<'_, T>>> {
-        self.write_for(Some(deadline), Patience::Wait)
+        self.write_for(Some(deadline), BlockingMode::Block)
     }
 
     #[inline]
     fn write_for(
         &self,
         deadline: Option<Instant>,
-        patience: Patience,
+        patience: BlockingMode,
     ) -> Result<RwLockWriteGuard<'_, T>, LockError<RwLockWriteGuard<'_, T>>> {
         let owner = self.owner()?;
         match algorithm::write(&self.context(deadline), self.words(), me(owner.token()), patience) {
@@ -235,8 +235,8 @@ impl<T: SharedType> RwLock<T> {
     }
 
     #[inline]
-    fn told<G>(&self, guard: G, got: Got) -> Result<G, LockError<G>> {
-        if got == Got::Clean {
+    fn told<G>(&self, guard: G, got: Acquired) -> Result<G, LockError<G>> {
+        if got == Acquired::Clean {
             Ok(guard)
         } else {
             Err(owner_died(&self.core, &self.label, self.at, guard, got))
@@ -246,7 +246,7 @@ impl<T: SharedType> RwLock<T> {
     /// The token of the writer; 0 if there is none.
     fn writer(&self) -> u32 {
         let word = self.lock.word.get().load(SeqCst).unwrap_or(0);
-        if word & TOKEN == DONE { 0 } else { word & TOKEN }
+        if word & OWNER == DONE { 0 } else { word & OWNER }
     }
 
     /// The token of the writer, or of one of the readers; 0 if there are none.
@@ -255,12 +255,12 @@ impl<T: SharedType> RwLock<T> {
         let context = self.context(None);
         let reader = |place| {
             let word = context.readers_load(place).unwrap_or(0);
-            let token = algorithm::token_of(word);
-            let is_in = algorithm::is_in(word) > 0 && context.is_of(token, place);
+            let token = algorithm::participant_of(word);
+            let is_in = algorithm::active(word) > 0 && context.owns_slot(token, place);
             (is_in && !self.core.is_gone(token)).then_some(token)
         };
         match self.writer() {
-            0 => (0..context.places().unwrap_or(0)).find_map(reader).unwrap_or(0),
+            0 => (0..context.slots().unwrap_or(0)).find_map(reader).unwrap_or(0),
             writer => writer,
         }
     }
@@ -388,7 +388,7 @@ impl<T: SharedType> RwLockWriteGuard<'_, T> {
     /// [`ErrorKind::Fault`](crate::ErrorKind::Fault).
     pub fn declare_consistent(&mut self) -> Result<(), Error> {
         let me = self.owner.check(&self.lock.core)?;
-        raw::mutex::consistent(&self.lock.context(None), &self.lock.lock, me).map(drop)
+        raw::mutex::mark_consistent(&self.lock.context(None), &self.lock.lock, me).map(drop)
     }
 
     /// Gives the lock up for good, because the data cannot be mended: everybody gets [`LockError::NotRecoverable`] from now on, those who
@@ -405,7 +405,7 @@ impl<T: SharedType> RwLockWriteGuard<'_, T> {
     /// Half of a change may have been made.
     #[cold]
     fn mark_as_damaged(&self, me: u32) {
-        let _ = raw::mutex::damage(&self.lock.context(None), &self.lock.lock, me);
+        let _ = raw::mutex::mark_damaged(&self.lock.context(None), &self.lock.lock, me);
         let _ = record_damage(&self.lock.core, self.lock.at, me, END_PANICKED);
     }
 }
@@ -415,7 +415,7 @@ impl<T: SharedType> Drop for RwLockReadGuard<'_, T> {
     fn drop(&mut self) {
         let Some(token) = self.owner.here(&self.lock.core) else { return };
         // If the memory is gone there is nothing to unlock.
-        let _ = algorithm::leave(&self.lock.context(None), self.lock.words(), me(token));
+        let _ = algorithm::read_unlock(&self.lock.context(None), self.lock.words(), me(token));
     }
 }
 
@@ -427,7 +427,7 @@ impl<T: SharedType> Drop for RwLockWriteGuard<'_, T> {
             self.mark_as_damaged(token);
         }
         // If the memory is gone there is nothing to unlock; if a peer has overwritten the word, it is not ours any more.
-        let _ = algorithm::end_write(&self.lock.context(None), self.lock.words(), me(token));
+        let _ = algorithm::write_unlock(&self.lock.context(None), self.lock.words(), me(token));
     }
 }
 

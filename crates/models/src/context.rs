@@ -1,4 +1,4 @@
-//! A world of loom's atomics, in which participants can die.
+//! A context of loom's atomics, in which participants can die.
 
 use std::cell::Cell;
 
@@ -6,8 +6,8 @@ use loom::sync::atomic::Ordering::{Relaxed, SeqCst};
 use loom::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, fence};
 use loom::sync::{Arc, Condvar, Mutex};
 
-use crate::raw::rwlock::{Me, Readers, Words};
-use crate::raw::{Slept, World};
+use crate::raw::rwlock::{Participant, Readers, Words};
+use crate::raw::{Context, WaitOutcome};
 
 /// How many participants there are at most.
 pub(crate) const MOST: usize = 3;
@@ -60,22 +60,22 @@ pub(crate) struct Died;
 #[derive(Debug)]
 pub(crate) struct Actor {
     pub(crate) shared: Arc<Shared>,
-    pub(crate) place: u32,
+    pub(crate) slot: u32,
     /// How many steps it has left before it dies; none: it lives.
     steps: Cell<Option<u32>>,
 }
 
 impl Actor {
-    pub(crate) fn new(shared: &Arc<Shared>, place: u32, steps: Option<u32>) -> Self {
-        Actor { shared: Arc::clone(shared), place, steps: Cell::new(steps) }
+    pub(crate) fn new(shared: &Arc<Shared>, slot: u32, steps: Option<u32>) -> Self {
+        Actor { shared: Arc::clone(shared), slot, steps: Cell::new(steps) }
     }
 
-    pub(crate) fn token(&self) -> u32 {
-        self.place + 1
+    pub(crate) fn id(&self) -> u32 {
+        self.slot + 1
     }
 
-    pub(crate) fn me(&self) -> Me {
-        Me { token: self.token(), place: self.place }
+    pub(crate) fn me(&self) -> Participant {
+        Participant { id: self.id(), slot: self.slot }
     }
 
     /// Before each step: goes on, or dies.
@@ -84,7 +84,7 @@ impl Actor {
             None => Ok(()),
             Some(0) => {
                 let shared = &self.shared;
-                if !shared.gone[self.place as usize].swap(true, SeqCst) {
+                if !shared.gone[self.slot as usize].swap(true, SeqCst) {
                     shared.anybody_died.store(true, SeqCst);
                     // From here on everybody looks again at the end of his slice.
                     for futex in [&shared.lock, &shared.drain] {
@@ -110,11 +110,11 @@ fn ordered<T>(access: impl FnOnce() -> T) -> T {
     result
 }
 
-impl World for Actor {
-    const SPINS: u32 = 1;
-    const LOST: u32 = 1;
+impl Context for Actor {
+    const SPIN_LIMIT: u32 = 1;
+    const WAITS_BEFORE_QUEUE: u32 = 1;
     /// So that what is for words that change all the time is come to, too.
-    const ROUNDS: u32 = 1;
+    const RETRY_LIMIT: u32 = 1;
 
     type Fault = Died;
     type Word = Futex;
@@ -139,20 +139,20 @@ impl World for Actor {
         Ok(ordered(|| word.word.swap(value, SeqCst)))
     }
 
-    fn sleep(&self, word: &Futex, expected: u32, _: u32) -> Result<Slept, Died> {
+    fn wait(&self, word: &Futex, expected: u32, _: u32) -> Result<WaitOutcome, Died> {
         self.live()?;
         let sleepers = word.sleepers.lock().expect("loom's locks are not poisoned");
         if ordered(|| word.word.load(SeqCst)) != expected {
-            return Ok(Slept::Changed);
+            return Ok(WaitOutcome::Changed);
         }
         if self.shared.anybody_died.load(SeqCst) {
             drop(sleepers);
             loom::thread::yield_now();
-            return Ok(Slept::Slice);
+            return Ok(WaitOutcome::RecheckDue);
         }
         drop(word.bell.wait(sleepers).expect("loom's locks are not poisoned"));
         self.live()?;
-        Ok(Slept::Woken)
+        Ok(WaitOutcome::Woken)
     }
 
     fn wake(&self, word: &Futex, all: bool) -> Result<(), Died> {
@@ -166,15 +166,15 @@ impl World for Actor {
         Ok(())
     }
 
-    fn is_late(&self) -> bool {
+    fn is_past_deadline(&self) -> bool {
         false
     }
 
-    fn is_gone(&self, token: u32) -> bool {
-        self.shared.gone[token as usize - 1].load(SeqCst)
+    fn is_dead(&self, id: u32) -> bool {
+        self.shared.gone[id as usize - 1].load(SeqCst)
     }
 
-    fn found_dead(&self, _: &Futex, _: u32) -> Result<(), Died> {
+    fn owner_died(&self, _: &Futex, _: u32) -> Result<(), Died> {
         Ok(())
     }
 
@@ -186,28 +186,28 @@ impl World for Actor {
 }
 
 impl Readers for Actor {
-    fn places(&self) -> Result<u32, Died> {
+    fn slots(&self) -> Result<u32, Died> {
         Ok(MOST as u32)
     }
 
-    fn is_of(&self, token: u32, place: u32) -> bool {
-        token == place + 1
+    fn owns_slot(&self, id: u32, slot: u32) -> bool {
+        id == slot + 1
     }
 
-    fn readers_load(&self, place: u32) -> Result<u64, Died> {
+    fn readers_load(&self, slot: u32) -> Result<u64, Died> {
         self.live()?;
-        Ok(ordered(|| self.shared.readers[place as usize].load(SeqCst)))
+        Ok(ordered(|| self.shared.readers[slot as usize].load(SeqCst)))
     }
 
-    fn readers_compare_exchange(&self, place: u32, current: u64, new: u64) -> Result<Result<u64, u64>, Died> {
+    fn readers_compare_exchange(&self, slot: u32, current: u64, new: u64) -> Result<Result<u64, u64>, Died> {
         self.live()?;
-        let word = &self.shared.readers[place as usize];
+        let word = &self.shared.readers[slot as usize];
         Ok(ordered(|| word.compare_exchange(current, new, SeqCst, SeqCst)))
     }
 
-    fn readers_add(&self, place: u32, value: u64) -> Result<u64, Died> {
+    fn readers_add(&self, slot: u32, value: u64) -> Result<u64, Died> {
         self.live()?;
-        Ok(ordered(|| self.shared.readers[place as usize].fetch_add(value, SeqCst)))
+        Ok(ordered(|| self.shared.readers[slot as usize].fetch_add(value, SeqCst)))
     }
 }
 

@@ -5,17 +5,17 @@ use loom::sync::atomic::AtomicU32;
 use loom::sync::atomic::Ordering::Relaxed;
 use loom::thread;
 
-use crate::raw::Refused;
-use crate::raw::once::{begin, finish, give_back, is_done};
-use crate::world::{Actor, Data, Died, Shared, model};
+use crate::context::{Actor, Data, Died, Shared, model};
+use crate::raw::AcquireError;
+use crate::raw::once_lock::{begin, cancel, finish, is_done};
 
 /// What `get_or_init` does; `half` stands for a value that is partly written. Says whether this one has initialised it.
 fn get_or_init(actor: &Actor, value: &Data, fails: bool) -> Result<bool, Died> {
     let word = &actor.shared.lock;
     let mine = !is_done(actor, word)?
-        && match begin(actor, word, actor.token()) {
+        && match begin(actor, word, actor.id()) {
             Ok(mine) => mine,
-            Err(Refused::Fault(died)) => return Err(died),
+            Err(AcquireError::Fault(died)) => return Err(died),
             Err(other) => panic!("{other:?}"),
         };
     if !mine {
@@ -26,11 +26,11 @@ fn get_or_init(actor: &Actor, value: &Data, fails: bool) -> Result<bool, Died> {
     value.set_half(true);
     actor.live()?;
     if fails {
-        give_back(actor, word, actor.token())?;
+        cancel(actor, word, actor.id())?;
         return Ok(false);
     }
     value.set_half(false);
-    assert!(finish(actor, word, actor.token())?, "it was ours");
+    assert!(finish(actor, word, actor.id())?, "it was ours");
     Ok(true)
 }
 
@@ -40,12 +40,12 @@ fn run(participants: u32, dies: Option<u32>, fails: bool, preemptions: Option<us
         let (shared, value) = (Shared::new(), Data::new());
         let count = Arc::new(AtomicU32::new(0));
         let threads: Vec<_> = (0..participants)
-            .map(|place| {
+            .map(|slot| {
                 let (shared, value, count) = (Arc::clone(&shared), Arc::clone(&value), Arc::clone(&count));
-                let steps = if place == 0 { dies } else { None };
+                let steps = if slot == 0 { dies } else { None };
                 thread::spawn(move || {
-                    let actor = Actor::new(&shared, place, steps);
-                    match get_or_init(&actor, &value, fails && place == 0) {
+                    let actor = Actor::new(&shared, slot, steps);
+                    match get_or_init(&actor, &value, fails && slot == 0) {
                         Ok(mine) => drop(count.fetch_add(u32::from(mine), Relaxed)),
                         Err(Died) => assert!(steps.is_some()),
                     }

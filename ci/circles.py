@@ -21,8 +21,8 @@ ALLOWED = [
     ["segment/mod.rs", "sync/mod.rs"],
     ["segment/inspect.rs", "segment/making.rs", "segment/salvage.rs", "segment/stage.rs"],
     ["sys/unix/chain.rs", "sys/unix/fault.rs"],
-    ["sys/unix/exit.rs", "sys/unix/growth.rs", "sys/unix/memory.rs", "sys/unix/named_linux.rs", "sys/unix/sight.rs"],
-    ["sys/unix/presence.rs", "sys/unix/wait.rs"],
+    ["sys/unix/exit.rs", "sys/unix/growth.rs", "sys/unix/memory.rs", "sys/unix/named_linux.rs", "sys/unix/probe.rs"],
+    ["sys/unix/liveness.rs", "sys/unix/wait.rs"],
     [
         "sys/windows/answer.rs",
         "sys/windows/api.rs",
@@ -31,7 +31,7 @@ ALLOWED = [
         "sys/windows/name.rs",
     ],
     ["sys/windows/growth.rs", "sys/windows/memory.rs"],
-    ["sys/windows/presence.rs", "sys/windows/wait.rs"],
+    ["sys/windows/liveness.rs", "sys/windows/wait.rs"],
 ]
 
 

@@ -86,7 +86,7 @@ pub mod view;
 pub use access::{CopyOnWrite, ReadOnly, ReadWrite};
 pub use error::{Error, ErrorKind, Result};
 pub use memory::SharedMemory;
-pub use name::{Name, Namespace};
+pub use name::{Name, Namespace, ToName};
 pub use options::{Disposition, OpenOptions};
 #[doc(hidden)]
 pub use segment::steps::{notice_at as __notice_at, stop_at as __stop_at};

@@ -7,7 +7,7 @@ use crate::access::{Access, ReadOnly, ReadWrite, mode};
 use crate::diagnosis::{self, Diagnosis, Question};
 use crate::error::{Error, ErrorKind, Operation};
 use crate::memory::SharedMemory;
-use crate::name::Name;
+use crate::name::{Name, ToName};
 use crate::pages::LargePages;
 use crate::right::Right;
 use crate::security::{self, Account, Principal, Security};
@@ -185,10 +185,7 @@ impl OpenOptions {
     ///   [`security`](OpenOptions::security) cannot be had.
     /// - [`ErrorKind::LimitReached`]: of open files, or of the size of files (Unix).
     /// - what [`Name::new`] says about the name.
-    pub fn create(
-        &self,
-        name: impl TryInto<Name, Error: Into<Error>>,
-    ) -> Result<SharedMemory<ReadWrite>, Error> {
+    pub fn create(&self, name: impl ToName) -> Result<SharedMemory<ReadWrite>, Error> {
         let target = self.target(Operation::Create, name)?;
         self.len_to_make(&target)?;
         let protection = self.protection(&target)?;
@@ -197,7 +194,7 @@ impl OpenOptions {
     }
 
     /// Whether [`create`](OpenOptions::create) would work, and if not, why. Nothing is made or changed by asking.
-    pub fn check_create(&self, name: impl TryInto<Name, Error: Into<Error>>) -> Diagnosis {
+    pub fn check_create(&self, name: impl ToName) -> Diagnosis {
         self.check(Operation::Create, true, name)
     }
 
@@ -210,30 +207,25 @@ impl OpenOptions {
     /// assert_eq!(diagnosis.error_kind(), Some(ErrorKind::NotFound));
     /// println!("{diagnosis}"); // why: nobody has made it yet …
     /// ```
-    pub fn check_open(&self, name: impl TryInto<Name, Error: Into<Error>>) -> Diagnosis {
+    pub fn check_open(&self, name: impl ToName) -> Diagnosis {
         self.check(Operation::Open, true, name)
     }
 
     /// Whether [`open_read_only`](OpenOptions::open_read_only) would work, and if not, why. Nothing is changed by asking.
-    pub fn check_open_read_only(&self, name: impl TryInto<Name, Error: Into<Error>>) -> Diagnosis {
+    pub fn check_open_read_only(&self, name: impl ToName) -> Diagnosis {
         self.check(Operation::Open, false, name)
     }
 
     /// Whether [`open_or_create`](OpenOptions::open_or_create) would work, and if not, why. Nothing is made or changed by
     /// asking.
-    pub fn check_open_or_create(&self, name: impl TryInto<Name, Error: Into<Error>>) -> Diagnosis {
+    pub fn check_open_or_create(&self, name: impl ToName) -> Diagnosis {
         self.check(Operation::OpenOrCreate, true, name)
     }
 
-    fn check(
-        &self,
-        operation: Operation,
-        write: bool,
-        name: impl TryInto<Name, Error: Into<Error>>,
-    ) -> Diagnosis {
-        match name.try_into() {
+    fn check(&self, operation: Operation, write: bool, name: impl ToName) -> Diagnosis {
+        match name.to_name() {
             Ok(name) => diagnosis::ask(Question { operation, name: &name, write, options: self }),
-            Err(error) => Diagnosis::of_invalid(&error.into()),
+            Err(error) => Diagnosis::of_invalid(&error),
         }
     }
 
@@ -299,10 +291,7 @@ impl OpenOptions {
     ///   [`expect_len`](OpenOptions::expect_len) say; or a `Local\` name that another user has taken (Unix).
     /// - [`ErrorKind::LimitReached`]: of open files (Unix). [`ErrorKind::Busy`]: others make and remove it all the time.
     /// - what [`Name::new`] says about the name.
-    pub fn open(
-        &self,
-        name: impl TryInto<Name, Error: Into<Error>>,
-    ) -> Result<SharedMemory<ReadWrite>, Error> {
+    pub fn open(&self, name: impl ToName) -> Result<SharedMemory<ReadWrite>, Error> {
         self.open_as(self.target(Operation::Open, name)?)
     }
 
@@ -311,10 +300,7 @@ impl OpenOptions {
     /// # Errors
     ///
     /// As [`open`](OpenOptions::open), but for [`ErrorKind::NotWritable`].
-    pub fn open_read_only(
-        &self,
-        name: impl TryInto<Name, Error: Into<Error>>,
-    ) -> Result<SharedMemory<ReadOnly>, Error> {
+    pub fn open_read_only(&self, name: impl ToName) -> Result<SharedMemory<ReadOnly>, Error> {
         self.open_as(self.target(Operation::Open, name)?)
     }
 
@@ -353,10 +339,7 @@ impl OpenOptions {
     ///
     /// As [`create`](OpenOptions::create) and [`open`](OpenOptions::open), but for [`ErrorKind::NotFound`] and
     /// [`ErrorKind::AlreadyExists`]. [`ErrorKind::NotReady`] if its maker does not finish it within seconds.
-    pub fn open_or_create(
-        &self,
-        name: impl TryInto<Name, Error: Into<Error>>,
-    ) -> Result<(SharedMemory<ReadWrite>, Disposition), Error> {
+    pub fn open_or_create(&self, name: impl ToName) -> Result<(SharedMemory<ReadWrite>, Disposition), Error> {
         let target = self.target(Operation::OpenOrCreate, name)?;
         self.len_to_make(&target)?;
         let protection = self.protection(&target)?;
@@ -444,12 +427,8 @@ impl OpenOptions {
         }
     }
 
-    fn target(
-        &self,
-        operation: Operation,
-        name: impl TryInto<Name, Error: Into<Error>>,
-    ) -> Result<Target, Error> {
-        let name = name.try_into().map_err(Into::into)?;
+    fn target(&self, operation: Operation, name: impl ToName) -> Result<Target, Error> {
+        let name = name.to_name()?;
         let object = if operation == Operation::Open {
             name.object_name(operation, None)?
         } else {
@@ -551,7 +530,7 @@ impl SharedMemory<ReadWrite> {
     /// # Errors
     ///
     /// See [`OpenOptions::create`].
-    pub fn create(name: impl TryInto<Name, Error: Into<Error>>, len: u64) -> Result<Self, Error> {
+    pub fn create(name: impl ToName, len: u64) -> Result<Self, Error> {
         OpenOptions::new().len(len).create(name)
     }
 
@@ -560,7 +539,7 @@ impl SharedMemory<ReadWrite> {
     /// # Errors
     ///
     /// See [`OpenOptions::open`].
-    pub fn open(name: impl TryInto<Name, Error: Into<Error>>) -> Result<Self, Error> {
+    pub fn open(name: impl ToName) -> Result<Self, Error> {
         OpenOptions::new().open(name)
     }
 
@@ -581,7 +560,7 @@ impl SharedMemory<ReadOnly> {
     /// # Errors
     ///
     /// See [`OpenOptions::open_read_only`].
-    pub fn open_read_only(name: impl TryInto<Name, Error: Into<Error>>) -> Result<Self, Error> {
+    pub fn open_read_only(name: impl ToName) -> Result<Self, Error> {
         OpenOptions::new().open_read_only(name)
     }
 }

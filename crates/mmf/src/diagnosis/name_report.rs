@@ -4,7 +4,7 @@ use super::facts::{self, Question};
 use super::{Diagnosis, Severity};
 use crate::error::{Error, Operation};
 use crate::holders::Holders;
-use crate::name::Name;
+use crate::name::{Name, ToName};
 use crate::options::OpenOptions;
 use crate::security::{Account, Security};
 use crate::sys::{NameProbe, NameState};
@@ -125,8 +125,8 @@ impl NameReport {
 /// assert_eq!(examination.owner(), memory.security()?.owner());
 /// # Ok::<(), mmf::Error>(())
 /// ```
-pub fn examine(name: impl TryInto<Name, Error: Into<Error>>) -> Result<NameReport, Error> {
-    let name = name.try_into().map_err(Into::into)?;
+pub fn examine(name: impl ToName) -> Result<NameReport, Error> {
+    let name = name.to_name()?;
     let options = OpenOptions::new();
     let question = Question { operation: Operation::Open, name: &name, write: true, options: &options };
     let (facts, diagnosis) = facts::study(question);

@@ -274,16 +274,56 @@ impl TryFrom<String> for Name {
     }
 }
 
-impl TryFrom<&String> for Name {
-    type Error = Error;
+/// A value that names a shared memory region: `&str`, `String`, `&String`, [`Name`] or `&Name`.
+///
+/// Functions that take a name take `impl ToName`, as those of the standard library take
+/// [`impl ToSocketAddrs`](std::net::ToSocketAddrs): a text is read as by [`Name::new`], and what is wrong with it is an
+/// error of the function. The trait is sealed: no other types implement it.
+///
+/// ```
+/// use mmf::{Name, Namespace, SharedMemory};
+///
+/// let by_text = SharedMemory::create("doc-to-name", 4096)?;
+/// let name = Name::from_parts(Namespace::Local, "doc-to-name")?;
+/// let by_name = SharedMemory::open(&name)?;
+/// assert_eq!(by_text.name(), by_name.name());
+/// # Ok::<(), mmf::Error>(())
+/// ```
+pub trait ToName: sealed::ToName {}
 
-    fn try_from(name: &String) -> Result<Self, Error> {
-        Name::new(name)
+impl ToName for str {}
+impl ToName for String {}
+impl ToName for Name {}
+impl<T: ToName + ?Sized> ToName for &T {}
+
+pub(crate) mod sealed {
+    use super::{Error, Name};
+
+    pub trait ToName {
+        fn to_name(&self) -> Result<Name, Error>;
     }
-}
 
-impl From<&Name> for Name {
-    fn from(name: &Name) -> Self {
-        name.clone()
+    impl ToName for str {
+        fn to_name(&self) -> Result<Name, Error> {
+            Name::new(self)
+        }
+    }
+
+    impl ToName for String {
+        fn to_name(&self) -> Result<Name, Error> {
+            Name::new(self)
+        }
+    }
+
+    impl ToName for Name {
+        fn to_name(&self) -> Result<Name, Error> {
+            Ok(self.clone())
+        }
+    }
+
+    impl<T: ToName + ?Sized> ToName for &T {
+        fn to_name(&self) -> Result<Name, Error> {
+            T::to_name(self)
+        }
     }
 }

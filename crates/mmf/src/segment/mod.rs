@@ -27,7 +27,7 @@ use self::making::{Made, Plan, Site};
 use crate::access::{Access, ReadOnly, ReadWrite};
 use crate::error::{Error, Operation};
 use crate::memory::SharedMemory;
-use crate::name::Name;
+use crate::name::ToName;
 use crate::options::Disposition;
 
 /// A shared memory with named, typed objects in it: locks, events, latest values.
@@ -86,7 +86,7 @@ impl Segment<ReadWrite> {
     /// # Errors
     ///
     /// See [`SegmentOptions::create`].
-    pub fn create(name: impl TryInto<Name, Error: Into<Error>>, len: u64) -> Result<Self, Error> {
+    pub fn create(name: impl ToName, len: u64) -> Result<Self, Error> {
         SegmentOptions::new().len(len).create(name)
     }
 
@@ -95,7 +95,7 @@ impl Segment<ReadWrite> {
     /// # Errors
     ///
     /// See [`SegmentOptions::open`].
-    pub fn open(name: impl TryInto<Name, Error: Into<Error>>) -> Result<Self, Error> {
+    pub fn open(name: impl ToName) -> Result<Self, Error> {
         SegmentOptions::new().open(name)
     }
 
@@ -104,10 +104,7 @@ impl Segment<ReadWrite> {
     /// # Errors
     ///
     /// See [`SegmentOptions::open_or_create`].
-    pub fn open_or_create(
-        name: impl TryInto<Name, Error: Into<Error>>,
-        len: u64,
-    ) -> Result<(Self, Disposition), Error> {
+    pub fn open_or_create(name: impl ToName, len: u64) -> Result<(Self, Disposition), Error> {
         SegmentOptions::new().len(len).open_or_create(name)
     }
 
@@ -163,7 +160,7 @@ impl Segment<ReadOnly> {
     /// # Errors
     ///
     /// See [`SegmentOptions::open_read_only`].
-    pub fn open_read_only(name: impl TryInto<Name, Error: Into<Error>>) -> Result<Self, Error> {
+    pub fn open_read_only(name: impl ToName) -> Result<Self, Error> {
         SegmentOptions::new().open_read_only(name)
     }
 }

@@ -8,7 +8,7 @@ use super::{Segment, joined, made};
 use crate::access::{Access, ReadOnly, ReadWrite};
 use crate::error::{Error, ErrorKind, Operation};
 use crate::memory::SharedMemory;
-use crate::name::Name;
+use crate::name::ToName;
 use crate::options::{Disposition, OpenOptions};
 use crate::pages::LargePages;
 use crate::security::{Principal, Security};
@@ -117,7 +117,7 @@ impl SegmentOptions {
     ///
     /// - [`ErrorKind::TooSmall`]: [`len`](SegmentOptions::len) leaves no room for objects.
     /// - [`ErrorKind::TooLarge`]: a segment cannot have so many [`participants`](SegmentOptions::participants), or none.
-    pub fn create(&self, name: impl TryInto<Name, Error: Into<Error>>) -> Result<Segment<ReadWrite>, Error> {
+    pub fn create(&self, name: impl ToName) -> Result<Segment<ReadWrite>, Error> {
         let plan = self.plan(Operation::Create)?;
         created(&self.region.create(name)?, plan)
     }
@@ -134,7 +134,7 @@ impl SegmentOptions {
     /// - [`ErrorKind::Corrupted`]: its header is damaged, or the segment was [declared broken](Segment::declare_broken).
     /// - [`ErrorKind::Full`]: all slots for participants are taken.
     /// - [`ErrorKind::InvalidOption`]: [`participants`](SegmentOptions::participants) is set, which only a creator can choose.
-    pub fn open(&self, name: impl TryInto<Name, Error: Into<Error>>) -> Result<Segment<ReadWrite>, Error> {
+    pub fn open(&self, name: impl ToName) -> Result<Segment<ReadWrite>, Error> {
         let plan = self.plan_to_open()?;
         opened(&self.region.open(name)?, plan)
     }
@@ -144,10 +144,7 @@ impl SegmentOptions {
     /// # Errors
     ///
     /// Those of [`open`](SegmentOptions::open) except [`ErrorKind::Full`].
-    pub fn open_read_only(
-        &self,
-        name: impl TryInto<Name, Error: Into<Error>>,
-    ) -> Result<Segment<ReadOnly>, Error> {
+    pub fn open_read_only(&self, name: impl ToName) -> Result<Segment<ReadOnly>, Error> {
         let plan = self.plan_to_open()?;
         let core = Segment::attach_to(&self.region.open_read_only(name)?, plan)?;
         Ok(Segment { core: Arc::new(core) })
@@ -159,10 +156,7 @@ impl SegmentOptions {
     /// # Errors
     ///
     /// Those of [`OpenOptions::open_or_create`], [`create`](SegmentOptions::create) and [`open`](SegmentOptions::open).
-    pub fn open_or_create(
-        &self,
-        name: impl TryInto<Name, Error: Into<Error>>,
-    ) -> Result<(Segment<ReadWrite>, Disposition), Error> {
+    pub fn open_or_create(&self, name: impl ToName) -> Result<(Segment<ReadWrite>, Disposition), Error> {
         let plan = self.plan(Operation::OpenOrCreate)?;
         let (memory, _) = self.region.open_or_create(name)?;
         let (segment, made) = made(&memory, plan)?;

@@ -6,7 +6,7 @@ use std::path::Path;
 use crate::access::ReadWrite;
 use crate::error::{Error, ErrorKind, Operation};
 use crate::memory::SharedMemory;
-use crate::name::Name;
+use crate::name::ToName;
 use crate::options::OpenOptions;
 use crate::snapshot::bytes::Bytes;
 use crate::snapshot::pieces::{BLOCK, parts, stretch};
@@ -20,7 +20,7 @@ impl SharedMemory<ReadWrite> {
     /// # Errors
     ///
     /// See [`OpenOptions::load`].
-    pub fn load(name: impl TryInto<Name, Error: Into<Error>>, path: impl AsRef<Path>) -> Result<Self, Error> {
+    pub fn load(name: impl ToName, path: impl AsRef<Path>) -> Result<Self, Error> {
         OpenOptions::new().load(name, path)
     }
 
@@ -101,11 +101,7 @@ impl OpenOptions {
     /// - [`ErrorKind::OutOfBounds`]: the file is longer than [`len`](OpenOptions::len).
     /// - [`ErrorKind::ChangedDuringCopy`]: the file became shorter meanwhile.
     /// - what [`create`](OpenOptions::create) says, such as [`ErrorKind::AlreadyExists`] or [`ErrorKind::OutOfMemory`].
-    pub fn load(
-        &self,
-        name: impl TryInto<Name, Error: Into<Error>>,
-        path: impl AsRef<Path>,
-    ) -> Result<SharedMemory<ReadWrite>, Error> {
+    pub fn load(&self, name: impl ToName, path: impl AsRef<Path>) -> Result<SharedMemory<ReadWrite>, Error> {
         self.load_with(name, path, |_| ControlFlow::Continue(()))
     }
 
@@ -116,11 +112,11 @@ impl OpenOptions {
     /// As [`load`](OpenOptions::load); and [`ErrorKind::Cancelled`].
     pub fn load_with(
         &self,
-        name: impl TryInto<Name, Error: Into<Error>>,
+        name: impl ToName,
         path: impl AsRef<Path>,
         progress: impl FnMut(Progress) -> ControlFlow<()>,
     ) -> Result<SharedMemory<ReadWrite>, Error> {
-        let name = name.try_into().map_err(Into::into)?;
+        let name = name.to_name()?;
         self.load_into(path.as_ref(), |options| options.create(name), progress)
     }
 

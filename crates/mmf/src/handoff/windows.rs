@@ -108,8 +108,8 @@ impl Parcel {
         let view = self.section.view()?;
         view.write(&memory.to_le(), 16)?;
         view.write(&own.to_le(), 24)?;
-        view.write(&receiver.who.id.to_le(), 40)?;
-        view.write(&receiver.who.started.to_le(), 48)?;
+        view.write(&receiver.owner.id.to_le(), 40)?;
+        view.write(&receiver.owner.started.to_le(), 48)?;
         view.atomic_u32(8)?.store(READY.to_le(), Ordering::Release)?;
         Ok(true)
     }
@@ -158,7 +158,7 @@ pub(super) fn take<A: Access>(note: &Note, origin: Origin) -> Result<SharedMemor
         // It was handed to the process that has started this one, such as a shell.
         let handles = Handles::of(content.holder.id)
             .map_err(|_| invalid("it is for another process, which has ended or cannot be reached"))?;
-        if handles.who != content.holder {
+        if handles.owner != content.holder {
             return Err(invalid("it is for another process, which has ended"));
         }
         Some(handles)
@@ -185,7 +185,7 @@ pub(super) fn take<A: Access>(note: &Note, origin: Origin) -> Result<SharedMemor
         return Err(invalid("the memory is not as long as it says, or its rights are others"));
     }
     if is_ours {
-        process::drop_delivered(content.memory, content.own);
+        process::close_received(content.memory, content.own);
     }
     Ok(memory)
 }

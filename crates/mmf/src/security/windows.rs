@@ -7,7 +7,7 @@ use super::sid::Sid;
 use super::{Account, Base, BoundaryDescriptor, Principal, Security, invalid};
 use crate::error::{Error, ErrorKind, Operation};
 use crate::sys::account::{self, Token};
-use crate::sys::boundary::PrivateNamespace;
+use crate::sys::namespace::{self, PrivateNamespace};
 use crate::sys::{Failure, ObjectName, Protection, Reason, descriptor};
 
 fn sid_of(who: &Principal, operation: Operation) -> Result<Sid, Error> {
@@ -295,7 +295,7 @@ pub(crate) fn private_name(
     let sids: Vec<Vec<u8>> = resolved.members.iter().map(Sid::to_bytes).collect();
     let alias = resolved.alias();
     let space = match make {
-        Some(security) if crate::sys::boundary::is_available() => {
+        Some(security) if namespace::is_available() => {
             let protection = resolved.protection(security, operation)?;
             PrivateNamespace::open_or_create(&boundary.name, &sids, resolved.integrity, &protection, &alias)
         }

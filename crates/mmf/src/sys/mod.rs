@@ -60,7 +60,7 @@ pub(crate) use system::security::Protection;
 pub(crate) use system::socket;
 pub(crate) use system::wait;
 #[cfg(windows)]
-pub(crate) use system::{boundary, descriptor, privilege};
+pub(crate) use system::{descriptor, namespace, privilege};
 
 /// Where the signal handler of the guarded routines is among the handlers of the process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

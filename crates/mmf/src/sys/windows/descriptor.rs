@@ -1,4 +1,4 @@
-//! Security descriptors as self-relative bytes: from text, to text, and of objects.
+//! Self-relative security descriptors: parsed from SDDL, formatted as SDDL, read from objects, and checked.
 
 use std::os::windows::io::BorrowedHandle;
 
@@ -9,64 +9,79 @@ use windows_sys::Win32::Security::{
 };
 use zerocopy::IntoBytes;
 
-use super::answer::with_room;
+use super::reply::with_buffer;
 use super::wide::Wide;
 use super::{LastError, api, sid};
 use crate::sys::Failure;
 
-/// What can be read with no more than `READ_CONTROL`. (The rest of the system list wants a privilege.)
+/// The parts that a handle with `READ_CONTROL` can read. (Of the system list, all but the label requires a
+/// privilege.)
 const PLAIN: u32 = OWNER_SECURITY_INFORMATION | GROUP_SECURITY_INFORMATION | DACL_SECURITY_INFORMATION;
 
-/// Revision, control, and four offsets.
+/// The length of the revision, the control flags, and four offsets.
 const HEAD: usize = 20;
 
-/// Reads a descriptor in the definition language (SDDL).
+/// A valid self-relative descriptor, aligned as the calls require.
+#[derive(Debug)]
+pub(super) struct SelfRelative(Vec<u64>);
+
+impl SelfRelative {
+    /// Checks the bytes. The check of the system (`IsValidSecurityDescriptor`) would not do: it trusts the
+    /// lengths in the descriptor, and reads beyond the end of bytes that are too short for them.
+    pub(super) fn new(bytes: &[u8]) -> Result<Self, LastError> {
+        end(bytes).ok_or(LastError(ERROR_INVALID_SECURITY_DESCR))?;
+        let mut words = vec![0; bytes.len().div_ceil(8)];
+        words.as_mut_bytes()[..bytes.len()].copy_from_slice(bytes);
+        Ok(SelfRelative(words))
+    }
+
+    pub(super) fn words(&self) -> &[u64] {
+        &self.0
+    }
+}
+
+/// Parses a descriptor in the Security Descriptor Definition Language (SDDL).
 pub(crate) fn from_sddl(text: &str) -> Result<Vec<u8>, Failure> {
     let text = Wide::new(text).ok_or(LastError(ERROR_INVALID_PARAMETER))?;
-    Ok(api::descriptor_from_text(&text)?)
+    Ok(api::convert_string_security_descriptor(&text)?)
 }
 
-/// The owner, the group, the list of access rights and the integrity label, in the definition language.
+/// Formats the owner, the group, the access control list and the integrity label as SDDL.
 pub(crate) fn to_sddl(descriptor: &[u8]) -> Result<String, Failure> {
-    let words = words(descriptor)?;
-    // SAFETY: `words` has checked them.
-    Ok(unsafe { api::text_from_descriptor(&words, PLAIN | LABEL_SECURITY_INFORMATION) }?)
+    let descriptor = SelfRelative::new(descriptor)?;
+    Ok(api::convert_security_descriptor_to_string(&descriptor, PLAIN | LABEL_SECURITY_INFORMATION)?)
 }
 
-/// The descriptor of an object. The handle needs `READ_CONTROL`.
+/// Reads the descriptor of an object. The handle needs `READ_CONTROL`.
 pub(crate) fn of(handle: BorrowedHandle<'_>) -> Result<Vec<u8>, Failure> {
-    let ask = |information| with_room(64, |room| api::kernel_security(handle, information, room));
-    // Where there are no labels, all else is still worth having. Where the right is missing, this says so once more.
-    let (words, ()) = ask(PLAIN | LABEL_SECURITY_INFORMATION).or_else(|_| ask(PLAIN))?;
+    let query =
+        |information| with_buffer(64, |buffer| api::get_kernel_object_security(handle, information, buffer));
+    // On a system without labels the other parts are still useful. If the right is missing, the second query
+    // fails as well.
+    let (words, ()) = query(PLAIN | LABEL_SECURITY_INFORMATION).or_else(|_| query(PLAIN))?;
     let bytes = words.as_bytes();
     let end = end(bytes).ok_or(LastError(ERROR_INVALID_SECURITY_DESCR))?;
     Ok(bytes.get(..end).unwrap_or_default().to_vec())
 }
 
-/// The bytes of a valid descriptor, aligned as the calls want them. The system's own check would believe the lengths that
-/// are in them, and read on where they end.
-pub(super) fn words(descriptor: &[u8]) -> Result<Vec<u64>, LastError> {
-    end(descriptor).ok_or(LastError(ERROR_INVALID_SECURITY_DESCR))?;
-    let mut words = vec![0; descriptor.len().div_ceil(8)];
-    words.as_mut_bytes()[..descriptor.len()].copy_from_slice(descriptor);
-    Ok(words)
-}
-
-fn short(bytes: &[u8], at: usize) -> Option<u16> {
+/// The number of 16 bits at this offset.
+pub(super) fn short(bytes: &[u8], at: usize) -> Option<u16> {
     Some(u16::from_le_bytes(*bytes.get(at..)?.first_chunk()?))
 }
 
-fn long(bytes: &[u8], at: usize) -> Option<u32> {
+/// The number of 32 bits at this offset.
+pub(super) fn long(bytes: &[u8], at: usize) -> Option<u32> {
     Some(u32::from_le_bytes(*bytes.get(at..)?.first_chunk()?))
 }
 
-/// Where the descriptor ends that these bytes start with: `None` unless all that it is made of lies within the bytes.
+/// Returns the end of the descriptor that these bytes start with, or `None` unless all its parts lie within
+/// the bytes.
 fn end(bytes: &[u8]) -> Option<usize> {
     if bytes.first() != Some(&1) || short(bytes, 2)? & SE_SELF_RELATIVE == 0 {
         return None;
     }
     let mut end = HEAD;
-    // The owner, the group, the system list, the list of access rights: each may be missing.
+    // The owner, the group, the system list and the access control list. Each may be missing.
     for (at, len) in [(4, sid::len as fn(&[u8]) -> _), (8, sid::len), (12, list_len), (16, list_len)] {
         let offset = usize::try_from(long(bytes, at)?).ok()?;
         if offset == 0 {
@@ -80,7 +95,8 @@ fn end(bytes: &[u8]) -> Option<usize> {
     Some(end)
 }
 
-/// The length of the access control list that these bytes start with, if all its entries are whole.
+/// Returns the length of the access control list that these bytes start with, if all its entries are
+/// complete.
 fn list_len(bytes: &[u8]) -> Option<usize> {
     // ACL_REVISION to ACL_REVISION4.
     if !(2..=4).contains(bytes.first()?) {
@@ -100,13 +116,14 @@ fn list_len(bytes: &[u8]) -> Option<usize> {
     Some(len)
 }
 
-/// Whether an entry is of a kind that is known, and its SID within it. (What may stand behind the SID is bounded by the
-/// entry.)
+/// Whether an entry is of a known kind and contains its SID completely. (Data that follows the SID is bounded
+/// by the entry.)
 fn is_entry(entry: &[u8]) -> bool {
     let sid_at = match entry.first() {
-        // Allow, deny, audit, alarm; with a condition (0x09, 0x0A, 0x0D, 0x0E); label, attribute, policy, trust, filter.
+        // Allow, deny, audit, alarm; with a condition (0x09, 0x0A, 0x0D, 0x0E); label, attribute, policy,
+        // trust, filter.
         Some(0x00..=0x03 | 0x09 | 0x0A | 0x0D | 0x0E | 0x11..=0x15) => Some(8),
-        // The same for objects of a directory: up to two GUIDs are in front of the SID.
+        // The same for directory service objects: up to two GUIDs precede the SID.
         Some(0x05..=0x08 | 0x0B | 0x0C | 0x0F | 0x10) => {
             long(entry, 8).map(|flags| 12 + 16 * (flags & 3).count_ones() as usize)
         }
@@ -131,8 +148,8 @@ mod tests {
         "O:BAG:SYD:P(D;;GA;;;AN)(A;;GRGW;;;BA)(A;;0x5;;;S-1-5-21-1-2-3-1001)(A;;GR;;;AC)S:(ML;;NW;;;LW)";
 
     #[test]
-    fn text_leads_to_bytes_and_back() {
-        // Systems write the same rights in different words, so bytes are compared.
+    fn descriptors_survive_the_way_through_text() {
+        // Systems write the same rights in different terms, so the bytes are compared.
         for text in [PLAIN_TEXT, "D:P", "D:(A;;GA;;;WD)", "O:SY", "G:BA"] {
             let bytes = from_sddl(text).unwrap();
             assert_eq!(end(&bytes), Some(bytes.len()), "{text}");
@@ -143,22 +160,22 @@ mod tests {
     }
 
     #[test]
-    fn labels_are_read_and_written() {
+    fn labels_are_parsed_and_formatted() {
         let text = "S:(ML;;NW;;;LW)";
         let bytes = from_sddl(text).unwrap();
-        // SYSTEM_MANDATORY_LABEL_ACE: 0x11, 20 bytes; no writing up; S-1-16-4096.
+        // SYSTEM_MANDATORY_LABEL_ACE: 0x11, 20 bytes; no write-up; S-1-16-4096.
         let label = [0x11, 0, 20, 0, 1, 0, 0, 0, 1, 1, 0, 0, 0, 0, 0, 16, 0, 0x10, 0, 0];
         assert!(bytes.ends_with(&label), "{bytes:x?}");
         let back = to_sddl(&bytes).unwrap();
-        if api::look_up("ntdll.dll", c"wine_get_version").is_some() {
-            println!("Wine does not write labels: not tested");
+        if testkit::under_wine() {
+            println!("Wine does not format labels: not tested");
         } else {
             assert_eq!(back, text);
         }
     }
 
     #[test]
-    fn text_that_says_nothing_is_refused() {
+    fn malformed_text_is_refused() {
         for text in ["D:(", "D:(A;;GA;;;NOBODY)", "no descriptor", "D:\0"] {
             let failure = from_sddl(text).unwrap_err();
             assert_eq!(failure.reason, Reason::Other, "{text:?}");
@@ -167,18 +184,18 @@ mod tests {
     }
 
     #[test]
-    fn cut_descriptors_are_refused() {
+    fn truncated_descriptors_are_refused() {
         let whole = from_sddl(RICH).unwrap();
         for len in 0..whole.len() {
             let failure = to_sddl(&whole[..len]).unwrap_err();
             assert_eq!(failure, LastError(ERROR_INVALID_SECURITY_DESCR).into(), "{len}");
         }
-        // What is behind it does not matter.
+        // Bytes that follow the descriptor are ignored.
         assert_eq!(end(&[&whole[..], &[0xFF; 7]].concat()), Some(whole.len()));
     }
 
     #[test]
-    fn forged_descriptors_are_refused_or_harmless() {
+    fn forged_descriptors_are_refused_or_read_within_their_bounds() {
         let whole = from_sddl(RICH).unwrap();
         let mut refused = 0;
         for at in 0..whole.len() {
@@ -186,7 +203,6 @@ mod tests {
                 let mut forged = whole.clone();
                 forged[at] = value;
                 refused += usize::from(end(&forged).is_none());
-                // Whatever it says: it is read within its bounds.
                 let _ = to_sddl(&forged);
             }
         }
@@ -194,7 +210,7 @@ mod tests {
     }
 
     #[test]
-    fn lists_stay_within_their_bounds() {
+    fn lists_are_read_within_their_bounds() {
         let entry = |kind: u8, body: &[u8]| {
             let len = u8::try_from(4 + body.len()).unwrap();
             [&[kind, 0, len, 0], body].concat()
@@ -203,20 +219,19 @@ mod tests {
             let len = u8::try_from(8 + entries.len()).unwrap();
             [&[2, 0, len, 0, count, 0, 0, 0], entries].concat()
         };
-        let world = [1, 1, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0];
-        let allow = entry(0, &[&[0; 4][..], &world].concat());
+        let allow = entry(0, &[&[0; 4][..], &sid::WORLD].concat());
         assert_eq!(list_len(&list(1, &allow)), Some(28));
         assert_eq!(list_len(&list(0, &allow)), Some(28));
         assert_eq!(list_len(&list(2, &allow)), None);
         assert_eq!(list_len(&list(1, &entry(0, &[0; 4]))), None);
         assert_eq!(list_len(&list(1, &[])), None);
-        // An entry that does not lead on.
+        // An entry without a length.
         assert_eq!(list_len(&list(1, &[0, 0, 0, 0])), None);
-        // Nobody knows what is in these.
-        assert_eq!(list_len(&list(1, &entry(0x16, &[&[0; 4][..], &world].concat()))), None);
-        // GUIDs in front of the SID: none, one, two.
+        // An entry of an unknown kind.
+        assert_eq!(list_len(&list(1, &entry(0x16, &[&[0; 4][..], &sid::WORLD].concat()))), None);
+        // No, one, and two GUIDs before the SID.
         let object = |flags: u8, before: usize| {
-            entry(5, &[&[0, 0, 0, 0, flags, 0, 0, 0][..], &vec![0; before], &world].concat())
+            entry(5, &[&[0, 0, 0, 0, flags, 0, 0, 0][..], &vec![0; before], &sid::WORLD].concat())
         };
         for (flags, before) in [(0, 0), (1, 16), (2, 16), (3, 32)] {
             assert!(list_len(&list(1, &object(flags, before))).is_some());
@@ -231,10 +246,9 @@ mod tests {
     }
 
     #[test]
-    fn objects_say_who_may_open_them() {
+    fn the_descriptor_of_an_object_names_the_current_user() {
         let section = security::with_attributes(&security::Protection::CurrentUser, true, |attributes| {
-            // SAFETY: the attributes are valid during this call.
-            unsafe { api::create_section(attributes, SEC_COMMIT, 1, None, None) }
+            api::create_file_mapping(attributes, SEC_COMMIT, 1, None, None)
         });
         let (section, _) = section.unwrap();
         let user = account::token().unwrap().user;
@@ -243,7 +257,7 @@ mod tests {
         let grants = |bytes: &[u8]| bytes.windows(user.len()).any(|part| part == user);
         assert!(grants(&descriptor), "{}", to_sddl(&descriptor).unwrap());
         println!("{}", to_sddl(&descriptor).unwrap());
-        let narrow = api::duplicate(section.as_handle(), Some(FILE_MAP_READ)).unwrap();
+        let narrow = api::duplicate_handle(section.as_handle(), Some(FILE_MAP_READ)).unwrap();
         assert_eq!(of(narrow.as_handle()).map_err(|failure| failure.reason), Err(Reason::Denied));
     }
 }

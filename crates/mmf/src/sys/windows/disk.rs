@@ -1,4 +1,4 @@
-//! Files that memory is saved into and loaded from.
+//! The files that regions are saved to and loaded from.
 
 use std::fs::{self, File};
 use std::io;
@@ -12,16 +12,16 @@ use std::time::UNIX_EPOCH;
 use windows_sys::Win32::Foundation as win;
 use windows_sys::Win32::System::Memory::MEM_RESERVE;
 
-use super::files::{self, WidePath};
 use super::memory::Object;
+use super::wide::WidePath;
 use super::{LastError, api, security};
 use crate::sys::{Failure, Reason};
 
-/// Zeros that are not shorter become a hole in a file: what NTFS makes holes of.
+/// The minimum length of a range of zeros that becomes a hole in a file: the granularity of NTFS.
 pub(crate) const HOLE: usize = 64 << 10;
 
-/// What the system says about files, where it means something else than about sections.
-fn about_file(error: LastError) -> Failure {
+/// The failure for an error about a file, which can mean something else than for a section.
+fn file_failure(error: LastError) -> Failure {
     let failure = Failure::from(error);
     let reason = match error.0 {
         win::ERROR_DISK_FULL | win::ERROR_HANDLE_DISK_FULL | win::ERROR_DISK_QUOTA_EXCEEDED => Reason::NoRoom,
@@ -41,12 +41,12 @@ fn about_file(error: LastError) -> Failure {
     Failure { reason, ..failure }
 }
 
-fn about(error: &io::Error) -> Failure {
+fn io_failure(error: &io::Error) -> Failure {
     let code = error.raw_os_error().map(|code| u32::from_ne_bytes(code.to_ne_bytes()));
-    code.map_or(Failure::new(Reason::Other), |code| about_file(LastError(code)))
+    code.map_or(Failure::new(Reason::Other), |code| file_failure(LastError(code)))
 }
 
-/// What a path leads to, if that is no file.
+/// Returns what a path refers to if that is not a file.
 pub(crate) fn what_else(path: &Path, follow: bool) -> Option<&'static str> {
     let data = if follow { fs::metadata(path) } else { fs::symlink_metadata(path) };
     let kind = data.ok()?.file_type();
@@ -68,27 +68,27 @@ pub(crate) struct Source {
 impl Source {
     pub(crate) fn open(path: &Path) -> Result<Self, Failure> {
         let file = File::open(path).map_err(|error| {
-            let failure = about(&error);
-            // A directory is "access denied".
+            let failure = io_failure(&error);
+            // Opening a directory fails with "access denied".
             let is_directory = failure.reason == Reason::Denied && path.is_dir();
             if is_directory { Failure { reason: Reason::WrongKind, ..failure } } else { failure }
         })?;
-        if !file.metadata().map_err(|error| about(&error))?.is_file() {
+        if !file.metadata().map_err(|error| io_failure(&error))?.is_file() {
             return Err(Failure::new(Reason::WrongKind));
         }
         Ok(Source { file })
     }
 
     pub(crate) fn len(&self) -> Result<u64, Failure> {
-        Ok(self.file.metadata().map_err(|error| about(&error))?.len())
+        Ok(self.file.metadata().map_err(|error| io_failure(&error))?.len())
     }
 
-    /// The next bytes at or after a place that have been written at some time; none if there are no more. Up to the end of the
-    /// world where the system cannot tell.
+    /// Returns the next range at or after `from` that has been written, or `None` if there is none. If the
+    /// system does not know, the range is unbounded.
     pub(crate) fn next_data(&self, from: u64) -> Option<Range<u64>> {
         let unknown = Some(from..u64::MAX);
         let Ok(start) = i64::try_from(from) else { return unknown };
-        match files::first_allocated(self.file.as_handle(), start, i64::MAX - start) {
+        match api::fsctl_query_allocated_ranges(self.file.as_handle(), start, i64::MAX - start) {
             Ok(None) => None,
             Ok(Some((start, len))) => {
                 let (Ok(start), Ok(len)) = (u64::try_from(start), u64::try_from(len)) else { return unknown };
@@ -98,20 +98,20 @@ impl Source {
         }
     }
 
-    /// Reads some bytes; none at the end.
+    /// Reads up to `bytes.len()` bytes, and returns 0 at the end of the file.
     pub(crate) fn read_at(&self, offset: u64, bytes: &mut [u8]) -> Result<usize, Failure> {
         match self.file.seek_read(bytes, offset) {
             Err(error) if error.raw_os_error() == i32::try_from(win::ERROR_HANDLE_EOF).ok() => Ok(0),
-            result => result.map_err(|error| about(&error)),
+            result => result.map_err(|error| io_failure(&error)),
         }
     }
 }
 
-/// Sections have no other access than by views.
+/// Access to a region without a view, which sections do not have.
 #[derive(Debug)]
 pub(crate) struct Direct<'a>(&'a core::convert::Infallible);
 
-#[allow(clippy::unused_self, reason = "other systems have such a thing")]
+#[allow(clippy::unused_self, reason = "as on Linux")]
 impl<'a> Direct<'a> {
     pub(crate) fn new(_: &'a Object) -> Option<Self> {
         None
@@ -134,10 +134,10 @@ impl<'a> Direct<'a> {
     }
 }
 
-/// How many bytes from an address on, which is in a view, have one state, and whether they can be touched: pages that are
-/// only reserved cannot, and have never been written.
+/// Returns the number of bytes from an address in a view on that have the same state, and whether they can be
+/// accessed: pages that are only reserved cannot, and have never been written.
 pub(crate) fn run_of_pages(address: *const u8, len: usize) -> (usize, bool) {
-    match api::query_pages(address) {
+    match api::virtual_query(address) {
         Ok(pages) => {
             let skipped = address.addr().wrapping_sub(pages.BaseAddress.addr());
             (pages.RegionSize.saturating_sub(skipped).clamp(1, len), pages.State != MEM_RESERVE)
@@ -146,22 +146,22 @@ pub(crate) fn run_of_pages(address: *const u8, len: usize) -> (usize, bool) {
     }
 }
 
-/// A file on the way: under a temporary name until it is complete. It is gone when this is dropped before, and when this
-/// process is ended before.
+/// A file that is being written, under a temporary name until it is complete. The file is deleted if this
+/// value is dropped or the process ends before.
 #[derive(Debug)]
 pub(crate) struct Draft {
     file: File,
     directory: PathBuf,
     path: PathBuf,
-    /// None when it has its own name.
+    /// `None` once the file has its own name.
     temporary: Option<PathBuf>,
     is_sparse: AtomicBool,
 }
 
 impl Draft {
-    /// Starts a file that is to have this path.
+    /// Creates a temporary file that will get this path.
     pub(crate) fn begin(path: &Path, replace: bool) -> Result<Self, Failure> {
-        let missing = || about_file(LastError(win::ERROR_PATH_NOT_FOUND));
+        let missing = || file_failure(LastError(win::ERROR_PATH_NOT_FOUND));
         let wrong_kind = Failure::new(Reason::WrongKind);
         let path = if path.as_os_str().is_empty() {
             return Err(missing());
@@ -174,7 +174,7 @@ impl Draft {
             std::path::absolute(path).map_err(|_| Failure::new(Reason::BadName))?
         };
         let directory = path.parent().ok_or(wrong_kind)?.to_owned();
-        // Said now rather than when everything has been written.
+        // Reported before everything is written rather than after.
         match fs::symlink_metadata(&path) {
             Ok(data) if !data.is_file() => return Err(wrong_kind),
             Ok(_) if !replace => return Err(Failure::new(Reason::Exists)),
@@ -182,34 +182,36 @@ impl Draft {
         }
         let (file, temporary) = new_file(&directory)?;
         let file = File::from(file);
-        // From here on nothing stays if this process is killed. Not every file system can; then a temporary file would stay.
-        let _ = files::delete_when_closed(file.as_handle(), true);
+        // From now on the system deletes the file if this process is killed. Where the file system does not
+        // support it, the temporary file would remain.
+        let _ = api::set_file_disposition_info(file.as_handle(), true);
         Ok(Draft { file, directory, path, temporary: Some(temporary), is_sparse: AtomicBool::new(false) })
     }
 
-    /// Bytes that are left where it is.
+    /// Returns the free space of the volume.
     pub(crate) fn room(&self) -> Option<u64> {
-        files::free_space(&WidePath::new(&self.directory)?).ok()
+        api::get_disk_free_space(&WidePath::new(&self.directory)?).ok()
     }
 
-    /// Gives it its length. What is not written then is zero.
-    #[allow(clippy::unused_self, clippy::unnecessary_wraps, reason = "other systems do it now")]
+    /// Announces the length of the file. Bytes that are not written are zero.
+    #[allow(clippy::unused_self, clippy::unnecessary_wraps, reason = "other systems set it here")]
     pub(crate) fn size(&self, _: u64) -> Result<(), Failure> {
-        // Room would be taken for all of it, holes included. `finish` does it.
+        // Setting the length here would allocate all of it, holes included. `finish` sets it.
         Ok(())
     }
 
-    /// Says that some bytes, which are zero, are not going to be written.
+    /// Announces that some bytes, which are zero, will not be written.
     pub(crate) fn leave_out(&self) {
         if !self.is_sparse.swap(true, Ordering::Relaxed) {
-            // Where there are no holes, the system writes the zeros.
-            let _ = files::set_sparse(self.file.as_handle());
+            // On a file system without holes, the system writes the zeros.
+            let _ = api::fsctl_set_sparse(self.file.as_handle());
         }
     }
 
+    /// Writes all of `bytes`.
     pub(crate) fn write_at(&self, mut offset: u64, mut bytes: &[u8]) -> Result<(), Failure> {
         while !bytes.is_empty() {
-            let written = self.file.seek_write(bytes, offset).map_err(|error| about(&error))?;
+            let written = self.file.seek_write(bytes, offset).map_err(|error| io_failure(&error))?;
             if written == 0 {
                 return Err(Failure::new(Reason::Other));
             }
@@ -219,35 +221,37 @@ impl Draft {
         Ok(())
     }
 
-    /// Has the system start to bring these bytes to the disk: it does so by itself.
-    #[allow(clippy::unused_self, reason = "other systems want to be told")]
+    /// Asks the system to start writing these bytes to the disk, which Windows does without being asked.
+    #[allow(clippy::unused_self, reason = "as on Linux")]
     pub(crate) fn start_writing_back(&self, _: u64, _: u64) {}
 
-    /// Gives it its length, and its name when everything is on the disk.
+    /// Sets the length of the file and, once everything is on the disk, its name.
     pub(crate) fn finish(mut self, len: u64, replace: bool) -> Result<(), Failure> {
-        self.file.set_len(len).map_err(|error| about(&error))?;
-        self.file.sync_all().map_err(|error| about(&error))?;
-        files::delete_when_closed(self.file.as_handle(), false).or_else(|error| match error.0 {
-            // Then it could not be wished for, either.
+        self.file.set_len(len).map_err(|error| io_failure(&error))?;
+        self.file.sync_all().map_err(|error| io_failure(&error))?;
+        api::set_file_disposition_info(self.file.as_handle(), false).or_else(|error| match error.0 {
+            // The file system does not support it, so `begin` has not set it either.
             win::ERROR_NOT_SUPPORTED | win::ERROR_INVALID_PARAMETER | win::ERROR_INVALID_FUNCTION => Ok(()),
-            _ => Err(about_file(error)),
+            _ => Err(file_failure(error)),
         })?;
         let temporary = self.temporary.as_deref().unwrap_or(Path::new(""));
         if replace {
-            // In the way in which others may have the old one open.
+            // This rename also works while other processes have the old file open.
             fs::rename(temporary, &self.path).map_err(|error| self.not_replaced(&error))?;
         } else {
             let bad = Failure::new(Reason::BadName);
             let (from, to) = (WidePath::new(temporary).ok_or(bad)?, WidePath::new(&self.path).ok_or(bad)?);
-            files::rename_new(&from, &to).map_err(about_file)?;
+            api::move_file_write_through(&from, &to).map_err(file_failure)?;
         }
         self.temporary = None;
         Ok(())
     }
 
-    /// "Access denied" is what the system says, too, if somebody has the old file open. Making files here is allowed.
+    /// The failure of a rename that replaces a file. The system also reports "access denied" if another
+    /// process has the old file open. Creating files in this directory is allowed, since the temporary file
+    /// exists.
     fn not_replaced(&self, error: &io::Error) -> Failure {
-        let failure = about(error);
+        let failure = io_failure(error);
         let is_writable = fs::metadata(&self.path).is_ok_and(|data| !data.permissions().readonly());
         if failure.reason == Reason::Denied && is_writable {
             Failure { reason: Reason::InUse, ..failure }
@@ -260,29 +264,29 @@ impl Draft {
 impl Drop for Draft {
     fn drop(&mut self) {
         if let Some(path) = &self.temporary {
-            // Where closing it is enough, this is in vain. (The error that led here is the one to tell.)
-            let _ = files::delete_when_closed(self.file.as_handle(), true);
+            // This fails where closing the file deletes it. (The first error is the one to report.)
+            let _ = api::set_file_disposition_info(self.file.as_handle(), true);
             let _ = fs::remove_file(path);
         }
     }
 }
 
-/// A file with a temporary name, for this user alone.
+/// Creates a file with a temporary name, which only this user can access.
 fn new_file(directory: &Path) -> Result<(std::os::windows::io::OwnedHandle, PathBuf), Failure> {
     static NEXT: AtomicU32 = AtomicU32::new(0);
-    let mut round = 0;
+    let mut attempt = 0;
     loop {
         let time = UNIX_EPOCH.elapsed().map_or(0, |time| time.subsec_nanos());
         let number = NEXT.fetch_add(1, Ordering::Relaxed);
         let path = directory.join(format!(".mmf-{:x}-{number:x}-{time:x}.part", std::process::id()));
         let wide = WidePath::new(&path).ok_or(Failure::new(Reason::BadName))?;
-        let made = security::with_own_file(|attributes| {
-            // SAFETY: the attributes are valid during this call.
-            unsafe { files::create_new(&wide, attributes) }
-        });
-        match made {
-            Err(LastError(win::ERROR_FILE_EXISTS | win::ERROR_ALREADY_EXISTS)) if round < 100 => round += 1,
-            Err(error) => return Err(about_file(error)),
+        let created =
+            security::with_attributes_of_own_file(|attributes| api::create_file_new(&wide, attributes));
+        match created {
+            Err(LastError(win::ERROR_FILE_EXISTS | win::ERROR_ALREADY_EXISTS)) if attempt < 100 => {
+                attempt += 1
+            }
+            Err(error) => return Err(file_failure(error)),
             Ok(file) => return Ok((file, path)),
         }
     }
@@ -294,7 +298,7 @@ mod tests {
     use crate::sys::descriptor;
 
     #[test]
-    fn a_saved_file_is_this_users_alone() {
+    fn only_the_current_user_can_access_a_saved_file() {
         let path = std::env::temp_dir().join(format!("mmf-unit-{}", std::process::id()));
         let draft = Draft::begin(&path, true).unwrap();
         draft.write_at(0, b"x").unwrap();
@@ -306,9 +310,9 @@ mod tests {
         let owner = text.strip_prefix("O:").and_then(|rest| rest.split("G:").next()).unwrap();
         let entries: Vec<_> = text.split('(').skip(1).map(|entry| entry.split(')').next().unwrap()).collect();
         assert!(entries.contains(&format!("A;;FA;;;{owner}").as_str()), "{text}");
-        // (Wine, which keeps the mode of a file instead of a list, adds an entry for the system.)
-        let is_fine =
+        // (Wine stores a file mode instead of a list, and adds an entry for the system.)
+        let is_expected =
             |entry: &&str| entry.ends_with(owner) || (testkit::under_wine() && entry.ends_with("SY"));
-        assert!(entries.iter().all(is_fine), "{text}");
+        assert!(entries.iter().all(is_expected), "{text}");
     }
 }

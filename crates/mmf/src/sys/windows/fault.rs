@@ -1,7 +1,9 @@
-//! Access violations and in-page errors in the guarded routines become errors; everything else goes on to the next handler.
+//! Turns access violations and in-page errors in the guarded routines into errors, and passes all other
+//! exceptions on.
 //!
-//! These handlers belong to the routines alone (see `guard`): Windows calls them only when an exception comes up in, or
-//! below, a routine. They change where the interrupted code continues and nothing else, so nothing is unwound.
+//! The handlers belong to the routines alone (see `guard`): Windows calls them only for an exception that is
+//! raised in a routine or in a function that it calls. A handler changes only the point where the interrupted
+//! code continues, so no frame is unwound.
 
 use core::ffi::c_void;
 
@@ -15,17 +17,19 @@ use crate::sys::guard::{self, Place};
 use crate::sys::guard::{Frame, Guard};
 use crate::sys::{HandlerPosition, HandlerState};
 
-/// There is nothing to install: the routines' handler is found by their own table or frame, which nobody else can replace.
+/// Nothing has to be installed: Windows finds the handler by the unwind table or the frame of the routines,
+/// which no other handler can replace.
 #[allow(clippy::unnecessary_wraps, reason = "on Unix it can fail")]
 pub(crate) fn install() -> std::io::Result<()> {
     Ok(())
 }
 
+/// Returns the state of the handler.
 pub(crate) fn state() -> HandlerState {
     HandlerState { segv: HandlerPosition::NotNeeded, bus: HandlerPosition::NotNeeded, blocked: false }
 }
 
-/// None are needed: no copy here depends on a handler of the process.
+/// Whether copies are made by the kernel. On Windows none are: no copy depends on a handler of the process.
 pub(crate) fn kernel_copies() -> bool {
     false
 }
@@ -34,14 +38,15 @@ pub(crate) fn kernel_copies() -> bool {
 const CONTINUE_EXECUTION: i32 = 0;
 const CONTINUE_SEARCH: i32 = 1;
 
-// EXCEPTION_UNWINDING, EXIT_UNWIND, TARGET_UNWIND and COLLIDED_UNWIND: the second pass, in which nothing is decided.
+// EXCEPTION_UNWINDING, EXIT_UNWIND, TARGET_UNWIND and COLLIDED_UNWIND: the second pass, in which handlers
+// decide nothing.
 const UNWIND: u32 = 0x66;
 
-/// What a record says of a fault, if it is one: the address, and what a guard notes.
+/// Returns the address, the code and the detail of a record that is about a fault.
 fn fault(record: &EXCEPTION_RECORD) -> Option<(usize, u32, i32)> {
     let detail = match record.ExceptionCode {
         EXCEPTION_ACCESS_VIOLATION => 0,
-        // The third parameter is the status behind it: why the page could not be read.
+        // The third parameter is the status that tells why the page could not be read.
         EXCEPTION_IN_PAGE_ERROR if record.NumberParameters >= 3 => {
             let [a, b, c, d, ..] = record.ExceptionInformation[2].to_le_bytes();
             i32::from_le_bytes([a, b, c, d])
@@ -53,27 +58,29 @@ fn fault(record: &EXCEPTION_RECORD) -> Option<(usize, u32, i32)> {
     (record.NumberParameters >= 2).then_some((record.ExceptionInformation[1], code, detail))
 }
 
-/// The handler of the routines: found by their unwind table, or (x86) by the record that `run` puts into the chain.
+/// The handler of the routines. Windows finds it by their unwind table, or on x86 by the record that `run`
+/// puts into the chain.
 ///
 /// # Safety
 ///
-/// To be called by Windows only, with what `__C_specific_handler` would get; on x86 the frame is the address of the record.
+/// Only Windows calls it, with the arguments of `__C_specific_handler`. On x86 the frame is the address of
+/// the record.
 pub(in crate::sys) unsafe extern "C" fn handler(
     record: *const EXCEPTION_RECORD,
     frame: *const c_void,
     context: *mut CONTEXT,
     _dispatcher: *const c_void,
 ) -> i32 {
-    // SAFETY: Windows gives a valid record.
+    // SAFETY: Windows passes a valid record.
     let record = unsafe { &*record };
     if record.ExceptionFlags & UNWIND != 0 {
         return CONTINUE_SEARCH;
     }
     let Some((address, code, detail)) = fault(record) else { return CONTINUE_SEARCH };
-    // SAFETY: Windows gives the interrupted context, which nobody else uses meanwhile.
+    // SAFETY: Windows passes the interrupted context, and accesses it only after the handler has returned.
     let context = unsafe { &mut *context };
     #[cfg(target_arch = "x86")]
-    // SAFETY: Windows gives the frame that the record was found in.
+    // SAFETY: Windows passes the address of the record that it has found in the chain.
     let caught = unsafe { catch(context, frame, address, code, detail) };
     #[cfg(not(target_arch = "x86"))]
     let caught = {
@@ -83,7 +90,7 @@ pub(in crate::sys) unsafe extern "C" fn handler(
     if caught { CONTINUE_EXECUTION } else { CONTINUE_SEARCH }
 }
 
-/// The interrupted context, by what of it the guarded routines use.
+/// The interrupted context, reduced to the registers that the guarded routines use.
 #[cfg(not(target_arch = "x86"))]
 struct Context<'c>(&'c mut CONTEXT);
 
@@ -117,7 +124,7 @@ impl Interrupted for Context<'_> {
 
     fn arguments(&self) -> [usize; 4] {
         [0, 1, 2, 3].map(|register| {
-            // SAFETY: both sides of the union are the same 31 registers.
+            // SAFETY: both variants of the union are the same 31 registers.
             let value = unsafe { self.0.Anonymous.X[register] };
             value as usize
         })
@@ -125,7 +132,7 @@ impl Interrupted for Context<'_> {
 
     fn answer(&mut self, result: usize, fourth: u64) {
         self.0.Anonymous.X = {
-            // SAFETY: both sides of the union are the same 31 registers.
+            // SAFETY: both variants of the union are the same 31 registers.
             let mut registers = unsafe { self.0.Anonymous.X };
             (registers[0], registers[3]) = (result as u64, fourth);
             registers
@@ -137,18 +144,19 @@ impl Interrupted for Context<'_> {
     }
 }
 
-/// The same for x86, where the guard is in the frame of `run`.
+/// The counterpart of [`guard::catch`] for x86, where the guard is in the frame of `run`.
 ///
 /// # Safety
 ///
-/// The frame is the address of the record that Windows has found in the chain.
+/// `frame` is the address of the record that Windows has found in the chain.
 #[cfg(target_arch = "x86")]
 unsafe fn catch(context: &mut CONTEXT, frame: *const c_void, address: usize, code: u32, detail: i32) -> bool {
     let (range, landing) = guard::code_range();
     if !range.contains(&(context.Eip as usize)) {
         return false;
     }
-    // SAFETY: the routine was interrupted between `begin` and `end`, so the record is part of the frame of `run` (see guard/x86.rs).
+    // SAFETY: the routine was interrupted between `begin` and `end`, so the record is part of the frame of
+    // `run` (see guard/x86.rs).
     let guard: *const Guard = unsafe { (*frame.cast::<Frame>()).guard };
     // SAFETY: the guard lives until the interrupted call returns.
     if !unsafe { (*guard).note(Place::at(address), code, detail) } {

@@ -1,23 +1,24 @@
-//! Access rights of the kernel objects that belong to a segment: derived from the region's descriptor, and compared with those of an object
-//! that was opened by its name.
+//! The access rights of the kernel objects that belong to a segment: derived from the descriptor of the
+//! region, and compared with those of an object that was opened by its name.
 //!
-//! Such an object is found by a name, and any process of the session can create an object of that name first. So an existing object
-//! is used only if it could have been created by a participant: its owner is a user who may write the region, and its access control list
-//! grants no more than the list that a participant gives it.
+//! Such an object is found by a name, and any process of the session can create an object of that name first.
+//! So an existing object is used only if a participant could have created it: its owner is a user with the
+//! right to write the region, and its access control list grants no more than the list that a participant
+//! sets.
 
+use super::api::READ_CONTROL;
+use super::descriptor::{long, short};
 use super::sid;
 
-/// Rights to a section.
+/// The rights to a section.
 const MAP_WRITE: u32 = 2;
 const MAP_READ: u32 = 4;
 const GENERIC_ALL: u32 = 0x1000_0000;
 const GENERIC_WRITE: u32 = 0x4000_0000;
 const GENERIC: u32 = 0xf000_0000;
 
-/// Rights to an event or a semaphore: to wait for it, to change and to query its state.
+/// The rights to wait for an event or a semaphore, and to change and query its state.
 const WAIT_AND_WAKE: u32 = 0x10_0003;
-/// To read the descriptor, by which other participants judge the object.
-const READ_CONTROL: u32 = 0x2_0000;
 const STANDARD: u32 = 0x1f_0000;
 
 const ALLOWED: [u8; 2] = [0, 9];
@@ -25,19 +26,12 @@ const DENIED: [u8; 2] = [1, 10];
 
 const DACL_AT: usize = 16;
 
-fn short(bytes: &[u8], at: usize) -> Option<u16> {
-    Some(u16::from_le_bytes(*bytes.get(at..)?.first_chunk()?))
-}
-
-fn long(bytes: &[u8], at: usize) -> Option<u32> {
-    Some(u32::from_le_bytes(*bytes.get(at..)?.first_chunk()?))
-}
-
+/// The offset of a part of the descriptor, unless the part is missing.
 fn offset(bytes: &[u8], at: usize) -> Option<usize> {
     long(bytes, at).and_then(|at| usize::try_from(at).ok()).filter(|at| *at != 0)
 }
 
-/// Where each entry of the access control list starts, and its length.
+/// Returns the offset and the length of each entry of the access control list.
 fn entries(descriptor: &[u8]) -> Vec<(usize, usize)> {
     let Some(list) = offset(descriptor, DACL_AT) else { return Vec::new() };
     let mut at = list + 8;
@@ -53,12 +47,12 @@ fn entries(descriptor: &[u8]) -> Vec<(usize, usize)> {
     found
 }
 
-/// The rights to a section as those to an event or a semaphore that belongs to it. Only a participant waits and wakes, and a
-/// participant may write: so a reader gets no right at all. With `SYNCHRONIZE` it could take wake-ups away, and with any right it could keep an
-/// object alive.
+/// Translates rights to a section into rights to an event or a semaphore that belongs to it. Only a
+/// participant waits and wakes, and a participant has the right to write. So a reader gets no right: with
+/// `SYNCHRONIZE` it could take wake-ups away, and with any right it could keep an object alive.
 fn translated(kind: u8, mask: u32) -> u32 {
     if DENIED.contains(&kind) {
-        // A user who may not do one of the two cannot take part.
+        // A user to whom reading or writing is denied cannot be a participant.
         let denied = mask & (MAP_READ | MAP_WRITE | GENERIC) != 0;
         return if denied { STANDARD | WAIT_AND_WAKE } else { mask & STANDARD };
     }
@@ -67,10 +61,11 @@ fn translated(kind: u8, mask: u32) -> u32 {
     if writes { (mask & STANDARD) | all | READ_CONTROL | WAIT_AND_WAKE } else { 0 }
 }
 
-/// The descriptor of the objects that belong to a segment, made of its region's, which is valid.
+/// Derives the descriptor of the objects that belong to a segment from that of its region, which is valid.
 ///
-/// Its owner is this user: only a privileged process may create an object that belongs to another user, as the region may. (Without
-/// an owner the system would choose, and for elevated programs not the user.)
+/// The owner is `user`, because only a privileged process may create an object that belongs to another user,
+/// such as the owner of the region. (Without an owner in the descriptor the system chooses one, which is not
+/// the user for elevated programs.)
 pub(super) fn for_objects(region: &[u8], user: Option<&[u8]>) -> Vec<u8> {
     let mut descriptor = region.to_vec();
     for (at, _) in entries(region) {
@@ -87,22 +82,23 @@ pub(super) fn for_objects(region: &[u8], user: Option<&[u8]>) -> Vec<u8> {
     descriptor
 }
 
-/// What is expected of an object that a participant has created.
+/// The properties of an object that a participant has created.
 #[derive(Clone, Debug)]
 pub(super) struct Expected {
-    /// Of the region.
+    /// The owner of the region.
     owner: Option<Vec<u8>>,
-    /// What kind of entry grants what to whom: the kind, what stands behind the mask (the SID and a condition), and the mask.
+    /// The entries that allow access: the type, the data after the mask (the SID and a condition), and the
+    /// mask.
     granted: Vec<(u8, Vec<u8>, u32)>,
 }
 
-/// How an object compares with what is expected of it.
+/// The result of the comparison of an object with the expected properties.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Verdict {
     Fits,
-    /// It grants more, or to others.
+    /// Its list grants more rights, or grants rights to other users.
     GrantsMore,
-    /// Its owner is not one of those whom the list names. It may be a member of a group that the list names.
+    /// The list does not name its owner, which may be a member of a group that the list names.
     OwnedBy(Vec<u8>),
 }
 
@@ -111,51 +107,53 @@ fn owner(descriptor: &[u8]) -> Option<Vec<u8>> {
     sid.get(..sid::len(sid)?).map(<[u8]>::to_vec)
 }
 
-/// Entries that allow something.
+/// Returns the entries that allow access: the type, the data after the mask, and the mask.
 fn grants(descriptor: &[u8]) -> impl Iterator<Item = (u8, &[u8], u32)> {
     entries(descriptor).into_iter().filter_map(|(at, len)| {
         let entry = descriptor.get(at..at + len)?;
         let mask = long(entry, 4)?;
-        // (What is only inherited counts for nothing here: no object contains these.)
-        let counts = entry[1] & 8 == 0 && mask != 0 && !DENIED.contains(&entry[0]);
-        counts.then(|| (entry[0], &entry[8..], mask))
+        // (An entry that only serves inheritance does not apply: no object is contained in these.)
+        let applies = entry[1] & 8 == 0 && mask != 0 && !DENIED.contains(&entry[0]);
+        applies.then(|| (entry[0], &entry[8..], mask))
     })
 }
 
 impl Expected {
-    /// By the region's descriptor, which is valid. `None` if it has no list, so that everyone may do everything.
+    /// The properties by the descriptor of the region, which is valid. Returns `None` if it has no list and
+    /// so grants everything to everyone.
     pub(super) fn of_region(region: &[u8]) -> Option<Self> {
         offset(region, DACL_AT)?;
-        let made = for_objects(region, None);
-        let granted = grants(&made).map(|(kind, whom, mask)| (kind, whom.to_vec(), mask)).collect();
+        let objects = for_objects(region, None);
+        let granted = grants(&objects).map(|(kind, trustee, mask)| (kind, trustee.to_vec(), mask)).collect();
         Some(Expected { owner: owner(region), granted })
     }
 
-    /// All of these rights for one user, who is the owner.
+    /// The properties of an object that belongs to `user` and grants these rights to it alone.
     pub(super) fn of_user(user: Vec<u8>, mask: u32) -> Self {
         Expected { granted: vec![(ALLOWED[0], user.clone(), mask)], owner: Some(user) }
     }
 
-    /// The SIDs of those who may create such an object.
+    /// The SIDs of the users and groups that may create such an object.
     pub(super) fn creators(&self) -> impl Iterator<Item = &[u8]> {
         let creators = self.granted.iter().filter(|(kind, ..)| ALLOWED.contains(kind));
-        creators.filter_map(|(_, whom, _)| whom.get(..sid::len(whom)?))
+        creators.filter_map(|(_, trustee, _)| trustee.get(..sid::len(trustee)?))
     }
 
-    /// Judges the object with this descriptor, which is valid.
+    /// Compares the object with this descriptor, which is valid.
     pub(super) fn judge(&self, object: &[u8]) -> Verdict {
-        /// BUILTIN\Administrators, who own what an elevated program creates; and the system.
+        /// BUILTIN\Administrators, the default owner of objects that an elevated program creates, and the
+        /// system.
         const ADMINISTRATORS: &[u8] = &[1, 2, 0, 0, 0, 0, 0, 5, 32, 0, 0, 0, 32, 2, 0, 0];
         const SYSTEM: &[u8] = &[1, 1, 0, 0, 0, 0, 0, 5, 18, 0, 0, 0];
-        // Without a list everyone may do everything.
+        // A descriptor without a list grants everything to everyone.
         if offset(object, DACL_AT).is_none() {
             return Verdict::GrantsMore;
         }
-        let known = |kind: u8, whom: &[u8], mask: u32| {
-            let same = self.granted.iter().filter(|(other, who, _)| (*other, &who[..]) == (kind, whom));
+        let is_expected = |kind: u8, trustee: &[u8], mask: u32| {
+            let same = self.granted.iter().filter(|(other, sid, _)| (*other, &sid[..]) == (kind, trustee));
             mask & !same.fold(0, |all, (_, _, mask)| all | mask) == 0
         };
-        if !grants(object).all(|(kind, whom, mask)| known(kind, whom, mask)) {
+        if !grants(object).all(|(kind, trustee, mask)| is_expected(kind, trustee, mask)) {
             return Verdict::GrantsMore;
         }
         let Some(owned_by) = owner(object) else { return Verdict::GrantsMore };
@@ -176,35 +174,37 @@ mod tests {
     }
 
     #[test]
-    fn readers_get_no_right_and_writers_wait_and_wake() {
-        let region = "O:S-1-5-21-1-2-3-1000G:BAD:P(A;;0xf001f;;;S-1-5-21-1-2-3-1000)(A;;0x20007;;;S-1-5-21-1-2-3-1001)\
-                      (A;;0x20005;;;WD)(A;;GR;;;AC)(A;;GRGW;;;BA)(A;;GA;;;SY)(D;;0x4;;;AN)";
-        let made = objects(region);
-        assert_eq!(made[4..12], [0; 8]);
+    fn readers_get_no_right_and_writers_can_wait_and_wake() {
+        let region = "O:S-1-5-21-1-2-3-1000G:BAD:P(A;;0xf001f;;;S-1-5-21-1-2-3-1000)\
+                      (A;;0x20007;;;S-1-5-21-1-2-3-1001)(A;;0x20005;;;WD)(A;;GR;;;AC)(A;;GRGW;;;BA)(A;;GA;;;SY)(D;;0x4;;;AN)";
+        let derived = objects(region);
+        assert_eq!(derived[4..12], [0; 8]);
         let system = [1, 1, 0, 0, 0, 0, 0, 5, 18, 0, 0, 0];
         let owned = for_objects(&from_sddl(region).unwrap(), Some(&system));
         assert!(to_sddl(&owned).unwrap().starts_with("O:SYD:P"), "{}", to_sddl(&owned).unwrap());
-        let masks: Vec<_> = entries(&made).iter().map(|(at, _)| (made[*at], long(&made, at + 4))).collect();
+        let masks: Vec<_> =
+            entries(&derived).iter().map(|(at, _)| (derived[*at], long(&derived, at + 4))).collect();
         let expected = [0x1f_0003, 0x12_0003, 0, 0, 0x12_0003, 0x1f_0003].map(|mask| (0, Some(mask)));
-        assert_eq!(masks[..6], expected, "{}", to_sddl(&made).unwrap());
+        assert_eq!(masks[..6], expected, "{}", to_sddl(&derived).unwrap());
         assert_eq!(masks[6..], [(1, Some(0x1f_0003))]);
     }
 
     #[test]
-    fn objects_of_strangers_do_not_fit() {
-        let region = "O:S-1-5-21-1-2-3-1000D:P(A;;0xf001f;;;S-1-5-21-1-2-3-1000)(A;;0x20007;;;S-1-5-21-1-2-3-1001)(A;;0x20005;;;WD)";
+    fn foreign_objects_do_not_fit() {
+        let region = "O:S-1-5-21-1-2-3-1000D:P(A;;0xf001f;;;S-1-5-21-1-2-3-1000)\
+                      (A;;0x20007;;;S-1-5-21-1-2-3-1001)(A;;0x20005;;;WD)";
         let expected = Expected::of_region(&from_sddl(region).unwrap()).unwrap();
         let judge = |object: &str| expected.judge(&from_sddl(object).unwrap());
         let list = "D:P(A;;0x1f0003;;;S-1-5-21-1-2-3-1000)(A;;0x120003;;;S-1-5-21-1-2-3-1001)";
         for owner in ["S-1-5-21-1-2-3-1000", "S-1-5-21-1-2-3-1001", "BA", "SY"] {
             assert_eq!(judge(&format!("O:{owner}{list}")), Verdict::Fits, "{owner}");
         }
-        // A reader, by a list that it has imitated.
-        let stranger = "O:S-1-5-21-1-2-3-1002";
-        assert!(
-            matches!(judge(&format!("{stranger}{list}")), Verdict::OwnedBy(sid) if sid[24..] == 1002_u32.to_le_bytes())
-        );
-        // Fewer rights do no harm; more, or others', are a stranger's.
+        // A reader that has set the expected list.
+        let foreign = "O:S-1-5-21-1-2-3-1002";
+        let Verdict::OwnedBy(sid) = judge(&format!("{foreign}{list}")) else { panic!("not foreign") };
+        assert_eq!(sid[24..], 1002_u32.to_le_bytes());
+        // An object that grants fewer rights is acceptable. One that grants more, or grants to other users,
+        // is foreign.
         assert_eq!(judge("O:SYD:P(A;;0x100000;;;S-1-5-21-1-2-3-1001)"), Verdict::Fits);
         assert_eq!(judge("O:SYD:P"), Verdict::Fits);
         for list in [
@@ -216,14 +216,14 @@ mod tests {
             assert_eq!(judge(&format!("O:S-1-5-21-1-2-3-1000{list}")), Verdict::GrantsMore, "{list}");
         }
         assert_eq!(judge(list), Verdict::GrantsMore, "an object without an owner");
-        // Whoever may do everything with the region may create such an object, too.
+        // A user with all rights to the region may create such an object.
         let open = Expected::of_region(&from_sddl("O:SYD:(A;;GA;;;WD)").unwrap()).unwrap();
         assert_eq!(open.creators().collect::<Vec<_>>(), [[1, 1, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0]]);
         assert!(Expected::of_region(&from_sddl("O:SY").unwrap()).is_none());
     }
 
     #[test]
-    fn cut_lists_are_read_within_their_bounds() {
+    fn truncated_descriptors_are_read_within_their_bounds() {
         let whole = from_sddl("O:SYD:P(A;;GA;;;WD)(A;;0x7;;;BA)").unwrap();
         for len in 0..whole.len() {
             let cut = &whole[..len];

@@ -1,10 +1,11 @@
-//! Sections that are reserved for more than they have: how much of one is committed, and committing more.
+//! Reserved sections, which are larger than their committed part: querying that part, and committing more.
 //!
-//! What is committed through any view is committed in the section, for all views of all processes, and stays so. It is always
-//! the section's start: growing commits what follows. The system says of an address whether its page is committed, and how
-//! far the same goes on; answering it looks at every page up to there. So it is asked in windows, small views made for the
-//! question alone, from the place up to which this process knows it already. What has been known costs nothing, what nobody
-//! has grown costs one window, and what has been added costs what it takes to look at its pages once.
+//! A page that is committed through any view is committed in the section, for all views of all processes, and
+//! stays committed. The committed part is always the start of the section: growing commits the pages that
+//! follow. `VirtualQuery` reports whether the page at an address is committed and how far that state extends,
+//! and visits every page up to there. Therefore the query is made in windows, which are small views for this
+//! purpose alone, from the end of the part that this process already knows. So the known part costs nothing,
+//! a section that has not grown costs one window, and new pages are visited once.
 
 use std::os::windows::io::BorrowedHandle;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -16,13 +17,13 @@ use super::memory::{Mapping, granularity};
 use super::{LastError, api, limits};
 use crate::sys::{Failure, Reason};
 
-/// The largest window. Each is twice as large as the one before.
-const MOST: u64 = 64 << 20;
+/// The largest window. Each window is twice as large as the previous one.
+const MAX_WINDOW: u64 = 64 << 20;
 const PAGE: u64 = 4096;
-/// How much is committed at once, where the address space has room for it.
-const PIECE: u64 = 1 << 30;
+/// How much is committed in one step, if the address space has room for a view of it.
+const STEP: u64 = 1 << 30;
 
-/// Up to where a section is committed, as this process has learnt it. It never becomes less.
+/// The end of the committed part of a section, as far as this process knows it. It never decreases.
 #[derive(Debug, Default)]
 pub(super) struct Extent(AtomicU64);
 
@@ -33,21 +34,21 @@ impl Clone for Extent {
 }
 
 impl Extent {
-    /// How many bytes from the start on are committed now, of a section of `size` bytes.
+    /// Returns the length of the committed part of a section of `size` bytes.
     pub(super) fn committed(&self, section: BorrowedHandle<'_>, size: u64) -> Result<u64, Failure> {
         let mut end = self.0.load(Ordering::Relaxed);
         let mut window = granularity();
         while end < size {
             let view = match Window::new(section, FILE_MAP_READ, end, window.min(size - end)) {
                 Ok(view) => view,
-                // There may be room for a smaller one.
+                // There may be room for a smaller window.
                 Err(_) if window > granularity() => {
                     window = granularity();
                     continue;
                 }
                 Err(error) => return Err(error.into()),
             };
-            let pages = api::query_pages(view.address())?;
+            let pages = api::virtual_query(view.address())?;
             if pages.State != MEM_COMMIT {
                 break;
             }
@@ -56,44 +57,44 @@ impl Extent {
             if further < view.len {
                 break;
             }
-            window = (window * 2).min(MOST);
+            window = (window * 2).min(MAX_WINDOW);
         }
-        // The system's answer for the last window may go to the end of its last page.
+        // The result for the last window may extend to the end of its last page.
         let end = end.min(size);
         Ok(self.0.fetch_max(end, Ordering::Relaxed).max(end))
     }
 
-    /// Commits what is missing up to `to` bytes, which is inside the section.
+    /// Commits the pages up to `to` bytes, which are inside the section, unless they are committed.
     pub(super) fn commit(&self, section: BorrowedHandle<'_>, size: u64, to: u64) -> Result<(), Failure> {
         let mut end = self.committed(section, size)?;
         let to = to.checked_next_multiple_of(PAGE).unwrap_or(to).min(size);
         if to <= end {
             return Ok(());
         }
-        // Asked first: what is committed piece by piece could otherwise fail in the middle.
+        // Checked first, because a commit in several steps could otherwise fail halfway.
         if let Ok(commit) = limits::commit() {
             if to - end > commit.left {
                 return Err(Failure::new(Reason::NoMemory).with_figure(commit.left));
             }
         }
-        let mut piece = PIECE;
+        let mut step = STEP;
         while end < to {
-            let len = piece.min(to - end);
-            // Wine forgets what is committed up to the very end of a view: so the view is longer than that, and the section's last
-            // page is committed by itself.
+            let len = step.min(to - end);
+            // Wine does not record a commit that extends to the end of a view. So the view is longer than the
+            // commit, and the last page of the section is committed separately.
             let reach = (len + granularity()).min(size - end);
             let view = match Window::new(section, FILE_MAP_READ | FILE_MAP_WRITE, end, reach) {
                 Ok(view) => view,
-                Err(_) if piece > granularity() => {
-                    piece /= 2;
+                Err(_) if step > granularity() => {
+                    step /= 2;
                     continue;
                 }
                 Err(error) => return Err(error.into()),
             };
             let len = if reach == len && len > PAGE { len - PAGE } else { len };
             let len = usize::try_from(len).map_err(|_| Failure::new(Reason::TooLarge))?;
-            // SAFETY: the pages are those of the window's own view, which nobody else knows.
-            unsafe { api::commit(view.address(), len) }
+            // SAFETY: the pages belong to the view of the window, which is writable.
+            unsafe { api::virtual_alloc_commit(view.address(), len) }
                 .map_err(|error| out_of_commit(error, len as u64, limits::commit().ok()))?;
             end += len as u64;
             self.0.fetch_max(end.min(size), Ordering::Relaxed);
@@ -102,8 +103,8 @@ impl Extent {
     }
 }
 
-/// Why so many bytes were not committed. If the system has as many left, the limit is another one, such as that of a job, and
-/// what is left of that is not known.
+/// The failure of a commit of `len` bytes. If the system has as many bytes left, another limit was reached,
+/// such as that of a job, and its rest is unknown.
 fn out_of_commit(error: LastError, len: u64, commit: Option<limits::Commit>) -> Failure {
     let codes = [win::ERROR_COMMITMENT_LIMIT, win::ERROR_NOT_ENOUGH_MEMORY, win::ERROR_OUTOFMEMORY];
     if !codes.contains(&error.0) {
@@ -116,10 +117,10 @@ fn out_of_commit(error: LastError, len: u64, commit: Option<limits::Commit>) -> 
     }
 }
 
-/// A view that is only made to ask or to commit.
+/// A view for a query or a commit.
 struct Window {
     mapping: Mapping,
-    /// From the place that was asked for.
+    /// The length from the requested offset on.
     len: u64,
 }
 
@@ -128,7 +129,7 @@ impl Window {
         let too_large = LastError(win::ERROR_NOT_ENOUGH_MEMORY);
         let slack = offset % granularity();
         let whole = usize::try_from(slack + len).map_err(|_| too_large)?;
-        let base = api::map(section, access, offset - slack, whole)?;
+        let base = api::map_view_of_file(section, access, offset - slack, whole)?;
         let slack = usize::try_from(slack).map_err(|_| too_large)?;
         Ok(Window { mapping: Mapping::new(base, slack, whole), len })
     }
@@ -143,7 +144,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_limit_of_the_system_is_named_only_if_it_is_reached() {
+    fn the_limit_of_the_system_is_reported_only_if_it_is_reached() {
         let commit = |left| Some(limits::Commit { left, limit: 1 << 30 });
         let full = LastError(win::ERROR_COMMITMENT_LIMIT);
         let reason = |failure: Failure| (failure.reason, failure.figure);

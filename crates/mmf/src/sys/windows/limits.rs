@@ -1,29 +1,31 @@
-//! How much memory the system still promises, and the size of large pages.
+//! The commit limit of the system, and the size of large pages.
 
 use super::api;
 use crate::sys::{Failure, Reason};
 
-/// Memory that the system has promised and can promise, in bytes.
+/// The commit limit: how much memory the system can promise, in bytes.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Commit {
-    /// What it can promise at all: RAM and page files, or less if this process is held to less.
+    /// The limit itself: RAM and page files, or less if this process is restricted further.
     pub(crate) limit: u64,
-    /// What it can promise now.
+    /// The part of the limit that is not committed.
     pub(crate) left: u64,
 }
 
+/// Queries the commit limit.
 pub(crate) fn commit() -> Result<Commit, Failure> {
-    let status = api::memory_status()?;
-    // Wine answers with zeros while another thread asks for the first time.
+    let status = api::global_memory_status()?;
+    // Wine returns zeros while another thread makes the first query.
     if status.ullTotalPageFile == 0 {
         return Err(Failure::new(Reason::Other));
     }
     Ok(Commit { limit: status.ullTotalPageFile, left: status.ullAvailPageFile })
 }
 
-/// What the length of memory in large pages must be a multiple of; `None` where there are no large pages.
+/// Returns the size of a large page, of which the length of a region in large pages is a multiple, or `None`
+/// where there are no large pages.
 pub(crate) fn large_page_minimum() -> Option<u64> {
-    match api::large_page_minimum() {
+    match api::get_large_page_minimum() {
         0 => None,
         len => Some(len as u64),
     }
@@ -34,15 +36,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn less_is_left_than_there_is() {
+    fn the_free_commit_does_not_exceed_the_limit() {
         let commit = commit().unwrap();
         assert!(commit.left > 0 && commit.left <= commit.limit, "{commit:?}");
     }
 
     #[test]
-    fn large_pages_are_larger_than_small_ones() {
+    fn large_pages_are_larger_than_ordinary_ones() {
         if let Some(len) = large_page_minimum() {
-            let small = u64::from(api::system_info().dwPageSize);
+            let small = u64::from(api::get_system_info().dwPageSize);
             assert!(len.is_power_of_two() && len > small, "{len}");
         }
     }

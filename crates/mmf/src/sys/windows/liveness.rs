@@ -1,4 +1,5 @@
-//! Which participants are alive: slots that the kernel holds for a process as long as it lives, and what the kernel knows about processes.
+//! The liveness of participants: slots that the kernel holds for a process as long as it runs, and the state
+//! of processes.
 
 use std::cell::RefCell;
 use std::os::windows::io::{AsHandle, BorrowedHandle, OwnedHandle};
@@ -7,71 +8,75 @@ use windows_sys::Win32::Foundation as win;
 use windows_sys::Win32::System::Threading::{PROCESS_QUERY_LIMITED_INFORMATION, PROCESS_SYNCHRONIZE};
 
 use super::memory::Object;
+use super::process::Process;
 use super::wait::SegmentObjects;
-use super::{LastError, api, security};
+use super::{LastError, api, process, security};
 use crate::sys::{Claimed, Failure, ProcessIdentity};
 
-/// The slots of one segment, as they can be asked about.
+/// The slots of one segment, for queries.
 ///
-/// A slot is a named event, and claiming it is creating the event: it goes with its creator's handle, however the process ends. Others
-/// have it open only for the moment in which they check it.
+/// A slot is a named event, and a participant claims the slot by creating the event: the event disappears
+/// with the handle of its creator, however the process ends. Other processes open it only for the moment of a
+/// query.
 ///
-/// The event only says that a participant is alive. Which participant has a slot is decided by the claim in the region, which takes the
-/// right to write: so a process that creates events of these names without being a participant keeps none out.
+/// The event only shows that a participant is alive. The owner of a slot is determined by the claim in the
+/// region, which requires the right to write. So a process that creates events of these names without being a
+/// participant keeps no participant out.
 #[derive(Debug)]
 pub(crate) struct Slots {
-    family: SegmentObjects,
+    objects: SegmentObjects,
 }
 
 impl Slots {
-    pub(crate) fn new(family: &SegmentObjects) -> Self {
-        Slots { family: family.clone() }
+    /// The slots whose events belong to `objects`.
+    pub(crate) fn new(objects: &SegmentObjects) -> Self {
+        Slots { objects: objects.clone() }
     }
 
-    /// Whether the kernel holds a slot for any process. `None` if that cannot be asked.
+    /// Whether the kernel holds a slot for any process, or `None` if the query fails.
     pub(crate) fn is_held(&self, _: &Object, slot: u32) -> Option<bool> {
-        self.is_event_there(slot)
+        self.event_exists(slot)
     }
 
-    fn is_event_there(&self, slot: u32) -> Option<bool> {
-        let name = self.family.name('p', u64::from(slot)).ok()?;
+    fn event_exists(&self, slot: u32) -> Option<bool> {
+        let name = self.objects.name('p', u64::from(slot)).ok()?;
         match api::open_event(&name) {
             Ok(_) | Err(LastError(win::ERROR_ACCESS_DENIED)) => Some(true),
-            // An object of another kind has the name, so no event does.
+            // An object of another type has the name, so no event has it.
             Err(LastError(win::ERROR_FILE_NOT_FOUND | win::ERROR_INVALID_HANDLE)) => Some(false),
             Err(_) => None,
         }
     }
 
-    /// What slots are claimed with.
+    /// Returns an object that can claim slots.
     #[allow(clippy::unnecessary_wraps, reason = "as on Unix")]
     pub(crate) fn claimer(&self, _: &Object) -> Result<SlotClaimer, Failure> {
-        Ok(SlotClaimer { family: self.family.clone(), claimed: RefCell::default() })
+        Ok(SlotClaimer { objects: self.objects.clone(), claimed: RefCell::default() })
     }
 }
 
-/// What slots are claimed with, for a moment. What it has claimed and nobody keeps is given up when it is dropped.
+/// The slots that are being claimed. When this value is dropped, it releases those that are not kept.
 #[derive(Debug)]
 pub(crate) struct SlotClaimer {
-    family: SegmentObjects,
+    objects: SegmentObjects,
     claimed: RefCell<Vec<(u32, OwnedHandle)>>,
 }
 
 impl SlotClaimer {
+    /// Tries to claim a slot.
     pub(crate) fn claim(&self, slot: u32) -> Claimed {
-        let Ok(name) = self.family.name('p', u64::from(slot)) else { return Claimed::Impossible };
-        let made = security::with_attributes_to_wait(self.family.protection(), |attributes| {
-            // SAFETY: the attributes are valid during this call.
-            unsafe { api::create_event(attributes, &name) }
+        let Ok(name) = self.objects.name('p', u64::from(slot)) else { return Claimed::Impossible };
+        let created = security::with_attributes_to_wait(self.objects.protection(), |attributes| {
+            api::create_event(attributes, &name)
         });
-        match made {
+        match created {
             Ok((handle, true)) => {
                 self.claimed.borrow_mut().push((slot, handle));
                 Claimed::Held
             }
             Ok((_, false)) => Claimed::Taken,
-            // An event may exist that this process may not open; or it may create none (in `Global\`, without the privilege to create
-            // names).
+            // The event exists, and this process has no right to open it; or this process may not create it
+            // (in `Global\`, without the privilege to create names).
             Err(LastError(win::ERROR_ACCESS_DENIED)) => match api::open_event(&name) {
                 Err(LastError(win::ERROR_FILE_NOT_FOUND)) => Claimed::Impossible,
                 _ => Claimed::Taken,
@@ -80,25 +85,25 @@ impl SlotClaimer {
         }
     }
 
-    /// Gives up a slot that this one has claimed.
+    /// Releases a claimed slot.
     pub(crate) fn release(&self, slot: u32) {
         self.claimed.borrow_mut().retain(|(claimed, _)| *claimed != slot);
     }
 
-    /// Keeps what is claimed until it is dropped.
+    /// Keeps the claimed slots until the returned value is dropped.
     #[allow(clippy::unnecessary_wraps, reason = "as on Unix")]
     pub(crate) fn keep(self) -> Result<HeldSlots, Failure> {
         Ok(HeldSlots { _claimed: self.claimed.into_inner() })
     }
 }
 
-/// A slot that the kernel holds for this process.
+/// The slots that the kernel holds for this process.
 #[derive(Debug)]
 pub(crate) struct HeldSlots {
     _claimed: Vec<(u32, OwnedHandle)>,
 }
 
-/// A process that can be waited for.
+/// A process whose end can be waited for.
 #[derive(Debug)]
 pub(crate) struct ProcessHandle(OwnedHandle);
 
@@ -108,39 +113,43 @@ impl ProcessHandle {
     }
 }
 
-/// What the system says of a process.
+/// The state of a process.
 #[derive(Debug)]
 pub(crate) enum ProcessState {
-    /// There is none of this id; or it is another one; or it has ended.
+    /// The process has ended: no process has its id, or another process has it.
     Ended,
-    /// It is there. It may be possible to wait for its end.
+    /// The process is running. If the caller has the right, it can wait for the end of the process.
     Alive(Option<ProcessHandle>),
     Unknown,
 }
 
-/// Asks about a process. (Also about one that the kernel holds a slot for: so its end can be waited for.)
+/// Queries the state of a process. (Also of a process that the kernel holds a slot for, so that its end can
+/// be waited for.)
 pub(crate) fn process_state(process: &ProcessIdentity, _: bool) -> ProcessState {
     let ProcessIdentity { id, started, .. } = *process;
     let access = PROCESS_SYNCHRONIZE | PROCESS_QUERY_LIMITED_INFORMATION;
     match api::open_process(id, access) {
         Ok(handle) => {
-            if started != 0 && api::started(handle.as_handle()).is_ok_and(|now| now != started) {
+            if started != 0
+                && api::get_process_times_creation(handle.as_handle()).is_ok_and(|now| now != started)
+            {
                 return ProcessState::Ended;
             }
-            match api::wait_for_any(&[handle.as_handle()], 0) {
+            match api::wait_for_multiple_objects(&[handle.as_handle()], 0) {
                 Ok(true) => ProcessState::Ended,
                 Ok(false) => ProcessState::Alive(Some(ProcessHandle(handle))),
                 Err(_) => ProcessState::Unknown,
             }
         }
         Err(LastError(win::ERROR_INVALID_PARAMETER)) => ProcessState::Ended,
-        // Another user's. Its start is in the list of processes, which needs no right to any of them.
-        Err(_) => state_by_list(started, api::started_by_list(id).ok().flatten()),
+        // A process of another user. Its creation time is in the list of processes, which needs no right to
+        // them.
+        Err(_) => state_by_list(started, process::listed_start(id).ok().flatten()),
     }
 }
 
-/// By when the list of processes says that the process of this id was started. (A list may be incomplete, so a missing process
-/// proves nothing.)
+/// The state of a process by its creation time in the list of processes. (A list may be incomplete, so a
+/// missing process proves nothing.)
 fn state_by_list(started: u64, listed: Option<u64>) -> ProcessState {
     match listed {
         Some(now) if started != 0 && now != started => ProcessState::Ended,
@@ -149,32 +158,32 @@ fn state_by_list(started: u64, listed: Option<u64>) -> ProcessState {
     }
 }
 
-/// What the program's file is called that a process runs, if it still is the one that was started then.
+/// Returns the file name of the program of a process, if the process with this id has this creation time.
 pub(crate) fn program(id: u32, started: u64) -> Option<String> {
-    // As long as there is a handle, no other process gets the number.
+    // The open handle keeps the id from being reused.
     let process = api::open_process(id, PROCESS_QUERY_LIMITED_INFORMATION).ok()?;
-    if api::started(process.as_handle()).ok()? != started {
+    if api::get_process_times_creation(process.as_handle()).ok()? != started {
         return None;
     }
-    let path = api::program(process.as_handle()).ok()?;
+    let path = api::query_full_process_image_name(process.as_handle()).ok()?;
     path.rsplit('\\').next().map(str::to_owned)
 }
 
-/// What others can tell this process by.
+/// Returns the properties by which other processes identify this one.
 pub(crate) fn identity() -> ProcessIdentity {
-    let started = api::started(api::current_process()).unwrap_or(0);
+    let started = Process::current().map_or(0, |process| process.started);
     ProcessIdentity { id: std::process::id(), started, ..ProcessIdentity::default() }
 }
 
-/// No process becomes another one here.
+/// The number of forks that led to this process: none on Windows.
 #[inline]
 pub(crate) fn fork_epoch() -> u32 {
     0
 }
 
-/// Bytes that nobody can guess.
+/// Returns unpredictable bytes.
 pub(crate) fn random() -> Result<[u8; 16], Failure> {
-    super::process::random()
+    process::random()
 }
 
 #[cfg(test)]
@@ -182,12 +191,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_list_of_processes_knows_when_each_was_started() {
+    fn the_creation_time_in_the_list_distinguishes_processes() {
         let own = identity().started;
         assert_ne!(own, 0);
-        assert_eq!(api::started_by_list(std::process::id()), Ok(Some(own)));
-        // (Ids are multiples of four.)
-        assert_eq!(api::started_by_list(3), Ok(None));
         assert!(matches!(state_by_list(own, Some(own)), ProcessState::Alive(None)));
         assert!(matches!(state_by_list(0, Some(own)), ProcessState::Alive(None)));
         assert!(matches!(state_by_list(own, Some(own + 1)), ProcessState::Ended));
@@ -195,22 +201,23 @@ mod tests {
     }
 
     #[test]
-    fn an_event_of_another_process_keeps_no_participant_out() {
+    fn a_foreign_event_keeps_no_participant_out() {
         let mut id = [0xa5; 16];
         id[..4].copy_from_slice(&std::process::id().to_le_bytes());
-        let family = SegmentObjects::new(None, None, id);
-        let presence = Slots::new(&family);
-        let claimer = || SlotClaimer { family: family.clone(), claimed: RefCell::default() };
+        let objects = SegmentObjects::new(None, None, id);
+        let slots = Slots::new(&objects);
+        let claimer = || SlotClaimer { objects: objects.clone(), claimed: RefCell::default() };
         let (first, second) = (claimer(), claimer());
-        assert_eq!(presence.is_event_there(1), Some(false));
-        assert_eq!((first.claim(1), presence.is_event_there(1)), (Claimed::Held, Some(true)));
-        // It may be a participant's: another slot is better. But if there is none, this one is claimed without the kernel.
+        assert_eq!(slots.event_exists(1), Some(false));
+        assert_eq!((first.claim(1), slots.event_exists(1)), (Claimed::Held, Some(true)));
+        // The event may belong to a participant, so another slot is preferred. If all are taken, the slot is
+        // claimed without the kernel.
         assert_eq!((second.claim(1), second.claim(2)), (Claimed::Taken, Claimed::Held));
         first.release(1);
-        assert_eq!((second.claim(1), presence.is_event_there(1)), (Claimed::Held, Some(true)));
+        assert_eq!((second.claim(1), slots.event_exists(1)), (Claimed::Held, Some(true)));
         let hold = second.keep().unwrap();
-        assert_eq!(presence.is_event_there(1), Some(true));
+        assert_eq!(slots.event_exists(1), Some(true));
         drop(hold);
-        assert_eq!(presence.is_event_there(1), Some(false));
+        assert_eq!(slots.event_exists(1), Some(false));
     }
 }

@@ -1,15 +1,13 @@
-//! Windows: sections ("file mapping objects") of the object manager, backed by the page file.
+//! Windows: sections (Win32: file mapping objects) of the object manager, backed by the page file or by
+//! files.
 //!
-//! Only `api`, and `files` for files, call the system: one thin wrapper per call, which says how the call reports failure. `fault` is called by it.
+//! Only `api` calls the system, by one thin wrapper per call. `fault` is called by the system.
 
 pub(crate) mod account;
-mod answer;
 mod api;
-pub(crate) mod boundary;
 pub(crate) mod descriptor;
 pub(crate) mod disk;
 pub(crate) mod fault;
-mod files;
 mod grants;
 mod growth;
 #[path = "../no_kernel.rs"]
@@ -19,9 +17,11 @@ pub(super) mod list;
 pub(crate) mod liveness;
 pub(super) mod memory;
 pub(super) mod name;
+pub(crate) mod namespace;
 pub(crate) mod privilege;
 pub(super) mod probe;
 pub(crate) mod process;
+mod reply;
 pub(super) mod security;
 mod sid;
 pub(crate) mod wait;
@@ -31,18 +31,18 @@ use windows_sys::Win32::Foundation as win;
 
 use crate::sys::{Failure, Reason};
 
-/// What `GetLastError` said.
+/// An error of Win32, as `GetLastError` returns it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct LastError(u32);
 
 impl From<LastError> for Failure {
     fn from(LastError(code): LastError) -> Self {
         let reason = match code {
-            // (A path, where a private namespace is meant that nobody has made.)
+            // (A missing path is reported for a private namespace that does not exist.)
             win::ERROR_FILE_NOT_FOUND | win::ERROR_PATH_NOT_FOUND => Reason::Missing,
             win::ERROR_ALREADY_EXISTS | win::ERROR_FILE_EXISTS => Reason::Exists,
             win::ERROR_ACCESS_DENIED | win::ERROR_PRIVILEGE_NOT_HELD => Reason::Denied,
-            // The name, or the handle, is that of another kind of object.
+            // The name or the handle is that of another type of object.
             win::ERROR_INVALID_HANDLE => Reason::WrongKind,
             win::ERROR_NOT_ENOUGH_MEMORY
             | win::ERROR_OUTOFMEMORY
@@ -52,12 +52,12 @@ impl From<LastError> for Failure {
             | win::ERROR_WORKING_SET_QUOTA
             | win::ERROR_NOT_ENOUGH_QUOTA
             | win::ERROR_DISK_FULL => Reason::NoMemory,
-            // Of files: somebody has a view, a lock, or has opened it for himself alone.
+            // For files: another handle has a view or a lock, or does not share the file.
             win::ERROR_USER_MAPPED_FILE | win::ERROR_LOCK_VIOLATION | win::ERROR_SHARING_VIOLATION => {
                 Reason::InUse
             }
             win::ERROR_HANDLE_DISK_FULL => Reason::NoMemory,
-            // Of an empty file there are no sections.
+            // An empty file cannot have a section.
             win::ERROR_FILE_INVALID => Reason::NotReady,
             win::ERROR_FILENAME_EXCED_RANGE | win::ERROR_BAD_PATHNAME | win::ERROR_INVALID_NAME => {
                 Reason::BadName
@@ -69,6 +69,7 @@ impl From<LastError> for Failure {
     }
 }
 
+/// The failure for the code of an error of Win32.
 pub(super) fn failure_from_code(code: i32) -> Failure {
     LastError(u32::from_ne_bytes(code.to_ne_bytes())).into()
 }

@@ -1,27 +1,28 @@
-//! Privileges: what the token has, and enabling one for one call.
+//! Privileges: their state in the token, and enabling one for one call.
 
 use std::io::Write;
 use std::os::windows::io::{AsHandle, OwnedHandle};
 
-use windows_sys::Win32::Foundation::ERROR_NOT_ALL_ASSIGNED;
+use windows_sys::Win32::Foundation::{ERROR_NOT_ALL_ASSIGNED, LUID};
 use windows_sys::Win32::Security::{
-    TOKEN_ADJUST_PRIVILEGES, TOKEN_DUPLICATE, TOKEN_IMPERSONATE, TOKEN_QUERY,
+    SE_PRIVILEGE_ENABLED, TOKEN_ADJUST_PRIVILEGES, TOKEN_DUPLICATE, TOKEN_IMPERSONATE, TOKEN_QUERY,
 };
 
 use super::wide::Wide;
 use super::{LastError, account, api};
 use crate::sys::{Failure, Reason};
 
+/// A privilege that this library uses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Privilege {
-    /// To make names for the whole machine.
+    /// Creating names for the whole machine.
     CreateGlobal,
-    /// To make memory in large pages.
+    /// Creating regions in large pages.
     LockMemory,
 }
 
 impl Privilege {
-    /// What the system calls it.
+    /// The name that the system uses.
     pub(crate) fn name(self) -> &'static str {
         match self {
             Privilege::CreateGlobal => "SeCreateGlobalPrivilege",
@@ -29,26 +30,26 @@ impl Privilege {
         }
     }
 
-    fn luid(self) -> Result<windows_sys::Win32::Foundation::LUID, Failure> {
+    fn luid(self) -> Result<LUID, Failure> {
         let name = Wide::new(self.name()).ok_or(Failure::new(Reason::BadName))?;
-        Ok(api::privilege_luid(&name)?)
+        Ok(api::lookup_privilege_value(&name)?)
     }
 }
 
-/// What the token says about a privilege.
+/// The state of a privilege in the token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Held {
     Enabled,
-    /// It can be enabled.
+    /// The token has the privilege, and it can be enabled.
     Disabled,
-    /// It cannot.
+    /// The token lacks the privilege.
     Missing,
 }
 
-/// Whether whoever this thread acts for has a privilege.
+/// Returns the state of a privilege in the token that this thread acts with.
 pub(crate) fn held(privilege: Privilege) -> Result<Held, Failure> {
     let wanted = privilege.luid()?;
-    for (luid, enabled) in account::held()? {
+    for (luid, enabled) in account::privilege_luids()? {
         if (luid.LowPart, luid.HighPart) == (wanted.LowPart, wanted.HighPart) {
             return Ok(if enabled { Held::Enabled } else { Held::Disabled });
         }
@@ -56,37 +57,42 @@ pub(crate) fn held(privilege: Privilege) -> Result<Held, Failure> {
     Ok(Held::Missing)
 }
 
-/// Calls `call` with the privilege enabled, for this thread and this call only. Without the privilege it is not called.
+/// Calls `call` with the privilege enabled, for this thread and this call only. Fails without calling it if
+/// the token lacks the privilege.
 pub(crate) fn with<T>(privilege: Privilege, call: impl FnOnce() -> T) -> Result<T, Failure> {
     let luid = privilege.luid()?;
-    let former = api::thread_token(TOKEN_DUPLICATE | TOKEN_QUERY | TOKEN_IMPERSONATE)?;
-    // The thread gets a token of its own: whatever is enabled in the token of the process, all its threads have, and what
-    // one of them puts back another may have wanted.
+    let previous = api::open_thread_token(TOKEN_DUPLICATE | TOKEN_QUERY | TOKEN_IMPERSONATE)?;
+    // The thread gets a token of its own. A privilege that is enabled in the token of the process is enabled
+    // for all its threads, and disabling it again could take it from another thread that needs it.
     let access = TOKEN_ADJUST_PRIVILEGES | TOKEN_IMPERSONATE | TOKEN_QUERY;
-    let own = match &former {
+    let own = match &previous {
         Some(token) => api::duplicate_token(token.as_handle(), access)?,
-        None => api::duplicate_token(api::process_token(TOKEN_DUPLICATE | TOKEN_QUERY)?.as_handle(), access)?,
+        None => {
+            let process = api::open_process_token(api::get_current_process(), TOKEN_DUPLICATE | TOKEN_QUERY)?;
+            api::duplicate_token(process.as_handle(), access)?
+        }
     };
-    api::enable_privilege(own.as_handle(), luid).map_err(|error| match error {
+    let enabled = api::adjust_token_privileges(own.as_handle(), luid, SE_PRIVILEGE_ENABLED);
+    enabled.map_err(|error| match error {
         LastError(ERROR_NOT_ALL_ASSIGNED) => Failure { reason: Reason::Denied, ..error.into() },
         error => error.into(),
     })?;
     api::set_thread_token(Some(own.as_handle()))?;
-    let _back = Back(former);
+    let _restore = Restore(previous);
     Ok(call())
 }
 
-/// Puts back whom this thread acted for, also when the call panics.
-struct Back(Option<OwnedHandle>);
+/// Restores the previous token of this thread, also if the call panics.
+struct Restore(Option<OwnedHandle>);
 
-impl Drop for Back {
+impl Drop for Restore {
     fn drop(&mut self) {
         if let Err(LastError(code)) = api::set_thread_token(self.0.as_ref().map(AsHandle::as_handle)) {
-            // All that this thread did from here on, it would do with rights that nobody gave it for that. A panic is no way
-            // out: the thread could catch it and go on, and this may be the unwinding of one.
+            // The thread would keep rights that were meant for one call. A panic is no way out: the thread
+            // could catch it and continue, and this code may itself run while a panic unwinds.
             let _ = writeln!(
                 std::io::stderr(),
-                "mmf: this thread cannot get rid of a privilege (SetThreadToken: error {code}): ending the process"
+                "mmf: cannot take an enabled privilege from this thread (SetThreadToken: error {code}); aborting"
             );
             std::process::abort();
         }
@@ -95,48 +101,39 @@ impl Drop for Back {
 
 #[cfg(test)]
 mod tests {
-    use std::os::windows::io::AsRawHandle;
     use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
-    use std::{ptr, thread};
+    use std::thread;
 
-    use windows_sys::Win32::Security::{
-        AdjustTokenPrivileges, LUID_AND_ATTRIBUTES, SE_PRIVILEGE_REMOVED, TOKEN_PRIVILEGES, TokenStatistics,
-    };
+    use windows_sys::Win32::Security::{SE_PRIVILEGE_REMOVED, TokenStatistics};
 
     use super::*;
 
     const BOTH: [Privilege; 2] = [Privilege::CreateGlobal, Privilege::LockMemory];
 
-    /// Which token this thread acts with: its own number, which no other token has.
+    /// The unique id of the token that this thread acts with.
     fn identity() -> u64 {
-        // A TOKEN_STATISTICS starts with the token's number.
-        let mut answer = [0; 7];
-        api::query_token(TokenStatistics, &mut answer).unwrap();
-        answer[0]
+        // A TOKEN_STATISTICS starts with the id of the token.
+        let (token, mut reply) = (api::get_current_thread_effective_token(), [0; 7]);
+        api::get_token_information(token, TokenStatistics, &mut reply).unwrap();
+        reply[0]
     }
 
-    fn acts_for_another() -> bool {
-        api::thread_token(TOKEN_QUERY).unwrap().is_some()
+    fn impersonates() -> bool {
+        api::open_thread_token(TOKEN_QUERY).unwrap().is_some()
     }
 
-    /// A token as this process has it, for a thread to act with.
+    /// A copy of the token of this process, for a thread to impersonate.
     fn copy() -> OwnedHandle {
-        let process = api::process_token(TOKEN_DUPLICATE | TOKEN_QUERY).unwrap();
+        let process =
+            api::open_process_token(api::get_current_process(), TOKEN_DUPLICATE | TOKEN_QUERY).unwrap();
         let access = TOKEN_DUPLICATE | TOKEN_ADJUST_PRIVILEGES | TOKEN_IMPERSONATE | TOKEN_QUERY;
         api::duplicate_token(process.as_handle(), access).unwrap()
     }
 
-    /// The same, but with a privilege disabled (0), or removed.
+    /// The same, with a privilege disabled (0) or removed.
     fn copy_with(privilege: Privilege, attributes: u32) -> OwnedHandle {
         let token = copy();
-        let change = TOKEN_PRIVILEGES {
-            PrivilegeCount: 1,
-            Privileges: [LUID_AND_ATTRIBUTES { Luid: privilege.luid().unwrap(), Attributes: attributes }],
-        };
-        let (handle, none) = (token.as_raw_handle(), ptr::null_mut());
-        // SAFETY: the handle is open; there is one privilege, as said; nothing is asked for.
-        let result = unsafe { AdjustTokenPrivileges(handle, 0, &change, 0, none, ptr::null_mut()) };
-        assert_ne!(result, 0);
+        api::adjust_token_privileges(token.as_handle(), privilege.luid().unwrap(), attributes).unwrap();
         token
     }
 
@@ -146,26 +143,26 @@ mod tests {
             let before = (held(privilege).unwrap(), identity());
             println!("{privilege:?}: {:?}", before.0);
             let during = with(privilege, || {
-                let other = thread::spawn(move || (held(privilege).unwrap(), acts_for_another()));
-                (held(privilege).unwrap(), identity(), acts_for_another(), other.join().unwrap())
+                let other = thread::spawn(move || (held(privilege).unwrap(), impersonates()));
+                (held(privilege).unwrap(), identity(), impersonates(), other.join().unwrap())
             });
             if before.0 == Held::Missing {
                 let failure = Failure { code: Some(1300), ..Failure::new(Reason::Denied) };
                 assert_eq!(during.map(|_| ()), Err(failure));
             } else {
-                let (now, token, acting, other) = during.unwrap();
-                assert_eq!((now, acting), (Held::Enabled, true));
+                let (now, token, impersonated, other) = during.unwrap();
+                assert_eq!((now, impersonated), (Held::Enabled, true));
                 assert_ne!(token, before.1);
-                // Other threads have what they had.
+                // Other threads keep their token.
                 assert_eq!(other, (before.0, false));
             }
             assert_eq!((held(privilege).unwrap(), identity()), before);
-            assert!(!acts_for_another());
+            assert!(!impersonates());
         }
     }
 
     #[test]
-    fn whom_the_thread_acted_for_it_acts_for_again() {
+    fn the_impersonation_token_of_the_thread_is_restored() {
         let token = copy();
         api::set_thread_token(Some(token.as_handle())).unwrap();
         let before = identity();
@@ -178,16 +175,16 @@ mod tests {
             }
             assert_eq!((held(privilege).unwrap(), identity()), (had, before));
         }
-        assert!(acts_for_another());
+        assert!(impersonates());
         api::set_thread_token(None).unwrap();
-        assert!(!acts_for_another());
+        assert!(!impersonates());
     }
 
     #[test]
-    fn a_privilege_that_was_disabled_is_so_again() {
+    fn a_disabled_privilege_is_disabled_after_the_call() {
         let privilege = Privilege::CreateGlobal;
         if held(privilege).unwrap() == Held::Missing {
-            println!("this user does not have the privilege: not tested");
+            println!("this user lacks the privilege: not tested");
             return;
         }
         let token = copy_with(privilege, 0);
@@ -201,18 +198,18 @@ mod tests {
     }
 
     #[test]
-    fn panics_keep_nothing() {
+    fn a_panic_restores_the_token() {
         let before = identity();
         let result = catch_unwind(AssertUnwindSafe(|| {
             with(Privilege::CreateGlobal, || -> () { resume_unwind(Box::new("expected")) })
         }));
         assert_eq!(result.is_ok(), held(Privilege::CreateGlobal).unwrap() == Held::Missing);
         assert_eq!(identity(), before);
-        assert!(!acts_for_another());
+        assert!(!impersonates());
     }
 
     #[test]
-    fn calls_inside_calls() {
+    fn calls_can_be_nested() {
         let before = identity();
         let inner = with(Privilege::CreateGlobal, || {
             let outer = identity();
@@ -227,7 +224,7 @@ mod tests {
     }
 
     #[test]
-    fn without_the_privilege_nothing_is_called() {
+    fn without_the_privilege_the_closure_is_not_called() {
         for privilege in BOTH {
             let token = copy_with(privilege, SE_PRIVILEGE_REMOVED);
             api::set_thread_token(Some(token.as_handle())).unwrap();

@@ -1,72 +1,74 @@
-//! What can be learnt without changing anything.
+//! Queries that change nothing: about names, and about the limits of the system.
 
 use std::os::windows::io::{AsHandle, OwnedHandle};
 
 use windows_sys::Win32::Foundation as win;
 use windows_sys::Win32::System::Memory::{FILE_MAP_READ, FILE_MAP_WRITE, SECTION_QUERY};
 
+use super::api::READ_CONTROL;
 use super::memory::Object;
 use super::name::ObjectName;
-use super::{LastError, api, boundary, descriptor, limits as memory, list};
+use super::{LastError, api, descriptor, limits as memory, list, namespace};
 use crate::sys::{
     Confinement, Failure, FaultSign, Holders, Limits, MapLimits, MemoryGroup, NameProbe, NameState,
     RawSecurity, Space,
 };
 
-const READ_CONTROL: u32 = 0x2_0000;
-
-/// What can be seen of a name: each right is asked for by itself, so the answers are the system's own.
+/// Probes a name. Each right is requested separately, so each result is the decision of the system.
 pub(crate) fn probe_name(name: &ObjectName) -> NameProbe {
-    let probe = |access| api::open_section(access, name);
+    let probe = |access| api::open_file_mapping(access, name);
     let query = probe(SECTION_QUERY);
     match &query {
         Err(LastError(win::ERROR_FILE_NOT_FOUND | win::ERROR_PATH_NOT_FOUND)) => return NameProbe::default(),
         Err(LastError(win::ERROR_INVALID_HANDLE)) => {
-            let kind = list::kind(name).map_or("object of another kind".to_owned(), |kind| in_words(&kind));
+            let kind =
+                list::type_name(name).map_or("object of another kind".to_owned(), |name| in_words(&name));
             return NameProbe { state: NameState::Other(kind), ..NameProbe::default() };
         }
         _ => {}
     }
-    // As `Object::open` does, so that both learn the length in the same way.
+    // In the way of `Object::open`, so that both determine the length alike.
     let read = probe(FILE_MAP_READ | SECTION_QUERY).or_else(|_| probe(FILE_MAP_READ));
     let write = probe(FILE_MAP_READ | FILE_MAP_WRITE);
     let control = probe(READ_CONTROL);
     if [&query, &read, &write, &control].iter().all(|answer| answer.is_err()) {
-        // Gone meanwhile, or closed to us in every way.
+        // The region has disappeared meanwhile, or grants this process no right.
         let gone = matches!(read, Err(LastError(win::ERROR_FILE_NOT_FOUND)));
-        let presence = if gone { NameState::Nothing } else { NameState::Hidden };
-        return NameProbe { state: presence, ..NameProbe::default() };
+        let state = if gone { NameState::Nothing } else { NameState::Hidden };
+        return NameProbe { state, ..NameProbe::default() };
     }
-    let shown = control.ok().and_then(|handle| descriptor::of(handle.as_handle()).ok());
+    let descriptor = control.ok().and_then(|handle| descriptor::of(handle.as_handle()).ok());
     let (may_read, may_write) = (read.is_ok(), write.is_ok());
     let len = len(read).or_else(|| len(query));
-    // Reserved memory of which nothing is committed. Its creator commits a part at once, or when it likes.
-    let presence = if len == Some(0) { NameState::Unfinished { ours: false } } else { NameState::Memory };
+    // A reserved section without committed pages. Its creator commits pages immediately, or at any later
+    // time.
+    let state = if len == Some(0) { NameState::Unfinished { ours: false } } else { NameState::Memory };
     NameProbe {
-        state: presence,
+        state,
         len: len.filter(|len| *len > 0),
         may_read,
         may_write,
-        raw_security: shown.map(RawSecurity::Descriptor),
+        raw_security: descriptor.map(RawSecurity::Descriptor),
         ..NameProbe::default()
     }
 }
 
-/// The length of a section. A handle that may only ask does not learn how much of reserved memory is committed, and under Wine nothing.
+/// Returns the length of a section. A handle with `SECTION_QUERY` alone cannot determine the committed part
+/// of a reserved section, and under Wine no length.
 fn len(handle: Result<OwnedHandle, LastError>) -> Option<u64> {
     Object::len_of(handle.ok()?).ok()
 }
 
-/// The object manager's names of kinds, as people call them.
-fn in_words(kind: &str) -> String {
-    match kind {
+/// Returns the common term for a type of the object manager.
+fn in_words(type_name: &str) -> String {
+    match type_name {
         "Mutant" => "mutex".to_owned(),
         "SymbolicLink" => "symbolic link".to_owned(),
-        kind => kind.to_lowercase(),
+        other => other.to_lowercase(),
     }
 }
 
-/// What is left of what sections are made of.
+/// Returns the free part of the storage for sections.
 pub(crate) fn space() -> Option<Space> {
     let commit = memory::commit().ok()?;
     Some(Space {
@@ -78,7 +80,7 @@ pub(crate) fn space() -> Option<Space> {
     })
 }
 
-/// What an exception and the status behind it say about a page.
+/// Classifies an exception and the status that caused it.
 pub(crate) fn fault_sign(code: u32, detail: i32) -> FaultSign {
     if code != u32::from_ne_bytes(win::EXCEPTION_IN_PAGE_ERROR.to_ne_bytes()) {
         return FaultSign::Inaccessible;
@@ -92,7 +94,7 @@ pub(crate) fn fault_sign(code: u32, detail: i32) -> FaultSign {
     }
 }
 
-/// These are Linux' own.
+/// Only Linux has memory groups.
 pub(crate) fn memory_group() -> Option<MemoryGroup> {
     None
 }
@@ -117,43 +119,45 @@ pub(crate) fn holders_of(_device: u64, _inode: u64) -> Holders {
     Holders::default()
 }
 
-/// Windows has none of those.
+/// Windows has none of these limits.
 pub(crate) fn limits() -> Limits {
     Limits::default()
 }
 
-/// How much can be kept in RAM is not fixed here.
+/// Windows has no fixed limit for locked pages.
 pub(crate) fn locked_limit() -> Option<u64> {
     None
 }
 
-/// The limit that a failure is about.
+/// Returns the name and the value of the limit that a failure is about.
 pub(crate) fn limit_reached(failure: Failure) -> Option<(&'static str, u64)> {
     Some(("the working set", failure.figure?))
 }
 
-/// A descriptor can name anybody.
+/// Whether access can be granted to any user: a security descriptor can name every account.
 pub(crate) fn grants_to_users() -> bool {
     true
 }
 
+/// Whether this system has private namespaces.
 pub(crate) fn has_private_namespaces() -> bool {
-    boundary::is_available()
+    namespace::is_available()
 }
 
-/// Sections have whole pages.
+/// Rounds a length up to whole pages, as the system does for sections.
 pub(crate) fn rounded(len: u64) -> u64 {
-    let page = u64::from(api::system_info().dwPageSize);
+    let page = u64::from(api::get_system_info().dwPageSize);
     len.checked_next_multiple_of(page).unwrap_or(len)
 }
 
-/// The size of a page; what offsets of views are rounded to inside; the size of a large page.
+/// Returns the size of a page, the granularity of the offsets of views, and the size of a large page.
 pub(crate) fn page_sizes() -> (u64, u64, Option<u64>) {
-    let system = api::system_info();
+    let system = api::get_system_info();
     (u64::from(system.dwPageSize), u64::from(system.dwAllocationGranularity), memory::large_page_minimum())
 }
 
-/// A name goes with the last handle, and no earlier.
+/// Whether a name can lead to another object while the first one is open: no, a name lives as long as the
+/// last handle.
 pub(crate) fn names_are_replaceable() -> bool {
     false
 }

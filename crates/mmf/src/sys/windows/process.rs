@@ -1,167 +1,202 @@
-//! Other processes: handles into them and out of them, and how they are told from each other.
+//! Other processes: their identity, and handles that are put into them and taken out of them.
 
-use std::os::windows::io::{AsHandle, BorrowedHandle, FromRawHandle, OwnedHandle};
+use std::os::windows::io::{AsHandle, BorrowedHandle, OwnedHandle};
 use std::process::Child;
 
 use windows_sys::Win32::Foundation as win;
+use windows_sys::Win32::Security::TOKEN_QUERY;
 use windows_sys::Win32::System::Threading::{
     PROCESS_DUP_HANDLE, PROCESS_QUERY_LIMITED_INFORMATION, PROCESS_SYNCHRONIZE,
 };
+use zerocopy::IntoBytes;
 
-use super::memory::granted_access;
-use super::{LastError, api};
+use super::reply::with_buffer;
+use super::{LastError, account, api};
 use crate::sys::{Failure, Reason};
 
-/// The rights of a proof: `DELETE`, which means nothing for a section. Whoever opens one wants to map it or to ask something of
-/// it, so no handle that this process has opened has this right alone.
+/// The rights of a proof handle: `DELETE`, which permits nothing for a section. A program opens a section to
+/// map or to query it, so no handle that this process has opened has this right alone.
 const PROOF: u32 = 0x1_0000;
 
-/// A process, told from others that have had its number.
+/// A process, distinguished from earlier and later processes with the same id by its creation time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Process {
     pub(crate) id: u32,
+    /// The creation time in units of 100 ns.
     pub(crate) started: u64,
 }
 
 impl Process {
     pub(crate) fn current() -> Result<Self, Failure> {
-        let started = api::started(api::current_process())?;
+        let started = api::get_process_times_creation(api::get_current_process())?;
         Ok(Process { id: std::process::id(), started })
     }
 
-    /// Whether it still runs. What cannot be asked counts as running.
+    /// Whether the process is running. A process that cannot be queried is assumed to be.
     pub(crate) fn is_alive(self) -> bool {
         let open = |access| api::open_process(self.id, access);
         let query = PROCESS_QUERY_LIMITED_INFORMATION;
         match open(query | PROCESS_SYNCHRONIZE).or_else(|_| open(query)) {
             Ok(handle) => {
-                api::started(handle.as_handle()).is_ok_and(|started| started == self.started)
-                    && api::has_ended(handle.as_handle()).is_ok_and(|ended| !ended)
+                api::get_process_times_creation(handle.as_handle()).is_ok_and(|now| now == self.started)
+                    && has_ended(handle.as_handle()).is_ok_and(|ended| !ended)
             }
             Err(LastError(win::ERROR_INVALID_PARAMETER)) => false,
-            // Another user's: its start is in the list of processes.
-            Err(_) => api::started_by_list(self.id).ok().flatten().is_none_or(|now| now == self.started),
+            // A process of another user. Its creation time is in the list of processes.
+            Err(_) => listed_start(self.id).ok().flatten().is_none_or(|now| now == self.started),
         }
     }
 }
 
-/// A process whose handles can be reached.
+/// Returns the creation time of the process of this id, in units of 100 ns, by the list of processes. This
+/// needs no right to the process.
+pub(super) fn listed_start(id: u32) -> Result<Option<u64>, LastError> {
+    // SYSTEM_PROCESS_INFORMATION of winternl.h: the offset of the next entry, the number of threads and six
+    // further 64-bit words, of which the fourth is the creation time; then the name, a priority and the id,
+    // whose offsets depend on the size of pointers.
+    const STARTED_AT: usize = 32;
+    const ID_AT: usize = if size_of::<usize>() == 8 { 80 } else { 68 };
+    let (words, ()) = with_buffer(32 << 10, api::nt_query_system_information_processes)?;
+    let bytes = words.as_bytes();
+    let number =
+        |at: usize| bytes.get(at..).and_then(<[u8]>::first_chunk).map(|bytes| u32::from_le_bytes(*bytes));
+    let mut at = 0;
+    loop {
+        if number(at + ID_AT) == Some(id) {
+            let started = bytes.get(at + STARTED_AT..).and_then(<[u8]>::first_chunk);
+            return Ok(started.map(|bytes| u64::from_le_bytes(*bytes)));
+        }
+        match number(at).and_then(|next| usize::try_from(next).ok()) {
+            Some(next) if next > 0 => at += next,
+            _ => return Ok(None),
+        }
+    }
+}
+
+/// Whether a process has ended. A process can exit with the code that means a running one (259). A wait
+/// distinguishes the two, if the handle has the right to wait.
+fn has_ended(process: BorrowedHandle<'_>) -> Result<bool, LastError> {
+    let code = api::get_exit_code_process(process)?;
+    let is_ambiguous = i32::from_ne_bytes(code.to_ne_bytes()) == win::STILL_ACTIVE;
+    Ok(!is_ambiguous || api::wait_for_multiple_objects(&[process], 0).unwrap_or(false))
+}
+
+/// A process with access to its handles.
 #[derive(Debug)]
 pub(crate) struct Handles {
     process: OwnedHandle,
-    pub(crate) who: Process,
+    pub(crate) owner: Process,
 }
 
 impl Handles {
-    /// Of a child of this process.
+    /// Accesses a child of this process.
     pub(crate) fn of_child(child: &Child) -> Result<Self, Failure> {
-        let process = api::duplicate(child.as_handle(), None)?;
-        let started = api::started(process.as_handle())?;
-        Ok(Handles { process, who: Process { id: child.id(), started } })
+        let process = api::duplicate_handle(child.as_handle(), None)?;
+        let started = api::get_process_times_creation(process.as_handle())?;
+        Ok(Handles { process, owner: Process { id: child.id(), started } })
     }
 
-    /// Of whoever has this number now.
+    /// Accesses the process that has this id now.
     pub(crate) fn of(id: u32) -> Result<Self, Failure> {
         let access = PROCESS_DUP_HANDLE | PROCESS_QUERY_LIMITED_INFORMATION;
-        // To wait is needed only for a process whose exit code is ambiguous.
+        // The right to wait is needed only for a process with an ambiguous exit code.
         let process = api::open_process(id, access | PROCESS_SYNCHRONIZE);
         let process = process.or_else(|_| api::open_process(id, access)).map_err(|error| match error.0 {
-            // That is how it says that there is no such process.
+            // The error for an id that no process has.
             win::ERROR_INVALID_PARAMETER => Failure { reason: Reason::Missing, ..error.into() },
             _ => error.into(),
         })?;
-        let started = api::started(process.as_handle())?;
-        Ok(Handles { process, who: Process { id, started } })
+        let started = api::get_process_times_creation(process.as_handle())?;
+        Ok(Handles { process, owner: Process { id, started } })
     }
 
-    /// Whether it has ended.
+    /// Whether the process has ended.
     pub(crate) fn has_ended(&self) -> bool {
-        api::has_ended(self.process.as_handle()).unwrap_or(false)
+        has_ended(self.process.as_handle()).unwrap_or(false)
     }
 
-    /// The SID of its user.
+    /// Returns the SID of the user of the process.
     pub(crate) fn user(&self) -> Result<Vec<u8>, Failure> {
         user_of(self.process.as_handle())
     }
 
-    /// The session that it belongs to, and that of this process.
+    /// Returns the session of the process, and that of this process.
     pub(crate) fn sessions(&self) -> Result<(u32, u32), Failure> {
-        Ok((api::session_of(self.who.id)?, api::session()?))
+        Ok((api::process_id_to_session_id(self.owner.id)?, session()?))
     }
 
-    /// Puts a handle into it, with the same rights; says which number it has there.
+    /// Duplicates a handle into the process, with the same rights. Returns its value there.
     pub(crate) fn put(&self, handle: BorrowedHandle<'_>) -> Result<u64, Failure> {
-        Ok(api::duplicate_into(self.process.as_handle(), handle, None)?)
+        Ok(api::duplicate_handle_into(self.process.as_handle(), handle, None)?)
     }
 
-    /// Puts a handle into it that can do nothing but prove that it was put there.
+    /// Duplicates a handle into the process as a proof handle, which permits nothing and proves that it was
+    /// put there.
     pub(crate) fn put_proof(&self, handle: BorrowedHandle<'_>) -> Result<u64, Failure> {
-        Ok(api::duplicate_into(self.process.as_handle(), handle, Some(PROOF))?)
+        Ok(api::duplicate_handle_into(self.process.as_handle(), handle, Some(PROOF))?)
     }
 
-    /// Takes a handle back that was put into it, if the process is still there.
-    pub(crate) fn take_back(&self, number: u64) {
-        drop(api::duplicate_from(self.process.as_handle(), number, true));
+    /// Closes a handle in the process that [`put`](Handles::put) has created and whose value the process does
+    /// not know, if the process still exists.
+    pub(crate) fn take_back(&self, value: u64) {
+        // SAFETY: the caller has put the handle there and told no other process its value, so the handle has
+        // no owner.
+        drop(unsafe { api::duplicate_handle_close_source(self.process.as_handle(), value) });
     }
 
-    /// A handle of our own to what its handle of this number refers to.
-    pub(crate) fn copy(&self, number: u64) -> Result<OwnedHandle, Failure> {
-        api::duplicate_from(self.process.as_handle(), number, false).map_err(|error| match error.0 {
-            // No such handle any more.
+    /// Duplicates a handle of the process into this one.
+    pub(crate) fn copy(&self, value: u64) -> Result<OwnedHandle, Failure> {
+        api::duplicate_handle_from(self.process.as_handle(), value).map_err(|error| match error.0 {
+            // The process has closed the handle.
             win::ERROR_INVALID_HANDLE => Failure { reason: Reason::Missing, ..error.into() },
             _ => error.into(),
         })
     }
 }
 
-/// The SID of the user of this process.
+/// Returns the session of this process.
+pub(super) fn session() -> Result<u32, LastError> {
+    api::process_id_to_session_id(std::process::id())
+}
+
+/// Returns the SID of the user of this process.
 pub(crate) fn user() -> Result<Vec<u8>, Failure> {
-    user_of(api::current_process())
+    user_of(api::get_current_process())
 }
 
 fn user_of(process: BorrowedHandle<'_>) -> Result<Vec<u8>, Failure> {
-    let token = api::token_of(process)?;
-    super::account::user_of(token.as_handle())
+    let token = api::open_process_token(process, TOKEN_QUERY)?;
+    account::user_of(token.as_handle())
 }
 
-/// A handle of our own to what the handle of this number in this process refers to.
-pub(crate) fn copy_own(number: u64) -> Result<OwnedHandle, Failure> {
-    Ok(api::duplicate_from(api::current_process(), number, false)?)
+/// Duplicates the handle of this process that has this value.
+pub(crate) fn copy_own(value: u64) -> Result<OwnedHandle, Failure> {
+    Ok(api::duplicate_handle_from(api::get_current_process(), value)?)
 }
 
-/// Takes what a parcel says has been put into this process: closes both numbers, since the caller has copies.
+/// Closes the handles that a parcel has put into this process: those of the region and of the parcel. The
+/// caller has duplicated them.
 ///
-/// The caller has proved the parcel (the second number refers to it, by a handle as only the giver makes them), and calls this
-/// under the lock under which parcels are taken.
-pub(crate) fn drop_delivered(memory: u64, own: u64) {
-    for number in [memory, own] {
-        // SAFETY: the giver has put these handles into this process for this purpose alone and told nobody else their numbers; the
-        // proof shows that they are there still, so nobody has taken them, and nobody else takes them under the lock.
-        unsafe { close_own(number) };
+/// The caller has verified the parcel: the second value is that of a proof handle of the parcel, which only
+/// its sender creates. The caller holds the lock under which parcels are received.
+pub(crate) fn close_received(region: u64, parcel: u64) {
+    for value in [region, parcel] {
+        // SAFETY: the sender has put these handles into this process for this purpose alone, and has told
+        // their values to no one else. The proof handle shows that they have not been received yet, and the
+        // lock keeps other threads from receiving them: so they are open and have no owner.
+        unsafe { api::close_handle(value) };
     }
 }
 
-/// Closes the handle of this number in this process.
-///
-/// # Safety
-///
-/// It is open, and nobody in this process owns it or uses it.
-unsafe fn close_own(number: u64) {
-    let Ok(number) = usize::try_from(number) else { return };
-    let handle = core::ptr::without_provenance_mut(number);
-    // SAFETY: the contract of this function.
-    drop(unsafe { OwnedHandle::from_raw_handle(handle) });
-}
-
-/// Whether this handle was made by [`Handles::put_proof`], of this section.
+/// Whether `handle` was created by [`Handles::put_proof`] from the section `of`.
 pub(crate) fn is_proof(of: BorrowedHandle<'_>, handle: BorrowedHandle<'_>) -> Result<bool, Failure> {
-    Ok(api::same_object(of, handle)? && granted_access(handle)? == PROOF)
+    Ok(api::compare_object_handles(of, handle)? && api::nt_query_object_granted_access(handle)? == PROOF)
 }
 
-/// Bytes that nobody can guess.
+/// Returns unpredictable bytes.
 pub(crate) fn random() -> Result<[u8; 16], Failure> {
     let mut bytes = [0; 16];
-    api::random(&mut bytes)?;
+    api::rtl_gen_random(&mut bytes)?;
     Ok(bytes)
 }
 
@@ -170,12 +205,20 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_process_that_ends_with_the_code_of_a_running_one_has_ended() {
+    fn a_process_that_exits_with_the_code_of_a_running_one_has_ended() {
         let mut child = std::process::Command::new("cmd").args(["/c", "exit 259"]).spawn().expect("cmd");
         let handles = Handles::of_child(&child).expect("its handles");
         assert_eq!(child.wait().expect("its end").code(), Some(259));
-        assert!(handles.has_ended() && !handles.who.is_alive());
+        assert!(handles.has_ended() && !handles.owner.is_alive());
         let own = Process::current().expect("this process");
         assert!(own.is_alive() && !Process { started: own.started + 1, ..own }.is_alive());
+    }
+
+    #[test]
+    fn the_list_of_processes_contains_creation_times() {
+        let own = Process::current().expect("this process");
+        assert_eq!(listed_start(own.id), Ok(Some(own.started)));
+        // (Ids are multiples of four.)
+        assert_eq!(listed_start(3), Ok(None));
     }
 }

@@ -1,33 +1,34 @@
-//! SIDs in their binary form: who a user, a group, an app package is, or what an integrity level is.
+//! Security identifiers (SIDs) in their binary form. They identify users, groups and app packages, and
+//! express integrity levels.
 
 use core::ffi::c_void;
 
 use zerocopy::IntoBytes;
 
-/// Revision, number of parts, and the authority.
+/// The length of the revision, the number of sub-authorities, and the authority.
 const HEAD: usize = 8;
 /// SID_MAX_SUB_AUTHORITIES of winnt.h.
-const MOST_PARTS: u8 = 15;
+const MAX_PARTS: u8 = 15;
 
-/// How long the SID is that these bytes start with, if they start with one.
+/// Returns the length of the SID that these bytes start with, if they start with one.
 pub(super) fn len(bytes: &[u8]) -> Option<usize> {
     let (&revision, &parts) = (bytes.first()?, bytes.get(1)?);
     let len = HEAD + 4 * usize::from(parts);
-    if revision == 1 && parts <= MOST_PARTS && len <= bytes.len() { Some(len) } else { None }
+    if revision == 1 && parts <= MAX_PARTS && len <= bytes.len() { Some(len) } else { None }
 }
 
-/// The last part of a SID: what tells it from others of its kind.
+/// Returns the last sub-authority of a SID, which distinguishes it from others of its kind.
 pub(super) fn last_part(bytes: &[u8]) -> Option<u32> {
     let parts = bytes.get(HEAD..len(bytes)?)?;
     Some(u32::from_le_bytes(*parts.last_chunk()?))
 }
 
-/// A whole SID, aligned as the calls want it.
+/// A complete SID, aligned as the calls require.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Sid([u32; (HEAD + 4 * MOST_PARTS as usize) / 4]);
+pub(super) struct Sid([u32; (HEAD + 4 * MAX_PARTS as usize) / 4]);
 
 impl Sid {
-    /// `None` unless the bytes are one SID and nothing more.
+    /// Returns `None` unless the bytes are exactly one SID.
     pub(super) fn new(bytes: &[u8]) -> Option<Self> {
         if len(bytes)? != bytes.len() {
             return None;
@@ -37,7 +38,7 @@ impl Sid {
         Some(sid)
     }
 
-    /// The integrity level with this RID: S-1-16-*rid*.
+    /// Returns the integrity level with this RID: S-1-16-*rid*.
     pub(super) fn integrity(rid: u32) -> Self {
         let [a, b, c, d] = rid.to_le_bytes();
         let [word0, word1] = [[1, 1, 0, 0], [0, 0, 0, 16]].map(u32::from_ne_bytes);
@@ -46,20 +47,22 @@ impl Sid {
         sid
     }
 
-    /// For calls that only read it, which their types do not say.
+    /// The pointer for calls that only read the SID, which their types do not express.
     pub(super) fn as_ptr(&self) -> *mut c_void {
         self.0.as_ptr().cast_mut().cast()
     }
 }
 
+/// Everyone: S-1-1-0.
+#[cfg(test)]
+pub(super) const WORLD: [u8; 12] = [1, 1, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0];
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    const WORLD: [u8; 12] = [1, 1, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0];
-
     #[test]
-    fn only_whole_sids_are_sids() {
+    fn incomplete_and_malformed_sids_are_refused() {
         assert_eq!(len(&WORLD), Some(12));
         assert_eq!(len(&[&WORLD[..], &[9, 9]].concat()), Some(12));
         for cut in 0..WORLD.len() {
@@ -79,7 +82,7 @@ mod tests {
     }
 
     #[test]
-    fn integrity_levels_have_their_rid_as_last_part() {
+    fn integrity_levels_end_with_their_rid() {
         let medium = Sid::integrity(0x2000);
         assert_eq!(&medium.0.as_bytes()[..12], [1, 1, 0, 0, 0, 0, 0, 16, 0, 0x20, 0, 0]);
         assert_eq!(last_part(&medium.0.as_bytes()[..12]), Some(0x2000));

@@ -1,11 +1,14 @@
-//! Text as the calls want it and give it: zero-terminated UTF-16.
+//! Zero-terminated UTF-16, as the calls take and return it.
 
-/// Text without a NUL inside, and with one behind it.
+use std::os::windows::ffi::OsStrExt;
+use std::path::{Component, Path, Prefix};
+
+/// A text that contains no NUL, followed by one.
 #[derive(Clone, Debug)]
 pub(super) struct Wide(Vec<u16>);
 
 impl Wide {
-    /// `None` if there is a NUL in the text: the system would take what stands before it for the whole.
+    /// Returns `None` if the text contains a NUL: a call would take the part before it for the whole text.
     pub(super) fn new(text: &str) -> Option<Self> {
         if text.contains('\0') { None } else { Some(Wide(text.encode_utf16().chain([0]).collect())) }
     }
@@ -15,10 +18,47 @@ impl Wide {
     }
 }
 
-/// What stands before the first NUL, or all.
+/// Returns the text before the first NUL, or all of it.
 pub(super) fn text(units: &[u16]) -> String {
     let end = units.iter().position(|&unit| unit == 0).unwrap_or(units.len());
     String::from_utf16_lossy(&units[..end])
+}
+
+/// An absolute path, zero-terminated, in a form that the calls accept at any length.
+#[derive(Debug)]
+pub(super) struct WidePath(Vec<u16>);
+
+/// The calls accept a path of this length only in its long form. (For directories the limit is lower than for
+/// files, because a file name of 12 characters must fit behind it.)
+const LONG: usize = 240;
+
+impl WidePath {
+    /// Returns `None` if the path contains a NUL or is no path.
+    pub(super) fn new(path: &Path) -> Option<Self> {
+        let path = std::path::absolute(path).ok()?;
+        let mut units: Vec<u16> = path.as_os_str().encode_wide().collect();
+        if units.contains(&0) {
+            return None;
+        }
+        if units.len() >= LONG {
+            let (prefix, rest) = match path.components().next() {
+                Some(Component::Prefix(prefix)) => match prefix.kind() {
+                    Prefix::Disk(_) => (r"\\?\", 0),
+                    // The prefix replaces the two backslashes at the start.
+                    Prefix::UNC(..) => (r"\\?\UNC\", 2),
+                    _ => ("", 0),
+                },
+                _ => ("", 0),
+            };
+            units = prefix.encode_utf16().chain(units.into_iter().skip(rest)).collect();
+        }
+        units.push(0);
+        Some(WidePath(units))
+    }
+
+    pub(super) fn as_ptr(&self) -> *const u16 {
+        self.0.as_ptr()
+    }
 }
 
 #[cfg(test)]
@@ -26,7 +66,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn text_ends_where_the_system_thinks_it_ends() {
+    fn text_ends_at_the_first_nul() {
         assert!(Wide::new("a\0b").is_none());
         assert_eq!(Wide::new("ä𝄞").map(|wide| wide.0), Some(vec![0xE4, 0xD834, 0xDD1E, 0]));
         assert_eq!(text(&[0x61, 0, 0x62]), "a");

@@ -1,0 +1,114 @@
+//! Replies of variable size, parsed without trusting the lengths and pointers in them.
+
+use std::os::windows::io::BorrowedHandle;
+
+use windows_sys::Win32::Foundation::{ERROR_INSUFFICIENT_BUFFER, ERROR_INVALID_DATA};
+use windows_sys::Win32::Security::TOKEN_INFORMATION_CLASS;
+use zerocopy::IntoBytes;
+
+use super::{LastError, api, sid};
+
+/// The largest buffer, in elements: larger than any correct reply, and a bound for a system that never finds
+/// a buffer large enough.
+const MAX_LEN: usize = 1 << 20;
+
+/// Calls `call` with larger and larger buffers until the reply fits. Returns the buffer and the result of the
+/// call.
+pub(super) fn with_buffer<U: Copy + Default, T>(
+    first_len: usize,
+    mut call: impl FnMut(&mut [U]) -> Result<T, LastError>,
+) -> Result<(Vec<U>, T), LastError> {
+    let mut len = first_len;
+    loop {
+        let mut buffer = vec![U::default(); len];
+        match call(&mut buffer) {
+            Err(LastError(ERROR_INSUFFICIENT_BUFFER)) if len < MAX_LEN => len *= 2,
+            Err(error) => return Err(error),
+            Ok(result) => return Ok((buffer, result)),
+        }
+    }
+}
+
+/// The error for a reply that contradicts itself.
+pub(super) fn malformed() -> LastError {
+    LastError(ERROR_INVALID_DATA)
+}
+
+/// A reply of `GetTokenInformation`. It may contain pointers into itself, so its words never move.
+pub(super) struct TokenInformation(Vec<u64>);
+
+impl TokenInformation {
+    /// Queries the token that this thread acts with.
+    pub(super) fn of_thread(class: TOKEN_INFORMATION_CLASS) -> Result<Self, LastError> {
+        Self::of(api::get_current_thread_effective_token(), class)
+    }
+
+    /// Queries `token`.
+    pub(super) fn of(token: BorrowedHandle<'_>, class: TOKEN_INFORMATION_CLASS) -> Result<Self, LastError> {
+        let (words, ()) = with_buffer(64, |buffer| api::get_token_information(token, class, buffer))?;
+        Ok(TokenInformation(words))
+    }
+
+    /// Returns the number at this offset.
+    pub(super) fn u32_at(&self, at: usize) -> Result<u32, LastError> {
+        let bytes = self.0.as_bytes().get(at..).and_then(<[u8]>::first_chunk);
+        bytes.map(|bytes| u32::from_ne_bytes(*bytes)).ok_or_else(malformed)
+    }
+
+    /// Returns the SID that the pointer at this offset points to, or `None` if the pointer is null.
+    pub(super) fn sid_at(&self, at: usize) -> Result<Option<Vec<u8>>, LastError> {
+        let bytes = self.0.as_bytes();
+        let pointer = bytes.get(at..).and_then(<[u8]>::first_chunk).ok_or_else(malformed)?;
+        let address = usize::from_ne_bytes(*pointer);
+        if address == 0 {
+            return Ok(None);
+        }
+        let rest = address.checked_sub(bytes.as_ptr().addr()).and_then(|offset| bytes.get(offset..));
+        let rest = rest.ok_or_else(malformed)?;
+        let sid = sid::len(rest).and_then(|len| rest.get(..len)).ok_or_else(malformed)?;
+        Ok(Some(sid.to_vec()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn buffers_grow_until_the_reply_fits_or_the_limit_is_reached() {
+        let mut lens = Vec::new();
+        let result = with_buffer(3, |buffer: &mut [u16]| {
+            lens.push(buffer.len());
+            if buffer.len() < 10 { Err(LastError(ERROR_INSUFFICIENT_BUFFER)) } else { Ok(7) }
+        });
+        assert_eq!(lens, [3, 6, 12]);
+        assert!(matches!(result, Ok((units, 7)) if units == [0; 12]));
+        let mut calls = 0;
+        let result = with_buffer(1, |_: &mut [u8]| -> Result<(), _> {
+            calls += 1;
+            Err(LastError(ERROR_INSUFFICIENT_BUFFER))
+        });
+        assert_eq!((result.err(), calls), (Some(LastError(ERROR_INSUFFICIENT_BUFFER)), 21));
+    }
+
+    #[test]
+    fn pointers_out_of_the_reply_are_not_followed() {
+        let make = |pointer: usize| {
+            let mut reply = TokenInformation(vec![0; 4]);
+            let to = reply.0.as_ptr().addr().wrapping_add(pointer);
+            let bytes = reply.0.as_mut_bytes();
+            bytes[..size_of::<usize>()].copy_from_slice(&to.to_ne_bytes());
+            bytes[20..32].copy_from_slice(&sid::WORLD);
+            reply
+        };
+        assert_eq!(make(20).sid_at(0), Ok(Some(sid::WORLD.to_vec())));
+        for wrong in [0usize.wrapping_sub(8), 8, 24, 32, 33, usize::MAX / 2] {
+            assert_eq!(make(wrong).sid_at(0), Err(malformed()), "{wrong:#x}");
+        }
+        assert_eq!(TokenInformation(vec![0; 4]).sid_at(0), Ok(None));
+        assert_eq!(make(20).sid_at(30), Err(malformed()));
+        assert_eq!(make(20).u32_at(28), Ok(0));
+        assert_eq!(make(20).u32_at(29), Err(malformed()));
+        assert_eq!(make(20).u32_at(99), Err(malformed()));
+    }
+}

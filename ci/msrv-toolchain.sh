@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
-# Puts the Rust of Debian 13 (the version that Cargo.toml's rust-version names) into $PREFIX/msrv, on a Debian 12 amd64
-# machine, so that the promise is checked with a real compiler of that age. Used by check-msrv.sh where rustup has no such
-# toolchain. Like Wine's there, its programs are patched to use the newer Debian's libc, unpacked beside them.
+# Puts the Rust of Debian 13 (the version that Cargo.toml's rust-version names) into $PREFIX/msrv, on a Debian
+# 12 amd64 machine, so that the promise is checked with a real compiler of that age. Used by check-msrv.sh
+# where rustup has no such toolchain. Like Wine's there, its programs are patched to use the newer Debian's
+# libc, unpacked beside them.
 set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 . "$here/lib.sh"
@@ -20,7 +21,8 @@ mkdir -p "$PREFIX"/{stamps,bin}
 exec 9>"$PREFIX/lock"; flock 9
 unset RUSTFLAGS CARGO_TARGET_DIR CARGO_BUILD_TARGET RUSTC RUSTC_WRAPPER RUSTUP_TOOLCHAIN || true
 
-# with_libraries PACKAGE...: these and the libraries they need, and theirs; not what Debian wants for compiling C.
+# with_libraries PACKAGE...: these and the libraries they need, and theirs; not what Debian wants for
+# compiling C.
 with_libraries() {
     local todo=("$@") p
     declare -A seen=()

@@ -1,10 +1,12 @@
 #!/usr/bin/env bash
-# Everything that a Debian 12 machine can say about the other systems: clippy for Windows and macOS, then the tests, as
-# real Windows programs under Wine (x86-64, x86, ARM64; GNU, LLVM and MSVC) and as an ARM64 Linux program under qemu.
+# Everything that a Debian 12 machine can say about the other systems: clippy for Windows and macOS, then the
+# tests, as real Windows programs under Wine (x86-64, x86, ARM64; GNU, LLVM and MSVC) and as an ARM64 Linux
+# program under qemu.
 #
 #   ci/test-windows.sh [TARGET...]      all of them, or only these
 #
-# The first run makes the toolchain (ci/windows-toolchain.sh), which takes some minutes. Logs stay in target/windows/logs.
+# The first run makes the toolchain (ci/windows-toolchain.sh), which takes some minutes. Logs stay in
+# target/windows/logs.
 set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 . "$here/lib.sh"
@@ -37,14 +39,15 @@ export ZIG_GLOBAL_CACHE_DIR=$zig_cache ZIG_LOCAL_CACHE_DIR=$zig_cache
 logs=$CARGO_TARGET_DIR/logs
 mkdir -p "$logs" "$CARGO_TARGET_DIR/peers"
 
-# One run per clone. Nothing that is started may inherit the lock (9>&-): a Wine server outlives a script that was killed.
+# One run per clone. Nothing that is started may inherit the lock (9>&-): a Wine server outlives a script that
+# was killed.
 exec 9>"$CARGO_TARGET_DIR/lock"
 flock -n 9 || die "another run of $0 is under way in this clone"
 
-# ---------------------------------------------------------------- Wine
-# Each run has Wine prefixes of its own: objects have names in one prefix only, so runs side by side (and whatever else
-# uses the toolchain's prefix) do not meet, and at the end everything in them can be ended without asking whose it is.
-# A server that stays (-p) saves the second that each program after a pause would wait for a new one.
+# ---------------------------------------------------------------- Wine Each run has Wine prefixes of its own:
+# objects have names in one prefix only, so runs side by side (and whatever else uses the toolchain's prefix)
+# do not meet, and at the end everything in them can be ended without asking whose it is. A server that stays
+# (-p) saves the second that each program after a pause would wait for a new one.
 started=()
 wine() { # wine KIND: set WINEPREFIX for wine or wine-arm64
     local kind=$1 from=$PREFIX/wineprefix${1#wine} to=$CARGO_TARGET_DIR/prefix-$1
@@ -77,8 +80,8 @@ trap 'exit 130' INT TERM HUP
 # ---------------------------------------------------------------- runs
 rows=() failed=0
 row() { rows+=("$(printf '%-28s %-7s %7s %7s %7s %6s  %s' "$@")"); }
-# run LOG COMMAND...: in the background, for only wait lets a signal in at once (and timeout, in a process group of its
-# own, hears no Ctrl-C: clean_up tells it)
+# run LOG COMMAND...: in the background, for only wait lets a signal in at once (and timeout, in a process
+# group of its own, hears no Ctrl-C: clean_up tells it)
 run() {
     local log=$1 status=0 shown; shift
     : >"$log" # there before tail looks for it
@@ -98,8 +101,8 @@ lint() { # lint TARGET
     run "$logs/clippy-$1.log" cargo clippy "${PACKAGES[@]}" --all-targets --target "$1" -- -D warnings || { result=FAILED failed=1; }
     row "$1" clippy - - - "$((SECONDS - t)) s" "$result"
 }
-# wine_died LOG: whether all tests have passed and a signal has ended Wine after that. A Windows program cannot do this: its
-# own faults are exceptions, which end it with an exit code.
+# wine_died LOG: whether all tests have passed and a signal has ended Wine after that. A Windows program
+# cannot do this: its own faults are exceptions, which end it with an exit code.
 wine_died() {
     grep -q 'process didn.t exit successfully.*(signal: ' "$1" && ! grep -q -e '^test result: FAILED' -e '(exit code: ' "$1" &&
         awk '/^test result: ok/ { passed = 1 } /^ +Running |^running / { passed = 0 } /\(signal: / && !passed { died = 1 } END { exit died }' "$1"
@@ -122,7 +125,8 @@ run_tests() { # run_tests TARGET ARG...
 
 # ---------------------------------------------------------------- peers: other programs on the same memory
 windows_path() { echo "Z:${1//\//\\}"; } # Wine shows / as Z:
-# conformance TARGET: the path of its conformance test, for a run of the other bitness to start as its second process
+# conformance TARGET: the path of its conformance test, for a run of the other bitness to start as its second
+# process
 declare -A built=()
 conformance() {
     [ -z "${built[$1]:-}" ] || return 0
@@ -135,7 +139,8 @@ found = [m["executable"] for m in map(json.loads, sys.stdin) if m["reason"] == "
 print(found[-1])' <"$json") || return 1
     built[$1]=$(windows_path "$exe")
 }
-# c_peer SOURCE ARCH COMPILER...: the same in C against the Win32 functions, since foreign programs are what names are for
+# c_peer SOURCE ARCH COMPILER...: the same in C against the Win32 functions, since foreign programs are what
+# names are for
 c_peer() {
     local source=$1 arch=$2; shift 2
     local name; name=$(basename "$source" .c)

@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# The tests, as the README tells a newcomer to run them. With a target (ci/test.sh i686-pc-windows-msvc) for that one.
+# The tests, as the README tells a newcomer to run them. With a target (ci/test.sh i686-pc-windows-msvc) for
+# that one.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 if [ $# -eq 0 ]; then

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# The torture in full: 10,000 processes killed while they use a segment, a million words of it overwritten, and 100 rounds of processes
-# that fork, are stopped, live in namespaces of their own and meet their limits.
+# The torture in full: 10,000 processes killed while they use a segment, a million words of it overwritten,
+# and 100 rounds of processes that fork, are stopped, live in namespaces of their own and meet their limits.
 #
 #   ci/torture.sh [ARGUMENT...]      arguments go to the test program: a name, for example
 #

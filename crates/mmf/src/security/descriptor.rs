@@ -1,18 +1,22 @@
-//! Security descriptors in their self-relative form, [MS-DTYP] 2.4.6: read and written without the system, so that what one
-//! says can be explained, and put together, in safe code. Whatever the bytes are, reading them is safe.
+//! Self-relative security descriptors, [MS-DTYP] 2.4.6. They are parsed, evaluated and built in safe code
+//! without the system, so that diagnoses can explain them on every system. Parsing accepts arbitrary bytes.
 
 use super::sid::Sid;
 
-/// Rights to a section (`winnt.h`): to ask for its size, to map it for writing and for reading.
+/// The rights to a section (`winnt.h`): to query its size, to map it for writing, and to map it for reading.
 pub(crate) const SECTION_QUERY: u32 = 1;
 pub(crate) const SECTION_MAP_WRITE: u32 = 2;
 pub(crate) const SECTION_MAP_READ: u32 = 4;
-/// To read who may do what.
+/// The right to read the descriptor.
 pub(crate) const READ_CONTROL: u32 = 0x2_0000;
+/// The right to change the access control list.
 pub(crate) const WRITE_DAC: u32 = 0x4_0000;
+/// All rights to a section.
 pub(crate) const SECTION_ALL: u32 = 0xf_001f;
-/// What `GENERIC_READ` means for a section: what a reader needs to map it, to learn its size, and to see whose it is.
+/// The meaning of `GENERIC_READ` for a section: the rights to map it, to query its size, and to read its
+/// descriptor.
 pub(crate) const READ: u32 = SECTION_QUERY | SECTION_MAP_READ | READ_CONTROL;
+/// The rights of a reader, and the right to map the section for writing.
 pub(crate) const READ_WRITE: u32 = READ | SECTION_MAP_WRITE;
 
 const DACL_PRESENT: u16 = 0x4;
@@ -25,13 +29,13 @@ const DENIED: u8 = 1;
 const ALLOWED_CALLBACK: u8 = 9;
 const DENIED_CALLBACK: u8 = 10;
 const LABEL: u8 = 0x11;
-/// It does not count for the object itself, only for what is made inside it.
+/// A flag of entries that do not apply to the object itself, but to objects that are created in it.
 const INHERIT_ONLY: u8 = 8;
-/// In a label: who is lower must not write, read.
+/// The rights of a label: processes of lower integrity must not write, must not read.
 const NO_WRITE_UP: u32 = 1;
 const NO_READ_UP: u32 = 2;
 
-/// An entry of a list. Of kinds that are not known here only the bytes are kept.
+/// An entry of an access control list. Entries of unknown types are kept as bytes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Ace {
     kind: u8,
@@ -46,28 +50,29 @@ impl Ace {
         Ace { kind, flags: 0, body }
     }
 
+    /// An entry that allows access.
     pub(crate) fn allow(mask: u32, sid: &Sid) -> Self {
         Ace::new(ALLOWED, mask, sid)
     }
 
-    /// Mask and identifier, which these kinds have at the same place.
+    /// The mask and the SID, which have the same offsets in the known types.
     fn parts(&self) -> Option<(u32, Sid)> {
         let (mask, sid) = self.body.split_first_chunk()?;
         Some((u32::from_le_bytes(*mask), Sid::from_bytes(sid)?))
     }
 
-    /// Whether it allows (or denies), what, and to whom; if it is an entry of that kind and counts for the object itself, without
-    /// a condition.
+    /// Returns whether the entry allows (or denies) access, the rights, and the SID. Returns `None` for an
+    /// entry of another type, with a condition, or that does not apply to the object itself.
     pub(crate) fn rule(&self) -> Option<(bool, u32, Sid)> {
         self.any_rule().filter(|_| !self.is_conditional())
     }
 
-    /// Whether it counts only under a condition, which only the system can judge.
+    /// Whether the entry has a condition, which only the system can evaluate.
     pub(crate) fn is_conditional(&self) -> bool {
         matches!(self.kind, ALLOWED_CALLBACK | DENIED_CALLBACK)
     }
 
-    /// As [`rule`](Ace::rule), with or without a condition.
+    /// As [`rule`](Ace::rule), also for an entry with a condition.
     pub(crate) fn any_rule(&self) -> Option<(bool, u32, Sid)> {
         let allows = match self.kind {
             ALLOWED | ALLOWED_CALLBACK => true,
@@ -82,7 +87,7 @@ impl Ace {
     }
 }
 
-/// The rights that the generic ones stand for, of a section.
+/// Replaces generic rights by the rights to a section that they mean.
 fn specific(mask: u32) -> u32 {
     const GENERIC: [(u32, u32); 4] = [
         (0x8000_0000, READ),
@@ -98,10 +103,10 @@ fn specific(mask: u32) -> u32 {
     )
 }
 
-/// A discretionary list.
+/// A discretionary access control list.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Dacl {
-    /// There is none, or it is NULL: for an object that exists, everybody may do everything.
+    /// The list is absent or NULL. Such an object grants everything to everyone.
     Missing,
     List(Vec<Ace>),
 }
@@ -112,21 +117,22 @@ pub(crate) struct Descriptor {
     pub(crate) owner: Option<Sid>,
     pub(crate) group: Option<Sid>,
     pub(crate) dacl: Dacl,
-    /// The system list: here, at most an integrity label.
+    /// The system list. Descriptors that are built here contain at most an integrity label in it.
     sacl: Vec<Ace>,
     protected: bool,
 }
 
-/// The bytes are not those of a descriptor.
+/// The error for bytes that are no descriptor.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct NoDescriptor;
 
 impl Descriptor {
-    /// One that names its owner and has these entries; nothing is inherited.
+    /// A descriptor with this owner and these entries, which inherits no entries.
     pub(crate) fn new(owner: Option<Sid>, entries: Vec<Ace>) -> Self {
         Descriptor { owner, group: None, dacl: Dacl::List(entries), sacl: Vec::new(), protected: true }
     }
 
+    /// Parses a self-relative descriptor.
     pub(crate) fn from_bytes(bytes: &[u8]) -> Result<Self, NoDescriptor> {
         let (head, _) = bytes.split_first_chunk::<20>().ok_or(NoDescriptor)?;
         let control = u16::from_le_bytes([head[2], head[3]]);
@@ -159,7 +165,7 @@ impl Descriptor {
         })
     }
 
-    /// None if it says more than a descriptor can hold.
+    /// Returns the self-relative form, or `None` if a list is longer than the format allows.
     pub(crate) fn to_bytes(&self) -> Option<Vec<u8>> {
         let mut control = SELF_RELATIVE;
         let mut bytes = vec![0; 20];
@@ -187,37 +193,38 @@ impl Descriptor {
         Some(bytes)
     }
 
-    /// Adds an entry that allows something, after all that deny.
+    /// Appends an entry that allows access.
     pub(crate) fn allow(&mut self, mask: u32, sid: &Sid) {
         match &mut self.dacl {
             Dacl::List(entries) => entries.push(Ace::allow(mask, sid)),
-            // Everyone may do anything as it is.
+            // Everything is granted already.
             Dacl::Missing => {}
         }
     }
 
-    /// Sets the level; whether lower ones may read stays as it is.
+    /// Sets the integrity level, and keeps the flag that denies reading to lower levels.
     pub(crate) fn set_label(&mut self, level: u32) {
         let reading = if self.label().is_some_and(|(_, no_read)| no_read) { NO_READ_UP } else { 0 };
         self.sacl.retain(|ace| ace.kind != LABEL);
         self.sacl.push(Ace::new(LABEL, NO_WRITE_UP | reading, &Sid::label(level)));
     }
 
-    /// Leaves nothing of the system list but the label: the rest takes a privilege, and is not about who may open.
+    /// Removes all entries of the system list except for the label: they require a privilege, and do not
+    /// affect access.
     pub(crate) fn keep_label_only(&mut self) {
         self.sacl.retain(|ace| ace.kind == LABEL);
     }
 
-    /// The integrity label: the level, and whether a lower one may not even read.
+    /// Returns the integrity level, and whether lower levels must not read.
     pub(crate) fn label(&self) -> Option<(u32, bool)> {
         let ace = self.sacl.iter().find(|ace| ace.kind == LABEL)?;
         let (mask, sid) = ace.parts()?;
         Some((sid.as_label()?, mask & NO_READ_UP != 0))
     }
 
-    /// What the list gives to somebody who is all of `sids`, but of `only_denied` only for what denies. Integrity, privileges
-    /// and sandboxes are not considered.
-    pub(crate) fn granted(&self, sids: &[Sid], only_denied: &[Sid]) -> u32 {
+    /// Returns the rights that the list grants to a token with the enabled SIDs `sids` and the deny-only SIDs
+    /// `deny_only`. Integrity levels, privileges and sandboxes are not considered.
+    pub(crate) fn granted(&self, sids: &[Sid], deny_only: &[Sid]) -> u32 {
         let Dacl::List(entries) = &self.dacl else { return SECTION_ALL };
         let is_owner = self.owner.as_ref().is_some_and(|owner| sids.contains(owner));
         let has_owner_rights =
@@ -225,10 +232,10 @@ impl Descriptor {
         let mut granted = if is_owner && !has_owner_rights { READ_CONTROL | WRITE_DAC } else { 0 };
         let mut denied = 0;
         for (allows, mask, sid) in entries.iter().filter_map(Ace::rule) {
-            let is_us = sids.contains(&sid) || (is_owner && sid == Sid::owner_rights());
-            if allows && is_us {
+            let matches = sids.contains(&sid) || (is_owner && sid == Sid::owner_rights());
+            if allows && matches {
                 granted |= mask & !denied;
-            } else if !allows && (is_us || only_denied.contains(&sid)) {
+            } else if !allows && (matches || deny_only.contains(&sid)) {
                 denied |= mask & !granted;
             }
         }
@@ -236,6 +243,7 @@ impl Descriptor {
     }
 }
 
+/// Parses an access control list.
 fn entries(list: &[u8]) -> Result<Vec<Ace>, NoDescriptor> {
     let (head, _) = list.split_first_chunk::<8>().ok_or(NoDescriptor)?;
     let size = usize::from(u16::from_le_bytes([head[2], head[3]]));
@@ -252,9 +260,9 @@ fn entries(list: &[u8]) -> Result<Vec<Ace>, NoDescriptor> {
     Ok(found)
 }
 
-/// None if it gets longer than its own length can say.
+/// Builds an access control list, or returns `None` if it is longer than its length field can express.
 fn list(entries: &[Ace]) -> Option<Vec<u8>> {
-    // The revision for lists without entries about parts of objects, or with them.
+    // Lists with object-specific entries have a revision of their own.
     let revision =
         if entries.iter().any(|ace| matches!(ace.kind, 5..=8 | 11 | 12 | 15 | 16)) { 4 } else { 2 };
     let mut bytes = vec![revision, 0, 0, 0, 0, 0, 0, 0];
@@ -288,7 +296,7 @@ mod tests {
     }
 
     #[test]
-    fn bytes_and_back() {
+    fn descriptors_survive_their_binary_form() {
         let mut descriptor = Descriptor::new(Some(ann()), vec![Ace::allow(SECTION_ALL, &ann())]);
         descriptor.allow(READ, &Sid::everyone());
         descriptor.set_label(0x1000);
@@ -297,7 +305,7 @@ mod tests {
         let read = Descriptor::from_bytes(&bytes).unwrap();
         assert_eq!(read, descriptor);
         assert_eq!(read.label(), Some((0x2000, false)));
-        // As the system lays it out: O:WD D:P(A;;GR;;;WD), 20 + 12 + 8 + 20 bytes.
+        // In the layout of the system: O:WD D:P(A;;GR;;;WD), 20 + 12 + 8 + 20 bytes.
         let small = Descriptor::new(Some(Sid::everyone()), vec![Ace::allow(0x8000_0000, &Sid::everyone())]);
         let mut expected = vec![1, 0, 4, 0x90, 20, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 32, 0, 0, 0];
         expected.extend([1, 1, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0]);
@@ -319,35 +327,35 @@ mod tests {
         descriptor.dacl = Dacl::Missing;
         assert_eq!(descriptor.granted(&[Sid::everyone()], &[]), SECTION_ALL);
         assert_eq!(Descriptor::from_bytes(&descriptor.to_bytes().unwrap()).unwrap().dacl, Dacl::Missing);
-        // Present but NULL: the flag alone does not make a list.
+        // A list that is marked as present but NULL is missing, too.
         let mut bytes = descriptor.to_bytes().unwrap();
         bytes[2] |= 4;
         assert_eq!(Descriptor::from_bytes(&bytes).unwrap().dacl, Dacl::Missing);
     }
 
     #[test]
-    fn the_first_entry_that_matches_counts() {
-        let (us, nobody) = ([ann(), Sid::everyone()], []);
-        let of = |entries: Vec<Ace>| Descriptor::new(None, entries).granted(&us, &nobody);
+    fn the_first_matching_entry_decides() {
+        let (sids, none) = ([ann(), Sid::everyone()], []);
+        let of = |entries: Vec<Ace>| Descriptor::new(None, entries).granted(&sids, &none);
         assert_eq!(of(vec![deny(SECTION_MAP_WRITE, &ann()), Ace::allow(READ_WRITE, &Sid::everyone())]), READ);
         assert_eq!(
             of(vec![Ace::allow(READ_WRITE, &Sid::everyone()), deny(SECTION_MAP_WRITE, &ann())]),
             READ_WRITE
         );
         assert_eq!(of(vec![Ace::allow(READ, &Sid::system())]), 0);
-        // What one is only for the purpose of denying does not help.
+        // A deny-only SID grants nothing.
         let admins = Descriptor::new(None, vec![Ace::allow(READ, &Sid::administrators())]);
-        assert_eq!(admins.granted(&us, &[Sid::administrators()]), 0);
+        assert_eq!(admins.granted(&sids, &[Sid::administrators()]), 0);
         let denied =
             Descriptor::new(None, vec![deny(READ, &Sid::administrators()), Ace::allow(READ, &ann())]);
-        assert_eq!(denied.granted(&us, &[Sid::administrators()]), 0);
+        assert_eq!(denied.granted(&sids, &[Sid::administrators()]), 0);
         let mut inherited = Ace::allow(READ, &ann());
         inherited.flags = INHERIT_ONLY;
         assert_eq!(of(vec![inherited]), 0);
     }
 
     #[test]
-    fn owners_may_change_the_rights() {
+    fn owners_may_change_the_list_unless_an_entry_restricts_them() {
         let own = Descriptor::new(Some(ann()), Vec::new());
         assert_eq!(own.granted(&[ann()], &[]), READ_CONTROL | WRITE_DAC);
         let own = Descriptor::new(Some(ann()), vec![Ace::allow(READ, &Sid::owner_rights())]);
@@ -355,7 +363,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_too_long_is_not_cut() {
+    fn a_list_that_is_too_long_is_refused() {
         let mut descriptor = Descriptor::new(None, Vec::new());
         for number in 0..3000 {
             descriptor.allow(READ, &sid(&format!("S-1-5-21-1-2-3-{number}")));
@@ -364,7 +372,7 @@ mod tests {
     }
 
     #[test]
-    fn any_bytes_can_be_read() {
+    fn arbitrary_bytes_can_be_parsed() {
         let mut good = Descriptor::new(Some(ann()), vec![deny(1, &ann()), Ace::allow(READ, &ann())]);
         good.set_label(0x3000);
         let good = good.to_bytes().unwrap();

@@ -1,4 +1,4 @@
-//! Security identifiers, as in [MS-DTYP] 2.4.2: who somebody is, on Windows.
+//! Security identifiers (SIDs), [MS-DTYP] 2.4.2, which identify users and groups on Windows.
 
 use core::fmt;
 use core::str::FromStr;
@@ -10,9 +10,9 @@ pub(crate) struct Sid {
     parts: Vec<u32>,
 }
 
-/// No identifier has more parts (`SID_MAX_SUB_AUTHORITIES`).
-const MOST_PARTS: usize = 15;
-const MOST_AUTHORITY: u64 = (1 << 48) - 1;
+/// The maximum number of sub-authorities (`SID_MAX_SUB_AUTHORITIES`).
+const MAX_PARTS: usize = 15;
+const MAX_AUTHORITY: u64 = (1 << 48) - 1;
 
 impl Sid {
     fn well_known(authority: u64, parts: &[u32]) -> Self {
@@ -23,7 +23,7 @@ impl Sid {
         Sid::well_known(1, &[0])
     }
 
-    /// The owner of an object, whoever that is: what an entry for it says takes the place of an owner's implied rights.
+    /// The owner of an object. An entry for it replaces the implied rights of the owner.
     pub(crate) fn owner_rights() -> Self {
         Sid::well_known(3, &[4])
     }
@@ -52,12 +52,12 @@ impl Sid {
         Sid::well_known(15, &[2, 1])
     }
 
-    /// An integrity level.
+    /// The SID of an integrity level.
     pub(crate) fn label(level: u32) -> Self {
         Sid::well_known(16, &[level])
     }
 
-    /// The integrity level, if it is one.
+    /// Returns the integrity level, if the SID is that of one.
     pub(crate) fn as_label(&self) -> Option<u32> {
         match (self.authority, &self.parts[..]) {
             (16, [level]) => Some(*level),
@@ -65,11 +65,11 @@ impl Sid {
         }
     }
 
-    /// Reads one from the start of `bytes`, which may go on behind it.
+    /// Parses the SID that `bytes` start with. Bytes that follow it are ignored.
     pub(crate) fn from_bytes(bytes: &[u8]) -> Option<Self> {
         let (&[revision, count, a, b, c, d, e, f], rest) = bytes.split_first_chunk()?;
         let count = usize::from(count);
-        if revision != 1 || count > MOST_PARTS || rest.len() < 4 * count {
+        if revision != 1 || count > MAX_PARTS || rest.len() < 4 * count {
             return None;
         }
         let authority = u64::from_be_bytes([0, 0, a, b, c, d, e, f]);
@@ -77,6 +77,7 @@ impl Sid {
         Some(Sid { authority, parts: parts.collect() })
     }
 
+    /// Returns the binary form.
     pub(crate) fn to_bytes(&self) -> Vec<u8> {
         let count = u8::try_from(self.parts.len()).unwrap_or(0);
         let mut bytes = vec![1, count];
@@ -85,7 +86,7 @@ impl Sid {
         bytes
     }
 
-    /// What everybody calls it, if it is the same on every machine.
+    /// Returns the common name of a SID that is the same on every machine.
     pub(crate) fn well_known_name(&self) -> Option<&'static str> {
         Some(match (self.authority, &self.parts[..]) {
             (1, [0]) => "Everyone",
@@ -111,7 +112,7 @@ impl Sid {
 
 impl fmt::Display for Sid {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // As the system writes it: a large authority in hexadecimal digits.
+        // As the system does, with a large authority in hexadecimal digits.
         if self.authority >> 32 == 0 {
             write!(f, "S-1-{}", self.authority)?;
         } else {
@@ -121,7 +122,7 @@ impl fmt::Display for Sid {
     }
 }
 
-/// The text is not that of a security identifier.
+/// The error for a text that is no security identifier.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct NoSid;
 
@@ -135,10 +136,10 @@ impl FromStr for Sid {
             Some(digits) => u64::from_str_radix(digits, 16),
             None => authority.parse(),
         };
-        let authority = authority.ok().filter(|value| *value <= MOST_AUTHORITY).ok_or(NoSid)?;
+        let authority = authority.ok().filter(|value| *value <= MAX_AUTHORITY).ok_or(NoSid)?;
         let parts: Vec<u32> =
             fields.map(|field| field.parse().map_err(|_| NoSid)).collect::<Result<_, _>>()?;
-        if parts.is_empty() || parts.len() > MOST_PARTS { Err(NoSid) } else { Ok(Sid { authority, parts }) }
+        if parts.is_empty() || parts.len() > MAX_PARTS { Err(NoSid) } else { Ok(Sid { authority, parts }) }
     }
 }
 
@@ -148,7 +149,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn texts_and_bytes() {
+    fn sids_have_a_text_and_a_binary_form() {
         for (text, bytes) in [
             ("S-1-1-0", &[1, 1, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0][..]),
             ("S-1-5-32-544", &[1, 2, 0, 0, 0, 0, 0, 5, 32, 0, 0, 0, 0x20, 2, 0, 0]),
@@ -159,15 +160,15 @@ mod tests {
             assert_eq!((sid.to_string().as_str(), &sid.to_bytes()[..]), (text, bytes));
             assert_eq!(Sid::from_bytes(bytes), Some(sid.clone()));
             let longer = [bytes, &[9, 9, 9]].concat();
-            assert_eq!(Sid::from_bytes(&longer), Some(sid), "what is behind it does not matter");
+            assert_eq!(Sid::from_bytes(&longer), Some(sid), "bytes that follow are ignored");
             for len in 0..bytes.len() {
-                assert_eq!(Sid::from_bytes(&bytes[..len]), None, "cut to {len}");
+                assert_eq!(Sid::from_bytes(&bytes[..len]), None, "truncated to {len}");
             }
         }
     }
 
     #[test]
-    fn what_is_none() {
+    fn malformed_sids_are_refused() {
         for text in [
             "",
             "S-1",
@@ -182,7 +183,7 @@ mod tests {
             assert_eq!(text.parse::<Sid>(), Err(NoSid), "{text}");
         }
         assert_eq!(format!("S-1-5{}", "-1".repeat(16)).parse::<Sid>(), Err(NoSid));
-        assert_eq!(Sid::from_bytes(&[2, 0, 0, 0, 0, 0, 0, 5]), None, "a revision that nobody knows");
+        assert_eq!(Sid::from_bytes(&[2, 0, 0, 0, 0, 0, 0, 5]), None, "an unknown revision");
         assert_eq!(Sid::from_bytes(&[&[1, 16, 0, 0, 0, 0, 0, 5][..], &[0; 64]].concat()), None);
     }
 }

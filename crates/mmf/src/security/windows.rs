@@ -1,4 +1,4 @@
-//! What a [`Security`] is on Windows: a security descriptor.
+//! [`Security`] on Windows: conversion to and from security descriptors, and names in private namespaces.
 
 use super::descriptor::{
     Ace, Dacl, Descriptor, READ, READ_CONTROL, READ_WRITE, SECTION_ALL, SECTION_MAP_READ, SECTION_MAP_WRITE,
@@ -10,8 +10,8 @@ use crate::sys::account::{self, Token};
 use crate::sys::namespace::{self, PrivateNamespace};
 use crate::sys::{Failure, ObjectName, Protection, Reason, descriptor};
 
-fn sid_of(who: &Principal, operation: Operation) -> Result<Sid, Error> {
-    match who {
+fn sid_of(principal: &Principal, operation: Operation) -> Result<Sid, Error> {
+    match principal {
         Principal::CurrentUser => current_user(operation),
         Principal::User(name) | Principal::Group(name) => by_name(name, operation, account::sid_of),
         Principal::Everyone => Ok(Sid::everyone()),
@@ -36,10 +36,11 @@ fn by_name(
     let bytes = look_up(name).map_err(|failure| match failure.reason {
         Reason::Missing => {
             Error::from_system(operation, failure).with_kind(ErrorKind::UnknownAccount).with_detail(format!(
-                "\"{name}\" is not known here; compare the spelling, or write it as HOST\\name or as a SID (`whoami /user` shows yours)"
+                "no account is called \"{name}\"; check the spelling, or write it as HOST\\name or as a SID \
+                 (`whoami /user` shows yours)"
             ))
         }
-        _ => Error::from_system(operation, failure).with_detail(format!("\"{name}\" could not be looked up")),
+        _ => Error::from_system(operation, failure).with_detail(format!("cannot look up \"{name}\"")),
     })?;
     Sid::from_bytes(&bytes).ok_or_else(|| Error::new(operation, ErrorKind::UnknownAccount))
 }
@@ -58,7 +59,8 @@ fn descriptor_of(security: &Security, operation: Operation) -> Result<Descriptor
         }
         Base::Descriptor(descriptor) => {
             let mut descriptor = descriptor.clone();
-            // The system would choose, and for elevated programs not the user: then nobody could tell whose it is.
+            // Otherwise the system chooses the owner, which is not the user for elevated programs.
+            // Other programs could then not determine the creator.
             if descriptor.owner.is_none() {
                 descriptor.owner = Some(current_user(operation)?);
             }
@@ -73,12 +75,12 @@ fn descriptor_of(security: &Security, operation: Operation) -> Result<Descriptor
         }
         Base::Posix(_) => {
             return Err(Error::new(operation, ErrorKind::Unsupported)
-                .with_detail("this security was read from a memory of a Unix system"));
+                .with_detail("this security was read from a region of a Unix system"));
         }
     };
     for grant in &security.grants {
         let sid = sid_of(&grant.who, operation)?;
-        // The current user may do everything anyway.
+        // The current user has all rights already.
         if security.base != Base::CurrentUser || descriptor.owner.as_ref() != Some(&sid) {
             descriptor.allow(if grant.write { READ_WRITE } else { READ }, &sid);
         }
@@ -90,21 +92,21 @@ fn descriptor_of(security: &Security, operation: Operation) -> Result<Descriptor
 }
 
 pub(super) fn resolve(security: &Security, operation: Operation) -> Result<Protection, Error> {
-    // What `sys` makes by itself, without a detour.
+    // `sys` builds the default itself, on the stack.
     if *security == Security::current_user() {
         return Ok(Protection::CurrentUser);
     }
     bytes_of(security, operation).map(Protection::Descriptor)
 }
 
-/// A descriptor by which the current user, and whoever has this SID, may read and nobody may write.
+/// Grants reading to the current user and to the user with the SID `reader`, and writing to no user.
 pub(super) fn readable_only(reader: Option<&[u8]>, operation: Operation) -> Result<Security, Error> {
     let user = current_user(operation)?;
     let mut descriptor = Descriptor::new(Some(user.clone()), vec![Ace::allow(READ, &user)]);
     if let Some(reader) = reader.and_then(Sid::from_bytes).filter(|reader| *reader != user) {
         descriptor.allow(READ, &reader);
     }
-    // Its owner could change that, otherwise.
+    // Without this entry, the owner could change the list.
     descriptor.allow(READ, &Sid::owner_rights());
     Ok(Security { base: Base::Descriptor(descriptor), grants: Vec::new(), integrity: None })
 }
@@ -116,23 +118,23 @@ fn bytes_of(security: &Security, operation: Operation) -> Result<Vec<u8>, Error>
     }
     descriptor.to_bytes().ok_or_else(|| {
         Error::new(operation, ErrorKind::InvalidSecurity).with_detail(
-            "it has more entries than fit a list (64 KiB); grant to a group instead of to each user",
+            "its access control list is longer than 64 KiB; grant access to a group instead of to each user",
         )
     })
 }
 
 pub(super) fn from_sddl(text: &str) -> Result<Vec<u8>, Error> {
     descriptor::from_sddl(text).map_err(|failure| {
-        Error::from_system(Operation::Security, failure).with_kind(ErrorKind::InvalidSecurity).with_detail(
-            format!("\"{text}\" cannot be read; it should look like D:P(A;;GA;;;BA)(A;;GR;;;WD)"),
-        )
+        Error::from_system(Operation::Security, failure)
+            .with_kind(ErrorKind::InvalidSecurity)
+            .with_detail(format!("\"{text}\" is not valid SDDL; an example is D:P(A;;GA;;;BA)(A;;GR;;;WD)"))
     })
 }
 
 pub(super) fn to_sddl(security: &Security) -> Result<String, Error> {
     let operation = Operation::Security;
     let bytes = match &security.base {
-        // As it is, and not as another memory would get it.
+        // The descriptor as it was read, not as a new region would get it.
         Base::Seen(descriptor) if security.grants.is_empty() && security.integrity.is_none() => {
             descriptor.to_bytes().ok_or_else(|| Error::new(operation, ErrorKind::InvalidSecurity))?
         }
@@ -143,12 +145,12 @@ pub(super) fn to_sddl(security: &Security) -> Result<String, Error> {
 
 fn no_list(operation: Operation) -> Error {
     Error::new(operation, ErrorKind::InvalidSecurity).with_detail(
-        "it has no list of who may do what, so that everyone could do anything; \
-         write one, such as D:(A;;GA;;;OW), or start with Security::current_user()",
+        "it has no access control list, which would grant all rights to everyone; \
+         add one, such as D:(A;;GA;;;OW), or start with Security::current_user()",
     )
 }
 
-/// Only Windows has descriptors, so nobody asks for this here.
+/// The error for systems without security descriptors, which is never used on Windows.
 pub(super) fn no_descriptors() -> Error {
     invalid("")
 }
@@ -168,24 +170,24 @@ pub(super) fn account_of_gid(gid: u32) -> Account {
     account_of_uid(gid)
 }
 
-/// Whose SID these bytes are.
+/// Returns the account with the SID in these bytes.
 pub(crate) fn account_of(bytes: &[u8]) -> Option<Account> {
     Sid::from_bytes(bytes).map(|sid| account_of_sid(&sid))
 }
 
-/// The user whom this thread acts for.
+/// Returns the user that this thread acts as.
 pub(crate) fn account_of_user() -> Option<Account> {
     current_user(Operation::Security).ok().map(|sid| account_of_sid(&sid))
 }
 
-/// Whether an object has this owner; and who it is that was expected.
+/// Whether `principal` owns the object with this security. Also returns the account of the principal.
 pub(crate) fn is_owner(
     security: &Security,
-    who: &Principal,
+    principal: &Principal,
     operation: Operation,
 ) -> Result<(bool, Account), Error> {
-    let is_crowd = matches!(
-        who,
+    let cannot_own = matches!(
+        principal,
         Principal::Everyone
             | Principal::AuthenticatedUsers
             | Principal::InteractiveUsers
@@ -193,35 +195,38 @@ pub(crate) fn is_owner(
             | Principal::AllApplicationPackages
             | Principal::Package(_)
     );
-    if is_crowd {
+    if cannot_own {
         return Err(Error::new(operation, ErrorKind::InvalidSecurity).with_detail(format!(
-            "\"{who}\" owns nothing; expect a user, Principal::System or Principal::Administrators"
+            "\"{principal}\" cannot own a region; expect a user, Principal::System or \
+             Principal::Administrators"
         )));
     }
-    let expected = sid_of(who, operation)?;
-    let is =
+    let expected = sid_of(principal, operation)?;
+    let is_owner =
         matches!(&security.base, Base::Seen(Descriptor { owner: Some(owner), .. }) if *owner == expected);
-    Ok((is, account_of_sid(&expected)))
+    Ok((is_owner, account_of_sid(&expected)))
 }
 
-/// What the list of rights gives to this token, by itself: reading, and writing. (The system also considers integrity.)
+/// Whether the access control list alone grants this token reading, and writing. (The system also considers
+/// integrity levels.)
 pub(crate) fn list_allows(security: &Security, token: &Token) -> Option<(bool, bool)> {
     let Base::Seen(descriptor) = &security.base else { return None };
     let sids = |wanted: fn(&account::Membership) -> bool| {
         token.groups.iter().filter(move |group| wanted(group)).filter_map(|group| Sid::from_bytes(&group.sid))
     };
-    let mut ours: Vec<Sid> = sids(|group| group.enabled && !group.deny_only).collect();
-    ours.extend(Sid::from_bytes(&token.user));
-    let only_denied: Vec<Sid> = sids(|group| group.deny_only).collect();
-    let granted = descriptor.granted(&ours, &only_denied);
+    let mut enabled: Vec<Sid> = sids(|group| group.enabled && !group.deny_only).collect();
+    enabled.extend(Sid::from_bytes(&token.user));
+    let deny_only: Vec<Sid> = sids(|group| group.deny_only).collect();
+    let granted = descriptor.granted(&enabled, &deny_only);
     Some((granted & SECTION_MAP_READ != 0, granted & SECTION_MAP_WRITE != 0))
 }
 
-/// Rights to a directory of objects: to list it, to pass through, to make names in it, to see who may.
-const DIRECTORY_PASS: u32 = 0x2_0003;
-const DIRECTORY_MAKE: u32 = 0x2_0007;
+/// The rights to list an object directory, to traverse it, and to read its descriptor.
+const DIRECTORY_TRAVERSE: u32 = 0x2_0003;
+/// The same, and the right to create names in it.
+const DIRECTORY_CREATE: u32 = 0x2_0007;
 
-/// A boundary as the system knows it.
+/// A boundary with SIDs in place of principals.
 struct Resolved {
     name: String,
     members: Vec<Sid>,
@@ -232,7 +237,9 @@ impl Resolved {
     fn new(boundary: &BoundaryDescriptor, operation: Operation) -> Result<Self, Error> {
         let mut members = match &boundary.members[..] {
             [] => vec![current_user(operation)?],
-            members => members.iter().map(|who| sid_of(who, operation)).collect::<Result<Vec<_>, _>>()?,
+            members => {
+                members.iter().map(|member| sid_of(member, operation)).collect::<Result<Vec<_>, _>>()?
+            }
         };
         members.sort_unstable();
         members.dedup();
@@ -240,9 +247,11 @@ impl Resolved {
         Ok(Resolved { name: boundary.name.clone(), members, integrity })
     }
 
-    /// What the namespace is called in this process: the same for the same boundary, another one for any other.
+    /// The alias of the namespace in this process: equal for equal boundaries, and different for different
+    /// ones.
     fn alias(&self) -> String {
-        // FNV-1a: not against enemies, who cannot choose the boundaries of this process, but the same in all its copies.
+        // FNV-1a, which is the same in all copies of the library in a process. It need not resist attacks,
+        // because only this process chooses its boundaries.
         let text = format!("{}\0{:?}\0{:?}", self.name, self.members, self.integrity);
         let hash = text.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
             (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
@@ -250,29 +259,30 @@ impl Resolved {
         format!("mmf-{hash:016x}")
     }
 
-    /// The namespace's own protection, which alone keeps strangers from making names in it once it is there: the system judges
-    /// by the boundary only who makes the namespace itself. Who has all that the boundary asks for may make names, whoever may open
-    /// the memory may pass, and nobody, its owner neither, may change that.
+    /// The descriptor of the namespace itself. Once the namespace exists, only this descriptor keeps other
+    /// processes from creating names in it: the boundary governs only the creation of the namespace. A
+    /// process with all SIDs of the boundary may create names, a user with access to the region may traverse
+    /// the namespace, and no user, not even the owner, may change the descriptor.
     fn protection(&self, security: &Security, operation: Operation) -> Result<Vec<u8>, Error> {
         let user = current_user(operation)?;
         let mut descriptor = match &self.members[..] {
-            [member] => Descriptor::new(None, vec![Ace::allow(DIRECTORY_MAKE, member)]),
-            // All of them at once, which only a conditional entry can say.
+            [member] => Descriptor::new(None, vec![Ace::allow(DIRECTORY_CREATE, member)]),
+            // Only a conditional entry can require all of them at once.
             members => {
                 let all: Vec<String> = members.iter().map(|sid| format!("SID({sid})")).collect();
-                let text = format!("D:P(XA;;{DIRECTORY_MAKE:#x};;;WD;(Member_of {{{}}}))", all.join(","));
+                let text = format!("D:P(XA;;{DIRECTORY_CREATE:#x};;;WD;(Member_of {{{}}}))", all.join(","));
                 Descriptor::from_bytes(&from_sddl(&text)?)
                     .map_err(|_| Error::new(operation, ErrorKind::InvalidSecurity))?
             }
         };
         descriptor.owner = Some(user.clone());
         descriptor.allow(READ_CONTROL, &Sid::owner_rights());
-        descriptor.allow(DIRECTORY_PASS, &user);
-        let of_memory = descriptor_of(security, operation)?;
-        if let Dacl::List(entries) = &of_memory.dacl {
+        descriptor.allow(DIRECTORY_TRAVERSE, &user);
+        let region = descriptor_of(security, operation)?;
+        if let Dacl::List(entries) = &region.dacl {
             for (allows, _, sid) in entries.iter().filter_map(Ace::rule) {
                 if allows && sid != user {
-                    descriptor.allow(DIRECTORY_PASS, &sid);
+                    descriptor.allow(DIRECTORY_TRAVERSE, &sid);
                 }
             }
         }
@@ -283,18 +293,19 @@ impl Resolved {
     }
 }
 
-/// A name in a private namespace, which is opened; or made, if a memory is to be made in it.
+/// Returns a name in the private namespace of a boundary. Opens the namespace, or also creates it if `create`
+/// is the security of a region to be created in it.
 pub(crate) fn private_name(
     boundary: &BoundaryDescriptor,
     text: &str,
-    make: Option<&Security>,
+    create: Option<&Security>,
     operation: Operation,
 ) -> Result<ObjectName, Error> {
     let fail = |failure: Failure| explain(Error::from_system(operation, failure), boundary);
     let resolved = Resolved::new(boundary, operation)?;
     let sids: Vec<Vec<u8>> = resolved.members.iter().map(Sid::to_bytes).collect();
     let alias = resolved.alias();
-    let space = match make {
+    let space = match create {
         Some(security) if namespace::is_available() => {
             let protection = resolved.protection(security, operation)?;
             PrivateNamespace::open_or_create(&boundary.name, &sids, resolved.integrity, &protection, &alias)
@@ -308,11 +319,12 @@ fn explain(error: Error, boundary: &BoundaryDescriptor) -> Error {
     let name = boundary.name();
     match error.kind() {
         ErrorKind::PermissionDenied => error.with_detail(format!(
-            "this process is not inside the boundary \"{name}\": it must be all of its members, and of its integrity"
+            "this process is outside the boundary \"{name}\": its token must contain all members and reach \
+             the integrity level"
         )),
         ErrorKind::NotFound => error.with_detail(format!(
-            "nobody has the private namespace of the boundary \"{name}\" open: start the program that makes it first, and compare \
-             the boundary's name, members and integrity"
+            "no process has the private namespace of the boundary \"{name}\" open: start the program that \
+             creates it first, and compare the name, the members and the integrity level of the boundary"
         )),
         ErrorKind::Unsupported => error.with_detail("this version of Windows has no private namespaces"),
         _ => error,

@@ -1,4 +1,5 @@
-//! Objects of the Windows kernel that belong to a segment, and what processes can do with them that have no right to the segment.
+//! The kernel objects of a segment, seen by processes without rights to the segment; and sections that other
+//! programs create.
 
 #[cfg(windows)]
 pub(crate) use here::*;
@@ -10,14 +11,14 @@ mod skipped {
     use testkit::Role;
 
     fn skip() {
-        testkit::skip("only Windows has such objects");
+        testkit::skip("only Windows has these objects");
     }
 
-    pub(crate) fn names_of_objects_tell_nothing_about_others() {
+    pub(crate) fn object_names_cannot_be_derived_from_each_other() {
         skip();
     }
 
-    pub(crate) fn strangers_keep_no_participant_out() {
+    pub(crate) fn foreign_events_keep_no_participant_out() {
         skip();
     }
 
@@ -25,7 +26,7 @@ mod skipped {
         skip();
     }
 
-    pub(crate) fn objects_belong_to_their_creator() {
+    pub(crate) fn objects_are_owned_by_their_creator() {
         skip();
     }
 
@@ -37,7 +38,7 @@ mod skipped {
         skip();
     }
 
-    pub(crate) fn names_that_are_listed_are_names() {
+    pub(crate) fn listed_names_can_be_opened() {
         skip();
     }
 
@@ -79,7 +80,8 @@ mod here {
         segment.memory().view().unwrap().read(32).unwrap()
     }
 
-    /// The name of an object of a segment, as `docs/segment.md` describes it: whoever can read the region can compute it.
+    /// The name of an object of a segment by `docs/segment.md`. Any process that can read the region can
+    /// compute it.
     #[allow(deprecated, reason = "the format names the algorithm")]
     fn object(identity: [u8; 16], kind: char, number: u64) -> Vec<u16> {
         let (first, second) = identity.split_at(8);
@@ -99,10 +101,10 @@ mod here {
 
     fn owned(handle: *mut core::ffi::c_void) -> Result<OwnedHandle, u32> {
         if handle.is_null() {
-            // SAFETY: it has no requirements.
+            // SAFETY: the call has no requirements.
             return Err(unsafe { GetLastError() });
         }
-        // SAFETY: the caller has just got it.
+        // SAFETY: the callers pass a handle that a call has just returned, which has no other owner.
         Ok(unsafe { OwnedHandle::from_raw_handle(handle) })
     }
 
@@ -119,7 +121,7 @@ mod here {
     fn security_of(handle: &OwnedHandle) -> Security {
         let (mut bytes, mut needed) = ([0_u64; 64], 0);
         let what = OWNER_SECURITY_INFORMATION | DACL_SECURITY_INFORMATION;
-        // SAFETY: the handle is open; the place for the answer is as long as said, and aligned.
+        // SAFETY: the handle is open; the buffer is aligned and has the length that is passed.
         let result = unsafe {
             GetKernelObjectSecurity(handle.as_raw_handle(), what, bytes.as_mut_ptr().cast(), 512, &mut needed)
         };
@@ -128,10 +130,10 @@ mod here {
         Security::from_descriptor(&bytes).unwrap()
     }
 
-    /// The names of all objects of this session.
+    /// Lists the names of all objects of this session.
     fn names() -> Vec<String> {
         let mut session = 0;
-        // SAFETY: a valid place for the answer.
+        // SAFETY: the reply goes to a local variable.
         assert_ne!(unsafe { ProcessIdToSessionId(std::process::id(), &mut session) }, 0);
         let path = if session == 0 {
             r"\BaseNamedObjects".to_owned()
@@ -150,16 +152,16 @@ mod here {
             SecurityQualityOfService: std::ptr::null(),
         };
         let mut directory = std::ptr::null_mut();
-        // SAFETY: the attributes live; a valid place for the answer.
+        // SAFETY: the attributes outlive the call; the reply goes to a local variable.
         assert!(unsafe { NtOpenDirectoryObject(&mut directory, 1, &attributes) } >= 0);
         let directory = owned(directory).unwrap();
-        let mut answer = vec![0_u64; 1 << 17];
+        let mut reply = vec![0_u64; 1 << 17];
         let (mut context, mut returned) = (0, 0);
-        // SAFETY: the handle is open; the place for the answer is as long as said.
+        // SAFETY: the handle is open; the buffer has the length that is passed.
         let status = unsafe {
             NtQueryDirectoryObject(
                 directory.as_raw_handle(),
-                answer.as_mut_ptr().cast(),
+                reply.as_mut_ptr().cast(),
                 1 << 20,
                 false,
                 true,
@@ -169,22 +171,22 @@ mod here {
         };
         assert!(status >= 0, "{status:#x}");
         let mut found = Vec::new();
-        let mut entry = answer.as_ptr().cast::<[UNICODE_STRING; 2]>();
+        let mut entry = reply.as_ptr().cast::<[UNICODE_STRING; 2]>();
         loop {
-            // SAFETY: the answer is a row of pairs that ends with an empty one.
+            // SAFETY: the reply is an array of pairs that ends with an empty pair.
             let [name, _] = unsafe { entry.read() };
             if name.Buffer.is_null() {
                 return found;
             }
-            // SAFETY: its text is in the answer.
+            // SAFETY: the text of the string is in the reply.
             let units = unsafe { std::slice::from_raw_parts(name.Buffer, usize::from(name.Length) / 2) };
             found.push(String::from_utf16_lossy(units));
-            // SAFETY: this pair was not the last one.
+            // SAFETY: this pair was not the empty pair at the end, so another pair follows.
             entry = unsafe { entry.add(1) };
         }
     }
 
-    pub(crate) fn names_of_objects_tell_nothing_about_others() {
+    pub(crate) fn object_names_cannot_be_derived_from_each_other() {
         let segment = Segment::create(unique_name("secret"), LEN).unwrap();
         let _objects = (segment.auto_reset_event("go").unwrap(), segment.mutex::<u64>("m").unwrap());
         let identity = identity(&segment);
@@ -192,18 +194,18 @@ mod here {
         let slot = slot.trim_end_matches('\0').trim_start_matches(r"Local\");
         let all = names();
         assert!(all.iter().any(|name| name == slot), "{slot} is not in {all:?}");
-        let telling: Vec<_> = all.iter().filter(|name| name.contains(&text(&identity))).collect();
-        assert!(telling.is_empty(), "{telling:?}");
+        let revealing: Vec<_> = all.iter().filter(|name| name.contains(&text(&identity))).collect();
+        assert!(revealing.is_empty(), "{revealing:?}");
     }
 
-    pub(crate) fn strangers_keep_no_participant_out() {
+    pub(crate) fn foreign_events_keep_no_participant_out() {
         let name = unique_name("squatted");
         let segment = SegmentOptions::new().len(LEN).participants(8).create(&name).unwrap();
         let mutex = segment.mutex::<u64>("held").unwrap();
-        // More than a process without rights can do: it does not know the identity.
+        // A process without rights cannot do this, because it does not know the identity.
         let mut squatter = Peer::start("windows::role_squat", &[&text(&identity(&segment))]);
         squatter.expect("squatted 511");
-        // Its events neither fill the segment nor keep the dead alive.
+        // Its events neither fill the segment nor make dead participants appear alive.
         for _ in 0..9 {
             let mut peer = Peer::start("windows::role_hold_until_killed", &[&name]);
             peer.expect("held");
@@ -214,12 +216,12 @@ mod here {
             owner.into_guard().declare_consistent().unwrap();
         }
         squatter.finish();
-        // And when they are gone, the kernel holds slots again.
+        // Once its events are gone, the kernel holds slots again.
         let other = Segment::open(&name).unwrap();
         assert_eq!(other.participants().unwrap().iter().filter(|one| one.alive).count(), 2);
     }
 
-    /// Creates the events of all slots but those that exist.
+    /// Creates the events of all slots, except for those that exist.
     pub(crate) fn role_squat(role: &mut Role) {
         let digits = role.argument(0).as_bytes();
         let identity: Vec<u8> = digits
@@ -230,7 +232,7 @@ mod here {
         let held: Vec<_> = (0..512)
             .filter(|slot| open_event(SYNCHRONIZE, &object(identity, 'p', *slot)).is_err())
             .filter_map(|slot| {
-                // SAFETY: no attributes; the name is zero-terminated.
+                // SAFETY: there are no attributes; the name is zero-terminated.
                 owned(unsafe { CreateEventW(std::ptr::null(), 1, 0, object(identity, 'p', slot).as_ptr()) })
                     .ok()
             })
@@ -248,7 +250,7 @@ mod here {
     }
 
     pub(crate) fn readers_can_neither_wait_nor_wake() {
-        // Everyone, so also this process, may read; and another user may write.
+        // Everyone, including this process, may read, and another user may write.
         let sddl = "D:P(A;;0x20007;;;S-1-5-21-7-8-9-1234)(A;;0x20005;;;WD)";
         let security = Security::from_sddl(sddl).unwrap();
         let name = unique_name("readers");
@@ -258,7 +260,7 @@ mod here {
         let (slot, semaphore) = (object(identity(&segment), 'p', 0), object(identity(&segment), 'b', at));
         const DENIED: Option<u32> = Some(5);
         for access in [SYNCHRONIZE, MODIFY_STATE, 1] {
-            // Wine gives SYNCHRONIZE to everyone, whatever the list says.
+            // Wine grants SYNCHRONIZE to everyone, regardless of the list.
             let expected = if access == SYNCHRONIZE && testkit::under_wine() { None } else { DENIED };
             assert_eq!(open_semaphore(access, &semaphore).err(), expected, "{access:#x}");
             assert_eq!(open_event(access, &slot).err(), expected, "{access:#x}");
@@ -268,7 +270,7 @@ mod here {
             let rights: Vec<_> = sddl.split('(').filter(|ace| ace.ends_with(";WD)")).collect();
             assert_eq!(rights, ["A;;;;;WD)"], "{sddl}");
         }
-        // It sees who is there all the same.
+        // A reader nevertheless sees the participants.
         let observer = Segment::open_read_only(&name).unwrap();
         let participants = observer.participants().unwrap();
         assert_eq!(participants.len(), 1);
@@ -277,12 +279,14 @@ mod here {
         assert!(observer.participants().unwrap().iter().all(|one| !one.alive));
     }
 
-    pub(crate) fn objects_belong_to_their_creator() {
+    pub(crate) fn objects_are_owned_by_their_creator() {
         let security = Security::from_sddl("O:S-1-5-21-7-8-9-1234D:P(A;;GA;;;WD)").unwrap();
         let name = unique_name("owners");
         let memory = match OpenOptions::new().len(LEN).security(security).create(&name) {
             Ok(memory) => memory,
-            Err(error) => testkit::skip(format!("no region of another user's can be made here: {error}")),
+            Err(error) => {
+                testkit::skip(format!("this user cannot create a region that another user owns: {error}"))
+            }
         };
         let theirs = memory.security().unwrap().owner().unwrap();
         let me = Security::current_user().owner().unwrap();
@@ -294,8 +298,8 @@ mod here {
         assert_eq!(security_of(&slot).owner(), Some(me.clone()));
         let semaphore = open_semaphore(READ_CONTROL, &object(identity(&segment), 'b', at)).unwrap();
         assert_eq!(security_of(&semaphore).owner(), Some(me));
-        // And the kernel holds its slot: by the event that was created, not by the process alone.
-        // SAFETY: no attributes; the name is zero-terminated.
+        // The kernel also holds the slot by the event that was created, not only by the process.
+        // SAFETY: there are no attributes; the name is zero-terminated.
         let again =
             unsafe { CreateSemaphoreW(std::ptr::null(), 0, 1, object(identity(&segment), 'p', 0).as_ptr()) };
         assert_eq!(owned(again).err(), Some(6), "the name belongs to an event");
@@ -305,12 +309,13 @@ mod here {
         let name: Vec<u16> = name.encode_utf16().chain([0]).collect();
         let file = file.map_or(INVALID_HANDLE_VALUE, |file| file.as_raw_handle());
         let protection = PAGE_READWRITE | kind;
-        // SAFETY: no attributes; the name is zero-terminated; the handle is open, or none.
+        // SAFETY: there are no attributes; the name is zero-terminated; the handle is open, or stands for the
+        // page file.
         owned(unsafe { CreateFileMappingW(file, std::ptr::null(), protection, 0, len, name.as_ptr()) })
             .unwrap()
     }
 
-    /// What every way of asking says about the length.
+    /// The length by every way to determine it.
     fn lengths(name: &str) -> Vec<Option<u64>> {
         let exists = SharedMemory::create(name, 10).unwrap_err();
         let exists = exists.diagnosis().unwrap().causes().find_map(|cause| match cause {
@@ -339,18 +344,19 @@ mod here {
         std::fs::remove_file(path).unwrap();
     }
 
-    /// A program reserves a section and commits its pages later or elsewhere. Until then all verbs say the same.
+    /// A program can reserve a section and commit its pages later. Until then, all calls report the same
+    /// cause.
     pub(crate) fn a_reserved_section_without_pages_is_unfinished() {
         let name = unique_name("reserved");
         let section = section(&name, None, SEC_RESERVE, 1 << 20);
-        let there = mmf::diagnosis::examine(&name).unwrap();
-        assert!(there.exists() && there.is_empty() && there.is_troubled(), "{there:?}");
-        assert_eq!(there.len(), None);
+        let report = mmf::diagnosis::examine(&name).unwrap();
+        assert!(report.exists() && report.is_empty() && report.is_troubled(), "{report:?}");
+        assert_eq!(report.len(), None);
         let unfinished = |diagnosis: Option<&mmf::diagnosis::Diagnosis>, what: &str| {
             let found = diagnosis.unwrap_or_else(|| panic!("{what}: no diagnosis")).findings();
             assert!(found.iter().any(|f| matches!(f.cause(), Cause::Unfinished { .. })), "{what}: {found:?}");
         };
-        unfinished(Some(there.diagnosis()), "examine");
+        unfinished(Some(report.diagnosis()), "examine");
         unfinished(Some(&OpenOptions::new().check_open(&name)), "check_open");
         let create = SharedMemory::create(&name, 4096).unwrap_err();
         unfinished(create.diagnosis(), "create");
@@ -362,33 +368,34 @@ mod here {
         for error in errors {
             unfinished(error.diagnosis(), &error.to_string());
         }
-        // Its creator commits a part.
-        // SAFETY: the handle is open; a new range of addresses.
+        // The creator commits a part.
+        // SAFETY: the handle is open; the system chooses the addresses.
         let view = unsafe { MapViewOfFile(section.as_raw_handle(), FILE_MAP_WRITE, 0, 0, 0) }.Value;
-        // SAFETY: pages of the view.
+        // SAFETY: the pages belong to the view.
         assert!(!unsafe { VirtualAlloc(view, 65536, MEM_COMMIT, PAGE_READWRITE) }.is_null());
         assert_eq!(SharedMemory::open(&name).unwrap().len(), 65536);
         assert_eq!(mmf::diagnosis::examine(&name).unwrap().len(), Some(65536));
-        // SAFETY: the view is not used any more.
+        // SAFETY: no address of the view is used any more.
         assert_ne!(unsafe { UnmapViewOfFile(MEMORY_MAPPED_VIEW_ADDRESS { Value: view }) }, 0);
     }
 
-    /// A program that comes from POSIX creates a name with a slash: every verb takes what the list shows.
-    pub(crate) fn names_that_are_listed_are_names() {
+    /// Programs that were ported from POSIX create names with a slash. Every name in the list can be passed
+    /// to every call.
+    pub(crate) fn listed_names_can_be_opened() {
         let unique = unique_name("listed");
         let texts = ["/", "", "a/b ", ".", "Session ", "\u{fc}", "*?<>|", "Local", "con:"];
         let texts = texts.map(|text| format!("{text}{unique}"));
         let _sections: Vec<_> = texts.iter().map(|text| section(text, None, 0, 4096)).collect();
         let mut seen = 0;
         for entry in mmf::inspect::list().unwrap() {
-            // (Other programs' names can be longer than this library allows.)
+            // (Names of other programs can be longer than this library allows.)
             let Ok(name) = entry.name() else { continue };
             assert_eq!(name.to_string().parse::<Name>().ok(), Some(name.clone()), "{name:?}");
             if texts.iter().any(|text| text == entry.text()) {
                 seen += 1;
                 assert_eq!(SharedMemory::open(name.to_string()).unwrap().len(), 4096);
                 assert!(mmf::diagnosis::examine(name.to_string()).unwrap().may_write());
-                // Without the prefix it is the same.
+                // The same name without the prefix.
                 assert_eq!(SharedMemory::open(name.text()).unwrap().len(), 4096);
             }
         }

@@ -176,7 +176,8 @@ mod tests {
     #[test]
     fn readers_get_no_right_and_writers_can_wait_and_wake() {
         let region = "O:S-1-5-21-1-2-3-1000G:BAD:P(A;;0xf001f;;;S-1-5-21-1-2-3-1000)\
-                      (A;;0x20007;;;S-1-5-21-1-2-3-1001)(A;;0x20005;;;WD)(A;;GR;;;AC)(A;;GRGW;;;BA)(A;;GA;;;SY)(D;;0x4;;;AN)";
+                      (A;;0x20007;;;S-1-5-21-1-2-3-1001)(A;;0x20005;;;WD)\
+                      (A;;GR;;;AC)(A;;GRGW;;;BA)(A;;GA;;;SY)(D;;0x4;;;AN)";
         let derived = objects(region);
         assert_eq!(derived[4..12], [0; 8]);
         let system = [1, 1, 0, 0, 0, 0, 0, 5, 18, 0, 0, 0];

@@ -318,7 +318,7 @@ impl Object {
         NameTarget::This
     }
 
-    /// Whether the capacity was learnt from other processes. On Windows it is a property of the section.
+    /// Whether the capacity was determined by other processes. On Windows it is a property of the section.
     #[allow(clippy::unused_self, reason = "as on Linux")]
     pub(crate) fn is_capacity_from_peers(&self) -> bool {
         false

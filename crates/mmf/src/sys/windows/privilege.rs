@@ -92,7 +92,7 @@ impl Drop for Restore {
             // could catch it and continue, and this code may itself run while a panic unwinds.
             let _ = writeln!(
                 std::io::stderr(),
-                "mmf: cannot take an enabled privilege from this thread (SetThreadToken: error {code}); aborting"
+                "mmf: cannot restore the token of this thread (SetThreadToken: error {code}); aborting"
             );
             std::process::abort();
         }
@@ -133,7 +133,9 @@ mod tests {
     /// The same, with a privilege disabled (0) or removed.
     fn copy_with(privilege: Privilege, attributes: u32) -> OwnedHandle {
         let token = copy();
-        api::adjust_token_privileges(token.as_handle(), privilege.luid().unwrap(), attributes).unwrap();
+        let adjusted = api::adjust_token_privileges(token.as_handle(), privilege.luid().unwrap(), attributes);
+        // (The token may lack the privilege already.)
+        assert!(matches!(adjusted, Ok(()) | Err(LastError(ERROR_NOT_ALL_ASSIGNED))), "{adjusted:?}");
         token
     }
 

@@ -298,7 +298,7 @@ fn grants() {
     let document = run(["info", name, "--json"]).succeeded().json();
     assert_eq!(document["rights"], rights.trim_start());
     if cfg!(unix) {
-        assert!(rights.ends_with("everybody else may read"), "{rights}");
+        assert!(rights.ends_with("everyone else may read"), "{rights}");
     }
     let mut json = testkit::Peer::spawn(
         "create",

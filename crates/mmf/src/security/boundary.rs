@@ -1,13 +1,15 @@
-//! Boundaries: who may make the names of a private namespace.
+//! Boundaries: the processes that may create names in a private namespace.
 
 use super::{IntegrityLevel, Principal};
 
-/// Who may make the names of a [private namespace](crate::Namespace::Private) (Windows).
+/// The boundary of a [private namespace](crate::Namespace::Private) (Windows), which says what processes may
+/// create names in it.
 ///
-/// In `Local\` and `Global\`, whoever comes first has a name, friend or foe. The names of a private namespace can be made only
-/// by those who are inside its boundary: who are *all* of its members, and of at least its integrity. A boundary is known by
-/// all it is made of, so every program that uses it spells it the same way. Without a member it is around the current user: programs of
-/// other users name that user.
+/// In `Local\` and `Global\` the first process to create a name has it, friend or foe. Names in a private
+/// namespace can be created only by processes inside its boundary: those that belong to *all* of its members
+/// and have at least its integrity level. A boundary is identified by all of its parts, so every program that
+/// uses it has to spell it the same way. Without a member it contains the current user; programs of other
+/// users name that user as a member.
 ///
 /// ```
 /// use mmf::security::{BoundaryDescriptor, Principal};
@@ -19,13 +21,15 @@ use super::{IntegrityLevel, Principal};
 /// # Ok::<(), mmf::Error>(())
 /// ```
 ///
-/// Who may *open* is said by the [`Security`](crate::security::Security) of the memory. Whoever that of the first memory in the namespace grants
-/// something can pass through it; grants of later memories to others do not reach them. The boundary and its name are no secret, and
-/// no protection by themselves: what protects is that only who is inside can make the namespace and names in it.
-/// On Unix, using such a name is [`ErrorKind::Unsupported`](crate::ErrorKind::Unsupported):
-/// [`expect_owner`](crate::OpenOptions::expect_owner) serves there.
+/// The [`Security`](crate::security::Security) of a region says who may *open* it. The principals that the
+/// first region in the namespace grants access to can pass through the namespace; grants of later regions to
+/// other principals do not reach them. The boundary and its name are no secret, and no protection by
+/// themselves: the protection is that only processes inside can create the namespace and names in it.
+///
+/// On Unix such a name is [`ErrorKind::Unsupported`](crate::ErrorKind::Unsupported); use
+/// [`expect_owner`](crate::OpenOptions::expect_owner) there.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-#[must_use = "a boundary does nothing until a name is made with it"]
+#[must_use = "a boundary does nothing until a name is created with it"]
 pub struct BoundaryDescriptor {
     pub(crate) name: String,
     pub(crate) members: Vec<Principal>,
@@ -33,25 +37,26 @@ pub struct BoundaryDescriptor {
 }
 
 impl BoundaryDescriptor {
-    /// A boundary of this name, around the current user as long as no member is named. Choose a name that nobody else uses,
-    /// such as a domain of yours.
+    /// Returns a boundary of this name that contains the current user until a member is added.
+    ///
+    /// Choose a name that no other program uses, such as one that starts with your domain.
     pub fn new(name: impl Into<String>) -> Self {
         BoundaryDescriptor { name: name.into(), members: Vec::new(), integrity: None }
     }
 
-    /// Who is inside must (also) be this user, or of this group.
+    /// Requires processes inside to belong (also) to this user or group.
     pub fn member(mut self, who: Principal) -> Self {
         self.members.push(who);
         self
     }
 
-    /// Who is inside must have at least this integrity.
+    /// Requires processes inside to have at least this integrity level.
     pub fn integrity(mut self, level: IntegrityLevel) -> Self {
         self.integrity = Some(level);
         self
     }
 
-    /// Its name.
+    /// Returns its name.
     #[must_use]
     pub fn name(&self) -> &str {
         &self.name

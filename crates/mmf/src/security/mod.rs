@@ -1,4 +1,7 @@
-//! Who may open a memory: what is asked for, what that is on this system, and what an opened memory says.
+//! Access control: the principals that may open a region, and for what.
+//!
+//! [`Security`] is one value for all systems. It is translated when a region is created, and read back from
+//! existing regions.
 
 mod boundary;
 // What only one family of systems uses is tested on all of them.
@@ -30,10 +33,11 @@ pub use principal::{Account, IntegrityLevel, ParseIntegrityLevelError, Principal
 pub(crate) use system::account_of;
 pub(crate) use system::{account_of_user, is_owner, list_allows, private_name};
 
-/// Who may open a memory, and for what.
+/// The principals that may open a region, and whether they may write.
 ///
-/// The default is [`current_user`](Security::current_user): the user whom this thread acts for may do everything, nobody else
-/// anything. A value says more step by step, and can be used for any number of objects:
+/// The default is [`current_user`](Security::current_user): the user that this thread acts for has all
+/// rights, and no other principal has any. Further grants are added step by step, and one value can be used
+/// for any number of objects:
 ///
 /// ```
 /// use mmf::security::{Principal, Security};
@@ -41,23 +45,25 @@ pub(crate) use system::{account_of_user, is_owner, list_allows, private_name};
 ///
 /// let security = Security::current_user().grant_read(Principal::Everyone);
 /// let memory = OpenOptions::new().len(4096).security(security).create("doc-security-frames")?;
-/// println!("{}", memory.security()?); // owner ann; ann may read and write; …; everybody else may read
+/// println!("{}", memory.security()?); // owner ann; ann may read and write; …; everyone else may read
 /// # Ok::<(), mmf::Error>(())
 /// ```
 ///
 /// | | Windows | Unix |
 /// | --- | --- | --- |
 /// | the current user | is the owner, all rights | is the owner, mode `0600` |
-/// | [`grant_read`](Security::grant_read) | map for reading, ask for the size, see whose it is | `r` in the mode or in the access list |
-/// | [`grant_write`](Security::grant_write) | these and map for writing | `rw` |
+/// | [`grant_read`](Security::grant_read) | map for reading, query the size and the owner | `r` in the mode or in the access list |
+/// | [`grant_write`](Security::grant_write) | the same, and map for writing | `rw` |
 /// | [`integrity`](Security::integrity) | a mandatory label | *unsupported* |
-/// | [`sddl`](Security::from_sddl), [`from_descriptor`](Security::from_descriptor) | anything else | *unsupported* |
+/// | [`from_sddl`](Security::from_sddl), [`from_descriptor`](Security::from_descriptor) | anything else | *unsupported* |
 ///
-/// What a system cannot say is an [`ErrorKind::Unsupported`] when the value is used, never a weaker or wider grant in silence.
-/// A grant gives what it takes to map the memory, not to change who may do so. (Programs in other languages that ask for
-/// `FILE_MAP_ALL_ACCESS` when they open are refused then: they ask for more than they need. `sddl` can give it.)
+/// A grant that a system cannot express is an [`ErrorKind::Unsupported`] when the value is used, never
+/// silently a weaker or a wider one. A grant allows mapping the region, but not changing its rights.
+/// (Programs in other languages that open with `FILE_MAP_ALL_ACCESS` request more than that and are refused;
+/// [`from_sddl`](Security::from_sddl) can grant it.)
 ///
-/// Nobody gets "everyone may do anything" by accident: a descriptor without a list of rights (a NULL DACL) is refused.
+/// Granting everything to everyone cannot happen by accident: a descriptor without an access list (a NULL
+/// DACL) is refused.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[must_use = "a security does nothing until it is given to options"]
 pub struct Security {
@@ -70,9 +76,9 @@ pub struct Security {
 #[cfg_attr(unix, allow(dead_code))]
 enum Base {
     CurrentUser,
-    /// As somebody has written it.
+    /// Written by the caller.
     Descriptor(Descriptor),
-    /// Of a memory that exists; a new one that gets it has an owner of its own.
+    /// Read from an existing region; a new region that uses it has an owner of its own.
     Seen(Descriptor),
     Posix(Posix),
 }
@@ -91,96 +97,106 @@ impl Default for Security {
 }
 
 impl Security {
-    /// The user whom this thread acts for may do everything, and owns the memory; nobody else may do anything.
+    /// Grants all rights to the user that this thread acts for, which also is the owner, and nothing to
+    /// others.
     pub fn current_user() -> Self {
         Security { base: Base::CurrentUser, grants: Vec::new(), integrity: None }
     }
 
-    /// A service to the users of the machine: they may read.
+    /// Lets the users of the machine read: for a service that publishes to them.
     ///
-    /// The maker and, on Windows, `Authenticated Users`, on Unix everyone. Make it under a `Global\` name, which all sessions see.
+    /// The grant is to the creator and, on Windows, to `Authenticated Users`, on Unix to everyone. Create the
+    /// region under a `Global\` name, which all sessions see.
     pub fn users_may_read() -> Self {
         Security::current_user().grant_read(users())
     }
 
-    /// A service and the users of the machine: they may read and write.
+    /// Lets the users of the machine read and write.
     ///
-    /// As [`users_may_read`](Security::users_may_read). Whoever can write can write anything: see the trust model in
-    /// `docs/safety.md`.
+    /// See [`users_may_read`](Security::users_may_read). A process that can write can write anything: see the
+    /// trust model in `docs/safety.md`.
     pub fn users_may_write() -> Self {
         Security::current_user().grant_write(users())
     }
 
-    /// A program to its sandboxed or low-integrity helper, to read and write (Windows).
+    /// Lets a sandboxed or low-integrity helper of this program read and write (Windows).
     ///
-    /// The current user and all application packages, with a low label. An `AppContainer` has object names of its own, so
-    /// *by name* this serves helpers of low integrity; to one in an `AppContainer` a handle has to be given.
+    /// The grant is to the current user and all application packages, with a low integrity label. An
+    /// `AppContainer` has object names of its own, so *by name* this serves helpers of low integrity; one in
+    /// an `AppContainer` has to be given a handle.
     pub fn sandboxed_helper() -> Self {
         Security::current_user().grant_write(Principal::AllApplicationPackages).integrity(IntegrityLevel::Low)
     }
 
-    /// An elevated program to programs of the same user that are not elevated, to read and write (Windows).
+    /// Lets programs of the same user that are not elevated read and write the regions of an elevated program
+    /// (Windows).
     ///
-    /// The label is medium, whatever the program's own. (If somebody else's password was typed to elevate it, it runs as that
-    /// user: then grant to the one who sits there, by [`Principal::InteractiveUsers`] or by name.) On Unix, where there is no such
-    /// difference, this is [`current_user`](Security::current_user).
+    /// The integrity label is medium, whatever the program's own level. (A program that was elevated with
+    /// another user's password runs as that user: then grant to the user at the machine, by
+    /// [`Principal::InteractiveUsers`] or by name.) On Unix, which has no elevation, this is
+    /// [`current_user`](Security::current_user).
     pub fn unelevated() -> Self {
         let own = Security::current_user();
         if cfg!(windows) { own.integrity(IntegrityLevel::Medium) } else { own }
     }
 
-    /// What a text in the security descriptor definition language says (Windows), such as `D:P(A;;GA;;;BA)(A;;GR;;;WD)`.
+    /// Parses a text in the security descriptor definition language (Windows), such as
+    /// `D:P(A;;GA;;;BA)(A;;GR;;;WD)`.
     ///
-    /// Generic rights do for sections: `GR` maps for reading. Without an owner, the current user is it.
+    /// Generic rights suffice for sections: `GR` allows mapping for reading. Without an owner in the text,
+    /// the owner is the current user.
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::InvalidSecurity`]: it cannot be read, or it has no list of who may do what (`D:`), so that everyone could
-    /// do anything. [`ErrorKind::Unsupported`] on Unix.
+    /// - [`ErrorKind::InvalidSecurity`]: the text is invalid, or has no access list (`D:`), so that everyone
+    ///   could do anything.
+    /// - [`ErrorKind::Unsupported`] on Unix.
     pub fn from_sddl(text: &str) -> Result<Self, Error> {
         system::from_sddl(text).and_then(|bytes| Security::from_descriptor(&bytes))
     }
 
-    /// What a security descriptor says, in its self-relative form (Windows). The bytes need not be trusted.
+    /// Parses a security descriptor in its self-relative form (Windows). The bytes need not be trusted.
     ///
     /// # Errors
     ///
-    /// As [`sddl`](Security::from_sddl).
+    /// See [`from_sddl`](Security::from_sddl).
     pub fn from_descriptor(bytes: &[u8]) -> Result<Self, Error> {
         if cfg!(not(windows)) {
             return Err(system::no_descriptors());
         }
         let descriptor = Descriptor::from_bytes(bytes)
-            .map_err(|_| invalid("the bytes are not those of a self-relative security descriptor"))?;
+            .map_err(|_| invalid("the bytes are no self-relative security descriptor"))?;
         if descriptor.dacl == Dacl::Missing {
             return Err(invalid(
-                "it has no list of who may do what, so that everyone could do anything; \
-                 write one, such as D:(A;;GA;;;OW), or start with Security::current_user()",
+                "it has no access list, so that everyone could do anything; \
+                 add one, such as D:(A;;GA;;;OW), or start with Security::current_user()",
             ));
         }
         Ok(Security { base: Base::Descriptor(descriptor), grants: Vec::new(), integrity: None })
     }
 
-    /// Somebody may also read.
+    /// Also lets this principal read.
     pub fn grant_read(mut self, who: Principal) -> Self {
         self.grants.push(Grant { who, write: false });
         self
     }
 
-    /// Somebody may also read and write.
+    /// Also lets this principal read and write.
     pub fn grant_write(mut self, who: Principal) -> Self {
         self.grants.push(Grant { who, write: true });
         self
     }
 
-    /// Programs of less than this integrity cannot write, whatever they are granted (Windows). Without it, that is
-    /// [`IntegrityLevel::Medium`], or the program's own level if that is lower. A level above the program's own takes a privilege.
+    /// Keeps programs below this integrity level from writing, whatever they are granted (Windows).
+    ///
+    /// The default is [`IntegrityLevel::Medium`], or the program's own level if that is lower. A level above
+    /// the program's own takes a privilege.
     pub fn integrity(mut self, level: IntegrityLevel) -> Self {
         self.integrity = Some(level);
         self
     }
 
-    /// The owner: of a value that was read from a memory, or that names one.
+    /// Returns the owner, if the value was read from a region or names one.
     #[must_use]
     pub fn owner(&self) -> Option<Account> {
         match &self.base {
@@ -192,32 +208,33 @@ impl Security {
         }
     }
 
-    /// The text in the security descriptor definition language (Windows).
+    /// Returns the text in the security descriptor definition language (Windows).
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Unsupported`] on Unix; otherwise what using the value would say, such as [`ErrorKind::UnknownAccount`].
+    /// [`ErrorKind::Unsupported`] on Unix; otherwise the errors of using the value, such as
+    /// [`ErrorKind::UnknownAccount`].
     pub fn to_sddl(&self) -> Result<String, Error> {
         system::to_sddl(self)
     }
 
-    /// The current user, and whoever has this SID, may read; nobody may write but through the maker's own handle.
+    /// Lets the current user and the principal of this SID read; only the creator's own handle can write.
     #[cfg(windows)]
     pub(crate) fn readable_only(reader: Option<&[u8]>, operation: Operation) -> Result<Self, Error> {
         system::readable_only(reader, operation)
     }
 
-    /// What the system is told when something is made.
+    /// Translates the value into the parameters of a creation.
     pub(crate) fn resolve(&self, operation: Operation) -> Result<Protection, Error> {
         system::resolve(self, operation)
     }
 
-    /// What the system has told about an object.
+    /// Translates the security that the system reports for an object.
     pub(crate) fn from_raw(shown: RawSecurity) -> Result<Self, Error> {
         let base = match shown {
             RawSecurity::Descriptor(bytes) => Base::Seen(Descriptor::from_bytes(&bytes).map_err(|_| {
                 Error::new(Operation::Security, ErrorKind::Other)
-                    .with_detail("the system has given a descriptor that cannot be read")
+                    .with_detail("the system returned a descriptor that cannot be parsed")
             })?),
             RawSecurity::Posix { uid, gid, mode, list } => {
                 let list = list.as_deref().and_then(posix::read_list).unwrap_or_default();
@@ -227,7 +244,7 @@ impl Security {
         Ok(Security { base, grants: Vec::new(), integrity: None })
     }
 
-    /// The integrity label of an object, where it has one, and whether lower ones may not even read.
+    /// Returns the integrity label of an object, if it has one, and whether lower levels may not even read.
     pub(crate) fn label(&self) -> Option<(IntegrityLevel, bool)> {
         match &self.base {
             Base::Seen(descriptor) => {
@@ -239,7 +256,7 @@ impl Security {
 }
 
 fn users() -> Principal {
-    // There, nobody uses a machine without having said who he is.
+    // On Windows every user of a machine is authenticated; anonymous logons are not meant.
     if cfg!(windows) { Principal::AuthenticatedUsers } else { Principal::Everyone }
 }
 
@@ -247,7 +264,7 @@ fn invalid(detail: impl Into<String>) -> Error {
     Error::new(Operation::Security, ErrorKind::InvalidSecurity).with_detail(detail)
 }
 
-/// A sentence: the owner, and who may do what.
+/// A sentence with the owner and the grants.
 impl fmt::Display for Security {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.base {
@@ -271,8 +288,8 @@ fn write_descriptor(f: &mut fmt::Formatter<'_>, descriptor: &Descriptor) -> fmt:
         None => f.write_str("no owner")?,
     }
     match &descriptor.dacl {
-        Dacl::Missing => f.write_str("; everyone may do anything (there is no list of rights)")?,
-        Dacl::List(entries) if entries.is_empty() => f.write_str("; nobody may open it")?,
+        Dacl::Missing => f.write_str("; everyone may do anything (there is no access list)")?,
+        Dacl::List(entries) if entries.is_empty() => f.write_str("; no principal may open it")?,
         Dacl::List(entries) => {
             for ace in entries {
                 let Some((allows, mask, sid)) = ace.any_rule() else { continue };
@@ -319,7 +336,7 @@ fn write_posix(f: &mut fmt::Formatter<'_>, posix: &Posix) -> fmt::Result {
             Tag::User(uid) => write!(f, "; {} may {words}", system::account_of_uid(uid))?,
             Tag::Group => write!(f, "; group {} may {words}", system::account_of_gid(posix.gid))?,
             Tag::NamedGroup(gid) => write!(f, "; group {} may {words}", system::account_of_gid(gid))?,
-            Tag::Other => write!(f, "; everybody else may {words}")?,
+            Tag::Other => write!(f, "; everyone else may {words}")?,
             Tag::Mask => {}
         }
     }

@@ -1,20 +1,20 @@
-//! Who may open a memory on Unix: owner, group, mode, and the access list of `acl(5)`.
+//! Access rights on Unix: owner, group, mode, and the access list of `acl(5)`.
 
 use core::fmt;
 
-/// What an entry of an access list is about.
+/// The subject of an entry of an access list.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Tag {
     Owner,
     User(u32),
     Group,
     NamedGroup(u32),
-    /// The most that named users and all groups can get.
+    /// The upper bound for named users and all groups.
     Mask,
     Other,
 }
 
-/// An entry: bit 2 is to read, bit 1 to write.
+/// An entry of an access list: bit 2 allows reading, bit 1 writing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Entry {
     pub(crate) tag: Tag,
@@ -26,7 +26,7 @@ pub(crate) const WRITE: u16 = 2;
 const VERSION: u32 = 2;
 const NOBODY: u32 = u32::MAX;
 
-/// Reads the value of the extended attribute `system.posix_acl_access`; none if it is not one.
+/// Parses the value of the extended attribute `system.posix_acl_access`. Returns none if it is malformed.
 pub(crate) fn read_list(bytes: &[u8]) -> Option<Vec<Entry>> {
     let (version, rest) = bytes.split_first_chunk()?;
     if u32::from_le_bytes(*version) != VERSION || rest.len() % 8 != 0 {
@@ -44,7 +44,7 @@ pub(crate) fn read_list(bytes: &[u8]) -> Option<Vec<Entry>> {
                 0x20 => Tag::Other,
                 _ => return None,
             };
-            // Nobody executes a memory: what others have set of that is not passed on.
+            // Regions are never executed, so execute bits of other programs are dropped.
             Some(Entry { tag, bits: u16::from_le_bytes([e[2], e[3]]) & (READ | WRITE) })
         })
         .collect()
@@ -52,7 +52,7 @@ pub(crate) fn read_list(bytes: &[u8]) -> Option<Vec<Entry>> {
 
 pub(crate) fn write_list(entries: &[Entry]) -> Vec<u8> {
     let mut sorted = entries.to_vec();
-    // The kernel wants them in this order.
+    // The kernel requires this order.
     sorted.sort_unstable();
     let mut bytes = VERSION.to_le_bytes().to_vec();
     for entry in sorted {
@@ -71,19 +71,19 @@ pub(crate) fn write_list(entries: &[Entry]) -> Vec<u8> {
     bytes
 }
 
-/// Owner, group and who may do what.
+/// The owner, the group and the access rights of a file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Posix {
     pub(crate) uid: u32,
     pub(crate) gid: u32,
     /// The nine bits of the mode; with a list, those of the group are its mask.
     pub(crate) mode: u32,
-    /// Without it, the mode says all.
+    /// Empty if the mode has all rights.
     pub(crate) list: Vec<Entry>,
 }
 
 impl Posix {
-    /// All that are granted something, and what.
+    /// Returns all grants, after the mask.
     pub(crate) fn grants(&self) -> Vec<Entry> {
         let bits = |shift: u32| u16::try_from((self.mode >> shift) & 0o6).unwrap_or(0);
         if self.list.is_empty() {
@@ -103,9 +103,9 @@ impl Posix {
     }
 }
 
-/// What a process may do by its user and groups, as the kernel judges.
+/// The rights of a process by its user and groups, by the rules of the kernel.
 impl Posix {
-    /// Whether reading, and whether reading and writing together, is granted.
+    /// Returns whether reading is granted, and whether reading and writing together is.
     pub(crate) fn allows(&self, user: u32, groups: &[u32]) -> (bool, bool) {
         let grants = self.grants();
         let of = |wanted: &dyn Fn(&Tag) -> bool| -> Vec<u16> {
@@ -129,7 +129,7 @@ impl Posix {
     }
 }
 
-/// What bits mean for a memory.
+/// The meaning of the bits for a region.
 pub(crate) struct Words(pub(crate) u16);
 
 impl fmt::Display for Words {
@@ -170,7 +170,7 @@ mod tests {
         }
         let posix = Posix { uid: 0, gid: 0, mode: 0o640, list: entries };
         let bits: Vec<u16> = posix.grants().iter().map(|entry| entry.bits).collect();
-        assert_eq!(bits, [6, 4, 4, 0, 4, 0], "the mask takes away");
+        assert_eq!(bits, [6, 4, 4, 0, 4, 0], "the mask limits");
         for (user, groups, allowed) in [
             (0, vec![], (true, true)),
             (1000, vec![7], (true, false)),
@@ -184,7 +184,7 @@ mod tests {
     }
 
     #[test]
-    fn modes_judge_by_the_first_that_fits() {
+    fn the_first_matching_entry_of_a_mode_decides() {
         let posix = |mode| Posix { uid: 5, gid: 7, mode, list: Vec::new() };
         assert_eq!(posix(0o066).allows(5, &[7]), (false, false), "the owner is not one of the others");
         assert_eq!(posix(0o606).allows(6, &[7]), (false, false), "nor is the group");

@@ -1,13 +1,14 @@
-//! Who somebody is, and how far he is trusted.
+//! Principals, accounts and integrity levels.
 
 use core::convert::Infallible;
 use core::fmt;
 use core::str::FromStr;
 use std::sync::OnceLock;
 
-/// Somebody who may be granted something, or whose memory is expected.
+/// A user, a group or another set of processes that rights are granted to, or that a region is expected to be
+/// owned by.
 ///
-/// Reads from a text, as on a command line: the words below, else the name of a user.
+/// It parses from a text, as on a command line: one of the words below, otherwise the name of a user.
 ///
 /// | | as a text | Windows | Unix |
 /// | --- | --- | --- | --- |
@@ -16,18 +17,18 @@ use std::sync::OnceLock;
 /// | [`Group`](Principal::Group) | `group:` and a name or an id | as a user | a name or a number |
 /// | [`Everyone`](Principal::Everyone) | `everyone` | `S-1-1-0`: all users and guests, not sandboxes | all users |
 /// | [`AuthenticatedUsers`](Principal::AuthenticatedUsers) | `authenticated` | `S-1-5-11` | *unsupported* |
-/// | [`InteractiveUsers`](Principal::InteractiveUsers) | `interactive` | `S-1-5-4`: who is logged on at the machine | *unsupported* |
+/// | [`InteractiveUsers`](Principal::InteractiveUsers) | `interactive` | `S-1-5-4`: users logged on at the machine | *unsupported* |
 /// | [`Administrators`](Principal::Administrators) | `administrators` | `S-1-5-32-544`, when elevated | the superuser |
 /// | [`Services`](Principal::Services) | `services` | `S-1-5-6` | *unsupported* |
-/// | [`System`](Principal::System) | `system` | `S-1-5-18`, whom most services run as | the superuser |
+/// | [`System`](Principal::System) | `system` | `S-1-5-18`, the account of most services | the superuser |
 /// | [`AllApplicationPackages`](Principal::AllApplicationPackages) | `packages` | `S-1-15-2-1`: all AppContainer sandboxes | *unsupported* |
 /// | [`Package`](Principal::Package) | `package:` and its family name or SID | one AppContainer | *unsupported* |
 ///
-/// What is *unsupported* is an error when it is used, never a weaker or a wider grant.
+/// An *unsupported* principal is an error when it is used, never a weaker or a wider grant.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
 pub enum Principal {
-    /// The user whom this thread acts for.
+    /// The user that this thread acts for.
     CurrentUser,
     /// A user by name or id.
     User(String),
@@ -35,13 +36,13 @@ pub enum Principal {
     Group(String),
     /// All users.
     Everyone,
-    /// All users who have said who they are.
+    /// All authenticated users.
     AuthenticatedUsers,
-    /// Users who are logged on at the machine itself or by remote desktop.
+    /// Users that are logged on at the machine itself or by remote desktop.
     InteractiveUsers,
     /// Administrators. On Windows they count only in elevated processes.
     Administrators,
-    /// Whatever runs as a service.
+    /// All processes that run as a service.
     Services,
     /// The system's own account: `LocalSystem`, or the superuser.
     System,
@@ -52,23 +53,23 @@ pub enum Principal {
 }
 
 impl Principal {
-    /// A user by name or id.
+    /// Returns a user by name or id.
     pub fn user(user: impl Into<String>) -> Self {
         Principal::User(user.into())
     }
 
-    /// A group by name or id.
+    /// Returns a group by name or id.
     pub fn group(group: impl Into<String>) -> Self {
         Principal::Group(group.into())
     }
 
-    /// A sandboxed app by its package family name or SID.
+    /// Returns a sandboxed app by its package family name or SID.
     pub fn package(package: impl Into<String>) -> Self {
         Principal::Package(package.into())
     }
 }
 
-/// As [`Principal`] reads it again.
+/// In the form that parses to the same principal.
 impl fmt::Display for Principal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -87,7 +88,7 @@ impl fmt::Display for Principal {
     }
 }
 
-/// Never fails: what is none of the words is taken for the name of a user, which is looked up when it is used.
+/// Never fails: a text that is none of the words is the name of a user, which is looked up when it is used.
 impl FromStr for Principal {
     type Err = Infallible;
 
@@ -114,11 +115,12 @@ impl FromStr for Principal {
     }
 }
 
-/// An integrity level of Windows: what is lower cannot write to what is higher, whatever else it is granted.
+/// An integrity level of Windows. A process cannot write to an object of a higher level, whatever it is
+/// granted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
 pub enum IntegrityLevel {
-    /// Nobody's: anonymous processes, the strictest sandboxes.
+    /// Anonymous processes and the strictest sandboxes.
     Untrusted,
     /// Sandboxed programs: tabs of browsers, protected views, `AppContainer`.
     Low,
@@ -142,7 +144,7 @@ impl IntegrityLevel {
         }
     }
 
-    /// Levels in between count as the lower one.
+    /// Rounds levels in between down.
     pub(crate) fn from_rid(rid: u32) -> Self {
         match rid {
             0..0x1000 => IntegrityLevel::Untrusted,
@@ -166,19 +168,19 @@ impl fmt::Display for IntegrityLevel {
     }
 }
 
-/// The text is not that of a [`IntegrityLevel`].
+/// The error of parsing an [`IntegrityLevel`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ParseIntegrityLevelError;
 
 impl fmt::Display for ParseIntegrityLevelError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("this is not an integrity level: write untrusted, low, medium, high or system")
+        f.write_str("invalid integrity level: expected untrusted, low, medium, high or system")
     }
 }
 
 impl core::error::Error for ParseIntegrityLevelError {}
 
-/// As it prints.
+/// Parses the text that `Display` prints.
 impl FromStr for IntegrityLevel {
     type Err = ParseIntegrityLevelError;
 
@@ -194,11 +196,11 @@ impl FromStr for IntegrityLevel {
     }
 }
 
-/// A user or a group as the system knows it.
+/// A user or a group that the system knows.
 #[derive(Clone)]
 pub struct Account {
     id: String,
-    /// Looked up when it is asked for: names may have to be fetched from another machine.
+    /// Looked up on demand: names may have to be fetched from another machine.
     name: OnceLock<Option<String>>,
     look_up: fn(&str) -> Option<String>,
 }
@@ -208,26 +210,27 @@ impl Account {
         Account { id, name: OnceLock::new(), look_up }
     }
 
-    /// Somebody who cannot be identified.
+    /// An account that cannot be identified.
     pub(crate) fn unknown(who: &Principal) -> Self {
         Account::new(who.to_string(), |_| None)
     }
 
-    /// What identifies it: a SID such as `S-1-5-18` (Windows), a number (Unix).
+    /// Returns its identifier: a SID such as `S-1-5-18` (Windows), a number (Unix).
     #[must_use]
     pub fn id(&self) -> &str {
         &self.id
     }
 
-    /// Its name, if the system knows one: `HOST\ann` (Windows), `ann` (Unix). The first time, the system is asked, which can
-    /// take a while where accounts are kept on another machine.
+    /// Returns its name, if the system knows one: `HOST\ann` (Windows), `ann` (Unix).
+    ///
+    /// The first call asks the system, which can take a while if accounts are kept on another machine.
     #[must_use]
     pub fn name(&self) -> Option<&str> {
         self.name.get_or_init(|| (self.look_up)(&self.id)).as_deref()
     }
 }
 
-/// By what identifies it; names can change.
+/// By identifier, because names can change.
 impl PartialEq for Account {
     fn eq(&self, other: &Self) -> bool {
         self.id == other.id

@@ -1,4 +1,4 @@
-//! What a [`Security`] is on Unix: a mode, a group, an access list.
+//! [`Security`] on Unix: a mode, a group, an access list.
 
 use std::collections::BTreeMap;
 
@@ -9,7 +9,7 @@ use crate::error::{Error, ErrorKind, Operation};
 use crate::sys::account::{self, Kind};
 use crate::sys::{self, ObjectName, Protection};
 
-/// What a grant is about.
+/// The subject of a grant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Target {
     User(u32),
@@ -21,7 +21,7 @@ const ROOT: u32 = 0;
 
 fn target(who: &Principal, operation: Operation) -> Result<Target, Error> {
     let unsupported = |cure: &str| {
-        let detail = format!("Unix knows no \"{who}\"; {cure}");
+        let detail = format!("Unix has no principal \"{who}\"; {cure}");
         Err(Error::new(operation, ErrorKind::Unsupported).with_detail(detail))
     };
     let look_up = |kind, text: &str| {
@@ -30,7 +30,7 @@ fn target(who: &Principal, operation: Operation) -> Result<Target, Error> {
         match found {
             Ok(Some(id)) => Ok(id),
             Ok(None) => Err(Error::new(operation, ErrorKind::UnknownAccount).with_detail(format!(
-                "\"{text}\" is not known here; compare the spelling with `getent passwd` or `getent group`"
+                "\"{text}\" is unknown; compare the spelling with `getent passwd` or `getent group`"
             ))),
             Err(failure) => Err(Error::from_system(operation, failure)),
         }
@@ -42,22 +42,22 @@ fn target(who: &Principal, operation: Operation) -> Result<Target, Error> {
         Principal::Everyone => Ok(Target::Everyone),
         Principal::Administrators | Principal::System => Ok(Target::User(ROOT)),
         Principal::AuthenticatedUsers | Principal::InteractiveUsers => {
-            unsupported("grant to Principal::Everyone, or to a group with those users")
+            unsupported("grant to everyone, or to a group with those users")
         }
-        Principal::Services => unsupported("grant to the service's user or group"),
+        Principal::Services => unsupported("grant to the user or group of the service"),
         Principal::AllApplicationPackages | Principal::Package(_) => {
-            unsupported("give a sandboxed process a descriptor of the memory")
+            unsupported("give a sandboxed process a descriptor of the region")
         }
     }
 }
 
-/// A number that is an id. (The largest one stands for "nobody" in the system's calls.)
+/// Parses an id. (The largest number means "no id" in system calls.)
 fn as_number(text: &str) -> Option<u32> {
     let is_number = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
     text.parse().ok().filter(|id| is_number && *id != u32::MAX)
 }
 
-/// What is granted to whom, put together.
+/// The sum of all grants.
 #[derive(Default)]
 struct Wanted {
     users: BTreeMap<u32, u16>,
@@ -65,11 +65,11 @@ struct Wanted {
     everyone: u16,
 }
 
-/// What mode and access list give to this process: to read, to read and write.
+/// Returns whether the mode and the access list let this process read, and read and write.
 pub(crate) fn list_allows(security: &Security) -> Option<(bool, bool)> {
     let Base::Posix(posix) = &security.base else { return None };
     let (reads, writes) = posix.allows(account::user(), &account::groups());
-    // What the superuser may is not a matter of the list; but of its own user namespace only.
+    // The list does not bind the superuser, but only within its own user namespace.
     if account::is_mapped(posix.uid) && account::is_mapped(posix.gid) {
         if account::is_capable(account::Capability::OverrideAccess) {
             return Some((true, true));
@@ -83,7 +83,7 @@ pub(crate) fn list_allows(security: &Security) -> Option<(bool, bool)> {
 pub(super) fn resolve(security: &Security, operation: Operation) -> Result<Protection, Error> {
     if security.integrity.is_some() {
         return Err(Error::new(operation, ErrorKind::Unsupported)
-            .with_detail("integrity levels are Windows' own; leave integrity() out here"));
+            .with_detail("integrity levels exist on Windows only; leave integrity() out here"));
     }
     let mut wanted = match &security.base {
         Base::CurrentUser => Wanted::default(),
@@ -94,7 +94,7 @@ pub(super) fn resolve(security: &Security, operation: Operation) -> Result<Prote
     for grant in &security.grants {
         let bits = if grant.write { READ | WRITE } else { READ };
         match target(&grant.who, operation)? {
-            // They may anyway.
+            // These have all rights anyway.
             Target::User(id) if id == ROOT || id == account::user() => {}
             Target::User(id) => *granted.users.entry(id).or_default() |= bits,
             Target::Group(id) => *granted.groups.entry(id).or_default() |= bits,
@@ -102,24 +102,24 @@ pub(super) fn resolve(security: &Security, operation: Operation) -> Result<Prote
         }
     }
     if !security.grants.is_empty() && wanted.denies() {
-        // What is granted would have to be weighed against what is denied to groups, for each of their members.
+        // Grants would have to be weighed against the denials of groups, for each of their members.
         return Err(Error::new(operation, ErrorKind::Unsupported).with_detail(
-            "the memory that this security was read from lets some do less than everybody else, and nothing can be \
-             added to that; start with Security::current_user()",
+            "the region that this security was read from grants some principals less than everyone else, and \
+             nothing can be added to that; start with Security::current_user()",
         ));
     }
     wanted.add(granted);
     let protection = wanted.protection();
     if protection.list.is_some() && !sys::grants_to_users() {
         return Err(Error::new(operation, ErrorKind::Unsupported).with_detail(
-            "named memories have no access lists here; grant to one group that this user is in, or to everyone",
+            "named regions have no access lists here; grant to one group of this user, or to everyone",
         ));
     }
     Ok(protection)
 }
 
 impl Wanted {
-    /// What another memory says, entry by entry. Its owner is not among them: the new owner has all, whoever he is.
+    /// Copies the grants of another region, except those of its owner: the new owner has all rights anyway.
     fn of(posix: &Posix) -> Self {
         let mut wanted = Wanted::default();
         for Entry { tag, bits } in posix.grants() {
@@ -140,13 +140,13 @@ impl Wanted {
         wanted
     }
 
-    /// Whether somebody may do less than everybody else.
+    /// Returns whether a principal has fewer rights than everyone else.
     fn denies(&self) -> bool {
         self.users.values().chain(self.groups.values()).any(|bits| self.everyone & !bits != 0)
     }
 
-    /// The system goes by the entry that fits somebody best and looks at no other one. So whoever has an entry of his own
-    /// also gets there what everyone is granted, and what the groups are granted that he is in.
+    /// Adds grants. The system applies only the most specific entry that matches a user, so each entry of a
+    /// user also gets the rights of everyone and of the groups that the user is in.
     fn add(&mut self, granted: Wanted) {
         for (id, bits) in granted.groups {
             *self.groups.entry(id).or_insert(self.everyone) |= bits;
@@ -166,7 +166,7 @@ impl Wanted {
     }
 
     fn protection(mut self) -> Protection {
-        // One group, and one that the system lets us give it to: then the mode says all, and `ls` shows it.
+        // A single group that this user may give files to: the mode then suffices, and `ls` shows it.
         let mut group = account::group();
         if let (true, 1, Some((&id, _))) =
             (self.users.is_empty(), self.groups.len(), self.groups.first_key_value())
@@ -176,7 +176,7 @@ impl Wanted {
             }
         }
         let own = self.groups.remove(&group).unwrap_or(self.everyone);
-        // What says no more than the entry for all others.
+        // Entries that grant no more than the one for all others.
         if self.users.is_empty() {
             self.groups.retain(|_, bits| *bits != self.everyone || own != self.everyone);
         }
@@ -200,7 +200,7 @@ impl Wanted {
 
 pub(super) fn no_descriptors() -> Error {
     Error::new(Operation::Security, ErrorKind::Unsupported)
-        .with_detail("security descriptors are Windows' own; say it with grant_read and grant_write here")
+        .with_detail("security descriptors exist on Windows only; use grant_read and grant_write here")
 }
 
 pub(super) fn from_sddl(_text: &str) -> Result<Vec<u8>, Error> {
@@ -223,13 +223,13 @@ pub(super) fn account_of_gid(gid: u32) -> Account {
     Account::new(gid.to_string(), |id| account::name_of(Kind::Group, id.parse().ok()?))
 }
 
-/// The user whom this thread acts for.
-#[allow(clippy::unnecessary_wraps, reason = "Windows may not say")]
+/// Returns the user that this thread acts for.
+#[allow(clippy::unnecessary_wraps, reason = "it can be unknown on Windows")]
 pub(crate) fn account_of_user() -> Option<Account> {
     Some(account_of_uid(account::user()))
 }
 
-/// Whether an object has this owner; and who it is that was expected.
+/// Returns whether an object has this owner, and the account that was expected.
 pub(crate) fn is_owner(
     security: &Security,
     who: &Principal,
@@ -237,13 +237,13 @@ pub(crate) fn is_owner(
 ) -> Result<(bool, Account), Error> {
     let Target::User(expected) = target(who, operation)? else {
         return Err(Error::new(operation, ErrorKind::InvalidSecurity)
-            .with_detail(format!("\"{who}\" is not a user, and only users own memories here")));
+            .with_detail(format!("\"{who}\" is not a user, and only users own regions here")));
     };
     let is = matches!(&security.base, Base::Posix(Posix { uid, .. }) if *uid == expected);
     Ok((is, account_of_uid(expected)))
 }
 
-/// Directories of `/dev/shm` would outlive their users, so there are no private namespaces here.
+/// Refuses: directories of `/dev/shm` would outlive their users, so there are no private namespaces here.
 pub(crate) fn private_name(
     boundary: &BoundaryDescriptor,
     _text: &str,
@@ -251,7 +251,8 @@ pub(crate) fn private_name(
     operation: Operation,
 ) -> Result<ObjectName, Error> {
     let detail = format!(
-        "private namespaces such as \"{}\" are Windows' own; use a Global name and check whose it is with expect_owner",
+        "private namespaces such as \"{}\" exist on Windows only; use a Global name and require its owner by \
+         expect_owner",
         boundary.name()
     );
     Err(Error::new(operation, ErrorKind::Unsupported).with_detail(detail))

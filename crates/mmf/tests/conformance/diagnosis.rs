@@ -586,9 +586,9 @@ mod here {
                 text
             };
             let own = clauses(Security::current_user().grant_read(Principal::group("0")));
-            assert!(own.contains("group root may read; everybody else may do nothing"), "{own}");
+            assert!(own.contains("group root may read; everyone else may do nothing"), "{own}");
             let staff = clauses(Security::current_user().grant_read(Principal::group("77")));
-            assert!(staff.contains("group 77 may read; everybody else may do nothing"), "{staff}");
+            assert!(staff.contains("group 77 may read; everyone else may do nothing"), "{staff}");
             // u::rwx,u:4242:rwx,g::rwx,m::rwx,o::rwx as the directory's default list.
             let mut list = vec![2_u8, 0, 0, 0];
             for (tag, id) in [(1_u16, u32::MAX), (2, 4242), (4, u32::MAX), (0x10, u32::MAX), (0x20, u32::MAX)]

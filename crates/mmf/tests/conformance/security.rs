@@ -16,7 +16,7 @@ pub(crate) fn the_default_is_the_current_user() {
     let text = security.to_string();
     assert!(text.starts_with(&format!("owner {me}; {me} may ")), "{text}");
     assert!(
-        !text.contains("Everyone") && (cfg!(windows) || text.ends_with("everybody else may do nothing")),
+        !text.contains("Everyone") && (cfg!(windows) || text.ends_with("everyone else may do nothing")),
         "{text}"
     );
     // It says the same to whoever opens it, and with the right to read only.
@@ -31,16 +31,16 @@ pub(crate) fn grants_are_read_back() {
     for (security, expected) in [
         (
             Security::current_user().grant_read(Principal::Everyone),
-            ["Everyone may read", "everybody else may read"],
+            ["Everyone may read", "everyone else may read"],
         ),
         (
             Security::current_user().grant_write(Principal::Everyone),
-            ["Everyone may read and write", "everybody else may read and write"],
+            ["Everyone may read and write", "everyone else may read and write"],
         ),
-        (Security::users_may_read(), ["Authenticated users may read", "everybody else may read"]),
+        (Security::users_may_read(), ["Authenticated users may read", "everyone else may read"]),
         (
             Security::users_may_write(),
-            ["Authenticated users may read and write", "everybody else may read and write"],
+            ["Authenticated users may read and write", "everyone else may read and write"],
         ),
     ] {
         let memory = options().security(security).create(unique_name("granted")).unwrap();
@@ -270,7 +270,7 @@ mod here {
     pub(crate) fn words_and_umask() {
         let mut peer = testkit::Peer::start("security::role_umask", &[&unique_name("umask")]);
         peer.expect("owner may read and write");
-        peer.expect("everybody else may read and write");
+        peer.expect("everyone else may read and write");
         peer.finish();
     }
 
@@ -346,7 +346,7 @@ mod here {
                 Err(error) => error,
                 // Wine does not know the word, and reads an empty list.
                 Ok(empty) if testkit::under_wine() && text.contains("NO_ACCESS_CONTROL") => {
-                    assert!(empty.to_string().contains("nobody may open it"), "{text}: {empty}");
+                    assert!(empty.to_string().contains("no principal may open it"), "{text}: {empty}");
                     continue;
                 }
                 Ok(security) => panic!("{text}: {security}"),

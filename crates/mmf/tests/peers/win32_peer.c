@@ -36,7 +36,7 @@ int main(void) {
                 printf("opened %llu\n", (unsigned long long)pages.RegionSize);
             }
         } else if (sscanf(line, "grant %399s %llu %x", name, &a, &value) == 3) {
-            /* a memory that everybody else may use only as the access mask says */
+            /* a memory that everyone else may use only as the access mask says */
             SECURITY_ATTRIBUTES attributes = {sizeof attributes, NULL, FALSE};
             WCHAR sddl[100];
             swprintf(sddl, 100, L"D:P(A;;0x%x;;;WD)", value);

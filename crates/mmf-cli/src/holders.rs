@@ -38,7 +38,7 @@ fn line(holder: &Holder) -> String {
         Some(false) => "may read",
         None => "its rights cannot be told",
     };
-    format!("process {}{program}: {rights}", holder.process())
+    format!("process {}{program}: {rights}", holder.process_id())
 }
 
 /// What to say if there is no process that may write, or none is seen.
@@ -56,7 +56,7 @@ fn others(holders: &Holders) -> impl Iterator<Item = &Holder> {
 
 /// For programs; null where the system does not tell.
 pub(crate) fn document(holders: Option<&Holders>) -> Value {
-    let one = |holder: &Holder| json!({ "process": holder.process(), "program": holder.program(), "write": holder.may_write() });
+    let one = |holder: &Holder| json!({ "process": holder.process_id(), "program": holder.program(), "write": holder.may_write() });
     json!({
         "holders": holders.map(|holders| others(holders).map(one).collect::<Vec<_>>()),
         "complete": holders.map(Holders::is_complete),

@@ -53,8 +53,8 @@ pub(crate) fn run(args: &Info, output: Output) -> Result<(), Failure> {
         Some(SegmentStage::Ready) => "yes: mmf inspect shows what is in it",
         Some(SegmentStage::Broken) => "declared broken: mmf inspect shows what is in it",
         Some(SegmentStage::Damaged) => "damaged: mmf inspect shows what can still be read",
-        Some(SegmentStage::Making { alive: true, .. }) => "being made",
-        Some(SegmentStage::Making { .. }) => "not finished: its maker has died",
+        Some(SegmentStage::Creating { alive: true, .. }) => "being made",
+        Some(SegmentStage::Creating { .. }) => "not finished: its maker has died",
         _ => "",
     };
     if !segment.is_empty() {

@@ -1,59 +1,62 @@
-//! Which processes hold a region.
+//! The processes that hold a region.
 
 use crate::error::{Error, Operation};
 use crate::sys;
 
-/// A process that holds a region: it has it open or mapped.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// A process that holds a region: it has the region open or mapped.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
 pub struct Holder {
-    process: u32,
+    process_id: u32,
     program: Option<String>,
     may_write: Option<bool>,
 }
 
 impl Holder {
-    /// Its process id.
+    /// Returns its process id.
     #[must_use]
-    pub fn process(&self) -> u32 {
-        self.process
+    pub fn process_id(&self) -> u32 {
+        self.process_id
     }
 
-    /// What its program is called, if it can be told.
+    /// Returns the file name of its program, if the caller can find it out.
     #[must_use]
     pub fn program(&self) -> Option<&str> {
         self.program.as_deref()
     }
 
-    /// Whether it may write to the region; `None` if it cannot be told, as of most processes of other users.
+    /// Returns whether it may write to the region; `None` if that is unknown, as for most processes of other users.
     #[must_use]
     pub fn may_write(&self) -> Option<bool> {
         self.may_write
     }
 
-    /// Whether it is the calling process.
+    /// Returns whether it is the calling process.
     #[must_use]
     pub fn is_current(&self) -> bool {
-        self.process == std::process::id()
+        self.process_id == std::process::id()
     }
 }
 
-/// The processes that hold a region, as far as they can be seen: what [`NameReport::holders`](crate::diagnosis::NameReport::holders) and
-/// [`SharedMemory::holders`](crate::SharedMemory::holders) return.
+/// The processes that hold a region, as far as the caller can see them: what
+/// [`NameReport::holders`](crate::diagnosis::NameReport::holders) and [`SharedMemory::holders`](crate::SharedMemory::holders) return.
 ///
-/// Which of them created the region is recorded nowhere: a region has no header, and no file beside it. Of a
-/// [`Segment`](crate::Segment), [`inspect`](crate::Segment::inspect) tells more.
+/// Which of them created the region is recorded nowhere: a region has no header and no file beside it. For a
+/// [`Segment`](crate::Segment), [`inspect`](crate::Segment::inspect) returns more.
 ///
-/// Linux: holders that use this library are seen whosever they are, by the locks that they have; other programs, and whether a
-/// process may write, only where this user may look into the process.
-#[derive(Clone, Debug)]
+/// On Linux, holders that use this library are visible to every user, by the locks that they hold. Other programs are visible only
+/// where this user may look into their processes, and so is whether a process may write.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
 pub struct Holders {
+    #[cfg_attr(feature = "serde", serde(skip))]
     identity: (u64, u64),
-    found: Vec<Holder>,
+    holders: Vec<Holder>,
     complete: bool,
 }
 
 impl Holders {
-    /// Those of a region that is identified like this; none if the system cannot identify it.
+    /// Finds the holders of the region with this identity; without one, the system cannot identify regions.
     pub(crate) fn of(identity: Option<(u64, u64)>) -> Result<Self, Error> {
         let fail = |failure| {
             let error = Error::from_system(Operation::Examine, failure);
@@ -62,43 +65,43 @@ impl Holders {
         let unsupported = sys::Failure::new(sys::Reason::Unsupported);
         let identity = identity.ok_or_else(|| fail(unsupported))?;
         let (found, complete) = sys::holders(identity).map_err(fail)?;
-        Ok(Holders { identity, found: found.into_iter().map(Holder::from).collect(), complete })
+        Ok(Holders { identity, holders: found.into_iter().map(Holder::from).collect(), complete })
     }
 
-    /// All that were seen, in the order of their ids; the calling process among them, if it is one.
+    /// Iterates over the visible holders in the order of their ids. The calling process is among them, if it is a holder.
     pub fn iter(&self) -> impl Iterator<Item = &Holder> {
-        self.found.iter()
+        self.holders.iter()
     }
 
-    /// Whether there can be no others: every process of the machine could be looked into. That takes the superuser, outside of
-    /// containers.
+    /// Returns whether there are no other holders, because every process of the machine was visible. On Linux that takes the
+    /// superuser, outside of containers.
     #[must_use]
     pub fn is_complete(&self) -> bool {
         self.complete
     }
 
-    /// Whether a process other than the calling one may write to the region: `Some(true)` if one is seen that may, `Some(false)`
-    /// if there can be none, `None` if it cannot be told.
+    /// Returns whether a process other than the caller may write to the region: `Some(true)` if a visible one may, `Some(false)`
+    /// if there can be none, and `None` if that is unknown.
     #[must_use]
     pub fn others_may_write(&self) -> Option<bool> {
-        let mut others = self.found.iter().filter(|holder| !holder.is_current());
+        let mut others = self.holders.iter().filter(|holder| !holder.is_current());
         if others.clone().any(|holder| holder.may_write == Some(true)) {
             return Some(true);
         }
         (self.complete && others.all(|holder| holder.may_write == Some(false))).then_some(false)
     }
 
-    /// Looks again, at less cost than the first time: into those that were seen, and at those that hold it by a lock. All processes are
-    /// looked into only if none of these may write.
+    /// Updates the list at less cost than the first query: it looks into the known processes and those that hold a lock on the region,
+    /// and into all processes of the machine only if none of the former may write.
     ///
     /// # Errors
     ///
-    /// What the system says.
+    /// Those that the system reports.
     pub fn refresh(&mut self) -> Result<(), Error> {
-        let known: Vec<u32> = self.found.iter().map(Holder::process).collect();
+        let known: Vec<u32> = self.holders.iter().map(Holder::process_id).collect();
         let found = sys::holders_among(&known, self.identity);
-        self.found = found.into_iter().map(Holder::from).collect();
-        if self.found.iter().any(|holder| !holder.is_current() && holder.may_write == Some(true)) {
+        self.holders = found.into_iter().map(Holder::from).collect();
+        if self.holders.iter().any(|holder| !holder.is_current() && holder.may_write == Some(true)) {
             return Ok(());
         }
         *self = Holders::of(Some(self.identity))?;
@@ -109,6 +112,6 @@ impl Holders {
 impl From<sys::FoundHolder> for Holder {
     fn from(found: sys::FoundHolder) -> Self {
         let sys::FoundHolder { process, program, may_write } = found;
-        Holder { process, program, may_write }
+        Holder { process_id: process, program, may_write }
     }
 }

@@ -4,6 +4,6 @@ pub use crate::holders::{Holder, Holders};
 pub use crate::list::{ListEntry, list};
 pub use crate::memory::NameTarget;
 pub use crate::segment::{
-    Damage, LockState, ObjectInfo, ObjectKind, ObjectState, ParticipantInfo, ProcessInfo, SegmentInfo,
-    SegmentStage, TypeDescription,
+    Damage, LockState, ObjectInfo, ObjectKind, ObjectState, ParticipantId, ParticipantInfo, ProcessInfo,
+    Readers, SegmentInfo, SegmentStage, TypeDescription,
 };

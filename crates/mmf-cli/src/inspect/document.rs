@@ -14,10 +14,10 @@ pub(super) fn document(name: &str, look: &Look) -> Value {
         .iter()
         .map(|one| {
             json!({
-                "token": one.token,
+                "token": one.id,
                 "process": process(&one.process),
-                "program": look.programs.get(&one.token).filter(|_| one.alive),
-                "since": stamp(one.joined),
+                "program": look.programs.get(&one.id).filter(|_| one.alive),
+                "since": stamp(one.joined_at),
                 "alive": one.alive,
                 "held_by_kernel": one.held_by_kernel,
                 "in_other_pid_namespace": one.process.is_in_other_pid_namespace(),
@@ -32,15 +32,15 @@ pub(super) fn document(name: &str, look: &Look) -> Value {
                 "name": object.name,
                 "kind": object.kind.to_string(),
                 "type": {
-                    "name": object.described.name,
-                    "version": object.described.version,
-                    "size": object.described.size,
-                    "align": object.described.align,
+                    "name": object.value_type.name,
+                    "version": object.value_type.version,
+                    "size": object.value_type.size,
+                    "align": object.value_type.align,
                 },
                 "offset": object.offset,
                 "length": object.len,
-                "made": stamp(object.made_at),
-                "made_by": object.made_by,
+                "made": stamp(object.created_at),
+                "made_by": object.created_by,
                 "state": state_document(&object.state),
             });
             if let Some(pace) = look.pace(object.offset) {
@@ -52,7 +52,7 @@ pub(super) fn document(name: &str, look: &Look) -> Value {
     let damage: Vec<Value> = info
         .damage
         .iter()
-        .map(|damage| json!({ "offset": damage.offset, "entry": damage.entry, "what": damage.what }))
+        .map(|damage| json!({ "offset": damage.offset, "entry": damage.entry, "what": damage.description }))
         .collect();
     let mut document = json!({
         "name": name,
@@ -61,8 +61,8 @@ pub(super) fn document(name: &str, look: &Look) -> Value {
         "version": info.version,
         "length": info.len,
         "used": info.used,
-        "made": stamp(info.made_at),
-        "places": info.places,
+        "made": stamp(info.created_at),
+        "places": info.slots,
         "participants": participants,
         "objects": objects,
         "truncated": info.truncated,
@@ -78,16 +78,18 @@ pub(super) fn document(name: &str, look: &Look) -> Value {
 
 fn state_document(state: &ObjectState) -> Value {
     match state {
-        ObjectState::Mutex(lock) => json!({ "lock": lock_document(lock) }),
-        ObjectState::RwLock { writer, readers } => {
+        ObjectState::Mutex { lock, .. } => json!({ "lock": lock_document(lock) }),
+        ObjectState::RwLock { lock: writer, readers, .. } => {
             let readers: Vec<Value> =
-                readers.iter().map(|(token, count)| json!({ "token": token, "count": count })).collect();
+                readers.iter().map(|one| json!({ "token": one.participant, "count": one.count })).collect();
             json!({ "lock": lock_document(writer), "readers": readers })
         }
-        ObjectState::Latest { writer, published } => json!({ "writer": writer, "published": published }),
-        ObjectState::Event { set, waiters } => json!({ "set": set, "waiters": waiters }),
-        ObjectState::OnceLock { done, lock } => json!({ "done": done, "lock": lock_document(lock) }),
-        ObjectState::Word { value, waiters } => json!({ "value": value, "waiters": waiters }),
+        ObjectState::Latest { writer, published, .. } => json!({ "writer": writer, "published": published }),
+        ObjectState::Event { set, waiters, .. } => json!({ "set": set, "waiters": waiters }),
+        ObjectState::OnceLock { initialized, lock, .. } => {
+            json!({ "done": initialized, "lock": lock_document(lock) })
+        }
+        ObjectState::Word { value, waiters, .. } => json!({ "value": value, "waiters": waiters }),
         _ => Value::Null,
     }
 }
@@ -95,12 +97,12 @@ fn state_document(state: &ObjectState) -> Value {
 fn lock_document(lock: &LockState) -> Value {
     json!({
         "owner": lock.owner,
-        "since": stamp(lock.since),
+        "since": stamp(lock.held_since),
         "waiters": lock.waiters,
-        "damaged": lock.damaged,
-        "abandoned": lock.abandoned,
-        "died": lock.died.as_ref().map(process),
-        "panicked": lock.panicked.as_ref().map(process),
+        "damaged": lock.inconsistent,
+        "abandoned": lock.not_recoverable,
+        "died": lock.dead_owner.as_ref().map(process),
+        "panicked": lock.panicked_owner.as_ref().map(process),
     })
 }
 

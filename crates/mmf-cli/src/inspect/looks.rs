@@ -4,13 +4,13 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::time::Duration;
 
-use mmf::inspect::{ObjectInfo, ObjectKind, ObjectState, ParticipantInfo, SegmentInfo};
+use mmf::inspect::{ObjectInfo, ObjectKind, ObjectState, ParticipantId, ParticipantInfo, SegmentInfo};
 
 /// One look, and what it says of the time since the one before.
 pub(super) struct Look {
     pub(super) info: SegmentInfo,
     /// What the participants' programs are called, by token; also of those who are dead, if they were seen alive.
-    pub(super) programs: BTreeMap<u32, String>,
+    pub(super) programs: BTreeMap<ParticipantId, String>,
     /// When it was, from the first one on.
     pub(super) at: Duration,
     /// None at the first one.
@@ -21,9 +21,9 @@ pub(super) struct Look {
 /// Tokens of those who have come and gone.
 #[derive(Default)]
 pub(super) struct Changes {
-    pub(super) came: Vec<u32>,
-    pub(super) left: Vec<u32>,
-    pub(super) died: Vec<u32>,
+    pub(super) came: Vec<ParticipantId>,
+    pub(super) left: Vec<ParticipantId>,
+    pub(super) died: Vec<ParticipantId>,
     /// The same, in words.
     pub(super) told: Vec<String>,
 }
@@ -57,8 +57,8 @@ impl Look {
     }
 }
 
-fn called(one: &ParticipantInfo, programs: &BTreeMap<u32, String>) -> String {
-    match programs.get(&one.token) {
+fn called(one: &ParticipantInfo, programs: &BTreeMap<ParticipantId, String>) -> String {
+    match programs.get(&one.id) {
         Some(program) => format!("process {} ({program})", one.process.id),
         // There may be an unrelated process of this number here.
         None if one.process.is_in_other_pid_namespace() => {
@@ -71,7 +71,7 @@ fn called(one: &ParticipantInfo, programs: &BTreeMap<u32, String>) -> String {
 /// All looks so far, as far as they matter for the next one.
 pub(super) struct Looks {
     before: Option<(SegmentInfo, Duration)>,
-    programs: BTreeMap<u32, String>,
+    programs: BTreeMap<ParticipantId, String>,
     /// When each count was first seen as it is.
     still: BTreeMap<u64, Duration>,
 }
@@ -83,8 +83,8 @@ impl Looks {
 
     pub(super) fn take(&mut self, info: SegmentInfo, at: Duration) -> Look {
         for one in info.participants.iter().filter(|one| one.alive) {
-            if !self.programs.contains_key(&one.token) {
-                self.programs.extend(one.process.program().map(|program| (one.token, program)));
+            if !self.programs.contains_key(&one.id) {
+                self.programs.extend(one.process.program().map(|program| (one.id, program)));
             }
         }
         let mut look =
@@ -146,20 +146,20 @@ fn more(before: &ObjectInfo, now: &ObjectInfo) -> Option<u64> {
     }
 }
 
-fn changes(before: &SegmentInfo, now: &SegmentInfo, programs: &BTreeMap<u32, String>) -> Changes {
+fn changes(before: &SegmentInfo, now: &SegmentInfo, programs: &BTreeMap<ParticipantId, String>) -> Changes {
     let mut changes = Changes::default();
     for one in &now.participants {
-        match before.participant(one.token) {
+        match before.participant(one.id) {
             None => {
-                changes.came.push(one.token);
+                changes.came.push(one.id);
                 changes.told.push(format!("{} came", called(one, programs)));
                 if !one.alive {
-                    changes.died.push(one.token);
+                    changes.died.push(one.id);
                     changes.told.push(format!("{} died", called(one, programs)));
                 }
             }
             Some(former) if former.alive && !one.alive => {
-                changes.died.push(one.token);
+                changes.died.push(one.id);
                 changes.told.push(format!("{} died", called(one, programs)));
             }
             Some(_) => {}
@@ -167,8 +167,8 @@ fn changes(before: &SegmentInfo, now: &SegmentInfo, programs: &BTreeMap<u32, Str
     }
     // (The place of a dead one is given to somebody else: that is no news.)
     for former in before.participants.iter().filter(|former| former.alive) {
-        if now.participant(former.token).is_none() {
-            changes.left.push(former.token);
+        if now.participant(former.id).is_none() {
+            changes.left.push(former.id);
             changes.told.push(format!("{} left", called(former, programs)));
         }
     }

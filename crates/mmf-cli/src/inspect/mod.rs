@@ -61,7 +61,7 @@ fn look(memory: &SharedMemory<ReadOnly>) -> Result<SegmentInfo, Failure> {
     let begun = Instant::now();
     loop {
         let stage = Segment::stage_of(memory)?;
-        if matches!(stage, SegmentStage::Making { alive: true, .. }) && begun.elapsed() < READY_WITHIN {
+        if matches!(stage, SegmentStage::Creating { alive: true, .. }) && begun.elapsed() < READY_WITHIN {
             std::thread::sleep(Duration::from_millis(1));
             continue;
         }

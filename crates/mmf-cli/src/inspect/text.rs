@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use mmf::inspect::{Damage, LockState, ObjectInfo, ObjectState, SegmentStage};
+use mmf::inspect::{Damage, LockState, ObjectInfo, ObjectState, ParticipantId, SegmentStage};
 
 use super::looks::Look;
 use super::time::moment;
@@ -19,7 +19,7 @@ pub(super) fn text(name: &str, look: &Look, events: &[String]) -> String {
         info.len,
         size::show(info.len),
         info.used,
-        moment(info.made_at),
+        moment(info.created_at),
     );
     let broken = info.stage == SegmentStage::Broken;
     if !super::is_whole(info) {
@@ -30,18 +30,18 @@ pub(super) fn text(name: &str, look: &Look, events: &[String]) -> String {
         };
         let _ = write!(text, "\n  state    {state}");
     }
-    let _ = write!(text, "\n\nparticipants: {} of {}", info.participants.len(), info.places);
+    let _ = write!(text, "\n\nparticipants: {} of {}", info.participants.len(), info.slots);
     if !info.participants.is_empty() {
         let _ = write!(text, "\n  {:>10}  {:5}  {:23}  program", "process", "state", "since");
     }
     for one in &info.participants {
-        let program = look.programs.get(&one.token).filter(|_| one.alive).map_or("-", String::as_str);
+        let program = look.programs.get(&one.id).filter(|_| one.alive).map_or("-", String::as_str);
         let _ = write!(
             text,
             "\n  {:>10}  {:5}  {:23}  {}",
             one.process.id,
             if one.alive { "alive" } else { "dead" },
-            moment(one.joined),
+            moment(one.joined_at),
             printable(program)
         );
         if let Some(inode) = one.process.pid_namespace.filter(|_| one.process.is_in_other_pid_namespace()) {
@@ -65,7 +65,7 @@ pub(super) fn text(name: &str, look: &Look, events: &[String]) -> String {
         let _ =
             write!(text, "\n  {:widest$}  {}, {} bytes", printable(&object.name), object.kind, object.len);
         if has_type(object) {
-            let _ = write!(text, "\n      of {}", printable(&object.described.to_string()));
+            let _ = write!(text, "\n      of {}", printable(&object.value_type.to_string()));
         }
         for line in state(look, object) {
             // (The name of a program is in it.)
@@ -74,9 +74,9 @@ pub(super) fn text(name: &str, look: &Look, events: &[String]) -> String {
     }
     if !info.damage.is_empty() {
         let _ = write!(text, "\n\ndamage: {}", info.damage.len());
-        for Damage { offset, entry, what, .. } in &info.damage {
+        for Damage { offset, entry, description, .. } in &info.damage {
             let entry = entry.map_or(String::new(), |entry| format!(", entry {entry} of the directory"));
-            let _ = write!(text, "\n  byte {offset}{entry}\n      {}", printable(what));
+            let _ = write!(text, "\n  byte {offset}{entry}\n      {}", printable(description));
         }
     }
     text
@@ -84,33 +84,33 @@ pub(super) fn text(name: &str, look: &Look, events: &[String]) -> String {
 
 /// Events, notifies and cells have no value and so no type. (A type of an array of none has no bytes, but a name.)
 fn has_type(object: &ObjectInfo) -> bool {
-    object.described.size > 0 || !matches!(&*object.described.name, "" | "()")
+    object.value_type.size > 0 || !matches!(&*object.value_type.name, "" | "()")
 }
 
 /// What an object is doing, in lines.
 fn state(look: &Look, object: &ObjectInfo) -> Vec<String> {
     match &object.state {
-        ObjectState::Mutex(lock) => locked(look, lock, "held", "free"),
-        ObjectState::RwLock { writer, readers } => {
+        ObjectState::Mutex { lock, .. } => locked(look, lock, "held", "free"),
+        ObjectState::RwLock { lock: writer, readers, .. } => {
             let free = if readers.is_empty() { "free" } else { "no writer" };
             let mut lines = locked(look, writer, "held to write", free);
-            for (token, count) in readers {
-                lines.push(format!("{count} reading in {}", who(look, *token)));
+            for one in readers {
+                lines.push(format!("{} reading in {}", one.count, who(look, one.participant)));
             }
             lines
         }
-        ObjectState::Latest { writer, published } => {
+        ObjectState::Latest { writer, published, .. } => {
             let writer =
                 writer.map_or("no writer".to_owned(), |token| format!("written by {}", who(look, token)));
             let pace = look.pace(object.offset).map_or(String::new(), |pace| format!(", {pace}"));
             vec![format!("{published} published{pace}"), writer]
         }
-        ObjectState::Event { set, waiters } => {
+        ObjectState::Event { set, waiters, .. } => {
             vec![format!("{}, {waiters} waiting", if *set { "set" } else { "not set" })]
         }
-        ObjectState::OnceLock { done: true, .. } => vec!["initialised".to_owned()],
+        ObjectState::OnceLock { initialized: true, .. } => vec!["initialised".to_owned()],
         ObjectState::OnceLock { lock, .. } => locked(look, lock, "being initialised", "not initialised"),
-        ObjectState::Word { value, waiters } => {
+        ObjectState::Word { value, waiters, .. } => {
             let pace = look.pace(object.offset).map_or(String::new(), |pace| format!(", {pace}"));
             vec![format!("value {value}{pace}, {waiters} waiting")]
         }
@@ -121,26 +121,26 @@ fn state(look: &Look, object: &ObjectInfo) -> Vec<String> {
 fn locked(look: &Look, lock: &LockState, held: &str, free: &str) -> Vec<String> {
     let mut line = match lock.owner {
         Some(token) => format!("{held} by {}", who(look, token)),
-        None if lock.abandoned => "given up for good".to_owned(),
+        None if lock.not_recoverable => "given up for good".to_owned(),
         None => free.to_owned(),
     };
-    if lock.since.is_some() {
-        let _ = write!(line, " since {} or before", moment(lock.since));
+    if lock.held_since.is_some() {
+        let _ = write!(line, " since {} or before", moment(lock.held_since));
     }
     let mut lines = vec![line];
     if lock.waiters > 0 {
         lines.push(format!("{} waiting", lock.waiters));
     }
-    match (&lock.panicked, &lock.died) {
-        (Some(process), _) if lock.damaged => {
+    match (&lock.panicked_owner, &lock.dead_owner) {
+        (Some(process), _) if lock.inconsistent => {
             lines.push(format!("a thread of process {} panicked while holding it:", process.id));
             lines.push("the data may be inconsistent".to_owned());
         }
-        _ if lock.damaged => lines.push("an owner died: the data may be inconsistent".to_owned()),
+        _ if lock.inconsistent => lines.push("an owner died: the data may be inconsistent".to_owned()),
         _ => {}
     }
-    match (&lock.panicked, &lock.died) {
-        (Some(process), _) if !lock.damaged => {
+    match (&lock.panicked_owner, &lock.dead_owner) {
+        (Some(process), _) if !lock.inconsistent => {
             lines.push(format!("the last that panicked while holding it: process {}", process.id));
         }
         (None, Some(process)) => lines.push(format!("the last that died holding it: process {}", process.id)),
@@ -149,7 +149,7 @@ fn locked(look: &Look, lock: &LockState, held: &str, free: &str) -> Vec<String> 
     lines
 }
 
-fn who(look: &Look, token: u32) -> String {
+fn who(look: &Look, token: ParticipantId) -> String {
     match look.info.participant(token) {
         Some(one) if one.alive => look.called(one),
         Some(one) => format!("{}, which is dead", look.called(one)),

@@ -2,14 +2,16 @@
 //!
 //! Who looks wants to know most of all when something is wrong. So whatever makes no sense is noted as damage, and the rest is shown.
 
-use core::fmt;
 use core::mem::offset_of;
 use std::collections::BTreeSet;
 use std::sync::atomic::Ordering::SeqCst;
-use std::time::SystemTime;
 
 use super::Segment;
 use super::core::{Core, Standing, index, participant, place_of, time_of};
+use super::info::{
+    Damage, LockState, ObjectInfo, ObjectState, ParticipantId, ParticipantInfo, ProcessInfo, Readers,
+    SegmentInfo,
+};
 use super::layout::{
     ALIGN, END_AT, END_DIED, END_PANICKED, HEAD_LEN, HEADER_LEN, Header, LAST_GENERATION, LEN_AT, LockHead,
     PLACE_LEN, PLACES_USED_AT, PUBLISHED, Phase, READER_STEP, READERS,
@@ -23,220 +25,9 @@ use crate::error::{Error, ErrorKind, Operation};
 use crate::memory::SharedMemory;
 use crate::raw::mutex::{DAMAGED, DONE, OWNER};
 use crate::raw::rwlock;
-use crate::sys::{ProcessIdentity, liveness};
 
 const PLACES_AT: u64 = offset_of!(Header, places) as u64;
 const START_AT: u64 = offset_of!(Header, start) as u64;
-
-/// A process, as a segment knows it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct ProcessInfo {
-    /// Its number. It says little by itself: numbers are used again.
-    pub id: u32,
-    /// When it was started, in the system's own count; 0 if unknown. With the number it tells one process from another.
-    pub started: u64,
-    /// The pid namespace in which `id` is its number, by its inode (Linux); None if it is not known, or there are none.
-    pub pid_namespace: Option<u64>,
-}
-
-impl From<ProcessIdentity> for ProcessInfo {
-    fn from(process: ProcessIdentity) -> Self {
-        let ProcessIdentity { id, started, pid_namespace, .. } = process;
-        ProcessInfo { id, started, pid_namespace: Some(pid_namespace).filter(|inode| *inode != 0) }
-    }
-}
-
-impl ProcessInfo {
-    /// Whether its number is known to belong to another pid namespace than this process's (Linux): then the number means nothing
-    /// here, and may be that of an unrelated process.
-    #[must_use]
-    pub fn is_in_other_pid_namespace(&self) -> bool {
-        let here = liveness::identity().pid_namespace;
-        self.pid_namespace.is_some_and(|theirs| here != 0 && here != theirs)
-    }
-
-    /// What its program's file is called, if it still runs and this user may know.
-    ///
-    /// On Linux, of another user's process, it is what the process calls itself. On macOS it may be another process that has got the number since.
-    ///
-    /// ```
-    /// let segment = mmf::Segment::create("doc-segment-program", 64 * 1024)?;
-    /// for participant in segment.participants()? {
-    ///     println!("{}: {:?}", participant.process.id, participant.process.program());
-    /// }
-    /// # Ok::<(), mmf::Error>(())
-    /// ```
-    #[must_use]
-    pub fn program(&self) -> Option<String> {
-        if self.is_in_other_pid_namespace() {
-            return None;
-        }
-        liveness::program(self.id, self.started)
-    }
-}
-
-/// A participant.
-#[derive(Clone, Debug)]
-#[non_exhaustive]
-pub struct ParticipantInfo {
-    /// What it is called in lock words; no later participant has the same.
-    pub token: u32,
-    /// Its process.
-    pub process: ProcessInfo,
-    /// Since when it takes part.
-    pub joined: Option<SystemTime>,
-    /// Whether it lives, as far as can be told.
-    pub alive: bool,
-    /// Whether the kernel holds its slot: then `alive` is certain, and it is dead as soon as its process is. Without, its process is
-    /// asked about by its number, and counts as alive unless it is known to have ended; see `docs/segment.md`.
-    pub held_by_kernel: bool,
-}
-
-/// An object.
-#[derive(Clone, Debug)]
-#[non_exhaustive]
-pub struct ObjectInfo {
-    /// Its name.
-    pub name: String,
-    /// What it is.
-    pub kind: ObjectKind,
-    /// The type of its value, as whoever made it described it.
-    pub described: TypeDescription,
-    /// Where it starts in the segment.
-    pub offset: u64,
-    /// How long it is.
-    pub len: u64,
-    /// When it was made.
-    pub made_at: Option<SystemTime>,
-    /// The token of who made it.
-    pub made_by: u32,
-    /// What it is doing.
-    pub state: ObjectState,
-}
-
-/// What an object is doing. By the time that this is read it may be doing something else.
-#[derive(Clone, Debug)]
-#[non_exhaustive]
-pub enum ObjectState {
-    /// Of a mutex.
-    Mutex(LockState),
-    /// Of a reader-writer lock.
-    RwLock {
-        /// The writer's side.
-        writer: LockState,
-        /// Tokens of those who read, and how many readers each has.
-        readers: Vec<(u32, u64)>,
-    },
-    /// Of a latest value.
-    Latest {
-        /// The writer's token, if there is one.
-        writer: Option<u32>,
-        /// How many values were published.
-        published: u64,
-    },
-    /// Of an event.
-    Event {
-        /// Whether it is set.
-        set: bool,
-        /// How many wait; see [`LockState::waiters`].
-        waiters: u32,
-    },
-    /// Of a once.
-    OnceLock {
-        /// Whether it is initialised.
-        done: bool,
-        /// Who is initialising it.
-        lock: LockState,
-    },
-    /// Of a notify or a cell: its word.
-    Word {
-        /// What it is.
-        value: u32,
-        /// How many wait; see [`LockState::waiters`].
-        waiters: u32,
-    },
-    /// Of something that this version does not know, or that makes no sense.
-    Unknown,
-}
-
-/// Who has a lock.
-#[derive(Clone, Debug)]
-#[non_exhaustive]
-pub struct LockState {
-    /// The owner's token, if there is one.
-    pub owner: Option<u32>,
-    /// Since when it has held the lock, at the latest: when another participant first had to wait for it since it was acquired. None if none
-    /// had to.
-    pub since: Option<SystemTime>,
-    /// How many wait. Those who were killed while they waited stay counted.
-    pub waiters: u32,
-    /// Whether an owner has died and nobody has declared the data consistent since.
-    pub damaged: bool,
-    /// Whether it was given up for good.
-    pub abandoned: bool,
-    /// The owner that died holding it, if that was the last to leave the data damaged.
-    pub died: Option<ProcessInfo>,
-    /// The owner of which a thread panicked while holding it, if that was the last to leave the data damaged. It may still be running.
-    pub panicked: Option<ProcessInfo>,
-}
-
-/// Something in a segment that makes no sense, as a peer may have left it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Damage {
-    /// Where, in bytes from the start of the segment.
-    pub offset: u64,
-    /// In which entry of the directory, counted from 1; None if it is in front of the directory. What cannot be told apart counts as one.
-    pub entry: Option<usize>,
-    /// What is there, and what should be.
-    pub what: String,
-}
-
-impl fmt::Display for Damage {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.entry {
-            Some(entry) => write!(f, "byte {}, entry {entry} of the directory: {}", self.offset, self.what),
-            None => write!(f, "byte {}: {}", self.offset, self.what),
-        }
-    }
-}
-
-/// All of it.
-#[derive(Clone, Debug)]
-#[non_exhaustive]
-pub struct SegmentInfo {
-    /// Whether it is ready, or was declared broken.
-    pub stage: SegmentStage,
-    /// The version of the format.
-    pub version: u32,
-    /// Its length in bytes.
-    pub len: u64,
-    /// How many of them are used.
-    pub used: u64,
-    /// When it was made.
-    pub made_at: Option<SystemTime>,
-    /// How many participants there can be.
-    pub places: u32,
-    /// Those who take part, and those who have died and whose place nobody has needed yet.
-    pub participants: Vec<ParticipantInfo>,
-    /// The objects, in the order in which they were made.
-    pub objects: Vec<ObjectInfo>,
-    /// What makes no sense. If there is something, what else is shown is what could still be read; and while a head in the directory is
-    /// damaged, objects behind it cannot be found by name.
-    pub damage: Vec<Damage>,
-    /// Whether the directory goes on behind the last object and the last damage listed here: 16,384 entries are read, and then no more than
-    /// 1,024 cases of damage and 65,536 readers of locks are listed. What is not listed can still be found by its name.
-    pub truncated: bool,
-}
-
-impl SegmentInfo {
-    /// The participant with this token, if it is there still.
-    #[must_use]
-    pub fn participant(&self, token: u32) -> Option<&ParticipantInfo> {
-        self.participants.iter().find(|participant| participant.token == token)
-    }
-}
 
 impl<A: Access> Segment<A> {
     /// Looks at all of it. Nothing is changed by looking.
@@ -350,7 +141,8 @@ impl<A: Access> Core<A> {
         let stage = salvage::stage(&header);
         let mut damage = self.damaged_header(&header);
         let participants = self.participants(&mut damage)?;
-        let alive: BTreeSet<u32> = participants.iter().filter(|one| one.alive).map(|one| one.token).collect();
+        let alive: BTreeSet<u32> =
+            participants.iter().filter(|one| one.alive).map(|one| one.id.get()).collect();
         let mut listed = Listed { alive, readers: 0 };
         let mut objects = Vec::new();
         let end = self.checked_end(header.end);
@@ -362,13 +154,13 @@ impl<A: Access> Core<A> {
             |found, damage| {
                 let at = found.at + HEAD_LEN;
                 let state = self.state_of(&found, at, &mut listed).unwrap_or_else(|what| {
-                    damage.push(Damage { offset: at, entry: Some(found.entry), what });
+                    damage.push(Damage { offset: at, entry: Some(found.entry), description: what });
                     ObjectState::Unknown
                 });
                 objects.push(ObjectInfo {
                     name: found.name,
                     kind: ObjectKind::of(found.head.kind),
-                    described: TypeDescription {
+                    value_type: TypeDescription {
                         name: found.type_name.into(),
                         version: found.head.version,
                         size: found.head.size,
@@ -376,8 +168,8 @@ impl<A: Access> Core<A> {
                     },
                     offset: at,
                     len: found.head.object_len,
-                    made_at: time_of(found.head.made_at),
-                    made_by: found.head.made_by,
+                    created_at: time_of(found.head.made_at),
+                    created_by: ParticipantId::new(found.head.made_by),
                     state,
                 });
             },
@@ -387,8 +179,8 @@ impl<A: Access> Core<A> {
             version: header.version,
             len: self.len(),
             used: end.unwrap_or(self.len()),
-            made_at: time_of(header.made_at),
-            places: self.places,
+            created_at: time_of(header.made_at),
+            slots: self.places,
             participants,
             objects,
             damage,
@@ -403,7 +195,7 @@ impl<A: Access> Core<A> {
     /// What the header says otherwise than what this one goes by, which was checked or found out.
     fn damaged_header(&self, header: &Header) -> Vec<Damage> {
         let mut damage = salvage::damaged_header(header);
-        let mut wrong = |offset, what| damage.push(Damage { offset, entry: None, what });
+        let mut wrong = |offset, what| damage.push(Damage { offset, entry: None, description: what });
         if header.len != self.len() {
             wrong(LEN_AT, format!("its length is {}, where it has {}", header.len, self.len()));
         }
@@ -442,20 +234,21 @@ impl<A: Access> Core<A> {
                 Phase::Retired => false,
                 Phase::Joining | Phase::Present => claim.process() != 0 && claim.generation() != 0,
             };
-            if !known {
+            let id = ParticipantId::new((claim.generation() << 9) | place).filter(|_| known);
+            let Some(id) = id else {
                 let offset = HEADER_LEN + u64::from(place) * PLACE_LEN;
                 let what = format!(
                     "place {place} for participants is claimed by {:#018x}, which is nobody",
                     claim.0
                 );
-                damage.push(Damage { offset, entry: None, what });
+                damage.push(Damage { offset, entry: None, description: what });
                 continue;
-            }
+            };
             let standing = self.standing_of(place, claim, &record);
             found.push(ParticipantInfo {
-                token: (claim.generation() << 9) | place,
+                id,
                 process: participant(claim, &record).into(),
-                joined: time_of(record.joined),
+                joined_at: time_of(record.joined),
                 alive: matches!(standing, Standing::Present(_)),
                 held_by_kernel: claim.kernel(),
             });
@@ -499,20 +292,21 @@ impl<A: Access> Core<A> {
             })
         };
         let lock = LockState {
-            owner: owner(head.word),
-            since: time_of(head.since)
+            owner: owner(head.word).and_then(ParticipantId::new),
+            held_since: time_of(head.since)
                 .filter(|_| owner(head.word).is_some_and(|owner| head.since_is_of(owner))),
             waiters: head.waiters,
-            damaged: head.word & DAMAGED != 0 && head.word & OWNER != DONE,
-            abandoned: head.word & OWNER == DONE,
-            died: ended(END_DIED),
-            panicked: ended(END_PANICKED),
+            inconsistent: head.word & DAMAGED != 0 && head.word & OWNER != DONE,
+            not_recoverable: head.word & OWNER == DONE,
+            dead_owner: ended(END_DIED),
+            panicked_owner: ended(END_PANICKED),
         };
         Ok(match kind {
-            ObjectKind::Mutex => ObjectState::Mutex(lock),
-            ObjectKind::OnceLock => {
-                ObjectState::OnceLock { done: lock.abandoned, lock: LockState { abandoned: false, ..lock } }
-            }
+            ObjectKind::Mutex => ObjectState::Mutex { lock },
+            ObjectKind::OnceLock => ObjectState::OnceLock {
+                initialized: lock.not_recoverable,
+                lock: LockState { not_recoverable: false, ..lock },
+            },
             ObjectKind::RwLock => {
                 let mut readers = Vec::new();
                 for place in 0..self.places_used()?.min(count) {
@@ -524,10 +318,13 @@ impl<A: Access> Core<A> {
                         if listed.readers > MOST_READERS {
                             break;
                         }
-                        readers.push((token, rwlock::active(word)));
+                        let count = rwlock::active(word);
+                        readers.extend(
+                            ParticipantId::new(token).map(|participant| Readers { participant, count }),
+                        );
                     }
                 }
-                ObjectState::RwLock { writer: lock, readers }
+                ObjectState::RwLock { lock, readers }
             }
             ObjectKind::Latest => ObjectState::Latest {
                 writer: lock.owner,
@@ -536,7 +333,7 @@ impl<A: Access> Core<A> {
             ObjectKind::AutoResetEvent | ObjectKind::ManualResetEvent => {
                 ObjectState::Event { set: head.word != 0, waiters: head.waiters }
             }
-            ObjectKind::EventCount | ObjectKind::Cell => {
+            ObjectKind::EventCount | ObjectKind::Futex => {
                 ObjectState::Word { value: head.word, waiters: head.waiters }
             }
             ObjectKind::Unknown(_) => ObjectState::Unknown,

@@ -2,6 +2,7 @@
 
 pub(crate) mod core;
 pub(crate) mod directory;
+mod info;
 mod inspect;
 pub(crate) mod label;
 pub(crate) mod layout;
@@ -11,10 +12,15 @@ pub(crate) mod owners;
 mod salvage;
 mod stage;
 pub(crate) mod steps;
+#[cfg(feature = "serde")]
+mod time;
 pub(crate) mod types;
 pub(crate) mod world;
 
-pub use inspect::{Damage, LockState, ObjectInfo, ObjectState, ParticipantInfo, ProcessInfo, SegmentInfo};
+pub use info::{
+    Damage, LockState, ObjectInfo, ObjectState, ParticipantId, ParticipantInfo, ProcessInfo, Readers,
+    SegmentInfo,
+};
 pub use options::SegmentOptions;
 pub use stage::SegmentStage;
 pub use types::{ObjectKind, SharedType, TypeDescription};

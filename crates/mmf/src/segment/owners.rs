@@ -3,7 +3,7 @@
 use core::mem::offset_of;
 
 use super::core::{Core, generation_of, index, now, participant, place_of};
-use super::inspect::ProcessInfo;
+use super::info::ProcessInfo;
 use super::layout::LockHead;
 use crate::access::Access;
 use crate::error::Error;

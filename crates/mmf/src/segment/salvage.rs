@@ -7,7 +7,7 @@ use core::mem::offset_of;
 use core::ops::Range;
 
 use super::core::{Core, index};
-use super::inspect::Damage;
+use super::info::Damage;
 use super::layout::{
     ALIGN, FINGERPRINT, HEAD_LEN, HEADER_LEN, Head, Header, MAGIC, PLACE_LEN, PLACES_MAX, VERSION, align_up,
     fingerprint, state, text_of,
@@ -122,7 +122,7 @@ pub(super) fn walk<A: Access>(
         if entry > MOST_ENTRIES || damage.len() >= MOST_DAMAGE {
             return false;
         }
-        let mut wrong = |offset, what| damage.push(Damage { offset, entry: Some(entry), what });
+        let mut wrong = |offset, what| damage.push(Damage { offset, entry: Some(entry), description: what });
         if end - at < HEAD_LEN + ALIGN {
             if end_is_known {
                 wrong(at, format!("there are {} bytes left, which is no room for an object", end - at));
@@ -153,7 +153,7 @@ pub(super) fn walk<A: Access>(
         if let (Some((name, type_name)), true) = (names, total.is_some()) {
             look(Found { entry, at, head, name, type_name }, damage);
         }
-        let mut wrong = |what| damage.push(Damage { offset: at, entry: Some(entry), what });
+        let mut wrong = |what| damage.push(Damage { offset: at, entry: Some(entry), description: what });
         match next {
             Ok(Some(next)) => {
                 if !whole && !sure && next > at + total.unwrap_or(0) {
@@ -204,7 +204,8 @@ fn next_whole<A: Access>(
 /// What a header says that no segment of this version does.
 pub(super) fn damaged_header(header: &Header) -> Vec<Damage> {
     let mut damage = Vec::new();
-    let mut wrong = |offset: usize, what| damage.push(Damage { offset: offset as u64, entry: None, what });
+    let mut wrong =
+        |offset: usize, what| damage.push(Damage { offset: offset as u64, entry: None, description: what });
     if header.magic != MAGIC {
         let what = format!("it starts with {:02x?}, where a segment has {MAGIC:02x?}", header.magic);
         wrong(offset_of!(Header, magic), what);
@@ -255,14 +256,14 @@ impl<A: Access> Site<'_, A> {
                 let detail = "its first bytes are all zero: it is a plain memory, or nobody has begun to make it a segment";
                 return Err(self.fail(ErrorKind::NotReady).with_detail(detail));
             }
-            SegmentStage::Making { maker, alive: true } => {
-                let detail = format!("process {} is making it: look again", maker.id);
+            SegmentStage::Creating { creator, alive: true } => {
+                let detail = format!("process {} is making it: look again", creator.id);
                 return Err(self.fail(ErrorKind::NotReady).with_detail(detail));
             }
-            SegmentStage::Making { maker, alive: false } => {
+            SegmentStage::Creating { creator, alive: false } => {
                 let detail = format!(
                     "its maker, process {}, has died before it was: open_or_create makes it anew, and so does its maker",
-                    maker.id
+                    creator.id
                 );
                 return Err(self.fail(ErrorKind::NotReady).with_detail(detail));
             }

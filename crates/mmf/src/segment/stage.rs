@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering::SeqCst;
 use zerocopy::IntoBytes;
 
 use super::core::index;
-use super::inspect::ProcessInfo;
+use super::info::ProcessInfo;
 use super::layout::{
     Claim, FINGERPRINT, HEADER_LEN, Header, MAGIC, MAKER_AT, MAKER_NAMESPACES_AT, MAKER_STARTED_AT,
     PLACE_LEN, PLACES_MAX, Phase, STATE_AT, VERSION, state,
@@ -14,26 +14,30 @@ use super::making::Site;
 use crate::access::Access;
 use crate::error::Error;
 
-/// How far a memory is on the way to being a segment, as far as its first bytes tell.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// How far a region is on the way to being a segment, as far as its first bytes show.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize), serde(rename_all = "snake_case"))]
 #[non_exhaustive]
 pub enum SegmentStage {
-    /// It is none: there is something else in it.
+    /// The region holds something else.
     NotASegment,
-    /// Its first bytes are all zero. A plain memory can look like that, and so does a segment whose maker has not begun.
+    /// The first bytes of the region are all zero. A plain region can look like that, and so does a segment whose creator has not
+    /// started.
     Blank,
-    /// It is being made; or was, if its maker has died: then [`open_or_create`](crate::Segment::open_or_create) makes it anew.
-    Making {
-        /// Who makes it.
-        maker: ProcessInfo,
-        /// Whether he lives, as far as can be told.
+    /// A process is creating the segment, or has died doing so. In the latter case,
+    /// [`open_or_create`](crate::Segment::open_or_create) creates it anew.
+    #[non_exhaustive]
+    Creating {
+        /// The process that creates it.
+        creator: ProcessInfo,
+        /// Whether that process is alive, as far as the caller can tell.
         alive: bool,
     },
-    /// It is one.
+    /// The segment can be used.
     Ready,
-    /// It was declared broken, for good.
+    /// The segment was declared broken, for good.
     Broken,
-    /// It was one: its state makes no sense, but other parts of its header show what it was.
+    /// The region was a segment: its state is invalid, but other parts of its header show what it was.
     Damaged,
 }
 
@@ -90,6 +94,6 @@ impl<A: Access> Site<'_, A> {
         }
         let maker = self.maker(claim)?;
         let alive = self.maker_lives(claim)?;
-        Ok(SegmentStage::Making { maker: maker.into(), alive })
+        Ok(SegmentStage::Creating { creator: maker.into(), alive })
     }
 }

@@ -46,7 +46,8 @@ pub trait SharedType: FromBytes + IntoBytes + Immutable + Sized + 'static {
 }
 
 /// How a type is described in a segment.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[non_exhaustive]
 pub struct TypeDescription {
     /// Its name.
@@ -95,27 +96,29 @@ impl<T: SharedType, const N: usize> SharedType for [T; N] {
     }
 }
 
-/// What kinds of objects there are.
+/// The kind of an object in a segment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize), serde(rename_all = "snake_case"))]
 #[non_exhaustive]
 pub enum ObjectKind {
     /// A [`Mutex`](crate::sync::Mutex).
     Mutex,
     /// An [`RwLock`](crate::sync::RwLock).
+    #[cfg_attr(feature = "serde", serde(rename = "rwlock"))]
     RwLock,
     /// A [`Latest`](crate::sync::Latest).
     Latest,
-    /// An [`Event`](crate::sync::Event) that resets itself.
+    /// An auto-reset [`Event`](crate::sync::Event).
     AutoResetEvent,
-    /// An [`Event`](crate::sync::Event) that stays set.
+    /// A manual-reset [`Event`](crate::sync::Event).
     ManualResetEvent,
     /// A [`OnceLock`](crate::sync::OnceLock).
     OnceLock,
-    /// A [`EventCount`](crate::sync::EventCount).
+    /// An [`EventCount`](crate::sync::EventCount).
     EventCount,
     /// A [`Futex`](crate::sync::Futex).
-    Cell,
-    /// One that this version of the library does not know.
+    Futex,
+    /// A kind that this version of the library does not know, by its number in the format.
     Unknown(u32),
 }
 
@@ -127,7 +130,7 @@ const KINDS: [ObjectKind; 8] = [
     ObjectKind::ManualResetEvent,
     ObjectKind::OnceLock,
     ObjectKind::EventCount,
-    ObjectKind::Cell,
+    ObjectKind::Futex,
 ];
 
 impl ObjectKind {
@@ -140,7 +143,7 @@ impl ObjectKind {
             ObjectKind::ManualResetEvent => 5,
             ObjectKind::OnceLock => 6,
             ObjectKind::EventCount => 7,
-            ObjectKind::Cell => 8,
+            ObjectKind::Futex => 8,
             ObjectKind::Unknown(number) => number,
         }
     }
@@ -156,11 +159,11 @@ impl fmt::Display for ObjectKind {
             ObjectKind::Mutex => "mutex",
             ObjectKind::RwLock => "rwlock",
             ObjectKind::Latest => "latest",
-            ObjectKind::AutoResetEvent => "event (auto reset)",
-            ObjectKind::ManualResetEvent => "event (manual reset)",
-            ObjectKind::OnceLock => "once",
-            ObjectKind::EventCount => "notify",
-            ObjectKind::Cell => "cell",
+            ObjectKind::AutoResetEvent => "auto-reset event",
+            ObjectKind::ManualResetEvent => "manual-reset event",
+            ObjectKind::OnceLock => "once lock",
+            ObjectKind::EventCount => "event count",
+            ObjectKind::Futex => "futex",
             ObjectKind::Unknown(number) => return write!(f, "object of kind {number}"),
         })
     }

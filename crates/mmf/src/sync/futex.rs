@@ -59,7 +59,7 @@ pub struct Futex {
 
 impl Futex {
     pub(crate) fn make(core: &Arc<Core>, name: &str) -> Result<Self, Error> {
-        let at = core.find_or_make(name, &shape::<()>(ObjectKind::Cell))?;
+        let at = core.find_or_make(name, &shape::<()>(ObjectKind::Futex))?;
         Ok(Futex { word: WaitWord::bare(core, at)?.without_miss_count(), _core: Some(Arc::clone(core)) })
     }
 

@@ -517,7 +517,7 @@ mod linux {
         reader.peer.expect("held");
         let seen = mmf::diagnosis::examine(&*name).unwrap();
         let found = |holders: &mmf::inspect::Holders| -> Vec<_> {
-            holders.iter().map(|holder| (holder.process(), holder.may_write())).collect()
+            holders.iter().map(|holder| (holder.process_id(), holder.may_write())).collect()
         };
         let mut both = vec![(creator.peer.id(), Some(true)), (reader.peer.id(), Some(false))];
         both.sort_unstable();
@@ -556,7 +556,7 @@ mod linux {
 
     pub(crate) fn role_look(role: &mut Role) {
         let holders = mmf::diagnosis::examine(global(role.argument(0))).unwrap().holders().unwrap();
-        let found: Vec<_> = holders.iter().map(|holder| (holder.process(), holder.may_write())).collect();
+        let found: Vec<_> = holders.iter().map(|holder| (holder.process_id(), holder.may_write())).collect();
         assert_eq!(found, [(role.argument(1).parse().unwrap(), None)]);
         assert_eq!(holders.others_may_write(), None);
         role.say("seen");

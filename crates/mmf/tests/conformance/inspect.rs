@@ -189,7 +189,7 @@ pub(crate) fn every_word_can_be_hostile() {
 /// Whether something was noticed. In any case it comes to an end.
 fn look_at(memory: &SharedMemory, segment: &Segment) -> bool {
     let info = segment.inspect().unwrap();
-    assert!(info.damage.iter().all(|damage| damage.offset < info.len && !damage.what.is_empty()));
+    assert!(info.damage.iter().all(|damage| damage.offset < info.len && !damage.description.is_empty()));
     let _ = segment.participants().unwrap();
     Segment::stage_of(memory).unwrap();
     Segment::inspect_memory(memory).map_or(true, |info| !info.damage.is_empty())
@@ -282,7 +282,7 @@ pub(crate) fn the_maker_is_named() {
         maker.expect(&format!("at {step}"));
         let memory = SharedMemory::open(&name).unwrap();
         let making = |wanted| match Segment::stage_of(&memory).unwrap() {
-            SegmentStage::Making { maker, alive } => {
+            SegmentStage::Creating { creator: maker, alive, .. } => {
                 assert_eq!(alive, wanted, "{step}");
                 maker.id
             }
@@ -293,7 +293,7 @@ pub(crate) fn the_maker_is_named() {
         assert!(error.to_string().contains(&format!("process {id} is making it")), "{error}");
         maker.kill();
         testkit::wait_until("its death is noticed", || {
-            matches!(Segment::stage_of(&memory).unwrap(), SegmentStage::Making { alive: false, .. })
+            matches!(Segment::stage_of(&memory).unwrap(), SegmentStage::Creating { alive: false, .. })
         });
         assert_eq!(making(false), id);
         let error = Segment::inspect_memory(&memory).unwrap_err();

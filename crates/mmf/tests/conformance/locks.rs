@@ -675,15 +675,15 @@ pub(crate) fn who_has_what_can_be_seen() {
     let peer = hold(&name, "mutex");
     assert!(matches!(mutex.lock_timeout(Duration::from_millis(200)), Err(LockError::TimedOut(_))));
     let info = segment.inspect().unwrap();
-    let ObjectState::Mutex(state) = &info.objects[0].state else { panic!("{info:?}") };
+    let ObjectState::Mutex { lock: state, .. } = &info.objects[0].state else { panic!("{info:?}") };
     let owner = info.participant(state.owner.unwrap()).unwrap();
     assert_eq!(owner.process.id, peer.id());
-    assert!(owner.alive && state.since.is_some());
+    assert!(owner.alive && state.held_since.is_some());
     let _reader = hold(&name, "read");
     let info = segment.inspect().unwrap();
     let ObjectState::RwLock { readers, .. } = &info.objects[1].state else { panic!("{info:?}") };
     assert_eq!(readers.len(), 1);
-    assert_eq!(readers[0].1, 2);
+    assert_eq!(readers[0].count, 2);
 }
 
 pub(crate) fn many_threads_of_few_participants() {

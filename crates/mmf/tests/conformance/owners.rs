@@ -235,7 +235,7 @@ pub(crate) fn words_of_readers_never_wrap_around() {
     let at = usize::try_from(info.objects[0].offset).unwrap() + 128;
     let view = segment.memory().view().unwrap();
     // All three are this process; their places are in the order in which they came.
-    let [_, own, other] = [0, 1, 2].map(|place| u64::from(info.participants[place].token));
+    let [_, own, other] = [0, 1, 2].map(|place| u64::from(info.participants[place].id.get()));
     let word = || view.atomic_u64(at + 64).unwrap();
     let in_one = 1 << 20;
     let tokens = [own, own - 1, own + 1, other, 0, 0x0fff_ffff, 0xffff_ffff];
@@ -269,7 +269,7 @@ pub(crate) fn words_of_readers_never_wrap_around() {
 
 fn lock_state(segment: &Segment, object: usize) -> mmf::inspect::LockState {
     match segment.inspect().unwrap().objects[object].state.clone() {
-        ObjectState::Mutex(state) | ObjectState::RwLock { writer: state, .. } => state,
+        ObjectState::Mutex { lock, .. } | ObjectState::RwLock { lock, .. } => lock,
         other => panic!("{other:?}"),
     }
 }
@@ -282,36 +282,36 @@ pub(crate) fn since_is_of_this_locking() {
     let waits =
         || assert!(matches!(theirs.lock_timeout(Duration::from_millis(1)), Err(LockError::TimedOut(_))));
     let guard = mutex.lock().unwrap();
-    assert_eq!(lock_state(&segment, 0).since, None, "nobody has waited");
+    assert_eq!(lock_state(&segment, 0).held_since, None, "nobody has waited");
     waits();
-    let first = lock_state(&segment, 0).since.unwrap();
+    let first = lock_state(&segment, 0).held_since.unwrap();
     waits();
-    assert_eq!(lock_state(&segment, 0).since, Some(first), "the same locking");
+    assert_eq!(lock_state(&segment, 0).held_since, Some(first), "the same locking");
     drop(guard);
-    assert_eq!(lock_state(&segment, 0).since, None, "it is free");
+    assert_eq!(lock_state(&segment, 0).held_since, None, "it is free");
     drop(theirs.lock().unwrap());
     // The same participant again, which nobody has waited for since.
     let between = SystemTime::now();
     let guard = mutex.lock().unwrap();
-    assert_eq!(lock_state(&segment, 0).since, None, "nobody has waited for this locking");
+    assert_eq!(lock_state(&segment, 0).held_since, None, "nobody has waited for this locking");
     waits();
-    assert!(lock_state(&segment, 0).since.unwrap() >= between);
+    assert!(lock_state(&segment, 0).held_since.unwrap() >= between);
     drop(guard);
     // And with no other participant between the two.
     let guard = mutex.lock().unwrap();
-    assert_eq!(lock_state(&segment, 0).since, None);
+    assert_eq!(lock_state(&segment, 0).held_since, None);
     drop(guard);
     // A writer.
     let (lock, theirs) = (segment.rwlock::<u64>("l").unwrap(), other.rwlock::<u64>("l").unwrap());
     let guard = lock.write().unwrap();
     assert!(matches!(theirs.read_timeout(Duration::from_millis(1)), Err(LockError::TimedOut(_))));
-    assert!(lock_state(&segment, 1).since.is_some());
+    assert!(lock_state(&segment, 1).held_since.is_some());
     drop(guard);
     let between = SystemTime::now();
     let guard = lock.write().unwrap();
-    assert_eq!(lock_state(&segment, 1).since, None);
+    assert_eq!(lock_state(&segment, 1).held_since, None);
     assert!(matches!(theirs.write_timeout(Duration::from_millis(1)), Err(LockError::TimedOut(_))));
-    assert!(lock_state(&segment, 1).since.unwrap() >= between);
+    assert!(lock_state(&segment, 1).held_since.unwrap() >= between);
     drop(guard);
 }
 
@@ -378,8 +378,8 @@ pub(crate) fn a_panic_is_not_a_death() {
     check(&lock.read().unwrap_err(), "the rwlock \"lock\"");
     check(&lock.write().unwrap_err(), "the rwlock \"lock\"");
     let state = lock_state(&segment, 0);
-    assert!(state.damaged && state.died.is_none());
-    assert_eq!(state.panicked.unwrap().id, peer.id());
+    assert!(state.inconsistent && state.dead_owner.is_none());
+    assert_eq!(state.panicked_owner.unwrap().id, peer.id());
     // Now it takes the damaged lock, and is killed with it.
     peer.say("lock");
     peer.expect("locked");
@@ -390,8 +390,8 @@ pub(crate) fn a_panic_is_not_a_death() {
     assert!(!owner.panicked());
     assert_eq!(owner.process().unwrap().id, peer.id());
     let state = lock_state(&segment, 0);
-    assert!(state.panicked.is_none());
-    assert_eq!(state.died.unwrap().id, peer.id());
+    assert!(state.panicked_owner.is_none());
+    assert_eq!(state.dead_owner.unwrap().id, peer.id());
 }
 
 pub(crate) fn role_panic(role: &mut Role) {

@@ -136,7 +136,7 @@ mod linux {
             maker.expect("at make: making");
             let memory = SharedMemory::open(&name).unwrap();
             let stage = Segment::stage_of(&memory).unwrap();
-            assert!(matches!(stage, SegmentStage::Making { alive: true, .. }), "[{space}] {stage:?}");
+            assert!(matches!(stage, SegmentStage::Creating { alive: true, .. }), "[{space}] {stage:?}");
             let soon = SegmentOptions::new().len(LEN).ready_timeout(Duration::from_millis(300));
             for error in [soon.open(&name).unwrap_err(), soon.open_or_create(&name).unwrap_err()] {
                 assert_eq!(error.kind(), ErrorKind::NotReady, "[{space}] {error}");
@@ -144,7 +144,7 @@ mod linux {
             }
             maker.kill();
             wait_until("its maker is found dead", || {
-                matches!(Segment::stage_of(&memory).unwrap(), SegmentStage::Making { alive: false, .. })
+                matches!(Segment::stage_of(&memory).unwrap(), SegmentStage::Creating { alive: false, .. })
             });
             drop(soon.open_or_create(&name).unwrap());
         }

@@ -286,7 +286,14 @@ pub(crate) fn participants_die_at_every_step() {
     drop(others);
     let tokens: Vec<u32> = (0..100)
         .map(|_| {
-            Segment::open(&name).unwrap().participants().unwrap().iter().map(|one| one.token).max().unwrap()
+            Segment::open(&name)
+                .unwrap()
+                .participants()
+                .unwrap()
+                .iter()
+                .map(|one| one.id.get())
+                .max()
+                .unwrap()
         })
         .collect();
     let mut unique = tokens.clone();
@@ -557,7 +564,7 @@ pub(crate) fn the_first_version_is_opened_and_used() {
     segment.mutex::<u64>("new").unwrap();
     let kinds: Vec<_> = segment.inspect().unwrap().objects.into_iter().map(|object| object.kind).collect();
     use ObjectKind::*;
-    assert_eq!(kinds, [Mutex, RwLock, AutoResetEvent, ManualResetEvent, OnceLock, EventCount, Cell, Mutex]);
+    assert_eq!(kinds, [Mutex, RwLock, AutoResetEvent, ManualResetEvent, OnceLock, EventCount, Futex, Mutex]);
 }
 
 /// A death that was noticed and not mended, one that nobody has noticed yet, of a writer and a reader, and one in the middle of

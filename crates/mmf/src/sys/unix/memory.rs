@@ -6,13 +6,13 @@ use std::sync::OnceLock;
 
 use rustix::fs::{FileType, Stat, fstat};
 use rustix::io::Errno;
-use rustix::mm::{Advice, MapFlags, MsyncFlags, ProtFlags};
+use rustix::mm::{MapFlags, ProtFlags};
 
 use super::name::ObjectName;
 use super::security::{self, OWNER_ONLY};
-use super::{exit, fault, forks, growth, named, pages, probe};
+use super::{exit, fault, forks, growth, named, pages};
 use crate::sys::{
-    Attempt, Copying, CreateParams, Failure, Mode, NameTarget, Pages, RawSecurity, Reason, Space,
+    Attempt, CreateParams, Failure, Mapping, Mode, NameTarget, Pages, RawSecurity, Reason, Space,
 };
 
 /// The right to a shared memory object, or to a file: a descriptor.
@@ -315,7 +315,7 @@ impl Object {
             _ => errno.into(),
         })?;
         let base = NonNull::new(base.cast::<u8>()).ok_or(Failure::new(Reason::Other))?;
-        let mapping = Mapping { base, slack, whole, copying };
+        let mapping = Mapping::new(base, slack, whole).with_copying(copying);
         if let Pages::Advised(_) = self.nature.pages {
             mapping.advise_large_pages();
         }
@@ -409,113 +409,6 @@ fn checked(fd: OwnedFd, mode: Mode) -> Result<(OwnedFd, bool, u32), Failure> {
     }
     #[allow(clippy::useless_conversion, reason = "it has 16 bits elsewhere")]
     Ok((fd, writes, u32::from(bits)))
-}
-
-/// An address range in which a memory is mapped, until it is dropped.
-#[derive(Debug)]
-pub(crate) struct Mapping {
-    /// The start of a page.
-    base: NonNull<u8>,
-    /// Bytes from there to the first one that was asked for.
-    slack: usize,
-    /// Bytes from `base` to the last one that was asked for.
-    whole: usize,
-    copying: Copying,
-}
-
-// SAFETY: a mapping is an address range, and belongs to the process, not to a thread.
-unsafe impl Send for Mapping {}
-// SAFETY: its methods only ask the kernel, which synchronises itself.
-unsafe impl Sync for Mapping {}
-
-impl Mapping {
-    /// A mapping of nothing: what a view of an empty file has.
-    pub(crate) fn empty() -> Self {
-        Mapping { base: NonNull::dangling(), slack: 0, whole: 0, copying: Copying::Guarded }
-    }
-
-    /// A params: the kernel may not follow it.
-    fn advise_large_pages(&self) {
-        #[cfg(any(target_os = "linux", target_os = "android"))]
-        {
-            let (start, len) = (self.base.as_ptr().cast(), self.whole);
-            // SAFETY: the pages are this mapping; this advice changes nothing in it.
-            let _ = unsafe { rustix::mm::madvise(start, len, Advice::LinuxHugepage) };
-        }
-    }
-
-    /// How many bytes of it are in large pages now.
-    pub(crate) fn large_bytes(&self) -> Result<u64, Failure> {
-        if self.whole == 0 { Ok(0) } else { pages::large_bytes(self.base.as_ptr().addr()) }
-    }
-
-    /// The node in whose RAM a byte is; `None` if it is in no RAM now.
-    pub(crate) fn node_of(&self, offset: usize) -> Result<Option<u32>, Failure> {
-        pages::node_of(self.address().wrapping_add(offset))
-    }
-
-    /// How its bytes are to be copied: what was found out when it was mapped.
-    pub(crate) fn copying(&self) -> Copying {
-        self.copying
-    }
-
-    /// The first byte that was asked for.
-    pub(crate) fn address(&self) -> *mut u8 {
-        self.base.as_ptr().wrapping_add(self.slack)
-    }
-
-    /// The pages that hold `len` bytes at `offset`.
-    fn pages(&self, offset: usize, len: usize) -> (*mut std::ffi::c_void, usize) {
-        let into = (self.slack + offset) % page_size();
-        (self.address().wrapping_add(offset).wrapping_sub(into).cast(), len + into)
-    }
-
-    /// Writes to the file behind the memory, if there is one.
-    pub(crate) fn flush(&self, offset: usize, len: usize) -> Result<(), Failure> {
-        let (start, len) = self.pages(offset, len);
-        // SAFETY: the pages are part of this mapping; the call changes nothing in it.
-        unsafe { rustix::mm::msync(start, len, MsyncFlags::SYNC) }.map_err(out_of_pages)
-    }
-
-    /// Brings the pages into memory ahead of their use. A params: the system may not follow it.
-    pub(crate) fn prefetch(&self, offset: usize, len: usize) -> Result<(), Failure> {
-        let (start, len) = self.pages(offset, len);
-        // SAFETY: the pages are part of this mapping; this advice changes nothing in it.
-        unsafe { rustix::mm::madvise(start, len, Advice::WillNeed) }.map_err(out_of_pages)
-    }
-
-    /// Keeps the pages in RAM.
-    pub(crate) fn lock(&self, offset: usize, len: usize) -> Result<(), Failure> {
-        let (start, len) = self.pages(offset, len);
-        // SAFETY: the pages are part of this mapping; locking changes nothing in it.
-        unsafe { rustix::mm::mlock(start, len) }.map_err(|errno| probe::locking_failed(errno, len))
-    }
-
-    /// Ends what `lock` asked for.
-    pub(crate) fn unlock(&self, offset: usize, len: usize) -> Result<(), Failure> {
-        let (start, len) = self.pages(offset, len);
-        // SAFETY: the pages are part of this mapping; unlocking changes nothing in it.
-        unsafe { rustix::mm::munlock(start, len) }.map_err(out_of_pages)
-    }
-}
-
-/// These calls say "no memory" for a limit on locked memory, or for pages that a peer has cut off.
-fn out_of_pages(errno: Errno) -> Failure {
-    match errno {
-        Errno::NOMEM | Errno::AGAIN => Failure { reason: Reason::NoMemory, ..errno.into() },
-        _ => errno.into(),
-    }
-}
-
-impl Drop for Mapping {
-    fn drop(&mut self) {
-        if self.whole == 0 {
-            return;
-        }
-        // SAFETY: this is the range that mmap gave, and whoever holds an address in it has borrowed this value.
-        let result = unsafe { rustix::mm::munmap(self.base.as_ptr().cast(), self.whole) };
-        debug_assert!(result.is_ok(), "munmap: {result:?}");
-    }
 }
 
 impl From<std::io::Error> for Failure {

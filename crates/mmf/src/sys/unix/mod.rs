@@ -21,6 +21,7 @@ pub(crate) mod kernel;
 pub(crate) mod kernel;
 pub(super) mod list;
 pub(crate) mod liveness;
+pub(super) mod mapping;
 pub(super) mod memory;
 pub(super) mod name;
 pub(super) mod pages;

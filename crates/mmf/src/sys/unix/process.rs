@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicI32, Ordering};
 use rustix::fs::fstat;
 use rustix::io::{FdFlags, fcntl_dupfd_cloexec, fcntl_getfd, fcntl_setfd};
 
+pub(crate) use crate::sys::Process;
 use crate::sys::{Failure, Reason};
 
 /// What tells one object from all others that exist at the same time.
@@ -164,13 +165,6 @@ impl ProcFs {
 /// The pid namespace and the time namespace that this process is in, by their inodes; 0 if unknown.
 pub(crate) fn namespaces() -> (u64, u64) {
     ProcFs::open().map_or((0, 0), |proc| proc.namespaces())
-}
-
-/// A process, told from others that have had its number.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Process {
-    pub(crate) id: u32,
-    pub(crate) started: u64,
 }
 
 impl Process {

@@ -13,9 +13,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use windows_sys::Win32::Foundation as win;
 use windows_sys::Win32::System::Memory::{FILE_MAP_READ, FILE_MAP_WRITE, MEM_COMMIT};
 
-use super::memory::{Mapping, granularity};
+use super::memory::granularity;
 use super::{LastError, api, limits};
-use crate::sys::{Failure, Reason};
+use crate::sys::{Failure, Mapping, Reason};
 
 /// The largest window. Each window is twice as large as the previous one.
 const MAX_WINDOW: u64 = 64 << 20;

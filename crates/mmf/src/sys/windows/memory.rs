@@ -1,7 +1,6 @@
 //! Handles of sections and files, and the views of them.
 
 use std::os::windows::io::{AsHandle, BorrowedHandle, OwnedHandle};
-use std::ptr::NonNull;
 use std::sync::{Arc, OnceLock};
 
 use windows_sys::Win32::Foundation as win;
@@ -20,7 +19,7 @@ use super::namespace::PrivateNamespace;
 use super::privilege::{self, Held, Privilege};
 use super::{LastError, api, descriptor, limits, security};
 use crate::sys::{
-    self, Attempt, Copying, CreateParams, Failure, Mode, NameTarget, Pages, RawSecurity, Reason,
+    self, Attempt, CreateParams, Failure, Mapping, Mode, NameTarget, Pages, RawSecurity, Reason,
 };
 
 /// The rights that a read-only handle of a file keeps.
@@ -448,7 +447,7 @@ impl Object {
             }
             _ => error.into(),
         })?;
-        Ok(Mapping { base, slack, whole })
+        Ok(Mapping::new(base, slack, whole))
     }
 
     /// The handle of the section or of the file.
@@ -514,99 +513,6 @@ fn refused(error: LastError, name: Option<&ObjectName>) -> Failure {
             _,
         ) => Failure { reason: Reason::BadSecurity, ..error.into() },
         _ => error.into(),
-    }
-}
-
-/// An address range in which a region is mapped, until this value is dropped.
-#[derive(Debug)]
-pub(crate) struct Mapping {
-    /// The address of the view.
-    base: NonNull<u8>,
-    /// The offset of the first requested byte in the view.
-    slack: usize,
-    /// The length of the view up to the last requested byte.
-    whole: usize,
-}
-
-// SAFETY: a mapping is an address range, and belongs to the process, not to a thread.
-unsafe impl Send for Mapping {}
-// SAFETY: the methods only call the kernel, which synchronises concurrent calls.
-unsafe impl Sync for Mapping {}
-
-impl Mapping {
-    /// The mapping of no bytes, for the view of an empty file.
-    pub(crate) fn empty() -> Self {
-        Mapping { base: NonNull::dangling(), slack: 0, whole: 0 }
-    }
-
-    /// The mapping of a view that [`api::map_view_of_file`] has returned.
-    pub(super) fn new(base: NonNull<u8>, slack: usize, whole: usize) -> Self {
-        Mapping { base, slack, whole }
-    }
-
-    /// How the bytes are copied.
-    #[allow(clippy::unused_self, reason = "as on Unix")]
-    pub(crate) fn copying(&self) -> Copying {
-        Copying::Guarded
-    }
-
-    /// Returns the number of bytes that are in large pages.
-    pub(crate) fn large_bytes(&self) -> Result<u64, Failure> {
-        if self.whole == 0 {
-            return Ok(0);
-        }
-        // A view consists of large pages completely, or not at all.
-        let first = api::query_working_set(self.address())?;
-        Ok(if first.is_large() { self.whole as u64 } else { 0 })
-    }
-
-    /// Returns the node in whose RAM a byte is, or `None` if it is not in RAM.
-    pub(crate) fn node_of(&self, offset: usize) -> Result<Option<u32>, Failure> {
-        let page = api::query_working_set(self.address().wrapping_add(offset))?;
-        Ok(page.is_valid().then(|| page.node()))
-    }
-
-    /// The address of the first requested byte.
-    pub(crate) fn address(&self) -> *mut u8 {
-        self.base.as_ptr().wrapping_add(self.slack)
-    }
-
-    /// Writes the pages to the file, if the region has one.
-    pub(crate) fn flush(&self, offset: usize, len: usize) -> Result<(), Failure> {
-        Ok(api::flush_view_of_file(self.address().wrapping_add(offset), len)?)
-    }
-
-    /// Asks the system to bring the pages into RAM before they are used. The system may ignore this.
-    pub(crate) fn prefetch(&self, offset: usize, len: usize) -> Result<(), Failure> {
-        Ok(api::prefetch_virtual_memory(self.address().wrapping_add(offset), len)?)
-    }
-
-    /// Locks the pages in RAM.
-    pub(crate) fn lock(&self, offset: usize, len: usize) -> Result<(), Failure> {
-        api::virtual_lock(self.address().wrapping_add(offset), len).map_err(|error| match error.0 {
-            win::ERROR_WORKING_SET_QUOTA | win::ERROR_NOT_ENOUGH_QUOTA | win::ERROR_NO_SYSTEM_RESOURCES => {
-                let failure = Failure { reason: Reason::Limit, ..error.into() };
-                api::get_process_working_set_size().map_or(failure, |least| failure.with_figure(least))
-            }
-            _ => error.into(),
-        })
-    }
-
-    /// Unlocks pages that [`lock`](Mapping::lock) has locked.
-    pub(crate) fn unlock(&self, offset: usize, len: usize) -> Result<(), Failure> {
-        Ok(api::virtual_unlock(self.address().wrapping_add(offset), len)?)
-    }
-}
-
-impl Drop for Mapping {
-    fn drop(&mut self) {
-        if self.whole == 0 {
-            return;
-        }
-        // SAFETY: `base` is the address of a view that only this value unmaps, and users of its addresses
-        // borrow this value.
-        let result = unsafe { api::unmap_view_of_file(self.base) };
-        debug_assert!(result.is_ok(), "UnmapViewOfFile: {result:?}");
     }
 }
 

@@ -15,6 +15,7 @@ pub(crate) mod kernel;
 mod limits;
 pub(super) mod list;
 pub(crate) mod liveness;
+pub(super) mod mapping;
 pub(super) mod memory;
 pub(super) mod name;
 pub(crate) mod namespace;

@@ -12,19 +12,12 @@ use zerocopy::IntoBytes;
 
 use super::reply::with_buffer;
 use super::{LastError, account, api};
+pub(crate) use crate::sys::Process;
 use crate::sys::{Failure, Reason};
 
 /// The rights of a proof handle: `DELETE`, which permits nothing for a section. A program opens a section to
 /// map or to query it, so no handle that this process has opened has this right alone.
 const PROOF: u32 = 0x1_0000;
-
-/// A process, distinguished from earlier and later processes with the same id by its creation time.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Process {
-    pub(crate) id: u32,
-    /// The creation time in units of 100 ns.
-    pub(crate) started: u64,
-}
 
 impl Process {
     pub(crate) fn current() -> Result<Self, Failure> {

@@ -1,0 +1,61 @@
+//! What the system does with a view.
+
+use std::ptr::NonNull;
+
+use windows_sys::Win32::Foundation as win;
+
+use super::api;
+use crate::sys::{Failure, Mapping, Reason};
+
+/// Unmaps a view.
+///
+/// # Safety
+///
+/// `MapViewOfFile` returned this address, and no address in the view is used from here on.
+pub(in crate::sys) unsafe fn unmap(base: NonNull<u8>, _len: usize) {
+    // SAFETY: the contract of this function.
+    let result = unsafe { api::unmap_view_of_file(base) };
+    debug_assert!(result.is_ok(), "UnmapViewOfFile: {result:?}");
+}
+
+impl Mapping {
+    /// Returns how many of its bytes are in large pages now.
+    pub(crate) fn large_bytes(&self) -> Result<u64, Failure> {
+        let Some((_, len)) = self.whole() else { return Ok(0) };
+        // One view never mixes large and small pages.
+        let first = api::query_working_set(self.address())?;
+        Ok(if first.is_large() { len as u64 } else { 0 })
+    }
+
+    /// Returns the node in whose RAM a byte is, or `None` if it is not in RAM.
+    pub(crate) fn node_of(&self, offset: usize) -> Result<Option<u32>, Failure> {
+        let page = api::query_working_set(self.address().wrapping_add(offset))?;
+        Ok(page.is_valid().then(|| page.node()))
+    }
+
+    /// Writes the pages to the file, if the region has one.
+    pub(crate) fn flush(&self, offset: usize, len: usize) -> Result<(), Failure> {
+        Ok(api::flush_view_of_file(self.address().wrapping_add(offset), len)?)
+    }
+
+    /// Asks the system to bring the pages into RAM before they are used. The system may ignore this.
+    pub(crate) fn prefetch(&self, offset: usize, len: usize) -> Result<(), Failure> {
+        Ok(api::prefetch_virtual_memory(self.address().wrapping_add(offset), len)?)
+    }
+
+    /// Locks the pages in RAM.
+    pub(crate) fn lock(&self, offset: usize, len: usize) -> Result<(), Failure> {
+        api::virtual_lock(self.address().wrapping_add(offset), len).map_err(|error| match error.0 {
+            win::ERROR_WORKING_SET_QUOTA | win::ERROR_NOT_ENOUGH_QUOTA | win::ERROR_NO_SYSTEM_RESOURCES => {
+                let failure = Failure { reason: Reason::Limit, ..error.into() };
+                api::get_process_working_set_size().map_or(failure, |least| failure.with_figure(least))
+            }
+            _ => error.into(),
+        })
+    }
+
+    /// Unlocks pages that [`lock`](Mapping::lock) has locked.
+    pub(crate) fn unlock(&self, offset: usize, len: usize) -> Result<(), Failure> {
+        Ok(api::virtual_unlock(self.address().wrapping_add(offset), len)?)
+    }
+}

@@ -29,8 +29,10 @@ impl Mapping {
 
     /// Sets how its bytes are copied.
     #[cfg_attr(windows, allow(dead_code))]
-    pub(super) fn with_copying(self, copying: Copying) -> Self {
-        Mapping { copying, ..self }
+    pub(super) fn with_copying(mut self, copying: Copying) -> Self {
+        // Not by struct update, which would copy the fields and drop, hence unmap, `self`.
+        self.copying = copying;
+        self
     }
 
     /// Returns a mapping of nothing, which a view of an empty file has.

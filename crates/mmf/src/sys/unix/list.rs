@@ -4,7 +4,7 @@ use std::ffi::CString;
 use std::os::unix::ffi::OsStrExt;
 
 use super::name::{DIRECTORY, split_local};
-use super::named;
+use super::name_probe;
 use crate::sys::{Failure, Found, Reason};
 
 /// Reads `/dev/shm`. Other systems cannot list their objects.
@@ -43,7 +43,7 @@ fn read(look: bool) -> Result<Vec<Found>, Failure> {
             Some(_) => continue,
             None => (true, object),
         };
-        found.push(Found { global, text, stale: look && named::is_stale(&path) });
+        found.push(Found { global, text, stale: look && name_probe::is_stale(&path) });
     }
     found.sort_by(|a, b| (a.global, &a.text).cmp(&(b.global, &b.text)));
     Ok(found)

@@ -19,6 +19,9 @@ pub(crate) mod kernel;
 #[cfg(not(any(target_os = "linux", target_os = "android")))]
 #[path = "../no_kernel.rs"]
 pub(crate) mod kernel;
+#[cfg(any(target_os = "linux", target_os = "android"))]
+#[path = "links_linux.rs"]
+mod links;
 pub(super) mod list;
 pub(crate) mod liveness;
 pub(super) mod mapping;
@@ -31,7 +34,13 @@ pub(super) mod security;
 pub(crate) mod socket;
 pub(crate) mod wait;
 
-/// Making, opening and releasing named objects.
+#[cfg(any(target_os = "linux", target_os = "android"))]
+#[path = "probe_linux.rs"]
+mod name_probe;
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+#[path = "probe_posix.rs"]
+mod name_probe;
+/// Creating, opening and releasing named objects.
 #[cfg(any(target_os = "linux", target_os = "android"))]
 #[path = "named_linux.rs"]
 mod named;

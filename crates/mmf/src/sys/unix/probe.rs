@@ -6,13 +6,12 @@ use rustix::io::Errno;
 use rustix::process::{Resource, getrlimit};
 
 use super::account::{Capability, is_capable};
-use super::named;
 use crate::sys::{Failure, Limits, Reason};
 
 pub(crate) use super::facts::{
     confinement, fault_sign, holders_of, map_limits, memory_group, pool, promised,
 };
-pub(crate) use named::{grants_to_users, names_are_replaceable, probe_name, space};
+pub(crate) use super::name_probe::{grants_to_users, names_are_replaceable, probe_name, space};
 
 /// What limits this process now.
 pub(crate) fn limits() -> Limits {

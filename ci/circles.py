@@ -23,15 +23,7 @@ ALLOWED = [
     ["sys/unix/chain.rs", "sys/unix/fault.rs"],
     ["sys/unix/exit.rs", "sys/unix/growth.rs", "sys/unix/memory.rs", "sys/unix/named_linux.rs", "sys/unix/probe.rs"],
     ["sys/unix/liveness.rs", "sys/unix/wait.rs"],
-    [
-        "sys/windows/answer.rs",
-        "sys/windows/api.rs",
-        "sys/windows/boundary.rs",
-        "sys/windows/descriptor.rs",
-        "sys/windows/name.rs",
-    ],
     ["sys/windows/growth.rs", "sys/windows/memory.rs"],
-    ["sys/windows/liveness.rs", "sys/windows/wait.rs"],
 ]
 
 

@@ -7,7 +7,7 @@
 //! sets.
 
 use super::api::READ_CONTROL;
-use super::descriptor::{long, short};
+use super::self_relative::{long, short};
 use super::sid;
 
 /// The rights to a section.

@@ -9,7 +9,7 @@ use windows_sys::Win32::System::Threading::{PROCESS_QUERY_LIMITED_INFORMATION, P
 
 use super::memory::Object;
 use super::process::Process;
-use super::wait::SegmentObjects;
+use super::segment_objects::SegmentObjects;
 use super::{LastError, api, process, security};
 use crate::sys::{Claimed, Failure, ProcessIdentity};
 

@@ -24,6 +24,8 @@ pub(super) mod probe;
 pub(crate) mod process;
 mod reply;
 pub(super) mod security;
+mod segment_objects;
+mod self_relative;
 mod sid;
 pub(crate) mod wait;
 mod wide;

@@ -27,7 +27,7 @@ use windows_sys::Win32::Foundation::{
 
 use super::LastError;
 use super::api::{BoundaryDescriptor, NamespaceCalls, NamespaceHandle, SecurityAttributes};
-use super::descriptor::SelfRelative;
+use super::self_relative::SelfRelative;
 use super::sid::Sid;
 use super::wide::Wide;
 use crate::sys::{Failure, Reason};

@@ -6,7 +6,7 @@ use windows_sys::Win32::System::Memory::SECTION_ALL_ACCESS;
 
 use super::LastError;
 use super::api::{self, AbsoluteDescriptor, SecurityAttributes, UserAcl, UserBuffer};
-use super::descriptor::SelfRelative;
+use super::self_relative::SelfRelative;
 
 /// Which users may open an object that is created.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

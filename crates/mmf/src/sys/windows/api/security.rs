@@ -19,7 +19,7 @@ use windows_sys::Win32::Security::{
 use windows_sys::Win32::System::SystemServices::SECURITY_DESCRIPTOR_REVISION;
 
 use super::super::LastError;
-use super::super::descriptor::SelfRelative;
+use super::super::self_relative::SelfRelative;
 use super::super::wide::{self, Wide};
 use super::{bytes, check, get_current_thread_effective_token, get_token_information, last_error};
 

@@ -1,4 +1,4 @@
-//! Descriptors in and out.
+//! Regions from descriptors, as descriptors, and over sockets.
 
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 
@@ -9,18 +9,19 @@ use crate::sys::{Object, socket};
 
 /// Descriptors for [`SharedMemory`].
 pub trait SharedMemoryExt: Sized {
-    /// Takes over a descriptor: of a shared memory object, a `memfd`, or a file that can be mapped. One that can write and is taken
-    /// to be read only loses that on Linux (but not if it is another user's object without a name).
+    /// Takes ownership of a descriptor of a shared memory object, a `memfd`, or a file that can be mapped.
     ///
-    /// For a raw descriptor, make an [`OwnedFd`] of it first; that is where its `unsafe` belongs.
+    /// On Linux a writable descriptor that is taken as read-only loses the right to write, except for an
+    /// unnamed object of another user. For a raw descriptor, create an [`OwnedFd`] first; that is where the
+    /// `unsafe` belongs.
     ///
     /// # Errors
     ///
-    /// It is checked before it is trusted, and closed if it does not do:
-    /// [`ErrorKind::NotSharedMemory`] if it is something else (a pipe, a directory),
-    /// [`ErrorKind::NotWritable`] or
-    /// [`ErrorKind::PermissionDenied`] if it does not have the rights of the type,
-    /// [`ErrorKind::TooSmall`] if it has no bytes.
+    /// The descriptor is checked before it is used, and closed if it is unsuitable:
+    ///
+    /// - [`ErrorKind::NotSharedMemory`]: it refers to something else, such as a pipe or a directory.
+    /// - [`ErrorKind::NotWritable`], [`ErrorKind::PermissionDenied`]: it lacks the rights of the type.
+    /// - [`ErrorKind::TooSmall`]: it has no bytes.
     ///
     /// ```
     /// use mmf::os::unix::SharedMemoryExt;
@@ -28,30 +29,32 @@ pub trait SharedMemoryExt: Sized {
     ///
     /// let memory = SharedMemory::anonymous(4096)?;
     /// memory.view()?.write(&7u32, 0)?;
-    /// let descriptor = memory.to_fd()?; // to be sent to somebody, who then says:
+    /// let descriptor = memory.to_fd()?; // sent to another process, which then calls:
     /// let memory = SharedMemory::<ReadOnly>::from_fd(descriptor)?;
     /// assert_eq!(memory.view()?.read::<u32>(0)?, 7);
     /// # Ok::<(), mmf::Error>(())
     /// ```
     fn from_fd(fd: OwnedFd) -> Result<Self, Error>;
 
-    /// A new descriptor with the same rights. It is closed on `exec`.
+    /// Returns a new descriptor with the same rights. It is close-on-exec.
     ///
-    /// On Linux a descriptor of a *named* memory is a holder of its own: the name stays as long as it is open. If it is the last
-    /// holder and is merely closed, the next who asks for the name removes it; [`from_fd`](SharedMemoryExt::from_fd) makes a
-    /// holder of it that does so itself.
+    /// On Linux a descriptor of a *named* region is a holder of its own: the name stays while it is open. If
+    /// it is the last holder and is merely closed, the next process that opens the name removes it.
+    /// [`from_fd`](SharedMemoryExt::from_fd) turns it into a holder that removes the name itself.
     ///
     /// # Errors
     ///
-    /// What the system says: for example that the process has too many.
+    /// The errors of the system, for example that the process has too many open files.
     fn to_fd(&self) -> Result<OwnedFd, Error>;
 
-    /// Sends it over a Unix domain socket: one byte, `m`, with the descriptor (`SCM_RIGHTS`). The receiver gets the rights of this
-    /// memory, whatever user it is; this process may let go at once.
+    /// Sends the region over a Unix domain socket: one byte, `m`, with the descriptor (`SCM_RIGHTS`).
+    ///
+    /// The receiver gets the rights of this handle, whatever its user is. This process may drop the handle at
+    /// once.
     ///
     /// # Errors
     ///
-    /// What the system says about the socket: for example that the other end is closed.
+    /// The errors of the socket, for example that the other end is closed.
     ///
     /// ```
     /// use std::os::unix::net::UnixStream;
@@ -66,20 +69,26 @@ pub trait SharedMemoryExt: Sized {
     /// ```
     fn send_over(&self, socket: impl AsFd) -> Result<(), Error>;
 
-    /// Receives what [`send_over`](SharedMemoryExt::send_over) sends. Waits for it, unless the socket is one that does not.
+    /// Receives a region that [`send_over`](SharedMemoryExt::send_over) sends. It blocks, unless the socket
+    /// is non-blocking.
     ///
-    /// Only memory is accepted: objects of `/dev/shm` and other `tmpfs`, of `hugetlbfs`, and `memfd`s. A file could be on a file system
-    /// that the sender serves itself (FUSE), where each use of it blocks for as long as the sender likes. A sender that is
-    /// trusted that far can send files, too, to [`receive_file_over`](SharedMemoryExt::receive_file_over).
+    /// Only shared memory is accepted: objects of `/dev/shm` and other `tmpfs`, of `hugetlbfs`, and `memfd`s.
+    /// A file could be on a file system that the sender serves itself (FUSE), where each access blocks for as
+    /// long as the sender likes. [`receive_file_over`](SharedMemoryExt::receive_file_over) accepts files from
+    /// a sender that is trusted not to do so.
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::InvalidTicket`] if something else comes, or the other end is closed: a byte is lost then, and descriptors that
-    /// came are closed. [`ErrorKind::NotSharedMemory`] if it is not memory. Otherwise as [`from_fd`](SharedMemoryExt::from_fd).
+    /// - [`ErrorKind::InvalidTicket`]: something else arrived, or the other end is closed. A byte is lost
+    ///   then, and received descriptors are closed.
+    /// - [`ErrorKind::NotSharedMemory`]: the descriptor is not one of shared memory.
+    /// - The errors of [`from_fd`](SharedMemoryExt::from_fd).
     fn receive_over(socket: impl AsFd) -> Result<Self, Error>;
 
-    /// The same, and what is received may be any file that can be mapped: from a sender that is trusted not to block this
-    /// process.
+    /// Receives like [`receive_over`](SharedMemoryExt::receive_over), and accepts any file that can be
+    /// mapped.
+    ///
+    /// Use it only with a sender that is trusted not to block this process.
     ///
     /// # Errors
     ///
@@ -106,12 +115,12 @@ impl<A: Access> SharedMemoryExt for SharedMemory<A> {
 
     fn receive_over(socket: impl AsFd) -> Result<Self, Error> {
         let fd = descriptor_from(socket.as_fd())?;
-        // Before anything is asked of it.
+        // Checked before any other call on the descriptor, which could block.
         if !socket::is_memory(fd.as_fd()) {
             socket::dispose(vec![fd]);
             let error = Error::new(Operation::Receive, ErrorKind::NotSharedMemory);
             return Err(error.with_detail(
-                "it may be a file, which can block without end; if the sender is trusted, receive_file_over accepts it",
+                "it may be a file, which can block for ever; if the sender is trusted, receive_file_over accepts it",
             ));
         }
         received(fd)

@@ -1,4 +1,4 @@
-//! The bytes of a memory, from any offset on.
+//! The bytes of a region, read and written by descriptor or through views.
 
 use core::cell::{Cell, RefCell};
 use core::ops::Range;
@@ -12,16 +12,17 @@ use crate::sys::disk::{self, Direct};
 use crate::sys::{Failure, Reason};
 use crate::view::View;
 
-/// How much is mapped at a time, where bytes go through views: any memory fits any address space in pieces.
+/// The number of bytes that are mapped at a time when bytes go through views: so every region fits every
+/// address space.
 const WINDOW: u64 = 16 << 20;
 
 pub(in crate::snapshot) struct Bytes<'a, A: Access> {
     memory: &'a SharedMemory<A>,
     operation: Operation,
-    /// What there is to copy.
+    /// The number of bytes to copy.
     len: u64,
     direct: Option<Direct<'a>>,
-    /// Cleared once a descriptor has turned out not to do.
+    /// Cleared once the descriptor has turned out not to work.
     is_direct: Cell<bool>,
     window: RefCell<Option<(u64, View<A>)>>,
 }
@@ -41,13 +42,14 @@ impl<'a, A: Access> Bytes<'a, A> {
         self.memory.right().name_it(Error::new(self.operation, kind))
     }
 
-    /// Another process has cut bytes off: from this one on, at least.
+    /// Returns the error for a region that was truncated at this byte or before.
     fn gone(&self, offset: u64) -> Error {
         let error = self.error(ErrorKind::Fault).with_diagnosis(Diagnosis::of_cut(self.memory.len()));
         error.with_detail(format!("byte {offset} of {} is gone", self.len))
     }
 
-    /// A byte could not be accessed. It is counted from the start of the memory, not of a view that nobody has seen.
+    /// Returns the error for a fault. The offset counts from the start of the region, not of the internal
+    /// view.
     fn faulted(&self, offset: u64, fault: Fault, error: &Error) -> Error {
         let diagnosis = error.diagnosis().cloned().unwrap_or_default();
         let is_cut = diagnosis.causes().any(|cause| matches!(cause, Cause::CutOff { .. }));
@@ -59,12 +61,13 @@ impl<'a, A: Access> Bytes<'a, A> {
             .with_fault(Fault { offset: offset_of_fault, ..fault })
     }
 
-    /// How many bytes have been written at some time, as far as the system can tell.
+    /// Returns how many bytes have been written at some time, as far as the system knows.
     pub(in crate::snapshot) fn allocated(&self) -> u64 {
         self.direct().and_then(Direct::allocated).map_or(self.len, |bytes| bytes.min(self.len))
     }
 
-    /// The next bytes at or after a place that have been written at some time, as far as the system can tell.
+    /// Returns the next range at or after an offset that has been written at some time, as far as the system
+    /// knows.
     pub(in crate::snapshot) fn next_data(&self, from: u64) -> Result<Option<Range<u64>>, Error> {
         if let Some(direct) = self.direct() {
             return Ok(direct.next_data(from));
@@ -83,7 +86,8 @@ impl<'a, A: Access> Bytes<'a, A> {
         Ok(None)
     }
 
-    /// Does something with the view that has this byte in it. What goes wrong there is told by the memory's own offsets.
+    /// Calls a function with the view that contains this byte. Errors are translated to offsets in the
+    /// region.
     fn in_window<T>(
         &self,
         at: u64,
@@ -95,7 +99,7 @@ impl<'a, A: Access> Bytes<'a, A> {
         if !fits {
             let start = at - at % WINDOW;
             let len = usize::try_from(WINDOW.min(self.len - start)).unwrap_or(usize::MAX);
-            // First away with the old one: there may be no room for two.
+            // The old one is unmapped first: there may be no addresses for two.
             *window = None;
             let view = self.memory.view_at(start, len).map_err(|error| match error.kind() {
                 ErrorKind::OutOfBounds => self.gone(self.memory.len().max(start)),
@@ -111,7 +115,7 @@ impl<'a, A: Access> Bytes<'a, A> {
         })
     }
 
-    /// Fills `bytes` with what is at `offset`. All of it is inside what there was to copy at the start.
+    /// Fills `bytes` with those at `offset`. The whole range was inside the region at the start.
     pub(in crate::snapshot) fn read(&self, offset: u64, bytes: &mut [u8]) -> Result<(), Error> {
         let mut done = 0;
         while done < bytes.len() {
@@ -132,7 +136,7 @@ impl<'a, A: Access> Bytes<'a, A> {
         Ok(())
     }
 
-    /// What a descriptor says decides only where a view could not do better.
+    /// Switches to views after a failure of the descriptor, unless a view would fail in the same way.
     fn views_only(&self, failure: Option<Failure>) -> Result<(), Error> {
         match failure {
             Some(failure) if failure.reason == Reason::NoMemory => {
@@ -148,7 +152,7 @@ impl<'a, A: Access> Bytes<'a, A> {
 }
 
 impl Bytes<'_, ReadWrite> {
-    /// Puts `bytes` where `offset` is.
+    /// Writes `bytes` at `offset`.
     pub(in crate::snapshot) fn write(&self, offset: u64, bytes: &[u8]) -> Result<(), Error> {
         match self.direct().map(|direct| direct.write_at(offset, bytes)) {
             Some(Ok(())) => return Ok(()),
@@ -166,8 +170,8 @@ impl Bytes<'_, ReadWrite> {
         Ok(())
     }
 
-    /// Makes a range zero. What has never been written is so, and is not touched. `on` hears of the
-    /// bytes that are done.
+    /// Clears a range. Parts that were never written are zero already and are not touched. `on` is called
+    /// with the number of bytes that are done.
     pub(in crate::snapshot) fn clear(
         &self,
         range: Range<u64>,
@@ -194,7 +198,7 @@ impl Bytes<'_, ReadWrite> {
         Ok(())
     }
 
-    /// Whether all of it is still there: what is written by a descriptor would make a memory longer again.
+    /// Fails if the region was truncated: writing by descriptor would have extended it again.
     pub(in crate::snapshot) fn check_len(&self) -> Result<(), Error> {
         let len = self.memory.len();
         if len < self.len { Err(self.gone(len)) } else { Ok(()) }

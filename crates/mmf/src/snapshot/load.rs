@@ -1,4 +1,4 @@
-//! From disk to memory.
+//! Loading an image from disk.
 
 use core::ops::ControlFlow;
 use std::path::Path;
@@ -14,8 +14,9 @@ use crate::snapshot::{CopyStats, PIECE, Progress, Watch, buffer, file_error};
 use crate::sys::disk::{HOLE, Source};
 
 impl SharedMemory<ReadWrite> {
-    /// Makes a memory under a name that nobody uses yet, with the length and the content of a file. Only the current user can
-    /// open it. For more see [`OpenOptions::load`].
+    /// Creates a region under an unused name, with the length and the contents of a file.
+    ///
+    /// Only the current user can open it. For more see [`OpenOptions::load`].
     ///
     /// # Errors
     ///
@@ -24,7 +25,7 @@ impl SharedMemory<ReadWrite> {
         OpenOptions::new().load(name, path)
     }
 
-    /// Makes a memory without a name, with the length and the content of a file.
+    /// Creates a region without a name, with the length and the contents of a file.
     ///
     /// # Errors
     ///
@@ -33,17 +34,20 @@ impl SharedMemory<ReadWrite> {
         OpenOptions::new().load_anonymous(path)
     }
 
-    /// Puts the content of a file into this memory, from its first byte on. What is behind the end of the file stays.
+    /// Copies the contents of a file into this region, starting at its first byte. Bytes beyond the length of
+    /// the file stay.
     ///
-    /// Nothing is undone: if it fails, or is cancelled, part of the memory has the new content. Peers see it come. Where the
-    /// file has holes, what has never been written stays so.
+    /// Nothing is undone: if it fails or is cancelled, part of the region has the new contents. Peers see the
+    /// copy progress. In the holes of the file, ranges of the region that were never written stay so.
     ///
     /// # Errors
     ///
-    /// - [`ErrorKind::OutOfBounds`]: the file is longer than the memory; nothing was changed.
+    /// - [`ErrorKind::OutOfBounds`]: the file is longer than the region; nothing was changed.
     /// - [`ErrorKind::ZeroLength`]: the file is empty.
-    /// - [`ErrorKind::NotFound`], [`ErrorKind::PermissionDenied`], [`ErrorKind::NotAFile`]: it cannot be read.
-    /// - [`ErrorKind::ChangedDuringCopy`]: the file became shorter meanwhile. [`ErrorKind::Fault`]: the memory did.
+    /// - [`ErrorKind::NotFound`], [`ErrorKind::PermissionDenied`], [`ErrorKind::NotAFile`]: it cannot be
+    ///   read.
+    /// - [`ErrorKind::ChangedDuringCopy`]: the file was truncated meanwhile.
+    /// - [`ErrorKind::Fault`]: the region was truncated meanwhile.
     /// - [`ErrorKind::OutOfMemory`]: there are no pages left (Unix).
     ///
     /// ```
@@ -60,22 +64,24 @@ impl SharedMemory<ReadWrite> {
         self.restore_with(path, |_| ControlFlow::Continue(()))
     }
 
-    /// As [`restore`](SharedMemory::restore), and tells how far it is, as [`save_with`](SharedMemory::save_with) does.
+    /// Restores like [`restore`](SharedMemory::restore), and reports the progress as
+    /// [`save_with`](SharedMemory::save_with) does.
     ///
     /// # Errors
     ///
-    /// As [`restore`](SharedMemory::restore); and [`ErrorKind::Cancelled`]: part of the memory has the new content.
+    /// As [`restore`](SharedMemory::restore), and [`ErrorKind::Cancelled`]: part of the region has the new
+    /// contents.
     pub fn restore_with(
         &self,
         path: impl AsRef<Path>,
         mut progress: impl FnMut(Progress) -> ControlFlow<()>,
     ) -> Result<CopyStats, Error> {
         let operation = Operation::Restore;
-        let file = Picture::open(operation, path.as_ref())?;
+        let file = Image::open(operation, path.as_ref())?;
         let len = self.right().object.len().map_err(|failure| self.right().error(operation, failure))?;
         if file.len > len {
             let error = Error::new(operation, ErrorKind::OutOfBounds).with_detail(format!(
-                "the file \"{}\" has {} bytes, the memory {len}; nothing was changed",
+                "the file \"{}\" has {} bytes, the region {len}; nothing was changed",
                 file.path.display(),
                 file.len
             ));
@@ -86,30 +92,33 @@ impl SharedMemory<ReadWrite> {
 }
 
 impl OpenOptions {
-    /// Makes a memory under a name that nobody uses yet, with the content of a file. Its length is that of the file, or
-    /// [`len`](OpenOptions::len), if that is more; the rest is zero then.
+    /// Creates a region under an unused name, with the contents of a file.
     ///
-    /// The name is there from the start, so others can open the memory while it is filled. Where the file has holes or zeros,
-    /// the memory is not touched. If the loading fails or is cancelled, the memory goes, and its name with it.
+    /// Its length is that of the file, or [`len`](OpenOptions::len) if that is larger; the rest is then zero.
+    /// The name exists from the start, so other processes can open the region while it is filled. Holes and
+    /// zeros of the file leave the region untouched. If loading fails or is cancelled, the region and its
+    /// name are removed.
     ///
     /// # Errors
     ///
-    /// If it is about the file, [`Error::path`] says so.
+    /// If [`Error::path`] is set, the error concerns the file.
     ///
-    /// - [`ErrorKind::NotFound`], [`ErrorKind::PermissionDenied`], [`ErrorKind::NotAFile`]: the file cannot be read.
+    /// - [`ErrorKind::NotFound`], [`ErrorKind::PermissionDenied`], [`ErrorKind::NotAFile`]: the file cannot
+    ///   be read.
     /// - [`ErrorKind::ZeroLength`]: the file is empty, and no [`len`](OpenOptions::len) is given.
     /// - [`ErrorKind::OutOfBounds`]: the file is longer than [`len`](OpenOptions::len).
-    /// - [`ErrorKind::ChangedDuringCopy`]: the file became shorter meanwhile.
-    /// - what [`create`](OpenOptions::create) says, such as [`ErrorKind::AlreadyExists`] or [`ErrorKind::OutOfMemory`].
+    /// - [`ErrorKind::ChangedDuringCopy`]: the file was truncated meanwhile.
+    /// - the errors of [`create`](OpenOptions::create), such as [`ErrorKind::AlreadyExists`] or
+    ///   [`ErrorKind::OutOfMemory`].
     pub fn load(&self, name: impl ToName, path: impl AsRef<Path>) -> Result<SharedMemory<ReadWrite>, Error> {
         self.load_with(name, path, |_| ControlFlow::Continue(()))
     }
 
-    /// As [`load`](OpenOptions::load), and tells how far it is, as [`SharedMemory::save_with`] does.
+    /// Loads like [`load`](OpenOptions::load), and reports the progress as [`SharedMemory::save_with`] does.
     ///
     /// # Errors
     ///
-    /// As [`load`](OpenOptions::load); and [`ErrorKind::Cancelled`].
+    /// As [`load`](OpenOptions::load), and [`ErrorKind::Cancelled`].
     pub fn load_with(
         &self,
         name: impl ToName,
@@ -120,20 +129,21 @@ impl OpenOptions {
         self.load_into(path.as_ref(), |options| options.create(name), progress)
     }
 
-    /// Makes a memory without a name, with the content of a file.
+    /// Creates a region without a name, with the contents of a file.
     ///
     /// # Errors
     ///
-    /// As [`load`](OpenOptions::load), but for what is about the name.
+    /// As [`load`](OpenOptions::load), except for those that concern the name.
     pub fn load_anonymous(&self, path: impl AsRef<Path>) -> Result<SharedMemory<ReadWrite>, Error> {
         self.load_anonymous_with(path, |_| ControlFlow::Continue(()))
     }
 
-    /// As [`load_anonymous`](OpenOptions::load_anonymous), and tells how far it is, as [`SharedMemory::save_with`] does.
+    /// Loads like [`load_anonymous`](OpenOptions::load_anonymous), and reports the progress as
+    /// [`SharedMemory::save_with`] does.
     ///
     /// # Errors
     ///
-    /// As [`load_anonymous`](OpenOptions::load_anonymous); and [`ErrorKind::Cancelled`].
+    /// As [`load_anonymous`](OpenOptions::load_anonymous), and [`ErrorKind::Cancelled`].
     pub fn load_anonymous_with(
         &self,
         path: impl AsRef<Path>,
@@ -149,15 +159,15 @@ impl OpenOptions {
         mut progress: impl FnMut(Progress) -> ControlFlow<()>,
     ) -> Result<SharedMemory<ReadWrite>, Error> {
         let operation = Operation::Load;
-        let file = match (Picture::open(operation, path), self.wanted_len()) {
-            // All of it is zero.
+        let file = match (Image::open(operation, path), self.wanted_len()) {
+            // An empty file leaves all bytes zero.
             (Err(error), Some(1..)) if error.kind() == ErrorKind::ZeroLength => return make(self),
             (file, _) => file?,
         };
         let len = self.wanted_len().unwrap_or(file.len);
         if len < file.len {
             let error = Error::new(operation, ErrorKind::OutOfBounds).with_path(path).with_detail(format!(
-                "the file has {} bytes, and {len} were asked for; leave the length out, or ask for that much",
+                "the file has {} bytes, and {len} were requested; omit the length, or request that much",
                 file.len
             ));
             return Err(error);
@@ -168,22 +178,22 @@ impl OpenOptions {
     }
 }
 
-/// What a memory has in it before it is filled.
+/// The contents of a region before it is filled.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Content {
     Zero,
     Any,
 }
 
-/// A file with something in it.
-struct Picture<'a> {
+/// An open image that is not empty.
+struct Image<'a> {
     operation: Operation,
     path: &'a Path,
     source: Source,
     len: u64,
 }
 
-impl<'a> Picture<'a> {
+impl<'a> Image<'a> {
     fn open(operation: Operation, path: &'a Path) -> Result<Self, Error> {
         let fail = |failure| file_error(operation, path, failure);
         let source = Source::open(path).map_err(fail)?;
@@ -193,7 +203,7 @@ impl<'a> Picture<'a> {
             let cure = if operation == Operation::Load { "; give a length" } else { "" };
             return Err(error.with_detail(format!("the file is empty{cure}")));
         }
-        Ok(Picture { operation, path, source, len })
+        Ok(Image { operation, path, source, len })
     }
 
     fn fill(
@@ -216,7 +226,7 @@ impl<'a> Picture<'a> {
                 watch.tell()
             }),
         };
-        // A hole in memory costs nothing to make, however short it is. One that has to be cleared does.
+        // A hole in a new region is free, however short it is. In an existing one it has to be cleared.
         let gap = if content == Content::Zero { BLOCK } else { HOLE };
         let mut at = 0;
         while at < self.len {
@@ -244,7 +254,7 @@ impl<'a> Picture<'a> {
                 at += len as u64;
             }
         }
-        // What looked like a hole at the end may have been the end.
+        // An apparent hole at the end may have been a truncation.
         if self.source.len().map_err(|failure| file_error(self.operation, self.path, failure))? < self.len {
             return Err(self.changed());
         }

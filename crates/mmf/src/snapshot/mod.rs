@@ -1,11 +1,16 @@
-//! Pictures of memory on disk: saving, loading, restoring.
+//! Images of regions on disk: saving, loading and restoring.
 //!
-//! Bytes go through one bounded buffer. Where the system copies them out of a memory and into it by its descriptor
-//! (`sys::disk::Direct`, Linux), it does: that is faster than by views, what was never written stays untouched, and what a peer
-//! cuts off is an answer instead of a fault. Elsewhere, and wherever a descriptor turns out not to do, they go through views.
+//! [`SharedMemory::save`](crate::SharedMemory::save) writes an image, [`load`](crate::SharedMemory::load)
+//! creates a region from one, and [`restore`](crate::SharedMemory::restore) copies one into an existing
+//! region.
 //!
-//! Holes are looked for twice: where the system says that nothing was ever written, nothing is read; and what was read and is
-//! zero is not written.
+//! Bytes go through one bounded buffer. Where the system can copy them by the region's descriptor
+//! (`sys::disk::Direct`, Linux), it does: that is faster than copying through views, ranges that were never
+//! written stay untouched, and truncation by a peer is a short count instead of a fault. Elsewhere, and where
+//! a descriptor turns out not to work, bytes are copied through views.
+//!
+//! Holes are detected twice: ranges that were never written according to the system are not read, and blocks
+//! that were read and are zero are not written.
 
 mod bytes;
 mod load;
@@ -19,10 +24,11 @@ use std::path::Path;
 use crate::error::{Error, ErrorKind, Operation};
 use crate::sys::{self, Failure, Reason};
 
-/// How much is read and written at a time: fits the caches of most processors, and makes calls that are worth it.
+/// The number of bytes that are copied at a time. It fits the caches of most processors, and makes the cost
+/// of calls small.
 pub(in crate::snapshot) const PIECE: usize = 1 << 20;
 
-/// How far a copy is: see [`SharedMemory::save_with`](crate::SharedMemory::save_with).
+/// The progress of a copy: see [`SharedMemory::save_with`](crate::SharedMemory::save_with).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Progress {
@@ -32,26 +38,27 @@ pub struct Progress {
 }
 
 impl Progress {
-    /// Bytes that have been copied, or found to be holes.
+    /// Returns the number of bytes that have been copied or found to be holes.
     #[must_use]
     pub fn done(&self) -> u64 {
         self.done
     }
 
-    /// All bytes that there are to copy.
+    /// Returns the number of all bytes to copy.
     #[must_use]
     pub fn total(&self) -> u64 {
         self.total
     }
 
-    /// How many of the bytes that are [`done`](Progress::done) were holes or zeros, which cost next to nothing.
+    /// Returns how many of the bytes that are [`done`](Progress::done) were holes or zeros, which cost next
+    /// to nothing.
     #[must_use]
     pub fn holes(&self) -> u64 {
         self.holes
     }
 }
 
-/// What was copied between a memory and a file.
+/// The result of a copy between a region and a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct CopyStats {
@@ -60,14 +67,14 @@ pub struct CopyStats {
 }
 
 impl CopyStats {
-    /// The bytes of the file.
+    /// Returns the length of the file in bytes.
     #[must_use]
-    #[allow(clippy::len_without_is_empty, reason = "a picture is never empty")]
+    #[allow(clippy::len_without_is_empty, reason = "an image is never empty")]
     pub fn len(&self) -> u64 {
         self.len
     }
 
-    /// How many of them are zero and have not been written, but left as a hole.
+    /// Returns how many bytes are zero and were left as holes.
     #[must_use]
     pub fn holes(&self) -> u64 {
         self.holes
@@ -80,16 +87,16 @@ impl fmt::Display for CopyStats {
     }
 }
 
-/// What to do if there is a file already where a memory is to be saved.
+/// What to do if a file already exists where a region is to be saved.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum IfExists {
-    /// Put the new file in its place, in one step, when it is complete.
+    /// Replaces it in one step when the new file is complete.
     Replace,
-    /// Leave it, and fail as [`ErrorKind::AlreadyExists`].
+    /// Keeps it, and fails with [`ErrorKind::AlreadyExists`].
     Keep,
 }
 
-/// Counts, tells, and hears whether to go on.
+/// Counts the copied bytes and reports them to the caller's function, which can cancel the copy.
 pub(in crate::snapshot) struct Watch<'a> {
     progress: Progress,
     listener: &'a mut dyn FnMut(Progress) -> ControlFlow<()>,
@@ -116,7 +123,7 @@ impl<'a> Watch<'a> {
         }
     }
 
-    /// So much has been done, and so much of it were holes.
+    /// Counts bytes that were copied, and how many of them were holes.
     pub(in crate::snapshot) fn count(&mut self, bytes: u64, holes: u64) {
         self.progress.done += bytes;
         self.progress.holes += holes;
@@ -127,7 +134,7 @@ impl<'a> Watch<'a> {
     }
 }
 
-/// What the system said about a file.
+/// Builds the error for a failed call on a file.
 pub(in crate::snapshot) fn file_error(operation: Operation, path: &Path, failure: Failure) -> Error {
     let error = Error::from_system(operation, failure).with_path(path);
     if failure.reason != Reason::WrongKind {
@@ -135,16 +142,18 @@ pub(in crate::snapshot) fn file_error(operation: Operation, path: &Path, failure
     }
     let error = error.with_kind(ErrorKind::NotAFile);
     match sys::disk::what_else(path, operation != Operation::Save) {
-        // What is saved takes the place of what is there; a link would go, or what it leads to.
-        Some(link @ "symbolic link") => error.with_detail(format!("it is a {link}: name what it leads to")),
+        // A saved file replaces the existing one: the link would be lost, or its target.
+        Some(link @ "symbolic link") => {
+            error.with_detail(format!("it is a {link}: give the path of its target"))
+        }
         Some(what) => error.with_detail(format!("it is a {what}: give the path of a file")),
         None => error,
     }
 }
 
-/// The buffer that all bytes go through.
+/// Allocates the buffer that all bytes go through.
 pub(in crate::snapshot) fn buffer(operation: Operation) -> Result<Vec<u8>, Error> {
-    // Asked for in vain, `vec!` would end the process.
+    // `vec!` would end the process if the allocation failed.
     let mut probe: Vec<u8> = Vec::new();
     probe.try_reserve_exact(PIECE).map_err(|_| Error::new(operation, ErrorKind::OutOfMemory))?;
     probe.resize(PIECE, 0);

@@ -1,20 +1,20 @@
-//! Which bytes are worth copying.
+//! The search for bytes that are worth copying.
 
 use core::ops::Range;
 
 use crate::snapshot::PIECE;
 
-/// Zeros are looked for in blocks of this length: a page, and what file systems give out.
+/// The size of the blocks that are compared with zero: a page, and the allocation unit of file systems.
 pub(in crate::snapshot) const BLOCK: usize = 4096;
 
-/// As many zeros as are compared or written at a time.
+/// The zeros that are compared or written at a time.
 pub(in crate::snapshot) static ZEROS: [u8; 4 * BLOCK] = [0; 4 * BLOCK];
 
 pub(in crate::snapshot) fn is_zero(bytes: &[u8]) -> bool {
     bytes.chunks(ZEROS.len()).all(|block| block == &ZEROS[..block.len()])
 }
 
-/// The parts that are not zero. Zeros between two of them belong to them if they are shorter than `gap`.
+/// Returns the parts that are not zero. Zeros between two parts are included if they are shorter than `gap`.
 pub(in crate::snapshot) fn parts(bytes: &[u8], gap: usize) -> impl Iterator<Item = Range<usize>> + '_ {
     let mut at = 0;
     core::iter::from_fn(move || {
@@ -38,8 +38,8 @@ pub(in crate::snapshot) fn parts(bytes: &[u8], gap: usize) -> impl Iterator<Item
     })
 }
 
-/// The next stretch of data at or after `from`, up to `len`, where `next` says what data there is. What follows after less
-/// than `gap` belongs to it, while it is short.
+/// Returns the next stretch of data at or after `from`, up to `len`; `next` returns the ranges of data. A
+/// range that follows after less than `gap` is included while the stretch is short.
 pub(in crate::snapshot) fn stretch<E>(
     mut next: impl FnMut(u64) -> Result<Option<Range<u64>>, E>,
     from: u64,
@@ -72,7 +72,7 @@ mod tests {
     }
 
     #[test]
-    fn parts_are_what_is_not_zero() {
+    fn parts_are_the_blocks_that_are_not_zero() {
         let mut bytes = vec![0; 10 * BLOCK + 7];
         assert_eq!(all_parts(&bytes, BLOCK), []);
         assert_eq!(all_parts(&[], BLOCK), []);
@@ -87,7 +87,8 @@ mod tests {
         assert_eq!(parts(&bytes, BLOCK).collect::<Vec<_>>(), vec![0..bytes.len()]);
     }
 
-    /// Whatever the pattern, the parts cover all that is not zero, in order, and leave no gap that is too short.
+    /// For every pattern the parts cover all blocks that are not zero, in order, and leave no gap that is too
+    /// short.
     #[test]
     fn parts_of_any_pattern() {
         for pattern in 0..1_u32 << 12 {
@@ -107,7 +108,7 @@ mod tests {
     }
 
     #[test]
-    fn stretches_take_in_what_is_close() {
+    fn stretches_include_close_ranges() {
         let data = [0..10, 15..20, 100..110, 300..u64::MAX];
         let next = |from: u64| -> Result<Option<Range<u64>>, ()> {
             let range = data.iter().find(|range| range.end > from);
@@ -127,7 +128,7 @@ mod tests {
         assert_eq!(all(1000), vec![0..400]);
         assert_eq!(stretch(next, 400, 400, 1), Ok(None));
         assert_eq!(stretch(|_| Ok::<_, ()>(None), 0, 400, 1), Ok(None));
-        // An answer that makes no sense ends it, too.
+        // An invalid answer ends the search, too.
         assert_eq!(stretch(|_| Ok::<_, ()>(Some(500..600)), 0, 400, 1), Ok(None));
     }
 }

@@ -1,4 +1,4 @@
-//! From memory to disk.
+//! Saving a region to disk.
 
 use core::ops::ControlFlow;
 use std::path::Path;
@@ -15,32 +15,37 @@ use crate::sys::{Failure, Reason};
 const OPERATION: Operation = Operation::Save;
 
 impl<A: Access> SharedMemory<A> {
-    /// Saves the bytes as they are, without a header, into a file. What is there under this path is replaced.
+    /// Saves the bytes of the region to a file, without a header. An existing file at this path is replaced.
     ///
-    /// The file gets its name in one step when all of it is on the disk: whatever happens meanwhile (an error, a crash, this
-    /// process is killed), under the path is the old file, or none, or the new one, and never half of one. Nothing else is left
-    /// behind either, with one exception: a process that is killed in the very last step, or saves to a file system that cannot
-    /// keep files without a name (on Linux, such as NFS), leaves a file `.mmf-….part` in the same directory. Until the new file
-    /// is complete, there must be room for both.
+    /// The file gets its name in one step when it is completely on the disk. Whatever happens meanwhile (an
+    /// error, a crash, a kill), the path leads to the old file, to none, or to the new one, and never to half
+    /// of one. Nothing else is left behind, with one exception: a process that is killed in the very last
+    /// step, or saves to a file system that cannot keep unnamed files (on Linux, such as NFS), leaves a file
+    /// `.mmf-….part` in the same directory. Until the new file is complete, both need space.
     ///
-    /// **Zeros become holes.** What has never been written is neither read nor, on Linux, touched; and blocks of zeros are not
-    /// written, where the file system has holes. So a large memory with little in it is saved fast, and takes little room.
+    /// **Zeros become holes.** Ranges that were never written are not read and, on Linux, not touched. Blocks
+    /// of zeros are not written if the file system supports holes. So a large region with little data is
+    /// saved fast and takes little space.
     ///
-    /// **Peers may write meanwhile.** The picture then has old bytes here and new ones there. If that matters, keep them from
-    /// writing, by whatever they agree on.
+    /// **Peers may write meanwhile.** The image may then mix old and new bytes. If that matters, make peers
+    /// pause by whatever protocol they share.
     ///
-    /// **Only the current user may open the file**, as it is with the memory by default (Unix: mode 0600; Windows: a protected
-    /// list with one entry). Rights of a file that is replaced are not taken over. A symbolic link is not followed, but refused.
+    /// **Only the current user may open the file**, which is the default for regions, too (Unix: mode 0600;
+    /// Windows: a protected access list with one entry). The rights of a replaced file are not carried over.
+    /// A symbolic link is refused.
     ///
     /// # Errors
     ///
-    /// If it is about the file, [`Error::path`] says so; otherwise it is about the memory.
+    /// If [`Error::path`] is set, the error concerns the file, otherwise the region.
     ///
-    /// - [`ErrorKind::StorageFull`]: there is no room; said before anything is written where that can be known.
-    /// - [`ErrorKind::NotFound`]: there is no such directory. [`ErrorKind::NotAFile`]: the path is that of something else.
+    /// - [`ErrorKind::StorageFull`]: there is too little space; reported before anything is written if that
+    ///   can be known.
+    /// - [`ErrorKind::NotFound`]: the directory does not exist.
+    /// - [`ErrorKind::NotAFile`]: the path leads to something else.
     /// - [`ErrorKind::PermissionDenied`]; [`ErrorKind::InUse`]: another program has the file open (Windows).
-    /// - [`ErrorKind::TooLarge`], [`ErrorKind::LimitReached`]: the file system, or this process, cannot have so long a file.
-    /// - [`ErrorKind::Fault`]: somebody has cut bytes off the memory; the message says which one is gone.
+    /// - [`ErrorKind::TooLarge`], [`ErrorKind::LimitReached`]: the file system or a limit does not allow such
+    ///   a long file.
+    /// - [`ErrorKind::Fault`]: a peer has truncated the region; the message names the first missing byte.
     ///
     /// ```
     /// # let path = std::env::temp_dir().join(format!("mmf-doc-save-{}", std::process::id()));
@@ -58,22 +63,26 @@ impl<A: Access> SharedMemory<A> {
         self.save_with(path, IfExists::Replace, |_| ControlFlow::Continue(()))
     }
 
-    /// As [`save`](SharedMemory::save), but if there is something under this path already, it stays.
+    /// Saves like [`save`](SharedMemory::save), but keeps an existing file.
     ///
     /// # Errors
     ///
-    /// As [`save`](SharedMemory::save); and [`ErrorKind::AlreadyExists`], also if the file has come meanwhile.
+    /// As [`save`](SharedMemory::save), and [`ErrorKind::AlreadyExists`], also if the file was created
+    /// meanwhile.
     pub fn save_new(&self, path: impl AsRef<Path>) -> Result<CopyStats, Error> {
         self.save_with(path, IfExists::Keep, |_| ControlFlow::Continue(()))
     }
 
-    /// As [`save`](SharedMemory::save), and tells how far it is: at the start, after each piece, and when all has been written.
-    /// After that the system may still take a while to bring it to the disk. The listener ends it early by
-    /// [`ControlFlow::Break`]; then nothing is left, and the old file stays.
+    /// Saves like [`save`](SharedMemory::save), and reports the progress at the start, after each piece, and
+    /// when all bytes are written.
+    ///
+    /// After that the system may still take a while to bring them to the disk. The function cancels the copy
+    /// by returning [`ControlFlow::Break`]; then nothing is left behind, and the old file stays.
     ///
     /// # Errors
     ///
-    /// As [`save`](SharedMemory::save); [`ErrorKind::AlreadyExists`] if that is wanted; and [`ErrorKind::Cancelled`].
+    /// As [`save`](SharedMemory::save); [`ErrorKind::AlreadyExists`] with [`IfExists::Keep`]; and
+    /// [`ErrorKind::Cancelled`].
     ///
     /// ```
     /// use std::ops::ControlFlow;
@@ -94,11 +103,10 @@ impl<A: Access> SharedMemory<A> {
         existing: IfExists,
         mut progress: impl FnMut(Progress) -> ControlFlow<()>,
     ) -> Result<CopyStats, Error> {
-        // Once: what comes later, if somebody makes it longer, does not belong to this picture.
+        // Read once: bytes that a peer adds later do not belong to this image.
         let len = self.right().object.len().map_err(|failure| self.right().error(OPERATION, failure))?;
         if len == 0 {
-            let error =
-                Error::new(OPERATION, ErrorKind::TooSmall).with_detail("somebody has cut it down to nothing");
+            let error = Error::new(OPERATION, ErrorKind::TooSmall).with_detail("it was truncated to nothing");
             return Err(self.right().name_it(error));
         }
         let path = path.as_ref();
@@ -145,7 +153,7 @@ fn save<A: Access>(
     Ok(watch.copied())
 }
 
-/// As much of the buffer as there is to copy.
+/// Returns the part of the buffer for the bytes that are left.
 fn piece(buffer: &mut [u8], left: u64) -> &mut [u8] {
     let len = usize::try_from(left).unwrap_or(PIECE).min(buffer.len());
     &mut buffer[..len]
@@ -158,7 +166,7 @@ struct Saving<'a> {
 }
 
 impl Saving<'_> {
-    /// Writes what is not zero, and says how much that was.
+    /// Writes the parts that are not zero, and returns their length.
     fn write(&mut self, at: u64, piece: &[u8]) -> Result<u64, Error> {
         let (mut written, mut end) = (0, 0);
         for part in parts(piece, HOLE) {
@@ -189,13 +197,14 @@ fn disk_error(path: &Path, failure: Failure, written: u64, room: Option<u64>) ->
     let error = file_error(OPERATION, path, failure);
     match (failure.reason, room) {
         (Reason::NoRoom, Some(room)) => error.with_detail(format!(
-            "after {written} bytes, {room} are left there for this user; make room, or choose another place"
+            "after {written} bytes, {room} are left there for this user; free some space, or choose another \
+             place"
         )),
         _ => error,
     }
 }
 
-/// Says that there is too little room before any is used.
+/// Fails if there is too little space, before any is used.
 fn check_room<A: Access>(
     bytes: &Bytes<'_, A>,
     len: u64,
@@ -208,7 +217,7 @@ fn check_room<A: Access>(
     if bytes.allocated() <= room {
         return Ok(());
     }
-    // Much of it may be zero. Reading all of it tells, and is much faster than to write in vain.
+    // Much of it may be zero. Reading all of it is much faster than writing until the disk is full.
     let (mut needed, mut at) = (0, 0);
     while let Some(data) = stretch(|from| bytes.next_data(from), at, len, HOLE)? {
         at = data.start;
@@ -225,6 +234,6 @@ fn check_room<A: Access>(
     }
     let error = Error::new(OPERATION, ErrorKind::StorageFull).with_path(path);
     Err(error.with_detail(format!(
-        "{needed} bytes are needed, and {room} are left there; make room, or choose another place"
+        "{needed} bytes are needed, and {room} are left there; free some space, or choose another place"
     )))
 }

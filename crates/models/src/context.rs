@@ -103,7 +103,7 @@ impl Actor {
 }
 
 /// Loom takes sequentially consistent accesses for acquiring and releasing ones, but knows such fences.
-fn ordered<T>(access: impl FnOnce() -> T) -> T {
+pub(crate) fn ordered<T>(access: impl FnOnce() -> T) -> T {
     fence(SeqCst);
     let result = access();
     fence(SeqCst);

@@ -20,3 +20,4 @@ mod mutex;
 mod once_lock;
 mod rwlock;
 mod seqlock;
+mod waiters;

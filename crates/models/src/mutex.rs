@@ -4,7 +4,7 @@ use loom::sync::Arc;
 use loom::thread;
 
 use crate::context::{Actor, Data, Died, Shared, model};
-use crate::raw::mutex::{finish, lock, mark_consistent, mark_damaged, unlock};
+use crate::raw::mutex::{finish, lock, mark_consistent, mark_damaged, unlock, unlock_slow};
 use crate::raw::{AcquireError, Acquired, BlockingMode};
 
 /// Locks, changes, unlocks.
@@ -117,7 +117,7 @@ fn an_owner_panics() {
                         }
                         data.set_half(true);
                         assert!(mark_damaged(&actor, &shared.lock, actor.id())?, "it was ours");
-                        assert!(unlock(&actor, &shared.lock, actor.id())?, "it was ours");
+                        assert!(unlock_slow(&actor, &shared.lock, actor.id(), false)?, "it was ours");
                         Ok(())
                     };
                     assert!(panic().is_ok() || dies.is_some());

@@ -34,6 +34,7 @@ pub mod rwlock;
 pub mod seqlock;
 #[cfg(all(test, not(loom)))]
 mod tests;
+pub mod waiters;
 
 /// What an algorithm works on: words, blocking and waking, and the liveness of participants.
 pub trait Context {

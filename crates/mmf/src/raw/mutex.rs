@@ -42,7 +42,45 @@ pub const PHASE: u32 = 1 << 28;
 pub const OWNER: u32 = PHASE - 1;
 pub const DONE: u32 = OWNER;
 
-/// Gets the lock in the simplest case. One atomic instruction.
+/// The lock word as the fast paths see it.
+pub trait LockWord {
+    /// Stores `new` if the word is `current`, and returns whether it did. Sequentially consistent.
+    ///
+    /// A fault counts as `false`: the slow path runs into it again and reports it.
+    fn exchanged(&self, current: u32, new: u32) -> bool;
+}
+
+/// A lock word in a context.
+#[derive(Debug)]
+struct InContext<'c, C: Context>(&'c C, &'c C::Word);
+
+impl<C: Context> LockWord for InContext<'_, C> {
+    #[inline]
+    fn exchanged(&self, current: u32, new: u32) -> bool {
+        matches!(self.0.compare_exchange(self.1, current, new), Ok(Ok(_)))
+    }
+}
+
+/// Acquires the lock if it is free, undamaged and without waiters: one atomic instruction. Returns whether it did.
+///
+/// It takes the word alone, so that nothing has to be set up for [`lock_slow`] before it is needed.
+#[allow(
+    clippy::inline_always,
+    reason = "a locked instruction waits for all stores before it, so the caller's values are to stay in registers"
+)]
+#[inline(always)]
+pub fn lock_fast(word: &impl LockWord, me: u32) -> bool {
+    word.exchanged(0, me)
+}
+
+/// Releases the lock if its data is undamaged and it has no waiters: one atomic instruction. Returns whether it did.
+#[allow(clippy::inline_always, reason = "as for `lock_fast`")]
+#[inline(always)]
+pub fn unlock_fast(word: &impl LockWord, me: u32) -> bool {
+    word.exchanged(me, 0)
+}
+
+/// Acquires the lock.
 #[inline]
 pub fn lock<C: Context>(
     cx: &C,
@@ -50,7 +88,7 @@ pub fn lock<C: Context>(
     me: u32,
     mode: BlockingMode,
 ) -> Result<Acquired, AcquireError<C::Fault>> {
-    if cx.compare_exchange(word, 0, me)?.is_ok() {
+    if lock_fast(&InContext(cx, word), me) {
         return Ok(Acquired::Clean);
     }
     lock_slow(cx, word, me, 0, mode)
@@ -155,10 +193,10 @@ fn leave_queue<C: Context>(cx: &C, word: &C::Word) -> Result<(), C::Fault> {
     Ok(())
 }
 
-/// Lets go. Says whether it was ours.
+/// Releases the lock. Returns whether the caller held it.
 #[inline]
 pub fn unlock<C: Context>(cx: &C, word: &C::Word, me: u32) -> Result<bool, C::Fault> {
-    if cx.compare_exchange(word, me, 0)?.is_ok() {
+    if unlock_fast(&InContext(cx, word), me) {
         return Ok(true);
     }
     unlock_slow(cx, word, me, false)

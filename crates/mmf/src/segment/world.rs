@@ -7,7 +7,9 @@ use std::time::{Duration, Instant};
 
 use crate::access::ReadWrite;
 use crate::error::{Error, Operation};
+use crate::raw::mutex::LockWord;
 use crate::raw::rwlock::Readers;
+use crate::raw::waiters::{self, WaiterCount};
 use crate::raw::{Context, WaitOutcome};
 use crate::segment::core::{Core, Standing, index, now, place_of};
 use crate::segment::layout::{END_DIED, LockHead, READER_STEP};
@@ -25,7 +27,7 @@ pub(crate) const RECHECK_INTERVAL: Duration = Duration::from_millis(50);
 #[derive(Debug)]
 pub(crate) struct WaitWord {
     pub(crate) word: AtomicAt<u32>,
-    pub(crate) waiters: AtomicAt<u32>,
+    waiters: AtomicAt<u32>,
     pub(crate) waker: Waker,
     missed: MissedWakeups,
     /// The record of owners, if the word is that of a lock with a head.
@@ -90,15 +92,13 @@ impl WaitWord {
     }
 
     pub(crate) fn wake(&self, all: bool) -> Result<(), Error> {
-        let sleepers = self.waiters.get().load(SeqCst)?;
-        if sleepers == 0 {
-            return Ok(());
-        }
-        // To all where that is one: then it cannot go to a stranger instead.
-        let all = all || sleepers == 1 || self.must_wake_all()?;
-        // What fails here, a page that is gone, the next access says.
-        let _ = self.waker.wake(self.word.address(), all, sleepers);
-        Ok(())
+        waiters::wake(self, |waiters| {
+            // If there is one waiter, all are woken: then the wake-up cannot go to another process that reads the word.
+            let all = all || waiters == 1 || self.must_wake_all()?;
+            // If it fails because the page is gone, the next access reports it.
+            let _ = self.waker.wake(self.word.address(), all, waiters);
+            Ok(())
+        })
     }
 
     fn must_wake_all(&self) -> Result<bool, Error> {
@@ -132,6 +132,37 @@ impl WaitWord {
         view.write(&now(), at + offset_of!(LockHead, since))?;
         view.write(&releases, at + offset_of!(LockHead, since_releases))?;
         view.write(&owner, at + offset_of!(LockHead, since_token))
+    }
+}
+
+impl LockWord for WaitWord {
+    #[allow(
+        clippy::inline_always,
+        reason = "the caller's registers are not to be written to the stack before a locked instruction"
+    )]
+    #[inline(always)]
+    fn exchanged(&self, current: u32, new: u32) -> bool {
+        self.word.exchanged(current, new)
+    }
+}
+
+impl WaiterCount for WaitWord {
+    type Fault = Error;
+
+    fn load(&self) -> Result<u32, Error> {
+        self.word.get().load(SeqCst)
+    }
+
+    fn waiters(&self) -> Result<u32, Error> {
+        self.waiters.get().load(SeqCst)
+    }
+
+    fn add_waiters(&self, change: u32) -> Result<(), Error> {
+        self.waiters.get().fetch_add(change, SeqCst).map(drop)
+    }
+
+    fn step(&self, name: &'static str) {
+        step(name);
     }
 }
 
@@ -235,16 +266,8 @@ impl Context for LockContext<'_> {
     }
 
     fn wait(&self, word: &WaitWord, expected: u32, owner: u32) -> Result<WaitOutcome, Error> {
-        word.waiters.get().fetch_add(1, SeqCst)?;
-        step("sleep: counted");
-        // Whoever changes the word after this look sees that somebody waits.
-        let slept = match word.word.get().load(SeqCst) {
-            Ok(now) if now == expected => self.block_once(word, expected, owner),
-            Ok(_) => Ok(WaitOutcome::Changed),
-            Err(error) => Err(error),
-        };
-        word.waiters.get().fetch_sub(1, SeqCst)?;
-        slept
+        let outcome = waiters::wait(word, expected, || self.block_once(word, expected, owner))?;
+        Ok(outcome.unwrap_or(WaitOutcome::Changed))
     }
 
     fn wake(&self, word: &WaitWord, all: bool) -> Result<(), Error> {

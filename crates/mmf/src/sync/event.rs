@@ -1,13 +1,12 @@
 //! Events. The state table is at the top of `raw/event.rs`.
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering::SeqCst;
 use std::time::{Duration, Instant};
 
 use super::error::refused;
 use super::mutex::shape;
 use crate::error::{Error, ErrorKind, Operation};
-use crate::raw::{AcquireError, BlockingMode, Context, event};
+use crate::raw::{AcquireError, BlockingMode, Context, event, waiters};
 use crate::segment::core::Core;
 use crate::segment::label::Label;
 use crate::segment::types::ObjectKind;
@@ -141,14 +140,8 @@ impl Event {
                 return Ok(Some(which));
             }
             let Some(longest) = until_recheck(deadline) else { return Ok(None) };
-            let mut counted = 0;
-            let slept = events.iter().try_for_each(|event| {
-                event.word.waiters.get().fetch_add(1, SeqCst)?;
-                counted += 1;
-                Ok(())
-            });
-            // Whoever sets one after this look sees that somebody waits.
-            let slept = slept.and_then(|()| {
+            let woken = waiters::counted(events.iter().map(|event| &event.word), || {
+                // A process that sets one of them after this loop sees that this one waits.
                 for event in events {
                     if event.is_set()? {
                         return Ok(Woken::Changed);
@@ -158,11 +151,8 @@ impl Event {
                     events.iter().map(|event| (&event.word.waker, event.word.word.address(), 0)).collect();
                 wait_any(&words, longest)
                     .map_err(|failure| events[0].core.memory.right().error(Operation::Wait, failure))
-            });
-            for event in &events[..counted] {
-                event.word.waiters.get().fetch_sub(1, SeqCst)?;
-            }
-            unwoken = slept? == Woken::TimedOut;
+            })?;
+            unwoken = woken == Woken::TimedOut;
         }
     }
 

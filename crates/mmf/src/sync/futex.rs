@@ -6,6 +6,7 @@ use std::time::Instant;
 
 use super::mutex::shape;
 use crate::error::{Error, Operation};
+use crate::raw::waiters;
 use crate::segment::core::Core;
 use crate::segment::layout::fingerprint;
 use crate::segment::types::ObjectKind;
@@ -138,20 +139,14 @@ impl Futex {
     /// [`ErrorKind::Fault`](crate::ErrorKind::Fault).
     pub fn wait(&self, expected: u32, deadline: Option<Instant>) -> Result<bool, Error> {
         let Some(longest) = until_recheck(deadline) else { return Ok(false) };
-        let WaitWord { word, waiters, waker, .. } = &self.word;
-        waiters.get().fetch_add(1, SeqCst)?;
-        // Whoever changes the word after this look sees that somebody waits.
-        let slept = match word.get().load(SeqCst) {
-            Ok(now) if now == expected => Ok(waker.wait(word.address(), expected, longest, None)),
-            Ok(_) => Ok(Ok(Woken::Changed)),
-            Err(error) => Err(error),
-        };
-        waiters.get().fetch_sub(1, SeqCst)?;
-        match slept? {
-            Ok(Woken::TimedOut) => Ok(until_recheck(deadline).is_some()),
-            Ok(_) => Ok(true),
-            Err(failure) => {
-                // If the page is gone, that is what is to be said.
+        let WaitWord { word, waker, .. } = &self.word;
+        let outcome =
+            waiters::wait(&self.word, expected, || Ok(waker.wait(word.address(), expected, longest, None)))?;
+        match outcome {
+            Some(Ok(Woken::TimedOut)) => Ok(until_recheck(deadline).is_some()),
+            None | Some(Ok(_)) => Ok(true),
+            Some(Err(failure)) => {
+                // If the page is gone, this access reports it.
                 word.get().load(SeqCst)?;
                 Err(Error::from_system(Operation::Wait, failure))
             }

@@ -116,7 +116,7 @@ impl<T: SharedType> Mutex<T> {
         self.acquire(Some(deadline), BlockingMode::Block)
     }
 
-    /// The first step of `raw::mutex::lock`, without setting anything up for those that follow it.
+    /// Tries the fast path, without setting anything up for the slow one.
     #[allow(
         clippy::inline_always,
         reason = "a locked instruction waits for all stores before it, so the guard is to stay in registers"
@@ -128,7 +128,7 @@ impl<T: SharedType> Mutex<T> {
         patience: BlockingMode,
     ) -> Result<MutexGuard<'_, T>, LockError<MutexGuard<'_, T>>> {
         let owner = Owner::new(&self.core).map_err(LockError::Failed)?;
-        if self.lock.word.exchanged(0, owner.token()) {
+        if raw::mutex::lock_fast(&self.lock, owner.token()) {
             return Ok(self.guard(owner));
         }
         self.acquire_slow(owner, deadline, patience)
@@ -304,8 +304,7 @@ impl<T: SharedType> Drop for MutexGuard<'_, T> {
     fn drop(&mut self) {
         let Some(me) = self.owner.here(&self.mutex.core) else { return };
         let damaged = !self.panicking && std::thread::panicking();
-        // The first step of `raw::mutex::unlock`.
-        if damaged || !self.mutex.lock.word.exchanged(me, 0) {
+        if damaged || !raw::mutex::unlock_fast(&self.mutex.lock, me) {
             self.unlock_slow(me, damaged);
         }
     }

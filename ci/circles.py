@@ -23,7 +23,6 @@ ALLOWED = [
     ["sys/unix/chain.rs", "sys/unix/fault.rs"],
     ["sys/unix/exit.rs", "sys/unix/growth.rs", "sys/unix/memory.rs", "sys/unix/named_linux.rs", "sys/unix/probe.rs"],
     ["sys/unix/liveness.rs", "sys/unix/wait.rs"],
-    ["sys/windows/growth.rs", "sys/windows/memory.rs"],
 ]
 
 

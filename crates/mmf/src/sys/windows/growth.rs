@@ -13,8 +13,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use windows_sys::Win32::Foundation as win;
 use windows_sys::Win32::System::Memory::{FILE_MAP_READ, FILE_MAP_WRITE, MEM_COMMIT};
 
-use super::memory::granularity;
-use super::{LastError, api, limits};
+use super::limits::granularity;
+use super::{LastError, api, limits, mapping};
 use crate::sys::{Failure, Mapping, Reason};
 
 /// The largest window. Each window is twice as large as the previous one.
@@ -126,11 +126,9 @@ struct Window {
 
 impl Window {
     fn new(section: BorrowedHandle<'_>, access: u32, offset: u64, len: u64) -> Result<Self, LastError> {
-        let too_large = LastError(win::ERROR_NOT_ENOUGH_MEMORY);
-        let slack = offset % granularity();
-        let whole = usize::try_from(slack + len).map_err(|_| too_large)?;
-        let base = api::map_view_of_file(section, access, offset - slack, whole)?;
-        let slack = usize::try_from(slack).map_err(|_| too_large)?;
+        let aligned = usize::try_from(len).ok().and_then(|len| mapping::aligned(offset, len));
+        let (start, slack, whole) = aligned.ok_or(LastError(win::ERROR_NOT_ENOUGH_MEMORY))?;
+        let base = api::map_view_of_file(section, access, start, whole)?;
         Ok(Window { mapping: Mapping::new(base, slack, whole), len })
     }
 

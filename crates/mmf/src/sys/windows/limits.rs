@@ -1,4 +1,6 @@
-//! The commit limit of the system, and the size of large pages.
+//! The commit limit of the system, the size of large pages, and the granularity of views.
+
+use std::sync::OnceLock;
 
 use super::api;
 use crate::sys::{Failure, Reason};
@@ -29,6 +31,13 @@ pub(crate) fn large_page_minimum() -> Option<u64> {
         0 => None,
         len => Some(len as u64),
     }
+}
+
+/// Returns the allocation granularity, of which the offsets of views are multiples: 64 KiB on every version
+/// of Windows so far.
+pub(super) fn granularity() -> u64 {
+    static GRANULARITY: OnceLock<u64> = OnceLock::new();
+    *GRANULARITY.get_or_init(|| u64::from(api::get_system_info().dwAllocationGranularity))
 }
 
 #[cfg(test)]

@@ -40,7 +40,7 @@ impl Slots {
 
     fn event_exists(&self, slot: u32) -> Option<bool> {
         let name = self.objects.name('p', u64::from(slot)).ok()?;
-        match api::open_event(&name) {
+        match api::open_event(name.as_wide()) {
             Ok(_) | Err(LastError(win::ERROR_ACCESS_DENIED)) => Some(true),
             // An object of another type has the name, so no event has it.
             Err(LastError(win::ERROR_FILE_NOT_FOUND | win::ERROR_INVALID_HANDLE)) => Some(false),
@@ -67,7 +67,7 @@ impl SlotClaimer {
     pub(crate) fn claim(&self, slot: u32) -> Claimed {
         let Ok(name) = self.objects.name('p', u64::from(slot)) else { return Claimed::Impossible };
         let created = security::with_attributes_to_wait(self.objects.protection(), |attributes| {
-            api::create_event(attributes, &name)
+            api::create_event(attributes, name.as_wide())
         });
         match created {
             Ok((handle, true)) => {
@@ -77,7 +77,7 @@ impl SlotClaimer {
             Ok((_, false)) => Claimed::Taken,
             // The event exists, and this process has no right to open it; or this process may not create it
             // (in `Global\`, without the privilege to create names).
-            Err(LastError(win::ERROR_ACCESS_DENIED)) => match api::open_event(&name) {
+            Err(LastError(win::ERROR_ACCESS_DENIED)) => match api::open_event(name.as_wide()) {
                 Err(LastError(win::ERROR_FILE_NOT_FOUND)) => Claimed::Impossible,
                 _ => Claimed::Taken,
             },

@@ -1,19 +1,21 @@
-//! What the system does with a view.
+//! Views of sections: their alignment, and the calls for their pages.
 
 use std::ptr::NonNull;
 
 use windows_sys::Win32::Foundation as win;
+use windows_sys::Win32::System::Memory::MEM_FREE;
 
 use super::api;
+use super::limits::granularity;
 use crate::sys::{Failure, Mapping, Reason};
 
 /// Unmaps a view.
 ///
 /// # Safety
 ///
-/// `MapViewOfFile` returned this address, and no address in the view is used from here on.
+/// `MapViewOfFile` returned this address, and no address of the view is used any more.
 pub(in crate::sys) unsafe fn unmap(base: NonNull<u8>, _len: usize) {
-    // SAFETY: the contract of this function.
+    // SAFETY: the contract of this function is that of the call.
     let result = unsafe { api::unmap_view_of_file(base) };
     debug_assert!(result.is_ok(), "UnmapViewOfFile: {result:?}");
 }
@@ -57,5 +59,64 @@ impl Mapping {
     /// Unlocks pages that [`lock`](Mapping::lock) has locked.
     pub(crate) fn unlock(&self, offset: usize, len: usize) -> Result<(), Failure> {
         Ok(api::virtual_unlock(self.address().wrapping_add(offset), len)?)
+    }
+}
+
+/// Extends a range of a section so that a view of it can start at its offset. Returns the offset, the
+/// distance from there to the start of the range, and the length. Returns `None` if the view would be longer
+/// than the address space.
+pub(super) fn aligned(offset: u64, len: usize) -> Option<(u64, usize, usize)> {
+    let slack = offset % granularity();
+    let slack_len = usize::try_from(slack).ok()?;
+    Some((offset - slack, slack_len, len.checked_add(slack_len)?))
+}
+
+/// Returns the length of the longest view that fits into the free address space of this process.
+pub(super) fn largest_free_range() -> usize {
+    let granularity = usize::try_from(granularity()).unwrap_or(1 << 16);
+    let (mut at, mut largest) = (0_usize, 0);
+    // (The query fails behind the last address.)
+    while let Ok(pages) = api::virtual_query(core::ptr::without_provenance(at)) {
+        let Some(end) = at.checked_add(pages.RegionSize) else { break };
+        if pages.State == MEM_FREE {
+            let start = at.checked_next_multiple_of(granularity).unwrap_or(end);
+            largest = largest.max(end.saturating_sub(start));
+        }
+        at = end;
+    }
+    largest
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::windows::io::AsHandle;
+
+    use windows_sys::Win32::System::Memory::{FILE_MAP_READ, SEC_RESERVE};
+
+    use super::super::memory::Object;
+    use super::super::security::{self, Protection};
+    use super::*;
+    use crate::sys::Mode;
+
+    #[test]
+    fn the_largest_free_range_can_be_mapped() {
+        let section = security::with_attributes(&Protection::default(), false, |attributes| {
+            api::create_file_mapping(attributes, SEC_RESERVE, 1 << 45, None, None)
+        });
+        let largest = largest_free_range();
+        assert!(largest > 1 << 24 && largest % 4096 == 0, "{largest:#x}");
+        let Ok((section, _)) = section else {
+            println!("this system creates no section of this size: not tested");
+            return;
+        };
+        // (Half of it, because other threads map concurrently.)
+        let view = api::map_view_of_file(section.as_handle(), FILE_MAP_READ, 0, largest / 2);
+        match view {
+            Ok(base) => drop(Mapping::new(base, 0, largest / 2)),
+            Err(error) => println!("the system fails for another reason: {error:?}"),
+        }
+        let object = Object::from_owned(section, Mode::Read).unwrap();
+        let failure = object.map(0, usize::MAX / 2).unwrap_err();
+        assert_eq!(failure.reason, Reason::TooLarge, "{failure:?}");
     }
 }

@@ -8,7 +8,7 @@ use windows_sys::Win32::Storage::FileSystem::{
     FILE_READ_ATTRIBUTES, FILE_READ_DATA, FILE_READ_EA, FILE_TYPE_DISK, FILE_WRITE_DATA, SYNCHRONIZE,
 };
 use windows_sys::Win32::System::Memory::{
-    FILE_MAP_COPY, FILE_MAP_LARGE_PAGES, FILE_MAP_READ, FILE_MAP_WRITE, MEM_FREE, MEM_IMAGE, MEM_RESERVE,
+    FILE_MAP_COPY, FILE_MAP_LARGE_PAGES, FILE_MAP_READ, FILE_MAP_WRITE, MEM_IMAGE, MEM_RESERVE,
     PAGE_READONLY, PAGE_READWRITE, SEC_COMMIT, SEC_IMAGE, SEC_LARGE_PAGES, SEC_RESERVE, SECTION_QUERY,
 };
 
@@ -16,8 +16,8 @@ use super::api::READ_CONTROL;
 use super::growth::Extent;
 use super::name::{ObjectName, Space};
 use super::namespace::PrivateNamespace;
-use super::privilege::{self, Held, Privilege};
-use super::{LastError, api, descriptor, limits, security};
+use super::privilege::{self, Privilege, State};
+use super::{LastError, api, descriptor, limits, mapping, security};
 use crate::sys::{
     self, Attempt, CreateParams, Failure, Mapping, Mode, NameTarget, Pages, RawSecurity, Reason,
 };
@@ -38,8 +38,8 @@ pub(crate) struct Object {
 
 #[derive(Debug)]
 enum Kind {
-    /// A section. Its nature never changes and is cached, because a query costs a system call.
-    Section { nature: OnceLock<Nature>, extent: Extent },
+    /// A section. Its properties never changes and is cached, because a query costs a system call.
+    Section { properties: OnceLock<Properties>, extent: Extent },
     /// A file. Each view gets a new section, because a section never becomes longer than the file was at its
     /// creation.
     File,
@@ -47,7 +47,7 @@ enum Kind {
 
 /// The immutable properties of a section.
 #[derive(Clone, Copy, Debug)]
-struct Nature {
+struct Properties {
     /// The size that it was created with. For a reserved section this is the capacity.
     size: u64,
     reserved: bool,
@@ -75,7 +75,7 @@ fn view_access(mode: Mode) -> u32 {
 impl Object {
     fn new(handle: OwnedHandle, mode: Mode, name: Option<&ObjectName>) -> Self {
         let space = name.and_then(ObjectName::private_namespace);
-        let kind = Kind::Section { nature: OnceLock::new(), extent: Extent::default() };
+        let kind = Kind::Section { properties: OnceLock::new(), extent: Extent::default() };
         Object { handle, mode, kind, space }
     }
 
@@ -111,7 +111,7 @@ impl Object {
         }
         let create = || {
             security::with_attributes(params.protection, name.is_some(), |attributes| {
-                api::create_file_mapping(attributes, kind, size, params.node, name)
+                api::create_file_mapping(attributes, kind, size, params.node, name.map(ObjectName::as_wide))
             })
         };
         let created = match if params.large_pages { with_large_pages(create)? } else { create() } {
@@ -119,7 +119,7 @@ impl Object {
             // a refusal.
             Err(LastError(win::ERROR_ACCESS_DENIED))
                 if name.is_some_and(|name| matches!(name.space(), Space::Global))
-                    && privilege::held(Privilege::CreateGlobal) == Ok(Held::Disabled) =>
+                    && privilege::state(Privilege::CreateGlobal) == Ok(State::Disabled) =>
             {
                 privilege::with(Privilege::CreateGlobal, create)?
             }
@@ -148,15 +148,18 @@ impl Object {
     /// Opens the region of this name.
     pub(crate) fn open(name: &ObjectName, mode: Mode) -> Result<Attempt<Self>, Failure> {
         let wanted = rights(mode);
-        let denied = match api::open_file_mapping(wanted | SECTION_QUERY, name) {
+        let denied = match api::open_file_mapping(wanted | SECTION_QUERY, name.as_wide()) {
             Ok(handle) => return Object::new(handle, mode, Some(name)).when_ready(),
             Err(error) if error.0 == win::ERROR_ACCESS_DENIED => error,
             Err(error) => return Err(error.into()),
         };
-        // The creator may not have granted SECTION_QUERY. Then `nature` determines the size by mapping.
-        match api::open_file_mapping(wanted, name) {
+        // The creator may not have granted SECTION_QUERY. Then `properties` determines the size by mapping.
+        match api::open_file_mapping(wanted, name.as_wide()) {
             Ok(handle) => Object::new(handle, mode, Some(name)).when_ready(),
-            Err(_) if mode.is_writable() && api::open_file_mapping(rights(Mode::Read), name).is_ok() => {
+            Err(_)
+                if mode.is_writable()
+                    && api::open_file_mapping(rights(Mode::Read), name.as_wide()).is_ok() =>
+            {
                 Err(Failure { reason: Reason::ReadOnly, ..denied.into() })
             }
             Err(error) => Err(error.into()),
@@ -165,7 +168,7 @@ impl Object {
 
     /// Waits for the creator of a region that can grow, which has a name before it has a length.
     fn when_ready(self) -> Result<Attempt<Self>, Failure> {
-        let unfinished = self.nature()?.reserved && self.len()? == 0;
+        let unfinished = self.properties()?.reserved && self.len()? == 0;
         Ok(if unfinished { Attempt::Again } else { Attempt::Done(self) })
     }
 
@@ -235,42 +238,42 @@ impl Object {
     }
 
     /// Returns the properties of the section, or those of a section over the file.
-    fn nature(&self) -> Result<Nature, Failure> {
-        let Kind::Section { nature, .. } = &self.kind else {
+    fn properties(&self) -> Result<Properties, Failure> {
+        let Kind::Section { properties, .. } = &self.kind else {
             let size = api::get_file_size(self.handle.as_handle())?;
-            return Ok(Nature { size, reserved: false, large: false });
+            return Ok(Properties { size, reserved: false, large: false });
         };
-        if let Some(nature) = nature.get() {
-            return Ok(*nature);
+        if let Some(properties) = properties.get() {
+            return Ok(*properties);
         }
         let found = match api::nt_query_section(self.handle.as_handle()) {
-            Ok(information) => Nature {
+            Ok(information) => Properties {
                 size: u64::try_from(information.len).unwrap_or(0),
                 reserved: information.attributes & SEC_RESERVE != 0,
                 large: information.attributes & SEC_LARGE_PAGES != 0,
             },
-            Err(error) if error.0 == win::ERROR_ACCESS_DENIED => self.nature_by_mapping()?,
+            Err(error) if error.0 == win::ERROR_ACCESS_DENIED => self.properties_by_mapping()?,
             Err(error) => return Err(error.into()),
         };
-        Ok(*nature.get_or_init(|| found))
+        Ok(*properties.get_or_init(|| found))
     }
 
     /// Determines the properties without `SECTION_QUERY`, by mapping the whole section.
-    fn nature_by_mapping(&self) -> Result<Nature, Failure> {
+    fn properties_by_mapping(&self) -> Result<Properties, Failure> {
         let base = api::map_view_of_file(self.handle.as_handle(), FILE_MAP_READ, 0, 0)?;
         let mapping = Mapping::new(base, 0, 1);
-        let mut nature = Nature { size: 0, reserved: false, large: false };
+        let mut properties = Properties { size: 0, reserved: false, large: false };
         let mut len = 0;
         loop {
             // A reply ends where the state of the pages changes. The view extends as far as the pages have
             // its base.
             let pages = api::virtual_query(mapping.address().wrapping_add(len))?;
             if pages.AllocationBase.cast() != base.as_ptr() {
-                return Ok(Nature { size: len as u64, ..nature });
+                return Ok(Properties { size: len as u64, ..properties });
             }
             // (A reserved section that is committed completely cannot be recognised as such, and need not
             // be.)
-            nature.reserved |= pages.State == MEM_RESERVE;
+            properties.reserved |= pages.State == MEM_RESERVE;
             len += pages.RegionSize;
         }
     }
@@ -283,12 +286,12 @@ impl Object {
     /// Returns the length in bytes: of a section in the page file, whole pages; of a reserved section, the
     /// committed part.
     pub(crate) fn len(&self) -> Result<u64, Failure> {
-        let nature = self.nature()?;
+        let properties = self.properties()?;
         match &self.kind {
-            Kind::Section { extent, .. } if nature.reserved => {
-                extent.committed(self.handle.as_handle(), nature.size)
+            Kind::Section { extent, .. } if properties.reserved => {
+                extent.committed(self.handle.as_handle(), properties.size)
             }
-            _ => Ok(nature.size),
+            _ => Ok(properties.size),
         }
     }
 
@@ -326,7 +329,7 @@ impl Object {
     /// Returns the length up to which the region can grow, if it can. (A file can grow as long as the disk
     /// has space.)
     pub(crate) fn capacity(&self) -> Option<u64> {
-        self.nature().ok().filter(|nature| nature.reserved).map(|nature| nature.size)
+        self.properties().ok().filter(|properties| properties.reserved).map(|properties| properties.size)
     }
 
     /// Reserves a capacity. A section has the capacity that it was created with, which is returned.
@@ -361,14 +364,14 @@ impl Object {
                 Err(error) => Err(error.into()),
             };
         };
-        let size = self.nature()?.size;
+        let size = self.properties()?.size;
         extent.commit(self.handle.as_handle(), size, len)
     }
 
     /// Returns the kind of the pages.
     pub(crate) fn pages(&self) -> Pages {
-        match (self.nature(), limits::large_page_minimum()) {
-            (Ok(Nature { large: true, .. }), Some(size)) => Pages::Large(size),
+        match (self.properties(), limits::large_page_minimum()) {
+            (Ok(Properties { large: true, .. }), Some(size)) => Pages::Large(size),
             _ => Pages::Ordinary,
         }
     }
@@ -404,9 +407,9 @@ impl Object {
         // The new handle keeps the right to query the size.
         let granted = api::nt_query_object_granted_access(self.handle.as_handle())?;
         let (access, kind) = match &self.kind {
-            Kind::Section { nature, extent } => (
+            Kind::Section { properties, extent } => (
                 FILE_MAP_READ | (granted & SECTION_QUERY),
-                Kind::Section { nature: nature.clone(), extent: extent.clone() },
+                Kind::Section { properties: properties.clone(), extent: extent.clone() },
             ),
             Kind::File => (granted & FILE_READ_RIGHTS, Kind::File),
         };
@@ -432,17 +435,14 @@ impl Object {
         // (A view keeps its section alive, so the handle of a section over a file can be closed.)
         let section = section.as_ref().map_or(self.handle.as_handle(), AsHandle::as_handle);
         let large = if let Pages::Large(_) = self.pages() { FILE_MAP_LARGE_PAGES } else { 0 };
-        let too_large = Failure::new(Reason::TooLarge);
-        let slack = usize::try_from(offset % granularity()).map_err(|_| too_large)?;
-        let whole = len.checked_add(slack).ok_or(too_large)?;
-        let access = view_access(self.mode) | large;
-        let base = api::map_view_of_file(section, access, offset - slack as u64, whole);
+        let (start, slack, whole) = mapping::aligned(offset, len).ok_or(Failure::new(Reason::TooLarge))?;
+        let base = api::map_view_of_file(section, view_access(self.mode) | large, start, whole);
         let base = base.map_err(|error| match error.0 {
             // The address space is smaller than that.
             win::ERROR_INVALID_PARAMETER => Failure { reason: Reason::TooLarge, ..error.into() },
             // Either the address space is full, or the system has no memory for private copies of the pages
             // or for the page tables.
-            win::ERROR_NOT_ENOUGH_MEMORY if largest_free_range() < whole => {
+            win::ERROR_NOT_ENOUGH_MEMORY if mapping::largest_free_range() < whole => {
                 Failure { reason: Reason::TooLarge, ..error.into() }
             }
             _ => error.into(),
@@ -462,9 +462,9 @@ pub(crate) fn check_large_pages(grows: bool) -> Result<(), Failure> {
         return Err(Failure::new(Reason::FixedPages));
     }
     limits::large_page_minimum().ok_or(Failure::new(Reason::Unsupported))?;
-    match privilege::held(Privilege::LockMemory)? {
-        Held::Missing => Err(no_privilege()),
-        Held::Enabled | Held::Disabled => Ok(()),
+    match privilege::state(Privilege::LockMemory)? {
+        State::Missing => Err(no_privilege()),
+        State::Enabled | State::Disabled => Ok(()),
     }
 }
 
@@ -477,10 +477,10 @@ fn no_privilege() -> Failure {
 fn with_large_pages<T>(
     create: impl FnOnce() -> Result<T, LastError>,
 ) -> Result<Result<T, LastError>, Failure> {
-    match privilege::held(Privilege::LockMemory)? {
-        Held::Enabled => Ok(create()),
-        Held::Disabled => privilege::with(Privilege::LockMemory, create),
-        Held::Missing => Err(no_privilege()),
+    match privilege::state(Privilege::LockMemory)? {
+        State::Enabled => Ok(create()),
+        State::Disabled => privilege::with(Privilege::LockMemory, create),
+        State::Missing => Err(no_privilege()),
     }
 }
 
@@ -498,7 +498,8 @@ fn refused(error: LastError, name: Option<&ObjectName>) -> Failure {
     match (error.0, name) {
         // Either this process may not create the name, or the name is taken by an object that grants it no
         // access.
-        (win::ERROR_ACCESS_DENIED, Some(name)) => match api::open_file_mapping(FILE_MAP_READ, name) {
+        (win::ERROR_ACCESS_DENIED, Some(name)) => match api::open_file_mapping(FILE_MAP_READ, name.as_wide())
+        {
             Ok(theirs) => exists(&Object::new(theirs, Mode::Read, None)),
             Err(LastError(win::ERROR_ACCESS_DENIED)) => Failure { reason: Reason::Exists, ..error.into() },
             Err(_) => error.into(),
@@ -513,55 +514,5 @@ fn refused(error: LastError, name: Option<&ObjectName>) -> Failure {
             _,
         ) => Failure { reason: Reason::BadSecurity, ..error.into() },
         _ => error.into(),
-    }
-}
-
-/// Returns the length of the longest view that fits into the free address space of this process.
-fn largest_free_range() -> usize {
-    let granularity = usize::try_from(granularity()).unwrap_or(1 << 16);
-    let (mut at, mut largest) = (0_usize, 0);
-    // (The query fails behind the last address.)
-    while let Ok(pages) = api::virtual_query(core::ptr::without_provenance(at)) {
-        let Some(end) = at.checked_add(pages.RegionSize) else { break };
-        if pages.State == MEM_FREE {
-            let start = at.checked_next_multiple_of(granularity).unwrap_or(end);
-            largest = largest.max(end.saturating_sub(start));
-        }
-        at = end;
-    }
-    largest
-}
-
-/// The allocation granularity, of which the offsets of views are multiples: 64 KiB on every version of
-/// Windows so far.
-pub(super) fn granularity() -> u64 {
-    static GRANULARITY: OnceLock<u64> = OnceLock::new();
-    *GRANULARITY.get_or_init(|| u64::from(api::get_system_info().dwAllocationGranularity))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_largest_free_range_can_be_mapped() {
-        let section = security::with_attributes(&security::Protection::default(), false, |attributes| {
-            api::create_file_mapping(attributes, SEC_RESERVE, 1 << 45, None, None)
-        });
-        let largest = largest_free_range();
-        assert!(largest > 1 << 24 && largest % 4096 == 0, "{largest:#x}");
-        let Ok((section, _)) = section else {
-            println!("this system creates no section of this size: not tested");
-            return;
-        };
-        // (Half of it, because other threads map concurrently.)
-        let view = api::map_view_of_file(section.as_handle(), FILE_MAP_READ, 0, largest / 2);
-        match view {
-            Ok(base) => drop(Mapping::new(base, 0, largest / 2)),
-            Err(error) => println!("the system fails for another reason: {error:?}"),
-        }
-        let object = Object::new(section, Mode::Read, None);
-        let failure = object.map(0, usize::MAX / 2).unwrap_err();
-        assert_eq!(failure.reason, Reason::TooLarge, "{failure:?}");
     }
 }

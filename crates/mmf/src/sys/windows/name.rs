@@ -1,14 +1,18 @@
-//! Names of kernel objects: UTF-16, with the namespace as a prefix.
+//! Names of kernel objects: a text, with the namespace as a prefix.
 
 use std::sync::Arc;
 
 use super::namespace::PrivateNamespace;
+use super::wide::Wide;
 use crate::sys::{Failure, Reason};
 
-/// A name in the spelling of the system, zero-terminated.
+/// A name of a kernel object.
 #[derive(Clone, Debug)]
 pub(crate) struct ObjectName {
-    units: Vec<u16>,
+    prefix: String,
+    text: String,
+    /// The prefix and the text, as the calls take them.
+    whole: Wide,
     space: Space,
 }
 
@@ -31,31 +35,28 @@ impl ObjectName {
 
     /// A name in `Local\` or `Global\`.
     pub(crate) fn new(global: bool, text: &str) -> Result<Self, Failure> {
-        Self::check(global, text)?;
         let prefix = if global { r"Global\" } else { r"Local\" };
-        Ok(ObjectName::spell(prefix, text, if global { Space::Global } else { Space::Local }))
+        ObjectName::spell(prefix.to_owned(), text, if global { Space::Global } else { Space::Local })
     }
 
     /// A name in a private namespace that is open under `alias`.
     pub(crate) fn private(alias: &str, space: PrivateNamespace, text: &str) -> Result<Self, Failure> {
-        Self::check(false, text)?;
-        Ok(ObjectName::spell(&format!(r"{alias}\"), text, Space::Private(Arc::new(space))))
+        ObjectName::spell(format!(r"{alias}\"), text, Space::Private(Arc::new(space)))
     }
 
-    fn spell(prefix: &str, text: &str, space: Space) -> Self {
-        let units = prefix.encode_utf16().chain(text.encode_utf16()).chain([0]).collect();
-        ObjectName { units, space }
+    fn spell(prefix: String, text: &str, space: Space) -> Result<Self, Failure> {
+        let whole = Wide::new(&format!("{prefix}{text}")).ok_or(Failure::new(Reason::BadName))?;
+        Ok(ObjectName { prefix, text: text.to_owned(), whole, space })
     }
 
     /// Another name in the same namespace.
-    pub(crate) fn beside(&self, text: &str) -> Self {
-        let prefix_len = self.units.iter().position(|unit| *unit == u16::from(b'\\')).map_or(0, |at| at + 1);
-        let prefix = String::from_utf16_lossy(self.units.get(..prefix_len).unwrap_or_default());
-        ObjectName::spell(&prefix, text, self.space.clone())
+    pub(super) fn beside(&self, text: &str) -> Result<Self, Failure> {
+        ObjectName::spell(self.prefix.clone(), text, self.space.clone())
     }
 
-    pub(super) fn as_ptr(&self) -> *const u16 {
-        self.units.as_ptr()
+    /// The name as the calls take it.
+    pub(super) fn as_wide(&self) -> &Wide {
+        &self.whole
     }
 
     pub(super) fn space(&self) -> &Space {
@@ -71,8 +72,7 @@ impl ObjectName {
     }
 
     /// The text after the prefix.
-    pub(super) fn text(&self) -> String {
-        let text = self.units.split(|unit| *unit == u16::from(b'\\')).nth(1).unwrap_or_default();
-        String::from_utf16_lossy(text.strip_suffix(&[0]).unwrap_or(text))
+    pub(super) fn text(&self) -> &str {
+        &self.text
     }
 }

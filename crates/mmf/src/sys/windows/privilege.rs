@@ -38,7 +38,7 @@ impl Privilege {
 
 /// The state of a privilege in the token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Held {
+pub(crate) enum State {
     Enabled,
     /// The token has the privilege, and it can be enabled.
     Disabled,
@@ -47,14 +47,14 @@ pub(crate) enum Held {
 }
 
 /// Returns the state of a privilege in the token that this thread acts with.
-pub(crate) fn held(privilege: Privilege) -> Result<Held, Failure> {
+pub(crate) fn state(privilege: Privilege) -> Result<State, Failure> {
     let wanted = privilege.luid()?;
     for (luid, enabled) in account::privilege_luids()? {
         if (luid.LowPart, luid.HighPart) == (wanted.LowPart, wanted.HighPart) {
-            return Ok(if enabled { Held::Enabled } else { Held::Disabled });
+            return Ok(if enabled { State::Enabled } else { State::Disabled });
         }
     }
-    Ok(Held::Missing)
+    Ok(State::Missing)
 }
 
 /// Calls `call` with the privilege enabled, for this thread and this call only. Fails without calling it if
@@ -142,23 +142,23 @@ mod tests {
     #[test]
     fn a_privilege_is_enabled_for_one_call() {
         for privilege in BOTH {
-            let before = (held(privilege).unwrap(), identity());
+            let before = (state(privilege).unwrap(), identity());
             println!("{privilege:?}: {:?}", before.0);
             let during = with(privilege, || {
-                let other = thread::spawn(move || (held(privilege).unwrap(), impersonates()));
-                (held(privilege).unwrap(), identity(), impersonates(), other.join().unwrap())
+                let other = thread::spawn(move || (state(privilege).unwrap(), impersonates()));
+                (state(privilege).unwrap(), identity(), impersonates(), other.join().unwrap())
             });
-            if before.0 == Held::Missing {
+            if before.0 == State::Missing {
                 let failure = Failure { code: Some(1300), ..Failure::new(Reason::Denied) };
                 assert_eq!(during.map(|_| ()), Err(failure));
             } else {
                 let (now, token, impersonated, other) = during.unwrap();
-                assert_eq!((now, impersonated), (Held::Enabled, true));
+                assert_eq!((now, impersonated), (State::Enabled, true));
                 assert_ne!(token, before.1);
                 // Other threads keep their token.
                 assert_eq!(other, (before.0, false));
             }
-            assert_eq!((held(privilege).unwrap(), identity()), before);
+            assert_eq!((state(privilege).unwrap(), identity()), before);
             assert!(!impersonates());
         }
     }
@@ -169,13 +169,13 @@ mod tests {
         api::set_thread_token(Some(token.as_handle())).unwrap();
         let before = identity();
         for privilege in BOTH {
-            let had = held(privilege).unwrap();
-            let during = with(privilege, || (held(privilege).unwrap(), identity()));
+            let had = state(privilege).unwrap();
+            let during = with(privilege, || (state(privilege).unwrap(), identity()));
             if let Ok((now, token)) = during {
-                assert_eq!(now, Held::Enabled);
+                assert_eq!(now, State::Enabled);
                 assert_ne!(token, before);
             }
-            assert_eq!((held(privilege).unwrap(), identity()), (had, before));
+            assert_eq!((state(privilege).unwrap(), identity()), (had, before));
         }
         assert!(impersonates());
         api::set_thread_token(None).unwrap();
@@ -185,16 +185,16 @@ mod tests {
     #[test]
     fn a_disabled_privilege_is_disabled_after_the_call() {
         let privilege = Privilege::CreateGlobal;
-        if held(privilege).unwrap() == Held::Missing {
+        if state(privilege).unwrap() == State::Missing {
             println!("this user lacks the privilege: not tested");
             return;
         }
         let token = copy_with(privilege, 0);
         api::set_thread_token(Some(token.as_handle())).unwrap();
         let before = identity();
-        assert_eq!(held(privilege).unwrap(), Held::Disabled);
-        assert_eq!(with(privilege, || held(privilege).unwrap()).unwrap(), Held::Enabled);
-        assert_eq!(held(privilege).unwrap(), Held::Disabled);
+        assert_eq!(state(privilege).unwrap(), State::Disabled);
+        assert_eq!(with(privilege, || state(privilege).unwrap()).unwrap(), State::Enabled);
+        assert_eq!(state(privilege).unwrap(), State::Disabled);
         assert_eq!(identity(), before);
         api::set_thread_token(None).unwrap();
     }
@@ -205,7 +205,7 @@ mod tests {
         let result = catch_unwind(AssertUnwindSafe(|| {
             with(Privilege::CreateGlobal, || -> () { resume_unwind(Box::new("expected")) })
         }));
-        assert_eq!(result.is_ok(), held(Privilege::CreateGlobal).unwrap() == Held::Missing);
+        assert_eq!(result.is_ok(), state(Privilege::CreateGlobal).unwrap() == State::Missing);
         assert_eq!(identity(), before);
         assert!(!impersonates());
     }
@@ -231,7 +231,7 @@ mod tests {
             let token = copy_with(privilege, SE_PRIVILEGE_REMOVED);
             api::set_thread_token(Some(token.as_handle())).unwrap();
             let before = identity();
-            assert_eq!(held(privilege).unwrap(), Held::Missing);
+            assert_eq!(state(privilege).unwrap(), State::Missing);
             let mut called = false;
             let result = with(privilege, || called = true);
             assert_eq!(result, Err(Failure { code: Some(1300), ..Failure::new(Reason::Denied) }));

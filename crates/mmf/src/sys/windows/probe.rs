@@ -16,7 +16,7 @@ use crate::sys::{
 
 /// Probes a name. Each right is requested separately, so each result is the decision of the system.
 pub(crate) fn probe_name(name: &ObjectName) -> NameProbe {
-    let probe = |access| api::open_file_mapping(access, name);
+    let probe = |access| api::open_file_mapping(access, name.as_wide());
     let query = probe(SECTION_QUERY);
     match &query {
         Err(LastError(win::ERROR_FILE_NOT_FOUND | win::ERROR_PATH_NOT_FOUND)) => return NameProbe::default(),

@@ -1,8 +1,8 @@
 //! The kernel objects of a segment: the events of its slots and the semaphores of its words.
 //!
 //! Any process of the session can list names and create objects. Therefore a name reveals nothing about other
-//! names ([`SegmentObjects::name`]), and an existing object is trusted only if a participant may have created it
-//! (`grants`).
+//! names ([`SegmentObjects::name`]), and an existing object is trusted only if a participant may have created
+//! it (`grants`).
 
 use std::hash::Hasher;
 #[allow(deprecated, reason = "see `SegmentObjects::name`")]
@@ -73,7 +73,7 @@ impl SegmentObjects {
         };
         let text = format!("mmf.{:016x}{:016x}", half(0), half(1));
         match &self.region {
-            Some(name) => Ok(name.beside(&text)),
+            Some(name) => name.beside(&text),
             None => ObjectName::new(false, &text),
         }
     }

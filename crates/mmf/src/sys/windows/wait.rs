@@ -97,13 +97,13 @@ impl Waker {
 fn open_or_create(objects: &SegmentObjects, name: &ObjectName) -> Option<OwnedHandle> {
     // Two attempts, because another participant may create it between opening and creating.
     for _ in 0..2 {
-        match api::open_semaphore(name) {
+        match api::open_semaphore(name.as_wide()) {
             Ok(handle) => return objects.trusts(handle.as_handle()).then_some(handle),
             Err(LastError(win::ERROR_FILE_NOT_FOUND)) => {}
             Err(_) => return None,
         }
         let created = security::with_attributes_to_wait(objects.protection(), |attributes| {
-            api::create_semaphore(attributes, MAX_COUNT, name)
+            api::create_semaphore(attributes, MAX_COUNT, name.as_wide())
         });
         match created {
             Ok((handle, true)) => return Some(handle),
@@ -218,7 +218,7 @@ mod tests {
         let list = descriptor::from_sddl("D:(A;;GA;;;WD)").expect("a descriptor");
         let list = SelfRelative::new(&list).expect("a descriptor");
         let attributes = api::SecurityAttributes::self_relative(&list);
-        let squatted = api::create_semaphore(&attributes, MAX_COUNT, &name).expect("a semaphore");
+        let squatted = api::create_semaphore(&attributes, MAX_COUNT, name.as_wide()).expect("a semaphore");
         assert!(squatted.1);
         let waker = Waker::new(&objects, 1).expect("a waker");
         assert!(waker.semaphore.is_none(), "a foreign semaphore is used");

@@ -11,7 +11,7 @@ use windows_sys::Win32::System::Memory::{
 };
 
 use super::super::LastError;
-use super::super::name::ObjectName;
+use super::super::wide::Wide;
 use super::{SecurityAttributes, check, check_status, created, halves, last_error, owned};
 
 /// `CreateFileMappingW`, or with a preferred node `CreateFileMappingNumaW`, for a readable and writable
@@ -22,10 +22,10 @@ pub(crate) fn create_file_mapping(
     kind: u32,
     len: u64,
     node: Option<u32>,
-    name: Option<&ObjectName>,
+    name: Option<&Wide>,
 ) -> Result<(OwnedHandle, bool), LastError> {
     let (high, low) = halves(len);
-    let name = name.map_or(ptr::null(), ObjectName::as_ptr);
+    let name = name.map_or(ptr::null(), Wide::as_ptr);
     let (file, protection, attributes) = (INVALID_HANDLE_VALUE, PAGE_READWRITE | kind, attributes.as_ptr());
     let handle = match node {
         // SAFETY: the attributes are valid by their type; the name is null, or zero-terminated and borrowed.
@@ -53,7 +53,7 @@ pub(crate) fn create_file_mapping_of_file(
 }
 
 /// `OpenFileMappingW`. `access` consists of `FILE_MAP_*` and `SECTION_*`.
-pub(crate) fn open_file_mapping(access: u32, name: &ObjectName) -> Result<OwnedHandle, LastError> {
+pub(crate) fn open_file_mapping(access: u32, name: &Wide) -> Result<OwnedHandle, LastError> {
     // SAFETY: the name is zero-terminated and borrowed.
     let handle = unsafe { OpenFileMappingW(access, 0, name.as_ptr()) };
     // SAFETY: the call transfers the ownership of the handle.

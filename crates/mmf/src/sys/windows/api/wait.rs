@@ -9,14 +9,14 @@ use windows_sys::Win32::System::Threading::{
 };
 
 use super::super::LastError;
-use super::super::name::ObjectName;
+use super::super::wide::Wide;
 use super::{READ_CONTROL, SecurityAttributes, check, count, created, last_error, owned};
 
 /// `CreateEventW`, for a manual-reset event that is not signalled. Returns the event of this name and whether
 /// it is new.
 pub(crate) fn create_event(
     attributes: &SecurityAttributes<'_>,
-    name: &ObjectName,
+    name: &Wide,
 ) -> Result<(OwnedHandle, bool), LastError> {
     // SAFETY: the attributes are valid by their type; the name is zero-terminated and borrowed.
     let handle = unsafe { CreateEventW(attributes.as_ptr(), 1, 0, name.as_ptr()) };
@@ -25,7 +25,7 @@ pub(crate) fn create_event(
 }
 
 /// `OpenEventW`, to wait for the event.
-pub(crate) fn open_event(name: &ObjectName) -> Result<OwnedHandle, LastError> {
+pub(crate) fn open_event(name: &Wide) -> Result<OwnedHandle, LastError> {
     // SAFETY: the name is zero-terminated and borrowed.
     let handle = unsafe { OpenEventW(SYNCHRONIZATION_SYNCHRONIZE, 0, name.as_ptr()) };
     // SAFETY: the call transfers the ownership of the handle.
@@ -37,7 +37,7 @@ pub(crate) fn open_event(name: &ObjectName) -> Result<OwnedHandle, LastError> {
 pub(crate) fn create_semaphore(
     attributes: &SecurityAttributes<'_>,
     maximum: i32,
-    name: &ObjectName,
+    name: &Wide,
 ) -> Result<(OwnedHandle, bool), LastError> {
     // SAFETY: the attributes are valid by their type; the name is zero-terminated and borrowed.
     let handle = unsafe { CreateSemaphoreW(attributes.as_ptr(), 0, maximum, name.as_ptr()) };
@@ -46,7 +46,7 @@ pub(crate) fn create_semaphore(
 }
 
 /// `OpenSemaphoreW`, to wait for the semaphore, to release it, and to read its security descriptor.
-pub(crate) fn open_semaphore(name: &ObjectName) -> Result<OwnedHandle, LastError> {
+pub(crate) fn open_semaphore(name: &Wide) -> Result<OwnedHandle, LastError> {
     let access = SYNCHRONIZATION_SYNCHRONIZE | SEMAPHORE_MODIFY_STATE | READ_CONTROL;
     // SAFETY: the name is zero-terminated and borrowed.
     let handle = unsafe { OpenSemaphoreW(access, 0, name.as_ptr()) };

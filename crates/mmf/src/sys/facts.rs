@@ -1,40 +1,40 @@
-//! What the system says about names, objects, processes and limits.
+//! Answers of the system about names, objects, processes and limits.
 
-/// What an object says about who may open it, as the system says it.
+/// The protection of an object in the system's own form.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum RawSecurity {
     /// A self-relative security descriptor.
     #[cfg_attr(unix, allow(dead_code))]
     Descriptor(Vec<u8>),
-    /// Owner, group, the nine bits, and the extended attribute with the access list.
+    /// Owner, group, the nine permission bits, and the extended attribute that holds the access list.
     #[cfg_attr(windows, allow(dead_code))]
     Posix { uid: u32, gid: u32, mode: u32, list: Option<Vec<u8>> },
 }
 
-/// What has a name.
+/// The state of a name.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[allow(dead_code, reason = "each system has its own")]
 pub(crate) enum NameState {
     #[default]
     Nothing,
     Memory,
-    /// A memory without a length yet; whether this library makes it.
+    /// A region without a length yet; `ours`: this library is creating it.
     Unfinished {
         ours: bool,
     },
-    /// A memory whose holders are all dead; whether this process may remove it.
+    /// A region whose holders have all died; `removable`: this process may remove it.
     Abandoned {
         removable: bool,
     },
-    /// Something else.
+    /// An object of another kind.
     Other(String),
-    /// Something that lets us see nothing.
+    /// An object that this process cannot query.
     Hidden,
-    /// A memory of another user, under a name that should be ours.
+    /// A region of another user, under a name that is reserved for this user.
     Strangers,
-    /// A region that has other names besides this one, where its owner or its mark would be believed (Linux).
+    /// A region with several names, so that neither its owner nor its mark can be trusted (Linux).
     Linked,
-    /// Names cannot be looked for: the place where they are does not let us.
+    /// The directory of names cannot be read.
     NoPlace,
 }
 
@@ -43,11 +43,11 @@ pub(crate) enum NameState {
 pub(crate) struct FoundHolder {
     pub(crate) process: u32,
     pub(crate) program: Option<String>,
-    /// None if it cannot be told.
+    /// `None` if that is unknown.
     pub(crate) may_write: Option<bool>,
 }
 
-/// Where a name leads, compared with what was opened by it.
+/// The target of a name, compared with an object that was opened by it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[allow(dead_code, reason = "each system has its own")]
 pub(crate) enum NameTarget {
@@ -57,15 +57,15 @@ pub(crate) enum NameTarget {
     Unknown,
 }
 
-/// What the code of a fault says by itself about the page that could not be accessed.
+/// The cause of a fault, as far as its code identifies it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[allow(dead_code, reason = "each system has its own")]
 pub(crate) enum FaultSign {
-    /// The object has no page there, or none could be allocated or read.
+    /// The object has no page there, or the page could not be allocated or read.
     Unbacked,
     /// The RAM that held the page has failed.
     BadMemory,
-    /// This process's own page tables do not allow the access.
+    /// The page tables of this process do not permit the access.
     Inaccessible,
     /// No storage is left for the page (Windows).
     NoStorage,
@@ -73,17 +73,17 @@ pub(crate) enum FaultSign {
     Device,
 }
 
-/// The memory limit of the control group that this process is in, and how much of it is used (Linux).
+/// The memory limit and usage of the control group of this process (Linux).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct MemoryGroup {
     pub(crate) used: u64,
     pub(crate) limit: u64,
 }
 
-/// What limits the mappings of this process; `None` where there is no limit, or where it cannot be read.
+/// The limits on mappings of this process. `None` stands for no limit and for one that cannot be read.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct MapLimits {
-    /// Mappings that exist, and the most that may.
+    /// Existing mappings, and their maximum.
     pub(crate) mappings: Option<(u64, u64)>,
     /// Bytes of address space in use, and `RLIMIT_AS`.
     pub(crate) address_space: Option<(u64, u64)>,
@@ -91,62 +91,63 @@ pub(crate) struct MapLimits {
     pub(crate) data: Option<(u64, u64)>,
     /// Bytes locked in RAM, and `RLIMIT_MEMLOCK`.
     pub(crate) locked: Option<(u64, u64)>,
-    /// Bytes that may still be committed, and the limit, if the system commits strictly.
+    /// Bytes that can still be committed, and the limit, if the system overcommits nothing.
     pub(crate) commit: Option<(u64, u64)>,
-    /// RAM and swap in bytes: a private mapping of more is refused, if the system judges by that.
+    /// RAM and swap in bytes, if the system refuses private mappings that exceed them.
     pub(crate) most_private: Option<u64>,
-    /// The largest range of free addresses.
+    /// The largest free address range.
     pub(crate) gap: Option<u64>,
 }
 
-/// What confines this process, apart from users and their rights (Linux).
+/// Restrictions of this process besides the rights of its user (Linux).
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Confinement {
-    /// The label that a security module has given this process, such as an `AppArmor` profile.
+    /// The label that a security module has assigned to this process, such as an `AppArmor` profile.
     pub(crate) label: Option<String>,
     /// The name of the snap that this process belongs to.
     pub(crate) snap: Option<String>,
-    /// Whether a seccomp filter judges its system calls.
+    /// Whether a seccomp filter restricts its system calls.
     pub(crate) seccomp: bool,
-    /// The kind of container that it runs in, if that shows.
+    /// The kind of container, if it can be recognised.
     pub(crate) container: Option<&'static str>,
 }
 
-/// Which processes hold an object without a visible lock or length.
+/// Processes that hold an object but show neither a lock nor a length.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Holders {
-    /// Processes that are known to have it open.
+    /// Processes that have the object open.
     pub(crate) known: Vec<u32>,
-    /// Whether all processes of the machine could be looked at.
+    /// Whether every process of the machine could be examined.
     pub(crate) complete: bool,
 }
 
-/// What can be seen of a name without changing anything.
+/// The answer to a probe of a name.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct NameProbe {
     pub(crate) state: NameState,
     pub(crate) len: Option<u64>,
-    /// Found out by the system itself, so all that it considers is considered.
+    /// Determined by opening the object, so the system has applied all its rules.
     pub(crate) may_read: bool,
     pub(crate) may_write: bool,
     pub(crate) raw_security: Option<RawSecurity>,
-    /// The names of the region, if there is more than one (Linux).
+    /// The names of the region, if it has several (Linux).
     pub(crate) linked: Option<Links>,
-    /// Its owner has no number in this user namespace: the one that is shown stands for all such users (Linux).
+    /// The owner has no id in this user namespace; the reported id stands for all such users (Linux).
     pub(crate) owner_is_unmapped: bool,
-    /// Any user may rename what others have created where the names are (Unix).
+    /// Any user may rename the objects of others in the directory of names (Unix).
     pub(crate) replaceable: bool,
-    /// What identifies the region, to look for its holders by (Linux).
+    /// Identifies the region, to find its holders (Linux).
     pub(crate) identity: Option<(u64, u64)>,
-    /// When it was created or last changed in anything but its bytes.
+    /// The time of its creation or of the last change of its metadata.
     pub(crate) changed: Option<std::time::SystemTime>,
-    /// Bytes that have pages.
+    /// The number of bytes that have pages.
     pub(crate) allocated: Option<u64>,
-    /// Where it is in the file system.
+    /// Its path in the file system.
     pub(crate) path: Option<String>,
-    /// Whether a process holds an object that this process cannot open: what the kernel's list of locks says (Linux).
+    /// Whether another process holds an object that this one cannot open, by the kernel's list of locks
+    /// (Linux).
     pub(crate) held: Option<bool>,
-    /// The code with which the system refused to open it, where that is no matter of rights.
+    /// The code with which the system refused to open it for a reason other than access rights.
     pub(crate) obstacle: Option<i32>,
 }
 
@@ -154,23 +155,23 @@ pub(crate) struct NameProbe {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Links {
     pub(crate) count: u64,
-    /// Those that are found where named regions are.
+    /// The names among the named regions.
     pub(crate) found: Vec<String>,
 }
 
-/// What is left of what memories are made of.
+/// The storage that is left for regions.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Space {
-    /// What it is called.
+    /// The name of the storage.
     pub(crate) place: &'static str,
-    /// Whether it is a mount, which can be made larger.
+    /// Whether it is a mount, whose size can be raised.
     pub(crate) is_mount: bool,
     pub(crate) left: u64,
     pub(crate) limit: u64,
     pub(crate) problem: Option<StorageProblem>,
 }
 
-/// Why nothing can be made in a place.
+/// Why no object can be created in a directory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(not(target_os = "linux"), allow(dead_code))]
 pub(crate) enum StorageProblem {
@@ -178,14 +179,14 @@ pub(crate) enum StorageProblem {
     ReadOnly,
     Denied,
     NoFiles,
-    /// There is something else than a directory.
+    /// The path exists, but is no directory.
     NotDirectory,
 }
 
-/// Limits of the process; none where there is no limit.
+/// The limits of the process. `None` means no limit.
 #[derive(Clone, Copy, Debug, Default)]
 #[cfg_attr(windows, allow(dead_code))]
 pub(crate) struct Limits {
-    /// The longest file.
+    /// The maximum length of a file.
     pub(crate) file_size: Option<u64>,
 }

@@ -2,71 +2,70 @@
 
 use super::system;
 
-/// Why a call did not do what it should.
+/// The reason why a call failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Reason {
-    /// There is nothing of this name.
+    /// The name does not exist.
     Missing,
-    /// There is something of this name already.
+    /// The name already exists.
     Exists,
     /// The system refuses the access.
     Denied,
-    /// It may be read, but not written.
+    /// The object is readable, but not writable.
     ReadOnly,
-    /// What has this name, or this handle, is not a shared memory.
+    /// The object of this name or handle is not a shared memory region.
     WrongKind,
-    /// The system has not enough memory, or does not commit to it.
+    /// The system is out of memory, or does not commit to more.
     NoMemory,
-    /// The size is more than the system, or an address space, can hold.
+    /// The size exceeds the limit of the system or of an address space.
     TooLarge,
     /// The system does not accept the name.
     BadName,
-    /// It exists, but has no length: who makes it is not done (Unix).
+    /// The object exists, but has no length yet: its creator has not finished (Unix).
     #[cfg_attr(windows, allow(dead_code))]
     NotReady,
-    /// The system does not offer this.
+    /// The system does not support this.
     Unsupported,
-    /// This user may not give an object such an owner, group or label (Windows).
+    /// This user may not assign such an owner, group or label (Windows).
     #[cfg_attr(unix, allow(dead_code))]
     BadSecurity,
-    /// A limit of the process: `figure` says which value it has, where it is known.
+    /// A limit of the process has been reached. `figure` is its value, where that is known.
     Limit,
-    /// Somebody else has taken a name that should be this user's (Unix).
+    /// Another user has created a name that is reserved for this user (Unix).
     #[cfg_attr(windows, allow(dead_code))]
     Stranger,
-    /// The region has other names besides the one it was asked for by, `figure` in all (Linux): any of them may have been
-    /// added by another user.
+    /// The region has several names, `figure` in all, any of which another user may have added (Linux).
     #[cfg_attr(not(target_os = "linux"), allow(dead_code))]
     Linked,
-    /// There are no large pages to be had, or so many bytes of them only.
+    /// No large pages are available, or only `figure` bytes of them.
     #[cfg_attr(not(any(windows, target_os = "linux")), allow(dead_code))]
     NoLargePages,
-    /// Memory in large pages cannot grow.
+    /// A region in large pages cannot grow.
     #[cfg_attr(not(any(windows, target_os = "linux")), allow(dead_code))]
     FixedPages,
-    /// A privilege is missing that large pages take (Windows).
+    /// The privilege that large pages require is missing (Windows).
     #[cfg_attr(unix, allow(dead_code))]
     NoPrivilege,
-    /// The machine has no such node.
+    /// The machine has no such NUMA node.
     #[cfg_attr(not(any(windows, target_os = "linux")), allow(dead_code))]
     NoSuchNode,
-    /// The disk is full, or this user's share of it.
+    /// The disk or this user's quota is full.
     NoRoom,
-    /// Somebody else has the file open in a way that keeps others out.
+    /// Another process has the file open without sharing it.
     InUse,
-    /// The system has no file locks, or no more of them (Unix).
+    /// The file system has no locks, or the kernel has run out of them (Unix).
     #[cfg_attr(windows, allow(dead_code))]
     NoLocks,
-    /// Anything else: the code has to speak for itself.
+    /// Any other failure, which only the code identifies.
     Other,
 }
 
-/// How a call failed: the reason, and the system's own code where there is one.
+/// How a call failed: the reason and, where there is one, the system's own code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Failure {
     pub(crate) reason: Reason,
     pub(crate) code: Option<i32>,
-    /// What the reason is about, where a number says more: bytes that exist, or that are left.
+    /// A number that belongs to the reason, such as the bytes that exist or are left.
     pub(crate) figure: Option<u64>,
 }
 
@@ -75,7 +74,7 @@ impl Failure {
         Failure { reason, code: None, figure: None }
     }
 
-    /// Of the system's own code.
+    /// Translates the system's own code.
     pub(crate) fn from_code(code: i32) -> Self {
         system::failure_from_code(code)
     }
@@ -85,10 +84,10 @@ impl Failure {
     }
 }
 
-/// What an attempt led to, where somebody else may come in between.
+/// The outcome of one attempt that can race with other processes.
 #[derive(Debug)]
 pub(crate) enum Attempt<T> {
     Done(T),
-    /// Somebody came in between; it can be tried again at once.
+    /// Another process interfered; the caller can retry at once.
     Again,
 }

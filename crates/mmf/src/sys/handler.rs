@@ -2,24 +2,24 @@
 
 use core::sync::atomic::{AtomicU8, Ordering};
 
-/// Where the signal handler of the guarded routines is among the handlers of the process.
+/// The position of the signal handler of the guarded routines among the handlers of the process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[allow(dead_code, reason = "each system has its own")]
 pub(crate) enum HandlerPosition {
     /// The kernel calls it first.
     First,
-    /// Another one is in front of it, which passes on what it does not know.
+    /// Another handler is in front of it and passes on the faults that are not its own.
     Behind,
-    /// Another one has taken its place, and nothing is known of it.
+    /// Another handler has replaced it, and may or may not pass faults on.
     Replaced,
-    /// The default action has taken its place.
+    /// The default action has replaced it.
     Default,
-    /// The signal is ignored, as far as it can be.
+    /// The process ignores the signal, as far as the kernel permits.
     Ignored,
     NotInstalled,
-    /// The system does not say.
+    /// The system does not report it.
     Unknown,
-    /// There is no such handler on this system, and none is needed.
+    /// This system needs no such handler.
     NotNeeded,
 }
 
@@ -31,7 +31,7 @@ pub(crate) struct HandlerState {
     pub(crate) blocked: bool,
 }
 
-/// What to do about the handler when a view is mapped.
+/// The policy for the handler when a view is mapped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub(crate) enum HandlerPolicy {

@@ -1,4 +1,4 @@
-//! What identifies a process.
+//! The identity of a process.
 
 /// A process id and the start time that distinguishes the process from others with the same id.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -7,13 +7,13 @@ pub(crate) struct Process {
     pub(crate) started: u64,
 }
 
-/// What a process can be told by, as far as it knows it itself. 0 is unknown, and equal to nothing.
+/// What a process knows about its own identity. 0 means unknown, and an unknown value equals no other.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct ProcessIdentity {
     pub(crate) id: u32,
-    /// When it was started, as it reads in `time_namespace`.
+    /// The start time, as read in `time_namespace`.
     pub(crate) started: u64,
-    /// Which processes `id` is a number among (Linux).
+    /// The namespace that `id` belongs to (Linux).
     #[cfg_attr(not(target_os = "linux"), allow(dead_code))]
     pub(crate) pid_namespace: u64,
     #[cfg_attr(not(target_os = "linux"), allow(dead_code))]

@@ -1,27 +1,29 @@
-//! The one door to the system. Nothing outside this room calls it.
+//! The only module that calls the system.
 //!
 //! Each system has the same files with the same contents by name:
 //!
-//! | file | what it offers |
+//! | file | contents |
 //! | --- | --- |
 //! | `name` | [`ObjectName`]: a checked name in the system's own spelling |
-//! | `memory` | [`Object`]: a right to a shared memory; [`Mapping`]: an address range in which it is mapped |
-//! | `list` | [`list`]: the named memories of the machine |
-//! | `security` | [`Protection`]: what an object is made with; [`RawSecurity`]: what it says |
-//! | `account` | users and groups by name and number; on Windows also what the token says |
-//! | `process` | other processes: what they are given, and how they are told from each other |
-//! | `presence` | places that the system holds for a process while it lives; whether a process lives |
+//! | `memory` | [`Object`]: a handle or descriptor of a region |
+//! | `mapping` | [`Mapping`]: an address range in which a region is mapped |
+//! | `security` | [`Protection`]: what an object is created with; [`RawSecurity`]: what it has |
+//! | `security` | [`Protection`]: the protection that an object is created with; [`RawSecurity`]: the one it has |
+//! | `account` | users and groups by name and number; on Windows also the contents of the token |
+//! | `process` | other processes: passing handles to them, and their identity |
+//! | `liveness` | slots that the kernel holds for a process while it lives; whether a process is alive |
 //! | `socket` | descriptors over sockets (Unix) |
-//! | `wait` | sleeping on words of shared memory, and waking |
-//! | `holders` | which processes hold an object (Linux) |
-//! | `sight` | [`sight`], [`space`], [`limits`]: what can be learnt without changing anything |
-//! | `disk` | files that memory is saved into and loaded from |
-//! | `fault` | the handler that makes errors out of faults in the [`guard`]ed routines; on Unix `chain`: its position among others |
+//! | `wait` | blocking on words of shared memory, and waking |
+//! | `holders` | the processes that hold an object (Linux) |
+//! | `probe` | [`probe_name`], [`space`], [`limits`]: queries that change nothing |
+//! | `disk` | files that snapshots are saved to and loaded from |
+//! | `fault` | the handler that turns faults in the [`guard`]ed routines into errors |
+//! | `chain` | the position of that handler among the others (Unix) |
 //! | `kernel` | copies that need no handler, where the system has them |
 //!
-//! The contract: a call does one thing once and says how it ended, as a [`Failure`] with the system's own code. Policies
-//! (how often to try, what to tell the user) are made above. An `Object` or a `Mapping` gives back what it holds when it
-//! is dropped, exactly once.
+//! The contract: a call does one thing once and reports a [`Failure`] with the system's own code. The modules
+//! above decide how often to retry and what to tell the user. An `Object` or a `Mapping` releases what it
+//! holds exactly once, when it is dropped.
 
 pub(crate) mod guard;
 
@@ -83,86 +85,86 @@ pub(crate) enum Copying {
     ByKernel,
 }
 
-/// Why a copy by the kernel stopped.
+/// Why a copy by the kernel stopped early.
 #[derive(Clone, Copy, Debug)]
 #[cfg_attr(not(any(target_os = "linux", target_os = "android")), allow(dead_code))]
 pub(crate) enum Stopped {
     /// A page of the shared side cannot be accessed.
     Fault(guard::Caught),
-    /// The system refuses to copy, for example by a filter of system calls.
+    /// The system refuses to copy, for example because of a system call filter.
     Refused(Failure),
 }
 
-/// What a right to a memory allows.
+/// The access that a handle or a descriptor grants.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Mode {
     Read,
     Write,
-    /// To read, and to write to a copy of this process's own.
+    /// Reading, and writing to a private copy.
     Copy,
 }
 
 impl Mode {
-    /// Whether what is written reaches the memory.
+    /// Whether writes reach the region.
     pub(crate) fn is_writable(self) -> bool {
         self == Mode::Write
     }
 }
 
-/// What a new memory is to be like.
+/// The parameters of a new object.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct CreateParams<'a> {
     pub(crate) len: u64,
-    /// How far it can grow; not at all without one. Not less than `len`.
+    /// The length that it can grow to, not less than `len`. An object without one cannot grow.
     pub(crate) capacity: Option<u64>,
     pub(crate) protection: &'a Protection,
     pub(crate) large_pages: bool,
-    /// The node whose RAM is preferred.
+    /// The preferred NUMA node.
     pub(crate) node: Option<u32>,
 }
 
-/// What the pages of a memory are.
+/// The page size that a region uses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Pages {
     Ordinary,
-    /// All of them have this size.
+    /// All pages have this size.
     #[cfg_attr(not(any(windows, target_os = "linux")), allow(dead_code))]
     Large(u64),
-    /// The system makes some of them this large where it can (Linux).
+    /// The system uses pages of this size where it can (Linux).
     #[cfg_attr(not(target_os = "linux"), allow(dead_code))]
     Advised(u64),
 }
 
-/// How claiming a slot went.
+/// The outcome of claiming a slot.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Claimed {
     Held,
-    /// Another process has it.
+    /// Another process holds the slot.
     Taken,
-    /// Something is in the way that does not count as a claim: a lock of a process that may only read (Linux).
+    /// A lock that is no claim obstructs the slot: that of a process with read access only (Linux).
     #[cfg_attr(not(target_os = "linux"), allow(dead_code))]
     Obstructed,
-    /// The kernel cannot hold it here.
+    /// The kernel cannot hold slots of this region.
     Impossible,
 }
 
-/// How a sleep ended.
+/// Why a wait ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Woken {
-    /// Somebody has woken it, something that was waited for has ended, or for no reason.
+    /// A wake-up, the end of a watched process, or a spurious one.
     Early,
-    /// The word was another one.
+    /// The word had another value.
     #[cfg_attr(not(target_os = "linux"), allow(dead_code))]
     Changed,
     TimedOut,
 }
 
-/// A named memory that [`list`] has found.
+/// A named region that [`list`] has found.
 #[derive(Clone, Debug)]
 pub(crate) struct Found {
     pub(crate) global: bool,
     /// The text of the name, without a namespace.
     pub(crate) text: String,
-    /// No living process holds it; the next one who asks for it removes it (Unix).
+    /// No living process holds the region; the next open or create of the name removes it (Unix).
     pub(crate) stale: bool,
 }

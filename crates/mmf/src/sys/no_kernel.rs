@@ -1,24 +1,24 @@
-//! Copies made by the kernel, on systems that have none for this purpose. Nothing asks for them: no mapping says that it needs them.
+//! A stub for systems without copies by the kernel. No mapping requests them there.
 
 use crate::sys::{Failure, Reason, Stopped};
 
 /// # Safety
 ///
-/// It has no requirements here.
+/// None of the arguments is used, so there are no requirements.
 pub(crate) unsafe fn read(_dst: *mut u8, _src: *const u8, _len: usize) -> Result<(), Stopped> {
     Err(Stopped::Refused(Failure::new(Reason::Unsupported)))
 }
 
 /// # Safety
 ///
-/// It has no requirements here.
+/// As [`read`].
 pub(crate) unsafe fn write(_dst: *mut u8, _src: *const u8, _len: usize) -> Result<(), Stopped> {
     Err(Stopped::Refused(Failure::new(Reason::Unsupported)))
 }
 
 /// # Safety
 ///
-/// It has no requirements here.
+/// As [`read`].
 pub(crate) unsafe fn fill(_dst: *mut u8, _byte: u8, _len: usize) -> Result<(), Stopped> {
     Err(Stopped::Refused(Failure::new(Reason::Unsupported)))
 }

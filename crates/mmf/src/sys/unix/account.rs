@@ -9,23 +9,23 @@ use rustix::process::{getegid, geteuid, getgroups};
 
 use crate::sys::{Failure, Reason};
 
-/// Which of the two databases.
+/// The database of users, or that of groups.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {
     User,
     Group,
 }
 
-/// The user whom this process acts for.
+/// Returns the effective user of this process.
 pub(crate) fn user() -> u32 {
     geteuid().as_raw()
 }
 
-/// Whether a number stands for every user who has none in this user namespace, so that it does not identify one.
+/// Whether an id stands for all users without an id in this user namespace, so that it does not identify one.
 #[cfg(any(target_os = "linux", target_os = "android"))]
 pub(crate) fn stands_for_unmapped(uid: u32) -> bool {
     static OVERFLOW: OnceLock<u32> = OnceLock::new();
-    // The kernel allows no larger one; so most users are answered without reading anything.
+    // The kernel permits no greater overflow id, so most ids need no system call.
     if uid == 0 || uid > 0xffff {
         return false;
     }
@@ -33,13 +33,14 @@ pub(crate) fn stands_for_unmapped(uid: u32) -> bool {
         let number = std::fs::read_to_string("/proc/sys/kernel/overflowuid").ok();
         number.and_then(|number| number.trim().parse().ok()).unwrap_or(65534)
     });
-    // (Asked each time: a process can enter another namespace.) A namespace that maps all numbers leaves none over.
+    // Asked each time, since a process can enter another namespace. A namespace that maps all ids leaves no
+    // user out.
     uid == overflow
         && std::fs::read_to_string("/proc/self/uid_map")
             .map_or(true, |map| !map.lines().any(|line| line.split_whitespace().eq(["0", "0", "4294967295"])))
 }
 
-/// The number that this user has outside of the user namespace of this process, if it is another one.
+/// Returns the id of this user outside the user namespace of this process, if that is a namespace of its own.
 #[cfg(any(target_os = "linux", target_os = "android"))]
 pub(crate) fn user_outside() -> Option<u32> {
     let map = std::fs::read_to_string("/proc/self/uid_map").ok()?;
@@ -57,19 +58,19 @@ pub(crate) fn user_outside() -> Option<u32> {
     None
 }
 
-/// The group that new objects get.
+/// Returns the group of new objects.
 pub(crate) fn group() -> u32 {
     getegid().as_raw()
 }
 
-/// The groups that this process acts with.
+/// Returns the groups of this process.
 pub(crate) fn groups() -> Vec<u32> {
     let others = getgroups().unwrap_or_default();
     others.iter().map(|group| group.as_raw()).chain([group()]).collect()
 }
 
-/// Whether a number is that of a user or group of this process's user namespace. Outside of them, everybody is shown as the
-/// same one, over whom a superuser of the namespace has no power.
+/// Whether the user namespace of this process has this user or group. All others share one id, and a
+/// superuser of the namespace has no power over them.
 pub(crate) fn is_mapped(id: u32) -> bool {
     if id == 0 {
         return true;
@@ -79,32 +80,32 @@ pub(crate) fn is_mapped(id: u32) -> bool {
 }
 
 fn is_first_user_namespace() -> bool {
-    // "         0          0 4294967295": all users are themselves.
+    // "         0          0 4294967295" maps every id to itself.
     std::fs::read_to_string("/proc/self/uid_map").is_ok_and(|map| map.trim().ends_with("4294967295"))
 }
 
-/// Whether the system lets this process give an object to a group.
+/// Whether this process may assign an object to a group.
 pub(crate) fn may_give_to(id: u32) -> bool {
     id == group()
         || is_capable(Capability::Chown)
         || getgroups().is_ok_and(|groups| groups.iter().any(|member| member.as_raw() == id))
 }
 
-/// What the superuser can do, and others cannot; by its number in `linux/capability.h`.
+/// Capabilities of the superuser, by their numbers in `linux/capability.h`.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Capability {
     Chown = 0,
-    /// Reading and writing whatever the mode says.
+    /// Reading and writing regardless of modes.
     OverrideAccess = 1,
-    /// Reading whatever the mode says.
+    /// Reading regardless of modes.
     ReadAll = 2,
-    /// What owners can do.
+    /// Acting as the owner of any file.
     #[cfg_attr(not(target_os = "linux"), allow(dead_code))]
     Owner = 3,
     LockMemory = 14,
 }
 
-/// Whether this process has a capability. In containers the superuser does not have all of them.
+/// Whether this process has a capability. In a container the superuser lacks some.
 pub(crate) fn is_capable(capability: Capability) -> bool {
     let Ok(status) = std::fs::read_to_string("/proc/self/status") else { return user() == 0 };
     let set = status.lines().find_map(|line| line.strip_prefix("CapEff:"));
@@ -114,19 +115,19 @@ pub(crate) fn is_capable(capability: Capability) -> bool {
     }
 }
 
-/// What `getgrouplist` counts in.
+/// The type of group ids that `getgrouplist` uses.
 #[cfg(target_vendor = "apple")]
 type GroupId = libc::c_int;
 #[cfg(not(target_vendor = "apple"))]
 type GroupId = libc::gid_t;
 
-/// The groups that a user is in, as far as the system knows him.
+/// Returns the groups of a user, as far as the system knows the user.
 pub(crate) fn groups_of(user: u32) -> Vec<u32> {
     let entry = with_room(|room| {
         let (mut entry, mut found) = (no_user(), ptr::null_mut());
-        // SAFETY: the places for the answer and the room are valid and as long as said.
+        // SAFETY: `entry` and `found` are valid to write, and the buffer has the given length.
         let code = unsafe { libc::getpwuid_r(user, &mut entry, room.as_mut_ptr(), room.len(), &mut found) };
-        // SAFETY: an entry that was found has a name, which is in the room.
+        // SAFETY: a found entry has a zero-terminated name in the buffer, which is alive.
         (code, (!found.is_null()).then(|| (unsafe { text(entry.pw_name) }, entry.pw_gid)))
     });
     let Ok(Some((name, first))) = entry else { return Vec::new() };
@@ -139,7 +140,7 @@ pub(crate) fn groups_of(user: u32) -> Vec<u32> {
         reason = "groups have another type elsewhere"
     )]
     let first = first as GroupId;
-    // SAFETY: a zero-terminated name; the room is as long as said.
+    // SAFETY: the name is zero-terminated, and the array is valid for `count` elements.
     let code = unsafe { libc::getgrouplist(name.as_ptr(), first, groups.as_mut_ptr(), &mut count) };
     if code < 0 {
         return Vec::new();
@@ -149,11 +150,11 @@ pub(crate) fn groups_of(user: u32) -> Vec<u32> {
     groups.into_iter().map(|group| group as u32).collect()
 }
 
-/// Entries are longer than this only in groups of thousands; then it grows.
+/// The initial buffer size. Only entries of groups with thousands of members are longer, and then it grows.
 const FIRST_ROOM: usize = 1 << 10;
 const MOST_ROOM: usize = 1 << 24;
 
-/// Calls with more and more room until what is looked for fits. None: there is no such entry.
+/// Calls `call` with growing buffers until the entry fits. Returns `None` if no such entry exists.
 fn with_room<T>(mut call: impl FnMut(&mut [libc::c_char]) -> (i32, Option<T>)) -> Result<Option<T>, Failure> {
     let mut room = vec![0; FIRST_ROOM];
     loop {
@@ -161,7 +162,7 @@ fn with_room<T>(mut call: impl FnMut(&mut [libc::c_char]) -> (i32, Option<T>)) -
         match code {
             0 => return Ok(found),
             libc::ERANGE if room.len() < MOST_ROOM => room.resize(room.len() * 4, 0),
-            // getpwnam_r(3) lists these among those that say that there is no such entry.
+            // getpwnam_r(3) lists these among the codes for a missing entry.
             libc::ENOENT | libc::ESRCH | libc::EBADF | libc::EPERM => return Ok(None),
             libc::EINTR => {}
             code => return Err(Failure { code: Some(code), ..Failure::new(Reason::Other) }),
@@ -169,13 +170,14 @@ fn with_room<T>(mut call: impl FnMut(&mut [libc::c_char]) -> (i32, Option<T>)) -
     }
 }
 
-/// The number of a user or group.
+/// Returns the id of a user or group.
 pub(crate) fn id_of(kind: Kind, name: &str) -> Result<Option<u32>, Failure> {
     let Ok(name) = CString::new(name) else { return Ok(None) };
     match kind {
         Kind::User => with_room(|room| {
             let (mut entry, mut found) = (no_user(), ptr::null_mut());
-            // SAFETY: the name is zero-terminated; the places for the answer and the room are valid and as long as said.
+            // SAFETY: the name is zero-terminated, the results are valid to write, and the buffer has the
+            // given length.
             let code = unsafe {
                 libc::getpwnam_r(name.as_ptr(), &mut entry, room.as_mut_ptr(), room.len(), &mut found)
             };
@@ -192,21 +194,21 @@ pub(crate) fn id_of(kind: Kind, name: &str) -> Result<Option<u32>, Failure> {
     }
 }
 
-/// The name of a user or group.
+/// Returns the name of a user or group.
 pub(crate) fn name_of(kind: Kind, id: u32) -> Option<String> {
     let found = match kind {
         Kind::User => with_room(|room| {
             let (mut entry, mut found) = (no_user(), ptr::null_mut());
-            // SAFETY: the places for the answer and the room are valid and as long as said.
+            // SAFETY: `entry` and `found` are valid to write, and the buffer has the given length.
             let code = unsafe { libc::getpwuid_r(id, &mut entry, room.as_mut_ptr(), room.len(), &mut found) };
-            // SAFETY: an entry that was found has a name, which is in the room.
+            // SAFETY: a found entry has a zero-terminated name in the buffer, which is alive.
             (code, (!found.is_null()).then(|| unsafe { text(entry.pw_name) }))
         }),
         Kind::Group => with_room(|room| {
             let (mut entry, mut found) = (no_group(), ptr::null_mut());
-            // SAFETY: the places for the answer and the room are valid and as long as said.
+            // SAFETY: `entry` and `found` are valid to write, and the buffer has the given length.
             let code = unsafe { libc::getgrgid_r(id, &mut entry, room.as_mut_ptr(), room.len(), &mut found) };
-            // SAFETY: an entry that was found has a name, which is in the room.
+            // SAFETY: a found entry has a zero-terminated name in the buffer, which is alive.
             (code, (!found.is_null()).then(|| unsafe { text(entry.gr_name) }))
         }),
     };
@@ -215,7 +217,7 @@ pub(crate) fn name_of(kind: Kind, id: u32) -> Option<String> {
 
 /// # Safety
 ///
-/// `start` is null or a zero-terminated text that lives during the call.
+/// `start` is null, or points to a zero-terminated string that lives during the call.
 unsafe fn text(start: *const libc::c_char) -> String {
     if start.is_null() {
         return String::new();
@@ -225,12 +227,12 @@ unsafe fn text(start: *const libc::c_char) -> String {
 }
 
 fn no_user() -> libc::passwd {
-    // SAFETY: numbers and pointers, for which zeros are valid.
+    // SAFETY: the structure consists of integers and raw pointers, for which all zeros is a valid value.
     unsafe { std::mem::zeroed() }
 }
 
 fn no_group() -> libc::group {
-    // SAFETY: numbers and pointers, for which zeros are valid.
+    // SAFETY: the structure consists of integers and raw pointers, for which all zeros is a valid value.
     unsafe { std::mem::zeroed() }
 }
 

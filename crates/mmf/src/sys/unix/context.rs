@@ -1,8 +1,8 @@
-//! The registers of an interrupted routine, as each system lays them out for a signal handler.
+//! The registers of an interrupted routine, as each system passes them to a signal handler.
 
 use crate::sys::guard::Interrupted;
 
-/// The interrupted context, by what of it the guarded routines use.
+/// An interrupted context, reduced to what the guarded routines use.
 pub(super) struct Context<'c>(pub(super) &'c mut libc::ucontext_t);
 
 #[cfg(all(any(target_os = "linux", target_os = "android"), target_arch = "x86_64"))]
@@ -60,14 +60,14 @@ use libc::__darwin_x86_thread_state64 as ThreadState;
 
 #[cfg(target_vendor = "apple")]
 impl Context<'_> {
-    /// The machine context hangs on a pointer here.
+    /// The machine context is behind a pointer here.
     fn state(&self) -> ThreadState {
-        // SAFETY: the kernel gives a handler a context whose machine context is valid until the handler returns.
+        // SAFETY: the kernel passes a context whose machine context is valid until the handler returns.
         unsafe { (*self.0.uc_mcontext).__ss }
     }
 
     fn set_state(&mut self, state: ThreadState) {
-        // SAFETY: as in `state`; nobody else uses it meanwhile.
+        // SAFETY: as in `state`, and nothing else accesses it until the handler returns.
         unsafe { (*self.0.uc_mcontext).__ss = state };
     }
 }

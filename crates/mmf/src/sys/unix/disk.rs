@@ -1,4 +1,4 @@
-//! Files that memory is saved into and loaded from.
+//! Files that snapshots are saved to and loaded from.
 
 use std::ffi::{CStr, CString};
 use std::fs::File;
@@ -18,10 +18,11 @@ use super::memory::Object;
 use super::probe::limits;
 use crate::sys::{Failure, Reason};
 
-/// Zeros that are not shorter become a hole in a file. Shorter holes would save little and cut the file into many pieces.
+/// The minimum number of zeros that become a hole in the file. Shorter holes would save little and fragment
+/// the file.
 pub(crate) const HOLE: usize = 16 << 10;
 
-/// What the system says about files, where it means something else than about memory.
+/// Translates error codes whose meaning differs between files and memory.
 fn about_file(errno: Errno) -> Failure {
     let failure = Failure::from(errno);
     let reason = match errno {
@@ -34,7 +35,7 @@ fn about_file(errno: Errno) -> Failure {
     Failure { reason, ..failure }
 }
 
-/// What a path leads to, if that is no file.
+/// Returns the kind of the object at a path, if it is not a file.
 pub(crate) fn what_else(path: &Path, follow: bool) -> Option<&'static str> {
     let stat = if follow { rustix::fs::stat(path) } else { rustix::fs::lstat(path) }.ok()?;
     match FileType::from_raw_mode(stat.st_mode) {
@@ -47,13 +48,13 @@ pub(crate) fn what_else(path: &Path, follow: bool) -> Option<&'static str> {
     }
 }
 
-/// The next bytes at or after a place that have been written at some time; none if there are no more. Up to the end of the
-/// world where the system cannot tell. Moves the position of the descriptor.
+/// Returns the next range at or after an offset that has ever been written, or `None`. The range is unbounded
+/// where the system does not report it. Moves the descriptor's position.
 #[cfg(any(target_os = "linux", target_os = "android"))]
 fn next_data(fd: BorrowedFd<'_>, from: u64) -> Option<Range<u64>> {
     use rustix::fs::{SeekFrom, seek};
     match seek(fd, SeekFrom::Data(from)) {
-        // (Ahead of `from` is nothing that was asked for, whatever a file system says.)
+        // No data precedes `from`, whatever a file system reports.
         Ok(start) => Some(start.max(from)..seek(fd, SeekFrom::Hole(start)).unwrap_or(u64::MAX)),
         Err(Errno::NXIO) => None,
         Err(_) => Some(from..u64::MAX),
@@ -98,14 +99,14 @@ pub(crate) struct Source {
 
 impl Source {
     pub(crate) fn open(path: &Path) -> Result<Self, Failure> {
-        // Without waiting: a pipe would have this process wait for somebody who writes into it.
+        // Non-blocking: opening a pipe would wait for a writer.
         let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK | OFlags::NOCTTY;
         let fd = rustix::fs::open(path, flags, Mode::empty()).map_err(about_file)?;
         if FileType::from_raw_mode(fstat(&fd)?.st_mode) != FileType::RegularFile {
             return Err(Failure::new(Reason::WrongKind));
         }
         #[cfg(any(target_os = "linux", target_os = "android"))]
-        // Only a params: the system reads further ahead.
+        // Only advice: the system reads further ahead.
         let _ = rustix::fs::fadvise(&fd, 0, None, rustix::fs::Advice::Sequential);
         Ok(Source { fd })
     }
@@ -114,32 +115,32 @@ impl Source {
         Ok(u64::try_from(fstat(&self.fd)?.st_size).unwrap_or(0))
     }
 
-    /// See `next_data`.
+    /// Returns the next range of data, see [`next_data`].
     pub(crate) fn next_data(&self, from: u64) -> Option<Range<u64>> {
         next_data(self.fd.as_fd(), from)
     }
 
-    /// Reads some bytes; none at the end.
+    /// Reads some bytes, or none at the end of the file.
     pub(crate) fn read_at(&self, offset: u64, bytes: &mut [u8]) -> Result<usize, Failure> {
         read_at(self.fd.as_fd(), offset, bytes).map_err(about_file)
     }
 }
 
-/// The bytes of a memory by its descriptor: the system copies them, without a view, without touching what has never been
-/// written, and says an error where a view would fault.
+/// The bytes of a region by its descriptor: the system copies them without a view, leaves untouched pages
+/// untouched, and returns an error where a view would fault.
 #[derive(Debug)]
 pub(crate) struct Direct<'a> {
     fd: BorrowedFd<'a>,
-    /// Another description of the same object, whose position is nobody else's. None if it could not be had.
+    /// Another description of the same object with a position of its own, or `None` if it cannot be reopened.
     own: Option<OwnedFd>,
 }
 
 impl<'a> Direct<'a> {
-    /// None where a memory cannot be read and written so.
+    /// Returns `None` for regions that cannot be read and written in this way.
     #[cfg(any(target_os = "linux", target_os = "android"))]
     pub(crate) fn new(object: &'a Object) -> Option<Self> {
         let fd = object.as_fd();
-        // What appends does not write where it is told to; what goes around the caches wants buffers of its own kind.
+        // In append mode writes ignore the offset, and direct I/O requires aligned buffers.
         if rustix::fs::fcntl_getfl(fd).ok()?.intersects(OFlags::APPEND | OFlags::DIRECT) {
             return None;
         }
@@ -152,7 +153,7 @@ impl<'a> Direct<'a> {
         None
     }
 
-    /// See `next_data`.
+    /// Returns the next range of data, see [`next_data`].
     pub(crate) fn next_data(&self, from: u64) -> Option<Range<u64>> {
         match &self.own {
             Some(own) => next_data(own.as_fd(), from),
@@ -160,12 +161,12 @@ impl<'a> Direct<'a> {
         }
     }
 
-    /// How many bytes have been written at some time, about.
+    /// Returns approximately how many bytes have ever been written.
     pub(crate) fn allocated(&self) -> Option<u64> {
         u64::try_from(fstat(self.fd).ok()?.st_blocks).ok()?.checked_mul(512)
     }
 
-    /// Reads some bytes; none at the end.
+    /// Reads some bytes, or none at the end of the file.
     pub(crate) fn read_at(&self, offset: u64, bytes: &mut [u8]) -> Result<usize, Failure> {
         Ok(read_at(self.own.as_ref().map_or(self.fd, OwnedFd::as_fd), offset, bytes)?)
     }
@@ -175,13 +176,14 @@ impl<'a> Direct<'a> {
     }
 }
 
-/// How many bytes from an address on, which is in a view, have one state, and whether they can be touched.
+/// Returns how many bytes from an address in a view have the same page state, and whether they are
+/// accessible.
 pub(crate) fn run_of_pages(_: *const u8, len: usize) -> (usize, bool) {
     (len, true)
 }
 
-/// A file on the way: written without a name of its own, or with a temporary one, until it is complete. It is gone when this
-/// is dropped before.
+/// An incomplete file: it has no name or a temporary one until it is complete. Dropping it before that
+/// removes it.
 #[derive(Debug)]
 pub(crate) struct Draft {
     directory: OwnedFd,
@@ -191,7 +193,7 @@ pub(crate) struct Draft {
 }
 
 impl Draft {
-    /// Starts a file that is to have this path.
+    /// Starts a file that will have this path.
     pub(crate) fn begin(path: &Path, replace: bool) -> Result<Self, Failure> {
         let wrong_kind = Failure::new(Reason::WrongKind);
         let name = match path.file_name() {
@@ -204,7 +206,7 @@ impl Draft {
         }
         let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
         let parent = parent.unwrap_or(Path::new("."));
-        // To make something in it, the directory need not be readable.
+        // Creating a file in a directory does not require the right to read the directory.
         let flags = OFlags::DIRECTORY | OFlags::CLOEXEC;
         let directory = rustix::fs::open(parent, flags | OFlags::RDONLY, Mode::empty());
         #[cfg(any(target_os = "linux", target_os = "android"))]
@@ -213,7 +215,7 @@ impl Draft {
             _ => Err(errno),
         });
         let directory = directory.map_err(about_file)?;
-        // Said now rather than when everything has been written.
+        // Checked now rather than after everything has been written.
         match statat(&directory, &name, AtFlags::SYMLINK_NOFOLLOW) {
             Ok(stat) if FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile => {
                 return Err(wrong_kind);
@@ -227,28 +229,28 @@ impl Draft {
             None => named(&directory)?,
         };
         let draft = Draft { directory, file: file.into(), name, temporary };
-        // The umask may have taken rights away from the owner.
+        // The umask may have removed rights of the owner.
         if Mode::from_raw_mode(fstat(&draft.file)?.st_mode) & new_file_mode() != new_file_mode() {
             fchmod(&draft.file, new_file_mode()).map_err(about_file)?;
         }
         Ok(draft)
     }
 
-    /// Bytes that are left where it is.
+    /// Returns the free bytes of the file system.
     pub(crate) fn room(&self) -> Option<u64> {
         let system = fstatvfs(&self.file).ok()?;
-        // A file system without a limit has nothing to say.
+        // A file system without a limit reports 0.
         if system.f_blocks == 0 {
             return None;
         }
-        // The superuser may use what is kept back for it.
+        // The superuser can also use the reserved blocks.
         let blocks = if rustix::process::geteuid().is_root() { system.f_bfree } else { system.f_bavail };
         Some(blocks.saturating_mul(system.f_frsize))
     }
 
-    /// Gives it its length. What is not written then is zero.
+    /// Sets the length. Bytes that are not written later are zero.
     pub(crate) fn size(&self, len: u64) -> Result<(), Failure> {
-        // Asked every time: the system would not only refuse it, but end this process by a signal.
+        // Checked each time: the kernel would not only refuse it, but also kill this process by a signal.
         if let Some(most) = limits().file_size.filter(|most| len > *most) {
             let failure = Failure::new(Reason::Limit).with_figure(most);
             return Err(Failure { code: Some(Errno::FBIG.raw_os_error()), ..failure });
@@ -256,36 +258,36 @@ impl Draft {
         rustix::fs::ftruncate(&self.file, len).map_err(about_file)
     }
 
-    /// Says that some bytes, which are zero, are not going to be written.
-    #[allow(clippy::unused_self, reason = "other systems want to be told")]
+    /// Announces that a range of zeros will not be written.
+    #[allow(clippy::unused_self, reason = "needed on other systems")]
     pub(crate) fn leave_out(&self) {}
 
     pub(crate) fn write_at(&self, offset: u64, bytes: &[u8]) -> Result<(), Failure> {
         write_all_at(self.file.as_fd(), offset, bytes).map_err(about_file)
     }
 
-    /// Has the system start to bring these bytes to the disk, so that little is left to wait for in the end.
+    /// Starts writing a range back to the disk, so that little is left to wait for in the end.
     pub(crate) fn start_writing_back(&self, offset: u64, len: u64) {
         #[cfg(any(target_os = "linux", target_os = "android"))]
         if let (Ok(offset), Ok(len)) = (i64::try_from(offset), i64::try_from(len)) {
             let fd = self.file.as_raw_fd();
-            // SAFETY: the descriptor is open; the call touches no memory of this process. It is a params: if something goes
-            // wrong with the disk, `finish` hears of it.
+            // SAFETY: the descriptor is open, and the call does not access memory of this process. It is only
+            // advice: `finish` reports an error of the disk.
             unsafe { libc::sync_file_range(fd, offset, len, libc::SYNC_FILE_RANGE_WRITE) };
         }
         #[cfg(not(any(target_os = "linux", target_os = "android")))]
         let _ = (offset, len);
     }
 
-    /// Gives it its name when everything is on the disk.
+    /// Gives the file its name once all data is on the disk.
     pub(crate) fn finish(mut self, _len: u64, replace: bool) -> Result<(), Failure> {
-        // (The standard library knows which call really waits for the disk.)
+        // The standard library selects the call that really waits for the disk.
         self.file
             .sync_all()
             .map_err(|error| Errno::from_io_error(&error).map_or(Failure::new(Reason::Other), about_file))?;
         if self.temporary.is_none() {
             if !replace {
-                // In one step; linking never replaces anything.
+                // One atomic step: linking never replaces a file.
                 link(&self.file, &self.directory, &self.name).map_err(about_file)?;
                 return self.sync_directory();
             }
@@ -302,10 +304,11 @@ impl Draft {
         self.sync_directory()
     }
 
-    /// So that a crash does not take the name away again.
+    /// Makes the name survive a crash.
     fn sync_directory(&self) -> Result<(), Failure> {
         match rustix::fs::fsync(&self.directory) {
-            // It was opened without the right to read it; or its file system has nothing to do for this.
+            // The directory was opened without the right to read, or its file system has nothing to
+            // synchronise.
             Err(Errno::BADF | Errno::INVAL | Errno::NOTSUP | Errno::ROFS) => Ok(()),
             result => result.map_err(about_file),
         }
@@ -315,7 +318,7 @@ impl Draft {
 impl Drop for Draft {
     fn drop(&mut self) {
         if let Some(name) = &self.temporary {
-            // (The error that led here is the one to tell.)
+            // Ignored: the error that led here is the one to report.
             let _ = unlinkat(&self.directory, name, AtFlags::empty());
         }
     }
@@ -325,12 +328,13 @@ fn new_file_mode() -> Mode {
     Mode::RUSR | Mode::WUSR
 }
 
-/// A file that has no name until it gets one: if this process is killed before, nothing stays. None where this cannot be.
+/// Creates a file without a name, so that nothing stays if this process is killed. `None` where that is not
+/// possible.
 #[cfg(any(target_os = "linux", target_os = "android"))]
 fn nameless(directory: &OwnedFd) -> Option<OwnedFd> {
     let flags = OFlags::TMPFILE | OFlags::WRONLY | OFlags::CLOEXEC;
     let file = openat(directory, ".", flags, new_file_mode()).ok()?;
-    // The name will be given to it by this path.
+    // The file will get its name through this path.
     rustix::fs::accessat(CWD, path_of(&file), rustix::fs::Access::EXISTS, AtFlags::empty()).ok()?;
     Some(file)
 }
@@ -348,14 +352,14 @@ fn link(file: &File, directory: &OwnedFd, name: &CStr) -> Result<(), Errno> {
     rustix::fs::linkat(CWD, path_of(file), directory, name, AtFlags::SYMLINK_FOLLOW)
 }
 
-/// A file with a temporary name.
+/// Creates a file with a temporary name.
 fn named(directory: &OwnedFd) -> Result<(OwnedFd, Option<CString>), Failure> {
     let flags = OFlags::CREATE | OFlags::EXCL | OFlags::WRONLY | OFlags::CLOEXEC | OFlags::NOFOLLOW;
     let (file, name) = free_name(|name| openat(directory, name, flags, new_file_mode()))?;
     Ok((file, Some(name)))
 }
 
-/// Does something with a name that nobody uses.
+/// Calls `attempt` with unused names until it succeeds.
 fn free_name<T>(mut attempt: impl FnMut(&CStr) -> Result<T, Errno>) -> Result<(T, CString), Failure> {
     static NEXT: AtomicU32 = AtomicU32::new(0);
     let mut round = 0;
@@ -372,11 +376,11 @@ fn free_name<T>(mut attempt: impl FnMut(&CStr) -> Result<T, Errno>) -> Result<(T
     }
 }
 
-/// Renames, unless the name is taken.
+/// Renames, unless the new name exists.
 fn rename_new(directory: &OwnedFd, from: &CStr, to: &CStr) -> Result<(), Errno> {
     #[cfg(any(target_os = "linux", target_os = "android"))]
     match rustix::fs::renameat_with(directory, from, directory, to, rustix::fs::RenameFlags::NOREPLACE) {
-        // Not every file system can.
+        // Not every file system supports this.
         Err(Errno::INVAL | Errno::NOSYS | Errno::NOTSUP) => {}
         result => return result,
     }

@@ -1,11 +1,11 @@
-//! Names that are held when the process exits.
+//! Releasing names when the process exits.
 //!
-//! A value that is never dropped (a static, or whatever lives when `std::process::exit` is called) would leave its name to the next
-//! process that asks. So an exit handler releases what is still held. It does what dropping does and nothing else: the
-//! memory stays mapped, so threads that still run are not disturbed.
+//! A value that is never dropped (a static, or any value that is alive when `std::process::exit` is called)
+//! would leave its name behind. So an exit handler releases the names that are still held. It does what
+//! dropping does and no more: the region stays mapped, so running threads are not disturbed.
 //!
-//! What was shared by a fork is left alone: a child that goes on without the parent (a daemon) uses the same open file
-//! description, and the parent's exit must not take the name away from it.
+//! Objects that a fork has shared are left alone: a child that outlives the parent (a daemon) uses the same
+//! open file description, and the parent's exit must not release its name.
 
 use std::collections::BTreeMap;
 use std::os::fd::{AsRawFd, BorrowedFd, RawFd};
@@ -18,34 +18,36 @@ use super::memory::ObjectId;
 use super::name::ObjectName;
 use super::named;
 
-/// A name that is to be released.
+/// A name to release.
 struct Held {
     name: ObjectName,
     identity: ObjectId,
-    /// By [`forks::fork_epoch`].
+    /// The epoch of the process, see [`forks::fork_epoch`].
     process: u32,
-    /// How often this process had forked when it was opened.
+    /// The number of forks before the object was opened.
     forks: u32,
 }
 
-/// By descriptor. An entry is taken out before its descriptor is closed, so each of them is open.
+/// The names by descriptor. An entry is removed before its descriptor is closed, so the descriptor of every
+/// entry is open.
 static HELD: Mutex<BTreeMap<RawFd, Held>> = Mutex::new(BTreeMap::new());
 
-/// How often this process has forked, or was about to.
+/// The number of forks that this process has begun.
 static FORKS: AtomicU32 = AtomicU32::new(0);
 
-/// Has a name released when this process exits, until `forget` is called; false if that cannot be had.
+/// Releases a name at exit, unless `forget` is called before. Returns false if that is not possible.
 pub(super) fn remember(fd: BorrowedFd<'_>, name: &ObjectName, identity: ObjectId, process: u32) -> bool {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
         chain::stay_loaded();
-        // SAFETY: the handler only adds to an atomic, which is allowed at any time.
+        // SAFETY: the handler only increments an atomic, which is async-signal-safe.
         let _ = unsafe { libc::pthread_atfork(Some(before_fork), None, None) };
-        // SAFETY: a function that can be called at exit: it takes no lock that it might have to wait for.
+        // SAFETY: `at_exit` only tries a lock, so it cannot block, and `stay_loaded` keeps its code mapped.
         let _ = unsafe { libc::atexit(at_exit) };
     });
     let held = Held { name: name.clone(), identity, process, forks: FORKS.load(Ordering::Relaxed) };
-    // In a child that was forked while another thread had the lock, it is never released. Then there is no release at exit.
+    // In a child that was forked while another thread held the lock, the lock is never released. Then nothing
+    // is released at exit.
     for _ in 0..1000 {
         match HELD.try_lock() {
             Ok(mut all) => {
@@ -59,7 +61,7 @@ pub(super) fn remember(fd: BorrowedFd<'_>, name: &ObjectName, identity: ObjectId
     false
 }
 
-/// Undoes what `remember` has said true to, in the same process.
+/// Undoes a successful `remember` of the same process.
 pub(super) fn forget(fd: BorrowedFd<'_>) {
     HELD.lock().unwrap_or_else(PoisonError::into_inner).remove(&fd.as_raw_fd());
 }
@@ -69,11 +71,12 @@ extern "C" fn before_fork() {
 }
 
 extern "C" fn at_exit() {
-    // If a signal handler exits in the middle of `remember`, waiting would be for good.
+    // If a signal handler exits in the middle of `remember`, blocking would never end.
     let Ok(all) = HELD.try_lock() else { return };
     let (process, forks) = (forks::fork_epoch(), FORKS.load(Ordering::Relaxed));
     for (fd, held) in all.iter().filter(|(_, held)| held.process == process && held.forks == forks) {
-        // SAFETY: the descriptor of an entry is open, and stays so while this has the lock.
+        // SAFETY: the descriptor of an entry is open (see `HELD`), and cannot be removed and closed while
+        // this holds the lock.
         let fd = unsafe { BorrowedFd::borrow_raw(*fd) };
         named::release(fd, &held.name, held.identity);
     }

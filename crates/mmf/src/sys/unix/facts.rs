@@ -1,13 +1,14 @@
-//! Facts behind a refusal, as the kernel tells them in `/proc` and `/sys`. Read only after something has failed.
+//! Facts behind a refusal, which the kernel reports in `/proc` and `/sys`. They are read only after a
+//! failure.
 
 use crate::sys::{Confinement, FaultSign, Holders, MapLimits, MemoryGroup};
 
-/// What a signal and its code say about a page.
+/// Translates a signal and its code into the cause of a fault.
 pub(crate) fn fault_sign(code: u32, detail: i32) -> FaultSign {
-    // BUS_MCEERR_AR of Linux: the faulting instruction itself has met the broken memory.
+    // BUS_MCEERR_AR of Linux: the faulting instruction itself accessed the failed memory.
     const MEMORY_ERROR: i32 = 4;
     if code != libc::SIGBUS.unsigned_abs() {
-        // (macOS sends SIGBUS for some of those; their pages are told by the length.)
+        // macOS sends SIGBUS for some of these faults; there the length identifies missing pages.
         return FaultSign::Inaccessible;
     }
     if cfg!(target_os = "linux") && detail == MEMORY_ERROR {
@@ -40,7 +41,7 @@ mod linux {
         text(path)?.trim().parse().ok()
     }
 
-    /// The limit of the nearest control group that has one.
+    /// Returns the limit of the nearest control group that has one.
     pub(crate) fn memory_group() -> Option<MemoryGroup> {
         let groups = text("/proc/self/cgroup")?;
         let mounts = text("/proc/self/mountinfo")?;
@@ -59,11 +60,11 @@ mod linux {
             let inside = path.strip_prefix(root).unwrap_or(path).trim_start_matches('/');
             let mut group = Path::new(place).join(inside);
             if !group.starts_with(place) || !group.exists() {
-                // Of a path that leads out of this process's own view, the visible top speaks.
+                // The path leads out of the visible hierarchy, so its visible root stands in.
                 group = PathBuf::from(place);
             }
             while group.starts_with(place) {
-                // ("max" is no number. Version 1 says a number that no machine has.)
+                // "max" is no number, and version 1 reports a number that exceeds every machine.
                 let found = number(group.join(limit)).filter(|limit| *limit < 1 << 60);
                 if let Some((limit, used)) = found.zip(number(group.join(used))) {
                     return Some(MemoryGroup { used, limit });
@@ -74,7 +75,7 @@ mod linux {
         })
     }
 
-    /// "31 23 0:26 /root /place rw shared:9 - cgroup2 cgroup2 rw": the root and the place.
+    /// Parses "31 23 0:26 /root /place rw shared:9 - cgroup2 cgroup2 rw" into the root and the mount point.
     fn mount_of_group<'l>(line: &'l str, kind: &str) -> Option<(&'l str, &'l str)> {
         let (mount, system) = line.split_once(" - ")?;
         let mut words = system.split(' ');
@@ -86,21 +87,21 @@ mod linux {
         Some((words.next()?, words.next()?))
     }
 
-    /// Free bytes of the pool of huge pages of one size.
+    /// Returns the free bytes in the pool of huge pages of one size.
     pub(crate) fn pool(size: u64) -> Option<u64> {
         let path = format!("/sys/kernel/mm/hugepages/hugepages-{}kB/free_hugepages", size / 1024);
         Some(number(path)?.saturating_mul(size))
     }
 
-    /// The bytes behind a key of a file such as `/proc/self/status`.
+    /// Returns the bytes behind a key in a file such as `/proc/self/status`.
     fn kilobytes(text: &str, key: &str) -> Option<u64> {
         let rest = text.lines().find_map(|line| line.strip_prefix(key))?;
         Some(rest.trim().trim_end_matches("kB").trim().parse::<u64>().ok()?.saturating_mul(1024))
     }
 
-    /// How many mappings this process has, and the largest range of free addresses below the last one.
+    /// Returns the number of mappings of this process and the largest free address range below the last one.
     ///
-    /// Read in pieces: where no mapping can be added, no large piece of memory can be allocated either.
+    /// The file is read in pieces: where no mapping can be added, no large allocation succeeds either.
     fn mappings() -> Option<(u64, u64)> {
         use std::io::Read;
         let mut maps = fs::File::open("/proc/self/maps").ok()?;
@@ -121,7 +122,7 @@ mod linux {
                     b'-' if in_numbers => (start, value) = (value, 0),
                     b' ' if in_numbers => {
                         in_numbers = false;
-                        // The kernel's own page above all addresses of the process is no mapping.
+                        // The kernel's own page above all addresses of the process does not count.
                         if start < u64::MAX / 2 {
                             count += 1;
                             gap = gap.max(start.saturating_sub(end));
@@ -165,7 +166,7 @@ mod linux {
         let status = text("/proc/self/status").unwrap_or_default();
         let seccomp = status.lines().find_map(|line| line.strip_prefix("Seccomp:"));
         let snap = std::env::var("SNAP_INSTANCE_NAME").or_else(|_| std::env::var("SNAP_NAME")).ok();
-        // The profile of a snap's program is called snap.NAME.APP.
+        // The profile of a snap's program is named snap.NAME.APP.
         let profile = label.as_deref().and_then(|label| label.strip_prefix("snap.")?.split('.').next());
         let container = if Path::new("/.flatpak-info").exists() {
             Some("Flatpak")
@@ -184,7 +185,7 @@ mod linux {
         }
     }
 
-    /// Whether any `flock` is held on an object, as far as this process's pid namespace shows.
+    /// Whether any process of the visible pid namespace holds a `flock` on an object.
     pub(crate) fn is_locked(device: u64, inode: u64) -> Option<bool> {
         let (major, minor) = (rustix::fs::major(device), rustix::fs::minor(device));
         let key = format!("{major:02x}:{minor:02x}:{inode}");
@@ -193,10 +194,10 @@ mod linux {
         Some(locks.lines().any(|line| line.split_ascii_whitespace().any(|word| word == key)))
     }
 
-    /// More processes, or more objects, are not searched: a refusal is not to take seconds.
+    /// The maximum number of processes or objects that are examined, so that a refusal does not take seconds.
     const MOST: usize = 4096;
 
-    /// The processes that have an object open or mapped, as far as this user may look.
+    /// Returns the other processes that have an object open or mapped, as far as this user may see.
     pub(crate) fn holders_of(device: u64, inode: u64) -> Holders {
         let Ok((found, complete)) = super::super::holders::holders_in((device, inode), MOST) else {
             return Holders::default();
@@ -205,7 +206,7 @@ mod linux {
         Holders { known: others.collect(), complete }
     }
 
-    /// Bytes that named objects have by their lengths, and have no pages for yet.
+    /// Returns the bytes within the lengths of named objects that have no pages yet.
     pub(crate) fn promised() -> Option<u64> {
         use std::os::unix::fs::MetadataExt;
         let lacks = |entry: fs::DirEntry| {
@@ -216,7 +217,7 @@ mod linux {
         Some(entries.take(MOST).filter_map(lacks).fold(0, u64::saturating_add))
     }
 
-    /// Open files of the machine, and the most that it may have.
+    /// Returns the number of open files of the machine, and its maximum.
     pub(crate) fn open_files() -> Option<(u64, u64)> {
         let text = text("/proc/sys/fs/file-nr")?;
         let mut numbers = text.split_ascii_whitespace().map(str::parse);

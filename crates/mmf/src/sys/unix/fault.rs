@@ -1,4 +1,5 @@
-//! SIGSEGV and SIGBUS in the guarded routines become errors; all others go where they would have gone without this library.
+//! Turns SIGSEGV and SIGBUS in the guarded routines into errors, and passes on all others as if this library
+//! did not exist.
 
 use core::sync::atomic::Ordering;
 use std::{io, mem, ptr};
@@ -10,11 +11,11 @@ use super::context::Context;
 use crate::sys::guard::{self, Place};
 use crate::sys::{Copying, HandlerPolicy, HandlerState};
 
-/// What a fault's detail says where the kernel made the copy and found the page missing: no `si_code` has this value.
+/// The detail of a fault that the kernel found during its copy. No `si_code` has this value.
 #[cfg_attr(not(any(target_os = "linux", target_os = "android")), allow(dead_code))]
 pub(crate) const FOUND_BY_THE_KERNEL: i32 = 0;
 
-/// Whether copies can be made without a handler.
+/// Whether copies without a handler are possible.
 pub(crate) fn kernel_copies() -> bool {
     #[cfg(any(target_os = "linux", target_os = "android"))]
     return super::kernel::is_available();
@@ -22,8 +23,8 @@ pub(crate) fn kernel_copies() -> bool {
     return false;
 }
 
-/// Makes sure that faults in what is mapped next are caught, and says how. To be called for each mapping: what was true for
-/// the one before may have changed.
+/// Prepares for faults in the next mapping, and returns how its bytes are to be copied. Called for each
+/// mapping, since the situation may have changed.
 pub(in crate::sys) fn prepare() -> io::Result<Copying> {
     let policy = crate::sys::handler_policy();
     if policy == HandlerPolicy::NoHandler {
@@ -47,19 +48,19 @@ pub(in crate::sys) fn prepare() -> io::Result<Copying> {
     }
 }
 
-/// Installs the handler in front of whatever is there, unless faults reach it anyway.
+/// Installs the handler in front of the present one, unless faults reach it anyway.
 pub(crate) fn install() -> io::Result<()> {
     (0..chain::SIGNALS.len()).try_for_each(chain::install)
 }
 
-/// Where the handler is, and whether this thread lets it be called.
+/// Returns the position of the handler, and whether this thread blocks its signals.
 pub(crate) fn state() -> HandlerState {
-    // SAFETY: a set of signals is a plain C structure for which all zeros is a value.
+    // SAFETY: `sigset_t` consists of integers, for which all zeros is a valid value.
     let mut blocked: libc::sigset_t = unsafe { mem::zeroed() };
-    // SAFETY: a null new mask only asks; `blocked` is valid for the answer.
+    // SAFETY: with a null new mask the call only queries, and `blocked` is valid to write.
     unsafe { libc::pthread_sigmask(libc::SIG_BLOCK, ptr::null(), &mut blocked) };
     let is_blocked = |signal: c_int| {
-        // SAFETY: a whole set.
+        // SAFETY: the set is initialised.
         unsafe { libc::sigismember(&blocked, signal) == 1 }
     };
     HandlerState {
@@ -69,21 +70,23 @@ pub(crate) fn state() -> HandlerState {
     }
 }
 
-/// The common handler behind all entries (see `chain`).
+/// The common handler behind all entries, see `chain`.
 pub(super) extern "C" fn on_signal(signal: c_int, info: *mut siginfo_t, context: *mut c_void, level: u32) {
     let level = level as usize;
     if chain::answered(signal, info, context, level) {
         return;
     }
-    // A handler that was installed for a signal number alone may call this one with nothing else.
+    // A handler that was installed without SA_SIGINFO may call this one without the other arguments.
     if !info.is_null() && !context.is_null() {
-        // SAFETY: the kernel gives a handler with SA_SIGINFO a valid siginfo, and who passes a signal on passes it on.
+        // SAFETY: the kernel passes a valid `siginfo_t` to a handler with `SA_SIGINFO`, and handlers that
+        // pass a signal on pass it along.
         let si = unsafe { &*info };
         if !is_sent(signal, si.si_code) {
-            // SAFETY: the kernel gives the handler the interrupted context, which nobody else uses meanwhile.
+            // SAFETY: the kernel passes the interrupted context, which nothing else accesses until the
+            // handler returns.
             let interrupted = unsafe { &mut *context.cast::<libc::ucontext_t>() };
             if guard::catch(&mut Context(interrupted), place(signal, si), signal.unsigned_abs(), si.si_code) {
-                chain::note_who_passed_it_on(signal);
+                chain::note_forwarding_handler(signal);
                 return;
             }
         }
@@ -91,15 +94,15 @@ pub(super) extern "C" fn on_signal(signal: c_int, info: *mut siginfo_t, context:
     pass_on(signal, info, context, level);
 }
 
-/// What cannot be accessed.
+/// Returns the inaccessible place.
 fn place(signal: c_int, si: &siginfo_t) -> Place {
-    // SAFETY: for a SIGSEGV or SIGBUS that was not sent the address is part of the siginfo.
+    // SAFETY: the address is a part of the `siginfo_t` of every SIGSEGV and SIGBUS that was not sent.
     let address = unsafe { si.si_addr() }.addr();
     place_of(signal, si.si_code, address, extent(si))
 }
 
-/// A memory error concerns a block whose size the kernel says; of a huge page it may report the start, far from the instruction's
-/// own address.
+/// A memory error concerns a block whose size the kernel reports. For a huge page the kernel may report its
+/// start, far from the address of the access.
 fn place_of(signal: c_int, code: c_int, address: usize, bits: u32) -> Place {
     const MEMORY_ERROR_HERE: c_int = 4; // BUS_MCEERR_AR of Linux
     if cfg!(any(target_os = "linux", target_os = "android"))
@@ -112,18 +115,19 @@ fn place_of(signal: c_int, code: c_int, address: usize, bits: u32) -> Place {
     }
 }
 
-/// `si_addr_lsb`, which the bindings lack: it follows the address.
+/// Returns `si_addr_lsb`, which the bindings lack. It follows the address.
 fn extent(si: &siginfo_t) -> u32 {
     const OFFSET: usize = 16 + size_of::<*const c_void>();
     let bytes = ptr::from_ref(si).cast::<u8>().wrapping_add(OFFSET).cast::<u16>();
-    // SAFETY: inside the siginfo, which is larger everywhere, and aligned to 8 bytes as that is. Any bytes are a number; it is
-    // used only where the kernel has put it there.
+    // SAFETY: the two bytes are inside the `siginfo_t`, which is larger on every system, and are aligned as
+    // it is. Every bit pattern is a valid number, which the caller uses only where the kernel has stored one.
     u32::from(unsafe { bytes.read() })
 }
 
-/// Whether a signal came from elsewhere, and not from the interrupted instruction, which therefore would not fault again.
+/// Whether a signal was sent, so that the interrupted instruction did not fault and would not fault again.
 fn is_sent(signal: c_int, code: c_int) -> bool {
-    // kill() and its like have zero or a negative code; a memory error that nobody has touched yet has this one.
+    // kill() and similar calls set zero or a negative code; a memory error that no access has met yet has
+    // this one.
     const MEMORY_ERROR_ELSEWHERE: c_int = 5; // BUS_MCEERR_AO of Linux
     code <= 0 || (cfg!(target_os = "linux") && signal == libc::SIGBUS && code == MEMORY_ERROR_ELSEWHERE)
 }
@@ -131,7 +135,7 @@ fn is_sent(signal: c_int, code: c_int) -> bool {
 /// Does what would have happened without this library.
 fn pass_on(signal: c_int, info: *mut siginfo_t, context: *mut c_void, at: usize) {
     let index = chain::index_of(signal);
-    // A delivery that comes to a level again has gone round: then it is the turn of what was there first.
+    // A delivery that reaches a level twice has come full circle. Then the original action gets it.
     let at = if chain::first_visit(info, at) {
         Some(at)
     } else if at != 0 && chain::first_visit(info, 0) {
@@ -142,7 +146,7 @@ fn pass_on(signal: c_int, info: *mut siginfo_t, context: *mut c_void, at: usize)
     let level = at.map(|at| (at, chain::level(index, at)));
     let next = level.and_then(|(at, level)| Some((at, level, level.action()?)));
     let sent = info.is_null() || {
-        // SAFETY: the kernel gives a handler with SA_SIGINFO a valid siginfo.
+        // SAFETY: the kernel passes a valid `siginfo_t` to a handler with `SA_SIGINFO`.
         let si = unsafe { &*info };
         is_sent(signal, si.si_code)
     };
@@ -153,13 +157,15 @@ fn pass_on(signal: c_int, info: *mut siginfo_t, context: *mut c_void, at: usize)
         handler = libc::SIG_DFL;
     }
     match handler {
-        // An ignored signal is ignored only if somebody sent it: the kernel does not let a fault be ignored.
+        // Only a sent signal can be ignored: the kernel does not ignore a fault.
         libc::SIG_IGN if sent => {}
         libc::SIG_DFL | libc::SIG_IGN => take_the_default(signal, sent),
         _ => {
-            // Also without SA_SIGINFO: the kernel gives all arguments to every handler, and some use them without having asked.
-            // SAFETY: a handler is a function of one or three such arguments, and on the processors of this library (see `guard`) a
-            // function is not disturbed by arguments that it does not take; signal handlers are called like this by the kernel.
+            // Without SA_SIGINFO, too: the kernel passes all arguments to every handler, and some use them
+            // without having requested them.
+            // SAFETY: a handler is a function of one or three such arguments. On the processors of this
+            // library (see `guard`) surplus arguments do not disturb a function, and the kernel calls signal
+            // handlers in this way.
             let call = unsafe {
                 mem::transmute::<usize, extern "C" fn(c_int, *mut siginfo_t, *mut c_void)>(handler)
             };
@@ -169,21 +175,23 @@ fn pass_on(signal: c_int, info: *mut siginfo_t, context: *mut c_void, at: usize)
     }
 }
 
-/// What the kernel does where there is no handler.
+/// Performs the default action.
 fn take_the_default(signal: c_int, sent: bool) {
-    // SAFETY: sigaction is a plain C structure for which all zeros is a value: the default action.
+    // SAFETY: `sigaction` consists of integers and pointers, for which all zeros is a valid value: the
+    // default action.
     let default: libc::sigaction = unsafe { mem::zeroed() };
     let _ = chain::replace(signal, &default);
     if sent {
-        // The instruction did not fault and would not do so again, so the signal is sent once more; it arrives when
-        // this handler returns and unblocks it.
-        // SAFETY: raise has no requirements and is allowed in a handler.
+        // The instruction did not fault and would not do so again, so the signal is sent once more. It
+        // arrives when this handler returns and unblocks it.
+        // SAFETY: `raise` has no requirements and is async-signal-safe.
         unsafe { libc::raise(signal) };
     }
 }
 
-/// A former handler may resign by restoring the default, as the standard library's does for what it does not know. Without us
-/// that would be its own affair; but it must not take our handler along.
+/// Reinstalls this library's handler after a former handler has resigned by restoring the default, as the
+/// standard library's does for foreign faults. Without this library only that handler would be gone; it must
+/// not take ours along.
 fn stay(signal: c_int, at: usize, level: &chain::Level) {
     let Ok(now) = chain::query(signal) else { return };
     if now.sa_sigaction == libc::SIG_DFL {
@@ -201,15 +209,15 @@ fn stay(signal: c_int, at: usize, level: &chain::Level) {
 mod tests {
     use super::*;
 
-    /// What the kernel delivers for a memory error.
+    /// Returns the `siginfo_t` that the kernel delivers for a memory error.
     fn memory_error(code: c_int, address: usize, bits: u16) -> siginfo_t {
-        // SAFETY: siginfo_t is a plain C structure for which all zeros is a value.
+        // SAFETY: `siginfo_t` consists of integers and pointers, for which all zeros is a valid value.
         let mut info: siginfo_t = unsafe { mem::zeroed() };
         info.si_code = code;
         let bytes = (&raw mut info).cast::<u8>();
-        // SAFETY: the field of the address, inside the structure and aligned.
+        // SAFETY: the field of the address is inside the structure and aligned.
         unsafe { bytes.wrapping_add(16).cast::<usize>().write(address) };
-        // SAFETY: the field behind it, as above.
+        // SAFETY: the next field is inside the structure and aligned, too.
         unsafe { bytes.wrapping_add(24).cast::<u16>().write(bits) };
         info
     }
@@ -219,13 +227,13 @@ mod tests {
         const HUGE: usize = 0x7f00_0020_0000;
         let here = memory_error(4, HUGE, 21);
         assert_eq!(place(libc::SIGBUS, &here), Place::block(HUGE, 21));
-        // An address in the middle means the same block.
+        // An address in the middle identifies the same block.
         assert_eq!(place(libc::SIGBUS, &memory_error(4, HUGE + 0x1_2345, 21)), Place::block(HUGE, 21));
-        // The extent says nothing for other faults: there the field can be part of something else.
+        // The extent is meaningless for other faults, where the field can be a part of something else.
         for (signal, code) in [(libc::SIGBUS, 2), (libc::SIGSEGV, 4), (libc::SIGSEGV, 1)] {
             assert_eq!(place(signal, &memory_error(code, HUGE, 21)), Place::at(HUGE));
         }
-        // One that no instruction has met yet interrupts nothing.
+        // A memory error that no instruction has met yet interrupts none.
         assert!(is_sent(libc::SIGBUS, 5));
         assert!(!is_sent(libc::SIGBUS, 4));
     }

@@ -1,10 +1,9 @@
-//! Forks of this process: how a child is told from its parent, and how a fork is kept away from a
-//! descriptor that must not be inherited.
+//! Forks of this process: detecting them, and keeping them away from descriptors that must not be inherited.
 //!
-//! A child has a copy of everything, also of values that stand for its parent: participants, guards, and what
-//! is remembered about "this process". What belongs to one process alone is therefore kept in a page that the
-//! kernel clears in every child that gets memory of its own (`MADV_WIPEONFORK`), also in one that was made by a
-//! bare `clone`, which calls no handlers.
+//! A child inherits a copy of everything, including values that stand for its parent: participants, guards,
+//! and cached facts about "this process". Whatever belongs to one process alone is therefore kept in a page
+//! that the kernel clears in every child with a memory of its own (`MADV_WIPEONFORK`), even in one that a
+//! bare `clone` has created, which calls no fork handlers.
 
 use std::sync::Once;
 #[cfg(any(target_os = "linux", target_os = "android"))]
@@ -13,15 +12,16 @@ use std::sync::atomic::Ordering::{Relaxed, SeqCst};
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64};
 use std::time::{Duration, Instant};
 
-/// What a child does not take over from its parent. It has its pages to itself, as a static, so that a lock asks
-/// by a single load. (ARM64 has kernels with pages of up to 64 KiB.)
+/// The state that a child does not inherit. It is a static, so that a lock reads it by a single load, and
+/// occupies whole pages. (ARM64 has kernels with pages of up to 64 KiB.)
 #[derive(Debug)]
 #[cfg_attr(target_arch = "aarch64", repr(C, align(65536)))]
 #[cfg_attr(not(target_arch = "aarch64"), repr(C, align(4096)))]
 struct Own {
-    /// Not 0 from [`track_forks`] on, and never the epoch of a process that this one was forked from.
+    /// Not 0 after [`track_forks`], and different from the epochs of all processes that this one descends
+    /// from.
     epoch: AtomicU32,
-    /// What is remembered: 0 nothing, 1 about to be, 2 there.
+    /// The state of `remembered`: 0 empty, 1 being written, 2 valid.
     state: AtomicU32,
     remembered: [AtomicU64; 3],
 }
@@ -37,47 +37,51 @@ impl Own {
 }
 
 static OWN: Own = Own::new();
-/// Whether [`OWN`] is cleared in children. (Not by Linux before 4.14, nor by other systems: there a handler does it.)
+/// Whether the kernel clears [`OWN`] in children. Linux before 4.14 and other systems do not; a fork handler
+/// does it there.
 static IS_CLEARED: AtomicBool = AtomicBool::new(false);
-/// Inherited by children, so that their epochs are later ones.
+/// Inherited by children, so that their epochs are greater.
 static LAST_EPOCH: AtomicU32 = AtomicU32::new(0);
 
-/// Threads that must not be interrupted by a fork, and threads that are about to fork.
+/// The number of threads that no fork may interrupt, and of threads that are about to fork.
 static OPENERS: AtomicU32 = AtomicU32::new(0);
 static FORKING: AtomicU32 = AtomicU32::new(0);
-/// Neither side waits longer for the other. Opening takes microseconds; this bound only serves a fork in a
-/// signal handler that has interrupted an opener of the same thread, and handlers of others that wait for one.
+/// The limit for each side to wait for the other. Opening takes microseconds. The limit only matters for a
+/// fork in a signal handler that has interrupted an opener of the same thread, and for fork handlers of other
+/// libraries that wait for an opener.
 const LONGEST: Duration = Duration::from_secs(1);
 
-/// Identifies this process among those that it was forked from: the same number is the same process. Only after
-/// [`track_forks`].
+/// Returns the epoch of this process, which differs from those of all processes that it descends from. Valid
+/// after [`track_forks`].
 #[inline]
 pub(crate) fn fork_epoch() -> u32 {
     OWN.epoch.load(Relaxed)
 }
 
-/// To be called before [`forks`] can be relied on.
+/// Initialises [`fork_epoch`].
 pub(crate) fn track_forks() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
         super::chain::stay_loaded();
         IS_CLEARED.store(clear_in_children(), Relaxed);
-        // SAFETY: the handlers access atomics and sleep, which is allowed in a child of a process with threads.
+        // SAFETY: the handlers only access atomics and sleep, which POSIX permits in the child of a
+        // multi-threaded process. `stay_loaded` above pins the library, so their code stays mapped.
         let _ = unsafe { libc::pthread_atfork(Some(before_fork), Some(in_parent), Some(in_child)) };
     });
     if OWN.epoch.load(Relaxed) == 0 {
         let next = LAST_EPOCH.fetch_add(1, Relaxed) + 1;
-        // (Another thread may have been faster.)
+        // Another thread may have stored an epoch first.
         let _ = OWN.epoch.compare_exchange(0, next, Relaxed, Relaxed);
     }
 }
 
-/// Has the kernel clear [`OWN`] in every child, if it can.
+/// Asks the kernel to clear [`OWN`] in every child.
 #[cfg(any(target_os = "linux", target_os = "android"))]
 fn clear_in_children() -> bool {
     let (address, len) = ((&raw const OWN).cast_mut().cast(), size_of::<Own>());
-    // SAFETY: the pages hold this static and nothing else (its alignment and size are those of whole pages, or the
-    // kernel refuses). This process keeps what is in them; a child finds zeros, which are a value of the type.
+    // SAFETY: the range is exactly this static: its alignment is that of a page, or the kernel refuses, and
+    // the check makes its size a multiple of one. This process keeps the contents. A child finds zeros, which
+    // are valid for atomics.
     len % super::memory::page_size() == 0
         && unsafe { rustix::mm::madvise(address, len, rustix::mm::Advice::LinuxWipeOnFork) }.is_ok()
 }
@@ -104,15 +108,15 @@ extern "C" fn in_parent() {
 }
 
 extern "C" fn in_child() {
-    // The threads that were counted do not exist here.
+    // The threads that the counters stand for do not exist in the child.
     FORKING.store(0, SeqCst);
     OPENERS.store(0, SeqCst);
-    // (Needed where the page is not cleared.)
+    // Needed where the kernel does not clear the page.
     OWN.state.store(0, Relaxed);
     OWN.epoch.store(0, Relaxed);
 }
 
-/// Keeps `fork` out of this process while it lives. (Not a bare `clone`.)
+/// Blocks `fork` in this process while it exists, but not a bare `clone`.
 #[cfg(any(target_os = "linux", target_os = "android"))]
 #[derive(Debug)]
 pub(super) struct NoFork {
@@ -125,7 +129,7 @@ impl NoFork {
         track_forks();
         wait_until_zero(&FORKING);
         OPENERS.fetch_add(1, SeqCst);
-        // A fork may have begun since.
+        // A fork may have begun meanwhile.
         while FORKING.load(SeqCst) != 0 {
             OPENERS.fetch_sub(1, SeqCst);
             let begun = Instant::now();
@@ -148,7 +152,7 @@ impl Drop for NoFork {
     }
 }
 
-/// What `find` finds out about this process, asked once.
+/// Returns the facts about this process that `find` determines, which are cached.
 #[cfg(any(target_os = "linux", target_os = "android"))]
 pub(super) fn remember(find: impl FnOnce() -> [u64; 3]) -> [u64; 3] {
     track_forks();
@@ -177,13 +181,13 @@ mod tests {
         assert_ne!(fork_epoch(), 0);
         assert!(OPENERS.load(SeqCst) > 0);
         let thread = std::thread::spawn(|| {
-            // SAFETY: the child ends at once.
+            // SAFETY: the child calls only async-signal-safe functions, and ends at once.
             match unsafe { libc::fork() } {
-                // SAFETY: no requirements.
+                // SAFETY: `_exit` has no requirements.
                 0 => unsafe { libc::_exit(i32::from(fork_epoch() != 0 || OPENERS.load(SeqCst) != 0)) },
                 child => {
                     let mut status = 0;
-                    // SAFETY: a valid place for the answer.
+                    // SAFETY: `status` is valid to write.
                     assert_eq!(unsafe { libc::waitpid(child, &raw mut status, 0) }, child);
                     assert_eq!(status, 0, "the child is taken for its parent");
                 }
@@ -208,7 +212,8 @@ mod tests {
         assert!(IS_CLEARED.load(Relaxed));
         let before = fork_epoch();
         assert_eq!(remember(|| [1, 2, 3]).len(), 3);
-        // SAFETY: without flags it is a fork that calls no handlers; the child ends at once.
+        // SAFETY: without flags this is a fork that calls no handlers. The child only loads atomics, calls
+        // `remember`, and ends.
         match unsafe {
             libc::syscall(
                 libc::SYS_clone,
@@ -221,13 +226,13 @@ mod tests {
         } {
             0 => {
                 let same = fork_epoch() == before || remember(|| [7, 8, 9]) != [7, 8, 9];
-                // SAFETY: no requirements.
+                // SAFETY: `_exit` has no requirements.
                 unsafe { libc::_exit(i32::from(same)) }
             }
             child => {
                 let mut status = 0;
                 let child = i32::try_from(child).unwrap();
-                // SAFETY: a valid place for the answer.
+                // SAFETY: `status` is valid to write.
                 assert_eq!(unsafe { libc::waitpid(child, &raw mut status, 0) }, child);
                 assert_eq!(status, 0, "the child is taken for its parent");
             }

@@ -1,18 +1,19 @@
-//! Making an object longer, and how far it may become so.
+//! Growing objects, and their capacity.
 //!
-//! A tmpfs file has a length, and nothing that says how long it is meant to become. But a process that opens it has to know,
-//! for a view reserves addresses for all of it. So every holder that may write has a lock on as many bytes as the capacity
-//! counts, far behind where any byte can be; a process that opens the region asks the kernel which lock would be in the way,
-//! and takes one like it. Such locks ("open file description locks") belong to the descriptor and go with it. Nothing is
-//! written anywhere, and programs that do not know of it are not disturbed.
+//! A tmpfs file has a length, but no attribute for the length that it may reach. Yet a process that opens it
+//! has to know, since a view reserves addresses for all of it. So every holder with write access has a lock
+//! on as many bytes as the capacity counts, far behind the last possible byte. A process that opens the
+//! region asks the kernel for a conflicting lock, and takes an equal one. Such locks ("open file description
+//! locks") belong to the open file description and end with it. Nothing is written anywhere, and programs
+//! that do not know of the locks are not affected.
 //!
-//! **They are locks for writing**, which take a descriptor that can write. A process that may only read can take locks for
-//! reading, and if those counted it could tell every other process a capacity, and keep the truth from being told. So only
-//! locks for writing are asked for, and as they exclude each other, each holder has its own range: a *slot*. A reader's lock can
-//! be in the way of a record that is made later; then that holder goes on without one.
+//! **Only write locks count**, which require write access. If read locks counted, a process with read access
+//! only could report a capacity to all others, and could keep the true one from being recorded. Since write
+//! locks exclude each other, each holder has a range of its own, a *slot*. A read lock can obstruct a later
+//! record; then that holder goes on without one.
 //!
-//! A peer that may write can record something else. That is no more than a wrong number: it is held against the length, and a
-//! view that cannot have so many addresses has fewer.
+//! A peer with write access can record another number. This is harmless: the number is checked against the
+//! length, and a view that cannot reserve so many addresses reserves fewer.
 
 use std::os::fd::BorrowedFd;
 use std::time::{Duration, Instant};
@@ -23,7 +24,7 @@ use rustix::io::Errno;
 use super::probe::check_file_size;
 use crate::sys::{Failure, Reason};
 
-/// The longest that anything may become.
+/// The maximum length of an object.
 #[cfg(any(target_os = "linux", target_os = "android"))]
 pub(super) use linux::MOST;
 #[cfg(not(any(target_os = "linux", target_os = "android")))]
@@ -38,20 +39,20 @@ use others::lock_alone;
 #[cfg(not(any(target_os = "linux", target_os = "android")))]
 pub(super) use others::{record, recorded};
 
-/// The length of an object, now.
+/// Returns the present length of an object.
 pub(super) fn len(fd: BorrowedFd<'_>) -> Result<u64, Errno> {
     Ok(u64::try_from(fstat(fd)?.st_size).unwrap_or(0))
 }
 
-/// Makes an object at least `len` bytes long, in one step: others may do the same meanwhile, and it never becomes shorter.
-/// What is added is zero, and the system has the room for it.
+/// Extends an object to at least `len` bytes in one step: concurrent calls never shorten it. The added bytes
+/// are zero, and the system has allocated them.
 pub(super) fn grow(fd: BorrowedFd<'_>, to: u64) -> Result<(), Failure> {
     check_file_size(to)?;
     let from = len(fd)?;
     if to <= from {
         return Ok(());
     }
-    // Asked first: otherwise the system would take page after page, all that there are, before it finds out.
+    // Checked first: otherwise the system would allocate all the pages that it has before it fails.
     if let Some(left) = left(fd)? {
         if to - from > left {
             return Err(Failure::new(Reason::NoMemory).with_figure(left));
@@ -63,16 +64,16 @@ pub(super) fn grow(fd: BorrowedFd<'_>, to: u64) -> Result<(), Failure> {
             let failure = Failure::from(errno);
             Err(left(fd)?.map_or(failure, |left| failure.with_figure(left)))
         }
-        // Sealed against it, or an immutable file.
+        // The object is sealed, or the file is immutable.
         Err(errno @ Errno::PERM) => Err(Failure { reason: Reason::Denied, ..errno.into() }),
         Err(errno @ Errno::INVAL) => Err(Failure { reason: Reason::TooLarge, ..errno.into() }),
-        // Another process has a lock in the way.
+        // Another process has a conflicting lock.
         Err(errno @ Errno::BUSY) => Err(Failure { reason: Reason::InUse, ..errno.into() }),
         Err(errno) => Err(errno.into()),
     }
 }
 
-/// What its file system has left, if it has a limit.
+/// Returns the free bytes of the object's file system, if it has a limit.
 fn left(fd: BorrowedFd<'_>) -> Result<Option<u64>, Errno> {
     let system = rustix::fs::fstatvfs(fd)?;
     Ok((system.f_blocks > 0).then(|| system.f_bavail.saturating_mul(system.f_frsize)))
@@ -82,25 +83,26 @@ fn allocate(fd: BorrowedFd<'_>, from: u64, to: u64) -> Result<(), Errno> {
     #[cfg(any(target_os = "linux", target_os = "android"))]
     loop {
         match rustix::fs::fallocate(fd, rustix::fs::FallocateFlags::empty(), from, to - from) {
-            // It undoes what it has done so far.
+            // The kernel has undone the allocation so far.
             Err(Errno::INTR) => {}
             Err(Errno::OPNOTSUPP | Errno::NOSYS) => break,
             result => return result,
         }
     }
-    // A file system without `fallocate`; those of regions have it. Not in one step, so no other process may do it meanwhile. (A
-    // program that uses other means than this library may cut off what another one has added in just this moment.)
+    // A file system without `fallocate`; those of regions have it. This takes two steps, so other processes
+    // are excluded meanwhile. A program that does not use this library may truncate what another one adds at
+    // the same moment.
     let _ = from;
-    alone(fd, PATIENCE, || {
+    alone(fd, MAX_WAIT, || {
         len(fd).and_then(|now| if now < to { rustix::fs::ftruncate(fd, to) } else { Ok(()) })
     })
 }
 
-/// How long one that lengthens a file is waited for, which takes it a few system calls. A process that may only read the file
-/// can be in the way, too, and for as long as it likes.
-const PATIENCE: Duration = Duration::from_secs(2);
+/// How long a call waits for another process that extends the file, which takes a few system calls. A process
+/// with read access only can obstruct it, too, for as long as it likes.
+const MAX_WAIT: Duration = Duration::from_secs(2);
 
-/// Calls `call` while no other process that asks so is in the middle of the same; an error if one does not come to an end.
+/// Calls `call` while no other process is inside the same section. Fails if another one does not leave it.
 fn alone(
     fd: BorrowedFd<'_>,
     patience: Duration,
@@ -125,15 +127,15 @@ mod linux {
 
     use rustix::io::Errno;
 
-    /// Where the slots start, beyond every length that this library makes.
+    /// The start of the slots, beyond every length that this library creates.
     pub(super) const START: i64 = 1 << 62;
     /// The length of a slot.
     pub(super) const SLOT: i64 = 1 << 50;
-    /// (One less than fit: a lock up to the last position of all would be reported as one without a length.)
+    /// One slot less than would fit: the kernel reports a lock that ends at the last offset as unlimited.
     pub(super) const SLOTS: u32 = (1 << 12) - 1;
-    /// So that a capacity fits into a slot. (Eight times as much as an address space of 47 bits.)
+    /// The limit of capacities, so that they fit into a slot: eight times an address space of 47 bits.
     pub(in crate::sys) const MOST: u64 = 1 << 50;
-    /// How many slots are tried. With 100 holders, the first one is free in 39 of 40 cases.
+    /// The number of slots that are tried. With 100 holders, the first one is free in 39 of 40 cases.
     const TRIES: u32 = 8;
 
     fn lock_of(kind: libc::c_int, start: i64, len: i64) -> libc::flock {
@@ -142,16 +144,17 @@ mod linux {
         libc::flock { l_type: kind, l_whence: whence, l_start: start, l_len: len, l_pid: 0 }
     }
 
-    /// A slot, hardly the same one that another process or thread chooses at the same time.
+    /// Returns a slot that concurrent callers hardly choose, too.
     fn slot() -> u32 {
         static NEXT: AtomicU32 = AtomicU32::new(0);
         let number = NEXT.fetch_add(1, Ordering::Relaxed);
         std::process::id().wrapping_mul(0x9e37_79b1).wrapping_add(number.wrapping_mul(0x85eb_ca6b)) >> 20
     }
 
-    /// `fcntl` with a lock.
+    /// Calls `fcntl` with a lock.
     fn control(fd: BorrowedFd<'_>, command: libc::c_int, lock: &mut libc::flock) -> Result<(), Errno> {
-        // SAFETY: the descriptor is open, and these commands read and write one such structure.
+        // SAFETY: the descriptor is open, and `lock` is a valid `flock` to read and write, as these commands
+        // require.
         let result = unsafe { libc::fcntl(fd.as_raw_fd(), command, std::ptr::from_mut(lock)) };
         if result == 0 {
             return Ok(());
@@ -159,7 +162,7 @@ mod linux {
         Err(Errno::from_io_error(&std::io::Error::last_os_error()).unwrap_or(Errno::INVAL))
     }
 
-    /// Takes, or gives back, the right to lengthen the file; false if another process has it.
+    /// Acquires or releases the exclusive right to extend the file. Returns false if another process has it.
     pub(super) fn lock_alone(fd: BorrowedFd<'_>, take: bool) -> Result<bool, Errno> {
         let kind = if take { libc::F_WRLCK } else { libc::F_UNLCK };
         match control(fd, libc::F_OFD_SETLK, &mut lock_of(kind, START - 1, 1)) {
@@ -169,10 +172,10 @@ mod linux {
         }
     }
 
-    /// Lets others know how long the object may become, if that can be. The descriptor has to be one that can write.
+    /// Records the capacity for other processes, if possible. The descriptor must be writable.
     pub(in crate::sys) fn record(fd: BorrowedFd<'_>, capacity: u64) -> Result<(), Errno> {
         let len = i64::try_from(capacity).map_err(|_| Errno::FBIG)?;
-        // (No length would mean: up to the end of all positions.)
+        // A length of 0 would mean: up to the last offset.
         if len == 0 {
             return Ok(());
         }
@@ -188,10 +191,11 @@ mod linux {
         Ok(())
     }
 
-    /// What holders that may write say how long the object may become, and whether it is this very descriptor that says so.
+    /// Returns the capacity that holders with write access have recorded, and whether this very descriptor
+    /// has.
     pub(in crate::sys) fn recorded(fd: BorrowedFd<'_>, is_new: bool) -> Option<(u64, bool)> {
         let ask = |kind| {
-            // No length means: up to the end of all positions.
+            // A length of 0 means: up to the last offset.
             let mut lock = lock_of(kind, START, 0);
             control(fd, libc::F_OFD_GETLK, &mut lock)?;
             let is_lock = libc::c_int::from(lock.l_type) != libc::F_UNLCK;
@@ -199,13 +203,13 @@ mod linux {
             let len = u64::try_from(lock.l_len).ok().filter(|len| *len > 0);
             Ok::<_, Errno>(if is_lock && in_slot { len } else { None })
         };
-        // The lock of this very descriptor is in no one's way. Newer kernels tell it when asked like this (Linux 6.6); else it
-        // shows through another descriptor.
+        // The lock of this very descriptor never conflicts with its own query. Kernels from Linux 6.6 on
+        // report it for this kind of query; otherwise it is visible only through another descriptor.
         let own = if is_new { Ok(None) } else { ask(libc::F_UNLCK) };
         if let Ok(Some(own)) = own {
             return Some((own, true));
         }
-        // What would be in the way of reading: locks for writing.
+        // A query for a read lock reports write locks.
         let others = ask(libc::F_RDLCK).ok()?;
         if others.is_some() || own.is_ok() {
             return others.map(|len| (len, false));
@@ -234,7 +238,7 @@ mod others {
         }
     }
 
-    /// Shared memory objects of these systems get their length once.
+    /// Records nothing: shared memory objects of these systems get their length once.
     pub(in crate::sys) fn record(_fd: BorrowedFd<'_>, _capacity: u64) -> Result<(), Errno> {
         Err(Errno::OPNOTSUPP)
     }
@@ -270,10 +274,10 @@ mod tests {
     }
 
     fn lock(file: &File, kind: libc::c_int, start: i64, len: i64) {
-        // SAFETY: a plain C structure for which all zeros is a value.
+        // SAFETY: `flock` consists of integers, for which all zeros is a valid value.
         let mut lock: libc::flock = unsafe { std::mem::zeroed() };
         (lock.l_type, lock.l_start, lock.l_len) = (kind as libc::c_short, start, len);
-        // SAFETY: the descriptor is open, and the command reads such a structure.
+        // SAFETY: the descriptor is open, and `lock` is a valid `flock` to read, as the command requires.
         assert_eq!(unsafe { libc::fcntl(file.as_raw_fd(), libc::F_OFD_SETLK, &raw mut lock) }, 0);
     }
 
@@ -296,10 +300,10 @@ mod tests {
     fn readers_in_the_way_stop_nothing() {
         let (first, writer, reader) = files();
         read_lock(&reader, (1 << 62) - 1, 0);
-        // It is not recorded, and that is all.
+        // The capacity is not recorded, but the call succeeds.
         record(first.as_fd(), 5000).unwrap();
         assert_eq!(recorded(writer.as_fd(), true), None);
-        // This has to be waited for, but not for good.
+        // The reader is waited for, but not forever.
         let result = alone(first.as_fd(), Duration::ZERO, || unreachable!("a reader is in the way"));
         assert_eq!(result, Err(Errno::BUSY));
         drop(reader);

@@ -1,8 +1,8 @@
-//! Which processes hold an object, as far as it can be seen.
+//! The visible processes that hold an object.
 //!
-//! The kernel lists the locks of all processes (`/proc/locks`), and so the holders that use this library, whosever they are.
-//! What other programs hold shows in their descriptors and mappings, into which only their user, or the superuser, can look.
-//! Nothing is opened or locked for it.
+//! The kernel lists the locks of all processes (`/proc/locks`), and hence all holders that use this library,
+//! whatever their users. Holders among other programs appear in the descriptors and mappings of their
+//! processes, which only their user and the superuser can read. Nothing is opened or locked for this.
 
 use std::fs;
 use std::os::unix::ffi::OsStrExt;
@@ -14,10 +14,10 @@ use super::name::ObjectName;
 use super::named;
 use crate::sys::{Failure, FoundHolder};
 
-/// The number that the kernel gives the first namespace of process ids: in any other one, processes outside are not seen.
+/// The inode of the initial pid namespace. In any other one, processes outside are invisible.
 const FIRST_NAMESPACE: u64 = 0xeffffffc;
 
-/// A lock by which an object is held: whose, and whether it keeps all others out.
+/// A lock by which a process holds an object. An exclusive one keeps all others out.
 struct Lock {
     process: u32,
     exclusive: bool,
@@ -27,7 +27,7 @@ fn locks(identity: ObjectId) -> Vec<Lock> {
     let (major, minor) = (libc::major(identity.0), libc::minor(identity.0));
     let object = format!("{major:02x}:{minor:02x}:{}", identity.1);
     let text = fs::read_to_string("/proc/locks").unwrap_or_default();
-    // "1: FLOCK  ADVISORY  READ 2717 00:1a:5 0 EOF"; one that waits has an arrow after its number.
+    // "1: FLOCK  ADVISORY  READ 2717 00:1a:5 0 EOF"; a waiting one has an arrow after its number.
     text.lines()
         .filter_map(|line| {
             let mut words = line.split_whitespace().skip(1);
@@ -38,23 +38,23 @@ fn locks(identity: ObjectId) -> Vec<Lock> {
         .collect()
 }
 
-/// The process that keeps all others out of what has this name, if it can be told.
+/// Returns the process that has locked the object of this name exclusively, if it can be determined.
 pub(crate) fn exclusive_holder(name: &ObjectName) -> Option<FoundHolder> {
     let identity = named::identity_at(name)?;
-    // What this library does for an instant is not what stands in the way for seconds.
+    // Locks that this library holds for an instant are not what blocks callers for seconds.
     let lock = locks(identity).into_iter().find(|lock| lock.exclusive)?;
     Some(FoundHolder { program: program(lock.process), process: lock.process, may_write: None })
 }
 
-/// All holders that can be seen, and whether there can be no others.
+/// Returns all visible holders, and whether there can be no others.
 pub(crate) fn holders(identity: ObjectId) -> Result<(Vec<FoundHolder>, bool), Failure> {
     holders_in(identity, usize::MAX)
 }
 
-/// The same; no more than `most` processes are looked into.
+/// As [`holders`], but examines at most `most` processes.
 pub(super) fn holders_in(identity: ObjectId, most: usize) -> Result<(Vec<FoundHolder>, bool), Failure> {
     let mut found = Vec::new();
-    // Nothing is hidden from the superuser, unless it is that of a container.
+    // Only the superuser of the initial namespace can see everything.
     let mut complete = rustix::process::geteuid().is_root()
         && fs::metadata("/proc/self/ns/pid").is_ok_and(|namespace| namespace.ino() == FIRST_NAMESPACE);
     let numbers = fs::read_dir("/proc")?.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok());
@@ -73,7 +73,7 @@ pub(super) fn holders_in(identity: ObjectId, most: usize) -> Result<(Vec<FoundHo
     Ok((found, complete))
 }
 
-/// Of these processes, and of those that are known by their locks, those that hold it.
+/// Returns the holders among these processes and among those that the locks show.
 pub(crate) fn holders_among(processes: &[u32], identity: ObjectId) -> Vec<FoundHolder> {
     let mut found = Vec::new();
     for &process in processes {
@@ -85,14 +85,14 @@ pub(crate) fn holders_among(processes: &[u32], identity: ObjectId) -> Vec<FoundH
     found
 }
 
-/// Those that are known by their locks alone, since they do not let us look into them.
+/// Adds processes that only their locks show, since this user may not examine them.
 fn add_locks(found: &mut Vec<FoundHolder>, identity: ObjectId) {
     for lock in locks(identity) {
         if found.iter().all(|holder| holder.process != lock.process) {
             match look_into(lock.process, identity) {
                 Look::Holds(may_write) => found.push(holder(lock.process, may_write)),
                 Look::Hidden => found.push(holder(lock.process, None)),
-                // It has ended, or has passed its descriptor on.
+                // The process has ended, or has passed its descriptor on.
                 Look::Nothing => {}
             }
         }
@@ -105,10 +105,10 @@ fn holder(process: u32, may_write: Option<bool>) -> FoundHolder {
 }
 
 enum Look {
-    /// It holds the object; and whether it may write to it.
+    /// The process holds the object; `Some(true)` if it can write to it.
     Holds(Option<bool>),
     Nothing,
-    /// This user may not look into it.
+    /// This user may not examine the process.
     Hidden,
 }
 
@@ -122,15 +122,15 @@ fn look_into(process: u32, identity: ObjectId) -> Look {
     let mut reads = false;
     for entry in entries.filter_map(Result::ok) {
         let path = entry.path();
-        // What has no path (sockets, pipes) is not asked further.
+        // Objects without a path (sockets, pipes) are skipped.
         if !fs::read_link(&path).is_ok_and(|target| target.as_os_str().as_bytes().starts_with(b"/")) {
             continue;
         }
-        // (By what the kernel knows of it: nothing is opened.)
+        // Answered from the kernel's own records, without opening anything.
         if !fs::metadata(&path).is_ok_and(|file| (file.dev(), file.ino()) == identity) {
             continue;
         }
-        // The mode of the link says what the descriptor allows.
+        // The mode of the link shows the rights of the descriptor.
         if fs::symlink_metadata(&path).is_ok_and(|link| link.mode() & 0o200 != 0) {
             return Look::Holds(Some(true));
         }
@@ -138,14 +138,15 @@ fn look_into(process: u32, identity: ObjectId) -> Look {
     }
     match mapped(Path::new(&directory), identity) {
         Some(true) => Look::Holds(Some(true)),
-        // Of a mapping that cannot be written it is not known whether it could be made to.
+        // A read-only mapping does not show whether it could be made writable.
         Some(false) if !reads => Look::Holds(None),
         _ if reads => Look::Holds(Some(false)),
         _ => Look::Nothing,
     }
 }
 
-/// Whether a process has mapped an object, without a descriptor perhaps, and whether so that it can write.
+/// Returns whether a process has mapped an object, perhaps without a descriptor, and whether it can write to
+/// it.
 fn mapped(directory: &Path, identity: ObjectId) -> Option<bool> {
     let (major, minor) = (libc::major(identity.0), libc::minor(identity.0));
     let (device, number) = (format!("{major:02x}:{minor:02x}"), identity.1.to_string());
@@ -164,7 +165,7 @@ fn mapped(directory: &Path, identity: ObjectId) -> Option<bool> {
     found
 }
 
-/// What the file of its program is called; of another user's process, what it calls itself.
+/// Returns the file name of the program, or for another user's process its own title.
 fn program(process: u32) -> Option<String> {
     let file = fs::read_link(format!("/proc/{process}/exe")).ok();
     let file = file.and_then(|path| Some(path.file_name()?.to_string_lossy().into_owned()));
@@ -182,7 +183,7 @@ mod tests {
     use super::{holders, holders_among};
     use crate::sys::process::identity;
 
-    /// Descriptors and mappings, also one without the other.
+    /// Descriptors and mappings are found, each also without the other.
     #[test]
     fn this_process_is_seen() {
         let name = format!("mmf-holders-{}", std::process::id());
@@ -199,14 +200,14 @@ mod tests {
         };
         assert_eq!(seen(), Some(Some(true)));
         let reader = std::fs::File::open(&path).unwrap();
-        // SAFETY: a new mapping at a place that the kernel chooses.
+        // SAFETY: without `MAP_FIXED` the kernel chooses a free range, so no existing mapping changes.
         let base = unsafe {
             let protection = libc::PROT_READ | libc::PROT_WRITE;
             libc::mmap(std::ptr::null_mut(), 4096, protection, libc::MAP_SHARED, file.as_raw_fd(), 0)
         };
         drop(file);
         assert_eq!(seen(), Some(Some(true)));
-        // SAFETY: the mapping that was made above, to which nothing refers.
+        // SAFETY: `mmap` returned this range above, and nothing refers to it.
         unsafe { libc::munmap(base, 4096) };
         assert_eq!(seen(), Some(Some(false)));
         drop(reader);

@@ -1,4 +1,4 @@
-//! The names of one object, and their removal.
+//! The names of one object: finding and removing them.
 
 use std::ffi::{CStr, CString};
 use std::os::fd::AsFd;
@@ -12,12 +12,15 @@ use super::named::{MARK, names_of};
 use super::security::OWNER_ONLY;
 use crate::sys::Links;
 
-/// Unlinks an object on which the caller has the exclusive lock, if this is its name still; and whatever other names it has.
+/// Unlinks an object that the caller has locked exclusively, if this is still its name, and all its other
+/// names.
 ///
-/// Between the look and the unlinking somebody may rename what is there; nobody who keeps to the locks does.
+/// Between the check and the unlinking another program may rename the object. A program that respects the
+/// locks does not.
 pub(super) fn remove(fd: impl AsFd, identity: ObjectId, path: &CStr) -> Result<(), Errno> {
     unlink_if(path, identity)?;
-    // Not looked at before: a name can be added up to the moment when the last one is removed, and never after it.
+    // Not checked before the unlinking: a name can be added until the last one is removed, and never after
+    // it.
     if fstat(&fd)?.st_nlink > 0 {
         remove_links(fd, identity);
     }
@@ -32,13 +35,14 @@ fn unlink_if(path: &CStr, identity: ObjectId) -> Result<(), Errno> {
     }
 }
 
-/// Removes the names that others have added. Left behind, the object would soon have one name only, and be believed.
+/// Removes names that others have added. Otherwise the object would soon have a single name, and be trusted.
 fn remove_links(fd: impl AsFd, identity: ObjectId) {
-    // Otherwise a user who may write it could go on adding names. Only the owner may do this, and remove them.
+    // Otherwise a user with write access could go on adding names. Only the owner may do this, and remove
+    // them.
     if fchmod(&fd, Mode::from_raw_mode(MARK | OWNER_ONLY)).is_err() {
         return;
     }
-    // With fs.protected_hardlinks=0 it can be done without any right; so there is a bound.
+    // With fs.protected_hardlinks=0 any user can add names, so the loop is bounded.
     for _ in 0..10 {
         for path in paths_of(identity) {
             let _ = unlink_if(&path, identity);
@@ -49,7 +53,7 @@ fn remove_links(fd: impl AsFd, identity: ObjectId) {
     }
 }
 
-/// The paths of all names that lead to an object, of those that can be asked for.
+/// Returns the paths of all names of an object in the directory of regions.
 fn paths_of(identity: ObjectId) -> Vec<CString> {
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
     let Ok(directory) = open_file(DIRECTORY, flags, Mode::empty()) else { return Vec::new() };
@@ -57,7 +61,7 @@ fn paths_of(identity: ObjectId) -> Vec<CString> {
     let path = |name: &CStr| CString::new([DIRECTORY.as_bytes(), name.to_bytes()].concat()).ok();
     let mut paths: Vec<CString> = entries
         .filter_map(Result::ok)
-        // (Of a mount point the entry has the number of what is beneath.)
+        // The entry of a mount point has the inode of the directory beneath.
         .filter(|entry| entry.ino() == identity.1)
         .filter_map(|entry| path(entry.file_name()))
         .filter(|path| lstat(path.as_c_str()).is_ok_and(|stat| identity_of(&stat) == identity))
@@ -66,7 +70,7 @@ fn paths_of(identity: ObjectId) -> Vec<CString> {
     paths
 }
 
-/// The names that lead to an object, if there is more than one.
+/// Returns the names of an object if it has more than one.
 pub(super) fn links_of(stat: &Stat) -> Option<Links> {
     let count = names_of(stat);
     let name = |path: CString| {

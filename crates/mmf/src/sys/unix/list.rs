@@ -1,4 +1,4 @@
-//! The named memories of the machine.
+//! The named regions of the machine.
 
 use std::ffi::CString;
 use std::os::unix::ffi::OsStrExt;
@@ -7,15 +7,15 @@ use super::name::{DIRECTORY, split_local};
 use super::name_probe;
 use crate::sys::{Failure, Found, Reason};
 
-/// Reads `/dev/shm`. Other systems cannot list their objects.
+/// Lists `/dev/shm`. Other systems cannot list their objects.
 pub(crate) fn list() -> Result<Vec<Found>, Failure> {
     read(true)
 }
 
-/// More names are not compared with one that is not found: programs wait for others by trying to open.
+/// The limit for names that are compared with a missing one, since programs poll by opening.
 const MOST: usize = 1000;
 
-/// The same, without opening each to see whether it is stale; of very many, some.
+/// Lists names without opening the objects to see whether they are stale, up to [`MOST`] of them.
 pub(crate) fn names() -> Result<Vec<Found>, Failure> {
     read(false)
 }
@@ -29,7 +29,7 @@ fn read(look: bool) -> Result<Vec<Found>, Failure> {
     let most = if look { usize::MAX } else { MOST };
     for entry in std::fs::read_dir(DIRECTORY)?.take(most) {
         let entry = entry?;
-        // What vanishes while we look was not there.
+        // An object that vanishes during the listing counts as removed before it.
         if !entry.file_type().is_ok_and(|kind| kind.is_file()) {
             continue;
         }
@@ -39,7 +39,7 @@ fn read(look: bool) -> Result<Vec<Found>, Failure> {
         let object = entry.file_name().to_string_lossy().into_owned();
         let (global, text) = match split_local(&object) {
             Some((owner, text)) if owner == user => (false, text.to_owned()),
-            // Another user's local names: no name of ours reaches them.
+            // A local name of another user, which no name of this user reaches.
             Some(_) => continue,
             None => (true, object),
         };

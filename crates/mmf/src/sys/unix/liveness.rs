@@ -1,14 +1,15 @@
-//! Which participants are still there: slots that the kernel holds for a process, and what it says of processes.
+//! Which participants are alive: slots that the kernel holds for a process, and what it reports about
+//! processes.
 //!
-//! Linux: a slot is a byte of the region's file, far behind its end, and holding it is a write lock on that byte
-//! by an open file description of its own (`F_OFD_SETLK`). It neither meets the `flock` by which holders are
-//! counted nor the locks of others further up.
+//! On Linux a slot is a byte far behind the end of the region's file. A process holds it by a write lock on
+//! that byte through an open file description of its own (`F_OFD_SETLK`). Such a lock conflicts neither with
+//! the `flock` that counts holders nor with the locks that record capacities at higher offsets.
 //!
-//! The description is kept open by a *mapping* that no child inherits (`MADV_DONTFORK`), and by nothing else: its
-//! descriptor is closed as soon as the slot is held. So the lock lasts exactly as long as the memory of the
-//! process that joined: no fork keeps it, by whatever call; no program that closes all its descriptors gives it
-//! up; and it costs no descriptor. That is why the kernel's answer about a held slot is final. Process ids, start
-//! times and `/proc` are looked at only for processes that the kernel holds no slot for.
+//! Only a *mapping* that no child inherits (`MADV_DONTFORK`) keeps the description open: its descriptor is
+//! closed as soon as the slot is held. Hence the lock lasts exactly as long as the memory of the process that
+//! joined: no kind of fork prolongs it, a program that closes all its descriptors does not drop it, and it
+//! occupies no descriptor. So the kernel's answer about a held slot is final. Process ids, start times and
+//! `/proc` are consulted only for processes whose slot the kernel does not hold.
 
 #[cfg(any(target_os = "linux", target_os = "android"))]
 use std::os::fd::{AsFd, OwnedFd};
@@ -24,7 +25,7 @@ use super::process::ProcFs;
 use super::wait::SegmentObjects;
 use crate::sys::{Claimed, Failure, ProcessIdentity};
 
-/// The slots of one region, as they can be asked about.
+/// The slots of one region.
 #[derive(Debug)]
 pub(crate) struct Slots;
 
@@ -33,7 +34,7 @@ impl Slots {
         Slots
     }
 
-    /// Whether the kernel holds a slot for anybody, this process included. `None` if that cannot be asked.
+    /// Whether the kernel holds a slot for any process, this one included. `None` if that is unknown.
     #[cfg(any(target_os = "linux", target_os = "android"))]
     #[allow(clippy::unused_self, reason = "on Windows it is needed")]
     pub(crate) fn is_held(&self, object: &Object, slot: u32) -> Option<bool> {
@@ -46,7 +47,7 @@ impl Slots {
         None
     }
 
-    /// What slots are claimed with. Fails only if this process has reached a limit.
+    /// Opens the region to claim slots. Fails only if this process has reached a limit.
     #[cfg(any(target_os = "linux", target_os = "android"))]
     #[allow(clippy::unused_self, reason = "on Windows it is needed")]
     pub(crate) fn claimer(&self, object: &Object) -> Result<SlotClaimer, Failure> {
@@ -63,14 +64,15 @@ impl Slots {
     }
 }
 
-/// What slots are claimed with, for a moment. What it has claimed and nobody keeps is given up when it is dropped.
+/// Claims slots. Claims that are not kept are released when it is dropped.
 #[cfg(any(target_os = "linux", target_os = "android"))]
 #[derive(Debug)]
 pub(crate) struct SlotClaimer {
-    /// The region through a description of its own; `None` where it cannot be opened anew.
+    /// The region through a description of its own, or `None` if it cannot be reopened.
     fd: Option<OwnedFd>,
     mapped: usize,
-    /// A child that is forked while the descriptor is open would keep what it holds. (Dropped after it.)
+    /// A child that is forked while the descriptor is open would keep the claims. Dropped after the
+    /// descriptor.
     _no_fork: NoFork,
 }
 
@@ -80,7 +82,8 @@ impl SlotClaimer {
         let Some(fd) = &self.fd else { return Claimed::Impossible };
         match linux::set_lock(fd.as_fd(), libc::F_WRLCK, slot) {
             Ok(()) => Claimed::Held,
-            // A process that may only read cannot have a write lock, and must not decide who joins.
+            // A process with read access only cannot have a write lock, and must not decide which processes
+            // join.
             Err(libc::EAGAIN | libc::EACCES) => match linux::is_write_locked(fd.as_fd(), slot) {
                 Some(false) => Claimed::Obstructed,
                 _ => Claimed::Taken,
@@ -89,33 +92,33 @@ impl SlotClaimer {
         }
     }
 
-    /// Gives up a slot that this one has claimed.
+    /// Releases a slot that this claimer has claimed.
     pub(crate) fn release(&self, slot: u32) {
         if let Some(fd) = &self.fd {
             let _ = linux::set_lock(fd.as_fd(), libc::F_UNLCK, slot);
         }
     }
 
-    /// Keeps what is claimed for as long as the memory of this process lasts, or until it is dropped.
+    /// Keeps the claims until the result is dropped or the process loses its memory.
     pub(crate) fn keep(self) -> Result<HeldSlots, Failure> {
         use rustix::mm::{Advice, MapFlags, ProtFlags, madvise, mmap};
         let Some(fd) = &self.fd else { return Ok(HeldSlots { address: 0, len: 0, process: fork_epoch() }) };
         let (len, flags) = (self.mapped, MapFlags::PRIVATE | MapFlags::NORESERVE);
-        // SAFETY: a null hint lets the kernel choose the place, so nothing that is mapped already is touched; and
-        // nothing can be accessed through what is mapped.
+        // SAFETY: `mmap` has no memory requirements without `MAP_FIXED`: with a null hint the kernel chooses
+        // a free range, so no existing mapping changes. `PROT_NONE` forbids every access to the new one.
         let base = unsafe { mmap(std::ptr::null_mut(), len, ProtFlags::empty(), flags, fd, 0) }?;
         let hold = HeldSlots { address: base.addr(), len, process: fork_epoch() };
-        // SAFETY: the range was mapped above; no child is made that would miss it.
+        // SAFETY: the range was mapped above and is never accessed, so no child misses it.
         unsafe { madvise(base, len, Advice::LinuxDontFork) }?;
         Ok(hold)
     }
 }
 
-/// A slot that the kernel holds for this process.
+/// Slots that the kernel holds for this process.
 #[cfg(any(target_os = "linux", target_os = "android"))]
 #[derive(Debug)]
 pub(crate) struct HeldSlots {
-    /// Of a mapping that nobody accesses. (As a number: it is no place to read or write.)
+    /// The start of a mapping that is never accessed, as a number: nothing can be read or written there.
     address: usize,
     len: usize,
     process: u32,
@@ -124,17 +127,18 @@ pub(crate) struct HeldSlots {
 #[cfg(any(target_os = "linux", target_os = "android"))]
 impl Drop for HeldSlots {
     fn drop(&mut self) {
-        // A child has no such mapping, and may have something else there.
+        // A child does not have the mapping, and may have another one at this address.
         if self.len == 0 || self.process != fork_epoch() {
             return;
         }
-        // SAFETY: this is the range that mmap gave, in the same process, and nobody accesses it.
+        // SAFETY: `mmap` returned this range in the same process (see above), only this value unmaps it, and
+        // nothing refers to it.
         let result = unsafe { rustix::mm::munmap(std::ptr::without_provenance_mut(self.address), self.len) };
         debug_assert!(result.is_ok(), "munmap: {result:?}");
     }
 }
 
-/// Here the kernel holds no slots.
+/// The kernel holds no slots on this system.
 #[cfg(not(any(target_os = "linux", target_os = "android")))]
 #[derive(Debug)]
 pub(crate) struct SlotClaimer;
@@ -173,8 +177,8 @@ mod linux {
 
     const FIRST_BYTE: i64 = 1 << 60;
 
-    /// The same object through an open file description of its own. `None` where that is not possible: without
-    /// `/proc`, or of another user's region, if it has no name by which it can be opened.
+    /// Reopens an object through an open file description of its own. Returns `None` where that is not
+    /// possible: without `/proc`, or for another user's region that has no name to open it by.
     pub(super) fn open_again(object: &Object) -> Result<Option<OwnedFd>, Failure> {
         let opened = named::reopen_uncounted(object.as_fd(), true);
         let by_name = |failure: Failure| {
@@ -182,7 +186,7 @@ mod linux {
             let access =
                 OFlags::RDWR | OFlags::CLOEXEC | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY;
             let fd = open(name.path(), access, Mode::empty())?;
-            // Another one may have the name by now.
+            // Another object may have the name by now.
             if identity(fd.as_fd())? == identity(object.as_fd())? { Ok(fd) } else { Err(failure) }
         };
         let is_limit = |failure: &Failure| {
@@ -203,17 +207,17 @@ mod linux {
         fcntl(fd, libc::F_OFD_SETLK, &mut lock_of(kind, slot))
     }
 
-    /// Whether a write lock is on the slot's byte, through another description than this one. Read locks are none of
-    /// ours: any process that may read can take them.
+    /// Whether another description has a write lock on the slot's byte. Read locks do not count, since any
+    /// process with read access can take them.
     pub(super) fn is_write_locked(fd: BorrowedFd<'_>, slot: u32) -> Option<bool> {
-        // Only what would be in the way of a read lock is reported.
+        // The query for a read lock reports only locks that conflict with it.
         let mut lock = lock_of(libc::F_RDLCK, slot);
         fcntl(fd, libc::F_OFD_GETLK, &mut lock).ok()?;
         Some(libc::c_int::from(lock.l_type) != libc::F_UNLCK)
     }
 
     fn lock_of(kind: libc::c_int, slot: u32) -> libc::flock {
-        // SAFETY: a plain C structure for which all zeros is a value.
+        // SAFETY: `flock` consists of integers, for which all zeros is a valid value.
         let mut lock: libc::flock = unsafe { std::mem::zeroed() };
         #[allow(clippy::cast_possible_truncation, reason = "small constants")]
         {
@@ -226,7 +230,8 @@ mod linux {
     }
 
     fn fcntl(fd: BorrowedFd<'_>, command: libc::c_int, lock: &mut libc::flock) -> Result<(), libc::c_int> {
-        // SAFETY: the descriptor is open, and these commands take a lock structure to read and to answer in.
+        // SAFETY: the descriptor is open, and `lock` is a valid `flock` to read and write, as these commands
+        // require.
         if unsafe { libc::fcntl(fd.as_raw_fd(), command, lock) } == 0 {
             Ok(())
         } else {
@@ -235,27 +240,27 @@ mod linux {
     }
 }
 
-/// A process that somebody waits for, to hear of its end. Here it is asked instead, time and again.
+/// A process whose end can be waited for. Here there is none: the process is polled instead.
 #[derive(Debug)]
 pub(crate) struct ProcessHandle(std::convert::Infallible);
 
-/// What the system says of a process.
+/// The state of a process.
 #[derive(Debug)]
 pub(crate) enum ProcessState {
-    /// There is none of this id; or it is another one.
+    /// No process has this id, or another one has it now.
     Ended,
-    /// It is there. It may be possible to wait for its end.
+    /// The process is alive. If the system supports it, its end can be waited for.
     Alive(Option<ProcessHandle>),
     Unknown,
 }
 
-/// Asks about a process. `is_held`: the kernel holds its slot.
+/// Returns the state of a process. `is_held`: the kernel holds its slot.
 #[cfg(any(target_os = "linux", target_os = "android"))]
 pub(crate) fn process_state(process: &ProcessIdentity, is_held: bool) -> ProcessState {
     if is_held {
         return ProcessState::Alive(None);
     }
-    // An unknown namespace is the same as no other, also not as another unknown one.
+    // An unknown namespace equals no other one, not even another unknown one.
     if process.pid_namespace == 0 || process.pid_namespace != identity().pid_namespace {
         return ProcessState::Unknown;
     }
@@ -265,7 +270,8 @@ pub(crate) fn process_state(process: &ProcessIdentity, is_held: bool) -> Process
     let Ok(proc) = ProcFs::of_our_ids() else { return ProcessState::Unknown };
     match proc.state(process.id) {
         Ok((_, true)) => ProcessState::Ended,
-        // The start is told in the time namespace of the one who reads it, which can change in the life of a process.
+        // The start time is relative to the time namespace of its reader, which can change while a process
+        // lives.
         Ok((now, false)) if process.started != 0 && now.started != process.started => {
             let (_, here) = proc.namespaces();
             if here != 0 && here == process.time_namespace {
@@ -275,12 +281,12 @@ pub(crate) fn process_state(process: &ProcessIdentity, is_held: bool) -> Process
             }
         }
         Ok(_) => ProcessState::Alive(None),
-        // It may be hidden from this user.
+        // The process may be hidden from this user.
         Err(_) => ProcessState::Unknown,
     }
 }
 
-/// Asks about a process.
+/// Returns the state of a process.
 #[cfg(target_vendor = "apple")]
 pub(crate) fn process_state(process: &ProcessIdentity, _: bool) -> ProcessState {
     match state(process.id) {
@@ -292,24 +298,24 @@ pub(crate) fn process_state(process: &ProcessIdentity, _: bool) -> ProcessState 
     }
 }
 
-/// Asks about a process.
+/// Returns the state of a process.
 #[cfg(not(any(target_os = "linux", target_os = "android", target_vendor = "apple")))]
 pub(crate) fn process_state(process: &ProcessIdentity, _: bool) -> ProcessState {
     if is_number_in_use(process.id) { ProcessState::Unknown } else { ProcessState::Ended }
 }
 
-/// Whether there is any process of this number, which may be another one by now.
+/// Whether any process has this id, perhaps another one by now.
 fn is_number_in_use(id: u32) -> bool {
     let pid = i32::try_from(id).ok().and_then(rustix::process::Pid::from_raw);
     !matches!(pid.map(rustix::process::test_kill_process), Some(Err(rustix::io::Errno::SRCH)) | None)
 }
 
-/// What others can tell this process by.
+/// Returns the identity of this process.
 #[cfg(any(target_os = "linux", target_os = "android"))]
 pub(crate) fn identity() -> ProcessIdentity {
     let found = super::forks::remember(|| {
         let (pid, time) = ProcFs::open().map_or((0, 0), |proc| proc.namespaces());
-        // (It is told in the time namespace of now, which is noted beside it.)
+        // The start time is relative to the present time namespace, which is recorded beside it.
         let started = super::process::Process::current().map_or(0, |process| process.started);
         [started, pid, time]
     });
@@ -317,7 +323,7 @@ pub(crate) fn identity() -> ProcessIdentity {
     ProcessIdentity { id: std::process::id(), started, pid_namespace, time_namespace }
 }
 
-/// What others can tell this process by.
+/// Returns the identity of this process.
 #[cfg(target_vendor = "apple")]
 pub(crate) fn identity() -> ProcessIdentity {
     let id = std::process::id();
@@ -325,31 +331,32 @@ pub(crate) fn identity() -> ProcessIdentity {
     ProcessIdentity { id, started, pid_namespace: 0, time_namespace: 0 }
 }
 
-/// What others can tell this process by.
+/// Returns the identity of this process.
 #[cfg(not(any(target_os = "linux", target_os = "android", target_vendor = "apple")))]
 pub(crate) fn identity() -> ProcessIdentity {
     ProcessIdentity { id: std::process::id(), ..ProcessIdentity::default() }
 }
 
-/// When the process of this number was started, in microseconds, and whether it has ended and only its parent has not noticed.
+/// Returns the start time of a process in microseconds, and whether it has ended and waits to be reaped.
 #[cfg(target_vendor = "apple")]
 fn state(id: u32) -> Option<(u64, bool)> {
     const ALSO_ENDED: u64 = 1;
-    // SAFETY: a plain C structure for which all zeros is a value.
+    // SAFETY: `proc_bsdinfo` consists of integers, for which all zeros is a valid value.
     let mut info: libc::proc_bsdinfo = unsafe { std::mem::zeroed() };
     let len = libc::c_int::try_from(size_of::<libc::proc_bsdinfo>()).ok()?;
     let (id, place) = (id.try_into().ok()?, (&raw mut info).cast());
-    // SAFETY: room for so many bytes.
+    // SAFETY: the destination is valid for `len` bytes.
     let got = unsafe { libc::proc_pidinfo(id, libc::PROC_PIDTBSDINFO, ALSO_ENDED, place, len) };
     let started = info.pbi_start_tvsec.checked_mul(1_000_000)?.checked_add(info.pbi_start_tvusec)?;
     (got == len).then_some((started, info.pbi_status == libc::SZOMB))
 }
 
-/// What the program's file is called that a process runs, if it still is the one that was started then.
+/// Returns the file name of a process's program, if the process is still the one with this start time.
 #[cfg(any(target_os = "linux", target_os = "android"))]
 pub(crate) fn program(id: u32, started: u64) -> Option<String> {
     let proc = ProcFs::of_our_ids().ok()?;
-    // Only its user may know the file; what the process calls itself, its first 15 bytes, everybody may.
+    // Only the user of the process can read the link. Every user can read the process's own title (its first
+    // 15 bytes).
     let file = std::fs::read_link(format!("/proc/{id}/exe")).ok();
     let file = file.and_then(|path| Some(path.file_name()?.to_string_lossy().into_owned()));
     let name = match file {
@@ -359,20 +366,20 @@ pub(crate) fn program(id: u32, started: u64) -> Option<String> {
             String::from_utf8_lossy(&name).trim_end_matches('\n').to_owned()
         }
     };
-    // Afterwards: if it is that one now, it was so all the time.
+    // Checked last: the id belongs to that process now, so it did all the time.
     (proc.state(id).ok()?.0.started == started).then_some(name)
 }
 
-/// The same.
+/// As above.
 #[cfg(target_vendor = "apple")]
 pub(crate) fn program(id: u32, started: u64) -> Option<String> {
     let mut path = [0_u8; libc::PROC_PIDPATHINFO_MAXSIZE as usize];
     let room = u32::try_from(path.len()).ok()?;
-    // SAFETY: room for so many bytes.
+    // SAFETY: the destination is valid for `room` bytes.
     let len = unsafe { libc::proc_pidpath(id.try_into().ok()?, path.as_mut_ptr().cast(), room) };
     let path = path.get(..usize::try_from(len).ok()?)?;
     let file = path.rsplit(|byte| *byte == b'/').next().filter(|file| !file.is_empty())?;
-    // Afterwards: as on Linux.
+    // Checked last, as on Linux.
     (state(id)?.0 == started).then(|| String::from_utf8_lossy(file).into_owned())
 }
 
@@ -381,11 +388,11 @@ pub(crate) fn program(_: u32, _: u64) -> Option<String> {
     None
 }
 
-/// Bytes that nobody can guess.
+/// Returns unpredictable bytes.
 #[cfg(any(target_os = "linux", target_os = "android"))]
 pub(crate) fn random() -> Result<[u8; 16], Failure> {
     let mut bytes = [0_u8; 16];
-    // So few bytes come in one piece, once the kernel has any.
+    // So few bytes arrive in one piece as soon as the kernel's generator is ready.
     match rustix::rand::getrandom(&mut bytes, rustix::rand::GetRandomFlags::empty()) {
         Ok(_) => Ok(bytes),
         Err(errno) => Err(errno.into()),

@@ -1,4 +1,4 @@
-//! Rights to shared memory objects, and their mappings.
+//! Descriptors of shared memory objects.
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::ptr::{self, NonNull};
@@ -15,18 +15,18 @@ use crate::sys::{
     Attempt, CreateParams, Failure, Mapping, Mode, NameTarget, Pages, RawSecurity, Reason, Space,
 };
 
-/// The right to a shared memory object, or to a file: a descriptor.
+/// A shared memory object or a file, as a descriptor.
 #[derive(Debug)]
 pub(crate) struct Object {
     fd: OwnedFd,
     mode: Mode,
     held: Option<Held>,
-    /// How many names led to it when it was opened by one.
+    /// The number of names that the object had when it was opened by one.
     names: u64,
     nature: Nature,
 }
 
-/// What tells one object from all others that exist at the same time.
+/// Device and inode, which distinguish an object from all others that exist at the same time.
 pub(crate) type ObjectId = (u64, u64);
 
 pub(super) fn identity_of(stat: &Stat) -> ObjectId {
@@ -34,24 +34,25 @@ pub(super) fn identity_of(stat: &Stat) -> ObjectId {
     (stat.st_dev as u64, stat.st_ino as u64)
 }
 
-/// What a name has led to.
+/// An object that was opened by its name.
 #[derive(Debug)]
 pub(super) struct Opened {
     pub(super) fd: OwnedFd,
-    /// What is to be removed with its last holder, if the caller is a holder now.
+    /// The object that the last holder removes, if the caller has become a holder.
     pub(super) held: Option<ObjectId>,
     pub(super) names: u64,
 }
 
-/// A name that goes with the last holder.
+/// A name that the last holder removes.
 #[derive(Debug)]
 struct Held {
     name: ObjectName,
     identity: ObjectId,
-    /// The process that counts as the holder, by [`forks::fork_epoch`]: after a fork, the child's copy of this value is not another one.
-    /// (Not by its id: in a pid namespace of its own, the child of process 1 is process 1, too.)
+    /// The process that counts as the holder, by [`forks::fork_epoch`]: after a fork, the child's copy of
+    /// this value is no holder of its own. The process id would not do: in a pid namespace of its own, the
+    /// child of process 1 is process 1, too.
     process: u32,
-    /// Whether it is released if the process exits before.
+    /// Whether an exit handler releases the name if the process exits first.
     at_exit: bool,
 }
 
@@ -64,12 +65,12 @@ impl Held {
     }
 }
 
-/// What it is like.
+/// The properties of an object.
 #[derive(Clone, Copy, Debug)]
 struct Nature {
-    /// How far it can grow: of a file, how far this process wants to follow it.
+    /// The length that it can grow to. For a file: the length up to which this process follows it.
     capacity: Option<u64>,
-    /// Whether that was learnt from other holders, so that it may be any number.
+    /// Whether other holders reported the capacity, so that it may be any number.
     learnt: bool,
     pages: Pages,
     is_file: bool,
@@ -86,7 +87,7 @@ impl Nature {
 }
 
 impl Object {
-    /// Makes a memory of zero bytes.
+    /// Creates an object of zero bytes.
     pub(crate) fn create(
         name: Option<&ObjectName>,
         params: &CreateParams<'_>,
@@ -110,7 +111,7 @@ impl Object {
         })
     }
 
-    /// Opens what has this name, to read or also to write.
+    /// Opens the object of this name.
     pub(crate) fn open(name: &ObjectName, mode: Mode) -> Result<Attempt<Self>, Failure> {
         Ok(match named::open(name, mode.is_writable())? {
             Attempt::Done(Opened { fd, held, names }) => {
@@ -125,7 +126,8 @@ impl Object {
         })
     }
 
-    /// The others may go, and what they know about the capacity with them. Holders that may only read are not believed.
+    /// Records the capacity in a lock of this process too, since other holders may end and take theirs along.
+    /// A holder with read access only is not trusted to record it.
     fn keep_capacity(&self) -> Result<(), Failure> {
         match self.nature.capacity {
             Some(capacity) if !self.nature.is_file && self.mode.is_writable() => {
@@ -135,26 +137,26 @@ impl Object {
         }
     }
 
-    /// Takes a descriptor that came from elsewhere, if it is what it should be.
+    /// Takes over a descriptor from outside if it refers to a shared memory object and has the rights.
     pub(crate) fn from_owned(fd: OwnedFd, mode: Mode) -> Result<Self, Failure> {
         let (fd, writes, _) = checked(fd, mode)?;
         let (fd, name) = named::adopt(fd, mode.is_writable())?;
         let recorded = growth::recorded(fd.as_fd(), false);
-        // What is taken to be read only is so from here on, wherever it is handed on to. (Another user's object without a name
-        // cannot be opened anew; then the descriptor stays what it is.)
+        // A descriptor that is taken over as read-only stays read-only wherever it is passed on to. An
+        // unnamed object of another user cannot be reopened, so its descriptor is kept as it is.
         let narrow = !mode.is_writable() && writes && name.is_none();
         let fd = if narrow { named::narrowed(&fd).unwrap_or(fd) } else { fd };
         let nature = Nature::found(recorded.map(|(capacity, _)| capacity), pages::of(fd.as_fd()));
         let held = name.as_ref().map(|(name, identity)| Held::new(fd.as_fd(), name, *identity));
         let object = Object { fd, mode, held, names: 0, nature };
-        // (A descriptor that has come here may have its record already, and brings it along.)
+        // The descriptor brings its own record along if it has one.
         if !recorded.is_some_and(|(_, own)| own) {
             object.keep_capacity()?;
         }
         if object.len()? == 0 { Err(Failure::new(Reason::NotReady)) } else { Ok(object) }
     }
 
-    /// Takes a file, which may be empty.
+    /// Takes over a file, which may be empty.
     pub(crate) fn from_file(
         file: std::fs::File,
         mode: Mode,
@@ -162,29 +164,29 @@ impl Object {
         is_new: bool,
     ) -> Result<Self, Failure> {
         let (fd, writes, bits) = checked(file.into(), mode)?;
-        // The umask says who else may open a file that is created; not that its creator may not.
+        // The umask restricts other users of a new file, not its creator.
         if is_new && bits & OWNER_ONLY != OWNER_ONLY {
             #[allow(clippy::useless_conversion, reason = "it has 16 bits elsewhere")]
             let bits = rustix::fs::RawMode::try_from(bits & 0o777 | OWNER_ONLY).unwrap_or(0o600);
             rustix::fs::fchmod(&fd, rustix::fs::Mode::from_raw_mode(bits))?;
         }
-        // As for all that is taken to be read only.
+        // As in `from_owned`.
         let fd = if !mode.is_writable() && writes { named::narrowed(&fd).unwrap_or(fd) } else { fd };
         let nature = Nature { capacity, learnt: false, pages: Pages::Ordinary, is_file: true };
         Ok(Object { fd, mode, held: None, names: 0, nature })
     }
 
-    /// Its length in bytes, now: on Unix a peer can change it.
+    /// Returns the length in bytes, which a peer can change at any time.
     pub(crate) fn len(&self) -> Result<u64, Failure> {
         Ok(growth::len(self.fd.as_fd())?)
     }
 
-    /// How many names led to it when it was opened by one.
+    /// Returns the number of names that the object had when it was opened by one.
     pub(crate) fn names(&self) -> u64 {
         self.names
     }
 
-    /// Whether what it says about its owner identifies a user.
+    /// Whether the reported owner identifies a user.
     pub(crate) fn is_owner_certain(&self) -> bool {
         #[cfg(any(target_os = "linux", target_os = "android"))]
         return fstat(&self.fd).is_ok_and(|stat| named::is_owner_certain(&self.fd, stat.st_uid));
@@ -192,27 +194,27 @@ impl Object {
         return true;
     }
 
-    /// What identifies it, where processes can be asked whether they hold it.
+    /// Returns the identity of the object on systems that report which processes hold it.
     pub(crate) fn identity(&self) -> Option<ObjectId> {
         if cfg!(target_os = "linux") { fstat(&self.fd).ok().as_ref().map(identity_of) } else { None }
     }
 
-    /// Where a name leads, compared with this object.
+    /// Compares the target of a name with this object.
     pub(crate) fn leads_here(&self, name: &ObjectName) -> NameTarget {
         named::leads_to(name, self.fd.as_fd())
     }
 
-    /// How far it can grow, if it can.
+    /// Returns the length that it can grow to, or `None` if it cannot grow.
     pub(crate) fn capacity(&self) -> Option<u64> {
         self.nature.capacity
     }
 
-    /// Whether that is what other processes say, and so perhaps more than can be mapped.
+    /// Whether other processes reported the capacity, so that it may exceed what can be mapped.
     pub(crate) fn is_capacity_from_peers(&self) -> bool {
         self.nature.learnt
     }
 
-    /// Lets it grow so far, if nobody has said otherwise; says how far it can.
+    /// Sets the capacity if the object has none, and returns the one that applies.
     pub(crate) fn reserve(&mut self, capacity: u64) -> Result<u64, Failure> {
         if self.nature.capacity.is_none() {
             if capacity > growth::MOST {
@@ -224,7 +226,7 @@ impl Object {
         Ok(self.nature.capacity.unwrap_or(0))
     }
 
-    /// What is left where it is, if there is a limit.
+    /// Returns the free storage where the object is, if it is limited.
     pub(crate) fn space(&self) -> Option<Space> {
         let system = rustix::fs::fstatvfs(&self.fd).ok().filter(|system| system.f_blocks > 0)?;
         let bytes = |blocks: u64| blocks.saturating_mul(system.f_frsize);
@@ -238,23 +240,23 @@ impl Object {
         Some(Space { place, is_mount, left, limit, problem: None })
     }
 
-    /// Whether views may reach further than the object does now.
+    /// Whether views can reach beyond the present end of the object.
     #[allow(clippy::unused_self, reason = "on Windows it depends")]
     pub(crate) fn follows(&self) -> bool {
         true
     }
 
-    /// Makes it at least `len` bytes long.
+    /// Extends the object to at least `len` bytes.
     pub(crate) fn grow(&self, len: u64) -> Result<(), Failure> {
         growth::grow(self.fd.as_fd(), len)
     }
 
-    /// What its pages are.
+    /// Returns the page size of the object.
     pub(crate) fn pages(&self) -> Pages {
         self.nature.pages
     }
 
-    /// Wants large pages in what is mapped from now on.
+    /// Requests large pages for mappings from here on.
     pub(crate) fn advise_large_pages(&mut self) -> Result<(), Failure> {
         if self.nature.pages == Pages::Ordinary {
             self.nature.pages = pages::advised()?;
@@ -262,7 +264,7 @@ impl Object {
         Ok(())
     }
 
-    /// Writes all that has changed to the disk: the file's length and the like, too.
+    /// Writes all changes to the disk, including metadata such as the length.
     pub(crate) fn sync_all(&self) -> Result<(), Failure> {
         #[cfg(target_vendor = "apple")]
         return Ok(rustix::fs::fcntl_fullfsync(&self.fd)?);
@@ -270,12 +272,12 @@ impl Object {
         return Ok(rustix::fs::fsync(&self.fd)?);
     }
 
-    /// What it says about who may open it.
+    /// Returns owner, mode and access list.
     pub(crate) fn raw_security(&self) -> Result<RawSecurity, Failure> {
         security::of(&self.fd)
     }
 
-    /// The same memory, with the right to read only.
+    /// Returns the same object with read access only.
     pub(crate) fn narrow(&self) -> Result<Self, Failure> {
         let name = self.held.as_ref().map(|held| &held.name);
         let fd = if self.nature.is_file {
@@ -289,10 +291,11 @@ impl Object {
         Ok(object)
     }
 
-    /// Maps `len` bytes from `offset` on. The caller has checked that they are inside what it has, or can grow to.
+    /// Maps `len` bytes from `offset` on. The caller has checked that they are inside the length or the
+    /// capacity.
     pub(crate) fn map(&self, offset: u64, len: usize) -> Result<Mapping, Failure> {
         let copying = fault::prepare()?;
-        // Memory in huge pages is mapped in whole ones.
+        // Objects in huge pages are mapped in multiples of their page size.
         let page = self.page_size();
         let slack = usize::try_from(offset % page as u64).unwrap_or(0);
         let whole = len.checked_add(slack).ok_or(Failure::new(Reason::TooLarge))?;
@@ -307,10 +310,11 @@ impl Object {
         };
         let flags = if self.mode == Mode::Copy { MapFlags::PRIVATE } else { MapFlags::SHARED };
         let offset = offset - slack as u64;
-        // SAFETY: a null hint lets the kernel choose the place, so nothing that is mapped already is touched.
+        // SAFETY: `mmap` has no memory requirements without `MAP_FIXED`: with a null hint the kernel chooses
+        // a range that is free, so no existing mapping changes.
         let base = unsafe { rustix::mm::mmap(ptr::null_mut(), whole, protection, flags, &self.fd, offset) };
         let base = base.map_err(|errno| match errno {
-            // What may be locked in RAM is used up, and all that is mapped is to be locked.
+            // The process locks everything that it maps (`mlockall`), and `RLIMIT_MEMLOCK` is used up.
             Errno::AGAIN => Failure { reason: Reason::Limit, ..errno.into() },
             _ => errno.into(),
         })?;
@@ -322,7 +326,7 @@ impl Object {
         Ok(mapping)
     }
 
-    /// Another descriptor with the same rights; of a named object, another holder.
+    /// Returns another descriptor with the same rights. For a named object it is another holder.
     pub(crate) fn to_owned_fd(&self) -> Result<OwnedFd, Failure> {
         match &self.held {
             Some(_) => {
@@ -340,13 +344,13 @@ impl Object {
         self.fd.as_fd()
     }
 
-    /// The name that it is held by, if it has one.
+    /// Returns the name by which it is held, if there is one.
     #[cfg_attr(not(any(target_os = "linux", target_os = "android")), allow(dead_code))]
     pub(super) fn name(&self) -> Option<&ObjectName> {
         self.held.as_ref().map(|held| &held.name)
     }
 
-    /// What it is mapped in multiples of.
+    /// Returns the unit of offsets and lengths of mappings.
     #[cfg_attr(not(any(target_os = "linux", target_os = "android")), allow(dead_code))]
     pub(super) fn page_size(&self) -> usize {
         match self.nature.pages {
@@ -360,7 +364,7 @@ impl Drop for Object {
     fn drop(&mut self) {
         let Some(held) = &self.held else { return };
         if held.process == forks::fork_epoch() {
-            // First: from now on the descriptor may be closed.
+            // Before the name is released: from here on the descriptor may be closed.
             if held.at_exit {
                 exit::forget(self.fd.as_fd());
             }
@@ -372,11 +376,11 @@ impl Drop for Object {
 }
 
 impl Object {
-    /// Drops a forked child's copy of what its parent holds.
+    /// Drops a forked child's copy of an object that its parent holds.
     #[cfg_attr(not(any(target_os = "linux", target_os = "android")), allow(unused_variables))]
     fn leave(fd: &mut OwnedFd, held: &Held) {
-        // Its lock is that of the parent and of all other children, so nothing can be found out by it; but
-        // if they are all gone, there is no lock any more once this copy is closed.
+        // The child shares its lock with the parent and all other children, so trying it says nothing. But if
+        // they have all ended, closing this copy drops the lock.
         #[cfg(any(target_os = "linux", target_os = "android"))]
         if let Ok(apart) = named::reopen_uncounted(fd.as_fd(), false) {
             drop(std::mem::replace(fd, apart));
@@ -385,17 +389,17 @@ impl Object {
     }
 }
 
-/// Whether a named memory could have large pages.
+/// Checks whether a named object can have large pages.
 pub(crate) fn check_large_pages(_grows: bool) -> Result<(), Failure> {
     pages::advised().map(drop)
 }
 
-/// A descriptor that came from elsewhere, whether it can write, and the mode of what it refers to: refused if that is no file,
-/// or the descriptor has not the rights.
+/// Checks that a descriptor from outside refers to a file and has the rights. Returns it, whether it can
+/// write, and the mode of the file.
 fn checked(fd: OwnedFd, mode: Mode) -> Result<(OwnedFd, bool, u32), Failure> {
     let bits = fstat(&fd)?.st_mode;
     let kind = FileType::from_raw_mode(bits);
-    // (Where shared memory objects are no files, they have no type.)
+    // Shared memory objects that are no files have no type.
     if !matches!(kind, FileType::RegularFile | FileType::Unknown) {
         return Err(Failure::new(Reason::WrongKind));
     }
@@ -417,7 +421,7 @@ impl From<std::io::Error> for Failure {
     }
 }
 
-/// The size of a page in bytes.
+/// Returns the page size in bytes.
 pub(super) fn page_size() -> usize {
     static SIZE: OnceLock<usize> = OnceLock::new();
     *SIZE.get_or_init(rustix::param::page_size)

@@ -1,7 +1,8 @@
-//! Unix: POSIX shared memory objects, with the promises that Windows makes for its own.
+//! Unix: POSIX shared memory objects with the guarantees of Windows sections.
 //!
-//! A POSIX object keeps its name and its memory until somebody unlinks it, also when everybody who used it is gone. Here
-//! the kernel is made to count its holders, by file locks (Linux; see `memory`). No file is made beside the object.
+//! A POSIX object keeps its name and its pages until a process unlinks it, even when all its users have
+//! ended. On Linux the kernel counts the holders by file locks, see `named_linux.rs`. The library creates no
+//! file beside the object.
 
 pub(crate) mod account;
 mod chain;
@@ -58,7 +59,7 @@ impl From<Errno> for Failure {
             Errno::NOENT => Reason::Missing,
             Errno::EXIST => Reason::Exists,
             Errno::ACCESS | Errno::PERM | Errno::ROFS => Reason::Denied,
-            // A link, a directory, a socket or a device of this name.
+            // The name is a link, a directory, a socket or a device.
             Errno::LOOP | Errno::ISDIR | Errno::NXIO | Errno::NODEV => Reason::WrongKind,
             Errno::NOMEM | Errno::NOSPC | Errno::DQUOT => Reason::NoMemory,
             Errno::NOLCK => Reason::NoLocks,

@@ -8,7 +8,7 @@ use rustix::process::geteuid;
 
 use crate::sys::{Failure, Reason};
 
-/// What the system's own object names may hold, in bytes (without the leading slash).
+/// The maximum length of a system name in bytes, without the leading slash.
 #[cfg(not(target_vendor = "apple"))]
 const LONGEST: usize = 255;
 #[cfg(target_vendor = "apple")]
@@ -16,7 +16,7 @@ const LONGEST: usize = 30;
 
 const LOCAL: &str = "mmf.";
 
-/// A name as the system spells it.
+/// A name in the system's spelling.
 #[derive(Clone, Debug)]
 pub(crate) struct ObjectName {
     path: CString,
@@ -24,14 +24,14 @@ pub(crate) struct ObjectName {
 }
 
 impl ObjectName {
-    /// Whether the system can have such a name.
+    /// Checks that the system accepts the name.
     pub(crate) fn check(global: bool, text: &str) -> Result<(), Failure> {
         let bad = Failure::new(Reason::BadName);
-        // The file names of the local namespace belong to it alone, so that one object has one name.
+        // The file names of local names are reserved for them, so that one object has one name.
         if text.contains('/') || (global && split_local(text).is_some()) {
             return Err(bad);
         }
-        // For everybody the same, whatever the user's number.
+        // The limit is the same for all users, whatever the length of their ids.
         let longest = if global { LONGEST } else { LONGEST - LOCAL.len() - "4294967295.".len() };
         if text.len() > longest { Err(bad.with_figure(longest as u64)) } else { Ok(()) }
     }
@@ -48,7 +48,7 @@ impl ObjectName {
         Ok(ObjectName { path, local: !global })
     }
 
-    /// The name of an object that is known by its path.
+    /// Translates the path of an object back into its name.
     #[cfg(any(target_os = "linux", target_os = "android"))]
     pub(super) fn from_path(path: CString) -> Option<Self> {
         let object = path.to_str().ok()?.strip_prefix(DIRECTORY)?;
@@ -60,19 +60,19 @@ impl ObjectName {
         &self.path
     }
 
-    /// Whether only this user may have made what has this name.
+    /// Whether the name is reserved for this user.
     pub(super) fn is_local(&self) -> bool {
         self.local
     }
 }
 
-/// Where the objects are files, their directory; elsewhere the slash that starts their names.
+/// The directory of the objects where they are files, elsewhere the slash that their names start with.
 #[cfg(any(target_os = "linux", target_os = "android"))]
 pub(super) const DIRECTORY: &str = "/dev/shm/";
 #[cfg(not(any(target_os = "linux", target_os = "android")))]
 pub(super) const DIRECTORY: &str = "/";
 
-/// The user and the text of a local name, as it is spelled among the objects.
+/// Splits the file name of a local name into the user id and the text.
 pub(super) fn split_local(object: &str) -> Option<(u32, &str)> {
     let (uid, text) = object.strip_prefix(LOCAL)?.split_once('.')?;
     Some((uid.parse().ok()?, text))

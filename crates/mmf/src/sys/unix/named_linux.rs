@@ -1,23 +1,25 @@
-//! Named objects on Linux: files in `/dev/shm`, counted by the kernel.
+//! Named objects on Linux: files in `/dev/shm` whose holders the kernel counts.
 //!
-//! What the kernel does not do by itself, and how it is made to:
+//! # Invariants
 //!
-//! - **It counts the holders.** Every holder has a shared `flock` on the object. Such a lock belongs to the open file
-//!   description, so the kernel drops it when the last descriptor *and mapping* of a holder is gone, however the holder
-//!   ended. Whoever gets the exclusive lock knows that nobody else holds the object.
-//! - **The last one removes the name.** When a holder lets go it tries for the exclusive lock, and unlinks if it gets it.
-//!   (An attempt to turn a shared lock into an exclusive one costs the shared one even if it fails, in one step.
-//!   So of several who let go at once the last one to try gets it.)
-//! - **A stale name is no name.** If the last holder was killed, the next who asks for the name (or makes any memory, see
-//!   `sweep`) gets the exclusive lock, and unlinks it.
-//! - **Making takes three steps**, and its maker may be killed between any two of them: named (and marked as ours), locked,
-//!   sized. Whoever meets an object that nobody has locked removes it; so a maker who has locked it looks whether it still has
-//!   its name, and starts again if not. Whoever meets one that is locked and has no length yet tries again.
-//! - **Others' objects are left alone.** Ours have a mark that no other maker uses: the mode bits `MARK`. An object
-//!   without it is opened as it is, never locked and never unlinked.
-//! - **One name only.** The owner and the mark are properties of the object, and another user can add a name to an object
-//!   of ours: the sticky bit of `/dev/shm` forbids removing and renaming, not linking. So an object that has two names is
-//!   refused where either is believed, and the last holder removes all of them.
+//! 1. **A holder has a shared `flock` on the object.** Such a lock belongs to the open file description, so
+//!    the kernel drops it with the last descriptor *and mapping* of the holder, however the holder ends. A
+//!    process that acquires the exclusive lock knows that no other process holds the object.
+//! 2. **The last holder removes the name.** A holder that releases the object tries to acquire the exclusive
+//!    lock and unlinks the name if it succeeds. The kernel drops the shared lock in the same step even if the
+//!    attempt to convert it fails, so the last of several concurrent attempts succeeds.
+//! 3. **A stale name counts as missing.** If the last holder was killed, the next process that asks for the
+//!    name (or creates any region, see `sweep`) acquires the exclusive lock and unlinks the name.
+//! 4. **Creation has three steps**, and the creator can be killed between any two of them: create (with the
+//!    mark), lock, set the length. A process that finds an object without a lock removes it. Hence the
+//!    creator checks after locking that the object still has its name, and starts again if it has not. A
+//!    process that finds an object with a lock but without a length tries again.
+//! 5. **Foreign objects are left alone.** Objects of this library have a mark that no other creator uses, the
+//!    mode bits `MARK`. An object without the mark is opened as it is, and never locked or unlinked.
+//! 6. **An object has one name.** Owner and mark are properties of the object, and another user can add a
+//!    name to it: the sticky bit of `/dev/shm` forbids removing and renaming, but not linking. Hence an
+//!    object with two names is refused wherever owner or mark is trusted, and the last holder removes all
+//!    names.
 
 use std::ffi::CStr;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
@@ -40,37 +42,37 @@ use super::security::{self, OWNER_ONLY};
 use super::{growth, pages};
 use crate::sys::{Attempt, CreateParams, Failure, NameTarget, Pages, Reason};
 
-/// The mark of an object of ours: set-group-id and sticky without the right to execute. It means nothing for a file, so
-/// nobody has a reason to set it.
+/// The mark of this library's objects: set-group-id and sticky without any execute bit. The combination has
+/// no meaning for a file, so other programs have no reason to set it.
 pub(super) const MARK: u32 = 0o3000;
 
 pub(super) fn is_ours(stat: &Stat) -> bool {
     FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile && stat.st_mode & (MARK | 0o111) == MARK
 }
 
-/// How many names an object has.
+/// Returns how many names an object has.
 pub(super) fn names_of(stat: &Stat) -> u64 {
     #[allow(clippy::useless_conversion, reason = "it has 32 bits elsewhere")]
     u64::from(stat.st_nlink)
 }
 
-/// Whether an object belongs to the user for whom this process acts.
+/// Whether the object belongs to the effective user of this process.
 pub(super) fn is_own(fd: impl AsFd, stat: &Stat) -> bool {
     let user = rustix::process::geteuid().as_raw();
     stat.st_uid == user && (!stands_for_unmapped(user) || acts_as_owner(fd))
 }
 
-/// Whether the kernel lets this process do what only the owner may. It compares the users themselves, not the numbers that
-/// they have in this user namespace.
+/// Whether the kernel lets this process do what only the owner may. The kernel compares users, not the ids
+/// that they have in this user namespace.
 fn acts_as_owner(fd: impl AsFd) -> bool {
-    // Not to have the time of access noted is such a thing, and means nothing for an object in memory.
+    // Setting `O_NOATIME` requires ownership, and has no effect on an object in memory.
     let Ok(flags) = fcntl_getfl(&fd) else { return false };
     let allowed = fcntl_setfl(&fd, flags | OFlags::NOATIME).is_ok();
     let _ = fcntl_setfl(&fd, flags);
     allowed
 }
 
-/// Whether the number of an object's owner identifies a user.
+/// Whether the user id of an object's owner identifies a user.
 pub(super) fn is_owner_certain(fd: impl AsFd, uid: u32) -> bool {
     !stands_for_unmapped(uid) || (uid == rustix::process::geteuid().as_raw() && acts_as_owner(fd))
 }
@@ -84,18 +86,19 @@ pub(super) fn create(
     let fd = match open_file(name.path(), flags, Mode::from_raw_mode(MARK | OWNER_ONLY)) {
         Ok(fd) => fd,
         Err(Errno::EXIST) => return taken(name),
-        // It is the directory that is not there.
+        // The directory does not exist.
         Err(Errno::NOENT) => return Err(Failure { reason: Reason::Unsupported, ..Errno::NOENT.into() }),
         Err(errno) => return Err(errno.into()),
     };
-    // Somebody who came by before it was locked takes it for stale: then it is his to remove, and ours to start again.
+    // A process that finds the object before it is locked takes it for stale and removes it. Then creation
+    // starts again.
     let locked = flock(&fd, FlockOperation::NonBlockingLockShared);
     if matches!(locked, Err(Errno::WOULDBLOCK | Errno::INTR)) {
         return Ok(Attempt::Again);
     }
     let stat = fstat(&fd)?;
     if let Err(errno) = locked {
-        // There are no locks to count holders by, so nobody else removes it.
+        // Without locks no holder is counted, so no other process removes the object.
         let _ = remove(&fd, identity_of(&stat), name.path());
         return Err(Failure { reason: Reason::NoLocks, ..errno.into() });
     }
@@ -103,13 +106,14 @@ pub(super) fn create(
         return Ok(Attempt::Again);
     }
     let identity = identity_of(&stat);
-    // The umask has taken rights away from the owner. (It never adds any, so nobody else had more for a moment.)
+    // The umask has removed rights of the owner. It never adds any, so no other user had more rights
+    // meanwhile.
     let whole_mode = if stat.st_mode & 0o7777 == MARK | OWNER_ONLY {
         Ok(())
     } else {
         fchmod(&fd, Mode::from_raw_mode(MARK | OWNER_ONLY)).map_err(Failure::from)
     };
-    // Sized last: until then nobody who comes by can do more than wait for it.
+    // The length is set last: until then other processes can only wait for the object.
     let made = whole_mode
         .and_then(|()| check_space(&fd, params.len))
         .and_then(|()| security::protect(fd.as_fd(), params.protection, MARK))
@@ -124,10 +128,10 @@ pub(super) fn create(
     }
 }
 
-/// Gives the owner's rights back to an object without a length, whose creator was killed, or is, before it could undo what
-/// the umask has taken away; and opens it to read.
+/// Restores the owner's rights to an object without a length whose creator has not yet undone the effect of
+/// the umask, or was killed before it could. Opens the object for reading.
 fn regain(path: &CStr) -> Option<OwnedFd> {
-    // Not by the name, which may lead elsewhere a moment later.
+    // Not by the name, whose target may change at any time.
     let found = open_file(path, OFlags::PATH | OFlags::CLOEXEC | OFlags::NOFOLLOW, Mode::empty()).ok()?;
     let stat = fstat(&found).ok()?;
     let unfinished = is_ours(&stat) && stat.st_size == 0 && stat.st_mode & OWNER_ONLY != OWNER_ONLY;
@@ -139,10 +143,11 @@ fn regain(path: &CStr) -> Option<OwnedFd> {
     open_file(&*path, OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK, Mode::empty()).ok()
 }
 
-/// A file in memory gets its pages when they are touched; so that this does not fail, what is asked for must be free now.
+/// Checks that the requested length is free now. A file in memory gets its pages only when they are touched,
+/// which would fail later.
 fn check_space(fd: &OwnedFd, len: u64) -> Result<(), Failure> {
     let system = fstatvfs(fd)?;
-    // A file system without a limit has nothing to say.
+    // A file system without a limit reports 0.
     if system.f_blocks == 0 {
         return Ok(());
     }
@@ -150,7 +155,7 @@ fn check_space(fd: &OwnedFd, len: u64) -> Result<(), Failure> {
     if len > free { Err(Failure::new(Reason::NoMemory).with_figure(free)) } else { Ok(()) }
 }
 
-/// What has to be said of an object before it has its length, and so can be opened.
+/// Sets the properties that an object needs before it has a length, and so before it can be opened.
 fn prepare(fd: &OwnedFd, params: &CreateParams<'_>) -> Result<(), Failure> {
     if let Some(node) = params.node {
         pages::prefer_node(fd.as_fd(), params.capacity.unwrap_or(params.len), node)?;
@@ -169,7 +174,7 @@ fn resize(fd: &OwnedFd, len: u64) -> Result<(), Failure> {
     })
 }
 
-/// What to say to a creator that found the name taken.
+/// Decides what a creator reports that found the name taken.
 fn taken<T>(name: &ObjectName) -> Result<Attempt<T>, Failure> {
     let fd = match look(name.path(), OFlags::RDONLY) {
         Ok(fd) => fd,
@@ -189,12 +194,13 @@ fn taken<T>(name: &ObjectName) -> Result<Attempt<T>, Failure> {
         return Err(Failure::new(Reason::WrongKind));
     }
     let exists = Failure::new(Reason::Exists).with_figure(u64::try_from(stat.st_size).unwrap_or(0));
-    // A name that another user has added to somebody's object says nothing about who holds it, and is not ours to remove.
+    // Another user may have added this name. Then it says nothing about the holders, and is not for this
+    // process to remove.
     if !is_ours(&stat) || (stat.st_nlink > 1 && !is_own(&fd, &stat)) {
         return Err(exists);
     }
     match holders(&fd)? {
-        // In a directory like /dev/shm only its owner may remove it, though.
+        // In a directory like /dev/shm only the owner may remove it.
         Holders::None => match remove(&fd, identity_of(&stat), name.path()) {
             Ok(()) => Ok(Attempt::Again),
             Err(errno) => Err(Failure { code: Some(errno.raw_os_error()), ..exists }),
@@ -207,23 +213,24 @@ fn taken<T>(name: &ObjectName) -> Result<Attempt<T>, Failure> {
     }
 }
 
-/// Who else holds an object of ours.
+/// The other holders of one of this library's objects.
 enum Holders {
-    /// Nobody: the caller has the exclusive lock.
+    /// No process holds the object. The caller now has the exclusive lock.
     None,
-    /// Somebody does: the caller has a shared lock now, too.
+    /// Other processes hold the object. The caller now has a shared lock, too.
     Others,
-    /// Somebody has the exclusive lock for a moment, to find out the same or to remove it. The caller has no lock.
+    /// Another process has the exclusive lock for a moment, to do the same or to remove the object. The
+    /// caller has no lock.
     Unclear,
 }
 
 fn holders(fd: &OwnedFd) -> Result<Holders, Failure> {
-    // Twice, since whoever was in the way may only have looked: the shared lock that follows would then be the only one.
+    // Twice: the process in the way may only have probed. Then the shared lock below would be the only one.
     for _ in 0..2 {
         match flock(fd, FlockOperation::NonBlockingLockExclusive) {
             Ok(()) => return Ok(Holders::None),
             Err(Errno::WOULDBLOCK | Errno::INTR) => {}
-            // There are no locks to be had.
+            // The kernel or the file system offers no locks.
             Err(errno) => return Err(Failure { reason: Reason::NoLocks, ..errno.into() }),
         }
         if flock(fd, FlockOperation::NonBlockingLockShared).is_err() {
@@ -233,24 +240,24 @@ fn holders(fd: &OwnedFd) -> Result<Holders, Failure> {
     Ok(Holders::Others)
 }
 
-/// A lock that was only taken to look is given back, not left to the descriptor's end: a child that another thread forks
-/// meanwhile has the descriptor, too.
+/// Gives up a lock that was acquired only to probe. Closing the descriptor would not suffice: a child that
+/// another thread forks meanwhile has it, too.
 pub(super) fn unlock(fd: &OwnedFd) {
     let _ = flock(fd, FlockOperation::NonBlockingUnlock);
 }
 
-/// Opens whatever has this name, without waiting for anything and without following links.
+/// Opens the object at a path without blocking and without following links.
 pub(super) fn look(path: &CStr, access: OFlags) -> Result<OwnedFd, Errno> {
     open_file(path, access | OFlags::CLOEXEC | OFlags::NOFOLLOW | OFlags::NONBLOCK, Mode::empty())
 }
 
-/// What a name leads to.
+/// Returns the identity of the object that a name leads to.
 #[cfg(target_os = "linux")]
 pub(super) fn identity_at(name: &ObjectName) -> Option<ObjectId> {
     lstat(name.path()).ok().as_ref().map(identity_of)
 }
 
-/// Where a name leads, compared with an object.
+/// Compares the target of a name with an object.
 pub(super) fn leads_to(name: &ObjectName, fd: BorrowedFd<'_>) -> NameTarget {
     match (lstat(name.path()), fstat(fd)) {
         (Ok(named), Ok(object)) if identity_of(&named) == identity_of(&object) => NameTarget::This,
@@ -260,7 +267,7 @@ pub(super) fn leads_to(name: &ObjectName, fd: BorrowedFd<'_>) -> NameTarget {
     }
 }
 
-/// Opens an object; says how the caller holds it, if it is one of ours.
+/// Opens an object. For one of this library's objects, the caller becomes a holder.
 pub(super) fn open(name: &ObjectName, writable: bool) -> Result<Attempt<Opened>, Failure> {
     let fd = match look(name.path(), if writable { OFlags::RDWR } else { OFlags::RDONLY }) {
         Ok(fd) => fd,
@@ -280,7 +287,7 @@ pub(super) fn open(name: &ObjectName, writable: bool) -> Result<Attempt<Opened>,
     if FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile {
         return Err(Failure::new(Reason::WrongKind));
     }
-    // Somebody else has taken a name of this user's.
+    // Another user has created a name that is reserved for this one.
     if name.is_local() && !is_own(&fd, &stat) {
         return Err(Failure::new(Reason::Stranger));
     }
@@ -289,7 +296,8 @@ pub(super) fn open(name: &ObjectName, writable: bool) -> Result<Attempt<Opened>,
         return linked(&fd, &stat, name);
     }
     if !ours {
-        // Other makers, too, size an object after they have named it; but how long they take nobody knows.
+        // Other creators also set the length after the name, and there is no bound on how long that takes
+        // them.
         return if stat.st_size == 0 {
             Err(Failure::new(Reason::NotReady))
         } else {
@@ -299,7 +307,7 @@ pub(super) fn open(name: &ObjectName, writable: bool) -> Result<Attempt<Opened>,
     match holders(&fd)? {
         Holders::None => match remove(&fd, identity, name.path()) {
             Ok(()) => Ok(Attempt::Again),
-            // Its owner will remove it some day; it is gone all the same.
+            // Only its owner can remove it, but a stale name counts as missing.
             Err(_) => {
                 unlock(&fd);
                 Err(Failure::new(Reason::Missing))
@@ -318,10 +326,10 @@ pub(super) fn open(name: &ObjectName, writable: bool) -> Result<Attempt<Opened>,
     }
 }
 
-/// What to do about an object that has more names than the one by which it was asked for: it is not used, whatever it says,
-/// and if no process holds it, it goes.
+/// Handles an object that has further names besides the one that was asked for: it is refused whatever its
+/// owner and mark are, and removed if no process holds it.
 fn linked<T>(fd: &OwnedFd, stat: &Stat, name: &ObjectName) -> Result<Attempt<T>, Failure> {
-    // What is not this user's own is not even locked to find that out: it was not asked for by its own name, perhaps.
+    // Another user's object is not even locked for that, since the requested name may not be its own.
     if is_ours(stat) && is_own(fd, stat) && flock(fd, FlockOperation::NonBlockingLockExclusive).is_ok() {
         let removed = remove(fd, identity_of(stat), name.path());
         unlock(fd);
@@ -332,35 +340,38 @@ fn linked<T>(fd: &OwnedFd, stat: &Stat, name: &ObjectName) -> Result<Attempt<T>,
     Err(Failure::new(Reason::Linked).with_figure(names_of(stat)))
 }
 
-/// What it is that cannot be opened: what is more to the point is said first.
+/// Returns why an object cannot be opened, the more specific reasons first.
 fn why_denied(name: &ObjectName) -> Reason {
     match lstat(name.path()) {
         Ok(stat) if FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile => Reason::WrongKind,
-        // Somebody else has taken a name of this user's.
+        // Another user has created a name that is reserved for this one.
         Ok(stat) if name.is_local() && stat.st_uid != rustix::process::geteuid().as_raw() => Reason::Stranger,
-        // This user may open what is its own; but another one can have the same number here.
+        // This user may open its own objects; but in this user namespace, another user can have the same id.
         Ok(stat) if name.is_local() && stands_for_unmapped(stat.st_uid) => Reason::Stranger,
         _ => Reason::Denied,
     }
 }
 
-/// A holder lets go: the last one takes the name along.
+/// Releases a holder. The last one removes the name.
 pub(super) fn release(fd: BorrowedFd<'_>, name: &ObjectName, identity: ObjectId) {
-    // Each attempt gives up our own shared lock, which is what we want anyway; whoever still holds the object will come here
-    // in turn. Of several who let go at once, the last one to ask for the exclusive lock gets it.
+    // Each attempt drops the shared lock of this holder, as intended; every remaining holder gets here in
+    // turn. Of several concurrent attempts the last one acquires the exclusive lock.
     for round in 0..150 {
         if flock(fd, FlockOperation::NonBlockingLockExclusive).is_ok() {
-            // Who may not remove it leaves that to its owner: without a holder the name counts as gone.
+            // A process that may not remove the name leaves that to its owner. Without a holder it counts as
+            // missing.
             let _ = remove(fd, identity, name.path());
             return;
         }
         if flock(fd, FlockOperation::NonBlockingLockShared).is_ok() {
-            // So nobody has the exclusive lock. If others have a shared one, this fails and leaves us without any.
+            // Hence no process has the exclusive lock. If others have a shared one, this fails and drops
+            // ours.
             if flock(fd, FlockOperation::NonBlockingLockExclusive).is_ok() {
                 let _ = remove(fd, identity, name.path());
                 return;
             }
-            // It also fails for somebody who only looks, in just the instant in which we have none. Hardly twice.
+            // It also fails if another process probes in the instant in which this one has no lock, hardly
+            // ever twice.
             if flock(fd, FlockOperation::NonBlockingLockShared).is_ok() {
                 if flock(fd, FlockOperation::NonBlockingLockExclusive).is_ok() {
                     let _ = remove(fd, identity, name.path());
@@ -369,7 +380,8 @@ pub(super) fn release(fd: BorrowedFd<'_>, name: &ObjectName, identity: ObjectId)
             }
             continue;
         }
-        // Somebody has it for a moment, to look: he may be the only one, and will not remove the name.
+        // Another process has it for a moment to probe. It may be the only one left, and does not remove the
+        // name.
         if round < 50 {
             std::thread::yield_now();
         } else {
@@ -378,14 +390,15 @@ pub(super) fn release(fd: BorrowedFd<'_>, name: &ObjectName, identity: ObjectId)
     }
 }
 
-/// The same for a descriptor without a lock: the name goes if no process holds the object.
+/// As [`release`], for a descriptor without a lock: removes the name if no process holds the object.
 pub(super) fn release_unlocked(fd: BorrowedFd<'_>, name: &ObjectName, identity: ObjectId) {
     if flock(fd, FlockOperation::NonBlockingLockExclusive).is_ok() {
         let _ = remove(fd, identity, name.path());
     }
 }
 
-/// A memory that never had a name. Nobody can make it shorter, and no other user can open it anew by way of a descriptor.
+/// Creates an object that never has a name. No process can shorten it, and no other user can reopen it
+/// through a descriptor.
 pub(super) fn anonymous(params: &CreateParams<'_>) -> Result<(OwnedFd, Pages), Failure> {
     let system = rustix::system::sysinfo();
     let all = (system.totalram as u64 + system.totalswap as u64).saturating_mul(u64::from(system.mem_unit));
@@ -394,13 +407,13 @@ pub(super) fn anonymous(params: &CreateParams<'_>) -> Result<(OwnedFd, Pages), F
     }
     let mut flags = MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING;
     if params.large_pages {
-        // The kernel makes an object in huge pages as long as somebody maps.
+        // An object in huge pages would grow with every mapping beyond its end.
         if params.capacity.is_some() {
             return Err(Failure::new(Reason::FixedPages));
         }
         flags |= MemfdFlags::HUGETLB;
     }
-    // Never executable, where the kernel can promise it (Linux 6.3).
+    // Non-executable for good, where the kernel supports that (Linux 6.3).
     let fd = memfd_create("mmf", flags | MemfdFlags::NOEXEC_SEAL)
         .or_else(|_| memfd_create("mmf", flags))
         .map_err(|errno| if params.large_pages { pages::refused(errno) } else { errno.into() })?;
@@ -417,18 +430,19 @@ pub(super) fn anonymous(params: &CreateParams<'_>) -> Result<(OwnedFd, Pages), F
     Ok((fd, pages))
 }
 
-/// The same object through a new descriptor that can only read; of a named object, a holder of its own.
+/// Reopens an object for reading. For a named object the descriptor is a holder of its own.
 pub(super) fn reopen_read_only(fd: BorrowedFd<'_>, name: Option<&ObjectName>) -> Result<OwnedFd, Failure> {
     match name {
         Some(_) => reopen(fd, false),
         None => {
             let new = reopen_as(fd, OFlags::RDONLY)?;
-            // Or whoever this descriptor is given to could simply open it anew for writing. Descriptors that exist keep their
-            // rights. Only of what has no name anywhere: a file that somebody has handed in keeps its mode.
+            // Otherwise a process that receives the descriptor could reopen the object for writing. Existing
+            // descriptors keep their rights. Only for objects without a name: a file from outside keeps its
+            // mode.
             let stat = fstat(fd)?;
             if stat.st_nlink == 0 {
                 match fchmod(fd, Mode::from_raw_mode(stat.st_mode & 0o7555)) {
-                    // Another user's: who may write to it is for that user to say.
+                    // Another user's object: that user decides who may write to it.
                     Ok(()) | Err(Errno::PERM) => {}
                     Err(errno) => return Err(errno.into()),
                 }
@@ -438,19 +452,19 @@ pub(super) fn reopen_read_only(fd: BorrowedFd<'_>, name: Option<&ObjectName>) ->
     }
 }
 
-/// A descriptor that can only read, of an object that nobody counts the holders of.
+/// Reopens an object whose holders are not counted, for reading.
 pub(super) fn narrowed(fd: &OwnedFd) -> Option<OwnedFd> {
     reopen_as(fd.as_fd(), OFlags::RDONLY).ok()
 }
 
-/// Another holder of a named object.
+/// Reopens a named object as another holder.
 pub(super) fn reopen(fd: BorrowedFd<'_>, writable: bool) -> Result<OwnedFd, Failure> {
     let new = reopen_as(fd, if writable { OFlags::RDWR } else { OFlags::RDONLY })?;
     flock(&new, FlockOperation::NonBlockingLockShared)?;
     Ok(new)
 }
 
-/// The same object through an open file description of its own, which is no holder.
+/// Reopens an object with an open file description of its own that is no holder.
 pub(super) fn reopen_uncounted(fd: BorrowedFd<'_>, writable: bool) -> Result<OwnedFd, Failure> {
     reopen_as(fd, if writable { OFlags::RDWR } else { OFlags::RDONLY })
 }
@@ -459,8 +473,8 @@ fn reopen_as(fd: BorrowedFd<'_>, access: OFlags) -> Result<OwnedFd, Failure> {
     Ok(open_file(format!("/proc/self/fd/{}", fd.as_raw_fd()), access | OFlags::CLOEXEC, Mode::empty())?)
 }
 
-/// Makes a holder of its own of a descriptor that came from elsewhere, if the object is one of ours and still has its name.
-/// Refuses what only looks like the right to access it.
+/// Makes a descriptor from outside a holder of its own, if the object is one of this library's and still has
+/// its name. Refuses descriptors that only appear to have the rights.
 pub(super) fn adopt(
     fd: OwnedFd,
     writable: bool,
@@ -468,7 +482,7 @@ pub(super) fn adopt(
     if fcntl_getfl(&fd)?.contains(OFlags::PATH) {
         return Err(Failure::new(Reason::WrongKind));
     }
-    // (What cannot be sealed has no seals.)
+    // An object that cannot be sealed reports an error, and has no seals.
     let seals = fcntl_get_seals(&fd).unwrap_or(SealFlags::empty());
     if writable && seals.intersects(SealFlags::WRITE | SealFlags::FUTURE_WRITE) {
         return Err(Failure::new(Reason::ReadOnly));
@@ -482,12 +496,12 @@ pub(super) fn adopt(
     Ok((reopen(fd.as_fd(), writable)?, Some((name, identity_of(&stat)))))
 }
 
-/// Removes what killed processes of this user have left, once in the life of a process: their memory would otherwise stay
-/// until somebody asks for the very same name.
+/// Removes the stale names of this user, once in the life of a process: the memory of killed holders would
+/// otherwise stay until a process asks for the same name.
 fn sweep() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
-        // Whoever makes something is not to fail for what others have left.
+        // Creating a region does not fail because of leftovers.
         let _ = remove_stale();
     });
 }
@@ -501,7 +515,7 @@ fn remove_stale() -> Result<(), Errno> {
         let mut path = DIRECTORY.as_bytes().to_vec();
         path.extend_from_slice(entry.file_name().to_bytes_with_nul());
         let Ok(path) = CStr::from_bytes_with_nul(&path) else { continue };
-        // Asked before it is opened: somebody else's pipe or device is not to be opened by the way.
+        // Checked before opening, so that no pipe or device of another program is opened.
         let Ok(stat) = lstat(path) else { continue };
         if stat.st_uid != user || !is_ours(&stat) {
             continue;

@@ -1,7 +1,8 @@
-//! Named objects on other Unix systems, where they are no files: nothing lists them, locks them or counts their holders.
+//! Named objects on other Unix systems, where they are no files: they cannot be listed or locked, and their
+//! holders are not counted.
 //!
-//! So the name goes when the process that made it lets go; if that process is killed, the name stays, and `create` says
-//! that it exists. The documentation (`docs/platforms.md`) says so.
+//! The creator removes the name when it releases the object. If the creator is killed, the name stays, and
+//! `create` reports that it exists, see `docs/platforms.md`.
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
@@ -38,11 +39,12 @@ pub(super) fn create(
         let _ = unlink(name.path());
         return Err(failure);
     }
-    // Nothing tells one object from another here.
+    // Objects have no identity here.
     Ok(Attempt::Done((fd, (0, 0))))
 }
 
-/// These objects get their length once, and nothing is known here about the pages that they are made of.
+/// Refuses parameters that these objects do not support: their length is set once, and their pages are
+/// unknown.
 fn check(params: &CreateParams<'_>) -> Result<(), Failure> {
     if params.capacity.is_some() || params.node.is_some() || params.large_pages {
         return Err(Failure::new(Reason::Unsupported));
@@ -64,7 +66,7 @@ fn resize(fd: BorrowedFd<'_>, len: u64) -> Result<(), Failure> {
     })
 }
 
-/// Nothing that is opened is ever ours to remove.
+/// Opens an object, which is never removed by this process.
 pub(super) fn open(name: &ObjectName, writable: bool) -> Result<Attempt<Opened>, Failure> {
     let fd =
         match open_object(name.path(), if writable { OFlags::RDWR } else { OFlags::RDONLY }, Mode::empty()) {
@@ -77,11 +79,11 @@ pub(super) fn open(name: &ObjectName, writable: bool) -> Result<Attempt<Opened>,
             Err(errno) => return Err(errno.into()),
         };
     let stat = fstat(&fd)?;
-    // Somebody else has taken a name of this user's.
+    // Another user has created a name that is reserved for this one.
     if name.is_local() && stat.st_uid != rustix::process::geteuid().as_raw() {
         return Err(Failure::new(Reason::Stranger));
     }
-    // Other makers size an object after they have named it.
+    // Other creators set the length after the name.
     if stat.st_size == 0 {
         return Err(Failure::new(Reason::NotReady));
     }
@@ -92,7 +94,7 @@ pub(super) fn release(_fd: BorrowedFd<'_>, name: &ObjectName, _: ObjectId) {
     let _ = unlink(name.path());
 }
 
-/// A memory without a name: its name is removed before anybody can know it.
+/// Creates an object without a name, by removing its name before any other process can know it.
 pub(super) fn anonymous(params: &CreateParams<'_>) -> Result<(OwnedFd, Pages), Failure> {
     use std::sync::atomic::{AtomicU32, Ordering};
     static NEXT: AtomicU32 = AtomicU32::new(0);
@@ -119,7 +121,7 @@ pub(super) fn anonymous(params: &CreateParams<'_>) -> Result<(OwnedFd, Pages), F
     Err(Failure::new(Reason::Exists))
 }
 
-/// A new right to the same memory can only be had by name.
+/// Reopens an object for reading, which is only possible by its name.
 pub(super) fn reopen_read_only(fd: BorrowedFd<'_>, name: Option<&ObjectName>) -> Result<OwnedFd, Failure> {
     let name = name.ok_or(Failure::new(Reason::Unsupported))?;
     let new = open_object(name.path(), OFlags::RDONLY, Mode::empty())?;
@@ -131,17 +133,17 @@ pub(super) fn reopen_read_only(fd: BorrowedFd<'_>, name: Option<&ObjectName>) ->
     }
 }
 
-/// Only a name could give a narrower one.
+/// Only a name would give a descriptor with fewer rights.
 pub(super) fn narrowed(_fd: &OwnedFd) -> Option<OwnedFd> {
     None
 }
 
-/// Nobody counts holders here, so any descriptor will do.
+/// Duplicates the descriptor. Holders are not counted here, so any descriptor will do.
 pub(super) fn reopen(fd: BorrowedFd<'_>, _writable: bool) -> Result<OwnedFd, Failure> {
     Ok(rustix::io::fcntl_dupfd_cloexec(fd, 3)?)
 }
 
-/// Nothing that comes from elsewhere is ours to remove.
+/// Objects from outside are never removed by this process.
 #[allow(clippy::unnecessary_wraps, reason = "as on Linux")]
 pub(super) fn adopt(
     fd: OwnedFd,
@@ -150,7 +152,7 @@ pub(super) fn adopt(
     Ok((fd, None))
 }
 
-/// Only whether there is anything: objects cannot be told from each other here.
+/// Reports only whether the name exists, since objects have no identity here.
 pub(super) fn leads_to(name: &ObjectName, _: BorrowedFd<'_>) -> NameTarget {
     match open_object(name.path(), OFlags::RDONLY, Mode::empty()) {
         Err(Errno::NOENT) => NameTarget::Nothing,

@@ -1,9 +1,9 @@
-//! Large pages, and the node whose RAM pages are taken from.
+//! Large pages and preferred NUMA nodes.
 //!
-//! Linux has two ways to large pages. `hugetlbfs` has a pool that an administrator fills; what is made of it is large for sure.
-//! A memory without a name comes from there. Named memories live on a tmpfs, where the kernel puts huge pages in where it
-//! can ("transparent" ones), if the file system is mounted so that it may and the mapping asks for it: that is advice, and called
-//! so.
+//! Linux offers large pages in two ways. `hugetlbfs` has a pool that an administrator fills; an object of
+//! this pool consists of large pages for certain. Unnamed regions use it. Named regions are on a tmpfs, where
+//! the kernel uses huge pages where it can ("transparent" ones) if the mount permits them and the mapping
+//! requests them. Such pages are only advised, and are reported as that.
 
 #[cfg(target_os = "linux")]
 pub(super) use linux::{advised, allocate, large_bytes, node_of, of, prefer_node, refused};
@@ -26,7 +26,7 @@ mod linux {
     // HUGETLBFS_MAGIC of magic.h.
     const HUGETLBFS: u64 = 0x958_458F6;
 
-    /// What an object that came from elsewhere is made of.
+    /// Returns the page size of an object from outside.
     pub(in crate::sys) fn of(fd: BorrowedFd<'_>) -> Pages {
         #[allow(
             clippy::useless_conversion,
@@ -41,7 +41,7 @@ mod linux {
         }
     }
 
-    /// Why there is no memory made of the pool.
+    /// Translates a failure to create a region from the pool.
     pub(in crate::sys) fn refused(errno: Errno) -> Failure {
         match errno {
             Errno::INVAL | Errno::NOENT | Errno::NOSYS | Errno::NODEV | Errno::PERM => {
@@ -51,7 +51,7 @@ mod linux {
         }
     }
 
-    /// Takes whole huge pages out of the pool now, so that none is missing later.
+    /// Allocates all huge pages of an object now, so that none is missing later.
     pub(in crate::sys) fn allocate(fd: BorrowedFd<'_>, len: u64) -> Result<Pages, Failure> {
         let Pages::Large(size) = of(fd) else { return Err(Failure::new(Reason::Unsupported)) };
         let whole = len.checked_next_multiple_of(size).ok_or(Failure::new(Reason::TooLarge))?;
@@ -71,11 +71,12 @@ mod linux {
         fs::read_to_string(path).ok()?.trim().parse().ok()
     }
 
-    /// Whether the kernel makes huge pages for named memory whose mappings ask for it.
+    /// Returns the size of transparent huge pages, if the kernel uses them for mappings of named regions that
+    /// request them.
     pub(in crate::sys) fn advised() -> Result<Pages, Failure> {
         const PLACE: &str = "/sys/kernel/mm/transparent_hugepage";
         let read = |file: &str| fs::read_to_string(format!("{PLACE}/{file}"));
-        // The choice that is in force stands in brackets. Two of them stand above what a mount says.
+        // The active choice is in brackets. Two of the choices override the mount option.
         let choice = read("shmem_enabled").map_err(|_| Failure::new(Reason::Unsupported))?;
         if choice.contains("[deny]") || !(choice.contains("[force]") || is_mounted_for_them()) {
             return Err(Failure::new(Reason::NoLargePages));
@@ -84,16 +85,17 @@ mod linux {
         size.map(Pages::Advised).ok_or(Failure::new(Reason::Unsupported))
     }
 
-    /// Whether the place of named memories is mounted so that huge pages are made there.
+    /// Whether the mount of named regions permits huge pages.
     fn is_mounted_for_them() -> bool {
         let Ok(mounts) = fs::read_to_string("/proc/self/mountinfo") else { return false };
-        // "22 1 0:20 / /dev/shm rw,nosuid shared:4 - tmpfs tmpfs rw,size=…,huge=advise"; the last one at a place is seen.
+        // "22 1 0:20 / /dev/shm rw,nosuid shared:4 - tmpfs tmpfs rw,size=…,huge=advise"; the last mount at a
+        // path is the visible one.
         let mount = mounts.lines().rfind(|line| line.split(' ').nth(4) == Some("/dev/shm"));
         let options = mount.and_then(|line| line.split(' ').next_back()).unwrap_or("");
         options.split(',').any(|option| matches!(option, "huge=advise" | "huge=within_size" | "huge=always"))
     }
 
-    /// How many bytes of the mapping at an address are in huge pages.
+    /// Returns how many bytes of the mapping at an address are in huge pages.
     pub(in crate::sys) fn large_bytes(address: usize) -> Result<u64, Failure> {
         let maps = fs::read_to_string("/proc/self/smaps")?;
         let (mut inside, mut bytes) = (false, 0);
@@ -121,13 +123,15 @@ mod linux {
     // MPOL_PREFERRED of mempolicy.h.
     const PREFERRED: libc::c_long = 1;
 
-    /// Takes the pages of an object from the RAM of a node, as long as it has some. The wish belongs to the object.
+    /// Prefers the RAM of a node for the pages of an object, as long as the node has some. The preference
+    /// belongs to the object.
     pub(in crate::sys) fn prefer_node(fd: BorrowedFd<'_>, len: u64, node: u32) -> Result<(), Failure> {
         if !online().is_some_and(|nodes| nodes.contains(&node)) {
             return Err(Failure::new(Reason::NoSuchNode));
         }
         let len = usize::try_from(len).map_err(|_| Failure::new(Reason::TooLarge))?;
-        // SAFETY: a null hint lets the kernel choose the place, so nothing that is mapped already is touched.
+        // SAFETY: `mmap` has no memory requirements without `MAP_FIXED`: with a null hint the kernel chooses
+        // a free range, so no existing mapping changes.
         let base =
             unsafe { rustix::mm::mmap(ptr::null_mut(), len, ProtFlags::empty(), MapFlags::SHARED, fd, 0) }?;
         let mut nodes = [0_u64; 16];
@@ -135,14 +139,14 @@ mod linux {
         let result = match nodes.get_mut(node as usize / 64) {
             Some(word) => {
                 *word = 1 << (node % 64);
-                // SAFETY: the range is the mapping above, which nobody uses; the nodes are as many bits as said (the kernel
-                // counts one more). It changes no byte.
+                // SAFETY: the range is the mapping above, which nothing else uses. The mask has as many bits
+                // as given, since the kernel counts one more. The call changes no byte.
                 let result = unsafe {
                     libc::syscall(libc::SYS_mbind, base, len, PREFERRED, nodes.as_ptr(), bits + 1, 0)
                 };
                 match std::io::Error::last_os_error() {
                     _ if result == 0 => Ok(()),
-                    // A kernel that knows of no nodes.
+                    // The kernel has no NUMA support.
                     error if error.raw_os_error() == Some(libc::ENOSYS) => {
                         Err(Failure { reason: Reason::NoSuchNode, ..error.into() })
                     }
@@ -151,13 +155,13 @@ mod linux {
             }
             None => Err(Failure::new(Reason::NoSuchNode)),
         };
-        // SAFETY: this is the range that mmap gave above, and nobody has its address.
+        // SAFETY: `mmap` returned this range above, and nothing refers to it.
         let unmapped = unsafe { rustix::mm::munmap(base, len) };
         debug_assert!(unmapped.is_ok(), "munmap: {unmapped:?}");
         result
     }
 
-    /// The nodes of the machine.
+    /// Returns the NUMA nodes of the machine.
     fn online() -> Option<Vec<u32>> {
         let text = fs::read_to_string("/sys/devices/system/node/online").ok()?;
         let mut nodes = Vec::new();
@@ -168,13 +172,14 @@ mod linux {
         Some(nodes)
     }
 
-    /// The node in whose RAM the page at an address is.
+    /// Returns the node whose RAM holds the page at an address.
     pub(in crate::sys) fn node_of(address: *mut u8) -> Result<Option<u32>, Failure> {
         let page = super::super::memory::page_size();
         let start = address.map_addr(|address| address & !(page - 1));
         let mut status: libc::c_int = -1;
         let pages = [start];
-        // SAFETY: one page, and one place for its answer. Without target nodes it moves nothing and only looks pages up.
+        // SAFETY: one page and one result, which is valid to write. Without target nodes the call moves
+        // nothing.
         let result = unsafe {
             libc::syscall(
                 libc::SYS_move_pages,
@@ -189,7 +194,7 @@ mod linux {
         if result != 0 {
             return Err(std::io::Error::last_os_error().into());
         }
-        // A page that nobody has touched, or that is swapped out, has a negative answer.
+        // A page that was never touched, or is swapped out, has a negative status.
         Ok(u32::try_from(status).ok())
     }
 }

@@ -1,4 +1,4 @@
-//! What can be learnt without changing anything.
+//! Queries that change nothing.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -13,17 +13,17 @@ pub(crate) use super::facts::{
 };
 pub(crate) use super::name_probe::{grants_to_users, names_are_replaceable, probe_name, space};
 
-/// What limits this process now.
+/// Returns the limits of this process.
 pub(crate) fn limits() -> Limits {
     Limits { file_size: getrlimit(Resource::Fsize).current }
 }
 
-/// How much a process may keep in RAM.
+/// Returns how many bytes this process may lock in RAM.
 pub(crate) fn locked_limit() -> Option<u64> {
     if is_capable(Capability::LockMemory) { None } else { getrlimit(Resource::Memlock).current }
 }
 
-/// The limit that a failure is about.
+/// Returns the name and the value of the limit that a failure is about.
 pub(crate) fn limit_reached(failure: Failure) -> Option<(&'static str, u64)> {
     let code = failure.code?;
     if code == Errno::MFILE.raw_os_error() {
@@ -36,11 +36,11 @@ pub(crate) fn limit_reached(failure: Failure) -> Option<(&'static str, u64)> {
     Some((name, failure.figure?))
 }
 
-/// Refuses what is longer than the longest file that this process may have. The system would not only refuse it, but end
-/// the process by a signal (`SIGXFSZ`).
+/// Refuses lengths that exceed the maximum file size of this process. The kernel would not only refuse them,
+/// but also kill the process by `SIGXFSZ`.
 pub(super) fn check_file_size(len: u64) -> Result<(), Failure> {
-    // Hardly any process has such a limit. One that gets it only after it has made its first memory is not protected from the
-    // signal: asking every time would cost every creation a system call.
+    // Hardly any process has such a limit. A process that gets one after it has created its first object is
+    // not protected from the signal: asking each time would add a system call to every creation.
     static UNLIMITED: AtomicBool = AtomicBool::new(false);
     if UNLIMITED.load(Ordering::Relaxed) {
         return Ok(());
@@ -58,29 +58,30 @@ pub(super) fn check_file_size(len: u64) -> Result<(), Failure> {
     }
 }
 
-/// Why pages could not be kept in RAM, if that was a limit.
+/// Translates a failure to lock pages in RAM.
 pub(super) fn locking_failed(errno: Errno, len: usize) -> Failure {
     match (errno, locked_limit()) {
         (Errno::NOMEM | Errno::AGAIN | Errno::PERM, Some(most)) if len as u64 > most => {
             Failure { reason: Reason::Limit, ..Failure::from(errno) }.with_figure(most)
         }
-        // Several locks add up to the limit, or a peer has cut pages off.
+        // The sum of several locks has reached the limit, or a peer has truncated the object.
         (Errno::NOMEM | Errno::AGAIN, _) => Failure { reason: Reason::NoMemory, ..errno.into() },
         _ => errno.into(),
     }
 }
 
-/// Names that only members of a boundary can make are Windows' own.
+/// Private namespaces exist only on Windows.
 pub(crate) fn has_private_namespaces() -> bool {
     false
 }
 
-/// What lengths are rounded up to (nothing, here), and the size of a page.
+/// Lengths are not rounded here.
 pub(crate) fn rounded(len: u64) -> u64 {
     len
 }
 
-/// The size of a page; what offsets of views are rounded to inside; what large pages have, if there are any for sections.
+/// Returns the page size, the unit that view offsets are rounded to internally, and the size of large pages
+/// if a region can request one.
 pub(crate) fn page_sizes() -> (u64, u64, Option<u64>) {
     let page = rustix::param::page_size() as u64;
     (page, page, None)

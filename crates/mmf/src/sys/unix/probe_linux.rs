@@ -1,4 +1,4 @@
-//! Probing a name on Linux without changing anything.
+//! Probes of names on Linux.
 
 use std::ffi::CStr;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -15,11 +15,11 @@ use super::named::{is_ours, is_own, look, unlock};
 use super::{facts, security};
 use crate::sys::{NameProbe, NameState, Space, StorageProblem};
 
-/// Whether any user may rename what others have created: then a name says nothing about who has created what it leads to.
+/// Whether any user may rename objects of others. Then a name does not identify the creator of its object.
 pub(crate) fn names_are_replaceable() -> bool {
     const STICKY: u32 = 0o1000;
     const OTHERS_MAY_WRITE: u32 = 0o002;
-    // Asked until it is not so: that it is once, and not any more later, takes an administrator.
+    // Asked until the answer is no. Only an administrator can change that later.
     static CERTAIN: AtomicBool = AtomicBool::new(false);
     if CERTAIN.load(Ordering::Relaxed) {
         return false;
@@ -30,16 +30,17 @@ pub(crate) fn names_are_replaceable() -> bool {
     open
 }
 
-/// Whether no process holds what has this path. Asking changes nothing.
+/// Whether no process holds the object at a path. Changes nothing.
 pub(super) fn is_stale(path: &CStr) -> bool {
     let Ok(fd) = look(path, OFlags::RDONLY) else { return false };
-    // (As to `linked`: what was not asked for by its own name, perhaps, is not locked.)
+    // As in `linked`: the name may not be the object's own, so the object is not locked.
     let to_be_asked = |stat: Stat| is_ours(&stat) && (stat.st_nlink == 1 || is_own(&fd, &stat));
     if !fstat(&fd).is_ok_and(to_be_asked) {
         return false;
     }
-    // Not by a shared lock, as `holders` does: a last holder who lets go meanwhile would take it for another one. So this
-    // misses an object that somebody else looks at in the same moment; the documentation of `ListEntry::is_stale` says so.
+    // Not by a shared lock, as in `holders`: a last holder that releases the object meanwhile would take it
+    // for another holder. Hence the answer is wrong for an object that another process probes at the same
+    // moment, as the documentation of `ListEntry::is_stale` says.
     let stale = flock(&fd, FlockOperation::NonBlockingLockExclusive).is_ok();
     if stale {
         unlock(&fd);
@@ -47,12 +48,12 @@ pub(super) fn is_stale(path: &CStr) -> bool {
     stale
 }
 
-/// What can be seen of a name. Nothing is locked for longer than a look takes, nothing is removed.
+/// Probes a name. Locks an object only for the probe itself, and removes nothing.
 pub(crate) fn probe_name(name: &ObjectName) -> NameProbe {
     let stat = match lstat(name.path()) {
         Ok(stat) => stat,
         Err(Errno::NOENT) => return NameProbe::default(),
-        // It is the directory that does not let us look.
+        // The directory cannot be searched.
         Err(_) => return NameProbe { state: NameState::NoPlace, ..NameProbe::default() },
     };
     let kind = match FileType::from_raw_mode(stat.st_mode) {
@@ -84,7 +85,7 @@ pub(crate) fn probe_name(name: &ObjectName) -> NameProbe {
     } else {
         NameState::Memory
     };
-    // What counts as gone, or is refused, cannot be opened.
+    // Objects that count as missing, or are refused, cannot be opened.
     let usable = !matches!(presence, NameState::Abandoned { .. } | NameState::Linked);
     let read = match &fd {
         Some(_) => Ok(()),
@@ -95,7 +96,7 @@ pub(crate) fn probe_name(name: &ObjectName) -> NameProbe {
         Err(Errno::ACCESS | Errno::PERM | Errno::ROFS) | Ok(()) => None,
         Err(errno) => Some(errno.raw_os_error()),
     });
-    // Only who may open it can try for its lock.
+    // The lock can be tried only through a descriptor.
     let is_closed = is_ours(&stat) && read.is_err() && obstacle.is_none();
     NameProbe {
         len: u64::try_from(stat.st_size).ok().filter(|len| *len > 0),
@@ -115,7 +116,7 @@ pub(crate) fn probe_name(name: &ObjectName) -> NameProbe {
     }
 }
 
-/// When the object was created, or last changed in anything but its bytes.
+/// Returns the time of the object's creation or of the last change of its metadata.
 #[allow(clippy::unnecessary_fallible_conversions, clippy::useless_conversion, reason = "the widths differ")]
 fn changed(stat: &Stat) -> Option<std::time::SystemTime> {
     let (seconds, nanoseconds) =
@@ -125,7 +126,7 @@ fn changed(stat: &Stat) -> Option<std::time::SystemTime> {
 
 const PLACE: &str = "/dev/shm";
 
-/// What is left where named memories are.
+/// Returns the storage that is left for named regions.
 #[allow(clippy::unnecessary_wraps, reason = "other systems cannot say")]
 pub(crate) fn space() -> Option<Space> {
     use rustix::fs::{Access, AtFlags, CWD, StatVfsMountFlags, accessat, statvfs};
@@ -156,7 +157,7 @@ pub(crate) fn space() -> Option<Space> {
     Some(space)
 }
 
-/// Whether single users can be granted something: where the mount has access lists.
+/// Whether the mount has access lists, so that single users can be granted rights.
 pub(crate) fn grants_to_users() -> bool {
     let answer = rustix::fs::lgetxattr(PLACE, "system.posix_acl_access", &mut [0_u8; 0][..]);
     !matches!(answer, Err(Errno::OPNOTSUPP | Errno::NOSYS | Errno::NOENT))

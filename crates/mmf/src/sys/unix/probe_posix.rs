@@ -1,4 +1,4 @@
-//! Probing a name where named objects are no files.
+//! Probes of names where named objects are no files.
 
 use rustix::fs::{Mode, fstat};
 use rustix::io::Errno;
@@ -8,7 +8,7 @@ use super::name::ObjectName;
 use super::security;
 use crate::sys::{NameProbe, NameState, Space};
 
-/// What can be seen of a name.
+/// Probes a name.
 pub(crate) fn probe_name(name: &ObjectName) -> NameProbe {
     let fd = match open_object(name.path(), OFlags::RDONLY, Mode::empty()) {
         Ok(fd) => fd,
@@ -36,12 +36,12 @@ pub(crate) fn probe_name(name: &ObjectName) -> NameProbe {
     }
 }
 
-/// These systems do not say what is left.
+/// These systems do not report free storage.
 pub(crate) fn space() -> Option<Space> {
     None
 }
 
-/// Names cannot be renamed here.
+/// Names cannot be renamed on these systems.
 pub(crate) fn names_are_replaceable() -> bool {
     false
 }

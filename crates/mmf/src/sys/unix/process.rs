@@ -1,4 +1,4 @@
-//! Other processes: what they are given, and how they are told from each other.
+//! Other processes: passing descriptors to them, and their identity.
 
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 use std::os::unix::process::CommandExt;
@@ -12,39 +12,42 @@ use rustix::io::{FdFlags, fcntl_dupfd_cloexec, fcntl_getfd, fcntl_setfd};
 pub(crate) use crate::sys::Process;
 use crate::sys::{Failure, Reason};
 
-/// What tells one object from all others that exist at the same time.
+/// Returns device and inode, which distinguish an object from all others that exist at the same time.
 pub(crate) fn identity(fd: BorrowedFd<'_>) -> Result<(u64, u64), Failure> {
     let stat = fstat(fd)?;
     #[allow(clippy::unnecessary_cast, clippy::cast_sign_loss, reason = "they have other types elsewhere")]
     Ok((stat.st_dev as u64, stat.st_ino as u64))
 }
 
-/// A descriptor that the children of one command inherit while it is there; no other child does.
+/// A descriptor that the children of one command inherit while this value exists, and that no other child
+/// inherits.
 #[derive(Debug)]
 pub(crate) struct Inherited {
     fd: OwnedFd,
-    /// What the command's children are told: the number, or -1 from the moment when this is dropped. The command keeps the
-    /// closure for good.
+    /// The descriptor for the command's children, or -1 once this value has been dropped. The command keeps
+    /// the closure for good.
     number: Arc<AtomicI32>,
 }
 
 impl Inherited {
     pub(crate) fn new(command: &mut Command, fd: OwnedFd) -> Result<Self, Failure> {
-        // Below are the places of the child's standard streams.
+        // The descriptors below 3 are the child's standard streams.
         let fd = if fd.as_raw_fd() < 3 { fcntl_dupfd_cloexec(&fd, 3)? } else { fd };
         let number = Arc::new(AtomicI32::new(fd.as_raw_fd()));
         let told = Arc::clone(&number);
         let keep_open = move || {
             let number = told.load(Ordering::Relaxed);
             if number >= 0 {
-                // In the child alone: in this process the descriptor is closed on exec at all times, so no other thread's child
-                // can get it.
-                // SAFETY: the parent keeps the descriptor open until the child is made, so the child has it.
+                // Only in the child: in this process the descriptor stays close-on-exec, so no child of
+                // another thread inherits it.
+                // SAFETY: `Inherited` keeps the descriptor open as long as `number` is not negative, and
+                // `fork` copies it, so it is open here.
                 fcntl_setfd(unsafe { BorrowedFd::borrow_raw(number) }, FdFlags::empty())?;
             }
             Ok(())
         };
-        // SAFETY: after the fork the closure loads an atomic and makes one system call: it takes no lock and no memory.
+        // SAFETY: between fork and exec the closure only loads an atomic and makes one system call. Both are
+        // async-signal-safe, and the closure neither locks nor allocates.
         unsafe { command.pre_exec(keep_open) };
         Ok(Inherited { fd, number })
     }
@@ -60,36 +63,39 @@ impl Drop for Inherited {
     }
 }
 
-/// Takes a descriptor that this process has inherited, if it is the object that it should be; once.
+/// Takes ownership of a descriptor that this process has inherited, once, if it refers to the expected
+/// object.
 ///
-/// The number comes from outside and may be anything. So the object is identified first; and what would be closed on exec has
-/// not come through one: that is how descriptors that somebody in this process owns are told from inherited ones.
+/// The number comes from outside and may name any descriptor. So the object is checked first. A close-on-exec
+/// descriptor is refused, since it has not survived an exec: every descriptor that code in this process has
+/// opened is one.
 pub(crate) fn take_inherited(number: RawFd, object: (u64, u64)) -> Result<OwnedFd, Failure> {
     let wrong = Failure::new(Reason::WrongKind);
     if number < 3 {
         return Err(wrong);
     }
-    // SAFETY: not open, or not ours, is possible: the calls below only ask, or make a descriptor of their own, and say so.
+    // SAFETY: `theirs` is used only for system calls, which return an error for a descriptor that is not
+    // open, and it is not closed by this value.
     let theirs = unsafe { BorrowedFd::borrow_raw(number) };
     if identity(theirs).map_err(|_| wrong)? != object || fcntl_getfd(theirs)?.contains(FdFlags::CLOEXEC) {
         return Err(wrong);
     }
     let own = fcntl_dupfd_cloexec(theirs, 3)?;
-    // Another thread could have put something else in its place meanwhile.
+    // Another thread may have replaced the descriptor meanwhile.
     if identity(own.as_fd())? != object {
         return Err(wrong);
     }
-    // SAFETY: it was inherited for this very purpose (see above), and nobody else takes it: the caller asks one after the other,
-    // and from now on it is closed.
+    // SAFETY: the descriptor was inherited for this call (see above), so no other value in this process owns
+    // it. The caller serialises these calls, and once it is closed no later one finds it.
     drop(unsafe { OwnedFd::from_raw_fd(number) });
     Ok(own)
 }
 
-/// `/proc`, as one directory: what is read through it comes from one mount, whatever is mounted there meanwhile.
+/// An open `/proc`: everything is read from one mount, whatever is mounted over it meanwhile.
 #[derive(Debug)]
 pub(super) struct ProcFs(OwnedFd);
 
-/// The time namespace that is reported where the kernel has none: all processes are in the same one.
+/// The time namespace that is reported for kernels without them, where all processes share one.
 const NO_TIME_NAMESPACES: u64 = 1;
 
 impl ProcFs {
@@ -98,7 +104,7 @@ impl ProcFs {
         if cfg!(not(any(target_os = "linux", target_os = "android"))) {
             return Err(Failure::new(Reason::Unsupported));
         }
-        // (Only Linux has descriptors that are no more than a place.)
+        // Only Linux has descriptors that are mere paths.
         #[cfg(any(target_os = "linux", target_os = "android"))]
         let access = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
         #[cfg(not(any(target_os = "linux", target_os = "android")))]
@@ -106,12 +112,12 @@ impl ProcFs {
         Ok(ProcFs(open("/proc", access, Mode::empty())?))
     }
 
-    /// `/proc`, if the process ids in it mean what they mean to this process. A mount of `/proc` shows one pid
-    /// namespace, and that need not be the one that this process is in.
+    /// Opens `/proc` if its process ids have the same meaning as in this process. A mount of `/proc` shows
+    /// one pid namespace, which need not be the one of this process.
     pub(super) fn of_our_ids() -> Result<Self, Failure> {
         let unsupported = Failure::new(Reason::Unsupported);
         let proc = ProcFs::open().map_err(|_| unsupported)?;
-        // The ids of this process, from the namespace that is shown to its own.
+        // The ids of this process, from the displayed namespace down to its own.
         let status = proc.read("self/status").map_err(|_| unsupported)?;
         let mut ids =
             status.lines().find_map(|line| line.strip_prefix("NSpid:")).unwrap_or("").split_whitespace();
@@ -128,8 +134,8 @@ impl ProcFs {
         Ok(String::from_utf8_lossy(&bytes).into_owned())
     }
 
-    /// The pid namespace and the time namespace that this process is in, by their inodes; 0 if unknown. (They
-    /// are this process's own whatever namespace is shown.)
+    /// Returns the pid namespace and the time namespace of this process as inodes, or 0 where unknown. They
+    /// do not depend on the displayed namespace.
     pub(super) fn namespaces(&self) -> (u64, u64) {
         let inode = |path: &str| {
             let stat = rustix::fs::statat(&self.0, path, rustix::fs::AtFlags::empty());
@@ -144,49 +150,50 @@ impl ProcFs {
         (pid, time)
     }
 
-    /// The process that has this number now, and whether it has ended and its parent has not reaped it. Only
-    /// Linux says when it was started.
+    /// Returns the process that has this id now, and whether it has ended but is not yet reaped. Only Linux
+    /// reports the start time.
     pub(super) fn state(&self, id: u32) -> Result<(Process, bool), Failure> {
-        // Of its first thread, which is the same: emulators of other processors put something of their own in
-        // the place of the process's own file.
+        // The file of the first thread has the same contents, and user-mode emulators replace the one of the
+        // process.
         let stat = self.read(&format!("{id}/task/{id}/stat"))?;
-        // The second field is the program's name in brackets, which may hold anything; the start is the 22nd.
+        // The second field is the program's name in brackets and may contain anything. The start time is the
+        // 22nd.
         let rest = stat.rsplit_once(") ").map_or("", |(_, rest)| rest);
         let field = |number: usize| rest.split(' ').nth(number - 3);
         let started = field(22).and_then(|field| field.parse().ok());
         let started = started.ok_or(Failure::new(Reason::Other))?;
-        // Its first thread may have ended before the others: then there is more than one.
+        // If the first thread has ended before the others, there are several threads.
         let few = field(20).and_then(|field| field.parse::<u32>().ok()).is_some_and(|threads| threads <= 1);
         let ended = few && matches!(field(3), Some("Z" | "X" | "x"));
         Ok((Process { id, started }, ended))
     }
 }
 
-/// The pid namespace and the time namespace that this process is in, by their inodes; 0 if unknown.
+/// As [`ProcFs::namespaces`].
 pub(crate) fn namespaces() -> (u64, u64) {
     ProcFs::open().map_or((0, 0), |proc| proc.namespaces())
 }
 
 impl Process {
-    /// This process. `Unsupported` where there is no `/proc`, or where it shows other ids than this process's.
+    /// Returns this process. `Unsupported` without `/proc`, or if it shows the ids of another namespace.
     pub(crate) fn current() -> Result<Self, Failure> {
         Process::with_id(std::process::id())
     }
 
-    /// The process that has this number now. Only Linux tells when it was started.
+    /// Returns the process that has this id now.
     pub(crate) fn with_id(id: u32) -> Result<Self, Failure> {
         ProcFs::of_our_ids()?.state(id).map(|(process, _)| process)
     }
 
-    /// Opens anew what a descriptor of this process refers to: a memory, if the process is this user's and has it open with
-    /// these rights itself.
+    /// Reopens the region behind a descriptor of this process, if it belongs to the same user and has the
+    /// rights itself.
     #[cfg(not(target_os = "linux"))]
     pub(crate) fn open(self, _: RawFd, _: (u64, u64), _: bool) -> Result<OwnedFd, Failure> {
         Err(Failure::new(Reason::Unsupported))
     }
 
-    /// Opens anew what a descriptor of this process refers to: a memory, if the process is this user's and has it open with
-    /// these rights itself.
+    /// Reopens the region behind a descriptor of this process, if it belongs to the same user and has the
+    /// rights itself.
     #[cfg(target_os = "linux")]
     pub(crate) fn open(self, number: RawFd, object: (u64, u64), writable: bool) -> Result<OwnedFd, Failure> {
         use rustix::fs::{FileType, Mode, OFlags, fstatfs, open};
@@ -197,17 +204,19 @@ impl Process {
             return Err(missing);
         }
         let directory = format!("/proc/{}", self.id);
-        // Whoever receives may have more rights than who gives, and must not lend them to a text that anybody can write.
+        // The receiver may have more rights than the sender, and must not lend them to a text that any user
+        // can write.
         if rustix::fs::stat(&directory)?.st_uid != rustix::process::geteuid().as_raw() {
             return Err(Failure::new(Reason::Stranger));
         }
         let path = format!("{directory}/fd/{number}");
-        // It may be a pipe by now, or a device that something happens to when it is opened: so it is only pointed at, at first.
+        // By now it may be a pipe, or a device with side effects of opening. So at first only its path is
+        // opened.
         let found = open(path, OFlags::PATH | OFlags::CLOEXEC, Mode::empty())?;
         if identity(found.as_fd())? != object {
             return Err(wrong);
         }
-        // (Its type depends on the processor and the C library.)
+        // The type of this field depends on the processor and the C library.
         #[allow(clippy::unnecessary_cast, clippy::cast_possible_wrap, reason = "see above")]
         let system = fstatfs(&found)?.f_type as i64;
         let kind = FileType::from_raw_mode(fstat(&found)?.st_mode);

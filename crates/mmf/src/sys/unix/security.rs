@@ -1,4 +1,4 @@
-//! Who may open what is made here, and what an object says about it.
+//! The protection of objects.
 
 use std::os::fd::{AsFd, BorrowedFd};
 
@@ -6,14 +6,14 @@ use rustix::fs::{Stat, fstat};
 
 use crate::sys::{Failure, RawSecurity, Reason};
 
-/// Who may open an object: what it is made with.
+/// The protection that an object is created with.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Protection {
-    /// The nine bits.
+    /// The nine permission bits.
     pub(crate) mode: u32,
-    /// Of no matter as long as nobody but the owner may anything.
+    /// Irrelevant as long as only the owner has rights.
     pub(crate) group: u32,
-    /// An access list, as the extended attribute that holds it.
+    /// An access list in the format of its extended attribute.
     pub(crate) list: Option<Vec<u8>>,
 }
 
@@ -27,10 +27,12 @@ pub(super) const OWNER_ONLY: u32 = 0o600;
 #[cfg(any(target_os = "linux", target_os = "android"))]
 const LIST: &str = "system.posix_acl_access";
 
-/// Protects an object that has just been made, for its owner only, and that nobody uses yet. `mark` are more bits of the mode.
+/// Protects a new object, which so far only its owner can access and no process uses. `mark` holds further
+/// mode bits.
 ///
-/// What its directory may have passed on to it (a group, a default list) is overwritten: it would come to bear as soon as the
-/// mode lets a group in. Then the system is asked whether all is as it was said, since it changes modes in silence.
+/// The group and the default list that the object may have inherited from its directory are overwritten; they
+/// would take effect as soon as the mode grants rights to a group. Finally the function reads everything
+/// back, since systems change modes silently.
 #[cfg(any(target_os = "linux", target_os = "android"))]
 pub(super) fn protect(fd: BorrowedFd<'_>, protection: &Protection, mark: u32) -> Result<(), Failure> {
     use rustix::fs::{Gid, Mode, XattrFlags, fchmod, fchown, fremovexattr, fsetxattr};
@@ -41,10 +43,11 @@ pub(super) fn protect(fd: BorrowedFd<'_>, protection: &Protection, mark: u32) ->
     fchown(fd, None, Some(Gid::from_raw(protection.group)))?;
     match &protection.list {
         Some(list) => fsetxattr(fd, LIST, list, XattrFlags::empty())?,
-        // Where there are no lists there is none to remove.
+        // A file system without lists has none to remove.
         None => drop(fremovexattr(fd, LIST)),
     }
-    // After the list, which sets the bits of the mode, too; and not by the mode at creation, from which the umask takes away.
+    // After the list, which sets mode bits as well. The mode at creation would not do, since the umask
+    // removes bits.
     let mode = mark | protection.mode;
     fchmod(fd, Mode::from_raw_mode(mode))?;
     let stat = fstat(fd)?;
@@ -55,7 +58,7 @@ pub(super) fn protect(fd: BorrowedFd<'_>, protection: &Protection, mark: u32) ->
     }
 }
 
-/// Shared memory objects of other systems take a mode when they are made, and change it later never.
+/// Checks the protection. Objects of other systems get their mode at creation, and never change it.
 #[cfg(not(any(target_os = "linux", target_os = "android")))]
 pub(super) fn protect(fd: BorrowedFd<'_>, protection: &Protection, _mark: u32) -> Result<(), Failure> {
     if protection.mode == OWNER_ONLY && protection.list.is_none() {
@@ -66,7 +69,7 @@ pub(super) fn protect(fd: BorrowedFd<'_>, protection: &Protection, _mark: u32) -
     if is_said && protection.list.is_none() { Ok(()) } else { Err(Failure::new(Reason::Unsupported)) }
 }
 
-/// What an object says.
+/// Returns the protection of an object.
 pub(super) fn of(fd: impl AsFd) -> Result<RawSecurity, Failure> {
     Ok(shown(&fstat(&fd)?, list_of(fd.as_fd())))
 }
@@ -82,13 +85,13 @@ fn list_of(fd: BorrowedFd<'_>) -> Option<Vec<u8>> {
     whole(|room| rustix::fs::fgetxattr(fd, LIST, room))
 }
 
-/// The access list of what has this path.
+/// Returns the access list of the object at a path.
 #[cfg(any(target_os = "linux", target_os = "android"))]
 pub(super) fn list_at(path: &std::ffi::CStr) -> Option<Vec<u8>> {
     whole(|room| rustix::fs::lgetxattr(path, LIST, room))
 }
 
-/// The longest value that an attribute can have is 64 KiB.
+/// Reads an attribute, whose maximum length is 64 KiB.
 #[cfg(any(target_os = "linux", target_os = "android"))]
 fn whole(ask: impl Fn(&mut [u8]) -> Result<usize, rustix::io::Errno>) -> Option<Vec<u8>> {
     let mut room = vec![0; 64 << 10];

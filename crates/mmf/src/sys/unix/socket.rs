@@ -12,11 +12,12 @@ use rustix::net::{
 
 use crate::sys::{Failure, Reason};
 
-/// A descriptor needs a byte to go with.
+/// The byte that accompanies a descriptor, as the kernel requires.
 const COMPANION: u8 = b'm';
 
 pub(crate) fn send(socket: BorrowedFd<'_>, fd: BorrowedFd<'_>) -> Result<(), Failure> {
-    // Who has hung up is an error, not a signal that ends this process. (Elsewhere Rust programs ignore that signal.)
+    // A closed connection is an error, not a signal that kills this process. On other systems Rust programs
+    // ignore it.
     #[cfg(target_os = "linux")]
     const FLAGS: SendFlags = SendFlags::NOSIGNAL;
     #[cfg(not(target_os = "linux"))]
@@ -36,14 +37,15 @@ pub(crate) fn send(socket: BorrowedFd<'_>, fd: BorrowedFd<'_>) -> Result<(), Fai
     }
 }
 
-/// The descriptor that comes with the next byte; none if something else comes. Those that are too many are closed.
+/// Receives the descriptor that accompanies the next byte, or `None` if anything else arrives. Surplus
+/// descriptors are closed.
 pub(crate) fn receive(socket: BorrowedFd<'_>) -> Result<Option<OwnedFd>, Failure> {
-    // Otherwise a child that another thread starts at this moment would get it. (macOS has no such flag.)
+    // Otherwise a child that another thread starts now would inherit it. macOS has no such flag.
     #[cfg(target_os = "linux")]
     const FLAGS: RecvFlags = RecvFlags::CMSG_CLOEXEC;
     #[cfg(not(target_os = "linux"))]
     const FLAGS: RecvFlags = RecvFlags::empty();
-    // Room for some more than one, so that they can be told and closed.
+    // Room for more than one, so that surplus descriptors are noticed and closed.
     let mut room = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(8))];
     let mut messages = RecvAncillaryBuffer::new(&mut room);
     let mut byte = [0];
@@ -60,7 +62,7 @@ pub(crate) fn receive(socket: BorrowedFd<'_>) -> Result<Option<OwnedFd>, Failure
             fds.extend(rights);
         }
     }
-    // Some did not fit: the system has closed those.
+    // The system has closed the descriptors that did not fit.
     let is_cut = received.flags.contains(ReturnFlags::CTRUNC);
     #[cfg(not(target_os = "linux"))]
     for fd in &fds {
@@ -73,30 +75,32 @@ pub(crate) fn receive(socket: BorrowedFd<'_>) -> Result<Option<OwnedFd>, Failure
     Ok(None)
 }
 
-/// Whether a descriptor refers to memory: a file in a file system of the kernel's own that has no disk and no server. Any other
-/// one can block without end, also when it is only asked for its length: the sender may serve the file system itself.
+/// Whether a descriptor refers to memory: a file in a kernel file system that has no disk and no server. A
+/// file of any other file system can block forever, even when only its length is queried, since the sender
+/// may serve that file system.
 #[cfg(any(target_os = "linux", target_os = "android"))]
 pub(crate) fn is_memory(fd: BorrowedFd<'_>) -> bool {
-    // Only files of tmpfs and hugetlbfs, memfds among them, have seals; and to ask for them is not passed on to any file system.
+    // Only files of tmpfs and hugetlbfs, including memfds, have seals, and this query is not forwarded to any
+    // file system.
     rustix::fs::fcntl_get_seals(fd).is_ok()
 }
 
-/// The same. (Where shared memory objects are no files, they have no type.)
+/// As above. Shared memory objects that are no files have no type.
 #[cfg(not(any(target_os = "linux", target_os = "android")))]
 pub(crate) fn is_memory(fd: BorrowedFd<'_>) -> bool {
     use rustix::fs::{FileType, fstat};
     fstat(fd).is_ok_and(|stat| FileType::from_raw_mode(stat.st_mode) == FileType::Unknown)
 }
 
-/// Whether closing a descriptor may take an answer of a file system: not of memory, and not of what has no path (a socket, a
-/// pipe).
+/// Whether closing a descriptor may wait for a file system. It does not for memory, nor for objects without a
+/// path (sockets, pipes).
 fn may_block(fd: BorrowedFd<'_>) -> bool {
     use std::os::fd::AsRawFd;
     let path = rustix::fs::readlink(format!("/proc/self/fd/{}", fd.as_raw_fd()), Vec::new());
     !is_memory(fd) && path.map_or(cfg!(target_os = "linux"), |path| path.as_bytes().starts_with(b"/"))
 }
 
-/// Closes descriptors that were not asked for. Of those that may block, that is left to a thread.
+/// Closes unsolicited descriptors, those that may block on a thread of their own.
 pub(crate) fn dispose(fds: Vec<OwnedFd>) {
     use std::mem::ManuallyDrop;
     use std::os::fd::AsFd;

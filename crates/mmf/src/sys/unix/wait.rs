@@ -1,7 +1,8 @@
-//! Sleeping on a word of shared memory until another process wakes it.
+//! Blocking on a word of shared memory until another process wakes the waiter.
 //!
-//! Linux: a futex, the kind that is known by the memory's file and not by the process's addresses. The kernel reads the word; if its
-//! page is gone it says so, and nothing faults here. Elsewhere: looking again and again, at most a millisecond apart.
+//! Linux uses a shared futex, which the kernel identifies by the file of the region and not by addresses of
+//! the process. The kernel reads the word. If its page is gone the kernel returns an error, so no access
+//! faults here. Other systems poll at intervals of at most a millisecond.
 
 use std::time::Duration;
 
@@ -13,11 +14,11 @@ use super::memory::Object;
 use super::name::ObjectName;
 use crate::sys::{Failure, Woken};
 
-/// How long a sleep may go on after a change where the system has no means to wake it.
+/// The poll interval of systems that have no means to wake a waiter.
 #[cfg(not(any(target_os = "linux", target_os = "android")))]
 const POLL: Duration = Duration::from_millis(1);
 
-/// What the kernel objects of one segment have in common. Here they need nothing.
+/// What the kernel objects of one segment have in common: nothing on this system.
 #[derive(Clone, Debug)]
 pub(crate) struct SegmentObjects;
 
@@ -27,11 +28,11 @@ impl SegmentObjects {
     }
 }
 
-/// What sleepers on one word are woken by. Here the word itself is all it takes.
+/// Wakes the waiters of one word. The address of the word suffices on this system.
 #[derive(Debug)]
 pub(crate) struct Waker;
 
-/// What [`wait_any`] is to look at.
+/// A word for [`wait_any`]: its waker, address and expected value.
 pub(crate) type Watched<'a> = (&'a Waker, *const u8, u32);
 
 impl Waker {
@@ -40,8 +41,8 @@ impl Waker {
         Ok(Waker)
     }
 
-    /// Sleeps while the word at this address is `expected`, for no longer than said. The address is of a mapping, and a multiple of
-    /// four; it is only handed to the kernel.
+    /// Blocks while the word at this address is `expected`, for at most `longest`. The address is in a
+    /// mapping and a multiple of four. Only the kernel accesses it.
     #[cfg(any(target_os = "linux", target_os = "android"))]
     pub(crate) fn wait(
         &self,
@@ -52,7 +53,8 @@ impl Waker {
     ) -> Result<Woken, Failure> {
         let longest = Timespec::new(longest);
         let (address, time) = (address.cast::<u32>(), &raw const longest);
-        // SAFETY: the kernel reads the word, or says that it cannot; the time is valid; the other arguments are not used.
+        // SAFETY: the kernel reads the word itself and returns an error if it cannot; `time` points to a live
+        // `Timespec`; `FUTEX_WAIT` ignores the other arguments.
         let result = unsafe { libc::syscall(libc::SYS_futex, address, libc::FUTEX_WAIT, expected, time) };
         outcome(result)
     }
@@ -69,11 +71,12 @@ impl Waker {
         Ok(if longest <= POLL { Woken::TimedOut } else { Woken::Early })
     }
 
-    /// Wakes one who sleeps on this address, or all.
+    /// Wakes one or all waiters of this address.
     #[cfg(any(target_os = "linux", target_os = "android"))]
     pub(crate) fn wake(&self, address: *const u8, all: bool, _: u32) -> Result<(), Failure> {
         let most = if all { i32::MAX } else { 1 };
-        // SAFETY: the kernel looks the address up, or says that it cannot; the other arguments are not used.
+        // SAFETY: the kernel uses the address only as a key, or returns an error; `FUTEX_WAKE` ignores the
+        // other arguments.
         let result = unsafe { libc::syscall(libc::SYS_futex, address.cast::<u32>(), libc::FUTEX_WAKE, most) };
         if result < 0 { Err(last_error().into()) } else { Ok(()) }
     }
@@ -85,7 +88,7 @@ impl Waker {
     }
 }
 
-/// Sleeps while each of these words is what it is expected to be, for no longer than said.
+/// Blocks while each of these words has its expected value, for at most `longest`.
 #[cfg(any(target_os = "linux", target_os = "android"))]
 pub(crate) fn wait_any(words: &[Watched<'_>], longest: Duration) -> Result<Woken, Failure> {
     /// `struct futex_waitv` of linux/futex.h.
@@ -96,7 +99,7 @@ pub(crate) fn wait_any(words: &[Watched<'_>], longest: Duration) -> Result<Woken
         flags: u32,
         reserved: u32,
     }
-    /// A word of 32 bits, shared between processes.
+    /// A word of 32 bits. Without the private flag it is shared between processes.
     const FUTEX2_SIZE_U32: u32 = 2;
     let waiters: Vec<Waiter> = words
         .iter()
@@ -111,12 +114,13 @@ pub(crate) fn wait_any(words: &[Watched<'_>], longest: Duration) -> Result<Woken
     let now = Duration::new(u64::try_from(now.tv_sec).unwrap_or(0), u32::try_from(now.tv_nsec).unwrap_or(0));
     let until = Timespec::new(now.saturating_add(longest));
     let (list, time) = (waiters.as_ptr(), &raw const until);
-    // SAFETY: the list and the time are valid for the call; the kernel reads the words, or says that it cannot.
+    // SAFETY: the list and the time live during the call; the kernel reads the words itself and returns an
+    // error if it cannot.
     let result = unsafe {
         libc::syscall(libc::SYS_futex_waitv, list, waiters.len(), 0_u32, time, libc::CLOCK_MONOTONIC)
     };
     if result < 0 && last_error() == Errno::NOSYS {
-        // Before Linux 5.16: one of them, and soon the others.
+        // Before Linux 5.16: waits for one of them, and returns soon for the others.
         let Some((waker, address, expected)) = words.first() else { return Ok(Woken::TimedOut) };
         let short = longest.min(Duration::from_millis(1));
         let woken = waker.wait(*address, *expected, short, None)?;
@@ -125,7 +129,7 @@ pub(crate) fn wait_any(words: &[Watched<'_>], longest: Duration) -> Result<Woken
     outcome(if result < 0 { result } else { 0 })
 }
 
-/// How many words [`wait_any`] can look at.
+/// The maximum number of words of [`wait_any`].
 pub(crate) const MAX_WORDS: usize = 128;
 
 #[cfg(not(any(target_os = "linux", target_os = "android")))]
@@ -135,7 +139,7 @@ pub(crate) fn wait_any(_: &[Watched<'_>], longest: Duration) -> Result<Woken, Fa
     Ok(if longest <= POLL { Woken::TimedOut } else { Woken::Early })
 }
 
-/// As the kernel has it on 64-bit processors.
+/// `struct __kernel_timespec`, which 64-bit kernels use.
 #[cfg(any(target_os = "linux", target_os = "android"))]
 #[repr(C)]
 struct Timespec {
@@ -146,7 +150,7 @@ struct Timespec {
 #[cfg(any(target_os = "linux", target_os = "android"))]
 impl Timespec {
     fn new(time: Duration) -> Self {
-        // Beyond this the kernel takes it for a mistake.
+        // The kernel refuses times that are far greater.
         const MOST: u64 = 1 << 32;
         Timespec {
             seconds: i64::try_from(time.as_secs().min(MOST)).unwrap_or(0),

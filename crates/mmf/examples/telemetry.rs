@@ -31,7 +31,8 @@ fn read() -> Result<(), Error> {
     let segment = Segment::open_read_only(NAME)?;
     let pose = segment.find_latest::<[f32; 3]>("pose")?;
     for _ in 0..10 {
-        if let Some((number, [x, y, heading])) = pose.read_numbered()? {
+        if let Some(pose) = pose.read_numbered()? {
+            let (number, [x, y, heading]) = (pose.number, pose.value);
             println!("{number}: {x:.2} {y:.2} {heading:.2}");
         }
         std::thread::sleep(Duration::from_millis(100));

@@ -192,7 +192,7 @@ fn main() {
         spaces: role_in;
         presence: role_own role_try role_own_and_fork role_fork_the_same_number role_own_and_close role_no_descriptor role_no_address
             role_leave_first_thread role_join_until role_join_and_say role_lose_hold role_give role_redeem;
-        inspect: role_wait role_follow;
+        inspect: role_wait role_follow role_count_spurious;
         locks: role_count role_hold role_work role_give_up role_compete role_one_sided role_echo role_wait_until role_set role_publish_until role_check_values role_once role_own role_hidden;
         windows: role_squat role_hold_until_killed;
         owners: role_fork role_orphan role_lock_again role_panic role_hold role_grow role_add role_die_growing role_be_woken

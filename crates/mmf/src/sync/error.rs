@@ -1,4 +1,4 @@
-//! The errors of locks: what happened, which process is involved, and the guard where there is one.
+//! The errors of locks and waits: what happened, which process is involved, and the guard where there is one.
 
 use core::fmt;
 use std::time::SystemTime;
@@ -12,51 +12,116 @@ use crate::segment::label::Label;
 use crate::segment::layout::{END_DIED, END_PANICKED, LockHead};
 use crate::segment::owners::{describe_owner, record_damage};
 
-/// Why there is no plain guard. With `?` in a function that returns a `Box<dyn Error>`: `lock().map_err(mmf::Error::from)?`.
+/// The result of acquiring a lock whose guard is `G`.
+pub type LockResult<G> = Result<G, LockError<G>>;
+
+/// An error of acquiring a lock.
+///
+/// Because it can contain the guard, it borrows the lock. In a function that returns a `Box<dyn Error>`, convert it
+/// first: `lock().map_err(mmf::Error::from)?`.
 #[non_exhaustive]
 pub enum LockError<G> {
-    /// The lock is acquired, but a previous owner died holding it, or panicked; the data may be inconsistent.
+    /// The lock is acquired, but a previous owner died or panicked while it held the lock. The data may be
+    /// inconsistent.
     OwnerDied(OwnerDied<G>),
-    /// After that, an owner gave the lock up for good.
+    /// An owner gave the lock up, because the data could not be repaired.
     NotRecoverable(Error),
-    /// Another owner holds it, and the caller did not want to wait. The error says which process.
+    /// Another owner holds the lock, and the operation does not block. The error names the process.
     WouldBlock(Error),
-    /// The deadline has passed. The error says which process holds the lock.
+    /// The deadline passed. The error names the process that holds the lock.
     TimedOut(Error),
-    /// The memory is gone, or makes no sense.
+    /// The operation failed: the region's pages are gone, for example.
     Failed(Error),
 }
 
-/// A lock whose previous owner died holding it, or panicked, and who that was.
-#[must_use = "dropping it unlocks, and leaves the data marked as damaged"]
+/// An error of waiting until a deadline.
+///
+/// ```
+/// use std::time::Duration;
+///
+/// use mmf::sync::WaitError;
+///
+/// let segment = mmf::Segment::create("doc-wait-error", 64 * 1024)?;
+/// let go = segment.auto_reset_event("go")?;
+/// match go.wait_timeout(Duration::from_millis(1)) {
+///     Ok(()) => println!("go"),
+///     Err(WaitError::TimedOut(_)) => println!("not yet"),
+///     Err(error) => return Err(error.into()),
+/// }
+/// # Ok::<(), mmf::Error>(())
+/// ```
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum WaitError {
+    /// The deadline passed. The error names the object.
+    TimedOut(Error),
+    /// The operation failed: the region's pages are gone, for example.
+    Failed(Error),
+}
+
+impl WaitError {
+    /// Converts the error of waiting for an object of a segment.
+    pub(super) fn new(core: &Core, label: &Label, error: AcquireError<Error>) -> Self {
+        match error {
+            AcquireError::Fault(error) => WaitError::Failed(error),
+            AcquireError::TimedOut => {
+                WaitError::TimedOut(label.error(core, Operation::Wait, ErrorKind::TimedOut, |object| {
+                    format!("timed out waiting for {object}")
+                }))
+            }
+            other => WaitError::Failed(acquire_error(core, label, Operation::Wait, other, 0)),
+        }
+    }
+}
+
+impl fmt::Display for WaitError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            WaitError::TimedOut(error) | WaitError::Failed(error) => error.fmt(f),
+        }
+    }
+}
+
+impl core::error::Error for WaitError {}
+
+/// Returns the error that a [`WaitError`] contains. That of [`WaitError::TimedOut`] is of the kind
+/// [`TimedOut`](ErrorKind::TimedOut).
+impl From<WaitError> for Error {
+    fn from(error: WaitError) -> Self {
+        match error {
+            WaitError::TimedOut(error) | WaitError::Failed(error) => error,
+        }
+    }
+}
+
+/// A guard whose lock was left damaged, and how a previous owner left it so.
+#[must_use = "dropping it releases the lock and leaves the data marked as damaged"]
 pub struct OwnerDied<G> {
     guard: G,
-    /// Apart, since every locking gives a result that has room for it.
-    died: Box<Died>,
+    /// Boxed, because every result of acquiring a lock has room for it.
+    damage: Box<LockDamage>,
 }
 
 /// How a lock was left damaged.
 #[derive(Clone, Debug, Default)]
-struct Died {
+struct LockDamage {
     /// For example: the mutex "counter" in "Local\plant".
     lock: String,
     name: String,
-    /// The region's, if it has one.
+    /// The name of the region, if it has one.
     region: Option<String>,
     process: Option<ProcessInfo>,
     panicked: bool,
-    since: Option<SystemTime>,
-    noticed: Option<SystemTime>,
+    held_since: Option<SystemTime>,
+    detected: Option<SystemTime>,
 }
 
-impl Died {
-    /// "its previous owner (process 7) died holding it".
-    fn how(&self) -> String {
+impl LockDamage {
+    /// For example: its previous owner (process 7) died holding it.
+    fn cause(&self) -> String {
         match (&self.process, self.panicked) {
             (Some(process), true) => format!("a thread of process {} panicked while holding it", process.id),
-            (None, true) => {
-                "a thread of a process that is no longer known panicked while holding it".to_owned()
-            }
+            (None, true) => "a thread of an unknown process panicked while holding it".to_owned(),
             (Some(process), false) => format!("its previous owner (process {}) died holding it", process.id),
             (None, false) => "a previous owner died holding it".to_owned(),
         }
@@ -64,18 +129,19 @@ impl Died {
 }
 
 impl<G> OwnerDied<G> {
-    /// The guard, to inspect the data and to repair it.
+    /// Returns the guard, to inspect and repair the data.
     pub fn into_guard(self) -> G {
         self.guard
     }
 
-    /// The process that died, or of which a thread [panicked](OwnerDied::panicked); none if that can no longer be found out.
+    /// Returns the process that died, or the one a thread of which [panicked](OwnerDied::panicked). None if it is not
+    /// known any more.
     pub fn process(&self) -> Option<&ProcessInfo> {
-        self.died.process.as_ref()
+        self.damage.process.as_ref()
     }
 
-    /// Whether the owner did not die: a thread of it panicked and dropped the guard while it unwound. Its process may still be running, and
-    /// may be this one.
+    /// Returns whether a thread of the owner panicked and dropped the guard while it unwound. The process may still be
+    /// running, and may be the calling one.
     ///
     /// ```
     /// use mmf::sync::LockError;
@@ -95,47 +161,24 @@ impl<G> OwnerDied<G> {
     /// # Ok::<(), mmf::Error>(())
     /// ```
     pub fn panicked(&self) -> bool {
-        self.died.panicked
+        self.damage.panicked
     }
 
-    /// Since when it had held the lock, at the latest: when another participant first had to wait for it. (The exact time would cost every
-    /// locking as much as the lock itself.) None if none had to.
-    pub fn since(&self) -> Option<SystemTime> {
-        self.died.since
+    /// Returns the time since when the owner had held the lock, at the latest: when another participant first had to
+    /// wait for it. None if no participant had to. (To record the exact time would cost as much as the lock itself.)
+    pub fn held_since(&self) -> Option<SystemTime> {
+        self.damage.held_since
     }
 
-    /// When its death or panic was noticed.
-    pub fn noticed(&self) -> Option<SystemTime> {
-        self.died.noticed
+    /// Returns the time at which the death or the panic was detected.
+    pub fn detected(&self) -> Option<SystemTime> {
+        self.damage.detected
     }
 }
 
 impl<G> fmt::Debug for OwnerDied<G> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("OwnerDied").field("died", &self.died).finish_non_exhaustive()
-    }
-}
-
-impl<G> LockError<G> {
-    /// What happened, without the guard (which is dropped): for `?`.
-    fn into_error(self) -> Error {
-        match self {
-            LockError::OwnerDied(owner) => {
-                let Died { lock, name, region, .. } = &*owner.died;
-                let sentence = format!(
-                    "the value of {lock} may be inconsistent, because {}: handle LockError::OwnerDied, which has \
-                     the guard, repair the value and call declare_consistent(), or call give_up()",
-                    owner.died.how()
-                );
-                let error = Error::new(Operation::Acquire, ErrorKind::Corrupted);
-                let error = region.iter().fold(error, |error, region| error.with_subject(region));
-                error.with_object(name).with_sentence(sentence)
-            }
-            LockError::NotRecoverable(error)
-            | LockError::WouldBlock(error)
-            | LockError::TimedOut(error)
-            | LockError::Failed(error) => error,
-        }
+        f.debug_struct("OwnerDied").field("damage", &self.damage).finish_non_exhaustive()
     }
 }
 
@@ -158,8 +201,8 @@ impl<G> fmt::Display for LockError<G> {
                 f,
                 "{} was acquired, but {}; the data may be inconsistent: repair it and call declare_consistent(), \
                  or call give_up()",
-                owner.died.lock,
-                owner.died.how()
+                owner.damage.lock,
+                owner.damage.cause()
             ),
             LockError::NotRecoverable(error)
             | LockError::WouldBlock(error)
@@ -171,101 +214,120 @@ impl<G> fmt::Display for LockError<G> {
 
 impl<G> core::error::Error for LockError<G> {}
 
-/// Drops the guard of [`LockError::OwnerDied`], if it is that: the data stay marked as damaged.
+/// Drops the guard, if the error contains one. The data stays marked as damaged.
 impl<G> From<LockError<G>> for Error {
     fn from(error: LockError<G>) -> Self {
-        error.into_error()
+        match error {
+            LockError::OwnerDied(owner) => {
+                let LockDamage { lock, name, region, .. } = &*owner.damage;
+                let sentence = format!(
+                    "the data of {lock} may be inconsistent, because {}: handle LockError::OwnerDied, which contains \
+                     the guard, repair the data and call declare_consistent(), or call give_up()",
+                    owner.damage.cause()
+                );
+                let error = Error::new(Operation::Acquire, ErrorKind::Corrupted);
+                let error = region.iter().fold(error, |error, region| error.with_subject(region));
+                error.with_object(name).with_sentence(sentence)
+            }
+            LockError::NotRecoverable(error)
+            | LockError::WouldBlock(error)
+            | LockError::TimedOut(error)
+            | LockError::Failed(error) => error,
+        }
     }
 }
 
-/// Why a lock was not acquired, in words. `holder` is who holds it where `why` does not say so: 0 if nobody does.
-pub(super) fn refused<A: Access>(
+/// Returns the error for a lock or object that was not acquired. `holder` is the participant that holds it where
+/// `error` does not name one; 0 if it is free.
+pub(super) fn acquire_error<A: Access>(
     core: &Core<A>,
     label: &Label,
     operation: Operation,
-    why: &AcquireError<Error>,
+    error: AcquireError<Error>,
     holder: u32,
 ) -> Error {
-    let error = |kind, say: &dyn Fn(&str) -> String| label.error(core, operation, kind, say);
-    match why {
-        AcquireError::WouldBlock(0) => error(ErrorKind::Busy, &|lock| {
-            format!("{lock} went to others at each of many attempts; try again")
+    let new = |kind, sentence: &dyn Fn(&str) -> String| label.error(core, operation, kind, sentence);
+    match error {
+        AcquireError::WouldBlock(0) => new(ErrorKind::Busy, &|lock| {
+            format!("{lock} was taken by other owners at each of many attempts; try again")
         }),
-        AcquireError::WouldBlock(token) => {
-            error(ErrorKind::Busy, &|lock| format!("{lock} is held by {}", describe_owner(core, *token)))
+        AcquireError::WouldBlock(owner) => {
+            new(ErrorKind::Busy, &|lock| format!("{lock} is held by {}", describe_owner(core, owner)))
         }
-        AcquireError::TimedOut if holder == 0 => error(ErrorKind::TimedOut, &|lock| {
+        AcquireError::TimedOut if holder == 0 => new(ErrorKind::TimedOut, &|lock| {
             format!("timed out waiting for {lock}, which no process holds any more; try again")
         }),
-        AcquireError::TimedOut => error(ErrorKind::TimedOut, &|lock| {
-            format!("timed out waiting for {lock}: it is held by {}", describe_owner(core, holder))
+        AcquireError::TimedOut => new(ErrorKind::TimedOut, &|lock| {
+            format!("timed out waiting for {lock}, which is held by {}", describe_owner(core, holder))
         }),
-        AcquireError::Done => error(ErrorKind::NotRecoverable, &|lock| {
+        AcquireError::Done => new(ErrorKind::NotRecoverable, &|lock| {
             format!(
-                "{lock} was given up for good after an owner had died holding it: \
+                "{lock} was given up because its data could not be repaired: \
                  end all programs that use the segment and create it anew"
             )
         }),
-        AcquireError::TooManyReaders => error(ErrorKind::LimitReached, &|lock| {
+        AcquireError::TooManyReaders => new(ErrorKind::LimitReached, &|lock| {
             format!(
                 "{lock} is in use by too many threads of this process: \
                  about a thousand threads of one participant can use a lock at a time"
             )
         }),
-        AcquireError::Fault(fault) => {
-            let error = core.fail(operation, ErrorKind::Fault);
-            match fault.diagnosis() {
-                Some(diagnosis) => error.with_diagnosis(diagnosis.clone()),
-                None => error,
-            }
-        }
+        AcquireError::Fault(error) => error,
     }
 }
 
+/// Returns the error for a lock that was not acquired.
 pub(super) fn lock_error<G, A: Access>(
     core: &Core<A>,
     label: &Label,
-    why: AcquireError<Error>,
+    error: AcquireError<Error>,
     holder: u32,
 ) -> LockError<G> {
-    let error = |why| refused(core, label, Operation::Acquire, &why, holder);
-    match why {
-        AcquireError::Fault(error) => LockError::Failed(error),
-        AcquireError::WouldBlock(_) => LockError::WouldBlock(error(why)),
-        AcquireError::TimedOut => LockError::TimedOut(error(why)),
-        AcquireError::Done => LockError::NotRecoverable(error(why)),
-        AcquireError::TooManyReaders => LockError::Failed(error(why)),
-    }
+    let variant = match &error {
+        AcquireError::WouldBlock(_) => LockError::WouldBlock,
+        AcquireError::TimedOut => LockError::TimedOut,
+        AcquireError::Done => LockError::NotRecoverable,
+        AcquireError::TooManyReaders | AcquireError::Fault(_) => LockError::Failed,
+    };
+    variant(acquire_error(core, label, Operation::Acquire, error, holder))
 }
 
-/// What is told with a lock whose head is at `head`, about the owner that left it damaged.
-pub(super) fn owner_died<G>(core: &Core, label: &Label, head: u64, guard: G, got: Acquired) -> LockError<G> {
-    match who_died(core, head, got) {
-        Ok(died) => {
+/// Returns the error that contains `guard`, with the record of the owner that left the data damaged. `head` is the
+/// offset of the lock's head.
+pub(super) fn owner_died<G>(
+    core: &Core,
+    label: &Label,
+    head: u64,
+    guard: G,
+    acquired: Acquired,
+) -> LockError<G> {
+    match read_damage(core, head, acquired) {
+        Ok(damage) => {
             let region = core.fail(Operation::Acquire, ErrorKind::Corrupted).name().map(str::to_owned);
-            let named = Died { lock: label.phrase(core), name: label.name().to_owned(), region, ..died };
-            LockError::OwnerDied(OwnerDied { guard, died: Box::new(named) })
+            let (lock, name) = (label.phrase(core), label.name().to_owned());
+            let damage = LockDamage { lock, name, region, ..damage };
+            LockError::OwnerDied(OwnerDied { guard, damage: Box::new(damage) })
         }
         Err(error) => LockError::Failed(error),
     }
 }
 
-/// Who died with a lock whose head is at `head`, or panicked, as was written down then.
-fn who_died(core: &Core, head: u64, got: Acquired) -> Result<Died, Error> {
+/// Reads the record of the owner that died or panicked.
+fn read_damage(core: &Core, head: u64, acquired: Acquired) -> Result<LockDamage, Error> {
     let mut record = core.view.read::<LockHead>(index(head))?;
-    // (Another participant that noticed a death later than this one may have overwritten it.)
-    if let Acquired::OwnerDied(token) = got {
-        if record.dead_token != token {
-            record_damage(core, head, token, END_DIED)?;
+    if let Acquired::OwnerDied(owner) = acquired {
+        // A participant that detected a later death may have overwritten the record.
+        if record.dead_token != owner {
+            record_damage(core, head, owner, END_DIED)?;
             record = core.view.read::<LockHead>(index(head))?;
         }
     }
     let process = ProcessInfo { id: record.dead_process, started: record.dead_started, pid_namespace: None };
-    Ok(Died {
+    Ok(LockDamage {
         process: (process.id != 0).then_some(process),
         panicked: record.end == END_PANICKED,
-        since: time_of(record.dead_since),
-        noticed: time_of(record.dead_noticed),
-        ..Died::default()
+        held_since: time_of(record.dead_since),
+        detected: time_of(record.dead_noticed),
+        ..LockDamage::default()
     })
 }

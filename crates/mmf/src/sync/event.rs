@@ -1,12 +1,12 @@
-//! Events. The state table is at the top of `raw/event.rs`.
+//! Events. Their states are at the top of `raw/event.rs`.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::error::refused;
+use super::WaitError;
 use super::mutex::shape;
 use crate::error::{Error, ErrorKind, Operation};
-use crate::raw::{AcquireError, BlockingMode, Context, event, waiters};
+use crate::raw::{BlockingMode, Context, event, waiters};
 use crate::segment::core::Core;
 use crate::segment::label::Label;
 use crate::segment::types::ObjectKind;
@@ -14,17 +14,23 @@ use crate::segment::world::{LockContext, WaitWord, until_recheck};
 use crate::sys::Woken;
 use crate::sys::wait::{MAX_WORDS, wait_any};
 
-/// Something that happens, and that others sleep until: by [`Segment::event`](crate::Segment::event), which resets itself when one
-/// who waits has got it, or by [`Segment::manual_reset_event`](crate::Segment::manual_reset_event), which stays set until it is reset.
+/// An event that processes set and wait for.
+///
+/// [`Segment::auto_reset_event`](crate::Segment::auto_reset_event) creates or opens one that releases a single waiter
+/// and resets itself, [`Segment::manual_reset_event`](crate::Segment::manual_reset_event) one that releases all
+/// waiters and stays set until it is reset.
 ///
 /// ```
 /// use std::time::Duration;
 ///
+/// use mmf::sync::WaitError;
+///
 /// let segment = mmf::Segment::create("doc-event", 64 * 1024)?;
 /// let go = segment.auto_reset_event("go")?;
 /// go.set()?; // in one process
-/// assert!(go.wait_timeout(Duration::from_secs(5))?); // in another one
-/// assert!(!go.wait_timeout(Duration::ZERO)?); // it has reset itself
+/// go.wait_timeout(Duration::from_secs(5))?; // in another one
+/// // It has reset itself.
+/// assert!(matches!(go.wait_timeout(Duration::ZERO), Err(WaitError::TimedOut(_))));
 /// # Ok::<(), mmf::Error>(())
 /// ```
 #[derive(Debug)]
@@ -36,14 +42,14 @@ pub struct Event {
 }
 
 impl Event {
-    pub(crate) fn make(core: &Arc<Core>, name: &str, auto: bool) -> Result<Self, Error> {
+    pub(crate) fn create_or_open(core: &Arc<Core>, name: &str, auto: bool) -> Result<Self, Error> {
         let kind = if auto { ObjectKind::AutoResetEvent } else { ObjectKind::ManualResetEvent };
         let at = core.find_or_make(name, &shape::<()>(kind))?;
         let (word, label) = (WaitWord::new(core, at)?, Label::new(kind, name));
         Ok(Event { core: Arc::clone(core), word, label, auto })
     }
 
-    /// Sets it, and wakes: one who waits, or all of them if it is a manual one.
+    /// Sets the event. Wakes one waiter, or all of them if the event is a manual-reset one.
     ///
     /// # Errors
     ///
@@ -52,7 +58,7 @@ impl Event {
         event::set(&LockContext::new(&self.core), &self.word, !self.auto)
     }
 
-    /// Resets it; says whether it was set.
+    /// Resets the event, and returns whether it was set.
     ///
     /// # Errors
     ///
@@ -61,7 +67,7 @@ impl Event {
         event::reset(&LockContext::new(&self.core), &self.word)
     }
 
-    /// Whether it is set.
+    /// Returns whether the event is set. Does not reset it.
     ///
     /// # Errors
     ///
@@ -70,45 +76,43 @@ impl Event {
         event::take(&LockContext::new(&self.core), &self.word, false)
     }
 
-    /// Sleeps until it is set.
+    /// Blocks until the event is set.
     ///
     /// # Errors
     ///
     /// [`ErrorKind::Fault`].
     pub fn wait(&self) -> Result<(), Error> {
-        self.wait_for(None).map(drop)
+        Ok(self.wait_until(None)?)
     }
 
-    /// Sleeps until it is set, no longer than this; says whether it was.
+    /// Blocks until the event is set, for at most `timeout`.
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Fault`].
-    pub fn wait_timeout(&self, time: Duration) -> Result<bool, Error> {
-        self.wait_for(Instant::now().checked_add(time))
+    /// [`WaitError::TimedOut`]; as [`wait`](Event::wait) in [`WaitError::Failed`].
+    pub fn wait_timeout(&self, timeout: Duration) -> Result<(), WaitError> {
+        self.wait_until(Instant::now().checked_add(timeout))
     }
 
-    /// Sleeps until it is set, no longer than until then; says whether it was.
+    /// Blocks until the event is set, until `deadline` at the latest.
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Fault`].
-    pub fn wait_deadline(&self, deadline: Instant) -> Result<bool, Error> {
-        self.wait_for(Some(deadline))
+    /// [`WaitError::TimedOut`]; as [`wait`](Event::wait) in [`WaitError::Failed`].
+    pub fn wait_deadline(&self, deadline: Instant) -> Result<(), WaitError> {
+        self.wait_until(Some(deadline))
     }
 
-    fn wait_for(&self, deadline: Option<Instant>) -> Result<bool, Error> {
+    fn wait_until(&self, deadline: Option<Instant>) -> Result<(), WaitError> {
         let context = LockContext::until(&self.core, Operation::Wait, deadline);
-        match event::wait(&context, &self.word, self.auto, BlockingMode::Block) {
-            Ok(()) => Ok(true),
-            Err(AcquireError::TimedOut) => Ok(false),
-            Err(AcquireError::Fault(error)) => Err(error),
-            Err(other) => Err(refused(&self.core, &self.label, Operation::Wait, &other, 0)),
-        }
+        event::wait(&context, &self.word, self.auto, BlockingMode::Block)
+            .map_err(|error| WaitError::new(&self.core, &self.label, error))
     }
 
-    /// Sleeps until one of several is set, of the same segment or of different ones; says which: the first of them in this order.
-    /// `None` if the deadline passes. Only the one that is told is reset.
+    /// Blocks until one of `events` is set, and returns the index of the first one that is. An auto-reset event is
+    /// reset only if its index is returned.
+    ///
+    /// The events can be of different segments.
     ///
     /// ```
     /// use mmf::sync::Event;
@@ -116,21 +120,53 @@ impl Event {
     /// let segment = mmf::Segment::create("doc-event-any", 64 * 1024)?;
     /// let (data, stop) = (segment.auto_reset_event("data")?, segment.manual_reset_event("stop")?);
     /// stop.set()?;
-    /// assert_eq!(Event::wait_any(&[&data, &stop], None)?, Some(1));
+    /// assert_eq!(Event::wait_any(&[&data, &stop])?, 1);
     /// # Ok::<(), mmf::Error>(())
     /// ```
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Fault`]; [`ErrorKind::LimitReached`] for more than 64 of them (Linux: 128), or none.
-    pub fn wait_any(events: &[&Event], deadline: Option<Instant>) -> Result<Option<usize>, Error> {
+    /// [`ErrorKind::Fault`]; [`ErrorKind::LimitReached`] for no event, or for more than 64 of them (Linux: 128).
+    pub fn wait_any(events: &[&Event]) -> Result<usize, Error> {
+        Ok(Event::wait_any_until(events, None)?)
+    }
+
+    /// Blocks as [`wait_any`](Event::wait_any), for at most `timeout`.
+    ///
+    /// # Errors
+    ///
+    /// [`WaitError::TimedOut`]; as [`wait_any`](Event::wait_any) in [`WaitError::Failed`].
+    pub fn wait_any_timeout(events: &[&Event], timeout: Duration) -> Result<usize, WaitError> {
+        Event::wait_any_until(events, Instant::now().checked_add(timeout))
+    }
+
+    /// Blocks as [`wait_any`](Event::wait_any), until `deadline` at the latest.
+    ///
+    /// # Errors
+    ///
+    /// [`WaitError::TimedOut`]; as [`wait_any`](Event::wait_any) in [`WaitError::Failed`].
+    pub fn wait_any_deadline(events: &[&Event], deadline: Instant) -> Result<usize, WaitError> {
+        Event::wait_any_until(events, Some(deadline))
+    }
+
+    fn wait_any_until(events: &[&Event], deadline: Option<Instant>) -> Result<usize, WaitError> {
+        let new = |kind, sentence: String| Error::new(Operation::Wait, kind).with_sentence(sentence);
         if events.is_empty() || events.len() > MAX_WORDS {
-            let sentence = format!(
-                "cannot wait for {} events at once: wait_any takes 1 to {MAX_WORDS} of them here",
-                events.len()
-            );
-            return Err(Error::new(Operation::Wait, ErrorKind::LimitReached).with_sentence(sentence));
+            let sentence =
+                format!("cannot wait for {} events: wait_any takes 1 to {MAX_WORDS} of them", events.len());
+            return Err(WaitError::Failed(new(ErrorKind::LimitReached, sentence)));
         }
+        Event::take_or_block(events, deadline).map_err(WaitError::Failed)?.ok_or_else(|| {
+            let sentence = match events {
+                [event] => format!("timed out waiting for {}", event.label.phrase(&event.core)),
+                _ => format!("timed out waiting for one of {} events", events.len()),
+            };
+            WaitError::TimedOut(new(ErrorKind::TimedOut, sentence))
+        })
+    }
+
+    /// None: the deadline passed.
+    fn take_or_block(events: &[&Event], deadline: Option<Instant>) -> Result<Option<usize>, Error> {
         let mut unwoken = false;
         loop {
             if let Some(which) = Event::take_any(events)? {
@@ -141,7 +177,7 @@ impl Event {
             }
             let Some(longest) = until_recheck(deadline) else { return Ok(None) };
             let woken = waiters::counted(events.iter().map(|event| &event.word), || {
-                // A process that sets one of them after this loop sees that this one waits.
+                // A process that sets an event after this check sees that there is a waiter.
                 for event in events {
                     if event.is_set()? {
                         return Ok(Woken::Changed);

@@ -1,29 +1,32 @@
-//! Notifications. The state table is at the top of `raw/event_count.rs`.
+//! Event counts. Their states are at the top of `raw/event_count.rs`.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering::SeqCst;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-use super::error::refused;
+use super::WaitError;
 use super::mutex::shape;
 use crate::error::{Error, Operation};
-use crate::raw::{AcquireError, event_count};
+use crate::raw::event_count;
 use crate::segment::core::Core;
 use crate::segment::label::Label;
 use crate::segment::types::ObjectKind;
 use crate::segment::world::{LockContext, WaitWord};
 
-/// A count of notifications: by [`Segment::notify`](crate::Segment::notify). For "sleep until another process did something", where
-/// everybody who waits is to know, and nothing that happens between a look and the sleep may be missed.
+/// A counter of notifications that processes wait on. [`Segment::event_count`](crate::Segment::event_count) creates or
+/// opens it.
+///
+/// Every waiter receives every notification, and none that comes between a look at the data and the wait is missed:
+/// read the count, look at the data, and wait until the count has changed.
 ///
 /// ```
-/// let segment = mmf::Segment::create("doc-notify", 64 * 1024)?;
+/// let segment = mmf::Segment::create("doc-event-count", 64 * 1024)?;
 /// let changed = segment.event_count("changed")?;
 /// let seen = changed.count()?;
-/// // … look at what may have changed; meanwhile, in another process:
+/// // … look at the data; meanwhile, in another process:
 /// changed.notify()?;
-/// // … and now sleep until there is more than what was seen.
-/// assert_eq!(changed.wait_past(seen, None)?, Some(seen + 1));
+/// // … and block until there are more notifications than were seen.
+/// assert_eq!(changed.wait_past(seen)?, seen + 1);
 /// # Ok::<(), mmf::Error>(())
 /// ```
 #[derive(Debug)]
@@ -34,13 +37,13 @@ pub struct EventCount {
 }
 
 impl EventCount {
-    pub(crate) fn make(core: &Arc<Core>, name: &str) -> Result<Self, Error> {
+    pub(crate) fn create_or_open(core: &Arc<Core>, name: &str) -> Result<Self, Error> {
         let at = core.find_or_make(name, &shape::<()>(ObjectKind::EventCount))?;
         let (word, label) = (WaitWord::bare(core, at)?, Label::new(ObjectKind::EventCount, name));
         Ok(EventCount { core: Arc::clone(core), word, label })
     }
 
-    /// How many notifications there were so far (it starts again after four billions).
+    /// Returns the number of notifications so far. It wraps around after 2³² of them.
     ///
     /// # Errors
     ///
@@ -49,7 +52,7 @@ impl EventCount {
         self.word.word.get().load(SeqCst)
     }
 
-    /// Counts one more, and wakes all who wait.
+    /// Counts one more notification and wakes all waiters.
     ///
     /// # Errors
     ///
@@ -58,18 +61,36 @@ impl EventCount {
         event_count::notify(&LockContext::new(&self.core), &self.word)
     }
 
-    /// Sleeps until there are others than `seen`; gives how many there are. `None` if the deadline passes.
+    /// Blocks while the count is `seen`, and returns the new count.
     ///
     /// # Errors
     ///
     /// [`ErrorKind::Fault`](crate::ErrorKind::Fault).
-    pub fn wait_past(&self, seen: u32, deadline: Option<Instant>) -> Result<Option<u32>, Error> {
+    pub fn wait_past(&self, seen: u32) -> Result<u32, Error> {
+        Ok(self.wait_until(seen, None)?)
+    }
+
+    /// Blocks while the count is `seen`, for at most `timeout`, and returns the new count.
+    ///
+    /// # Errors
+    ///
+    /// [`WaitError::TimedOut`]; as [`wait_past`](EventCount::wait_past) in [`WaitError::Failed`].
+    pub fn wait_past_timeout(&self, seen: u32, timeout: Duration) -> Result<u32, WaitError> {
+        self.wait_until(seen, Instant::now().checked_add(timeout))
+    }
+
+    /// Blocks while the count is `seen`, until `deadline` at the latest, and returns the new count.
+    ///
+    /// # Errors
+    ///
+    /// [`WaitError::TimedOut`]; as [`wait_past`](EventCount::wait_past) in [`WaitError::Failed`].
+    pub fn wait_past_deadline(&self, seen: u32, deadline: Instant) -> Result<u32, WaitError> {
+        self.wait_until(seen, Some(deadline))
+    }
+
+    fn wait_until(&self, seen: u32, deadline: Option<Instant>) -> Result<u32, WaitError> {
         let context = LockContext::until(&self.core, Operation::Wait, deadline);
-        match event_count::wait_past(&context, &self.word, seen) {
-            Ok(now) => Ok(Some(now)),
-            Err(AcquireError::TimedOut) => Ok(None),
-            Err(AcquireError::Fault(error)) => Err(error),
-            Err(other) => Err(refused(&self.core, &self.label, Operation::Wait, &other, 0)),
-        }
+        event_count::wait_past(&context, &self.word, seen)
+            .map_err(|error| WaitError::new(&self.core, &self.label, error))
     }
 }

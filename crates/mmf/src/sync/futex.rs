@@ -1,172 +1,232 @@
-//! A word to build one's own locks on.
+//! A word of shared memory to build locks on.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering::SeqCst;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
+use super::WaitError;
 use super::mutex::shape;
-use crate::error::{Error, Operation};
+use crate::error::{Error, ErrorKind, Operation};
 use crate::raw::waiters;
 use crate::segment::core::Core;
+use crate::segment::label::Label;
 use crate::segment::layout::fingerprint;
+use crate::segment::steps::step;
 use crate::segment::types::ObjectKind;
 use crate::segment::world::{WaitWord, until_recheck};
 use crate::sys::Woken;
 use crate::sys::wait::{SegmentObjects, Waker};
 use crate::view::View;
 
-/// A word of 32 bits in shared memory that can be slept on, and what it takes to wake those who sleep: for locks of one's own.
+/// A 32-bit word in shared memory on which processes wait, to build locks and other primitives on.
 ///
-/// In a segment it is an object like others ([`Segment::futex`](crate::Segment::futex)); in a plain [`View`] it takes eight bytes of
-/// the user's choice ([`Futex::at`]).
+/// In a segment it is an object like the others ([`Segment::futex`](crate::Segment::futex)). In a plain [`View`] it
+/// takes eight bytes that the user chooses ([`Futex::at`]). All accesses are sequentially consistent.
 ///
-/// A lock with two states, 0 free and 1 taken, and 2 for taken with somebody waiting:
+/// A mutex whose word is 0 if it is free, 1 if it is locked, and 2 if it is locked and there may be waiters:
 ///
 /// ```
 /// use mmf::sync::Futex;
 /// use mmf::{Error, SharedMemory};
 ///
-/// fn lock(cell: &Futex) -> Result<(), Error> {
-///     if cell.compare_exchange(0, 1)?.is_ok() {
+/// fn lock(futex: &Futex) -> Result<(), Error> {
+///     if futex.compare_exchange(0, 1)?.is_ok() {
 ///         return Ok(());
 ///     }
-///     while cell.swap(2)? != 0 {
-///         cell.wait(2, None)?; // while it is 2; and then look again
+///     while futex.swap(2)? != 0 {
+///         futex.wait(2)?; // blocks while it is 2
 ///     }
 ///     Ok(())
 /// }
 ///
-/// fn unlock(cell: &Futex) -> Result<(), Error> {
-///     if cell.swap(0)? == 2 {
-///         cell.wake_one()?;
+/// fn unlock(futex: &Futex) -> Result<(), Error> {
+///     if futex.swap(0)? == 2 {
+///         futex.wake_one()?;
 ///     }
 ///     Ok(())
 /// }
 ///
-/// let view = SharedMemory::create("doc-cell", 4096)?.view()?;
-/// let cell = Futex::at(&view, 64, "doc-cell lock")?;
-/// lock(&cell)?;
-/// unlock(&cell)?;
+/// let view = SharedMemory::create("doc-futex", 4096)?.view()?;
+/// let futex = Futex::at(&view, 64, "doc-futex lock")?;
+/// lock(&futex)?;
+/// unlock(&futex)?;
 /// # Ok::<(), mmf::Error>(())
 /// ```
 ///
-/// (If its owner dies, this lock stays taken for ever: that is what [`Mutex`](super::Mutex) is for.)
+/// (If its owner dies, this mutex stays locked. [`Mutex`](super::Mutex) does not.)
 #[derive(Debug)]
 pub struct Futex {
     word: WaitWord,
-    /// A segment's objects keep their segment.
-    _core: Option<Arc<Core>>,
+    home: Home,
+}
+
+/// Where a futex is.
+#[derive(Debug)]
+enum Home {
+    Segment(Arc<Core>, Label),
+    View(Box<str>),
 }
 
 impl Futex {
-    pub(crate) fn make(core: &Arc<Core>, name: &str) -> Result<Self, Error> {
+    pub(crate) fn create_or_open(core: &Arc<Core>, name: &str) -> Result<Self, Error> {
         let at = core.find_or_make(name, &shape::<()>(ObjectKind::Futex))?;
-        Ok(Futex { word: WaitWord::bare(core, at)?.without_miss_count(), _core: Some(Arc::clone(core)) })
+        let word = WaitWord::bare(core, at)?.without_miss_count();
+        Ok(Futex { word, home: Home::Segment(Arc::clone(core), Label::new(ObjectKind::Futex, name)) })
     }
 
-    /// The cell at `offset` in a view: four bytes for the word, four that count who waits. All processes use the same bytes and the same
-    /// `name`. (On Windows it names the kernel object in the session by which sleepers are woken, and which only programs of this user can open.)
+    /// Returns the futex at `offset` in a view: four bytes for the word, and four that count the waiters.
+    ///
+    /// All processes use the same bytes and the same `name`. (On Windows it names the kernel object in the session that
+    /// wakes waiters, and which only programs of this user can open.)
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::OutOfBounds`](crate::ErrorKind::OutOfBounds), [`ErrorKind::Misaligned`](crate::ErrorKind::Misaligned): the offset is
-    /// a multiple of four.
+    /// [`ErrorKind::OutOfBounds`]; [`ErrorKind::Misaligned`] if the offset is not a multiple of four.
     pub fn at(view: &View, offset: usize, name: &str) -> Result<Self, Error> {
         let mut id = [0; 16];
         id[..8].copy_from_slice(&fingerprint(0, 0, 0, 0, name).to_le_bytes());
         id[8..].copy_from_slice(&fingerprint(1, 0, 0, 0, name).to_le_bytes());
         let waker = Waker::new(&SegmentObjects::new(None, None, id), offset as u64)
             .map_err(|failure| Error::from_system(Operation::Object, failure))?;
-        Ok(Futex { word: WaitWord::at(view, offset, waker)?, _core: None })
+        Ok(Futex { word: WaitWord::at(view, offset, waker)?, home: Home::View(name.into()) })
     }
 
-    /// The word.
+    /// Returns the word.
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Fault`](crate::ErrorKind::Fault), as the others. All accesses are sequentially consistent.
+    /// [`ErrorKind::Fault`].
     #[inline]
     pub fn load(&self) -> Result<u32, Error> {
         self.word.word.get().load(SeqCst)
     }
 
-    /// Stores a value.
+    /// Stores `value` into the word. Wakes no waiter.
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Fault`](crate::ErrorKind::Fault).
+    /// [`ErrorKind::Fault`].
     #[inline]
     pub fn store(&self, value: u32) -> Result<(), Error> {
         self.word.word.get().store(value, SeqCst)
     }
 
-    /// Stores a value and gives the former one.
+    /// Stores `value` into the word and returns the previous value.
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Fault`](crate::ErrorKind::Fault).
+    /// [`ErrorKind::Fault`].
     #[inline]
     pub fn swap(&self, value: u32) -> Result<u32, Error> {
         self.word.word.get().swap(value, SeqCst)
     }
 
-    /// Stores `new` if the word is `current`. The inner result is `Ok` with the former value if it was, `Err` with what was there
-    /// instead.
+    /// Stores `new` into the word if it is `current`. The inner result is `Ok` with the previous value if it was
+    /// `current`, and `Err` with the previous value otherwise.
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Fault`](crate::ErrorKind::Fault).
+    /// [`ErrorKind::Fault`].
     #[inline]
     pub fn compare_exchange(&self, current: u32, new: u32) -> Result<Result<u32, u32>, Error> {
         self.word.word.get().compare_exchange(current, new, SeqCst, SeqCst)
     }
 
-    /// Adds, wrapping around, and gives the former value.
+    /// Adds `value` to the word, wrapping around, and returns the previous value.
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Fault`](crate::ErrorKind::Fault).
+    /// [`ErrorKind::Fault`].
     #[inline]
     pub fn fetch_add(&self, value: u32) -> Result<u32, Error> {
         self.word.word.get().fetch_add(value, SeqCst)
     }
 
-    /// Sleeps while the word is `expected`: until somebody wakes, or for no reason, but at most 50 ms, so that a waker who died does no harm. So
-    /// look again, and wait again. `false` if the deadline has passed.
+    /// Blocks while the word is `expected`, and returns the value that it has instead.
+    ///
+    /// A return says that the word was seen to have changed, and nothing else: as with C++'s `std::atomic::wait`, a
+    /// wake-up after which the word is `expected` (a spurious one, for example) does not end the wait. A process that
+    /// changes the word wakes the waiters with [`wake_one`](Futex::wake_one) or [`wake_all`](Futex::wake_all). If it
+    /// dies in between, the waiters see the change within 50 ms: so often they check the word. If the word changes and
+    /// changes back, a waiter may not see it.
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Fault`](crate::ErrorKind::Fault).
-    pub fn wait(&self, expected: u32, deadline: Option<Instant>) -> Result<bool, Error> {
-        let Some(longest) = until_recheck(deadline) else { return Ok(false) };
-        let WaitWord { word, waker, .. } = &self.word;
-        let outcome =
-            waiters::wait(&self.word, expected, || Ok(waker.wait(word.address(), expected, longest, None)))?;
-        match outcome {
-            Some(Ok(Woken::TimedOut)) => Ok(until_recheck(deadline).is_some()),
-            None | Some(Ok(_)) => Ok(true),
-            Some(Err(failure)) => {
-                // If the page is gone, this access reports it.
-                word.get().load(SeqCst)?;
-                Err(Error::from_system(Operation::Wait, failure))
+    /// [`ErrorKind::Fault`].
+    pub fn wait(&self, expected: u32) -> Result<u32, Error> {
+        Ok(self.wait_until(expected, None)?)
+    }
+
+    /// Blocks as [`wait`](Futex::wait), for at most `timeout`.
+    ///
+    /// # Errors
+    ///
+    /// [`WaitError::TimedOut`]; as [`wait`](Futex::wait) in [`WaitError::Failed`].
+    pub fn wait_timeout(&self, expected: u32, timeout: Duration) -> Result<u32, WaitError> {
+        self.wait_until(expected, Instant::now().checked_add(timeout))
+    }
+
+    /// Blocks as [`wait`](Futex::wait), until `deadline` at the latest.
+    ///
+    /// # Errors
+    ///
+    /// [`WaitError::TimedOut`]; as [`wait`](Futex::wait) in [`WaitError::Failed`].
+    pub fn wait_deadline(&self, expected: u32, deadline: Instant) -> Result<u32, WaitError> {
+        self.wait_until(expected, Some(deadline))
+    }
+
+    fn wait_until(&self, expected: u32, deadline: Option<Instant>) -> Result<u32, WaitError> {
+        let mut woken = false;
+        loop {
+            let now = self.load().map_err(WaitError::Failed)?;
+            if now != expected {
+                return Ok(now);
             }
+            if woken {
+                step("futex: woken, and the word is unchanged");
+            }
+            let Some(longest) = until_recheck(deadline) else { return Err(self.timed_out()) };
+            woken = self.block_once(expected, longest).map_err(WaitError::Failed)? == Woken::Early;
         }
     }
 
-    /// Wakes one who sleeps.
+    fn block_once(&self, expected: u32, longest: Duration) -> Result<Woken, Error> {
+        let WaitWord { word, waker, .. } = &self.word;
+        let block = || Ok(waker.wait(word.address(), expected, longest, None));
+        waiters::wait(&self.word, expected, block)?.unwrap_or(Ok(Woken::Changed)).or_else(|failure| {
+            // If the page is gone, the load returns the better error.
+            word.get().load(SeqCst)?;
+            Err(Error::from_system(Operation::Wait, failure))
+        })
+    }
+
+    #[cold]
+    fn timed_out(&self) -> WaitError {
+        WaitError::TimedOut(match &self.home {
+            Home::Segment(core, label) => label.error(core, Operation::Wait, ErrorKind::TimedOut, |futex| {
+                format!("timed out waiting for {futex}")
+            }),
+            Home::View(name) => {
+                let sentence = format!("timed out waiting for the futex {name:?}");
+                Error::new(Operation::Wait, ErrorKind::TimedOut).with_object(name).with_sentence(sentence)
+            }
+        })
+    }
+
+    /// Wakes one waiter.
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Fault`](crate::ErrorKind::Fault).
+    /// [`ErrorKind::Fault`].
     pub fn wake_one(&self) -> Result<(), Error> {
         self.word.wake(false)
     }
 
-    /// Wakes all who sleep.
+    /// Wakes all waiters.
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Fault`](crate::ErrorKind::Fault).
+    /// [`ErrorKind::Fault`].
     pub fn wake_all(&self) -> Result<(), Error> {
         self.word.wake(true)
     }

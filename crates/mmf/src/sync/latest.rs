@@ -1,11 +1,11 @@
-//! The latest value of something. The state table is at the top of `raw/seqlock.rs`.
+//! The latest value of one writer. Its states and memory orderings are at the top of `raw/seqlock.rs`.
 
 use core::marker::PhantomData;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::{self, Acquire};
 use std::sync::atomic::fence;
 
-use super::error::refused;
+use super::error::acquire_error;
 use super::owner::Owner;
 use crate::access::{Access, ReadWrite};
 use crate::error::{Error, ErrorKind, Operation};
@@ -22,14 +22,15 @@ use crate::segment::types::{ObjectKind, SharedType};
 use crate::segment::world::{LockContext, WaitWord};
 use crate::view::{AtomicAt, View};
 
-// The format has room for as many stamps.
+// The format has room for that many sequences.
 const _: () = assert!(SLOTS == 3 && STAMPS + 8 * SLOTS <= VALUE);
 
-/// The latest value of something, for telemetry: one writer, any number of readers, who need no right to write. By
-/// [`Segment::latest`](crate::Segment::latest) and, for observers, [`Segment::find_latest`](crate::Segment::find_latest).
+/// The latest value of one writer, for any number of readers. [`Segment::latest`](crate::Segment::latest) creates or
+/// opens it; [`Segment::find_latest`](crate::Segment::find_latest) opens it for readers without write access.
 ///
-/// Readers never hold the writer up. They copy a value that was published whole, or try again: that happens only if two further values are
-/// published while they copy one. If the writer dies, the last whole value stays. Three values are kept, so it takes three times the room.
+/// Readers never block the writer. A reader copies a value that was published completely, or retries, which happens
+/// only if two further values are published while it copies one. If the writer dies, the last complete value stays.
+/// The object keeps three values, so it takes three times the space of one.
 ///
 /// ```
 /// let segment = mmf::Segment::create("doc-latest", 64 * 1024)?;
@@ -48,9 +49,9 @@ pub struct Latest<T: SharedType, A: Access = ReadWrite> {
     values: Values<T, A>,
 }
 
-/// The one who publishes values of a [`Latest`], until it is dropped.
+/// The writer of a [`Latest`]. Dropping it lets another process become the writer.
 #[derive(Debug)]
-#[must_use = "somebody else can become the writer when it is dropped"]
+#[must_use = "dropping it lets another process become the writer"]
 pub struct LatestWriter<T: SharedType> {
     core: Arc<Core>,
     lock: WaitWord,
@@ -58,38 +59,48 @@ pub struct LatestWriter<T: SharedType> {
     values: Values<T>,
 }
 
-/// The values of one object: found once, accessed often.
+/// A value of a [`Latest`] with its number.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub struct Published<T> {
+    /// The number of values that were published up to this one. The first one has number 1.
+    pub number: u64,
+    /// The value.
+    pub value: T,
+}
+
+/// The words and views of one object, resolved once.
 #[derive(Debug)]
 struct Values<T: SharedType, A: Access = ReadWrite> {
     count: AtomicAt<u64, A>,
-    places: [Stamped<A>; 3],
+    slots: [Slot<A>; 3],
     value: PhantomData<fn() -> T>,
 }
 
 #[derive(Debug)]
-struct Stamped<A: Access> {
-    stamp: AtomicAt<u64, A>,
+struct Slot<A: Access> {
+    sequence: AtomicAt<u64, A>,
     value: View<A>,
 }
 
 impl<T: SharedType, A: Access> Values<T, A> {
     fn new(view: &View<A>, at: u64) -> Result<Self, Error> {
-        // Of what has no bytes, none is read; but a view has to have some.
+        // A view has at least one byte, so the values of a type without bytes take one that is never accessed.
         let first = if size_of::<T>() == 0 { at } else { at + VALUE };
-        let place = |place: u64| {
-            Ok::<_, Error>(Stamped {
-                stamp: AtomicAt::new(view, index(at + STAMPS + place * 8))?,
-                value: view.subview(index(first + place * stride::<T>()), size_of::<T>().max(1))?,
+        let slot = |slot: u64| {
+            Ok::<_, Error>(Slot {
+                sequence: AtomicAt::new(view, index(at + STAMPS + slot * 8))?,
+                value: view.subview(index(first + slot * stride::<T>()), size_of::<T>().max(1))?,
             })
         };
-        let places = [place(0)?, place(1)?, place(2)?];
-        Ok(Values { count: AtomicAt::new(view, index(at + PUBLISHED))?, places, value: PhantomData })
+        let slots = [slot(0)?, slot(1)?, slot(2)?];
+        Ok(Values { count: AtomicAt::new(view, index(at + PUBLISHED))?, slots, value: PhantomData })
     }
 
     #[inline]
-    fn place(&self, place: u64) -> &Stamped<A> {
-        // Places are numbers modulo their count.
-        &self.places[index(place % SLOTS)]
+    fn slot(&self, slot: u64) -> &Slot<A> {
+        // The algorithm passes numbers below `SLOTS` only; the remainder spares the bounds check.
+        &self.slots[index(slot % SLOTS)]
     }
 }
 
@@ -103,7 +114,7 @@ impl<T: SharedType, A: Access> Slots for Values<T, A> {
 
     #[inline]
     fn load_sequence(&self, slot: u64, order: Ordering) -> Result<u64, Error> {
-        self.place(slot).stamp.get().load(order)
+        self.slot(slot).sequence.get().load(order)
     }
 
     #[inline]
@@ -124,7 +135,7 @@ impl<T: SharedType> WritableSlots for Values<T> {
 
     #[inline]
     fn store_sequence(&self, slot: u64, sequence: u64, order: Ordering) -> Result<(), Error> {
-        self.place(slot).stamp.get().store(sequence, order)
+        self.slot(slot).sequence.get().store(sequence, order)
     }
 
     fn step(&self, name: &'static str) {
@@ -148,15 +159,16 @@ fn shape<T: SharedType>() -> Shape {
 }
 
 impl<T: SharedType> Latest<T, ReadWrite> {
-    pub(crate) fn make(core: &Arc<Core>, name: &str) -> Result<Self, Error> {
+    pub(crate) fn create_or_open(core: &Arc<Core>, name: &str) -> Result<Self, Error> {
         Latest::at(core, name, core.find_or_make(name, &shape::<T>())?)
     }
 
-    /// Becomes the writer. If the former one has died, this one goes on from its last whole value.
+    /// Makes the calling process the writer. Does not block. If the previous writer died, the new one continues after
+    /// its last complete value.
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Busy`] if there is one, alive: the message says who; [`ErrorKind::Fault`].
+    /// [`ErrorKind::Busy`] if there is a writer that is alive: the message names its process. [`ErrorKind::Fault`].
     pub fn acquire_writer(&self) -> Result<LatestWriter<T>, Error> {
         let lock = WaitWord::bare(&self.core, self.at)?;
         let values = Values::new(&self.core.view, self.at)?;
@@ -166,14 +178,12 @@ impl<T: SharedType> Latest<T, ReadWrite> {
             Ok(_) => {
                 raw::mutex::mark_consistent(&context, &lock, owner.token())?;
             }
-            Err(AcquireError::Fault(error)) => return Err(error),
             Err(AcquireError::WouldBlock(writer)) if writer != 0 => {
-                let say = |latest: &str| {
-                    format!("{latest} has a writer, which is alive: {}", describe_owner(&self.core, writer))
-                };
-                return Err(self.label.error(&self.core, Operation::Acquire, ErrorKind::Busy, say));
+                return Err(self.label.error(&self.core, Operation::Acquire, ErrorKind::Busy, |latest| {
+                    format!("{latest} already has a writer: {}", describe_owner(&self.core, writer))
+                }));
             }
-            Err(other) => return Err(refused(&self.core, &self.label, Operation::Acquire, &other, 0)),
+            Err(error) => return Err(acquire_error(&self.core, &self.label, Operation::Acquire, error, 0)),
         }
         Ok(LatestWriter { core: Arc::clone(&self.core), lock, owner, values })
     }
@@ -189,47 +199,49 @@ impl<T: SharedType, A: Access> Latest<T, A> {
         Ok(Latest { core: Arc::clone(core), at, label, values: Values::new(&core.view, at)? })
     }
 
-    /// The latest value; none if nobody has published one.
+    /// Returns a copy of the latest value, or none if no value was published yet.
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Fault`]; [`ErrorKind::Busy`] if a thousand tries did not give a whole value: the writer is much faster than this
-    /// process can copy, or a peer has written nonsense.
+    /// [`ErrorKind::Fault`]; [`ErrorKind::Busy`] if a thousand attempts did not yield a complete value: the writer
+    /// publishes much faster than this process copies, or a peer has overwritten the object.
     #[inline]
     pub fn read(&self) -> Result<Option<T>, Error> {
-        // Straight away, and not by `read_numbered`: each move of a big value costs as much as the read.
+        // Not by `read_numbered`: each move of a large value costs as much as the read.
         let mut value = T::new_zeroed();
         Ok(if self.read_into(&mut value)?.is_some() { Some(value) } else { None })
     }
 
-    /// The latest value with its number: how many were published up to it.
+    /// Returns a copy of the latest value with its number, or none if no value was published yet.
     ///
     /// # Errors
     ///
     /// As [`read`](Latest::read).
     #[inline]
-    pub fn read_numbered(&self) -> Result<Option<(u64, T)>, Error> {
+    pub fn read_numbered(&self) -> Result<Option<Published<T>>, Error> {
         let mut value = T::new_zeroed();
-        Ok(self.read_into(&mut value)?.map(|number| (number, value)))
+        Ok(self.read_into(&mut value)?.map(|number| Published { number, value }))
     }
 
-    /// Copies the latest value to where it is wanted, and gives its number. If there is none, or in an error, it may have been overwritten in
-    /// part. For values that are too big for the stack.
+    /// Copies the latest value into `value` and returns its number, or none if no value was published yet. For values
+    /// that are too large for the stack.
+    ///
+    /// Without a number, and after an error, `value` may have been overwritten in part.
     ///
     /// # Errors
     ///
     /// As [`read`](Latest::read).
     #[inline]
     pub fn read_into(&self, value: &mut T) -> Result<Option<u64>, Error> {
-        let found = seqlock::read(&self.values, |place| {
-            self.values.place(place).value.read_exact_at(value.as_mut_bytes(), 0)
+        let outcome = seqlock::read(&self.values, |slot| {
+            self.values.slot(slot).value.read_exact_at(value.as_mut_bytes(), 0)
         })?;
-        self.whole(found)
+        self.number(outcome)
     }
 
     #[inline]
-    fn whole(&self, found: ReadOutcome) -> Result<Option<u64>, Error> {
-        match found {
+    fn number(&self, outcome: ReadOutcome) -> Result<Option<u64>, Error> {
+        match outcome {
             ReadOutcome::Empty => Ok(None),
             ReadOutcome::Value(number) => Ok(Some(number)),
             ReadOutcome::Torn => Err(self.torn()),
@@ -240,13 +252,12 @@ impl<T: SharedType, A: Access> Latest<T, A> {
     fn torn(&self) -> Error {
         self.label.error(&self.core, Operation::Read, ErrorKind::Busy, |latest| {
             format!(
-                "cannot read {latest}: at each of many attempts it was overwritten while it was copied: \
-                 its writer is faster than this process can copy, or a process has written nonsense there; try again"
+                "cannot read {latest}: it was overwritten during each of many attempts to copy it, because its writer                  is faster than this process, or another process has overwritten the object; try again"
             )
         })
     }
 
-    /// How many values were published so far.
+    /// Returns the number of values published so far.
     ///
     /// # Errors
     ///
@@ -255,7 +266,7 @@ impl<T: SharedType, A: Access> Latest<T, A> {
         self.values.load_count(Acquire)
     }
 
-    /// Whether there is a writer, and it lives.
+    /// Returns whether there is a writer that is alive.
     ///
     /// # Errors
     ///
@@ -267,7 +278,7 @@ impl<T: SharedType, A: Access> Latest<T, A> {
 }
 
 impl<T: SharedType> LatestWriter<T> {
-    /// Publishes a value; gives its number, counted from 1.
+    /// Publishes `value` and returns its number, counted from 1.
     ///
     /// # Errors
     ///
@@ -275,7 +286,7 @@ impl<T: SharedType> LatestWriter<T> {
     #[inline]
     pub fn publish(&mut self, value: &T) -> Result<u64, Error> {
         self.owner.check(&self.core)?;
-        seqlock::write(&self.values, |place| self.values.place(place).value.write(value, 0))
+        seqlock::write(&self.values, |slot| self.values.slot(slot).value.write(value, 0))
     }
 }
 

@@ -75,11 +75,11 @@ mod owner;
 mod rwlock;
 mod value;
 
-pub use error::{LockError, OwnerDied};
+pub use error::{LockError, LockResult, OwnerDied, WaitError};
 pub use event::Event;
 pub use event_count::EventCount;
 pub use futex::Futex;
-pub use latest::{Latest, LatestWriter};
+pub use latest::{Latest, LatestWriter, Published};
 pub use mutex::{Mutex, MutexGuard};
 pub use once_lock::OnceLock;
 pub use rwlock::{RwLock, RwLockReadGuard, RwLockWriteGuard};

@@ -1,5 +1,5 @@
-//! A mutex around a value. The state table is at the top of `raw/mutex.rs`.
-#![allow(unsafe_code, reason = "the door to `&mut T`, whose promise is the user's")]
+//! A mutex around a value. The states of its lock word are at the top of `raw/mutex.rs`.
+#![allow(unsafe_code, reason = "references into the segment, for which the user vouches")]
 
 use core::fmt;
 use core::marker::PhantomData;
@@ -7,24 +7,24 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering::SeqCst;
 use std::time::{Duration, Instant};
 
-use super::error::{LockError, lock_error, owner_died};
+use super::error::{LockResult, lock_error, owner_died};
 use super::owner::Owner;
-use super::value;
+use super::value::GuardedValue;
 use crate::error::{Error, Operation};
 use crate::raw::mutex::{DONE, OWNER};
 use crate::raw::{self, Acquired, BlockingMode};
-use crate::segment::core::{Core, index};
+use crate::segment::core::Core;
 use crate::segment::directory::Shape;
 use crate::segment::label::Label;
-use crate::segment::layout::{END_PANICKED, VALUE};
-use crate::segment::owners::record_damage;
+use crate::segment::layout::VALUE;
 use crate::segment::types::{ObjectKind, SharedType};
 use crate::segment::world::{LockContext, WaitWord};
 
-/// A mutex around a `T` in a segment: by [`Segment::mutex`](crate::Segment::mutex).
+/// A mutex around a `T` in a segment. [`Segment::mutex`](crate::Segment::mutex) creates or opens it.
 ///
-/// One atomic instruction locks it and one unlocks it, if nobody else wants it. Nobody starves: who has span for a microsecond in vain
-/// asks for its turn, and newcomers let it pass. If its owner dies, the next one gets [`LockError::OwnerDied`] *with* the guard.
+/// Without contention, acquiring and releasing take one atomic instruction each. The lock is starvation-free: a waiter
+/// that has spun for about a microsecond sets the queue bit, and later arrivals yield to it. If the owner dies, the
+/// next one receives the guard in [`LockError::OwnerDied`](super::LockError::OwnerDied).
 ///
 /// ```
 /// use mmf::sync::LockError;
@@ -34,7 +34,7 @@ use crate::segment::world::{LockContext, WaitWord};
 /// let mut guard = match account.lock() {
 ///     Ok(guard) => guard,
 ///     Err(LockError::OwnerDied(owner)) => {
-///         // It may have taken here and not yet given there.
+///         // The previous owner may have debited one side and not yet credited the other.
 ///         let mut guard = owner.into_guard();
 ///         let [_, there] = guard.get()?;
 ///         guard.set(&[-there, there])?;
@@ -56,82 +56,77 @@ pub struct Mutex<T: SharedType> {
     value: PhantomData<fn() -> T>,
 }
 
-/// The right to the value of a [`Mutex`], until it is dropped.
-#[must_use = "it unlocks when it is dropped"]
+/// Exclusive access to the value of a [`Mutex`]. Dropping it releases the lock.
+#[must_use = "dropping the guard releases the lock at once"]
 pub struct MutexGuard<'m, T: SharedType> {
     mutex: &'m Mutex<T>,
     owner: Owner,
-    /// Whether this thread was panicking when it locked.
+    /// Whether the thread was panicking already when it acquired the lock.
     panicking: bool,
 }
 
 impl<T: SharedType> Mutex<T> {
-    pub(crate) fn make(core: &Arc<Core>, name: &str) -> Result<Self, Error> {
+    pub(crate) fn create_or_open(core: &Arc<Core>, name: &str) -> Result<Self, Error> {
         let at = core.find_or_make(name, &shape::<T>(ObjectKind::Mutex))?;
         let lock = WaitWord::with_head(core, at)?;
         let label = Label::new(ObjectKind::Mutex, name);
         Ok(Mutex { core: Arc::clone(core), lock, at, label, value: PhantomData })
     }
 
-    /// Locks it; waits as long as it takes.
+    /// Acquires the lock. Blocks until it is free.
     ///
     /// # Errors
     ///
-    /// - [`LockError::OwnerDied`]: you have it, but look at the data first.
-    /// - [`LockError::NotRecoverable`]: somebody gave it up for good.
-    /// - [`LockError::Failed`]: the memory is gone; or this process was forked from the one that opened the segment.
+    /// - [`LockError::OwnerDied`](super::LockError::OwnerDied): the lock is acquired, but the data may be inconsistent.
+    /// - [`LockError::NotRecoverable`](super::LockError::NotRecoverable): an owner gave the lock up.
+    /// - [`LockError::Failed`](super::LockError::Failed): the region's pages are gone, or this process was forked from
+    ///   the one that opened the segment.
     #[inline]
-    pub fn lock(&self) -> Result<MutexGuard<'_, T>, LockError<MutexGuard<'_, T>>> {
+    pub fn lock(&self) -> LockResult<MutexGuard<'_, T>> {
         self.acquire(None, BlockingMode::Block)
     }
 
-    /// Locks it, if nobody has it.
+    /// Acquires the lock if it is free. Does not block.
     ///
     /// # Errors
     ///
-    /// As [`lock`](Mutex::lock), and [`LockError::WouldBlock`], which says who has it.
+    /// As [`lock`](Mutex::lock), and [`LockError::WouldBlock`](super::LockError::WouldBlock), which names the process
+    /// that holds the lock.
     #[inline]
-    pub fn try_lock(&self) -> Result<MutexGuard<'_, T>, LockError<MutexGuard<'_, T>>> {
+    pub fn try_lock(&self) -> LockResult<MutexGuard<'_, T>> {
         self.acquire(None, BlockingMode::Try)
     }
 
-    /// Locks it; waits no longer than this.
+    /// Acquires the lock. Blocks for at most `timeout`.
     ///
     /// # Errors
     ///
-    /// As [`lock`](Mutex::lock), and [`LockError::TimedOut`].
-    pub fn lock_timeout(&self, time: Duration) -> Result<MutexGuard<'_, T>, LockError<MutexGuard<'_, T>>> {
-        self.acquire(Instant::now().checked_add(time), BlockingMode::Block)
+    /// As [`lock`](Mutex::lock), and [`LockError::TimedOut`](super::LockError::TimedOut).
+    pub fn lock_timeout(&self, timeout: Duration) -> LockResult<MutexGuard<'_, T>> {
+        self.acquire(Instant::now().checked_add(timeout), BlockingMode::Block)
     }
 
-    /// Locks it; waits no longer than until then.
+    /// Acquires the lock. Blocks until `deadline` at the latest.
     ///
     /// # Errors
     ///
-    /// As [`lock`](Mutex::lock), and [`LockError::TimedOut`].
-    pub fn lock_deadline(
-        &self,
-        deadline: Instant,
-    ) -> Result<MutexGuard<'_, T>, LockError<MutexGuard<'_, T>>> {
+    /// As [`lock`](Mutex::lock), and [`LockError::TimedOut`](super::LockError::TimedOut).
+    pub fn lock_deadline(&self, deadline: Instant) -> LockResult<MutexGuard<'_, T>> {
         self.acquire(Some(deadline), BlockingMode::Block)
     }
 
-    /// Tries the fast path, without setting anything up for the slow one.
+    /// Tries the fast path, and sets up nothing for the slow one.
     #[allow(
         clippy::inline_always,
-        reason = "a locked instruction waits for all stores before it, so the guard is to stay in registers"
+        reason = "a locked instruction waits for all stores before it, so the guard has to stay in registers"
     )]
     #[inline(always)]
-    fn acquire(
-        &self,
-        deadline: Option<Instant>,
-        patience: BlockingMode,
-    ) -> Result<MutexGuard<'_, T>, LockError<MutexGuard<'_, T>>> {
-        let owner = Owner::new(&self.core).map_err(LockError::Failed)?;
+    fn acquire(&self, deadline: Option<Instant>, mode: BlockingMode) -> LockResult<MutexGuard<'_, T>> {
+        let owner = Owner::new(&self.core).map_err(super::LockError::Failed)?;
         if raw::mutex::lock_fast(&self.lock, owner.token()) {
             return Ok(self.guard(owner));
         }
-        self.acquire_slow(owner, deadline, patience)
+        self.acquire_slow(owner, deadline, mode)
     }
 
     #[cold]
@@ -140,17 +135,17 @@ impl<T: SharedType> Mutex<T> {
         &self,
         owner: Owner,
         deadline: Option<Instant>,
-        patience: BlockingMode,
-    ) -> Result<MutexGuard<'_, T>, LockError<MutexGuard<'_, T>>> {
+        mode: BlockingMode,
+    ) -> LockResult<MutexGuard<'_, T>> {
         let context = LockContext::until(&self.core, Operation::Acquire, deadline);
-        match raw::mutex::lock_slow(&context, &self.lock, owner.token(), 0, patience) {
+        match raw::mutex::lock_slow(&context, &self.lock, owner.token(), 0, mode) {
             Ok(Acquired::Clean) => Ok(self.guard(owner)),
-            Ok(got) => Err(owner_died(&self.core, &self.label, self.at, self.guard(owner), got)),
-            Err(why) => Err(lock_error(&self.core, &self.label, why, self.holder())),
+            Ok(acquired) => Err(owner_died(&self.core, &self.label, self.at, self.guard(owner), acquired)),
+            Err(error) => Err(lock_error(&self.core, &self.label, error, self.holder())),
         }
     }
 
-    /// The token of who holds it; 0 if nobody does.
+    /// The participant id of the owner; 0 if the lock is free.
     fn holder(&self) -> u32 {
         let word = self.lock.word.get().load(SeqCst).unwrap_or(0);
         if word & OWNER == DONE { 0 } else { word & OWNER }
@@ -163,6 +158,7 @@ impl<T: SharedType> Mutex<T> {
     }
 }
 
+/// The shape of an object whose value follows a lock head.
 pub(super) fn shape<T: SharedType>(kind: ObjectKind) -> Shape {
     const { assert!(align_of::<T>() <= 64, "objects in a segment are aligned to 64 bytes at most") };
     let described = T::description();
@@ -171,130 +167,123 @@ pub(super) fn shape<T: SharedType>(kind: ObjectKind) -> Shape {
 }
 
 impl<T: SharedType> MutexGuard<'_, T> {
-    /// Where the value is, if this is still the process that has the lock.
     #[inline]
-    fn value_at(&self) -> Result<u64, Error> {
-        self.owner.check(&self.mutex.core)?;
-        Ok(self.mutex.at + VALUE)
+    fn value(&self) -> GuardedValue<'_, T> {
+        GuardedValue::new(&self.mutex.core, self.owner, self.mutex.at + VALUE)
     }
 
-    /// Copies the value out.
+    /// Copies the value out of the segment.
     ///
     /// # Errors
     ///
     /// [`ErrorKind::Fault`](crate::ErrorKind::Fault).
     #[inline]
     pub fn get(&self) -> Result<T, Error> {
-        self.mutex.core.view.read(index(self.value_at()?))
+        self.value().get()
     }
 
-    /// Copies a value in.
+    /// Copies `value` into the segment.
     ///
     /// # Errors
     ///
     /// [`ErrorKind::Fault`](crate::ErrorKind::Fault).
     #[inline]
     pub fn set(&mut self, value: &T) -> Result<(), Error> {
-        self.mutex.core.view.write(value, index(self.value_at()?))
+        self.value().set(value)
     }
 
-    /// Copies the value out, lets it be changed, and copies it in.
+    /// Copies the value out, applies `change` to the copy, and copies it back.
     ///
     /// # Errors
     ///
     /// [`ErrorKind::Fault`](crate::ErrorKind::Fault).
     pub fn update<R>(&mut self, change: impl FnOnce(&mut T) -> R) -> Result<R, Error> {
-        let mut value = self.get()?;
-        let result = change(&mut value);
-        self.set(&value)?;
-        Ok(result)
+        self.value().update(change)
     }
 
-    /// Copies bytes of the value out, from `offset` in it on.
+    /// Fills `bytes` with the bytes of the value that start at `offset` in it.
     ///
     /// # Errors
     ///
     /// [`ErrorKind::OutOfBounds`](crate::ErrorKind::OutOfBounds), [`ErrorKind::Fault`](crate::ErrorKind::Fault).
     pub fn read_exact_at(&self, bytes: &mut [u8], offset: usize) -> Result<(), Error> {
-        self.mutex.core.view.subview(index(self.value_at()?), size_of::<T>())?.read_exact_at(bytes, offset)
+        self.value().read_exact_at(bytes, offset)
     }
 
-    /// Copies bytes into the value, from `offset` in it on.
+    /// Copies all of `bytes` into the value, starting at `offset` in it.
     ///
     /// # Errors
     ///
     /// [`ErrorKind::OutOfBounds`](crate::ErrorKind::OutOfBounds), [`ErrorKind::Fault`](crate::ErrorKind::Fault).
     pub fn write_all_at(&mut self, bytes: &[u8], offset: usize) -> Result<(), Error> {
-        self.mutex.core.view.subview(index(self.value_at()?), size_of::<T>())?.write_all_at(bytes, offset)
+        self.value().write_all_at(bytes, offset)
     }
 
-    /// The value where it lies.
+    /// Returns a mutable reference to the value in the segment.
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::OutOfBounds`](crate::ErrorKind::OutOfBounds), if the segment were no longer what it was.
+    /// [`ErrorKind::OutOfBounds`](crate::ErrorKind::OutOfBounds) if the view does not contain the value any more.
     ///
     /// # Safety
     ///
-    /// For as long as the reference is used, you promise for all processes:
+    /// While the reference is used, the caller guarantees for all processes:
     ///
-    /// - All peers touch the value only while they have this lock; none of them is hostile.
-    /// - Nobody takes the pages away (Unix: makes the memory shorter). Touching such a page ends the process.
+    /// - They access the value only while they hold this lock. None of them is hostile.
+    /// - They do not take its pages away. (On Unix, a process that shortens the region does. Touching such a page ends
+    ///   the process.)
     pub unsafe fn value_mut_unchecked(&mut self) -> Result<&mut T, Error> {
-        // SAFETY: the lock is ours, and all others keep to it: the caller's promise. The reference borrows the guard.
-        unsafe { value::as_mut(&self.mutex.core.view, self.value_at()?) }
+        // SAFETY: this guard holds the lock, and the caller guarantees that all processes keep to it. The reference
+        // borrows the guard mutably.
+        unsafe { self.value().as_mut() }
     }
 
-    /// The value where it lies, to read.
+    /// Returns a reference to the value in the segment.
     ///
     /// # Errors
     ///
-    /// As [`as_mut`](MutexGuard::as_mut).
+    /// As [`value_mut_unchecked`](MutexGuard::value_mut_unchecked).
     ///
     /// # Safety
     ///
-    /// As [`as_mut`](MutexGuard::as_mut).
+    /// As [`value_mut_unchecked`](MutexGuard::value_mut_unchecked).
     pub unsafe fn value_ref_unchecked(&self) -> Result<&T, Error> {
-        // SAFETY: as in `as_mut`; and who writes through this guard borrows it mutably.
-        unsafe { value::as_ref(&self.mutex.core.view, self.value_at()?) }
+        // SAFETY: as in `value_mut_unchecked`. The methods that write through this guard borrow it mutably.
+        unsafe { self.value().as_ref() }
     }
 
-    /// Says that the data are as they should be, after an owner had died.
+    /// Declares the data consistent, after an owner died or panicked.
     ///
     /// # Errors
     ///
     /// [`ErrorKind::Fault`](crate::ErrorKind::Fault).
     pub fn declare_consistent(&mut self) -> Result<(), Error> {
-        let me = self.owner.check(&self.mutex.core)?;
-        raw::mutex::mark_consistent(&self.context(), &self.mutex.lock, me).map(drop)
+        self.owner.declare_consistent(&self.mutex.core, &self.mutex.lock)
     }
 
-    /// Gives the lock up for good, because the data cannot be mended: everybody gets [`LockError::NotRecoverable`] from now on, those who
-    /// wait at once.
+    /// Gives the lock up because the data cannot be repaired.
+    ///
+    /// From now on, every attempt to acquire it returns [`LockError::NotRecoverable`](super::LockError::NotRecoverable).
+    /// Waiters return at once.
     ///
     /// # Errors
     ///
     /// [`ErrorKind::Fault`](crate::ErrorKind::Fault).
     pub fn give_up(self) -> Result<(), Error> {
-        let me = self.owner.check(&self.mutex.core)?;
-        raw::mutex::finish(&self.context(), &self.mutex.lock, me).map(drop)
+        self.owner.give_up(&self.mutex.core, &self.mutex.lock)
     }
 
-    #[inline]
-    fn context(&self) -> LockContext<'_> {
-        LockContext::new(&self.mutex.core)
-    }
-
-    /// `damaged`: half of a change may have been made.
+    /// `panicked`: the owner may have left a change half done.
     #[cold]
     #[inline(never)]
-    fn unlock_slow(&self, me: u32, damaged: bool) {
-        if damaged {
-            let _ = raw::mutex::mark_damaged(&self.context(), &self.mutex.lock, me);
-            let _ = record_damage(&self.mutex.core, self.mutex.at, me, END_PANICKED);
+    fn unlock_slow(&self, me: u32, panicked: bool) {
+        let Mutex { core, lock, at, .. } = self.mutex;
+        if panicked {
+            self.owner.mark_panicked(core, lock, *at);
         }
-        // If the memory is gone there is nothing to unlock; if a peer has overwritten the word, it is not ours any more.
-        let _ = raw::mutex::unlock_slow(&self.context(), &self.mutex.lock, me, false);
+        // If the pages are gone, there is nothing to release. If a peer has overwritten the word, it is not this
+        // owner's any more.
+        let _ = raw::mutex::unlock_slow(&LockContext::new(core), lock, me, false);
     }
 }
 
@@ -303,9 +292,9 @@ impl<T: SharedType> Drop for MutexGuard<'_, T> {
     #[inline(always)]
     fn drop(&mut self) {
         let Some(me) = self.owner.here(&self.mutex.core) else { return };
-        let damaged = !self.panicking && std::thread::panicking();
-        if damaged || !raw::mutex::unlock_fast(&self.mutex.lock, me) {
-            self.unlock_slow(me, damaged);
+        let panicked = !self.panicking && std::thread::panicking();
+        if panicked || !raw::mutex::unlock_fast(&self.mutex.lock, me) {
+            self.unlock_slow(me, panicked);
         }
     }
 }

@@ -1,12 +1,16 @@
-//! A value that is initialised once. The state table is at the top of `raw/once_lock.rs`.
+//! A value that is initialised once. The states of its word are at the top of `raw/once_lock.rs`.
 
 use core::marker::PhantomData;
 use std::sync::Arc;
+use std::sync::atomic::Ordering::SeqCst;
+use std::time::{Duration, Instant};
 
-use super::error::refused;
+use super::WaitError;
+use super::error::acquire_error;
 use super::mutex::shape;
 use super::owner::Owner;
 use crate::error::{Error, Operation};
+use crate::raw::mutex::{DONE, OWNER};
 use crate::raw::{AcquireError, once_lock};
 use crate::segment::core::{Core, index};
 use crate::segment::label::Label;
@@ -15,12 +19,13 @@ use crate::segment::steps::step;
 use crate::segment::types::{ObjectKind, SharedType};
 use crate::segment::world::{LockContext, WaitWord};
 
-/// A `T` that one process initialises and all find: by [`Segment::once`](crate::Segment::once).
+/// A `T` that one process initialises and all processes read. [`Segment::once_lock`](crate::Segment::once_lock) creates
+/// or opens it.
 ///
-/// If the process that is initialising it dies, or its closure panics or fails, the next one initialises it.
+/// If the process that initialises it dies, or its closure panics or fails, the next one initialises it.
 ///
 /// ```
-/// let segment = mmf::Segment::create("doc-once", 64 * 1024)?;
+/// let segment = mmf::Segment::create("doc-once-lock", 64 * 1024)?;
 /// let epoch = segment.once_lock::<u64>("epoch")?;
 /// assert_eq!(epoch.get()?, None);
 /// assert_eq!(epoch.get_or_init(|| 1234)?, 1234);
@@ -37,14 +42,14 @@ pub struct OnceLock<T: SharedType> {
 }
 
 impl<T: SharedType> OnceLock<T> {
-    pub(crate) fn make(core: &Arc<Core>, name: &str) -> Result<Self, Error> {
+    pub(crate) fn create_or_open(core: &Arc<Core>, name: &str) -> Result<Self, Error> {
         let at = core.find_or_make(name, &shape::<T>(ObjectKind::OnceLock))?;
         let lock = WaitWord::with_head(core, at)?;
         let label = Label::new(ObjectKind::OnceLock, name);
         Ok(OnceLock { core: Arc::clone(core), lock, at, label, value: PhantomData })
     }
 
-    /// The value, if it is initialised.
+    /// Returns the value, or none if it is not initialised yet. Does not block.
     ///
     /// # Errors
     ///
@@ -57,7 +62,8 @@ impl<T: SharedType> OnceLock<T> {
         self.core.view.read(index(self.at + VALUE)).map(Some)
     }
 
-    /// The value; initialises it if nobody has. Who comes meanwhile waits.
+    /// Returns the value, and initialises it with `init` if no process has. Blocks while another thread or process
+    /// initialises it.
     ///
     /// # Errors
     ///
@@ -66,45 +72,108 @@ impl<T: SharedType> OnceLock<T> {
         self.get_or_try_init(|| Ok(init()))
     }
 
-    /// The same with an initialisation that can fail: then nothing is initialised, and the next one tries.
+    /// Returns the value as [`get_or_init`](OnceLock::get_or_init). Blocks for at most `timeout`, not counting `init`.
+    ///
+    /// # Errors
+    ///
+    /// [`WaitError::TimedOut`]; as [`get_or_init`](OnceLock::get_or_init) in [`WaitError::Failed`].
+    pub fn get_or_init_timeout(&self, timeout: Duration, init: impl FnOnce() -> T) -> Result<T, WaitError> {
+        self.get_or_init_until(Instant::now().checked_add(timeout), || Ok(init()), |error| error)
+    }
+
+    /// Returns the value as [`get_or_init`](OnceLock::get_or_init). Blocks until `deadline` at the latest, not counting
+    /// `init`.
+    ///
+    /// # Errors
+    ///
+    /// [`WaitError::TimedOut`]; as [`get_or_init`](OnceLock::get_or_init) in [`WaitError::Failed`].
+    pub fn get_or_init_deadline(&self, deadline: Instant, init: impl FnOnce() -> T) -> Result<T, WaitError> {
+        self.get_or_init_until(Some(deadline), || Ok(init()), |error| error)
+    }
+
+    /// Returns the value, and initialises it with `init` if no process has. Blocks while another thread or process
+    /// initialises it. If `init` fails, the value stays uninitialised, and the next caller initialises it.
     ///
     /// # Errors
     ///
     /// That of `init`; [`ErrorKind::Fault`](crate::ErrorKind::Fault).
     pub fn get_or_try_init<E: From<Error>>(&self, init: impl FnOnce() -> Result<T, E>) -> Result<T, E> {
-        if let Some(value) = self.get()? {
+        self.get_or_init_until(None, init, |error| Error::from(error).into())
+    }
+
+    /// Returns the value as [`get_or_try_init`](OnceLock::get_or_try_init). Blocks for at most `timeout`, not counting
+    /// `init`.
+    ///
+    /// # Errors
+    ///
+    /// That of `init`; as [`get_or_init_timeout`](OnceLock::get_or_init_timeout).
+    pub fn get_or_try_init_timeout<E: From<WaitError>>(
+        &self,
+        timeout: Duration,
+        init: impl FnOnce() -> Result<T, E>,
+    ) -> Result<T, E> {
+        self.get_or_init_until(Instant::now().checked_add(timeout), init, E::from)
+    }
+
+    /// Returns the value as [`get_or_try_init`](OnceLock::get_or_try_init). Blocks until `deadline` at the latest, not
+    /// counting `init`.
+    ///
+    /// # Errors
+    ///
+    /// That of `init`; as [`get_or_init_deadline`](OnceLock::get_or_init_deadline).
+    pub fn get_or_try_init_deadline<E: From<WaitError>>(
+        &self,
+        deadline: Instant,
+        init: impl FnOnce() -> Result<T, E>,
+    ) -> Result<T, E> {
+        self.get_or_init_until(Some(deadline), init, E::from)
+    }
+
+    fn get_or_init_until<E>(
+        &self,
+        deadline: Option<Instant>,
+        init: impl FnOnce() -> Result<T, E>,
+        convert: impl Fn(WaitError) -> E,
+    ) -> Result<T, E> {
+        let failed = |error| convert(WaitError::Failed(error));
+        if let Some(value) = self.get().map_err(failed)? {
             return Ok(value);
         }
-        let context = LockContext::new(&self.core);
-        let owner = Owner::new(&self.core)?;
+        let context = LockContext::until(&self.core, Operation::Acquire, deadline);
+        let owner = Owner::new(&self.core).map_err(failed)?;
         match once_lock::begin(&context, &self.lock, owner.token()) {
             Ok(true) => {}
-            Ok(false) => return Ok(self.core.view.read(index(self.at + VALUE))?),
-            Err(AcquireError::Fault(error)) => return Err(error.into()),
-            Err(other) => {
-                return Err(refused(&self.core, &self.label, Operation::Acquire, &other, 0).into());
-            }
+            Ok(false) => return self.core.view.read(index(self.at + VALUE)).map_err(failed),
+            Err(error) => return Err(convert(self.error(error))),
         }
-        let unlock = Unlock { once: self, owner };
+        let release = ReleaseOnDrop { once: self, owner };
         step("once: initialising");
         let value = init()?;
-        // (It may have forked, and this may be the child: then the parent initialises it.)
-        let me = owner.check(&self.core)?;
-        self.core.view.write(&value, index(self.at + VALUE))?;
+        // `init` may have forked, and this may be the child. Then the parent initialises the value.
+        let me = owner.check(&self.core).map_err(failed)?;
+        self.core.view.write(&value, index(self.at + VALUE)).map_err(failed)?;
         step("once: written, and not done yet");
-        std::mem::forget(unlock);
-        once_lock::finish(&context, &self.lock, me)?;
+        std::mem::forget(release);
+        once_lock::finish(&context, &self.lock, me).map_err(failed)?;
         Ok(value)
+    }
+
+    fn error(&self, error: AcquireError<Error>) -> WaitError {
+        let timed_out = matches!(error, AcquireError::TimedOut);
+        let owner = self.lock.word.get().load(SeqCst).unwrap_or(0) & OWNER;
+        let holder = if owner == DONE { 0 } else { owner };
+        let error = acquire_error(&self.core, &self.label, Operation::Acquire, error, holder);
+        if timed_out { WaitError::TimedOut(error) } else { WaitError::Failed(error) }
     }
 }
 
-/// Lets the next one try, if initialising panics or fails.
-struct Unlock<'o, T: SharedType> {
+/// Releases the lock, for the next caller to initialise the value, if the closure panics or fails.
+struct ReleaseOnDrop<'o, T: SharedType> {
     once: &'o OnceLock<T>,
     owner: Owner,
 }
 
-impl<T: SharedType> Drop for Unlock<'_, T> {
+impl<T: SharedType> Drop for ReleaseOnDrop<'_, T> {
     fn drop(&mut self) {
         let Some(me) = self.owner.here(&self.once.core) else { return };
         let _ = once_lock::cancel(&LockContext::new(&self.once.core), &self.once.lock, me);

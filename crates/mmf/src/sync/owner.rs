@@ -1,43 +1,67 @@
-//! The participant that acquired a lock, and whether the calling process still is that participant.
+//! The participant that acquired an object, and whether the calling process still is that participant.
 
 use crate::error::Error;
+use crate::raw;
 use crate::segment::core::Core;
+use crate::segment::layout::END_PANICKED;
+use crate::segment::owners::record_damage;
+use crate::segment::world::{LockContext, WaitWord};
 
-/// A participant that has acquired something. Its token can only be had in the process that acquired it: after a `fork`, the child has a copy of
-/// each guard, but the lock is its parent's.
+/// A participant that has acquired an object. Its id is only available in the process that acquired the object: after
+/// a `fork` the child has copies of the guards, but the locks stay the parent's.
 ///
-/// (No more than the token: guards are moved about between two locked instructions, and what is written there in parts and read back in one
-/// piece costs as much as the lock.)
+/// (It contains nothing but the id. A guard is moved between two locked instructions, and a guard that is written to
+/// the stack in parts and read back in one piece costs as much as the lock itself.)
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Owner {
     token: u32,
 }
 
 impl Owner {
-    /// This process's participant.
-    #[allow(clippy::inline_always, reason = "the guard is to stay in registers")]
+    /// Returns the participant of the calling process.
+    #[allow(clippy::inline_always, reason = "the guard has to stay in registers")]
     #[inline(always)]
     pub(super) fn new(core: &Core) -> Result<Self, Error> {
         Ok(Owner { token: core.me()? })
     }
 
-    /// The token, in the operation that acquires: no fork can come between.
-    #[allow(clippy::inline_always, reason = "the guard is to stay in registers")]
+    /// Returns the participant id without a check. For the operation that acquires: no fork can come in between.
+    #[allow(clippy::inline_always, reason = "the guard has to stay in registers")]
     #[inline(always)]
     pub(super) fn token(self) -> u32 {
         self.token
     }
 
-    /// The token, unless this process is a forked copy of the one that acquired it. For destructors: a copy has nothing to release.
-    #[allow(clippy::inline_always, reason = "the guard is to stay in registers")]
+    /// Returns the participant id, or none in a forked copy of the owner. For destructors: a copy releases nothing.
+    #[allow(clippy::inline_always, reason = "the guard has to stay in registers")]
     #[inline(always)]
     pub(super) fn here(self, core: &Core) -> Option<u32> {
         core.is_here().then_some(self.token)
     }
 
-    /// The token, or an error in a forked copy of the process that acquired it. For whatever a guard is asked to do.
+    /// Returns the participant id, or an error in a forked copy of the owner. For the methods of guards.
     #[inline]
     pub(super) fn check(self, core: &Core) -> Result<u32, Error> {
         if core.is_here() { Ok(self.token) } else { Err(core.forked()) }
+    }
+
+    /// Declares the data of a lock consistent that this participant owns.
+    pub(super) fn declare_consistent(self, core: &Core, lock: &WaitWord) -> Result<(), Error> {
+        let me = self.check(core)?;
+        raw::mutex::mark_consistent(&LockContext::new(core), lock, me).map(drop)
+    }
+
+    /// Gives up a lock that this participant owns.
+    pub(super) fn give_up(self, core: &Core, lock: &WaitWord) -> Result<(), Error> {
+        let me = self.check(core)?;
+        raw::mutex::finish(&LockContext::new(core), lock, me).map(drop)
+    }
+
+    /// Marks the data of a lock as damaged by a panic of the owner, which may have left a change half done. `head` is
+    /// the offset of the lock's head.
+    pub(super) fn mark_panicked(self, core: &Core, lock: &WaitWord, head: u64) {
+        // If the pages are gone, there is nothing to mark.
+        let _ = raw::mutex::mark_damaged(&LockContext::new(core), lock, self.token);
+        let _ = record_damage(core, head, self.token, END_PANICKED);
     }
 }

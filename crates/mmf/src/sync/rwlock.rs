@@ -1,5 +1,5 @@
-//! A reader-writer lock around a value. The state tables are at the top of `raw/rwlock.rs` and `raw/mutex.rs`.
-#![allow(unsafe_code, reason = "the door to `&mut T`, whose promise is the user's")]
+//! A reader-writer lock around a value. The states of its words are at the top of `raw/rwlock.rs` and `raw/mutex.rs`.
+#![allow(unsafe_code, reason = "references into the segment, for which the user vouches")]
 
 use core::fmt;
 use core::marker::PhantomData;
@@ -7,29 +7,29 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering::SeqCst;
 use std::time::{Duration, Instant};
 
-use super::error::{LockError, lock_error, owner_died};
+use super::error::{LockError, LockResult, lock_error, owner_died};
 use super::owner::Owner;
-use super::value;
+use super::value::GuardedValue;
 use crate::error::{Error, Operation};
 use crate::raw::mutex::{DONE, OWNER};
 use crate::raw::rwlock::{self as algorithm, Participant, Readers, Words};
-use crate::raw::{self, Acquired, BlockingMode};
+use crate::raw::{Acquired, BlockingMode};
 use crate::segment::core::{Core, index, place_of};
 use crate::segment::directory::Shape;
 use crate::segment::label::Label;
-use crate::segment::layout::{DRAIN, END_PANICKED, READER_STEP, READERS};
-use crate::segment::owners::record_damage;
+use crate::segment::layout::{DRAIN, READER_STEP, READERS};
 use crate::segment::types::{ObjectKind, SharedType};
 use crate::segment::world::{LockContext, WaitWord};
 use crate::view::AtomicAt;
 
-/// A reader-writer lock around a `T` in a segment: by [`Segment::rwlock`](crate::Segment::rwlock).
+/// A reader-writer lock around a `T` in a segment. [`Segment::rwlock`](crate::Segment::rwlock) creates or opens it.
 ///
-/// Readers of different processes do not get in each other's way: each process counts its own, in a cache line of its own. A writer waits for the
-/// readers that came before it, and readers wait for one writer at most; so neither side starves the other.
+/// Readers of different processes do not contend: each process counts its readers in a cache line of its own. A writer
+/// waits for the readers that came before it, and a reader waits for at most one writer, so neither side starves.
 ///
-/// If a writer dies, everybody gets [`LockError::OwnerDied`] *with* the guard, readers too, until a writer has declared the data consistent
-/// or given the lock up. Dead readers are got over silently: they have changed nothing.
+/// If a writer dies, every later reader and writer receives its guard in [`LockError::OwnerDied`], until a writer
+/// declares the data consistent or gives the lock up. The death of a reader is not reported, because a reader changes
+/// nothing.
 ///
 /// ```
 /// let segment = mmf::Segment::create("doc-rwlock", 64 * 1024)?;
@@ -43,27 +43,27 @@ pub struct RwLock<T: SharedType> {
     core: Arc<Core>,
     lock: WaitWord,
     drain: WaitWord,
-    /// This participant's, and its word for its readers.
-    place: u32,
+    /// The slot of this participant, and the word that counts its readers.
+    slot: u32,
     own: AtomicAt<u64>,
     at: u64,
     label: Label,
     value: PhantomData<fn() -> T>,
 }
 
-/// The right to read the value of an [`RwLock`], until it is dropped.
-#[must_use = "it unlocks when it is dropped"]
+/// Shared access to the value of an [`RwLock`]. Dropping it releases the lock.
+#[must_use = "dropping the guard releases the lock at once"]
 pub struct RwLockReadGuard<'l, T: SharedType> {
     lock: &'l RwLock<T>,
     owner: Owner,
 }
 
-/// The right to the value of an [`RwLock`], until it is dropped.
-#[must_use = "it unlocks when it is dropped"]
+/// Exclusive access to the value of an [`RwLock`]. Dropping it releases the lock.
+#[must_use = "dropping the guard releases the lock at once"]
 pub struct RwLockWriteGuard<'l, T: SharedType> {
     lock: &'l RwLock<T>,
     owner: Owner,
-    /// Whether this thread was panicking when it locked.
+    /// Whether the thread was panicking already when it acquired the lock.
     panicking: bool,
 }
 
@@ -72,12 +72,12 @@ fn value_offset(core: &Core) -> u64 {
 }
 
 #[inline]
-fn me(token: u32) -> Participant {
-    Participant { id: token, slot: place_of(token) }
+fn participant(id: u32) -> Participant {
+    Participant { id, slot: place_of(id) }
 }
 
 impl<T: SharedType> RwLock<T> {
-    pub(crate) fn make(core: &Arc<Core>, name: &str) -> Result<Self, Error> {
+    pub(crate) fn create_or_open(core: &Arc<Core>, name: &str) -> Result<Self, Error> {
         const { assert!(align_of::<T>() <= 64, "objects in a segment are aligned to 64 bytes at most") };
         let described = T::description();
         let value_offset = value_offset(core);
@@ -91,10 +91,10 @@ impl<T: SharedType> RwLock<T> {
         let at = core.find_or_make(name, &shape)?;
         let lock = WaitWord::with_head(core, at)?;
         let drain = WaitWord::bare(core, at + DRAIN)?;
-        let place = place_of(core.me()?);
-        let own = AtomicAt::new(&core.view, index(at + READERS + u64::from(place) * READER_STEP))?;
+        let slot = place_of(core.me()?);
+        let own = AtomicAt::new(&core.view, index(at + READERS + u64::from(slot) * READER_STEP))?;
         let label = Label::new(ObjectKind::RwLock, name);
-        Ok(RwLock { core: Arc::clone(core), lock, drain, place, own, at, label, value: PhantomData })
+        Ok(RwLock { core: Arc::clone(core), lock, drain, slot, own, at, label, value: PhantomData })
     }
 
     #[inline]
@@ -111,145 +111,138 @@ impl<T: SharedType> RwLock<T> {
     fn context(&self, deadline: Option<Instant>) -> LockContext<'_> {
         LockContext::until(&self.core, Operation::Acquire, deadline).with_readers(
             self.at + READERS,
-            self.place,
+            self.slot,
             &self.own,
         )
     }
 
-    /// Locks it to read; waits as long as it takes.
+    /// Acquires the lock for reading. Blocks while a writer holds it.
     ///
     /// # Errors
     ///
-    /// - [`LockError::OwnerDied`]: you may read, but a writer has died and the data may be half changed.
-    /// - [`LockError::NotRecoverable`]: somebody gave it up for good.
-    /// - [`LockError::Failed`]: the memory is gone; or this process was forked from the one that opened the segment.
+    /// - [`LockError::OwnerDied`]: the lock is acquired, but a writer died or panicked, and the data may be
+    ///   inconsistent.
+    /// - [`LockError::NotRecoverable`]: a writer gave the lock up.
+    /// - [`LockError::Failed`]: the region's pages are gone, or this process was forked from the one that opened the
+    ///   segment.
     #[inline]
-    pub fn read(&self) -> Result<RwLockReadGuard<'_, T>, LockError<RwLockReadGuard<'_, T>>> {
-        self.read_for(None, BlockingMode::Block)
+    pub fn read(&self) -> LockResult<RwLockReadGuard<'_, T>> {
+        self.acquire_read(None, BlockingMode::Block)
     }
 
-    /// Locks it to read, if no writer has it.
+    /// Acquires the lock for reading if no writer holds it. Does not block.
     ///
     /// # Errors
     ///
-    /// As [`read`](RwLock::read), and [`LockError::WouldBlock`], which says who has it.
-    pub fn try_read(&self) -> Result<RwLockReadGuard<'_, T>, LockError<RwLockReadGuard<'_, T>>> {
-        self.read_for(None, BlockingMode::Try)
+    /// As [`read`](RwLock::read), and [`LockError::WouldBlock`], which names the process that holds the lock.
+    pub fn try_read(&self) -> LockResult<RwLockReadGuard<'_, T>> {
+        self.acquire_read(None, BlockingMode::Try)
     }
 
-    /// Locks it to read; waits no longer than this.
+    /// Acquires the lock for reading. Blocks for at most `timeout`.
     ///
     /// # Errors
     ///
     /// As [`read`](RwLock::read), and [`LockError::TimedOut`].
-    pub fn read_timeout(
-        &self,
-        time: Duration,
-    ) -> Result<RwLockReadGuard<'_, T>, LockError<RwLockReadGuard<'_, T>>> {
-        self.read_for(Instant::now().checked_add(time), BlockingMode::Block)
+    pub fn read_timeout(&self, timeout: Duration) -> LockResult<RwLockReadGuard<'_, T>> {
+        self.acquire_read(Instant::now().checked_add(timeout), BlockingMode::Block)
     }
 
-    /// Locks it to read; waits no longer than until then.
+    /// Acquires the lock for reading. Blocks until `deadline` at the latest.
     ///
     /// # Errors
     ///
     /// As [`read`](RwLock::read), and [`LockError::TimedOut`].
-    pub fn read_deadline(
-        &self,
-        deadline: Instant,
-    ) -> Result<RwLockReadGuard<'_, T>, LockError<RwLockReadGuard<'_, T>>> {
-        self.read_for(Some(deadline), BlockingMode::Block)
+    pub fn read_deadline(&self, deadline: Instant) -> LockResult<RwLockReadGuard<'_, T>> {
+        self.acquire_read(Some(deadline), BlockingMode::Block)
     }
 
     #[inline]
-    fn read_for(
+    fn acquire_read(
         &self,
         deadline: Option<Instant>,
-        patience: BlockingMode,
-    ) -> Result<RwLockReadGuard<'_, T>, LockError<RwLockReadGuard<'_, T>>> {
+        mode: BlockingMode,
+    ) -> LockResult<RwLockReadGuard<'_, T>> {
         let owner = self.owner()?;
-        match algorithm::read(&self.context(deadline), self.words(), me(owner.token()), patience) {
-            Ok(got) => self.told(RwLockReadGuard { lock: self, owner }, got),
-            Err(why) => Err(lock_error(&self.core, &self.label, why, self.writer())),
+        match algorithm::read(&self.context(deadline), self.words(), participant(owner.token()), mode) {
+            Ok(acquired) => self.result(RwLockReadGuard { lock: self, owner }, acquired),
+            Err(error) => Err(lock_error(&self.core, &self.label, error, self.writer())),
         }
     }
 
-    /// Locks it to write; waits as long as it takes.
+    /// Acquires the lock for writing. Blocks until it is free.
     ///
     /// # Errors
     ///
-    /// - [`LockError::OwnerDied`]: you have it, but look at the data first.
-    /// - [`LockError::NotRecoverable`]: somebody gave it up for good.
-    /// - [`LockError::Failed`]: the memory is gone; or this process was forked from the one that opened the segment.
+    /// - [`LockError::OwnerDied`]: the lock is acquired, but a previous writer died or panicked, and the data may be
+    ///   inconsistent.
+    /// - [`LockError::NotRecoverable`]: a writer gave the lock up.
+    /// - [`LockError::Failed`]: the region's pages are gone, or this process was forked from the one that opened the
+    ///   segment.
     #[inline]
-    pub fn write(&self) -> Result<RwLockWriteGuard<'_, T>, LockError<RwLockWriteGuard<'_, T>>> {
-        self.write_for(None, BlockingMode::Block)
+    pub fn write(&self) -> LockResult<RwLockWriteGuard<'_, T>> {
+        self.acquire_write(None, BlockingMode::Block)
     }
 
-    /// Locks it to write, if nobody has it.
+    /// Acquires the lock for writing if it is free. Does not block.
     ///
     /// # Errors
     ///
-    /// As [`write`](RwLock::write), and [`LockError::WouldBlock`], which says who has it.
-    pub fn try_write(&self) -> Result<RwLockWriteGuard<'_, T>, LockError<RwLockWriteGuard<'_, T>>> {
-        self.write_for(None, BlockingMode::Try)
+    /// As [`write`](RwLock::write), and [`LockError::WouldBlock`], which names a process that holds the lock.
+    pub fn try_write(&self) -> LockResult<RwLockWriteGuard<'_, T>> {
+        self.acquire_write(None, BlockingMode::Try)
     }
 
-    /// Locks it to write; waits no longer than this.
+    /// Acquires the lock for writing. Blocks for at most `timeout`.
     ///
     /// # Errors
     ///
     /// As [`write`](RwLock::write), and [`LockError::TimedOut`].
-    pub fn write_timeout(
-        &self,
-        time: Duration,
-    ) -> Result<RwLockWriteGuard<'_, T>, LockError<RwLockWriteGuard<'_, T>>> {
-        self.write_for(Instant::now().checked_add(time), BlockingMode::Block)
+    pub fn write_timeout(&self, timeout: Duration) -> LockResult<RwLockWriteGuard<'_, T>> {
+        self.acquire_write(Instant::now().checked_add(timeout), BlockingMode::Block)
     }
 
-    /// Locks it to write; waits no longer than until then.
+    /// Acquires the lock for writing. Blocks until `deadline` at the latest.
     ///
     /// # Errors
     ///
     /// As [`write`](RwLock::write), and [`LockError::TimedOut`].
-    pub fn write_deadline(
-        &self,
-        deadline: Instant,
-    ) -> Result<RwLockWriteGuard<'_, T>, LockError<RwLockWriteGuard<'_, T>>> {
-        self.write_for(Some(deadline), BlockingMode::Block)
+    pub fn write_deadline(&self, deadline: Instant) -> LockResult<RwLockWriteGuard<'_, T>> {
+        self.acquire_write(Some(deadline), BlockingMode::Block)
     }
 
     #[inline]
-    fn write_for(
+    fn acquire_write(
         &self,
         deadline: Option<Instant>,
-        patience: BlockingMode,
-    ) -> Result<RwLockWriteGuard<'_, T>, LockError<RwLockWriteGuard<'_, T>>> {
+        mode: BlockingMode,
+    ) -> LockResult<RwLockWriteGuard<'_, T>> {
         let owner = self.owner()?;
-        match algorithm::write(&self.context(deadline), self.words(), me(owner.token()), patience) {
-            Ok(got) => {
-                self.told(RwLockWriteGuard { lock: self, owner, panicking: std::thread::panicking() }, got)
+        match algorithm::write(&self.context(deadline), self.words(), participant(owner.token()), mode) {
+            Ok(acquired) => {
+                let panicking = std::thread::panicking();
+                self.result(RwLockWriteGuard { lock: self, owner, panicking }, acquired)
             }
-            Err(why) => Err(lock_error(&self.core, &self.label, why, self.holder())),
+            Err(error) => Err(lock_error(&self.core, &self.label, error, self.holder())),
         }
     }
 
     #[inline]
-    fn told<G>(&self, guard: G, got: Acquired) -> Result<G, LockError<G>> {
-        if got == Acquired::Clean {
+    fn result<G>(&self, guard: G, acquired: Acquired) -> LockResult<G> {
+        if acquired == Acquired::Clean {
             Ok(guard)
         } else {
-            Err(owner_died(&self.core, &self.label, self.at, guard, got))
+            Err(owner_died(&self.core, &self.label, self.at, guard, acquired))
         }
     }
 
-    /// The token of the writer; 0 if there is none.
+    /// The participant id of the writer; 0 if there is none.
     fn writer(&self) -> u32 {
         let word = self.lock.word.get().load(SeqCst).unwrap_or(0);
         if word & OWNER == DONE { 0 } else { word & OWNER }
     }
 
-    /// The token of the writer, or of one of the readers; 0 if there are none.
+    /// The participant id of the writer, or of one of the readers; 0 if the lock is free.
     #[cold]
     fn holder(&self) -> u32 {
         let context = self.context(None);
@@ -264,170 +257,166 @@ impl<T: SharedType> RwLock<T> {
             writer => writer,
         }
     }
-
-    /// Where the value is, if this is still the process that has the lock.
-    #[inline]
-    fn value_at(&self, owner: Owner) -> Result<u64, Error> {
-        owner.check(&self.core)?;
-        Ok(self.at + value_offset(&self.core))
-    }
-
-    #[inline]
-    fn get(&self, owner: Owner) -> Result<T, Error> {
-        self.core.view.read(index(self.value_at(owner)?))
-    }
 }
 
 impl<T: SharedType> RwLockReadGuard<'_, T> {
-    /// Copies the value out.
+    #[inline]
+    fn value(&self) -> GuardedValue<'_, T> {
+        let core = &self.lock.core;
+        GuardedValue::new(core, self.owner, self.lock.at + value_offset(core))
+    }
+
+    /// Copies the value out of the segment.
     ///
     /// # Errors
     ///
     /// [`ErrorKind::Fault`](crate::ErrorKind::Fault).
     #[inline]
     pub fn get(&self) -> Result<T, Error> {
-        self.lock.get(self.owner)
+        self.value().get()
     }
 
-    /// Copies bytes of the value out, from `offset` in it on.
+    /// Fills `bytes` with the bytes of the value that start at `offset` in it.
     ///
     /// # Errors
     ///
     /// [`ErrorKind::OutOfBounds`](crate::ErrorKind::OutOfBounds), [`ErrorKind::Fault`](crate::ErrorKind::Fault).
     pub fn read_exact_at(&self, bytes: &mut [u8], offset: usize) -> Result<(), Error> {
-        let value = self.lock.core.view.subview(index(self.lock.value_at(self.owner)?), size_of::<T>())?;
-        value.read_exact_at(bytes, offset)
+        self.value().read_exact_at(bytes, offset)
     }
 
-    /// The value where it lies.
+    /// Returns a reference to the value in the segment.
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::OutOfBounds`](crate::ErrorKind::OutOfBounds), if the segment were no longer what it was.
+    /// [`ErrorKind::OutOfBounds`](crate::ErrorKind::OutOfBounds) if the view does not contain the value any more.
     ///
     /// # Safety
     ///
-    /// As [`MutexGuard::as_mut`](super::MutexGuard::as_mut): all peers keep to the lock, and nobody takes the pages away.
+    /// As [`MutexGuard::value_mut_unchecked`](super::MutexGuard::value_mut_unchecked): all processes keep to the lock,
+    /// and none of them takes the pages away.
     pub unsafe fn value_ref_unchecked(&self) -> Result<&T, Error> {
-        // SAFETY: whoever keeps to the lock does not write while there are readers: the caller's promise.
-        unsafe { value::as_ref(&self.lock.core.view, self.lock.value_at(self.owner)?) }
+        // SAFETY: a process that keeps to the lock does not write while there are readers. The caller guarantees that
+        // all processes do.
+        unsafe { self.value().as_ref() }
     }
 }
 
 impl<T: SharedType> RwLockWriteGuard<'_, T> {
-    /// Copies the value out.
+    #[inline]
+    fn value(&self) -> GuardedValue<'_, T> {
+        let core = &self.lock.core;
+        GuardedValue::new(core, self.owner, self.lock.at + value_offset(core))
+    }
+
+    /// Copies the value out of the segment.
     ///
     /// # Errors
     ///
     /// [`ErrorKind::Fault`](crate::ErrorKind::Fault).
     #[inline]
     pub fn get(&self) -> Result<T, Error> {
-        self.lock.get(self.owner)
+        self.value().get()
     }
 
-    /// Copies a value in.
+    /// Copies `value` into the segment.
     ///
     /// # Errors
     ///
     /// [`ErrorKind::Fault`](crate::ErrorKind::Fault).
     #[inline]
     pub fn set(&mut self, value: &T) -> Result<(), Error> {
-        self.lock.core.view.write(value, index(self.lock.value_at(self.owner)?))
+        self.value().set(value)
     }
 
-    /// Copies the value out, lets it be changed, and copies it in.
+    /// Copies the value out, applies `change` to the copy, and copies it back.
     ///
     /// # Errors
     ///
     /// [`ErrorKind::Fault`](crate::ErrorKind::Fault).
     pub fn update<R>(&mut self, change: impl FnOnce(&mut T) -> R) -> Result<R, Error> {
-        let mut value = self.get()?;
-        let result = change(&mut value);
-        self.set(&value)?;
-        Ok(result)
+        self.value().update(change)
     }
 
-    /// Copies bytes of the value out, from `offset` in it on.
+    /// Fills `bytes` with the bytes of the value that start at `offset` in it.
     ///
     /// # Errors
     ///
     /// [`ErrorKind::OutOfBounds`](crate::ErrorKind::OutOfBounds), [`ErrorKind::Fault`](crate::ErrorKind::Fault).
     pub fn read_exact_at(&self, bytes: &mut [u8], offset: usize) -> Result<(), Error> {
-        let value = self.lock.core.view.subview(index(self.lock.value_at(self.owner)?), size_of::<T>())?;
-        value.read_exact_at(bytes, offset)
+        self.value().read_exact_at(bytes, offset)
     }
 
-    /// Copies bytes into the value, from `offset` in it on.
+    /// Copies all of `bytes` into the value, starting at `offset` in it.
     ///
     /// # Errors
     ///
     /// [`ErrorKind::OutOfBounds`](crate::ErrorKind::OutOfBounds), [`ErrorKind::Fault`](crate::ErrorKind::Fault).
     pub fn write_all_at(&mut self, bytes: &[u8], offset: usize) -> Result<(), Error> {
-        let value = self.lock.core.view.subview(index(self.lock.value_at(self.owner)?), size_of::<T>())?;
-        value.write_all_at(bytes, offset)
+        self.value().write_all_at(bytes, offset)
     }
 
-    /// The value where it lies.
+    /// Returns a mutable reference to the value in the segment.
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::OutOfBounds`](crate::ErrorKind::OutOfBounds), if the segment were no longer what it was.
+    /// [`ErrorKind::OutOfBounds`](crate::ErrorKind::OutOfBounds) if the view does not contain the value any more.
     ///
     /// # Safety
     ///
-    /// As [`MutexGuard::as_mut`](super::MutexGuard::as_mut): all peers keep to the lock, and nobody takes the pages away.
+    /// As [`MutexGuard::value_mut_unchecked`](super::MutexGuard::value_mut_unchecked): all processes keep to the lock,
+    /// and none of them takes the pages away.
     pub unsafe fn value_mut_unchecked(&mut self) -> Result<&mut T, Error> {
-        // SAFETY: the lock is ours, and all others keep to it: the caller's promise. The reference borrows the guard.
-        unsafe { value::as_mut(&self.lock.core.view, self.lock.value_at(self.owner)?) }
+        // SAFETY: this guard holds the lock, and the caller guarantees that all processes keep to it. The reference
+        // borrows the guard mutably.
+        unsafe { self.value().as_mut() }
     }
 
-    /// Says that the data are as they should be, after an owner had died.
+    /// Declares the data consistent, after a writer died or panicked.
     ///
     /// # Errors
     ///
     /// [`ErrorKind::Fault`](crate::ErrorKind::Fault).
     pub fn declare_consistent(&mut self) -> Result<(), Error> {
-        let me = self.owner.check(&self.lock.core)?;
-        raw::mutex::mark_consistent(&self.lock.context(None), &self.lock.lock, me).map(drop)
+        self.owner.declare_consistent(&self.lock.core, &self.lock.lock)
     }
 
-    /// Gives the lock up for good, because the data cannot be mended: everybody gets [`LockError::NotRecoverable`] from now on, those who
-    /// wait at once.
+    /// Gives the lock up because the data cannot be repaired.
+    ///
+    /// From now on, every attempt to acquire it returns [`LockError::NotRecoverable`]. Waiters return at once.
     ///
     /// # Errors
     ///
     /// [`ErrorKind::Fault`](crate::ErrorKind::Fault).
     pub fn give_up(self) -> Result<(), Error> {
-        let me = self.owner.check(&self.lock.core)?;
-        raw::mutex::finish(&self.lock.context(None), &self.lock.lock, me).map(drop)
+        self.owner.give_up(&self.lock.core, &self.lock.lock)
     }
 
-    /// Half of a change may have been made.
     #[cold]
-    fn mark_as_damaged(&self, me: u32) {
-        let _ = raw::mutex::mark_damaged(&self.lock.context(None), &self.lock.lock, me);
-        let _ = record_damage(&self.lock.core, self.lock.at, me, END_PANICKED);
+    fn mark_panicked(&self) {
+        self.owner.mark_panicked(&self.lock.core, &self.lock.lock, self.lock.at);
     }
 }
 
 impl<T: SharedType> Drop for RwLockReadGuard<'_, T> {
     #[inline]
     fn drop(&mut self) {
-        let Some(token) = self.owner.here(&self.lock.core) else { return };
-        // If the memory is gone there is nothing to unlock.
-        let _ = algorithm::read_unlock(&self.lock.context(None), self.lock.words(), me(token));
+        let Some(me) = self.owner.here(&self.lock.core) else { return };
+        // If the pages are gone, there is nothing to release.
+        let _ = algorithm::read_unlock(&self.lock.context(None), self.lock.words(), participant(me));
     }
 }
 
 impl<T: SharedType> Drop for RwLockWriteGuard<'_, T> {
     #[inline]
     fn drop(&mut self) {
-        let Some(token) = self.owner.here(&self.lock.core) else { return };
+        let Some(me) = self.owner.here(&self.lock.core) else { return };
         if !self.panicking && std::thread::panicking() {
-            self.mark_as_damaged(token);
+            self.mark_panicked();
         }
-        // If the memory is gone there is nothing to unlock; if a peer has overwritten the word, it is not ours any more.
-        let _ = algorithm::write_unlock(&self.lock.context(None), self.lock.words(), me(token));
+        // If the pages are gone, there is nothing to release. If a peer has overwritten the word, it is not this
+        // owner's any more.
+        let _ = algorithm::write_unlock(&self.lock.context(None), self.lock.words(), participant(me));
     }
 }
 

@@ -5,8 +5,8 @@ use std::time::{Duration, Instant};
 
 use mmf::inspect::ObjectState;
 use mmf::security::{Principal, Security};
-use mmf::sync::{Event, Futex, LockError, Mutex, RwLock};
-use mmf::{ErrorKind, Segment, SegmentOptions, SharedMemory};
+use mmf::sync::{Event, Futex, Latest, LockError, Mutex, Published, RwLock, WaitError};
+use mmf::{ErrorKind, Segment, SegmentOptions, SharedMemory, SharedType};
 use testkit::{Peer, Role, WATCHDOG, unique_name};
 
 use super::segment::{LEN, tell};
@@ -17,6 +17,15 @@ fn segment(tag: &str) -> (String, Segment) {
     let name = unique_name(tag);
     let segment = Segment::create(&name, LEN).unwrap();
     (name, segment)
+}
+
+/// The number and the value of what was published last.
+pub(crate) fn numbered<T: SharedType>(latest: &Latest<T>) -> Option<(u64, T)> {
+    latest.read_numbered().unwrap().map(|Published { number, value, .. }| (number, value))
+}
+
+fn timed_out<T>(result: Result<T, WaitError>) -> bool {
+    matches!(result, Err(WaitError::TimedOut(_)))
 }
 
 pub(crate) fn a_mutex_excludes() {
@@ -164,7 +173,7 @@ pub(crate) fn the_next_one_is_told_of_a_death() {
     assert!(error.to_string().contains(&format!("(process {id}) died holding it")), "{error}");
     let LockError::OwnerDied(owner) = error else { panic!("{error:?}") };
     assert_eq!(owner.process().unwrap().id, id);
-    assert!(owner.since().unwrap() <= owner.noticed().unwrap());
+    assert!(owner.held_since().unwrap() <= owner.detected().unwrap());
     let guard = owner.into_guard();
     assert_eq!(guard.get().unwrap(), 77);
     assert!(matches!(mutex.try_lock(), Err(LockError::WouldBlock(_))), "it is ours");
@@ -448,19 +457,24 @@ pub(crate) fn events_wake_others() {
     peer.expect("listening");
     for _ in 0..200 {
         ping.set().unwrap();
-        assert!(pong.wait_timeout(WATCHDOG).unwrap());
+        pong.wait_timeout(WATCHDOG).unwrap();
     }
-    assert!(!pong.wait_timeout(Duration::ZERO).unwrap(), "it has reset itself");
+    assert!(timed_out(pong.wait_timeout(Duration::ZERO)), "it has reset itself");
     let seen = changed.count().unwrap();
     let before = Instant::now();
-    assert!(!pong.wait_deadline(before + Duration::from_millis(120)).unwrap());
-    assert_eq!(changed.wait_past(seen, Some(before)).unwrap(), None);
+    assert!(timed_out(pong.wait_deadline(before + Duration::from_millis(120))));
+    assert!(timed_out(changed.wait_past_deadline(seen, before)));
+    let error = mmf::Error::from(changed.wait_past_timeout(seen, Duration::ZERO).unwrap_err());
+    assert_eq!((error.kind(), error.object()), (ErrorKind::TimedOut, Some("changed")));
+    let error = Event::wait_any_timeout(&[&ping, &pong], Duration::ZERO).unwrap_err();
+    assert!(matches!(&error, WaitError::TimedOut(error) if error.kind() == ErrorKind::TimedOut), "{error}");
     assert!(before.elapsed() >= Duration::from_millis(120));
     stop.set().unwrap();
-    assert_eq!(changed.wait_past(seen, Some(Instant::now() + WATCHDOG)).unwrap(), Some(seen + 1));
-    assert!(stop.is_set().unwrap() && stop.wait_timeout(Duration::ZERO).unwrap(), "it stays set");
+    assert_eq!(changed.wait_past_timeout(seen, WATCHDOG).unwrap(), seen + 1);
+    assert!(stop.is_set().unwrap(), "it stays set");
+    stop.wait_timeout(Duration::ZERO).unwrap();
     assert!(stop.reset().unwrap());
-    assert!(!stop.wait_timeout(Duration::ZERO).unwrap());
+    assert!(timed_out(stop.wait_timeout(Duration::ZERO)));
     peer.finish();
 }
 
@@ -469,7 +483,7 @@ pub(crate) fn role_echo(role: &mut Role) {
     let (ping, pong) = (segment.auto_reset_event("ping").unwrap(), segment.auto_reset_event("pong").unwrap());
     let stop = segment.manual_reset_event("stop").unwrap();
     role.say("listening");
-    while Event::wait_any(&[&ping, &stop], Some(Instant::now() + WATCHDOG)).unwrap() == Some(0) {
+    while Event::wait_any_timeout(&[&ping, &stop], WATCHDOG).unwrap() == 0 {
         pong.set().unwrap();
     }
     segment.event_count("changed").unwrap().notify().unwrap();
@@ -511,7 +525,7 @@ pub(crate) fn who_sets_an_event_dies_before_waking() {
     let mut victim = Peer::start("locks::role_set", &[&name]);
     victim.expect("at event: set, and nobody woken yet");
     victim.kill();
-    assert!(event.wait_timeout(WATCHDOG).unwrap());
+    event.wait_timeout(WATCHDOG).unwrap();
 }
 
 pub(crate) fn role_set(role: &mut Role) {
@@ -528,7 +542,7 @@ pub(crate) fn the_latest_value_outlives_its_writer() {
         let latest = segment.latest::<u64>("latest").unwrap();
         assert_eq!(latest.read().unwrap(), None);
         let mut peer = hold(&name, "latest");
-        assert_eq!(latest.read_numbered().unwrap(), Some((1, 5)));
+        assert_eq!(numbered(&latest), Some((1, 5)));
         let error = latest.acquire_writer().unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Busy, "{error}");
         assert!(error.to_string().contains(&format!("process {}", peer.id())), "{error}");
@@ -537,13 +551,13 @@ pub(crate) fn the_latest_value_outlives_its_writer() {
         assert!(!latest.has_writer().unwrap());
         let mut victim = Peer::start("locks::role_publish_until", &[&name, step]);
         victim.expect(&format!("at {step}"));
-        assert_eq!(latest.read_numbered().unwrap(), Some((1, 5)), "{step}: alive");
+        assert_eq!(numbered(&latest), Some((1, 5)), "{step}: alive");
         victim.kill();
-        assert_eq!(latest.read_numbered().unwrap(), Some((1, 5)), "{step}: dead");
+        assert_eq!(numbered(&latest), Some((1, 5)), "{step}: dead");
         let mut writer = latest.acquire_writer().unwrap();
         for number in 2..10 {
             assert_eq!(writer.publish(&(number * 10)).unwrap(), number);
-            assert_eq!(latest.read_numbered().unwrap(), Some((number, number * 10)), "{step}");
+            assert_eq!(numbered(&latest), Some((number, number * 10)), "{step}");
         }
     }
 }
@@ -594,7 +608,7 @@ pub(crate) fn role_check_values(role: &mut Role) {
     let (mut last, mut different) = (0, 0);
     while different < 100 {
         match latest.read_numbered() {
-            Ok(Some((number, value))) => {
+            Ok(Some(Published { number, value, .. })) => {
                 assert!(value.iter().all(|part| *part == value[0]), "torn: {value:?}");
                 assert!(number >= last);
                 different += u64::from(number > last);
@@ -613,6 +627,11 @@ pub(crate) fn once_is_once() {
     let victims = ["once: initialising", "once: written, and not done yet"].map(|step| {
         let mut victim = Peer::start("locks::role_once", &[&name, step]);
         victim.expect(&format!("at {step}"));
+        assert!(timed_out(once.get_or_init_timeout(Duration::from_millis(10), || 1)), "{step}");
+        let error = once.get_or_init_deadline(Instant::now(), || 1).unwrap_err();
+        assert!(error.to_string().contains(&format!("process {}", victim.id())), "{error}");
+        let failed: Result<u64, WaitError> = once.get_or_try_init_timeout(Duration::ZERO, || Ok(1));
+        assert!(timed_out(failed), "{step}");
         victim.kill();
         assert_eq!(once.get().unwrap(), None, "{step}");
         victim
@@ -653,8 +672,9 @@ pub(crate) fn locks_of_ones_own() {
     cell.wake_all().unwrap();
     peer.expect("woken");
     peer.finish();
-    assert!(!cell.wait(1, Some(Instant::now())).unwrap());
-    assert!(cell.wait(7, None).unwrap(), "it is not 7");
+    assert!(timed_out(cell.wait_deadline(1, Instant::now())));
+    assert!(timed_out(cell.wait_timeout(1, Duration::from_millis(120))));
+    assert_eq!(cell.wait(7).unwrap(), 1, "it is not 7");
     assert_eq!(Futex::at(&view, 66, "x").unwrap_err().kind(), ErrorKind::Misaligned);
     assert_eq!(Futex::at(&view, 4092, "x").unwrap_err().kind(), ErrorKind::OutOfBounds);
 }
@@ -663,9 +683,7 @@ pub(crate) fn role_own(role: &mut Role) {
     let view = SharedMemory::open(role.argument(0)).unwrap().view().unwrap();
     let cell = Futex::at(&view, 64, role.argument(0)).unwrap();
     role.say("waiting");
-    while cell.load().unwrap() == 0 {
-        cell.wait(0, None).unwrap();
-    }
+    assert_eq!(cell.wait(0).unwrap(), 1);
     role.say("woken");
 }
 
@@ -754,8 +772,8 @@ pub(crate) fn words_that_change_all_the_time() {
                 let _ = lock.write_timeout(short).map(drop);
                 let _ = event.wait_timeout(short);
                 let _ = event.reset();
-                let _ = Event::wait_any(&[&event], Some(Instant::now() + short));
-                let _ = notify.wait_past(notify.count().unwrap(), Some(Instant::now() + short));
+                let _ = Event::wait_any_timeout(&[&event], short);
+                let _ = notify.wait_past_timeout(notify.count().unwrap(), short);
             }
             stop.store(true, Ordering::SeqCst);
         });
@@ -774,7 +792,7 @@ pub(crate) fn who_has_no_time_leaves_the_news_of_a_death() {
     drop(reading);
     let LockError::OwnerDied(owner) = lock.write().unwrap_err() else { panic!("not told") };
     assert_eq!(owner.process().unwrap().id, victim.id());
-    assert!(owner.noticed().is_some());
+    assert!(owner.detected().is_some());
 }
 
 /// Where /proc does not show other users' processes (`hidepid=2`), they are not taken for dead.

@@ -5,10 +5,11 @@ use std::sync::atomic::{AtomicBool, AtomicU32};
 use std::time::{Duration, SystemTime};
 
 use mmf::inspect::ObjectState;
-use mmf::sync::{LockError, Mutex};
+use mmf::sync::{LockError, Mutex, WaitError};
 use mmf::{Error, ErrorKind, Segment, SegmentOptions, SharedMemory};
 use testkit::{Peer, Role, WATCHDOG, unique_name};
 
+use super::locks::numbered;
 use super::segment::{LEN, tell};
 
 fn segment(tag: &str) -> (String, Segment) {
@@ -52,14 +53,14 @@ fn forks(how: &str) {
     assert!(would_block(read.try_write()), "the lock that is held to read");
     assert!(latest.has_writer().unwrap());
     assert_eq!(latest.acquire_writer().unwrap_err().kind(), ErrorKind::Busy);
-    assert_eq!(latest.read_numbered().unwrap(), Some((1, 10)), "the child has published nothing");
+    assert_eq!(numbered(&latest), Some((1, 10)), "the child has published nothing");
     assert_eq!(segment.once_lock::<u64>("once").unwrap().get().unwrap(), None, "the parent initialises it");
     peer.say("go on");
     peer.expect("went on");
     assert_eq!(mutex.lock().unwrap().get().unwrap(), 2);
     assert_eq!(lock.write().unwrap().get().unwrap(), 3);
     read.write().unwrap().set(&1).unwrap();
-    assert_eq!(latest.read_numbered().unwrap(), Some((2, 20)));
+    assert_eq!(numbered(&latest), Some((2, 20)));
     assert_eq!(latest.acquire_writer().unwrap().publish(&30).unwrap(), 3);
     assert_eq!(segment.once_lock::<u64>("once").unwrap().get().unwrap(), Some(4));
     peer.finish();
@@ -174,10 +175,10 @@ pub(crate) fn a_forked_child_sees_its_parent_die() {
     let events = ["lives", "ended"].map(|event| segment.auto_reset_event(event).unwrap());
     let mut peer = Peer::start("owners::role_orphan", &[&name]);
     peer.expect("forked");
-    assert!(events[0].wait_timeout(WATCHDOG).unwrap());
+    events[0].wait_timeout(WATCHDOG).unwrap();
     assert!(!events[1].is_set().unwrap());
     peer.kill();
-    assert!(events[1].wait_timeout(WATCHDOG).unwrap(), "the child does not see that its parent has died");
+    events[1].wait_timeout(WATCHDOG).expect("the child does not see that its parent has died");
 }
 
 #[cfg(unix)]
@@ -335,8 +336,8 @@ pub(crate) fn the_dead_held_it_since_this_locking() {
         let LockError::OwnerDied(owner) = mutex.try_lock().unwrap_err() else { panic!("not told") };
         assert_eq!(owner.process().unwrap().id, peer.id());
         assert!(!owner.panicked());
-        assert_eq!(owner.since().is_some(), waits);
-        assert!(owner.since().is_none_or(|since| since >= between));
+        assert_eq!(owner.held_since().is_some(), waits);
+        assert!(owner.held_since().is_none_or(|since| since >= between));
         owner.into_guard().declare_consistent().unwrap();
     }
 }
@@ -370,7 +371,7 @@ pub(crate) fn a_panic_is_not_a_death() {
     let LockError::OwnerDied(owner) = error else { panic!("{error:?}") };
     assert!(owner.panicked());
     assert_eq!(owner.process().unwrap().id, peer.id());
-    assert!(owner.noticed().is_some());
+    assert!(owner.detected().is_some());
     drop(owner);
     let error = Error::from(mutex.lock().unwrap_err());
     check(&error, "the mutex \"mutex\"");
@@ -671,7 +672,6 @@ pub(crate) fn readers_do_not_take_wakeups_away() {
     let offsets = [0, 2].map(|object| info.objects[object].offset.to_string());
     let mut eater = Peer::start("owners::role_eat", &[&name, &offsets[0], &offsets[1]]);
     eater.expect("eating");
-    let deadline = || Some(std::time::Instant::now() + WATCHDOG);
     const ROUNDS: u32 = 40;
     // One waiter: none of its wake-ups goes astray, also if none has gone astray before. (Some seem to: a waiter may look again by itself just when it
     // is woken.) Several: one, and from then on all of them are woken.
@@ -694,7 +694,7 @@ pub(crate) fn readers_do_not_take_wakeups_away() {
             forget(at);
             let seen = taken.count().unwrap();
             event.set().unwrap();
-            taken.wait_past(seen, deadline()).unwrap().expect("it was taken");
+            taken.wait_past_timeout(seen, WATCHDOG).expect("it was taken");
         }
         peer.say("now the mutex");
         let at = usize::try_from(info.objects[2].offset).unwrap() + 4;
@@ -707,12 +707,10 @@ pub(crate) fn readers_do_not_take_wakeups_away() {
             drop(guard);
             // All of them get it, one after the other.
             while taken.count().unwrap().wrapping_sub(seen) < all {
-                taken
-                    .wait_past(
-                        taken.count().unwrap(),
-                        Some(std::time::Instant::now() + Duration::from_millis(1)),
-                    )
-                    .unwrap();
+                match taken.wait_past_timeout(taken.count().unwrap(), Duration::from_millis(1)) {
+                    Ok(_) | Err(WaitError::TimedOut(_)) => {}
+                    Err(error) => panic!("{error}"),
+                }
             }
         }
         peer.say("how many");
@@ -755,8 +753,7 @@ pub(crate) fn role_be_woken(role: &mut Role) {
                 }
                 let mut seen = seen;
                 loop {
-                    let Some(now) = go.wait_past(seen, None).unwrap() else { return };
-                    seen = now;
+                    seen = go.wait_past(seen).unwrap();
                     if first.load(SeqCst) {
                         return;
                     }

@@ -6,9 +6,12 @@ use std::time::{Duration, Instant};
 use mmf::inspect::{ObjectKind, SegmentStage};
 use mmf::pages::LargePages;
 use mmf::security::{Principal, Security};
+use mmf::sync::WaitError;
 use mmf::{Disposition, ErrorKind, OpenOptions, Segment, SegmentOptions, SharedMemory, SharedType};
 use testkit::{Peer, Role, unique_name};
 use zerocopy::{FromBytes, Immutable, IntoBytes};
+
+use super::locks::numbered;
 
 pub(crate) const LEN: u64 = 64 * 1024;
 
@@ -340,7 +343,7 @@ pub(crate) fn segments_without_a_name() {
     let first = Segment::create_in(&memory).unwrap();
     let second = Segment::open_in(&memory).unwrap();
     first.auto_reset_event("go").unwrap().set().unwrap();
-    assert!(second.auto_reset_event("go").unwrap().wait_timeout(Duration::ZERO).unwrap());
+    second.auto_reset_event("go").unwrap().wait_timeout(Duration::ZERO).unwrap();
     assert_eq!(second.participants().unwrap().len(), 2);
 }
 
@@ -396,7 +399,7 @@ pub(crate) fn the_format_stays_as_it_is() {
     let segment = Segment::open_in(&stored).unwrap();
     assert_eq!(segment.mutex::<u64>("state").unwrap().lock().unwrap().get().unwrap(), 0x1122_3344_5566_7788);
     let latest = segment.latest::<u32>("pose").unwrap();
-    assert_eq!(latest.read_numbered().unwrap(), Some((2, 8)));
+    assert_eq!(numbered(&latest), Some((2, 8)));
     assert_eq!(latest.acquire_writer().unwrap().publish(&9).unwrap(), 3);
     segment.auto_reset_event("new").unwrap();
     assert_eq!(segment.inspect().unwrap().objects.len(), 3);
@@ -546,21 +549,19 @@ pub(crate) fn the_first_version_is_opened_and_used() {
     assert_eq!(pair.try_read().unwrap().get().unwrap(), 8);
     let (auto, manual) =
         (segment.auto_reset_event("auto").unwrap(), segment.manual_reset_event("manual").unwrap());
-    assert!(auto.wait_timeout(Duration::ZERO).unwrap() && !auto.is_set().unwrap(), "it was set, and resets");
-    assert!(
-        manual.wait_timeout(Duration::ZERO).unwrap() && manual.is_set().unwrap(),
-        "it was set, and stays"
-    );
+    auto.wait_timeout(Duration::ZERO).unwrap();
+    assert!(!auto.is_set().unwrap(), "it was set, and resets");
+    assert!(manual.wait_timeout(Duration::ZERO).is_ok() && manual.is_set().unwrap(), "it was set, and stays");
     let once = segment.once_lock::<u64>("once").unwrap();
     assert_eq!(once.get().unwrap(), Some(123_456_789));
     assert_eq!(once.get_or_init(|| 1).unwrap(), 123_456_789);
     let count = segment.event_count("count").unwrap();
-    assert_eq!(count.wait_past(2, Some(Instant::now())).unwrap(), Some(3));
+    assert_eq!(count.wait_past_deadline(2, Instant::now()).unwrap(), 3);
     count.notify().unwrap();
     assert_eq!(count.count().unwrap(), 4);
     let cell = segment.futex("cell").unwrap();
     assert_eq!(cell.load().unwrap(), 0x1234_5678);
-    assert!(!cell.wait(0x1234_5678, Some(Instant::now())).unwrap());
+    assert!(matches!(cell.wait_deadline(0x1234_5678, Instant::now()), Err(WaitError::TimedOut(_))));
     segment.mutex::<u64>("new").unwrap();
     let kinds: Vec<_> = segment.inspect().unwrap().objects.into_iter().map(|object| object.kind).collect();
     use ObjectKind::*;
@@ -592,14 +593,14 @@ pub(crate) fn deaths_of_the_first_version_are_told() {
     let LockError::OwnerDied(owner) = mutex.lock().unwrap_err() else { panic!("not told") };
     let who = owner.process().unwrap();
     assert_eq!((who.id, who.started), (0x1234, 5));
-    assert_eq!((owner.since(), owner.noticed()), (Some(at(1_500_000_000)), Some(at(2_000_000_000))));
+    assert_eq!((owner.held_since(), owner.detected()), (Some(at(1_500_000_000)), Some(at(2_000_000_000))));
     owner.into_guard().declare_consistent().unwrap();
     drop(mutex.lock().unwrap());
     let pair = segment.rwlock::<u64>("pair").unwrap();
     let LockError::OwnerDied(owner) = pair.write().unwrap_err() else { panic!("not told") };
     let who = owner.process().unwrap();
     assert_eq!((who.id, who.started), (0x7fff_fffc, 7));
-    assert!(owner.noticed().is_some());
+    assert!(owner.detected().is_some());
     // It has written down what it was told, for those who come before the data are mended.
     let head = memory.view().unwrap().read_vec(768 + 256, 64).unwrap();
     assert_eq!(head[12..16], hex("00020000"), "the token of who died");
@@ -614,7 +615,7 @@ pub(crate) fn deaths_of_the_first_version_are_told() {
 
 /// Uses all that is in a segment, with deadlines; whatever is said is fine, as long as something is said.
 fn use_all(segment: &Segment, objects: &Objects) {
-    let soon = || Some(Instant::now() + Duration::from_millis(1));
+    let soon = || Instant::now() + Duration::from_millis(1);
     let _ = segment.inspect();
     let _ = segment.mutex::<u64>("mutex");
     let _ = segment.mutex::<u64>("new");
@@ -630,9 +631,9 @@ fn use_all(segment: &Segment, objects: &Objects) {
         let _ = objects.latest.acquire_writer().map(|mut writer| writer.publish(&1));
         let _ = objects.event.set();
         let _ = objects.event.wait_timeout(Duration::from_millis(1));
-        let _ = mmf::sync::Event::wait_any(&[&objects.event], soon());
+        let _ = mmf::sync::Event::wait_any_deadline(&[&objects.event], soon());
         let _ = objects.notify.notify();
-        let _ = objects.notify.wait_past(objects.notify.count().unwrap_or(0), soon());
+        let _ = objects.notify.wait_past_deadline(objects.notify.count().unwrap_or(0), soon());
         let _ = objects.once.get();
     }
 }

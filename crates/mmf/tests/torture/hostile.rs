@@ -110,7 +110,6 @@ pub(crate) fn role_use(role: &mut Role) {
     });
     let short = Duration::from_micros(300);
     while !talk.is_finished() {
-        let soon = || Some(Instant::now() + short);
         let _ = segment.inspect();
         let _ = segment.participants();
         let _ = segment.remaining();
@@ -132,9 +131,9 @@ pub(crate) fn role_use(role: &mut Role) {
             let _ = latest.read_numbered();
             let _ = latest.acquire_writer().map(|mut writer| writer.publish(&[7; 4]));
             let _ = (event.set(), event.wait_timeout(short), manual.set(), manual.reset());
-            let _ = mmf::sync::Event::wait_any(&[event, manual], soon());
+            let _ = mmf::sync::Event::wait_any_timeout(&[event, manual], short);
             let _ = notify.notify();
-            let _ = notify.wait_past(notify.count().unwrap_or(0), soon());
+            let _ = notify.wait_past_timeout(notify.count().unwrap_or(0), short);
             let _ = once.get();
             let _ = cell.wake_all();
         }

@@ -5,7 +5,8 @@ use std::sync::atomic::Ordering::SeqCst;
 use std::time::{Duration, Instant};
 
 use mmf::sync::{
-    Event, EventCount, Latest, LockError, Mutex, MutexGuard, OnceLock, OwnerDied, RwLock, RwLockWriteGuard,
+    Event, EventCount, Latest, LockError, Mutex, MutexGuard, OnceLock, OwnerDied, Published, RwLock,
+    RwLockWriteGuard, WaitError,
 };
 use mmf::{Error, ErrorKind, Segment, SegmentOptions, SharedMemory, View};
 use testkit::{Role, WATCHDOG, unique_name};
@@ -663,7 +664,7 @@ fn publish(latest: &Latest<[u64; 16]>, ledger: &Ledger, random: &mut Random) {
 fn look(latest: &Latest<[u64; 16]>, ledger: &Ledger, seen: &mut u64) {
     match latest.read_numbered() {
         Ok(None) => ledger.check(*seen == 0, || "the latest value is gone".to_owned()),
-        Ok(Some((number, value))) => {
+        Ok(Some(Published { number, value, .. })) => {
             ledger.check(value == filled(number), || format!("torn: {number}: {value:x?}"));
             ledger.check(number >= *seen, || format!("back from {seen} to {number}"));
             *seen = number;
@@ -676,15 +677,17 @@ fn look(latest: &Latest<[u64; 16]>, ledger: &Ledger, seen: &mut u64) {
 fn ping(objects: &Objects, ledger: &Ledger, random: &mut Random, notified: &mut u32) {
     // Whoever would answer may have been killed, so nobody waits for long.
     let soon = Instant::now() + Duration::from_micros(random.below(3000));
-    let answered = match random.below(4) {
-        0 => objects.ball.set().and_then(|()| objects.back.wait_deadline(soon)).map(drop),
-        1 => objects.ball.wait_deadline(soon).and_then(|_| objects.back.set()),
-        2 => Event::wait_any(&[&objects.ball, &objects.back], Some(soon)).map(drop),
-        _ => objects.notify.notify().and_then(|()| objects.notify.wait_past(*notified, Some(soon))).map(
-            |count| {
-                *notified = count.unwrap_or(*notified);
-            },
-        ),
+    let answered: Result<(), WaitError> = match random.below(4) {
+        0 => objects.ball.set().map_err(WaitError::Failed).and_then(|()| objects.back.wait_deadline(soon)),
+        1 => objects.ball.wait_deadline(soon).and_then(|()| objects.back.set().map_err(WaitError::Failed)),
+        2 => Event::wait_any_deadline(&[&objects.ball, &objects.back], soon).map(drop),
+        _ => objects
+            .notify
+            .notify()
+            .map_err(WaitError::Failed)
+            .and_then(|()| objects.notify.wait_past_deadline(*notified, soon))
+            .map(|count| *notified = count),
     };
-    ledger.check(answered.is_ok(), || format!("events: {answered:?}"));
+    let is_answered = matches!(answered, Ok(()) | Err(WaitError::TimedOut(_)));
+    ledger.check(is_answered, || format!("events: {answered:?}"));
 }

@@ -1,4 +1,4 @@
-//! What the command line may say.
+//! The command line.
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -9,19 +9,20 @@ use clap::{ArgGroup, Parser, Subcommand};
 use mmf::pages::LargePages;
 use mmf::security::{IntegrityLevel, Principal};
 
+use crate::number::Type;
 use crate::size;
-use crate::watch::Type;
 
 /// Named shared memory from the command line.
 ///
-/// A NAME is a text, such as telemetry: seen by this session (Windows) or this
-/// user (Unix). With the prefix Global\, as in 'Global\telemetry', it is seen by
-/// the whole machine. A SIZE is a number of bytes, or of K, M, G or T, powers of
-/// 1024: 64K.
+/// A NAME identifies a shared memory region. A plain name, such as telemetry, is
+/// visible to this session (Windows) or this user (Unix). With the prefix Global\,
+/// as in 'Global\telemetry', it is visible to the whole machine.
+///
+/// A SIZE is a number of bytes, or of K, M, G or T, which are powers of 1024: 64K.
 #[derive(Debug, Parser)]
 #[command(name = "mmf", version, verbatim_doc_comment, arg_required_else_help = true)]
 pub(crate) struct Args {
-    /// One JSON document instead of text; for errors, too
+    /// Print one JSON document instead of text, also for errors
     #[arg(long, global = true)]
     pub(crate) json: bool,
 
@@ -31,100 +32,101 @@ pub(crate) struct Args {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    /// Share a file with a second process; compare with a pipe and with TCP
+    /// Share a file with a second process, and compare with a pipe and TCP
     Demo(Demo),
-    // Also the name of a role in the tests, which stand in for this process.
+    // Also the name of a role in the tests, which take the place of this process.
     #[command(name = "demo_peer", hide = true)]
     DemoPeer(DemoPeer),
-    /// Make a memory and keep it until Ctrl-C
+    /// Create a region and keep it until Ctrl-C
     Create(Create),
-    /// Save the bytes of a memory into a file
+    /// Save the content of a region to a file
     ///
-    /// The file gets its name when all of it is on the disk, so there is never half of
-    /// one; if it is ended early, also by Ctrl-C, nothing is left. Only you may open
-    /// it. Zeros become holes where the file system has them.
+    /// The file gets its name once it is complete on the disk, so there is never a
+    /// partial one. If the command is interrupted, no file is left. Only this user may
+    /// open it. Zeros become holes if the file system supports them.
     #[command(verbatim_doc_comment)]
     Save(Save),
-    /// Make a memory with the content of a file and keep it until Ctrl-C
+    /// Create a region with the content of a file and keep it until Ctrl-C
     ///
-    /// With --into, put the content into a memory that exists.
-    #[command(verbatim_doc_comment, after_help = WHO_HELP)]
+    /// With --into, copy the content into an existing region.
+    #[command(verbatim_doc_comment, after_help = PRINCIPAL_HELP)]
     Load(Load),
-    /// Tell the length of a memory, and what you may do with it
+    /// Show the length of a region, and whether it can be read and written
     Info(Info),
-    /// Show who takes part in a segment, and what its locks and objects are doing
+    /// Show the participants of a segment, and the state of its locks and objects
     ///
-    /// A segment is a memory that describes itself, made by Segment::create. It is
-    /// opened read-only: nothing is written, and nobody sees that you look. Times are
-    /// UTC. What is shown may have changed by the time that you read it. Whoever was
-    /// killed while he waited stays counted among those who wait.
+    /// A segment is a region that describes itself, created by Segment::create. It is
+    /// opened read-only: nothing is written, and no participant notices. Times are in
+    /// UTC. The state may have changed by the time you read it. A waiter that was
+    /// killed remains counted as waiting.
     ///
-    /// With --watch, it is looked again and again, also for how many values are published
-    /// per second, and who has come and gone. In a terminal the picture is renewed: q
-    /// ends it. Elsewhere, and with --count or --json, looks are printed; in JSON a line
-    /// is a look. While you watch, the memory stays, even if its maker ends.
+    /// With --watch, refresh periodically and show publish rates and participants that
+    /// have joined, left or died. In a terminal, the screen is refreshed until you press
+    /// q. Elsewhere, and with --count or --json, samples are printed, in JSON one per
+    /// line. While it is watched, the region exists, even after its creator ends.
     ///
-    /// If a part is damaged, the rest is shown, and what is damaged and where. The exit
-    /// status is 3 then, or if the segment was declared broken.
+    /// If a part is damaged, the damage and the intact parts are shown. The exit status
+    /// is then 3, also if the segment was declared broken.
     #[command(verbatim_doc_comment)]
     Inspect(Inspect),
-    /// Say what you can do on this machine or with a memory, and if not, why
+    /// Report what you can do on this machine or with a region, and if not, why
     ///
-    /// Without a NAME: who you are, what memory there is, and what you can do. The
-    /// exit status is 0: a "no" is an answer, too.
+    /// Without a NAME: the user, the machine's memory, and what this user can do. The
+    /// exit status is 0, even if something is not possible.
     ///
-    /// With a NAME: what it is, whose, who may do what with it, and what stands in
-    /// your way. The exit status is 0 if you can open it to read and write it, else
-    /// 1; also if nothing has this name, or if you may only read.
+    /// With a NAME: what the region is, its owner, its access rights, its holders, and
+    /// what prevents you from using it. The exit status is 0 if you can open it for
+    /// reading and writing, else 1; also if it does not exist or is read-only for you.
     ///
-    /// Nothing is made, opened for use or changed by asking.
+    /// Nothing is created, opened for use or changed.
     #[command(verbatim_doc_comment)]
     Doctor(Doctor),
-    /// Tell which processes hold a region, and whether they may write to it (Linux)
+    /// List the processes that hold a region, and whether they may write (Linux)
     ///
-    /// Programs that use this library are seen whosever they are; other programs, and
-    /// what a process may do, only where you may look into the process. Which of them
-    /// created the region is not recorded anywhere. Nothing is opened for use.
+    /// Programs that use this library are always listed. Other programs are listed only
+    /// if this user may examine the process, and so is whether a process may write. The
+    /// system does not record which of them created the region. Nothing is opened for
+    /// use.
     #[command(verbatim_doc_comment)]
     Holders(Holders),
-    /// Show the bytes of a memory
+    /// Print the bytes of a region
     Dump(Dump),
-    /// Watch a memory change
+    /// Watch a region change
     ///
-    /// In a terminal, a view of the bytes, their characters and numbers, in which what
-    /// changes is marked for a second. Keys move it, pause it and end it; ? tells them.
-    /// Elsewhere, and with --once, --count or --json, samples are printed: in text a *
-    /// follows each byte that has changed; in JSON a line is a sample.
+    /// In a terminal, show the bytes, their characters and numbers, and mark what has
+    /// changed for a second. Press ? for the keys. Elsewhere, and with --once, --count
+    /// or --json, print samples: in text with a * after each byte that has changed, in
+    /// JSON one per line.
     ///
-    /// Nothing is ever written, and only what is shown is read: once per interval, and
-    /// at most 64K. A terminal is sent what differs, at most 30 times a second, and
-    /// nothing while nothing changes. While you watch, the memory stays, even if its
-    /// maker ends: it is said when no process is left that may write, and when the name
-    /// leads elsewhere (Linux). Bytes that have been cut off are shown as --, and so are
-    /// those that cannot be read for another cause, which is said.
+    /// Nothing is ever written. Only the visible bytes are read: once per interval, and
+    /// at most 64K. The terminal gets at most 30 updates a second, and none while nothing
+    /// changes. While it is watched, the region exists, even after its creator ends; the
+    /// view reports when no process may write to it any more, and when its name refers
+    /// to another region (Linux). Bytes that were cut off or cannot be read are shown as
+    /// --, in the latter case with the cause.
     #[command(verbatim_doc_comment)]
     Watch(Watch),
-    /// Write bytes into a memory that exists
+    /// Write bytes into an existing region
     Write(Write),
-    /// List the named memories of this machine, whoever made them
+    /// List the named regions on this machine, of all users
     Ls,
-    /// Run a command that is given memory without a name
+    /// Run a command that receives regions without a name
     ///
-    /// The memory is for this command alone, which finds each by its label:
-    /// mmf::handoff::receive("frames") in Rust, or the environment variable
-    /// MMF_HANDOFF_frames. It goes when the command and whoever it has handed it on
-    /// to have ended. The exit status is that of the command; 127 if it cannot be
-    /// started.
+    /// Only this command can access the regions. It finds each by its label: in Rust
+    /// with mmf::handoff::receive("frames"), elsewhere in the environment variable
+    /// MMF_HANDOFF_frames. They exist until the command, and all processes to which it
+    /// has handed them on, have ended. The exit status is that of the command, or 127 if
+    /// it cannot be started.
     #[command(verbatim_doc_comment)]
     Run(Run),
 }
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Demo {
-    /// The file to share; without one, this program's own
+    /// The file to share [default: this program's own]
     pub(crate) file: Option<PathBuf>,
 
-    /// Another build of this program, to be the second process
+    /// Another build of this program for the second process
     #[arg(long, value_name = "PROGRAM")]
     pub(crate) peer: Option<PathBuf>,
 }
@@ -135,35 +137,35 @@ pub(crate) struct DemoPeer {
     pub(crate) control: String,
 }
 
-const WHO_HELP: &str = "\
-Without a grant, only you can open it. WHO is one of
-  me               you, which is so anyway
+const PRINCIPAL_HELP: &str = "\
+Without a grant, only this user can open the region. A PRINCIPAL is one of
+  me               this user, who always has access
   everyone         all users
-  administrators   on Windows only when elevated
-  system           the system's own account, or the superuser
-  authenticated    all users but guests (Windows)
-  interactive      who is logged on at the machine or by remote desktop (Windows)
-  services         whatever runs as a service (Windows)
+  administrators   administrators, on Windows only when elevated
+  system           the system account (Windows), the superuser (Unix)
+  authenticated    all users except guests (Windows)
+  interactive      users logged on at the machine or by remote desktop (Windows)
+  services         all services (Windows)
   packages         all AppContainer sandboxes (Windows)
   package:NAME     one sandbox, by its family name or SID (Windows)
   group:NAME       a group, by its name or id
-or else a user: a name, HOST\\name, or an id.";
+or a user: a name, HOST\\name, or an id.";
 
 #[derive(Debug, clap::Args)]
 #[command(
     group = ArgGroup::new("content").args(["size", "from"]).required(true).multiple(true),
     override_usage = "mmf create <NAME> <SIZE> [OPTIONS]\n       mmf create <NAME> --from <FILE> [OPTIONS]",
-    after_help = WHO_HELP,
+    after_help = PRINCIPAL_HELP,
 )]
 pub(crate) struct Create {
-    /// Its name
+    /// Name of the region
     pub(crate) name: String,
 
-    /// Its size, such as 4096, 64K or 2G; with --from it may be left out
+    /// Size, such as 4096, 64K or 2G; optional with --from
     #[arg(value_parser = size::parse)]
     pub(crate) size: Option<u64>,
 
-    /// Put the content of this file in
+    /// Load the content of this file
     #[arg(long, value_name = "FILE")]
     pub(crate) from: Option<PathBuf>,
 
@@ -171,51 +173,51 @@ pub(crate) struct Create {
     pub(crate) keeping: Keeping,
 }
 
-/// What a memory that is made is like, how long it is kept, and for whom.
+/// The properties of a new region, and how long it is kept.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Keeping {
-    /// Let it grow up to this size: programs that have it can make it longer
+    /// Allow the region to grow up to this size
     #[arg(long, value_name = "SIZE", value_parser = size::parse)]
     pub(crate) capacity: Option<u64>,
 
-    /// Large pages: preferred (what came of it is said), or required
-    #[arg(long, value_name = "WISH", value_parser = large_pages())]
+    /// Large pages: preferred (the result is reported) or required
+    #[arg(long, value_name = "MODE", value_parser = large_pages())]
     pub(crate) large_pages: Option<LargePages>,
 
-    /// Take its pages from the RAM of this NUMA node, if it has some
+    /// Prefer the RAM of this NUMA node
     #[arg(long, value_name = "NODE")]
     pub(crate) node: Option<u32>,
 
-    /// Keep it for so many seconds only
+    /// Keep the region for this number of seconds
     #[arg(long = "for", value_name = "SECONDS", value_parser = seconds)]
     pub(crate) keep: Option<Duration>,
 
-    /// Let WHO read it, too; can be given more than once
-    #[arg(long, value_name = "WHO")]
+    /// Allow PRINCIPAL to read; can be repeated
+    #[arg(long, value_name = "PRINCIPAL")]
     pub(crate) grant_read: Vec<Principal>,
 
-    /// Let WHO read and write it, too; can be given more than once
-    #[arg(long, value_name = "WHO")]
+    /// Allow PRINCIPAL to read and write; can be repeated
+    #[arg(long, value_name = "PRINCIPAL")]
     pub(crate) grant_write: Vec<Principal>,
 
-    /// All rights as a security descriptor says them, such as "D:P(A;;GA;;;OW)" (Windows)
+    /// Access rights as a security descriptor, such as "D:P(A;;GA;;;OW)" (Windows)
     #[arg(long, value_name = "TEXT", conflicts_with_all = ["grant_read", "grant_write"])]
     pub(crate) sddl: Option<String>,
 
-    /// Programs below this integrity level cannot write (Windows)
+    /// Lowest integrity level of programs that may write (Windows)
     #[arg(long, value_name = "LEVEL", value_parser = level())]
     pub(crate) integrity: Option<IntegrityLevel>,
 }
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Save {
-    /// The memory's name
+    /// Name of the region
     pub(crate) name: String,
 
-    /// The file to make
+    /// File to create
     pub(crate) file: PathBuf,
 
-    /// Replace a file that is there
+    /// Replace an existing file
     #[arg(long)]
     pub(crate) force: bool,
 }
@@ -223,13 +225,13 @@ pub(crate) struct Save {
 #[derive(Debug, clap::Args)]
 #[command(override_usage = "mmf load <NAME> <FILE> [OPTIONS]\n       mmf load <NAME> <FILE> --into")]
 pub(crate) struct Load {
-    /// The memory's name
+    /// Name of the region
     pub(crate) name: String,
 
-    /// The file to load
+    /// File to load
     pub(crate) file: PathBuf,
 
-    /// Into a memory that exists and is long enough; what it has behind that stays
+    /// Copy into an existing region of sufficient length; bytes after the content stay
     #[arg(long, conflicts_with_all = ["keep", "grant_read", "grant_write", "sddl", "integrity"])]
     pub(crate) into: bool,
 
@@ -239,80 +241,80 @@ pub(crate) struct Load {
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Doctor {
-    /// The memory to look at; without one, the machine
+    /// Name of the region; without it, the machine is examined
     pub(crate) name: Option<String>,
 }
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Holders {
-    /// The name of the region
+    /// Name of the region
     pub(crate) name: String,
 }
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Info {
-    /// Its name
+    /// Name of the region
     pub(crate) name: String,
 }
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Inspect {
-    /// Its name
+    /// Name of the segment
     pub(crate) name: String,
 
-    /// Look again and again, until Ctrl-C
+    /// Refresh periodically, until Ctrl-C
     #[arg(long)]
     pub(crate) watch: bool,
 
-    /// Look so often: every 10ms to 3600s
+    /// Sampling interval, 10ms to 3600s
     #[arg(long, value_name = "TIME", value_parser = interval, default_value = "1s", requires = "watch")]
     pub(crate) interval: Duration,
 
-    /// Print so many looks; 0 is until Ctrl-C
+    /// Number of samples to print; 0 continues until Ctrl-C
     #[arg(long, value_name = "NUMBER", requires = "watch")]
     pub(crate) count: Option<u64>,
 }
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Dump {
-    /// Its name
+    /// Name of the region
     pub(crate) name: String,
 
-    /// Start here
+    /// Offset of the first byte [default: 0]
     #[arg(long, value_name = "SIZE", value_parser = size::parse, default_value = "0", hide_default_value = true)]
     pub(crate) offset: u64,
 
-    /// So many bytes; without it, all up to the end
+    /// Number of bytes [default: up to the end]
     #[arg(long, value_name = "SIZE", value_parser = size::parse)]
     pub(crate) length: Option<u64>,
 
-    /// The bytes as they are, for other programs
+    /// Print the raw bytes, for other programs
     #[arg(long, conflicts_with = "json")]
     pub(crate) raw: bool,
 
-    /// Raw bytes even to a terminal
+    /// Print raw bytes even to a terminal
     #[arg(long, requires = "raw")]
     pub(crate) force: bool,
 }
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Watch {
-    /// Its name
+    /// Name of the region
     pub(crate) name: String,
 
-    /// Start here
+    /// Offset of the first byte [default: 0]
     #[arg(long, value_name = "SIZE", value_parser = size::parse, default_value = "0", hide_default_value = true)]
     pub(crate) offset: u64,
 
-    /// The numbers to show, little-endian; in JSON none if this is not given
+    /// Type of the numbers, little-endian [default: u32, in JSON none]
     #[arg(long, value_name = "TYPE", hide_possible_values = false)]
     pub(crate) r#type: Option<Type>,
 
-    /// So many bytes in a row: 8, 16, 32 or 64; without it, as there is room
+    /// Bytes per row: 8, 16, 32 or 64 [default: as many as fit]
     #[arg(long, value_name = "BYTES", value_parser = width())]
     pub(crate) width: Option<usize>,
 
-    /// Look so often: every 10ms to 3600s
+    /// Sampling interval, 10ms to 3600s
     #[arg(long, value_name = "TIME", value_parser = interval, default_value = "100ms")]
     pub(crate) interval: Duration,
 
@@ -320,20 +322,21 @@ pub(crate) struct Watch {
     #[arg(long, conflicts_with = "count")]
     pub(crate) once: bool,
 
-    /// Print so many samples; 0 is until Ctrl-C
+    /// Number of samples to print; 0 continues until Ctrl-C
     #[arg(long, value_name = "NUMBER")]
     pub(crate) count: Option<u64>,
 
-    /// Print so many bytes in a sample, at most 64K
+    /// Number of bytes in a printed sample, at most 64K
     #[arg(long, value_name = "SIZE", value_parser = sample, default_value = "256")]
     pub(crate) length: u64,
 
-    /// Wait for the memory if there is none yet, at most for so many seconds
+    /// Wait until the region exists, at most for this number of seconds
     #[arg(long, value_name = "SECONDS", value_parser = waiting, num_args = 0..=1, require_equals = true,
         default_missing_value = "")]
     pub(crate) wait: Option<Waiting>,
 }
 
+/// How long to wait for a region.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Waiting {
     Forever,
@@ -349,26 +352,26 @@ pub(crate) enum Waiting {
         mmf write <NAME> [--offset <SIZE>] -",
 )]
 pub(crate) struct Write {
-    /// Its name
+    /// Name of the region
     pub(crate) name: String,
 
-    /// Start here
+    /// Offset of the first byte [default: 0]
     #[arg(long, value_name = "SIZE", value_parser = size::parse, default_value = "0", hide_default_value = true)]
     pub(crate) offset: u64,
 
-    /// This text, in UTF-8
+    /// Write this text as UTF-8
     #[arg(long, value_name = "TEXT", allow_hyphen_values = true)]
     pub(crate) text: Option<String>,
 
-    /// These bytes, two hexadecimal digits each: "cafe 00 ff"
+    /// Write these bytes, two hexadecimal digits each: "cafe 00 ff"
     #[arg(long, value_name = "DIGITS")]
     pub(crate) hex: Option<String>,
 
-    /// The content of this file
+    /// Write the content of this file
     #[arg(long, value_name = "FILE")]
     pub(crate) from: Option<PathBuf>,
 
-    /// What comes in on standard input
+    /// Write the content of standard input
     #[arg(value_name = "-", value_parser = ["-"], hide_possible_values = true)]
     pub(crate) stdin: Option<String>,
 }
@@ -376,15 +379,16 @@ pub(crate) struct Write {
 #[derive(Debug, clap::Args)]
 #[command(override_usage = "mmf run --share <LABEL=SIZE>... -- <COMMAND>...")]
 pub(crate) struct Run {
-    /// A memory of this size, under this label; can be given more than once
+    /// Create a region with this label and size; can be repeated
     #[arg(long, value_name = "LABEL=SIZE", required = true, value_parser = share)]
     pub(crate) share: Vec<Share>,
 
-    /// The command, and its arguments
+    /// Command and its arguments
     #[arg(required = true, last = true, value_name = "COMMAND")]
     pub(crate) command: Vec<OsString>,
 }
 
+/// A region for the command.
 #[derive(Clone, Debug)]
 pub(crate) struct Share {
     pub(crate) label: String,
@@ -392,7 +396,7 @@ pub(crate) struct Share {
 }
 
 fn share(text: &str) -> Result<Share, String> {
-    let (label, len) = text.split_once('=').ok_or("write a label and a size, such as frames=32M")?;
+    let (label, len) = text.split_once('=').ok_or("expected a label and a size, such as frames=32M")?;
     Ok(Share { label: label.to_owned(), len: size::parse(len)? })
 }
 
@@ -431,15 +435,15 @@ fn interval(text: &str) -> Result<Duration, String> {
         (None, None) => (text, 1.0),
     };
     let time = digits.parse().ok().and_then(|time: f64| Duration::try_from_secs_f64(time / unit).ok());
-    let time = time.ok_or("this is no time: write 100ms, 0.5s or 2s")?;
+    let time = time.ok_or("invalid time: write 100ms, 0.5s or 2s")?;
     let allowed = Duration::from_millis(10)..=Duration::from_secs(3600);
-    if allowed.contains(&time) { Ok(time) } else { Err("write a time from 10ms to 3600s".to_owned()) }
+    if allowed.contains(&time) { Ok(time) } else { Err("time out of range: write 10ms to 3600s".to_owned()) }
 }
 
 fn sample(text: &str) -> Result<u64, String> {
     match size::parse(text)? {
         0 => Err("a sample has at least one byte".to_owned()),
-        len if len > 1 << 16 => Err("a sample has at most 64K: dump shows more".to_owned()),
+        len if len > 1 << 16 => Err("a sample has at most 64K; mmf dump prints more".to_owned()),
         len => Ok(len),
     }
 }
@@ -449,28 +453,10 @@ fn waiting(text: &str) -> Result<Waiting, String> {
 }
 
 fn seconds(text: &str) -> Result<Duration, String> {
-    let seconds: f64 =
-        text.parse().map_err(|_| "this is not a number of seconds: write 10 or 0.5".to_owned())?;
-    Duration::try_from_secs_f64(seconds).map_err(|_| "seconds are at least 0, and not for ever".to_owned())
+    let seconds: f64 = text.parse().map_err(|_| "invalid number of seconds: write 10 or 0.5".to_owned())?;
+    Duration::try_from_secs_f64(seconds)
+        .map_err(|_| "number of seconds out of range: write 0 or more".to_owned())
 }
 
 #[cfg(test)]
-mod tests {
-    use clap::CommandFactory;
-
-    #[test]
-    fn the_arguments_are_consistent() {
-        super::Args::command().debug_assert();
-    }
-
-    #[test]
-    fn intervals_have_units_and_bounds() {
-        let milliseconds = |text| super::interval(text).map(|time| time.as_millis());
-        for (text, time) in [("100ms", 100), ("0.5s", 500), ("2", 2000), ("10ms", 10), ("3600", 3_600_000)] {
-            assert_eq!(milliseconds(text), Ok(time), "{text}");
-        }
-        for text in ["", "ms", "soon", "9ms", "0", "-1", "3601s", "NaN", "inf", "1m"] {
-            assert!(milliseconds(text).is_err(), "{text}");
-        }
-    }
-}
+mod tests;

@@ -1,38 +1,50 @@
-//! `mmf create`: makes a memory and keeps it.
+//! `mmf create`: creates a region and keeps it.
 
 use std::fmt::Write as _;
 use std::path::Path;
-use std::sync::mpsc::{self, Receiver};
 
 use mmf::pages::Pages;
 use mmf::security::Security;
 use mmf::view::Access;
 use mmf::{Name, OpenOptions, SharedMemory};
-use serde_json::json;
+use serde::Serialize;
 
 use crate::args::{Create, Keeping};
 use crate::findings::headline;
-use crate::output::{Failure, Output, printable};
+use crate::interrupt::Interrupt;
+use crate::output::{Failure, Output};
+use crate::progress;
 use crate::size;
-use crate::snapshot;
+use crate::text::printable;
+
+/// The JSON document of `mmf create` and `mmf load`.
+#[derive(Serialize)]
+struct Document {
+    name: String,
+    length: u64,
+    capacity: u64,
+    requested_length: u64,
+    large_page_size: Option<u64>,
+    access_rights: Option<String>,
+}
 
 pub(crate) fn run(args: &Create, output: Output) -> Result<(), Failure> {
     let name = Name::new(&args.name)?;
-    let ended = when_asked_to_end()?;
-    make_and_keep(&name, args.size, args.from.as_deref(), &args.keeping, &ended, output)
+    let interrupt = Interrupt::listen()?;
+    create_and_keep(&name, args.size, args.from.as_deref(), &args.keeping, &interrupt, output)
 }
 
-/// Makes a memory, of this size or that of a file whose content goes in, and keeps it.
-pub(crate) fn make_and_keep(
+/// Creates a region of this size, or with the content of a file, and keeps it.
+pub(crate) fn create_and_keep(
     name: &Name,
     size: Option<u64>,
     from: Option<&Path>,
     keeping: &Keeping,
-    ended: &Receiver<()>,
+    interrupt: &Interrupt,
     output: Output,
 ) -> Result<(), Failure> {
     let security = security(keeping)?;
-    let asked = security.is_some();
+    let shows_rights = security.is_some();
     let mut options = OpenOptions::new().security(security.unwrap_or_default());
     if let Some(size) = size {
         options = options.len(size);
@@ -44,73 +56,69 @@ pub(crate) fn make_and_keep(
         options = options.numa_node(node);
     }
     options = options.large_pages(keeping.large_pages.unwrap_or_default());
-    let mut wanted = size.unwrap_or(0);
-    let memory = match from {
-        Some(file) => snapshot::with_bar(ended, output, "", |progress| {
+    let mut requested_len = size.unwrap_or(0);
+    let region = match from {
+        Some(file) => progress::run(interrupt, output, "", |progress| {
             options.load_with(name, file, |now| {
-                wanted = wanted.max(now.total());
+                requested_len = requested_len.max(now.total());
                 progress(now)
             })
         })?,
         None => options.create(name)?,
     };
-    let len = memory.len();
+    let len = region.len();
     let until = match keeping.keep {
         Some(time) => format!("for {} s", time.as_secs_f64()),
         None => "until Ctrl-C".to_owned(),
     };
-    // Only now, so that who waits for this line finds the content in place.
+    // Printed only now, so that a program that waits for this line finds the content in place.
     let mut text =
         format!("{}: {len} bytes ({}), kept {until}", printable(&name.to_string()), size::show(len));
-    let more = [capacity(&memory), pages(&memory, keeping.large_pages.is_some())];
+    let more = [capacity(&region), pages(&region, keeping.large_pages.is_some())];
     for line in more.into_iter().flatten() {
         let _ = write!(text, "\n  {line}");
     }
-    let rights = memory.security().ok().map(|security| security.to_string());
-    if let (true, Some(rights)) = (asked, &rights) {
-        // What came of it, which is not always said in the words of the request.
+    let rights = region.security().ok().map(|security| security.to_string());
+    if let (true, Some(rights)) = (shows_rights, &rights) {
+        // As the system has stored them, which can differ from the request.
         let _ = write!(text, "\n  {}", printable(rights));
     }
-    let document = json!({
-        "name": name.to_string(),
-        "length": len,
-        "capacity": memory.capacity(),
-        "large_pages": memory.pages().large_size(),
-        "asked": wanted,
-        "rights": rights,
-    });
+    let document = Document {
+        name: name.to_string(),
+        length: len,
+        capacity: region.capacity(),
+        requested_length: requested_len,
+        large_page_size: region.pages().large_size(),
+        access_rights: rights,
+    };
     match output.print(&document, text) {
-        // The memory is what was asked for; the line is not.
-        Err(failure) if failure.is_nobody_reads() => {}
+        // The region is the purpose, not the line.
+        Err(failure) if failure.is_closed_pipe() => {}
         result => result?,
     }
-    // The handler keeps the sending end, so only time or a wish ends this.
-    let _ = match keeping.keep {
-        Some(time) => ended.recv_timeout(time).ok(),
-        None => ended.recv().ok(),
-    };
+    interrupt.wait(keeping.keep);
     Ok(())
 }
 
-fn capacity<A: Access>(memory: &SharedMemory<A>) -> Option<String> {
-    let capacity = memory.capacity();
-    (capacity > memory.len()).then(|| format!("capacity {capacity} bytes ({})", size::show(capacity)))
+fn capacity<A: Access>(region: &SharedMemory<A>) -> Option<String> {
+    let capacity = region.capacity();
+    (capacity > region.len()).then(|| format!("capacity {capacity} bytes ({})", size::show(capacity)))
 }
 
-/// What its pages are, where that is of interest: what was obtained, and why it is not what was wished.
-fn pages(memory: &SharedMemory, asked: bool) -> Option<String> {
-    match (memory.pages(), memory.large_pages_refused()) {
-        (_, Some(why)) => Some(format!("pages    ordinary ones: {}", printable(&headline(why)))),
-        (Pages::Ordinary { .. }, None) if !asked => None,
-        (Pages::Large { size }, _) => Some(format!("pages    large ones of {}", size::show(size))),
+/// Describes the pages if they are not ordinary or large ones were requested, and why those were refused.
+fn pages(region: &SharedMemory, is_requested: bool) -> Option<String> {
+    match (region.pages(), region.large_pages_refused()) {
+        (_, Some(error)) => Some(format!("pages    ordinary: {}", printable(&headline(error)))),
+        (Pages::Ordinary { .. }, None) if !is_requested => None,
+        (Pages::Large { size }, _) => Some(format!("pages    large, {}", size::show(size))),
         (Pages::Advised { size }, _) => {
-            Some(format!("pages    large ones of {}, where the system can", size::show(size)))
+            Some(format!("pages    large, {}, where the system finds some", size::show(size)))
         }
-        _ => Some("pages    ordinary ones".to_owned()),
+        _ => Some("pages    ordinary".to_owned()),
     }
 }
 
-/// Who is to be let in; None if nothing is asked for.
+/// Returns the requested security, or `None` if none is requested.
 fn security(args: &Keeping) -> Result<Option<Security>, mmf::Error> {
     let mut security = match &args.sddl {
         Some(text) => Security::from_sddl(text)?,
@@ -119,25 +127,14 @@ fn security(args: &Keeping) -> Result<Option<Security>, mmf::Error> {
         }
         None => Security::current_user(),
     };
-    for who in &args.grant_read {
-        security = security.grant_read(who.clone());
+    for principal in &args.grant_read {
+        security = security.grant_read(principal.clone());
     }
-    for who in &args.grant_write {
-        security = security.grant_write(who.clone());
+    for principal in &args.grant_write {
+        security = security.grant_write(principal.clone());
     }
     Ok(Some(match args.integrity {
         Some(level) => security.integrity(level),
         None => security,
     }))
-}
-
-/// Receives something once the user or the system wants this program to end. Ending by itself is what lets it drop the
-/// memory, and with it the name.
-pub(crate) fn when_asked_to_end() -> Result<Receiver<()>, Failure> {
-    let (sender, receiver) = mpsc::channel();
-    ctrlc::set_handler(move || {
-        let _ = sender.send(());
-    })
-    .map_err(|error| Failure::new("Io", format!("cannot listen for Ctrl-C: {error}; run it elsewhere")))?;
-    Ok(receiver)
 }

@@ -1,22 +1,22 @@
-//! `mmf dump`: the bytes of a memory, for people and for programs.
+//! `mmf dump`: the bytes of a region, for people and for programs.
 
 use std::fmt::Write as _;
 use std::io::{self, BufWriter, IsTerminal, Write};
 
 use mmf::SharedMemory;
-use serde_json::json;
+use serde::Serialize;
 
 use crate::args::Dump;
 use crate::names;
 use crate::output::{Failure, Output, json_text, printing};
 
-/// How much is mapped at a time: any memory fits any address space in pieces. A multiple of a line.
+/// How much is mapped at a time, so that a region of any length fits any address space. A multiple of a line.
 const PIECE: u64 = 1 << 20;
 
 pub(crate) fn run(args: &Dump, output: Output) -> Result<(), Failure> {
     let name = names::existing(&args.name)?;
-    let memory = SharedMemory::open_read_only(&name)?;
-    let all = memory.len();
+    let region = SharedMemory::open_read_only(&name)?;
+    let all = region.len();
     let len = args.length.unwrap_or_else(|| all.saturating_sub(args.offset));
     let end = args.offset.checked_add(len).filter(|end| *end <= all && args.offset <= all);
     let Some(end) = end else {
@@ -24,18 +24,18 @@ pub(crate) fn run(args: &Dump, output: Output) -> Result<(), Failure> {
             Some(length) => format!("{length} bytes at offset {}", args.offset),
             None => format!("offset {}", args.offset),
         };
-        let message = format!("cannot dump {what} of \"{name}\": it has {all} bytes; stay inside");
+        let message = format!("cannot dump {what} of \"{name}\": the region has {all} bytes");
         return Err(Failure::new("OutOfBounds", message));
     };
     let out = io::stdout();
     if args.raw && !args.force && out.is_terminal() {
-        let message = "cannot dump raw bytes to a terminal: they could do anything to it; send them to a file, or use --force";
+        let message = "cannot dump raw bytes to a terminal: they can act on it; redirect them to a file, or use --force";
         return Err(Failure::new("Terminal", message));
     }
     let mut out = BufWriter::with_capacity(1 << 16, out.lock());
     let mut form: Box<dyn Form> = if output.json {
-        // In pieces and so by hand: the bytes of a large memory would fit into no document.
-        let head = json_text(&json!({ "name": name.to_string(), "offset": args.offset, "length": len }))?;
+        // The bytes follow piece by piece, because a large region does not fit into a string.
+        let head = json_text(&Head { name: name.to_string(), offset: args.offset, length: len })?;
         Box::new(Json { head: head.trim_end_matches('}').to_owned() })
     } else if args.raw {
         Box::new(Raw)
@@ -47,7 +47,7 @@ pub(crate) fn run(args: &Dump, output: Output) -> Result<(), Failure> {
     let mut offset = args.offset;
     while offset < end {
         let piece = usize::try_from(PIECE.min(end - offset)).unwrap_or(usize::MAX);
-        let bytes = memory.view_at(offset, piece)?.read_vec(0, piece)?;
+        let bytes = region.view_at(offset, piece)?.read_vec(0, piece)?;
         form.bytes(&bytes, &mut write)?;
         offset += piece as u64;
     }
@@ -55,9 +55,17 @@ pub(crate) fn run(args: &Dump, output: Output) -> Result<(), Failure> {
     out.flush().map_err(|e| printing(&e))
 }
 
+/// The JSON document, except for the field `hex`.
+#[derive(Serialize)]
+struct Head {
+    name: String,
+    offset: u64,
+    length: u64,
+}
+
 type Sink<'s> = dyn FnMut(&[u8]) -> Result<(), Failure> + 's;
 
-/// How bytes are shown. They come in pieces that are whole lines, but for the last one.
+/// A form of output. It receives the bytes in pieces of whole lines, except for the last one.
 trait Form {
     fn start(&mut self, _out: &mut Sink<'_>) -> Result<(), Failure> {
         Ok(())
@@ -99,10 +107,10 @@ impl Form for Json {
     }
 }
 
-/// Bytes in a line.
+/// The number of bytes in a line.
 const LINE: usize = 16;
 
-/// Like `hexdump -C`: offset, bytes, characters; a `*` for lines that repeat the one before.
+/// The form of `hexdump -C`: offset, bytes, characters, and a `*` for lines that repeat the previous one.
 struct HexDump {
     offset: u64,
     last: Option<[u8; LINE]>,
@@ -159,62 +167,4 @@ fn push_line(text: &mut String, offset: u64, line: &[u8]) {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::{Form, HexDump};
-
-    fn dump(offset: u64, pieces: &[&[u8]]) -> String {
-        let mut text = Vec::new();
-        let mut dump = HexDump::new(offset);
-        let mut out = |bytes: &[u8]| {
-            text.extend_from_slice(bytes);
-            Ok(())
-        };
-        for piece in pieces {
-            dump.bytes(piece, &mut out).unwrap();
-        }
-        dump.end(&mut out).unwrap();
-        String::from_utf8(text).unwrap()
-    }
-
-    // The expected texts are what `hexdump -C` printed.
-    #[test]
-    fn it_looks_like_hexdump() {
-        assert_eq!(
-            dump(0, &[b"Hello, world!\n\0\x7f\xff~"]),
-            "00000000  48 65 6c 6c 6f 2c 20 77  6f 72 6c 64 21 0a 00 7f  |Hello, world!...|\n\
-             00000010  ff 7e                                             |.~|\n\
-             00000012\n"
-        );
-    }
-
-    #[test]
-    fn repeated_lines_are_one_star() {
-        let mut bytes = vec![0; 64];
-        bytes.extend_from_slice(b"0123456789abcdef");
-        bytes.extend_from_slice(&[0; 21]);
-        assert_eq!(
-            dump(0, &[&bytes]),
-            "00000000  00 00 00 00 00 00 00 00  00 00 00 00 00 00 00 00  |................|\n\
-             *\n\
-             00000040  30 31 32 33 34 35 36 37  38 39 61 62 63 64 65 66  |0123456789abcdef|\n\
-             00000050  00 00 00 00 00 00 00 00  00 00 00 00 00 00 00 00  |................|\n\
-             00000060  00 00 00 00 00                                    |.....|\n\
-             00000065\n"
-        );
-    }
-
-    #[test]
-    fn a_star_spans_pieces() {
-        assert_eq!(
-            dump(0x1_0000_0000, &[&[7; 32], &[7; 16]]),
-            "100000000  07 07 07 07 07 07 07 07  07 07 07 07 07 07 07 07  |................|\n\
-             *\n\
-             100000030\n"
-        );
-    }
-
-    #[test]
-    fn nothing_is_an_offset() {
-        assert_eq!(dump(16, &[]), "00000010\n");
-    }
-}
+mod tests;

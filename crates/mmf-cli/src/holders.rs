@@ -1,65 +1,78 @@
-//! `mmf holders`: which processes hold a region. Also a part of `info` and `doctor`.
+//! `mmf holders`: the processes that hold a region. Also a part of `info` and `doctor`.
 
 use mmf::inspect::{Holder, Holders};
-use serde_json::{Value, json};
+use serde::Serialize;
 
 use crate::args::Holders as Args;
 use crate::names;
-use crate::output::{Failure, Output, printable};
+use crate::output::{Failure, Output};
+use crate::text::printable;
+
+/// The JSON document.
+#[derive(Serialize)]
+struct Document {
+    name: String,
+    holders: HoldersDocument,
+}
+
+/// The holders without the calling process.
+#[derive(Debug, Serialize)]
+pub(crate) struct HoldersDocument {
+    processes: Vec<Holder>,
+    complete: bool,
+    others_may_write: Option<bool>,
+}
 
 pub(crate) fn run(args: &Args, output: Output) -> Result<(), Failure> {
     let name = names::existing(&args.name)?;
-    let examination = mmf::diagnosis::examine(&name)?;
-    if !examination.exists() || examination.is_stale() {
-        // The error of opening says why there is none.
+    let report = mmf::diagnosis::examine(&name)?;
+    if !report.exists() || report.is_stale() {
+        // Opening returns the error that explains it.
         drop(mmf::SharedMemory::open_read_only(&name)?);
     }
-    let holders = examination.holders()?;
-    let mut document = document(Some(&holders));
-    document["name"] = json!(name.to_string());
+    let holders = report.holders()?;
+    let document = Document { name: name.to_string(), holders: document(&holders) };
     output.print(&document, lines(&holders).join("\n"))
 }
 
-/// The processes other than this one, and what is to be known of all of them.
+/// Returns a line for each process other than this one, and one about all of them.
 pub(crate) fn lines(holders: &Holders) -> Vec<String> {
     let mut lines: Vec<String> = others(holders).map(line).collect();
     if lines.is_empty() {
-        lines.push(if holders.is_complete() { "none" } else { "none that can be seen" }.to_owned());
-    } else if let Some(what) = without_writers(holders) {
-        lines.push(what.to_owned());
+        lines.push(if holders.is_complete() { "none" } else { "none visible to this user" }.to_owned());
+    } else if let Some(line) = without_writers(holders) {
+        lines.push(line.to_owned());
     }
     lines
 }
 
 fn line(holder: &Holder) -> String {
     let program = holder.program().map_or(String::new(), |program| format!(" ({})", printable(program)));
-    let rights = match holder.may_write() {
+    let access = match holder.may_write() {
         Some(true) => "may read and write",
         Some(false) => "may read",
-        None => "its rights cannot be told",
+        None => "access unknown",
     };
-    format!("process {}{program}: {rights}", holder.process_id())
+    format!("process {}{program}: {access}", holder.process_id())
 }
 
-/// What to say if there is no process that may write, or none is seen.
-pub(crate) fn without_writers(holders: &Holders) -> Option<&'static str> {
+/// Returns what to print if no process may write, or none is seen.
+fn without_writers(holders: &Holders) -> Option<&'static str> {
     if holders.others_may_write() == Some(false) {
         return Some("no process that may write is left");
     }
     let none_seen = others(holders).all(|holder| holder.may_write() == Some(false));
-    none_seen.then_some("no process that may write can be seen")
+    none_seen.then_some("no process that may write is visible to this user")
 }
 
 fn others(holders: &Holders) -> impl Iterator<Item = &Holder> {
     holders.iter().filter(|holder| !holder.is_current())
 }
 
-/// For programs; null where the system does not tell.
-pub(crate) fn document(holders: Option<&Holders>) -> Value {
-    let one = |holder: &Holder| json!({ "process": holder.process_id(), "program": holder.program(), "write": holder.may_write() });
-    json!({
-        "holders": holders.map(|holders| others(holders).map(one).collect::<Vec<_>>()),
-        "complete": holders.map(Holders::is_complete),
-        "writers": holders.and_then(Holders::others_may_write),
-    })
+pub(crate) fn document(holders: &Holders) -> HoldersDocument {
+    HoldersDocument {
+        processes: others(holders).cloned().collect(),
+        complete: holders.is_complete(),
+        others_may_write: holders.others_may_write(),
+    }
 }

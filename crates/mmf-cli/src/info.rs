@@ -1,4 +1,4 @@
-//! `mmf info`: what a memory is, and what may be done with it.
+//! `mmf info`: what a region is, and how it can be accessed.
 
 use std::fmt::Write;
 
@@ -6,85 +6,102 @@ use mmf::inspect::SegmentStage;
 use mmf::security::Security;
 use mmf::view::Access;
 use mmf::{ErrorKind, Name, Segment, SharedMemory};
-use serde_json::json;
+use serde::Serialize;
 
 use crate::args::Info;
-use crate::findings::{account, headline, plain, word};
-use crate::holders;
+use crate::findings::{AccountDocument, account, headline, plain};
+use crate::holders::{self, HoldersDocument};
 use crate::names;
-use crate::output::{Failure, Output, printable};
+use crate::output::{Failure, Output};
 use crate::size;
+use crate::text::printable;
+
+/// The JSON document.
+#[derive(Serialize)]
+struct Document {
+    name: String,
+    length: u64,
+    capacity: u64,
+    may_read: bool,
+    may_write: bool,
+    owner: Option<AccountDocument>,
+    access_rights: Option<String>,
+    object: Option<String>,
+    segment_stage: Option<SegmentStage>,
+    holders: Option<HoldersDocument>,
+}
 
 pub(crate) fn run(args: &Info, output: Output) -> Result<(), Failure> {
     let name = names::existing(&args.name)?;
     let read = match SharedMemory::open_read_only(&name) {
-        // It was waited for once.
+        // Opening has waited for it already.
         Err(error) if matches!(error.kind(), ErrorKind::NotReady | ErrorKind::Busy) => {
             return Err(error.into());
         }
         read => read,
     };
     let write = SharedMemory::open(&name);
-    let (len, capacity, security, object) = match (&read, &write) {
-        (Ok(memory), _) => (memory.len(), memory.capacity(), memory.security(), system_name(memory, &name)),
-        (_, Ok(memory)) => (memory.len(), memory.capacity(), memory.security(), system_name(memory, &name)),
+    let (len, capacity, security, object, holders) = match (&read, &write) {
+        (Ok(region), _) => facts(region, &name),
+        (_, Ok(region)) => facts(region, &name),
         _ => return read.map(drop).map_err(Failure::from),
     };
-    // Some may be used and yet not say who else may.
-    let security = security.ok();
     let mut text = format!("{}\n  length   {len} bytes ({})", printable(&name.to_string()), size::show(len));
     if capacity > len {
         let _ = write!(text, "\n  capacity {capacity} bytes ({}): it can grow", size::show(capacity));
     }
-    let mut right = |what: &str, refused: Option<&mmf::Error>| {
+    let mut access = |what: &str, refused: Option<&mmf::Error>| {
         let answer = refused.map_or("yes".to_owned(), |error| why(error, security.is_some()));
         let _ = write!(text, "\n  {what:8} {answer}");
     };
-    right("read", read.as_ref().err());
-    right("write", write.as_ref().err());
+    access("read", read.as_ref().err());
+    access("write", write.as_ref().err());
     if let Some(security) = &security {
-        let _ = write!(text, "\n  rights   {}", printable(&security.to_string()));
+        let _ = write!(text, "\n  access   {}", printable(&security.to_string()));
     }
     if let Some(object) = &object {
         let _ = write!(text, "\n  object   {}", printable(object));
     }
-    let stage = read.as_ref().ok().and_then(|memory| Segment::stage_of(memory).ok());
+    let stage = read.as_ref().ok().and_then(|region| Segment::stage_of(region).ok());
     let segment = match stage {
-        Some(SegmentStage::Ready) => "yes: mmf inspect shows what is in it",
-        Some(SegmentStage::Broken) => "declared broken: mmf inspect shows what is in it",
+        Some(SegmentStage::Ready) => "ready: mmf inspect shows its content",
+        Some(SegmentStage::Broken) => "declared broken: mmf inspect shows its content",
         Some(SegmentStage::Damaged) => "damaged: mmf inspect shows what can still be read",
-        Some(SegmentStage::Creating { alive: true, .. }) => "being made",
-        Some(SegmentStage::Creating { .. }) => "not finished: its maker has died",
+        Some(SegmentStage::Creating { alive: true, .. }) => "being created",
+        Some(SegmentStage::Creating { .. }) => "unfinished: its creator died",
         _ => "",
     };
     if !segment.is_empty() {
         let _ = write!(text, "\n  segment  {segment}");
     }
-    let holders = match (&read, &write) {
-        (Ok(memory), _) => memory.holders().ok(),
-        (_, Ok(memory)) => memory.holders().ok(),
-        _ => None,
-    };
     for (index, line) in holders.iter().flat_map(holders::lines).enumerate() {
         let _ = write!(text, "\n  {:8} {line}", if index == 0 { "holders" } else { "" });
     }
-    let document = json!({
-        "name": name.to_string(),
-        "length": len,
-        "capacity": capacity,
-        "read": read.is_ok(),
-        "write": write.is_ok(),
-        "owner": security.as_ref().and_then(Security::owner).as_ref().map(account),
-        "rights": security.as_ref().map(ToString::to_string),
-        "object": object,
-        "segment": !segment.is_empty(),
-        "stage": stage.as_ref().map(word),
-        "holders": holders::document(holders.as_ref()),
-    });
+    let document = Document {
+        name: name.to_string(),
+        length: len,
+        capacity,
+        may_read: read.is_ok(),
+        may_write: write.is_ok(),
+        owner: security.as_ref().and_then(Security::owner).as_ref().map(account),
+        access_rights: security.as_ref().map(ToString::to_string),
+        object,
+        segment_stage: stage,
+        holders: holders.as_ref().map(holders::document),
+    };
     output.print(&document, text)
 }
 
-/// What was found out says more than the error's first line, which would only repeat the question.
+type Facts = (u64, u64, Option<Security>, Option<String>, Option<mmf::inspect::Holders>);
+
+/// Returns what a handle reports about the region. A process may be allowed to use a region and not to read
+/// its security.
+fn facts<A: Access>(region: &SharedMemory<A>, name: &Name) -> Facts {
+    let (security, holders) = (region.security().ok(), region.holders().ok());
+    (region.len(), region.capacity(), security, system_name(region, name), holders)
+}
+
+/// Explains a refusal by its diagnosis, because the first line of the error would only repeat the question.
 fn why(error: &mmf::Error, rights_shown: bool) -> String {
     match error.diagnosis() {
         Some(diagnosis) => format!("no\n{}", plain(diagnosis, 9, rights_shown)),
@@ -92,16 +109,16 @@ fn why(error: &mmf::Error, rights_shown: bool) -> String {
     }
 }
 
-/// What the system, and so every other program, calls it.
+/// Returns the name that the system, and so every other program, uses.
 #[cfg(unix)]
-fn system_name<A: Access>(memory: &SharedMemory<A>, _name: &Name) -> Option<String> {
+fn system_name<A: Access>(region: &SharedMemory<A>, _name: &Name) -> Option<String> {
     use std::os::fd::AsRawFd;
-    let file = std::fs::read_link(format!("/proc/self/fd/{}", memory.as_raw_fd())).ok()?;
+    let file = std::fs::read_link(format!("/proc/self/fd/{}", region.as_raw_fd())).ok()?;
     Some(format!("/{}", file.file_name()?.to_str()?))
 }
 
 #[cfg(not(unix))]
-#[allow(clippy::unnecessary_wraps, reason = "others cannot always tell")]
-fn system_name<A: Access>(_memory: &SharedMemory<A>, name: &Name) -> Option<String> {
+#[allow(clippy::unnecessary_wraps, reason = "other systems may not know it")]
+fn system_name<A: Access>(_region: &SharedMemory<A>, name: &Name) -> Option<String> {
     Some(name.to_string())
 }

@@ -1,4 +1,4 @@
-//! `mmf ls`: the named memories of the machine.
+//! `mmf ls`: lists the named regions of the machine.
 
 use std::fmt::Write;
 
@@ -7,56 +7,57 @@ use mmf::inspect::ListEntry;
 use serde::Serialize;
 
 use crate::findings::headline;
-use crate::output::{Failure, Output, printable};
+use crate::output::{Failure, Output};
+use crate::text::printable;
 
+/// The JSON document.
 #[derive(Serialize)]
-struct Listing {
-    memories: Vec<Row>,
+struct Document {
+    regions: Vec<Row>,
 }
 
 #[derive(Serialize)]
 struct Row {
     name: String,
     length: Option<u64>,
-    read: bool,
-    write: bool,
+    may_read: bool,
+    may_write: bool,
     stale: bool,
     /// This user cannot open it, and no process is seen to hold it.
-    #[serde(skip_serializing_if = "std::ops::Not::not")]
-    maybe_stale: bool,
+    possibly_stale: bool,
     /// Why it cannot be read.
     error: Option<String>,
 }
 
 pub(crate) fn run(output: Output) -> Result<(), Failure> {
-    let listing = Listing { memories: mmf::inspect::list()?.iter().filter_map(row).collect() };
-    let text = table(&listing.memories);
-    output.print(&listing, text)
+    let document = Document { regions: mmf::inspect::list()?.iter().filter_map(row).collect() };
+    let text = table(&document.regions);
+    output.print(&document, text)
 }
 
-/// None if it is gone already.
+/// Returns `None` if the region does not exist any more.
 fn row(entry: &ListEntry) -> Option<Row> {
     let mut row = Row {
         name: format!("{}{}", entry.namespace().prefix(), entry.text()),
         length: None,
-        read: false,
-        write: false,
+        may_read: false,
+        may_write: false,
         stale: entry.is_stale(),
-        maybe_stale: false,
+        possibly_stale: false,
         error: None,
     };
-    // Looked at, not opened: whoever opens a memory is a holder of it for that moment, and what is stale would be removed.
+    // Examined and not opened: to open a region is to hold it for a moment, and removes a stale one.
     match entry.name().and_then(mmf::diagnosis::examine) {
-        Ok(there) if !there.exists() => return None,
-        Ok(there) => {
-            row.stale = there.is_stale();
-            (row.read, row.write) = (there.may_read(), there.may_write());
-            row.length = there.len().filter(|_| row.read);
-            if !row.read && !row.stale {
-                let mut causes = there.diagnosis().causes();
-                row.maybe_stale =
+        Ok(report) if !report.exists() => return None,
+        Ok(report) => {
+            row.stale = report.is_stale();
+            (row.may_read, row.may_write) = (report.may_read(), report.may_write());
+            row.length = report.len().filter(|_| row.may_read);
+            if !row.may_read && !row.stale {
+                let mut causes = report.diagnosis().causes();
+                row.possibly_stale =
                     causes.any(|cause| matches!(cause, Cause::PossiblyAbandoned { unheld: true, .. }));
-                let cause = there.diagnosis().causes().next();
+                let cause = report.diagnosis().causes().next();
                 row.error = cause.map(ToString::to_string);
             }
         }
@@ -67,26 +68,26 @@ fn row(entry: &ListEntry) -> Option<Row> {
 
 fn table(rows: &[Row]) -> String {
     if rows.is_empty() {
-        return "no named memories".to_owned();
+        return "no named regions".to_owned();
     }
-    // One long name is not to push everything else off the screen.
+    // A single long name must not push everything else off the screen.
     let widest = rows.iter().map(|row| row.name.chars().count()).max().unwrap_or(0).clamp(4, 56);
-    let mut text = format!("{:widest$}  {:>13}  rights", "name", "bytes");
+    let mut text = format!("{:widest$}  {:>13}  access", "name", "bytes");
     for row in rows {
-        let length = row.length.map_or("-".to_owned(), |len| len.to_string());
-        let rights = match (row.read, row.write) {
+        let len = row.length.map_or("-".to_owned(), |len| len.to_string());
+        let access = match (row.may_read, row.may_write) {
             (true, true) => "rw",
             (true, false) => "r",
             (false, true) => "w",
             (false, false) => "-",
         };
-        let state = match (row.stale, row.maybe_stale) {
+        let state = match (row.stale, row.possibly_stale) {
             (true, _) => "     stale",
             (false, true) => "     stale?",
             (false, false) => "",
         };
         let name = printable(&row.name);
-        let _ = write!(text, "\n{name:widest$}  {length:>13}  {rights}{state}");
+        let _ = write!(text, "\n{name:widest$}  {len:>13}  {access}{state}");
     }
     text
 }

@@ -10,12 +10,17 @@ mod findings;
 mod holders;
 mod info;
 mod inspect;
+mod interrupt;
 mod ls;
 mod names;
+mod number;
 mod output;
+mod progress;
 mod run;
 mod size;
 mod snapshot;
+mod terminal;
+mod text;
 mod watch;
 mod write;
 
@@ -33,7 +38,7 @@ fn main() -> ExitCode {
     };
     let output = Output { json: args.json };
     let done = match &args.command {
-        // Their answers are also in the exit status.
+        // Their exit status depends on the result.
         Command::Doctor(args) => {
             return doctor::run(args, output).unwrap_or_else(|failure| output.fail(&failure));
         }

@@ -1,11 +1,13 @@
-//! Names of regions, as they are given to the command.
+//! Names of regions on the command line.
 
 use mmf::Name;
 
-use crate::output::printable;
+use crate::text::printable;
 
-/// Reads a name; also one that only `mmf ls` shows, as it is printed there or in its JSON: others may have given a region a name
-/// that is refused as a mistake where a new one is named.
+/// Parses the name of an existing region.
+///
+/// A region may have a name that is refused for a new one. Such a name is accepted as `mmf ls` shows it, in
+/// text or in JSON.
 pub(crate) fn existing(text: &str) -> Result<Name, mmf::Error> {
     Name::new(text).or_else(|error| listed(text).ok_or(error))
 }

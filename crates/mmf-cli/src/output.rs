@@ -1,13 +1,13 @@
-//! What comes out: text or one JSON document on standard output, and errors on standard error.
+//! Output: text or a JSON document on standard output, errors on standard error.
 
 use std::fmt::{Display, Write as _};
 use std::io::{self, Write};
 use std::process::ExitCode;
 
 use serde::Serialize;
-use serde_json::{Value, json};
 
 use crate::findings;
+use crate::text::{is_active, printable};
 
 /// How to print.
 #[derive(Clone, Copy, Debug)]
@@ -15,58 +15,61 @@ pub(crate) struct Output {
     pub(crate) json: bool,
 }
 
-/// Why a command ends early.
+/// The reason for which a command fails.
 #[derive(Debug)]
 pub(crate) struct Failure {
-    /// A word to match on: the library's `ErrorKind`, or one of this program's.
+    /// An identifier to match on: that of the library's `ErrorKind`, or one of this program.
     kind: String,
-    /// What was being done, the cause, and the cure.
+    /// What failed, the cause, and the cure.
     message: String,
-    /// What the library has found out, where it has looked.
+    /// The library's diagnosis, if there is one.
     diagnosis: Option<mmf::diagnosis::Diagnosis>,
-    code: Option<i32>,
+    os_error: Option<i32>,
     status: u8,
 }
 
 impl Failure {
-    /// An error of this program's own.
+    /// An error of this program, not of the library.
     pub(crate) fn new(kind: &str, message: impl Into<String>) -> Self {
-        Failure { kind: kind.to_owned(), message: message.into(), diagnosis: None, code: None, status: 1 }
+        Failure { kind: kind.to_owned(), message: message.into(), diagnosis: None, os_error: None, status: 1 }
     }
 
-    /// What the system said about files, pipes and sockets.
+    /// An error of the system about a file, pipe or socket.
     pub(crate) fn io(doing: impl Display, error: &io::Error, cure: &str) -> Self {
         let cure = if cure.is_empty() { String::new() } else { format!("; {cure}") };
-        Failure { code: error.raw_os_error(), ..Failure::new("Io", format!("cannot {doing}: {error}{cure}")) }
+        Failure {
+            os_error: error.raw_os_error(),
+            ..Failure::new("Io", format!("cannot {doing}: {error}{cure}"))
+        }
     }
 
-    /// By Ctrl-C or a request to end.
+    /// The command was ended by Ctrl-C or a termination signal.
     pub(crate) fn interrupted() -> Self {
-        // What shells report for a program that Ctrl-C has ended.
+        // The status that shells report for a program ended by Ctrl-C.
         Failure { status: 130, ..Failure::new("Interrupted", "interrupted") }
     }
 
-    /// The same, where it is said what was interrupted.
+    /// Turns an error into an interruption, and keeps its message.
     pub(crate) fn into_interrupted(self) -> Self {
         Failure { kind: "Interrupted".to_owned(), status: 130, ..self }
     }
 
-    /// Who reads our output has had enough: nobody is left to tell, and nothing is wrong.
-    fn nobody_reads() -> Self {
-        Failure { status: 0, ..Failure::new("BrokenPipe", "nobody reads the output") }
+    /// The reader of the output has closed the pipe, which is not an error.
+    fn closed_pipe() -> Self {
+        Failure { status: 0, ..Failure::new("BrokenPipe", "the output was closed") }
     }
 
-    pub(crate) fn is_nobody_reads(&self) -> bool {
+    pub(crate) fn is_closed_pipe(&self) -> bool {
         self.status == 0
     }
 
-    /// Another exit status than 1.
+    /// Sets an exit status other than 1.
     pub(crate) fn with_status(mut self, status: u8) -> Self {
         self.status = status;
         self
     }
 
-    /// More about it.
+    /// Appends to the message.
     pub(crate) fn with(mut self, more: &str) -> Self {
         self.message.push_str(more);
         self
@@ -79,7 +82,7 @@ impl From<mmf::Error> for Failure {
             kind: format!("{:?}", error.kind()),
             message: findings::headline(&error),
             diagnosis: error.diagnosis().cloned(),
-            code: error.raw_os_error(),
+            os_error: error.raw_os_error(),
             status: 1,
         }
     }
@@ -91,7 +94,8 @@ impl Output {
         if self.json { self.document(document) } else { line(text) }
     }
 
-    /// As `print`; the text has colours, which are left out where they are not wanted or not understood.
+    /// As [`print`](Output::print), for a text with colours, which are removed where they are not wanted or
+    /// not supported.
     pub(crate) fn print_coloured(self, document: &impl Serialize, text: impl Display) -> Result<(), Failure> {
         if self.json { self.document(document) } else { line_to(anstream::stdout().lock(), text) }
     }
@@ -101,21 +105,20 @@ impl Output {
         line(json_text(document)?)
     }
 
-    /// Prints a line for people, while the work goes on.
+    /// Prints a line for people before the command is done.
     pub(crate) fn say(self, text: impl Display) -> Result<(), Failure> {
         if self.json { Ok(()) } else { line(text) }
     }
 
-    /// Prints an error and gives the exit status that goes with it.
+    /// Prints an error and returns its exit status.
     pub(crate) fn fail(self, failure: &Failure) -> ExitCode {
-        if failure.is_nobody_reads() {
+        if failure.is_closed_pipe() {
             return ExitCode::SUCCESS;
         }
         if self.json {
-            let findings = failure.diagnosis.as_ref().map(|found| findings::document(found.findings()));
-            print_error_document(&failure.kind, &failure.message, failure.code, findings);
+            print_error_document(failure);
         } else {
-            // What another process has said may be more than one line.
+            // (It can contain several lines that another process printed.)
             let message: Vec<String> = failure.message.split('\n').map(printable).collect();
             let mut text = format!("mmf: {}", message.join("\n"));
             if let Some(diagnosis) = &failure.diagnosis {
@@ -128,13 +131,14 @@ impl Output {
     }
 }
 
-/// A document in one line. What a terminal or a line-oriented program would act on is escaped, as JSON allows: texts of peers are in it.
+/// Serialises a document into one line. Characters that act on a terminal or on a line-oriented program are
+/// escaped, as JSON allows, because the document contains text of other processes.
 pub(crate) fn json_text(document: &impl Serialize) -> Result<String, Failure> {
     let text = serde_json::to_string(document).map_err(|e| printing(&e.into()))?;
     if !text.contains(is_active) {
         return Ok(text);
     }
-    // (These can only be inside strings.)
+    // (Outside of strings there are none.)
     Ok(text.chars().fold(String::with_capacity(text.len()), |mut escaped, c| {
         if is_active(c) {
             for unit in c.encode_utf16(&mut [0; 2]) {
@@ -147,54 +151,36 @@ pub(crate) fn json_text(document: &impl Serialize) -> Result<String, Failure> {
     }))
 }
 
-/// Whether a character does something to a terminal or to the text around it, or cannot be seen: control characters (C0, DEL, C1),
-/// separators of lines and paragraphs, marks and overrides of the direction of text, characters without width, tags.
-pub(crate) fn is_active(c: char) -> bool {
-    c.is_control()
-        || matches!(
-            c,
-            '\u{ad}'
-                | '\u{61c}'
-                | '\u{180e}'
-                | '\u{200b}'..='\u{200f}'
-                | '\u{2028}'..='\u{202e}'
-                | '\u{2060}'..='\u{206f}'
-                | '\u{feff}'
-                | '\u{fff9}'..='\u{fffb}'
-                | '\u{e0000}'..='\u{e007f}'
-        )
+/// The JSON document of an error, on standard error.
+#[derive(Serialize)]
+struct ErrorDocument<'f> {
+    error: ErrorFields<'f>,
 }
 
-fn print_error_document(kind: &str, message: &str, code: Option<i32>, findings: Option<Value>) {
-    let mut error = json!({ "kind": kind, "message": message, "code": code });
-    if let Some(findings) = findings {
-        error["findings"] = findings;
-    }
-    if let Ok(text) = json_text(&json!({ "error": error })) {
+#[derive(Serialize)]
+struct ErrorFields<'f> {
+    kind: &'f str,
+    message: &'f str,
+    os_error: Option<i32>,
+    findings: Vec<findings::Document>,
+}
+
+fn print_error_document(failure: &Failure) {
+    let findings = failure.diagnosis.as_ref().map(|found| findings::documents(found.findings()));
+    let error = ErrorFields {
+        kind: &failure.kind,
+        message: &failure.message,
+        os_error: failure.os_error,
+        findings: findings.unwrap_or_default(),
+    };
+    if let Ok(text) = json_text(&ErrorDocument { error }) {
         let _ = writeln!(io::stderr(), "{text}");
     }
 }
 
-/// Others may have put anything into a name, also what would move the cursor, change colours, hide, or change the order of what
-/// stands beside it: such characters are spelled out as in the source of a program.
-pub(crate) fn printable(text: &str) -> String {
-    let mut shown = String::with_capacity(text.len());
-    for c in text.chars() {
-        match c {
-            '\0' => shown.push_str("\\0"),
-            '\n' => shown.push_str("\\n"),
-            '\r' => shown.push_str("\\r"),
-            '\t' => shown.push_str("\\t"),
-            c if is_active(c) => shown.push_str(&format!("\\u{{{:x}}}", u32::from(c))),
-            c => shown.push(c),
-        }
-    }
-    shown
-}
-
-/// A line on standard output, at once: somebody may wait for it.
+/// Prints to standard output and flushes, because a reader may be waiting for it.
 fn line(text: impl Display) -> Result<(), Failure> {
-    // Whatever was put together from what others have written; its lines are ours.
+    // The line breaks are this program's own; everything else may come from other processes.
     let text: Vec<String> = text.to_string().split('\n').map(printable).collect();
     line_to(io::stdout().lock(), text.join("\n"))
 }
@@ -203,22 +189,22 @@ fn line_to(mut out: impl Write, text: impl Display) -> Result<(), Failure> {
     writeln!(out, "{text}").and_then(|()| out.flush()).map_err(|e| printing(&e))
 }
 
-/// What to make of an error of standard output.
+/// Returns the failure for an error of standard output.
 pub(crate) fn printing(error: &io::Error) -> Failure {
     if error.kind() == io::ErrorKind::BrokenPipe {
-        Failure::nobody_reads()
+        Failure::closed_pipe()
     } else {
-        Failure::io("print the result", error, "check where the output goes to")
+        Failure::io("print the result", error, "check the destination of the output")
     }
 }
 
-/// A command line that cannot be understood; or a request for help, which is no error.
+/// Reports an invalid command line, or prints the help that was requested.
 pub(crate) fn usage(error: &clap::Error) -> ExitCode {
-    // The arguments could not be read, so this is all that is known of the wish for JSON.
+    // The arguments could not be parsed, so the option is searched for.
     let json = std::env::args_os().skip(1).take_while(|arg| arg != "--").any(|arg| arg == "--json");
     let status = u8::try_from(error.exit_code()).unwrap_or(2);
     if json && status != 0 {
-        print_error_document("Usage", error.to_string().trim_end(), None, None);
+        print_error_document(&Failure::new("Usage", error.to_string().trim_end()));
     } else {
         let _ = error.print();
     }
@@ -226,24 +212,4 @@ pub(crate) fn usage(error: &clap::Error) -> ExitCode {
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used, reason = "a test")]
-mod tests {
-    use super::{json_text, printable};
-
-    #[test]
-    fn harmful_characters_are_spelled_out() {
-        assert_eq!(
-            printable("a\n\u{1b}[31m\u{9b}\u{202e}\u{2028}b"),
-            r"a\n\u{1b}[31m\u{9b}\u{202e}\u{2028}b"
-        );
-        assert_eq!(printable("\u{fc}\u{65e5}"), "\u{fc}\u{65e5}");
-    }
-
-    #[test]
-    fn documents_stay_what_they_are() {
-        let hostile = serde_json::json!({ "a\u{9b}": "\u{1b}\u{202e}\u{7f}\u{e0041}\u{2028}\n\"" });
-        let text = json_text(&hostile).unwrap();
-        assert!(text.is_ascii() && !text.contains('\u{7f}'), "{text}");
-        assert_eq!(serde_json::from_str::<serde_json::Value>(&text).unwrap(), hostile);
-    }
-}
+mod tests;

@@ -1,4 +1,4 @@
-//! create, info, doctor, dump, write and ls, as programs and people call them.
+//! The commands, as programs and people run them.
 #![allow(missing_docs, clippy::unwrap_used, unreachable_pub, reason = "a test")]
 
 #[cfg(target_os = "linux")]
@@ -12,23 +12,23 @@ use std::fs;
 use std::io::{BufRead, BufReader};
 use std::process::Stdio;
 
-use common::{ask_to_end, command, finish, is_gone, listed, run, run_with_input};
+use common::{command, finish, interrupt, is_gone, listed, run, run_with_input};
 use serde_json::{Value, json};
 use testkit::{Peer, Test, unique_name, wait_until};
 
 fn main() {
     let tests: &[Test] = &[
-        ("one_memory_and_all_commands", one_memory_and_all_commands),
-        ("create_puts_a_file_in", create_puts_a_file_in),
+        ("one_region_and_all_commands", one_region_and_all_commands),
+        ("create_loads_a_file", create_loads_a_file),
         ("save_and_load", save_and_load),
-        ("load_keeps_and_grants", load_keeps_and_grants),
+        ("load_has_the_options_of_create", load_has_the_options_of_create),
         ("save_and_load_fail", save_and_load_fail),
         ("save_ends_on_ctrl_c", save_ends_on_ctrl_c),
         ("load_ends_on_ctrl_c", load_ends_on_ctrl_c),
-        ("create_ends_after_its_time", create_ends_after_its_time),
+        ("create_ends_after_its_duration", create_ends_after_its_duration),
         ("create_ends_cleanly_on_ctrl_c", || ends_cleanly_on("INT")),
         ("create_ends_cleanly_on_termination", || ends_cleanly_on("TERM")),
-        ("create_says_json", create_says_json),
+        ("create_prints_json", create_prints_json),
         ("create_fails", create_fails),
         ("dump_shows_parts", dump_shows_parts),
         ("dump_spans_pieces", dump_spans_pieces),
@@ -36,13 +36,13 @@ fn main() {
         ("dump_into_a_closed_pipe", dump_into_a_closed_pipe),
         ("write_takes_all_sources", write_takes_all_sources),
         ("write_writes_all_or_nothing", write_writes_all_or_nothing),
-        ("missing_names_are_said", missing_names_are_said),
-        ("wrong_names_are_said", wrong_names_are_said),
+        ("missing_names_are_errors", missing_names_are_errors),
+        ("invalid_names_are_errors", invalid_names_are_errors),
         ("usage_errors", usage_errors),
         ("help_and_version", help_and_version),
-        ("ls_shows_rights_and_sizes", ls_shows_rights_and_sizes),
-        ("run_gives_memory_to_a_command", run_gives_memory_to_a_command),
-        ("run_passes_the_exit_status_on", run_passes_the_exit_status_on),
+        ("ls_shows_access_and_sizes", ls_shows_access_and_sizes),
+        ("run_hands_regions_to_a_command", run_hands_regions_to_a_command),
+        ("run_returns_the_exit_status", run_returns_the_exit_status),
         ("run_fails", run_fails),
     ];
     let roles: &[testkit::Played] =
@@ -55,19 +55,19 @@ const CAUSES: &[Test] = causes::TESTS;
 #[cfg(not(target_os = "linux"))]
 const CAUSES: &[Test] = &[];
 
-/// How the program prints a text that others have written.
+/// Returns a text of another process as the program prints it.
 fn shown(text: &str) -> String {
     text.replace('\x1b', "\\u{1b}").replace('\r', "\\r")
 }
 
-/// A memory, kept by another process until that is dropped.
+/// Creates a region in another process, which keeps it until it is dropped.
 fn create(name: &str, more: &[&str]) -> Peer {
-    let mut maker = Peer::spawn("create", &mut command(["create", name].iter().chain(more)));
-    let line = maker.hear();
+    let mut creator = Peer::spawn("create", &mut command(["create", name].iter().chain(more)));
+    let line = creator.hear();
     let text = name.strip_prefix(r"Global\");
     let full = text.map_or(format!(r"Local\{name}: "), |_| format!("{name}: "));
     assert!(line.starts_with(&full), "{line}");
-    maker
+    creator
 }
 
 fn temporary_file(content: &[u8]) -> (tempfile::TempDir, String) {
@@ -78,10 +78,10 @@ fn temporary_file(content: &[u8]) -> (tempfile::TempDir, String) {
     (folder, path)
 }
 
-fn one_memory_and_all_commands() {
+fn one_region_and_all_commands() {
     let name = &unique_name("all");
     let full = &format!(r"Local\{name}");
-    let mut maker = create(name, &["64K"]);
+    let mut creator = create(name, &["64K"]);
 
     let info = run(["info", name]).succeeded().text();
     assert!(
@@ -90,7 +90,7 @@ fn one_memory_and_all_commands() {
     );
     let info = run(["info", name, "--json"]).succeeded().json();
     assert_eq!((&info["name"], &info["length"]), (&json!(full), &json!(65_536)));
-    assert_eq!((&info["read"], &info["write"]), (&json!(true), &json!(true)));
+    assert_eq!((&info["may_read"], &info["may_write"]), (&json!(true), &json!(true)));
 
     let written = run(["write", name, "--offset", "16", "--text", "Hello, world"]).succeeded().text();
     assert_eq!(written, format!("{full}: 12 bytes written at offset 16\n"));
@@ -105,30 +105,30 @@ fn one_memory_and_all_commands() {
     );
     assert_eq!(listed(full), [(full.clone(), false)]);
 
-    // Looking has left the memory to its maker alone.
-    maker.kill();
+    // No command is still a holder.
+    creator.kill();
     wait_until("the name is gone, or counts as gone", || is_gone(full));
     run(["info", name]).failed(1, &["no shared memory of this name"]);
     assert_eq!(listed(full), []);
 }
 
-fn create_puts_a_file_in() {
+fn create_loads_a_file() {
     let content: Vec<u8> = (0..3_000_000_u32).map(|i| i.to_le_bytes()[1]).collect();
     let (_folder, path) = temporary_file(&content);
     let name = &unique_name("from");
     {
-        let _maker = create(name, &["--from", &path]);
+        let _creator = create(name, &["--from", &path]);
         assert_eq!(run(["dump", name, "--raw", "--length", "3000000"]).succeeded().out, content);
     }
     let name = &unique_name("from-larger");
-    let _maker = create(name, &["4M", "--from", &path]);
+    let _creator = create(name, &["4M", "--from", &path]);
     let bytes = run(["dump", name, "--raw"]).succeeded().out;
     assert_eq!((bytes.len(), &bytes[..content.len()]), (4 << 20, &content[..]));
 }
 
 fn save_and_load() {
     let name = &unique_name("save");
-    let _maker = create(name, &["2M"]);
+    let _creator = create(name, &["2M"]);
     run(["write", name, "--offset", "1M", "--text", "kept"]).succeeded();
     let (folder, path) = temporary_file(b"old");
     let saved = run(["save", name, &path, "--force"]).succeeded().text();
@@ -148,7 +148,7 @@ fn save_and_load() {
     assert_eq!(run(["dump", another, "--raw"]).succeeded().out, content);
     loader.kill();
 
-    // Back into what is there; bytes behind the end of the file stay.
+    // Restored into the existing region; bytes after the end of the file stay.
     fs::write(&path, b"restored").unwrap();
     let document = run(["load", name, &path, "--into", "--json"]).succeeded().json();
     assert_eq!(
@@ -160,11 +160,14 @@ fn save_and_load() {
     assert_eq!((&bytes[..9], &bytes[1 << 20..][..4]), (&b"restored\0"[..], &b"kept"[..]));
 }
 
-fn load_keeps_and_grants() {
+fn load_has_the_options_of_create() {
     let (_folder, path) = temporary_file(&[7; 5000]);
     let name = &unique_name("load-for");
     let outcome = run(["load", name, &path, "--for", "0.05", "--json"]).succeeded().json();
-    assert_eq!((&outcome["name"], &outcome["asked"]), (&json!(format!(r"Local\{name}")), &json!(5000)));
+    assert_eq!(
+        (&outcome["name"], &outcome["requested_length"]),
+        (&json!(format!(r"Local\{name}")), &json!(5000))
+    );
     let mut loader = Peer::spawn("load", &mut command(["load", name, &path, "--grant-read", "everyone"]));
     assert!(loader.hear().contains("kept until"));
     assert!(loader.hear().contains("may read"));
@@ -172,7 +175,7 @@ fn load_keeps_and_grants() {
 
 fn save_and_load_fail() {
     let name = &unique_name("fails");
-    let _maker = create(name, &["4096"]);
+    let _creator = create(name, &["4096"]);
     let (folder, path) = temporary_file(b"theirs");
     run(["save", name, &path]).failed(1, &["a file of this name already", "replace it with --force"]);
     assert_eq!(run(["save", name, &path, "--json"]).json_error()["kind"], "AlreadyExists");
@@ -196,31 +199,31 @@ fn save_and_load_fail() {
     assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
 }
 
-/// Whether a program that has started to read or write a file ends early when it is asked to. It may be faster.
+/// Interrupts a program that reads or writes a file, and returns whether it ended early. It may be faster.
 fn is_interrupted(mut peer: Peer) -> bool {
-    wait_until("it is under way, or has ended", || moved(peer.id()).is_none_or(|bytes| bytes > 8 << 20));
-    ask_to_end(&peer, "INT");
+    wait_until("it has started, or has ended", || moved(peer.id()).is_none_or(|bytes| bytes > 8 << 20));
+    interrupt(&peer, "INT");
     let ending = peer.wait();
     assert!(matches!(ending.code(), Some(0 | 130)), "{ending:?}");
     ending.code() == Some(130)
 }
 
-/// Bytes that a process has read and written so far, by the kernel's count (Linux). None of one that has ended.
+/// Returns how many bytes a process has read and written, as the kernel counts (Linux); `None` after its end.
 fn moved(id: u32) -> Option<u64> {
     let counts = fs::read_to_string(format!("/proc/{id}/io")).ok()?;
     let count = |what| counts.lines().find_map(|line| line.strip_prefix(what)?.trim().parse::<u64>().ok());
     Some(count("rchar:")? + count("wchar:")?)
 }
 
-/// What takes a while to copy.
+/// A length that takes a while to copy.
 const LARGE: u64 = 1 << 30;
 
 fn save_ends_on_ctrl_c() {
     if !cfg!(target_os = "linux") {
-        ask_to_end_in_vain();
+        skip_interruption();
     }
     let name = &unique_name("save-interrupted");
-    let _maker = create(name, &[&LARGE.to_string()]);
+    let _creator = create(name, &[&LARGE.to_string()]);
     let memory = mmf::SharedMemory::open(&**name).unwrap();
     let piece = vec![5; 1 << 20];
     for at in (0..LARGE).step_by(1 << 20) {
@@ -239,7 +242,7 @@ fn save_ends_on_ctrl_c() {
 
 fn load_ends_on_ctrl_c() {
     if !cfg!(target_os = "linux") {
-        ask_to_end_in_vain();
+        skip_interruption();
     }
     let (_folder, path) = temporary_file(b"");
     {
@@ -257,11 +260,11 @@ fn load_ends_on_ctrl_c() {
     });
 }
 
-fn ask_to_end_in_vain() -> ! {
-    testkit::skip("only Linux says how far another process is")
+fn skip_interruption() -> ! {
+    testkit::skip("only Linux reports the progress of another process")
 }
 
-fn create_ends_after_its_time() {
+fn create_ends_after_its_duration() {
     let name = &unique_name("for");
     let outcome = run(["create", name, "4096", "--for", "0.05"]).succeeded();
     assert_eq!(outcome.text(), format!("Local\\{name}: 4096 bytes (4 KiB), kept for 0.05 s\n"));
@@ -270,25 +273,28 @@ fn create_ends_after_its_time() {
 
 fn ends_cleanly_on(signal: &str) {
     let name = &unique_name("signal");
-    let mut maker = create(name, &["4096"]);
-    ask_to_end(&maker, signal);
-    assert_eq!(maker.wait().code(), Some(0));
+    let mut creator = create(name, &["4096"]);
+    interrupt(&creator, signal);
+    assert_eq!(creator.wait().code(), Some(0));
     assert!(is_gone(&format!(r"Local\{name}")));
 }
 
-fn create_says_json() {
+fn create_prints_json() {
     let name = &unique_name("json");
-    let mut maker = Peer::spawn("create", &mut command(["--json", "create", name, "1000"]));
-    let document: Value = serde_json::from_str(&maker.hear()).unwrap();
-    assert_eq!((&document["name"], &document["asked"]), (&json!(format!(r"Local\{name}")), &json!(1000)));
-    // Where the system rounds up to pages, this says so.
+    let mut creator = Peer::spawn("create", &mut command(["--json", "create", name, "1000"]));
+    let document: Value = serde_json::from_str(&creator.hear()).unwrap();
+    assert_eq!(
+        (&document["name"], &document["requested_length"]),
+        (&json!(format!(r"Local\{name}")), &json!(1000))
+    );
+    // The system may round up to pages.
     let info = run(["info", name, "--json"]).succeeded().json();
     assert_eq!(document["length"], info["length"]);
 }
 
 fn create_fails() {
     let name = &unique_name("exists");
-    let _maker = create(name, &["4096"]);
+    let _creator = create(name, &["4096"]);
     run(["create", name, "4096"]).failed(1, &["cannot create", name, "already", "4096 bytes", "open it"]);
     let error = run(["create", name, "4096", "--json"]).json_error();
     assert_eq!(error["kind"], "AlreadyExists");
@@ -300,18 +306,21 @@ fn create_fails() {
     let (folder, path) = temporary_file(b"");
     run(["create", name, "--from", &path]).failed(1, &["the file is empty", "give a length"]);
     fs::write(&path, [1; 5000]).unwrap();
-    run(["create", name, "4096", "--from", &path]).failed(1, &["has 5000", "leave the length out"]);
+    run(["create", name, "4096", "--from", &path]).failed(1, &["has 5000", "omit the length"]);
     let missing = folder.path().join("missing");
     let missing = missing.to_str().unwrap();
     let error = run(["create", name, "--from", missing, "--json"]).json_error();
     assert_eq!(error["kind"], "NotFound");
-    assert!(error["code"].is_number() && error["message"].as_str().unwrap().contains("missing"), "{error}");
+    assert!(
+        error["os_error"].is_number() && error["message"].as_str().unwrap().contains("missing"),
+        "{error}"
+    );
     assert!(is_gone(&format!(r"Local\{name}")));
 }
 
 fn dump_shows_parts() {
     let name = &unique_name("parts");
-    let _maker = create(name, &["4096"]);
+    let _creator = create(name, &["4096"]);
     run(["write", name, "--text", "0123456789"]).succeeded();
     let dump = run(["dump", name, "--offset", "3", "--length", "0x4"]).succeeded().text();
     assert_eq!(
@@ -327,7 +336,7 @@ fn dump_shows_parts() {
 
 fn dump_spans_pieces() {
     let name = &unique_name("pieces");
-    let _maker = create(name, &["5M"]);
+    let _creator = create(name, &["5M"]);
     run(["write", name, "--offset", "1048574", "--text", "seam"]).succeeded();
     let dump = run(["dump", name]).succeeded().text();
     assert_eq!(
@@ -347,19 +356,19 @@ fn dump_spans_pieces() {
 
 fn dump_fails() {
     let name = &unique_name("dump-fails");
-    let _maker = create(name, &["4096"]);
+    let _creator = create(name, &["4096"]);
     for arguments in [["--offset", "4097"], ["--length", "4097"], ["--offset", "16777215T"]] {
         run(["dump", name].iter().chain(&arguments)).failed(1, &["cannot dump", "4096 bytes"]);
     }
     let error = run(["dump", name, "--offset", "9999", "--json"]).json_error();
-    assert_eq!((&error["kind"], &error["code"]), (&json!("OutOfBounds"), &Value::Null));
+    assert_eq!((&error["kind"], &error["os_error"]), (&json!("OutOfBounds"), &Value::Null));
     run(["dump", name, "--raw", "--json"]).failed(2, &[]);
     run(["dump", name, "--force"]).failed(2, &[]);
 }
 
 fn dump_into_a_closed_pipe() {
     let name = &unique_name("closed");
-    let _maker = create(name, &["8M"]);
+    let _creator = create(name, &["8M"]);
     let content: Vec<u8> = (0..200_000_u32).flat_map(u32::to_le_bytes).collect();
     run_with_input(["write", name, "-"], &content).succeeded();
     let mut dump = command(["dump", name])
@@ -377,7 +386,7 @@ fn dump_into_a_closed_pipe() {
 
 fn write_takes_all_sources() {
     let name = &unique_name("sources");
-    let _maker = create(name, &["3M"]);
+    let _creator = create(name, &["3M"]);
     run(["write", name, "--text", "-text-"]).succeeded();
     run(["write", name, "--offset", "6", "--hex", "CA fe:00"]).succeeded();
     let (_folder, path) = temporary_file(b"file");
@@ -394,7 +403,7 @@ fn write_takes_all_sources() {
 
 fn write_writes_all_or_nothing() {
     let name = &unique_name("nothing");
-    let _maker = create(name, &["4096"]);
+    let _creator = create(name, &["4096"]);
     let (_folder, path) = temporary_file(&[b'x'; 4097]);
     let nothing = "nothing was written";
     run(["write", name, "--from", &path]).failed(1, &["4097 bytes", "has 4096 bytes", nothing]);
@@ -412,7 +421,7 @@ fn write_writes_all_or_nothing() {
     assert!(bytes.iter().all(|byte| *byte == 0));
 }
 
-fn missing_names_are_said() {
+fn missing_names_are_errors() {
     let name = &unique_name("missing");
     let commands: [&[&str]; 3] = [&["info", name], &["dump", name], &["write", name, "--text", "x"]];
     for arguments in commands {
@@ -420,14 +429,14 @@ fn missing_names_are_said() {
             .failed(1, &["cannot open", name, "no shared memory of this name", "start the program"]);
         let error = run(["--json"].iter().chain(arguments)).json_error();
         assert_eq!(error["kind"], "NotFound");
-        assert!(error["code"].is_number(), "{error}");
+        assert!(error["os_error"].is_number(), "{error}");
     }
 }
 
-fn wrong_names_are_said() {
+fn invalid_names_are_errors() {
     for command in ["info", "dump"] {
         run([command, r"global\x"]).failed(1, &[r"Global\x"]);
-        // Only Unix has no such names.
+        // Windows has such names.
         run([command, "/x"])
             .failed(1, &[if cfg!(unix) { r"write Global\x" } else { "no shared memory of this name" }]);
         run([command, ""]).failed(1, &["empty"]);
@@ -465,9 +474,9 @@ fn help_and_version() {
     run(nothing).failed(2, &["Usage"]);
 }
 
-fn ls_shows_rights_and_sizes() {
+fn ls_shows_access_and_sizes() {
     let name = &unique_name("listed");
-    let _maker = create(name, &["12K"]);
+    let _creator = create(name, &["12K"]);
     let table = finish(&mut command(["ls"]), b"").succeeded().text();
     let row = table.lines().find(|line| line.contains(name)).unwrap_or_else(|| panic!("{table}"));
     let columns: Vec<&str> = row.split_whitespace().collect();
@@ -475,7 +484,7 @@ fn ls_shows_rights_and_sizes() {
     assert!(table.starts_with("name "), "{table}");
 }
 
-/// `mmf run` with this test program, in a role, as the command.
+/// Runs `mmf run` with a role of this test program as the command.
 fn run_role(share: &[&str], role: &[&str]) -> common::Outcome {
     let mut command = command(["run"]);
     for share in share {
@@ -485,7 +494,7 @@ fn run_role(share: &[&str], role: &[&str]) -> common::Outcome {
     finish(command.arg("--").arg(program).arg("--play-role").args(role), b"")
 }
 
-/// Receives what it is given, writes into it, and says what it is.
+/// Receives the regions handed to it, writes into them, and reports them.
 fn role_receive(role: &mut testkit::Role) {
     for label in mmf::handoff::labels() {
         let memory = mmf::handoff::receive(&label).unwrap();
@@ -499,13 +508,13 @@ fn role_exit(role: &mut testkit::Role) {
     std::process::exit(role.argument(0).parse().unwrap());
 }
 
-fn run_gives_memory_to_a_command() {
+fn run_hands_regions_to_a_command() {
     let outcome = run_role(&["frames=1M", "audio=64K"], &["receive", "--argument"]).succeeded();
     assert_eq!(outcome.text(), "audio 65536\nframes 1048576\nwith --argument\n");
     assert!(outcome.err.is_empty(), "{outcome:?}");
 }
 
-fn run_passes_the_exit_status_on() {
+fn run_returns_the_exit_status() {
     for code in [0, 1, 42, 255] {
         let outcome = run_role(&["frames=4096"], &["exit", &code.to_string()]);
         assert_eq!(outcome.status, Some(code), "{outcome:?}");

@@ -1,4 +1,4 @@
-//! The demonstration, from the outside.
+//! `mmf demo`, from the outside.
 #![allow(missing_docs, clippy::unwrap_used, unreachable_pub, reason = "a test")]
 
 mod common;
@@ -7,33 +7,33 @@ use std::fs::{self, File};
 use std::io::Write;
 use std::process::ExitCode;
 
-use common::{ask_to_end, command, finish, is_gone, listed, run};
+use common::{command, finish, interrupt, is_gone, listed, run};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use testkit::{Peer, wait_until};
 
-/// Set for programs that the demo starts in place of itself.
+/// Set for a program that the demo starts instead of itself.
 const STAND_IN: &str = "MMF_TEST_STAND_IN";
 
 fn main() -> ExitCode {
-    // This program, started by the demo as its second process.
+    // The demo has started this program as its second process.
     if std::env::args().nth(1).as_deref() == Some("demo_peer") {
-        let last_words = std::env::var(STAND_IN).unwrap_or_default();
-        let _ = write!(std::io::stderr(), "{last_words}");
+        let message = std::env::var(STAND_IN).unwrap_or_default();
+        let _ = write!(std::io::stderr(), "{message}");
         return ExitCode::from(3);
     }
     testkit::run(
         &[
-            ("shares_its_own_file", shares_its_own_file),
-            ("shares_small_files", shares_small_files),
-            ("shares_a_file_of_many_parts", shares_a_file_of_many_parts),
-            ("looks_good", looks_good),
-            ("refuses_what_is_no_file", refuses_what_is_no_file),
-            ("refuses_what_does_not_fit", refuses_what_does_not_fit),
-            ("tells_why_the_second_process_failed", tells_why_the_second_process_failed),
-            ("the_second_process_alone_fails", the_second_process_alone_fails),
-            ("is_interrupted_cleanly", is_interrupted_cleanly),
-            ("a_killed_first_process_leaves_nothing", a_killed_first_process_leaves_nothing),
+            ("its_own_file_is_shared", its_own_file_is_shared),
+            ("small_files_are_shared", small_files_are_shared),
+            ("a_file_of_several_parts_is_shared", a_file_of_several_parts_is_shared),
+            ("text_fits_80_columns", text_fits_80_columns),
+            ("other_than_files_are_refused", other_than_files_are_refused),
+            ("files_that_do_not_fit_are_refused", files_that_do_not_fit_are_refused),
+            ("the_error_of_the_second_process_is_reported", the_error_of_the_second_process_is_reported),
+            ("the_second_process_fails_without_regions", the_second_process_fails_without_regions),
+            ("interruption_leaves_no_region", interruption_leaves_no_region),
+            ("death_of_the_first_process_leaves_no_region", death_of_the_first_process_leaves_no_region),
         ],
         &[],
     );
@@ -48,8 +48,8 @@ fn check(document: &Value, content: &[u8]) {
     assert_eq!(document["length"], json!(content.len()));
     assert_eq!(document["sha256"], json!(sha256(content)));
     assert_ne!(document["processes"]["parent"]["id"], document["processes"]["child"]["id"]);
-    assert_eq!(document["memory"]["length"], document["memory"]["seen_length"]);
-    assert_eq!(document["left_behind"], json!([]));
+    assert_eq!(document["region"]["length"], document["seen_length"]);
+    assert_eq!(document["left_over"], json!([]));
     let ways = ["memory", "pipe", "tcp"].into_iter().flat_map(|way| [(way, "first"), (way, "again")]);
     for (way, when) in ways {
         let way = &document["transfers"][way][when];
@@ -58,17 +58,17 @@ fn check(document: &Value, content: &[u8]) {
             "{document}"
         );
     }
-    for memory in ["memory", "control"] {
-        assert!(is_gone(document[memory]["name"].as_str().unwrap()));
+    for region in ["region", "control"] {
+        assert!(is_gone(document[region]["name"].as_str().unwrap()));
     }
 }
 
-fn shares_its_own_file() {
+fn its_own_file_is_shared() {
     let document = run(["demo", "--json"]).succeeded().json();
     check(&document, &fs::read(env!("CARGO_BIN_EXE_mmf")).unwrap());
 }
 
-fn shares_small_files() {
+fn small_files_are_shared() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("a file with spaces");
     for len in [1, 4096, 1_048_577] {
@@ -80,8 +80,8 @@ fn shares_small_files() {
     }
 }
 
-/// Longer than what goes through at a time; mostly a hole, so that it costs no disk.
-fn shares_a_file_of_many_parts() {
+/// The file is longer than a part; most of it is a hole, which takes no space on the disk.
+fn a_file_of_several_parts_is_shared() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("large");
     let mut file = File::create(&path).unwrap();
@@ -92,7 +92,7 @@ fn shares_a_file_of_many_parts() {
     check(&outcome.json(), &fs::read(&path).unwrap());
 }
 
-fn looks_good() {
+fn text_fits_80_columns() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("f");
     fs::write(&path, [7; 5000]).unwrap();
@@ -117,7 +117,7 @@ fn looks_good() {
     }
 }
 
-fn refuses_what_is_no_file() {
+fn other_than_files_are_refused() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("empty");
     File::create(&path).unwrap();
@@ -125,24 +125,24 @@ fn refuses_what_is_no_file() {
     run(["demo", path]).failed(1, &["cannot share", path, "empty", "choose another file"]);
     assert_eq!(run(["demo", path, "--json"]).json_error()["kind"], "ZeroLength");
     run(["demo", "/no/such/file"]).failed(1, &["cannot open \"/no/such/file\"", "check the path"]);
-    // (Windows does not even open a folder like a file.)
+    // (Windows does not open a directory like a file.)
     run(["demo", folder.path().to_str().unwrap()]).failed(1, &["cannot "]);
 }
 
-fn refuses_what_does_not_fit() {
+fn files_that_do_not_fit_are_refused() {
     if cfg!(windows) && testkit::under_wine() {
-        testkit::skip("Wine has no limit on what is committed");
+        testkit::skip("Wine does not limit committed memory");
     }
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("huge");
     if let Err(error) = File::create(&path).unwrap().set_len(8 << 40) {
-        testkit::skip(format!("this file system makes no file of 8 TiB: {error}"));
+        testkit::skip(format!("this file system does not support a file of 8 TiB: {error}"));
     }
     let outcome = finish(command(["demo"]).arg(&path), b"");
     outcome.failed(1, &["cannot create", "8 TiB", "choose a smaller file"]);
 }
 
-fn tells_why_the_second_process_failed() {
+fn the_error_of_the_second_process_is_reported() {
     let own = std::env::current_exe().unwrap();
     let demo = || {
         let mut demo = command(["demo", "--peer"]);
@@ -150,9 +150,9 @@ fn tells_why_the_second_process_failed() {
         demo
     };
     let outcome = finish(demo().env(STAND_IN, "first line\nthe cause\n"), b"");
-    outcome.failed(1, &["second process", "ended early", "3", "it said:\nfirst line\nthe cause\n"]);
+    outcome.failed(1, &["second process", "ended early", "3", "it printed:\nfirst line\nthe cause\n"]);
     let outcome = finish(demo().env(STAND_IN, ""), b"");
-    outcome.failed(1, &["it said nothing"]);
+    outcome.failed(1, &["it printed no error"]);
     let outcome = finish(demo().arg("--json").env(STAND_IN, "the cause"), b"");
     assert_eq!(outcome.status, Some(1));
     let error = outcome.json_error();
@@ -162,11 +162,11 @@ fn tells_why_the_second_process_failed() {
         .failed(1, &["cannot start the second process", "/no/such/program"]);
 }
 
-fn the_second_process_alone_fails() {
-    run(["demo_peer", "mmf-test-nobody-made-this", "nor-this"]).failed(1, &["no shared memory of this name"]);
+fn the_second_process_fails_without_regions() {
+    run(["demo_peer", "mmf-test-never-created", "nor-this"]).failed(1, &["no shared memory of this name"]);
 }
 
-/// A demo with both processes at work, and how the names of its memories begin.
+/// Starts a demo, waits until both processes work, and returns the prefix of the names of its regions.
 fn under_way(folder: &tempfile::TempDir) -> (Peer, String) {
     let path = folder.path().join("large");
     File::create(&path).unwrap().set_len(512 << 20).unwrap();
@@ -177,18 +177,18 @@ fn under_way(folder: &tempfile::TempDir) -> (Peer, String) {
     (demo, prefix)
 }
 
-fn is_interrupted_cleanly() {
+fn interruption_leaves_no_region() {
     let folder = tempfile::tempdir().unwrap();
     let (mut demo, prefix) = under_way(&folder);
-    ask_to_end(&demo, "INT");
-    // Sent to the first process alone, where Ctrl-C would reach both: the second one must not stay.
+    interrupt(&demo, "INT");
+    // Sent to the first process only, unlike Ctrl-C, which reaches both: the second one must end, too.
     assert_eq!(demo.wait().code(), Some(130));
     assert!(is_gone(&prefix));
 }
 
-fn a_killed_first_process_leaves_nothing() {
+fn death_of_the_first_process_leaves_no_region() {
     let folder = tempfile::tempdir().unwrap();
     let (mut demo, prefix) = under_way(&folder);
     demo.kill();
-    wait_until("the second process has noticed", || is_gone(&prefix));
+    wait_until("the second process detects it", || is_gone(&prefix));
 }

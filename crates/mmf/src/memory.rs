@@ -51,6 +51,7 @@ pub struct SharedMemory<A: Access = ReadWrite> {
 
 /// Where the name of a region leads: what [`SharedMemory::name_leads_here`] returns.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize), serde(rename_all = "snake_case"))]
 pub enum NameTarget {
     /// To the region itself: a process that opens the name gets the same bytes.
     ThisRegion,

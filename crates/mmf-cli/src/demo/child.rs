@@ -1,4 +1,4 @@
-//! The second process: opens the memory by its name and does what it is told.
+//! The second process: opens the regions by their names and works off jobs.
 
 use std::io::{self, Read, Write};
 use std::net::{Ipv4Addr, TcpStream};
@@ -13,19 +13,20 @@ use mmf::{Name, ReadOnly, SharedMemory, View};
 use sha2::{Digest, Sha256};
 
 use super::control::{Answer, Control, Hello, Job, Task};
+use super::plan::{PART, PIECE, fresh_buffer};
 use super::wait::Waiter;
-use super::{LAP, PIECE, fresh_buffer};
 use crate::args::DemoPeer;
+use crate::interrupt;
 use crate::output::Failure;
 
-/// How often a wait that has nothing to look at gives a sign of life.
+/// How often a long wait sends a heartbeat.
 const BEAT: Duration = Duration::from_millis(100);
-/// How long this process, at its end, waits for a sign that the parent is gone.
-const FAREWELL: Duration = Duration::from_secs(1);
+/// How long this process, before it exits, waits for the pipe to report that the parent has ended.
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
 
 pub(crate) fn run(args: &DemoPeer) -> Result<(), Failure> {
-    // Ctrl-C reaches both processes. The parent decides; if it ends, this one ends, too.
-    let _ = ctrlc::set_handler(|| {});
+    // Ctrl-C reaches both processes. The parent decides, and its end ends this process, too.
+    interrupt::ignore();
     let data = SharedMemory::open_read_only(&Name::new(&args.data)?)?;
     let control = Control::new(SharedMemory::open(&Name::new(&args.control)?)?.view()?);
     control.set_hello(&Hello {
@@ -38,11 +39,11 @@ pub(crate) fn run(args: &DemoPeer) -> Result<(), Failure> {
         data,
         control,
         pipe,
-        lap: None,
+        part: None,
         buffer: Vec::new(),
         socket: None,
         sha: Sha256::new(),
-        looked: Duration::ZERO,
+        digest_time: Duration::ZERO,
     };
     child.work()
 }
@@ -51,13 +52,13 @@ struct Child {
     data: SharedMemory<ReadOnly>,
     control: Control,
     pipe: Pipe,
-    /// The part of the file that is at hand, as long as it is the same.
-    lap: Option<(u64, View<ReadOnly>)>,
-    /// Where all transfers go to.
+    /// The offset and the view of the current part of the file.
+    part: Option<(u64, View<ReadOnly>)>,
+    /// The destination of all transfers.
     buffer: Vec<u8>,
     socket: Option<TcpStream>,
     sha: Sha256,
-    looked: Duration,
+    digest_time: Duration,
 }
 
 impl Child {
@@ -69,20 +70,23 @@ impl Child {
                 return Ok(());
             }
             let job = self.control.job_text()?;
-            let len = usize::try_from(job.len).ok().filter(|len| *len <= LAP);
+            let len = usize::try_from(job.len).ok().filter(|len| *len <= PART);
             let (Some(task), Some(len)) = (Task::from_code(job.task), len) else {
-                return Err(Failure::new("Demo", "the first process asks for what this one does not know"));
+                return Err(Failure::new(
+                    "Demo",
+                    "the first process requested an unknown task; use two programs of the same version",
+                ));
             };
-            let alive = match task {
+            let is_parent_alive = match task {
                 Task::End => {
-                    self.pipe.dismissed = true;
+                    self.pipe.is_dismissed = true;
                     return Ok(());
                 }
                 Task::Connect => self.connect(&job, number).map(|()| true),
-                Task::Look => self.look(&job, len, number).map(|()| true),
+                Task::Digest => self.digest(&job, len, number).map(|()| true),
                 Task::Memory | Task::Pipe | Task::Tcp => self.transfer(task, &job, len, number),
             }?;
-            if !alive {
+            if !is_parent_alive {
                 return Ok(());
             }
             self.control.set_checked(number)?;
@@ -90,7 +94,7 @@ impl Child {
         Ok(())
     }
 
-    /// Waits; says false if the parent is gone, and so is the reason to wait.
+    /// Waits until `until` returns true. Returns false if the parent has ended.
     fn wait(&self, until: impl Fn() -> Result<bool, Failure>) -> Result<bool, Failure> {
         let mut waiter = Waiter::default();
         while !until()? {
@@ -115,15 +119,16 @@ impl Child {
         Ok(())
     }
 
-    /// Takes a part of the file to the buffer, and compares it with the memory. Says false if the parent is gone.
+    /// Receives a part of the file into the buffer and compares it with the region. Returns false if the
+    /// parent has ended.
     fn transfer(&mut self, task: Task, job: &Job, len: usize, number: u32) -> Result<bool, Failure> {
         let view = self.view(job, len)?;
         if job.fresh != 0 || self.buffer.len() != len {
-            // Given back before a new one is taken, whose pages nobody has touched.
+            // Freed before the new one is allocated, whose pages are untouched.
             self.buffer = Vec::new();
             self.buffer = fresh_buffer(len)?;
         } else {
-            // What an earlier transfer has left would pass for a success of this one.
+            // The content of an earlier transfer would pass for a success of this one.
             self.buffer.fill(0);
         }
         match task {
@@ -144,7 +149,10 @@ impl Child {
             _ => {
                 self.control.set_ready(number)?;
                 let Some(socket) = &mut self.socket else {
-                    return Err(Failure::new("Demo", "the first process has not let this one connect"));
+                    return Err(Failure::new(
+                        "Demo",
+                        "the first process requested a TCP transfer before a connection",
+                    ));
                 };
                 receive(socket, &mut self.buffer, &self.control)?;
                 self.control.set_done(number)?;
@@ -154,20 +162,20 @@ impl Child {
         Ok(true)
     }
 
-    /// The view of a part; the same one as long as it is about the same part.
+    /// Returns the view of a part; the same one as long as the part stays the same.
     fn view(&mut self, job: &Job, len: usize) -> Result<View<ReadOnly>, Failure> {
-        match &self.lap {
+        match &self.part {
             Some((offset, view)) if *offset == job.offset && view.len() == len => Ok(view.clone()),
             _ => {
-                self.lap = None;
+                self.part = None;
                 let view = self.data.view_at(job.offset, len)?;
-                self.lap = Some((job.offset, view.clone()));
+                self.part = Some((job.offset, view.clone()));
                 Ok(view)
             }
         }
     }
 
-    /// Copies what the parent has published, up to the end.
+    /// Copies the bytes of a part while the parent publishes them.
     fn copy_out(&mut self, view: &View<ReadOnly>, len: usize) -> Result<bool, Failure> {
         let control = self.control.clone();
         let published =
@@ -192,7 +200,7 @@ impl Child {
             view.read_exact_at(piece, at * PIECE)?;
             if piece != received {
                 let message = format!(
-                    "what came through ({task:?}) is not what is in the memory: somebody has changed it"
+                    "the bytes received ({task:?}) differ from the region: another process has changed it"
                 );
                 return Err(Failure::new("Demo", message));
             }
@@ -201,7 +209,7 @@ impl Child {
         Ok(())
     }
 
-    fn look(&mut self, job: &Job, len: usize, number: u32) -> Result<(), Failure> {
+    fn digest(&mut self, job: &Job, len: usize, number: u32) -> Result<(), Failure> {
         let started = Instant::now();
         let view = self.view(job, len)?;
         let mut piece = vec![0; PIECE.min(len)];
@@ -213,17 +221,17 @@ impl Child {
             at += piece.len();
             self.control.beat()?;
         }
-        self.looked += started.elapsed();
+        self.digest_time += started.elapsed();
         self.control.set_answer(&Answer {
             digest: self.sha.clone().finalize().into(),
-            nanoseconds: u64::try_from(self.looked.as_nanos()).unwrap_or(u64::MAX),
+            nanoseconds: u64::try_from(self.digest_time.as_nanos()).unwrap_or(u64::MAX),
         })?;
         self.control.set_done(number)?;
         Ok(())
     }
 }
 
-/// Fills the buffer, in pieces as they come.
+/// Fills the buffer, piece by piece.
 fn receive(from: &mut impl Read, buffer: &mut [u8], control: &Control) -> Result<(), Failure> {
     for piece in buffer.chunks_mut(PIECE) {
         from.read_exact(piece).map_err(|e| Failure::io("receive from the first process", &e, ""))?;
@@ -232,30 +240,30 @@ fn receive(from: &mut impl Read, buffer: &mut [u8], control: &Control) -> Result
     Ok(())
 }
 
-/// Standard input: a pipe to compare with, and how this process learns that the parent is gone.
+/// Standard input: the pipe of the comparison, which also reports that the parent has ended.
 ///
-/// For that, a thread is always reading. A byte before each transfer tells it that the rest is data.
+/// For that, a thread is always reading. A byte before each transfer announces the data.
 struct Pipe {
-    closed: Arc<AtomicBool>,
+    is_closed: Arc<AtomicBool>,
     buffers: Sender<(Vec<u8>, u32)>,
     filled: Receiver<Result<Vec<u8>, Failure>>,
     control: Control,
     thread: Option<JoinHandle<()>>,
-    /// The parent has said that this is the end: it is alive, and holds the memories.
-    dismissed: bool,
+    /// The parent has ended the work: it is alive and holds the regions.
+    is_dismissed: bool,
 }
 
 impl Pipe {
     fn listen(control: Control) -> Self {
-        let closed = Arc::new(AtomicBool::new(false));
+        let is_closed = Arc::new(AtomicBool::new(false));
         let (buffers, to_fill) = mpsc::channel();
         let (give, filled) = mpsc::channel();
-        let (theirs, flag) = (control.clone(), Arc::clone(&closed));
+        let (for_thread, flag) = (control.clone(), Arc::clone(&is_closed));
         let thread = thread::spawn(move || {
-            Pipe::read(&theirs, &to_fill, &give);
+            Pipe::read(&for_thread, &to_fill, &give);
             flag.store(true, Ordering::Relaxed);
         });
-        Pipe { closed, buffers, filled, control, thread: Some(thread), dismissed: false }
+        Pipe { is_closed, buffers, filled, control, thread: Some(thread), is_dismissed: false }
     }
 
     fn read(
@@ -263,7 +271,7 @@ impl Pipe {
         to_fill: &Receiver<(Vec<u8>, u32)>,
         filled: &Sender<Result<Vec<u8>, Failure>>,
     ) {
-        // Not locked line by line, as standard input is for text: this thread alone reads it.
+        // Locked once and not for each read: no other thread reads it.
         let mut input = io::stdin().lock();
         while input.read_exact(&mut [0]).is_ok() {
             let Ok((mut buffer, number)) = to_fill.recv() else { return };
@@ -279,10 +287,10 @@ impl Pipe {
     }
 
     fn is_closed(&self) -> bool {
-        self.closed.load(Ordering::Relaxed)
+        self.is_closed.load(Ordering::Relaxed)
     }
 
-    /// Has the buffer filled. None if the parent is gone.
+    /// Has the thread fill the buffer. Returns `None` if the parent has ended.
     fn receive(&self, buffer: Vec<u8>, number: u32) -> Result<Option<Vec<u8>>, Failure> {
         if self.buffers.send((buffer, number)).is_err() {
             return Ok(None);
@@ -299,11 +307,11 @@ impl Pipe {
 
 impl Drop for Pipe {
     fn drop(&mut self) {
-        // If the parent is gone, this process is the last one to hold the memories. The names go with the last view, and
-        // one of them belongs to the thread. Who has learned it from a broken connection may be here before the thread has
-        // learned it from the pipe; if the parent is alive, though, the thread would wait for ever.
+        // If the parent has ended, this process is the last holder of the regions, and their names go with
+        // the last view. The thread has one of them. A broken connection can report the parent's end before
+        // the pipe does, so the thread gets some time; if the parent is alive, it would wait forever.
         let since = Instant::now();
-        while !self.dismissed && !self.is_closed() && since.elapsed() < FAREWELL {
+        while !self.is_dismissed && !self.is_closed() && since.elapsed() < CLOSE_TIMEOUT {
             thread::sleep(Duration::from_millis(1));
         }
         if self.is_closed() {

@@ -1,19 +1,19 @@
-//! What the two processes say to each other, and where: a small memory beside the one with the file.
+//! The protocol of the two processes, in a small region beside the one with the file.
 //!
-//! The parent writes a [`Job`] and raises `job`. The child makes itself ready and sets `ready` to the same number; the
-//! parent starts the clock and the transfer. The child sets `done` when it has the last byte, which stops the clock, and
-//! `checked` once it has looked at what it got. A number that is raised with `Release` and seen with `Acquire` brings along
-//! everything that was written before it.
+//! The parent writes a [`Job`] and increments `job`. The child prepares and sets `ready` to the same number;
+//! the parent starts the clock and the transfer. The child sets `done` when it has the last byte, which stops
+//! the clock, and `checked` once it has compared the bytes. A number stored with `Release` and loaded with
+//! `Acquire` makes everything written before it visible.
 
 use std::sync::atomic::Ordering;
 
 use mmf::{Error, View};
 use zerocopy::{FromBytes, Immutable, IntoBytes};
 
-/// The size of the control memory.
+/// The length of the control region.
 pub(super) const LEN: u64 = 4096;
 
-// Each side's words have cache lines of their own, so that neither waits for the other's writing.
+// The words of each side have their own cache lines, so that the sides do not slow each other down.
 const JOB: usize = 0;
 const PUBLISHED: usize = 128;
 const READY: usize = 256;
@@ -24,63 +24,63 @@ const JOB_TEXT: usize = 512;
 const HELLO: usize = 640;
 const ANSWER: usize = 768;
 
-/// What the parent wants.
+/// A job for the child.
 #[derive(Clone, Copy, Debug, Default, FromBytes, IntoBytes, Immutable)]
 #[repr(C)]
 pub(super) struct Job {
     /// One of [`Task`].
     pub(super) task: u32,
-    /// Not 0: into a buffer that nobody has touched yet.
+    /// Not 0: the destination is a buffer with untouched pages.
     pub(super) fresh: u32,
-    /// Where the child can connect to.
+    /// The port that the parent listens on.
     pub(super) port: u64,
-    /// What the child says on the connection, so that the parent knows it.
+    /// A number that the child sends on the connection, so that the parent recognises it.
     pub(super) token: u64,
-    /// Which part of the file it is about.
+    /// The offset of the part in the file.
     pub(super) offset: u64,
     pub(super) len: u64,
 }
 
-/// The first thing that the child says.
+/// The child's first message.
 #[derive(Clone, Copy, Debug, FromBytes, IntoBytes, Immutable)]
 #[repr(C)]
 pub(super) struct Hello {
     pub(super) process: u64,
-    /// The length of the memory, as the system told the child.
+    /// The length of the region, as the system reports it to the child.
     pub(super) data_len: u64,
-    /// The width of its addresses: processes of both widths can share.
+    /// The width of the child's addresses: processes of both widths can share a region.
     pub(super) bits: u64,
 }
 
-/// What the child found when it looked.
+/// The child's digest of the region.
 #[derive(Clone, Copy, Debug, FromBytes, IntoBytes, Immutable)]
 #[repr(C)]
 pub(super) struct Answer {
     /// The SHA-256 of all that it has looked at so far.
     pub(super) digest: [u8; 32],
-    /// How long it has looked.
+    /// The time it took.
     pub(super) nanoseconds: u64,
 }
 
-/// What there is to do.
+/// The kinds of jobs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Task {
     /// Connect to the port.
     Connect,
-    /// Copy a part out of the memory while the parent writes it.
+    /// Copy a part out of the region while the parent writes it.
     Memory,
     /// Receive the same part through the pipe.
     Pipe,
     /// Receive the same part through the connection.
     Tcp,
-    /// Digest the part where it is: in the memory.
-    Look,
+    /// Digest the part in place, in the region.
+    Digest,
     /// End.
     End,
 }
 
 impl Task {
-    const ALL: [Task; 6] = [Task::Connect, Task::Memory, Task::Pipe, Task::Tcp, Task::Look, Task::End];
+    const ALL: [Task; 6] = [Task::Connect, Task::Memory, Task::Pipe, Task::Tcp, Task::Digest, Task::End];
 
     pub(super) fn code(self) -> u32 {
         self as u32
@@ -91,7 +91,7 @@ impl Task {
     }
 }
 
-/// The view of the control memory, with a method for each thing in it.
+/// The view of the control region, with methods for its fields.
 #[derive(Clone, Debug)]
 pub(super) struct Control {
     view: View,
@@ -118,17 +118,17 @@ impl Control {
     }
 
     words! {
-        /// The number of the job at hand.
+        /// The number of the current job.
         job set_job JOB;
-        /// The last job that the child has made itself ready for.
+        /// The last job that the child is ready for.
         ready set_ready READY;
         /// The last job that the child has done.
         done set_done DONE;
-        /// The last job whose result the child has looked at.
+        /// The last job whose result the child has compared.
         checked set_checked CHECKED;
     }
 
-    /// How many bytes of the part are in the memory for the child to take.
+    /// The number of bytes of the part that are in the region.
     pub(super) fn published(&self) -> Result<u64, Error> {
         self.view.atomic_u64(PUBLISHED)?.load(Ordering::Acquire)
     }
@@ -137,7 +137,7 @@ impl Control {
         self.view.atomic_u64(PUBLISHED)?.store(bytes, Ordering::Release)
     }
 
-    /// A sign of life of the child: it changes as long as the child lives and gets on.
+    /// The child's heartbeat: it changes as long as the child makes progress.
     pub(super) fn beats(&self) -> Result<u32, Error> {
         self.view.atomic_u32(BEAT)?.load(Ordering::Relaxed)
     }

@@ -1,4 +1,4 @@
-//! The first process's side: starts the second one, tells it what to do, and watches over it.
+//! The first process: starts the second one, gives it jobs, and monitors it.
 
 use std::io::{self, Read, Write};
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
@@ -13,20 +13,20 @@ use std::time::{Duration, Instant};
 use mmf::{Name, View};
 
 use super::control::{Answer, Control, Hello, Job, Task};
+use super::plan::{PIECE, random};
 use super::wait::Waiter;
-use super::{PIECE, random};
 use crate::output::Failure;
 
-/// How often the watch looks.
+/// How often the monitor checks.
 const TICK: Duration = Duration::from_millis(100);
-/// So many looks without a sign of life, and the second process is given up. Looks are counted and not seconds, since none
-/// take place while both processes are suspended.
+/// After this many checks without a heartbeat, the monitor ends the second process. Checks and not seconds
+/// are counted, because no check takes place while both processes are suspended.
 const SILENT_TICKS: u32 = 300;
-/// How long a process may take to end whose pipe has broken already.
-const LAST_WORDS: Duration = Duration::from_secs(5);
+/// How long a process may take to exit after its pipe broke.
+const EXIT_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// A part of the file: where it is in the memory, and the bytes to send.
-pub(super) struct Lap<'b> {
+/// A part of the file: its place in the region, and the bytes to send.
+pub(super) struct Part<'b> {
     pub(super) offset: u64,
     pub(super) source: &'b [u8],
     pub(super) view: &'b View,
@@ -37,19 +37,19 @@ pub(super) struct Peer {
     process: Arc<Process>,
     id: u32,
     pipe: ChildStdin,
-    said: Option<JoinHandle<String>>,
+    stderr: Option<JoinHandle<String>>,
     socket: Option<TcpStream>,
     control: Control,
     number: u32,
-    /// Ends the watch by being dropped.
-    watch: Option<(Sender<()>, JoinHandle<()>)>,
+    /// The monitor, which ends when the sender is dropped.
+    monitor: Option<(Sender<()>, JoinHandle<()>)>,
 }
 
-/// What the watch and everybody else have in common.
+/// The state that the monitor shares.
 struct Process {
     child: Mutex<Child>,
     interrupted: &'static AtomicBool,
-    silent: AtomicBool,
+    is_silent: AtomicBool,
 }
 
 impl Process {
@@ -61,15 +61,15 @@ impl Process {
         let _ = self.child.lock().unwrap_or_else(PoisonError::into_inner).kill();
     }
 
-    /// Ends the process if it should not go on. That frees whoever waits for it, in whatever call.
-    fn watch(&self, control: &Control, end: &mpsc::Receiver<()>) {
+    /// Kills the process if it must not continue, which ends every wait for it, in whatever call.
+    fn monitor(&self, control: &Control, end: &mpsc::Receiver<()>) {
         let (mut last, mut silent) = (0, 0);
         while end.recv_timeout(TICK) == Err(mpsc::RecvTimeoutError::Timeout) {
             let beats = control.beats().unwrap_or(last);
             silent = if beats == last { silent + 1 } else { 0 };
             last = beats;
             if silent >= SILENT_TICKS {
-                self.silent.store(true, Ordering::Relaxed);
+                self.is_silent.store(true, Ordering::Relaxed);
             }
             if silent >= SILENT_TICKS || self.interrupted.load(Ordering::Relaxed) {
                 self.kill();
@@ -99,23 +99,24 @@ impl Peer {
                 Failure::io(format!("start the second process \"{shown}\""), &e, "check the path")
             })?;
         let id = child.id();
-        let (Some(pipe), Some(mut stderr)) = (child.stdin.take(), child.stderr.take()) else {
+        let (Some(pipe), Some(mut from)) = (child.stdin.take(), child.stderr.take()) else {
             return Err(Failure::new("Demo", "the second process has no pipes"));
         };
-        let said = thread::spawn(move || {
+        let stderr = thread::spawn(move || {
             let mut text = Vec::new();
-            let _ = stderr.read_to_end(&mut text);
+            let _ = from.read_to_end(&mut text);
             String::from_utf8_lossy(&text).into_owned()
         });
         let process =
-            Arc::new(Process { child: Mutex::new(child), interrupted, silent: AtomicBool::new(false) });
+            Arc::new(Process { child: Mutex::new(child), interrupted, is_silent: AtomicBool::new(false) });
         let (end, ended) = mpsc::channel();
-        let watch = {
+        let monitor = {
             let (process, control) = (Arc::clone(&process), control.clone());
-            thread::spawn(move || process.watch(&control, &ended))
+            thread::spawn(move || process.monitor(&control, &ended))
         };
-        let watch = Some((end, watch));
-        let mut peer = Peer { process, id, pipe, said: Some(said), socket: None, control, number: 1, watch };
+        let monitor = Some((end, monitor));
+        let mut peer =
+            Peer { process, id, pipe, stderr: Some(stderr), socket: None, control, number: 1, monitor };
         peer.wait(|control| Ok(control.ready()? == 1))?;
         Ok(peer)
     }
@@ -152,26 +153,26 @@ impl Peer {
             return Failure::interrupted();
         }
         let id = self.id;
-        if self.process.silent.load(Ordering::Relaxed) {
+        if self.process.is_silent.load(Ordering::Relaxed) {
             let seconds = (TICK * SILENT_TICKS).as_secs();
             let message = format!(
-                "the second process (id {id}) has given no sign of life for {seconds} s and was ended; try again"
+                "the second process (id {id}) made no progress for {seconds} s and was killed; try again"
             );
             return Failure::new("PeerSilent", message);
         }
-        let said = self.said.take().and_then(|said| said.join().ok()).unwrap_or_default();
+        let printed = self.stderr.take().and_then(|stderr| stderr.join().ok()).unwrap_or_default();
         let failure =
             Failure::new("PeerEnded", format!("the second process (id {id}) ended early ({status})"));
-        match said.trim_end() {
-            "" => failure.with("; it said nothing"),
-            said => failure.with("; it said:\n").with(&said.replace("\r\n", "\n")),
+        match printed.trim_end() {
+            "" => failure.with("; it printed no error"),
+            printed => failure.with("; it printed:\n").with(&printed.replace("\r\n", "\n")),
         }
     }
 
-    /// What to say when a pipe or a connection to the second process broke: most often, that it has ended.
+    /// Returns the failure for a broken pipe or connection: most often, the second process has ended.
     fn broken(&mut self, doing: &str, error: &io::Error) -> Failure {
         let since = Instant::now();
-        while since.elapsed() < LAST_WORDS {
+        while since.elapsed() < EXIT_TIMEOUT {
             if let Err(failure) = self.check_alive() {
                 return failure;
             }
@@ -180,8 +181,8 @@ impl Peer {
         Failure::io(doing, error, "try again")
     }
 
-    /// Gives the second process something to do.
-    fn order(&mut self, task: Task, job: Job) -> Result<(), Failure> {
+    /// Gives the second process a job.
+    fn request(&mut self, task: Task, job: Job) -> Result<(), Failure> {
         if self.process.interrupted.load(Ordering::Relaxed) {
             return Err(Failure::interrupted());
         }
@@ -195,21 +196,21 @@ impl Peer {
     /// Lets the second process connect, for the comparison with TCP.
     pub(super) fn connect(&mut self) -> Result<(), Failure> {
         let failed = |e: io::Error| {
-            Failure::io("listen on 127.0.0.1 for the second process", &e, "let programs use it")
+            Failure::io("listen on 127.0.0.1 for the second process", &e, "allow programs to use it")
         };
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).map_err(failed)?;
-        // Whoever waits in accept would not notice that nobody comes any more.
+        // A blocking accept would not detect that the second process has ended.
         listener.set_nonblocking(true).map_err(failed)?;
         let port = listener.local_addr().map_err(failed)?.port().into();
         let token = random();
-        self.order(Task::Connect, Job { port, token, ..Job::default() })?;
+        self.request(Task::Connect, Job { port, token, ..Job::default() })?;
         let mut waiter = Waiter::default();
         loop {
             match listener.accept() {
                 Ok((mut socket, _)) => {
                     socket.set_nonblocking(false).map_err(failed)?;
-                    socket.set_read_timeout(Some(LAST_WORDS)).map_err(failed)?;
-                    // Any program of this machine can connect.
+                    socket.set_read_timeout(Some(EXIT_TIMEOUT)).map_err(failed)?;
+                    // Any program on this machine can connect.
                     let mut theirs = [0; 8];
                     if socket.read_exact(&mut theirs).is_ok() && u64::from_le_bytes(theirs) == token {
                         socket.set_nodelay(true).map_err(failed)?;
@@ -233,11 +234,14 @@ impl Peer {
         self.wait(|control| Ok(control.checked()? == number))
     }
 
-    /// Moves a part of the file to a buffer of the second process, a fresh one or the last one. Gives the time from before
-    /// the first byte is sent until it is known that the last one has arrived.
-    pub(super) fn transfer(&mut self, task: Task, fresh: bool, lap: &Lap<'_>) -> Result<Duration, Failure> {
-        let len = lap.source.len();
-        self.order(task, Job { fresh: fresh.into(), offset: lap.offset, len: len as u64, ..Job::default() })?;
+    /// Transfers a part of the file to a buffer of the second process, a fresh one or the previous one.
+    /// Returns the time from before the first byte is sent until the last one is known to have arrived.
+    pub(super) fn transfer(&mut self, task: Task, fresh: bool, part: &Part<'_>) -> Result<Duration, Failure> {
+        let len = part.source.len();
+        self.request(
+            task,
+            Job { fresh: fresh.into(), offset: part.offset, len: len as u64, ..Job::default() },
+        )?;
         if task == Task::Pipe {
             self.pipe.write_all(&[0]).map_err(|e| self.broken("write to the pipe", &e))?;
         }
@@ -248,19 +252,19 @@ impl Peer {
         match task {
             Task::Memory => {
                 let mut done = 0;
-                for piece in lap.source.chunks(PIECE) {
-                    lap.view.write_all_at(piece, done)?;
+                for piece in part.source.chunks(PIECE) {
+                    part.view.write_all_at(piece, done)?;
                     done += piece.len();
                     self.control.publish(done as u64)?;
                 }
             }
             Task::Pipe => {
-                for piece in lap.source.chunks(PIECE) {
+                for piece in part.source.chunks(PIECE) {
                     self.pipe.write_all(piece).map_err(|e| self.broken("write to the pipe", &e))?;
                 }
             }
             _ => {
-                for piece in lap.source.chunks(PIECE) {
+                for piece in part.source.chunks(PIECE) {
                     let sent = match &mut self.socket {
                         Some(socket) => socket.write_all(piece),
                         None => Err(io::ErrorKind::NotConnected.into()),
@@ -276,10 +280,10 @@ impl Peer {
         Ok(time)
     }
 
-    /// Has the second process digest a part of the memory, and does `meanwhile` itself.
-    pub(super) fn look(&mut self, lap: &Lap<'_>, meanwhile: impl FnOnce()) -> Result<Answer, Failure> {
-        let len = lap.source.len() as u64;
-        self.order(Task::Look, Job { offset: lap.offset, len, ..Job::default() })?;
+    /// Has the second process digest a part of the region, and calls `meanwhile` in this one.
+    pub(super) fn digest(&mut self, part: &Part<'_>, meanwhile: impl FnOnce()) -> Result<Answer, Failure> {
+        let len = part.source.len() as u64;
+        self.request(Task::Digest, Job { offset: part.offset, len, ..Job::default() })?;
         meanwhile();
         self.wait_checked()?;
         Ok(self.control.answer()?)
@@ -287,7 +291,7 @@ impl Peer {
 
     /// Lets the second process end, and waits for that.
     pub(super) fn end(mut self) -> Result<(), Failure> {
-        self.order(Task::End, Job::default())?;
+        self.request(Task::End, Job::default())?;
         let mut waiter = Waiter::default();
         loop {
             match self.process.ended() {
@@ -304,10 +308,10 @@ impl Peer {
 
 impl Drop for Peer {
     fn drop(&mut self) {
-        // In this order: no watch, no process, and then whoever made this drops the memories as their last holder.
-        if let Some((end, watch)) = self.watch.take() {
+        // The order matters: monitor, process, and then the caller drops the regions as their last holder.
+        if let Some((end, monitor)) = self.monitor.take() {
             drop(end);
-            let _ = watch.join();
+            let _ = monitor.join();
         }
         self.process.kill();
         let _ = self.process.child.lock().unwrap_or_else(PoisonError::into_inner).wait();

@@ -1,42 +1,42 @@
-//! What happened, for people and for programs.
+//! The results, as text and as JSON.
 
 use std::fmt::Write;
 use std::process;
 use std::time::Duration;
 
 use mmf::{ErrorKind, Name, SharedMemory};
-use serde_json::{Value, json};
+use serde::Serialize;
 
 use super::control::{Answer, Hello};
-use super::{PIECE, Source, Way, rounds};
+use super::plan::{PIECE, Source, Way, rounds};
 use crate::output::Failure;
 use crate::size;
 
-/// How long each [`Way`] took.
+/// The time of each [`Way`].
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Times {
-    /// Through and into memory that nobody has touched before.
+    /// With a region and a buffer whose pages were untouched.
     pub(super) first: [Duration; 3],
-    /// Through and into the same memory once more.
+    /// With the same region and buffer once more.
     pub(super) again: [Duration; 3],
 }
 
-/// What is known so far.
+/// The results so far.
 #[derive(Debug)]
 pub(super) struct Report {
     path: String,
     len: u64,
     name: Name,
     control: Name,
-    made: u64,
-    control_made: u64,
+    created_len: u64,
+    control_len: u64,
     peer: u64,
     peer_len: u64,
     peer_bits: u64,
     digest: [u8; 32],
-    looked: Duration,
+    digest_time: Duration,
     times: Times,
-    left: Vec<String>,
+    left_over: Vec<String>,
 }
 
 impl Report {
@@ -46,47 +46,47 @@ impl Report {
             len: file.len,
             name: name.clone(),
             control: control.clone(),
-            made: 0,
-            control_made: 0,
+            created_len: 0,
+            control_len: 0,
             peer: 0,
             peer_len: 0,
             peer_bits: 0,
             digest: [0; 32],
-            looked: Duration::ZERO,
+            digest_time: Duration::ZERO,
             times: Times::default(),
-            left: Vec::new(),
+            left_over: Vec::new(),
         }
     }
 
-    pub(super) fn made(&mut self, data: u64, control: u64) {
-        (self.made, self.control_made) = (data, control);
+    pub(super) fn set_created(&mut self, data: u64, control: u64) {
+        (self.created_len, self.control_len) = (data, control);
     }
 
-    pub(super) fn opened(&mut self, id: u32, hello: &Hello) {
-        // A process may know itself by another number than the one that its parent knows.
+    pub(super) fn set_opened(&mut self, id: u32, hello: &Hello) {
+        // A process can have another id in its own namespace than in its parent's.
         self.peer = if hello.process == 0 { id.into() } else { hello.process };
         (self.peer_len, self.peer_bits) = (hello.data_len, hello.bits);
     }
 
-    pub(super) fn add(&mut self, lap: &Times) {
+    pub(super) fn add(&mut self, part: &Times) {
         for way in Way::ALL {
-            self.times.first[way as usize] += lap.first[way as usize];
-            self.times.again[way as usize] += lap.again[way as usize];
+            self.times.first[way as usize] += part.first[way as usize];
+            self.times.again[way as usize] += part.again[way as usize];
         }
     }
 
-    pub(super) fn digested(&mut self, digest: [u8; 32]) {
+    pub(super) fn set_digest(&mut self, digest: [u8; 32]) {
         self.digest = digest;
     }
 
-    /// Compares what the second process has seen with what the first one has sent.
-    pub(super) fn compared(&mut self, answer: &Answer) -> Result<(), Failure> {
-        self.looked = Duration::from_nanos(answer.nanoseconds);
+    /// Compares the digest of the second process with that of the first.
+    pub(super) fn compare(&mut self, answer: &Answer) -> Result<(), Failure> {
+        self.digest_time = Duration::from_nanos(answer.nanoseconds);
         if answer.digest == self.digest {
             return Ok(());
         }
         let message = format!(
-            "the second process saw other bytes in \"{}\" than were written: its SHA-256 is {}, and should be {}",
+            "the second process read other bytes from \"{}\" than were written: its SHA-256 is {}, expected {}",
             self.name,
             hex(&answer.digest),
             hex(&self.digest)
@@ -94,12 +94,12 @@ impl Report {
         Err(Failure::new("Demo", message))
     }
 
-    /// Looks whether the names are gone.
-    pub(super) fn gone(&mut self, names: &[&Name]) {
+    /// Finds names that still exist.
+    pub(super) fn find_left_over(&mut self, names: &[&Name]) {
         for name in names {
             match SharedMemory::open_read_only(*name) {
                 Err(error) if error.kind() == ErrorKind::NotFound => {}
-                _ => self.left.push(name.to_string()),
+                _ => self.left_over.push(name.to_string()),
             }
         }
     }
@@ -110,14 +110,14 @@ impl Report {
         format!("file       {path}\n           {}{bytes}", size::show(*len))
     }
 
-    pub(super) fn made_lines(&self) -> String {
+    pub(super) fn created_lines(&self) -> String {
         let [data, control] = [&self.name, &self.control].map(ToString::to_string);
         let widest = data.len().max(control.len());
         format!(
-            "process 1  id {}, this one; made two memories:\n             {data:widest$}  {}\n             {control:widest$}  {}",
+            "process 1  id {}, this one; created two regions:\n             {data:widest$}  {}\n             {control:widest$}  {}",
             process::id(),
-            size::show(self.made),
-            size::show(self.control_made),
+            size::show(self.created_len),
+            size::show(self.control_len),
         )
     }
 
@@ -131,10 +131,10 @@ impl Report {
 
     pub(super) fn digest_lines(&self) -> String {
         format!(
-            "process 1  wrote the file into the first memory\n\
-             process 2  read it there, and answered through the second memory:\n\
+            "process 1  wrote the file into the first region\n\
+             process 2  read it there and reported through the second region:\n\
              SHA-256    {}\n           \
-             which is what process 1 has computed, too",
+             which equals the digest that process 1 computed",
             hex(&self.digest),
         )
     }
@@ -166,49 +166,101 @@ impl Report {
             text,
             "\nTimed: from a buffer of process 1 until the last byte is in one of process 2, in\n\
              pieces of {}. Reading the file and SHA-256 are not part of it.{rounds}\n\
-             First time: the memory and the buffer are new, and the system has yet to find\n\
-             pages for them. A program that keeps its memory pays that once.",
+             First time: the region and the buffer are new, and the system still has to\n\
+             provide their pages. A program that keeps its region pays that once.",
             size::show(PIECE as u64),
         );
-        match self.left.as_slice() {
-            [] => text.push_str("\nNothing is left behind: both names are gone."),
+        match self.left_over.as_slice() {
+            [] => text.push_str("\nNothing is left over: both names are gone."),
             left => {
-                let _ = write!(text, "\nStill there, so somebody else has them open: {}", left.join(", "));
+                let _ =
+                    write!(text, "\nStill existing, so another process has them open: {}", left.join(", "));
             }
         }
         text
     }
 
-    #[allow(clippy::cast_precision_loss, reason = "it is rounded to three digits")]
+    #[allow(clippy::cast_precision_loss, reason = "rounded to three digits")]
     fn speed(&self, time: Duration) -> f64 {
         self.len as f64 / time.as_secs_f64().max(1e-9) / 1e9
     }
 
-    pub(super) fn document(&self) -> Value {
+    pub(super) fn document(&self) -> Document<'_> {
         let Times { first, again } = &self.times;
         let figures =
-            |time: Duration| json!({ "seconds": time.as_secs_f64(), "gb_per_second": self.speed(time) });
-        let way = |way: Way| json!({ "first": figures(first[way as usize]), "again": figures(again[way as usize]) });
-        json!({
-            "file": self.path,
-            "length": self.len,
-            "sha256": hex(&self.digest),
-            "memory": { "name": self.name.to_string(), "length": self.made, "seen_length": self.peer_len },
-            "control": { "name": self.control.to_string(), "length": self.control_made },
-            "processes": {
-                "parent": { "id": process::id(), "bits": usize::BITS },
-                "child": { "id": self.peer, "bits": self.peer_bits },
+            |time: Duration| Figures { seconds: time.as_secs_f64(), gb_per_second: self.speed(time) };
+        let way =
+            |way: Way| Transfer { first: figures(first[way as usize]), again: figures(again[way as usize]) };
+        Document {
+            file: &self.path,
+            length: self.len,
+            sha256: hex(&self.digest),
+            region: Region { name: self.name.to_string(), length: self.created_len },
+            seen_length: self.peer_len,
+            control: Region { name: self.control.to_string(), length: self.control_len },
+            processes: Processes {
+                parent: Process { id: process::id().into(), bits: usize::BITS.into() },
+                child: Process { id: self.peer, bits: self.peer_bits },
             },
-            "rounds": rounds(self.len),
-            "sha256_seconds": self.looked.as_secs_f64(),
-            "transfers": {
-                "memory": way(Way::Memory),
-                "pipe": way(Way::Pipe),
-                "tcp": way(Way::Tcp),
-            },
-            "left_behind": self.left,
-        })
+            rounds: rounds(self.len),
+            sha256_seconds: self.digest_time.as_secs_f64(),
+            transfers: Transfers { memory: way(Way::Memory), pipe: way(Way::Pipe), tcp: way(Way::Tcp) },
+            left_over: &self.left_over,
+        }
     }
+}
+
+/// The JSON document.
+#[derive(Serialize)]
+pub(super) struct Document<'r> {
+    file: &'r str,
+    length: u64,
+    sha256: String,
+    region: Region,
+    seen_length: u64,
+    control: Region,
+    processes: Processes,
+    rounds: u64,
+    sha256_seconds: f64,
+    transfers: Transfers,
+    left_over: &'r [String],
+}
+
+#[derive(Serialize)]
+struct Region {
+    name: String,
+    length: u64,
+}
+
+#[derive(Serialize)]
+struct Processes {
+    parent: Process,
+    child: Process,
+}
+
+#[derive(Serialize)]
+struct Process {
+    id: u64,
+    bits: u64,
+}
+
+#[derive(Serialize)]
+struct Transfers {
+    memory: Transfer,
+    pipe: Transfer,
+    tcp: Transfer,
+}
+
+#[derive(Serialize)]
+struct Transfer {
+    first: Figures,
+    again: Figures,
+}
+
+#[derive(Serialize)]
+struct Figures {
+    seconds: f64,
+    gb_per_second: f64,
 }
 
 fn hex(bytes: &[u8]) -> String {

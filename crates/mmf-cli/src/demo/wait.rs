@@ -1,15 +1,15 @@
-//! Waiting for the other process: at once if it is quick, without burning a core if it is not.
+//! Waiting for the other process: with little delay if it is quick, without using a core if it is not.
 
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// How often it looks before it lets others run: some 50 microseconds, the time that a piece takes.
+/// How often a wait polls before it yields: about 50 microseconds, the time of a piece.
 const SPINS: u32 = 2000;
-/// After this long it sleeps between two looks.
-const EAGER: Duration = Duration::from_millis(20);
-const NAP: Duration = Duration::from_millis(1);
+/// How long a wait yields before it sleeps between polls.
+const YIELD_TIME: Duration = Duration::from_millis(20);
+const SLEEP: Duration = Duration::from_millis(1);
 
-/// What to do between two looks.
+/// The pauses between polls.
 #[derive(Debug, Default)]
 pub(super) struct Waiter {
     rounds: u32,
@@ -17,18 +17,18 @@ pub(super) struct Waiter {
 }
 
 impl Waiter {
-    /// Lets a moment pass. Says whether this is a long wait, in which there is time to look at other things.
+    /// Pauses. Returns whether the wait is long, so that the caller has time to check other things.
     pub(super) fn pause(&mut self) -> bool {
         self.rounds = self.rounds.saturating_add(1);
         if self.rounds < SPINS {
             std::hint::spin_loop();
             return false;
         }
-        if self.since.get_or_insert_with(Instant::now).elapsed() < EAGER {
+        if self.since.get_or_insert_with(Instant::now).elapsed() < YIELD_TIME {
             thread::yield_now();
             return self.rounds % 64 == 0;
         }
-        thread::sleep(NAP);
+        thread::sleep(SLEEP);
         true
     }
 }

@@ -2,62 +2,99 @@
 
 use std::process::ExitCode;
 
-use mmf::diagnosis::Environment;
-use mmf::diagnosis::{Cause, Finding, PrivilegeState};
-use serde_json::{Value, json};
+use mmf::diagnosis::{Capability, Cause, Environment, Finding, PrivilegeState};
+use serde::Serialize;
 
 use super::faults::{self, Trial};
-use super::text::{Page, width};
-use crate::findings::{account, document, word};
+use super::page::{Page, width};
+use crate::findings::{self, AccountDocument, account, documents, word};
 use crate::output::{Failure, Output};
 use crate::size;
 
+/// The JSON document.
+#[derive(Serialize)]
+struct Document {
+    user: Option<AccountDocument>,
+    elevated: Option<bool>,
+    integrity_level: Option<String>,
+    session: Option<u32>,
+    app_container: bool,
+    privileges: Vec<Privilege>,
+    memory: Option<Memory>,
+    page_size: u64,
+    granularity: u64,
+    large_page_size: Option<u64>,
+    faults: faults::Document,
+    capabilities: Vec<CapabilityDocument>,
+}
+
+#[derive(Serialize)]
+struct Privilege {
+    name: String,
+    state: String,
+}
+
+#[derive(Serialize)]
+struct Memory {
+    source: String,
+    available: u64,
+    limit: u64,
+}
+
+#[derive(Serialize)]
+struct CapabilityDocument {
+    action: String,
+    text: String,
+    available: bool,
+    findings: Vec<findings::Document>,
+}
+
 pub(super) fn run(output: Output) -> Result<ExitCode, Failure> {
-    let machine = mmf::diagnosis::environment();
+    let environment = mmf::diagnosis::environment();
     let trial = faults::run();
-    output.print_coloured(&json(&machine, &trial), page(&machine, &trial).text())?;
-    // A "no" is an answer.
+    output.print_coloured(&document(&environment, &trial), page(&environment, &trial).text())?;
+    // A "no" is an answer, too.
     Ok(ExitCode::SUCCESS)
 }
 
-/// Without what is only about the name that was asked for, which nobody has given.
-fn findings(capability: &mmf::diagnosis::Capability) -> impl Iterator<Item = &Finding> {
+/// Returns the findings that are not about the name of the trial, which the user has not asked for.
+fn findings(capability: &Capability) -> impl Iterator<Item = &Finding> {
     capability.diagnosis().findings().iter().filter(|finding| *finding.cause() != Cause::Free)
 }
 
-fn page(machine: &Environment, trial: &Trial) -> Page {
+fn page(environment: &Environment, trial: &Trial) -> Page {
     let mut page = Page::new(width(), 16);
     page.heading("this user");
-    page.entry("name", &machine.user().map_or("unknown".to_owned(), named));
-    if let Some(elevated) = machine.elevated() {
+    page.entry("name", &environment.user().map_or("unknown".to_owned(), named));
+    if let Some(elevated) = environment.elevated() {
         let label = if cfg!(windows) { "elevated" } else { "superuser" };
         page.entry(label, if elevated { "yes" } else { "no" });
     }
-    if let Some(level) = machine.integrity() {
+    if let Some(level) = environment.integrity() {
         page.entry("integrity", &level.to_string());
     }
-    if let Some(session) = machine.session() {
-        let services = if session == 0 { " (that of the services)" } else { "" };
+    if let Some(session) = environment.session() {
+        let services = if session == 0 { " (the session of services)" } else { "" };
         page.entry("session", &format!("{session}{services}"));
-        page.entry("AppContainer", if machine.app_container() { "yes" } else { "no" });
+        page.entry("AppContainer", if environment.app_container() { "yes" } else { "no" });
     }
     let privileges: Vec<String> =
-        machine.privileges().iter().map(|(name, held)| format!("{name}: {}", how(*held))).collect();
+        environment.privileges().iter().map(|(name, held)| format!("{name}: {}", state(*held))).collect();
     page.entries("privileges", privileges.iter().map(String::as_str));
 
     page.heading("this machine");
-    if let Some((of, left, limit)) = machine.memory() {
-        page.entry("memory", &format!("{} of {} left of {of}", size::show(left), size::show(limit)));
+    if let Some((source, left, limit)) = environment.memory() {
+        page.entry("memory", &format!("{} of {} available in {source}", size::show(left), size::show(limit)));
     }
-    page.entry("page size", &size::show(machine.page_size()));
-    page.entry("granularity", &size::show(machine.granularity()));
-    if let Some(large) = machine.large_page_size() {
+    page.entry("page size", &size::show(environment.page_size()));
+    page.entry("granularity", &size::show(environment.granularity()));
+    if let Some(large) = environment.large_page_size() {
         page.entry("large pages", &size::show(large));
     }
     page.entry("faults", &trial.text());
 
     page.heading("what this user can do");
-    for capability in machine.capabilities() {
+    for capability in environment.capabilities() {
         page.answer(capability.diagnosis().is_ok(), &capability.action().to_string());
         for finding in findings(capability) {
             page.finding(finding, &finding.cause().to_string(), 5);
@@ -73,46 +110,42 @@ fn named(account: &mmf::security::Account) -> String {
     }
 }
 
-fn how(held: PrivilegeState) -> &'static str {
-    match held {
-        PrivilegeState::Enabled => "held",
-        PrivilegeState::Disabled => "held, and enabled for the calls that need it",
+fn state(state: PrivilegeState) -> &'static str {
+    match state {
+        PrivilegeState::Enabled => "enabled",
+        PrivilegeState::Disabled => "disabled; enabled for the calls that need it",
         PrivilegeState::NotNeeded => "not needed here",
         PrivilegeState::Missing => "missing",
         _ => "unknown",
     }
 }
 
-fn json(machine: &Environment, trial: &Trial) -> Value {
-    let privileges: Vec<Value> = machine
-        .privileges()
-        .iter()
-        .map(|(name, held)| json!({ "privilege": name, "held": word(held) }))
-        .collect();
-    let capabilities: Vec<Value> = machine
-        .capabilities()
-        .iter()
-        .map(|capability| {
-            json!({
-                "task": word(&capability.action()),
-                "text": capability.action().to_string(),
-                "able": capability.diagnosis().is_ok(),
-                "findings": document(findings(capability)),
-            })
-        })
-        .collect();
-    json!({
-        "user": machine.user().map(account),
-        "elevated": machine.elevated(),
-        "integrity": machine.integrity().as_ref().map(word),
-        "session": machine.session(),
-        "app_container": machine.app_container(),
-        "privileges": privileges,
-        "memory": machine.memory().map(|(of, left, limit)| json!({ "of": of, "left": left, "limit": limit })),
-        "page_size": machine.page_size(),
-        "granularity": machine.granularity(),
-        "large_page_size": machine.large_page_size(),
-        "faults": trial.json(),
-        "capabilities": capabilities,
-    })
+fn document(environment: &Environment, trial: &Trial) -> Document {
+    let privilege =
+        |(name, state): &(String, PrivilegeState)| Privilege { name: name.clone(), state: word(state) };
+    let memory = |(source, left, limit): (&str, u64, u64)| Memory {
+        source: source.to_owned(),
+        available: left,
+        limit,
+    };
+    let capability = |capability: &Capability| CapabilityDocument {
+        action: word(&capability.action()),
+        text: capability.action().to_string(),
+        available: capability.diagnosis().is_ok(),
+        findings: documents(findings(capability)),
+    };
+    Document {
+        user: environment.user().map(account),
+        elevated: environment.elevated(),
+        integrity_level: environment.integrity().as_ref().map(word),
+        session: environment.session(),
+        app_container: environment.app_container(),
+        privileges: environment.privileges().iter().map(privilege).collect(),
+        memory: environment.memory().map(memory),
+        page_size: environment.page_size(),
+        granularity: environment.granularity(),
+        large_page_size: environment.large_page_size(),
+        faults: trial.document(),
+        capabilities: environment.capabilities().iter().map(capability).collect(),
+    }
 }

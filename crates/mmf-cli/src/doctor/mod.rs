@@ -1,11 +1,12 @@
-//! `mmf doctor`: what can be done here, or with a memory, and what stands in the way.
+//! `mmf doctor`: what this user can do on this machine or with a region, and what prevents it.
 //!
-//! `machine` and `memory` are the two questions, `faults` is a trial that belongs to the first, `text` is how the answers are laid out.
+//! `environment` and `region` answer the two questions, `faults` is a trial for the first one, `page` lays
+//! out the answers.
 
 mod environment;
 mod faults;
-mod memory;
-mod text;
+mod page;
+mod region;
 
 use std::process::ExitCode;
 
@@ -14,7 +15,7 @@ use crate::output::{Failure, Output};
 
 pub(crate) fn run(args: &Doctor, output: Output) -> Result<ExitCode, Failure> {
     match &args.name {
-        Some(name) => memory::run(name, output),
+        Some(name) => region::run(name, output),
         None => environment::run(output),
     }
 }

@@ -1,111 +1,80 @@
-//! What is in a segment, for programs.
+//! A sample of a segment as JSON.
 
-use mmf::inspect::{LockState, ObjectState, ProcessInfo};
-use serde_json::{Value, json};
+use mmf::inspect::{Damage, ObjectInfo, ParticipantId, ParticipantInfo, SegmentStage};
+use serde::Serialize;
 
-use super::looks::Look;
-use super::time::stamp;
-use crate::findings::word;
+use super::sample::Sample;
 
-pub(super) fn document(name: &str, look: &Look) -> Value {
-    let info = &look.info;
-    let participants: Vec<Value> = info
-        .participants
-        .iter()
-        .map(|one| {
-            json!({
-                "token": one.id,
-                "process": process(&one.process),
-                "program": look.programs.get(&one.id).filter(|_| one.alive),
-                "since": stamp(one.joined_at),
-                "alive": one.alive,
-                "held_by_kernel": one.held_by_kernel,
-                "in_other_pid_namespace": one.process.is_in_other_pid_namespace(),
-            })
-        })
-        .collect();
-    let objects: Vec<Value> = info
-        .objects
-        .iter()
-        .map(|object| {
-            let mut document = json!({
-                "name": object.name,
-                "kind": object.kind.to_string(),
-                "type": {
-                    "name": object.value_type.name,
-                    "version": object.value_type.version,
-                    "size": object.value_type.size,
-                    "align": object.value_type.align,
-                },
-                "offset": object.offset,
-                "length": object.len,
-                "made": stamp(object.created_at),
-                "made_by": object.created_by,
-                "state": state_document(&object.state),
-            });
-            if let Some(pace) = look.pace(object.offset) {
-                document["per_second"] = json!(pace.per_second);
-            }
-            document
-        })
-        .collect();
-    let damage: Vec<Value> = info
-        .damage
-        .iter()
-        .map(|damage| json!({ "offset": damage.offset, "entry": damage.entry, "what": damage.description }))
-        .collect();
-    let mut document = json!({
-        "name": name,
-        "stage": word(&info.stage),
-        "damage": damage,
-        "version": info.version,
-        "length": info.len,
-        "used": info.used,
-        "made": stamp(info.created_at),
-        "places": info.slots,
-        "participants": participants,
-        "objects": objects,
-        "truncated": info.truncated,
-    });
-    if let Some(changes) = &look.changes {
-        document["milliseconds"] = json!(u64::try_from(look.at.as_millis()).unwrap_or(u64::MAX));
-        document["came"] = json!(changes.came);
-        document["left"] = json!(changes.left);
-        document["died"] = json!(changes.died);
+/// The JSON document: the facts of [`SegmentInfo`](mmf::inspect::SegmentInfo), with what the command adds
+/// to participants and objects.
+#[derive(Serialize)]
+pub(super) struct Document<'s> {
+    name: &'s str,
+    stage: &'s SegmentStage,
+    version: u32,
+    length: u64,
+    used: u64,
+    created_at: Option<String>,
+    slots: u32,
+    participants: Vec<Participant<'s>>,
+    objects: Vec<Object<'s>>,
+    damage: &'s [Damage],
+    truncated: bool,
+    changes: Option<Changes<'s>>,
+}
+
+#[derive(Serialize)]
+struct Participant<'s> {
+    #[serde(flatten)]
+    info: &'s ParticipantInfo,
+    program: Option<&'s str>,
+    in_other_pid_namespace: bool,
+}
+
+#[derive(Serialize)]
+struct Object<'s> {
+    #[serde(flatten)]
+    info: &'s ObjectInfo,
+    per_second: Option<f64>,
+}
+
+/// The changes since the previous sample.
+#[derive(Serialize)]
+struct Changes<'s> {
+    elapsed_ms: u64,
+    joined: &'s [ParticipantId],
+    left: &'s [ParticipantId],
+    died: &'s [ParticipantId],
+}
+
+pub(super) fn document<'s>(name: &'s str, sample: &'s Sample) -> Document<'s> {
+    let info = &sample.info;
+    let participant = |info: &'s ParticipantInfo| Participant {
+        info,
+        program: sample.programs.get(&info.id).filter(|_| info.alive).map(String::as_str),
+        in_other_pid_namespace: info.process.is_in_other_pid_namespace(),
+    };
+    let object = |info: &'s ObjectInfo| Object {
+        info,
+        per_second: sample.rate(info.offset).map(|rate| rate.per_second),
+    };
+    Document {
+        name,
+        stage: &info.stage,
+        version: info.version,
+        length: info.len,
+        used: info.used,
+        created_at: super::time::stamp(info.created_at),
+        slots: info.slots,
+        participants: info.participants.iter().map(participant).collect(),
+        objects: info.objects.iter().map(object).collect(),
+        damage: &info.damage,
+        truncated: info.truncated,
+        changes: sample.changes.as_ref().map(|changes| Changes {
+            elapsed_ms: u64::try_from(sample.elapsed.as_millis()).unwrap_or(u64::MAX),
+            joined: &changes.joined,
+            left: &changes.left,
+            died: &changes.died,
+        }),
     }
-    document
-}
-
-fn state_document(state: &ObjectState) -> Value {
-    match state {
-        ObjectState::Mutex { lock, .. } => json!({ "lock": lock_document(lock) }),
-        ObjectState::RwLock { lock: writer, readers, .. } => {
-            let readers: Vec<Value> =
-                readers.iter().map(|one| json!({ "token": one.participant, "count": one.count })).collect();
-            json!({ "lock": lock_document(writer), "readers": readers })
-        }
-        ObjectState::Latest { writer, published, .. } => json!({ "writer": writer, "published": published }),
-        ObjectState::Event { set, waiters, .. } => json!({ "set": set, "waiters": waiters }),
-        ObjectState::OnceLock { initialized, lock, .. } => {
-            json!({ "done": initialized, "lock": lock_document(lock) })
-        }
-        ObjectState::Word { value, waiters, .. } => json!({ "value": value, "waiters": waiters }),
-        _ => Value::Null,
-    }
-}
-
-fn lock_document(lock: &LockState) -> Value {
-    json!({
-        "owner": lock.owner,
-        "since": stamp(lock.held_since),
-        "waiters": lock.waiters,
-        "damaged": lock.inconsistent,
-        "abandoned": lock.not_recoverable,
-        "died": lock.dead_owner.as_ref().map(process),
-        "panicked": lock.panicked_owner.as_ref().map(process),
-    })
-}
-
-fn process(process: &ProcessInfo) -> Value {
-    json!({ "id": process.id, "started": process.started, "pid_namespace": process.pid_namespace })
 }

@@ -1,81 +1,43 @@
-//! `mmf inspect`: who takes part in a segment, and what its objects are doing; once, or again and again (`repeat`), with what has
-//! changed from look to look (`looks`).
+//! `mmf inspect`: the participants of a segment and the state of its objects, once or repeatedly.
+//!
+//! `sample` takes samples and compares them, `text` and `document` show one, `repeat` shows one after
+//! another.
 
 mod document;
-mod looks;
 mod repeat;
+mod sample;
 mod text;
 mod time;
 
 use std::process::ExitCode;
-use std::time::{Duration, Instant};
 
-use mmf::inspect::{SegmentInfo, SegmentStage};
-use mmf::{ReadOnly, Segment, SharedMemory};
+use mmf::SharedMemory;
 
 use crate::args::Inspect;
+use crate::interrupt::Interrupt;
 use crate::names;
 use crate::output::{Failure, Output};
-use crate::watch::{Ended, can_draw};
-use document::document;
-use looks::{Look, Looks};
-use text::text;
-
-/// A segment is made in microseconds; who asks does not want to wait for one that hangs.
-const READY_WITHIN: Duration = Duration::from_secs(1);
-/// The exit status if it is shown, but not all of it is as it should be.
-const DAMAGED: u8 = 3;
+use crate::terminal::can_draw;
+use sample::Sampler;
 
 pub(crate) fn run(args: &Inspect, output: Output) -> Result<ExitCode, Failure> {
     let name = names::existing(&args.name)?;
-    let memory = SharedMemory::open_read_only(&name)?;
-    let info = look(&memory)?;
+    let mut sampler = Sampler::new(SharedMemory::open_read_only(&name)?);
     let name = name.to_string();
     if args.watch {
-        let ended = Ended::listen()?;
+        let interrupt = Interrupt::listen()?;
         return if output.json || args.count.is_some() || !can_draw() {
-            repeat::print(&name, &memory, args, output, &ended)
+            repeat::print(&name, &mut sampler, args, output, &interrupt)
         } else {
-            repeat::draw(&name, &memory, args, &ended)
+            repeat::draw(&name, &mut sampler, args, &interrupt)
         };
     }
-    let look = Looks::new().take(info, Duration::ZERO);
-    // Either can be long, since a peer decides how many objects there are.
+    let sample = sampler.sample()?;
+    // Either can be long, because a peer decides how many objects there are.
     if output.json {
-        output.document(&document(&name, &look))?;
+        output.document(&document::document(&name, &sample))?;
     } else {
-        output.say(text(&name, &look, &[]))?;
+        output.say(text::text(&name, &sample, &[]))?;
     }
-    Ok(status(&look))
-}
-
-fn status(look: &Look) -> ExitCode {
-    if is_whole(&look.info) { ExitCode::SUCCESS } else { ExitCode::from(DAMAGED) }
-}
-
-fn is_whole(info: &SegmentInfo) -> bool {
-    info.damage.is_empty() && info.stage == SegmentStage::Ready
-}
-
-fn look(memory: &SharedMemory<ReadOnly>) -> Result<SegmentInfo, Failure> {
-    let begun = Instant::now();
-    loop {
-        let stage = Segment::stage_of(memory)?;
-        if matches!(stage, SegmentStage::Creating { alive: true, .. }) && begun.elapsed() < READY_WITHIN {
-            std::thread::sleep(Duration::from_millis(1));
-            continue;
-        }
-        return Segment::inspect_memory(memory).map_err(|error| explained(error, &stage));
-    }
-}
-
-fn explained(error: mmf::Error, stage: &SegmentStage) -> Failure {
-    let failure = Failure::from(error);
-    match stage {
-        SegmentStage::NotASegment => failure.with("; as a plain memory, mmf info, mmf dump and mmf watch show it"),
-        SegmentStage::Blank => {
-            failure.with("; as a plain memory, mmf info, mmf dump and mmf watch show it; else start its maker and look again")
-        }
-        _ => failure,
-    }
+    Ok(sample.exit_status())
 }

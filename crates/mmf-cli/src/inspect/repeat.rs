@@ -1,78 +1,85 @@
-//! Looking again and again: on a screen, or as blocks of text or lines of JSON.
+//! `mmf inspect --watch`: samples on a screen, or as paragraphs of text or lines of JSON.
 
 use std::collections::VecDeque;
 use std::io::{self, Write};
 use std::process::ExitCode;
-use std::sync::mpsc::RecvTimeoutError;
 use std::time::{Duration, Instant};
 
-use anstream::{AutoStream, ColorChoice};
-use mmf::{ReadOnly, SharedMemory};
-
-use super::looks::{Look, Looks};
-use super::{document, look, status, text};
+use super::document::document;
+use super::sample::{Sample, Sampler};
+use super::text::text;
 use crate::args::Inspect;
+use crate::interrupt::Interrupt;
 use crate::output::{Failure, Output, json_text, printing};
-use crate::watch::{Ended, Frame, Heard, Key, Palette, Role, Screen, failed, time_of_day};
+use crate::terminal::{Frame, Input, Key, Role, Screen, palette, time_of_day};
 
-/// So many who came and went stay on a screen.
+/// How many events stay on a screen.
 const EVENTS: usize = 6;
-/// How often it is found out whether this program is to end.
-const LOOKING: Duration = Duration::from_secs(1);
+/// How often requests to end are checked.
+const CHECK_INTERVAL: Duration = Duration::from_secs(1);
 
-/// Prints looks, one behind the other.
+/// Prints one sample after another.
 pub(super) fn print(
     name: &str,
-    memory: &SharedMemory<ReadOnly>,
+    sampler: &mut Sampler,
     args: &Inspect,
     output: Output,
-    ended: &Ended,
+    interrupt: &Interrupt,
 ) -> Result<ExitCode, Failure> {
     let count = args.count.unwrap_or(0);
     let mut out = io::stdout().lock();
-    let mut looks = Looks::new();
-    let start = Instant::now();
-    let mut due = start;
+    let mut due = Instant::now();
     let mut number = 0;
     loop {
-        let look = looks.take(look(memory)?, start.elapsed());
-        let told = look.changes.as_ref().map_or(&[][..], |changes| &changes.told);
+        let sample = sampler.sample()?;
+        let events = sample.changes.as_ref().map_or(&[][..], |changes| &changes.lines);
         let block = if output.json {
-            json_text(&document(name, &look))? + "\n"
+            json_text(&document(name, &sample))? + "\n"
         } else {
-            (if number == 0 { "" } else { "\n" }).to_owned() + &text(name, &look, told) + "\n"
+            (if number == 0 { "" } else { "\n" }).to_owned() + &text(name, &sample, events) + "\n"
         };
-        // At once: somebody may wait for it.
+        // Flushed at once: a reader may be waiting for it.
         out.write_all(block.as_bytes()).and_then(|()| out.flush()).map_err(|e| printing(&e))?;
         number += 1;
         if number == count {
-            return Ok(status(&look));
+            return Ok(sample.exit_status());
         }
-        // What a slow reader has missed is not made up for.
+        // Samples that a slow reader has missed are not made up for.
         due = (due + args.interval).max(Instant::now());
-        match ended.asked.recv_timeout(due.saturating_duration_since(Instant::now())) {
-            Err(RecvTimeoutError::Timeout) => {}
-            // Without a number, that is how it ends.
-            _ if count == 0 => return Ok(status(&look)),
-            _ => return Err(Failure::interrupted()),
+        if interrupt.wait(Some(due.saturating_duration_since(Instant::now()))) {
+            // Without a count, this is the regular end.
+            return if count == 0 { Ok(sample.exit_status()) } else { Err(Failure::interrupted()) };
         }
     }
 }
 
-/// A picture on the screen.
-struct Picture {
+/// The text of a sample, and the part of it that is on the screen.
+struct Page {
     lines: Vec<String>,
-    /// How many of them are above the screen.
+    events: VecDeque<String>,
+    /// The number of lines above the screen.
     above: usize,
     width: usize,
     height: usize,
 }
 
-impl Picture {
+impl Page {
+    fn show(&mut self, name: &str, sample: &Sample) {
+        if let Some(changes) = &sample.changes {
+            self.events.extend(changes.lines.iter().map(|line| format!("{}  {line}", time_of_day())));
+        }
+        while self.events.len() > EVENTS {
+            self.events.pop_front();
+        }
+        let text = text(name, sample, self.events.make_contiguous());
+        self.lines = text.lines().map(str::to_owned).collect();
+        self.scroll(Key::Other);
+    }
+
     fn frame(&self) -> Frame {
         let mut frame = Frame::new(self.width, self.height);
-        let room = self.room();
-        for (y, line) in self.lines.iter().skip(self.above).take(room).enumerate() {
+        let rows = self.rows();
+        for (y, line) in self.lines.iter().skip(self.above).take(rows).enumerate() {
             let role = if self.above + y == 0 {
                 Role::Title
             } else if line.contains("dead") || line.contains("damage") {
@@ -82,18 +89,18 @@ impl Picture {
             };
             frame.put(0, y, line, role);
         }
-        let below = self.lines.len().saturating_sub(self.above + room);
+        let below = self.lines.len().saturating_sub(self.above + rows);
         let hidden = if below > 0 { format!("  {below} more lines below") } else { String::new() };
-        frame.put(0, room, &format!("q ends, arrows scroll{hidden}"), Role::Faint);
+        frame.put(0, rows, &format!("q quit  arrows scroll{hidden}"), Role::Faint);
         frame
     }
 
-    fn room(&self) -> usize {
+    fn rows(&self) -> usize {
         self.height.saturating_sub(1)
     }
 
     fn scroll(&mut self, key: Key) {
-        let page = self.room().max(1);
+        let page = self.rows().max(1);
         let above = match key {
             Key::Up => self.above.saturating_sub(1),
             Key::Down => self.above + 1,
@@ -103,64 +110,52 @@ impl Picture {
             Key::End => usize::MAX,
             _ => self.above,
         };
-        self.above = above.min(self.lines.len().saturating_sub(self.room()));
+        self.above = above.min(self.lines.len().saturating_sub(self.rows()));
     }
 }
 
-/// Shows looks on the screen, each in the place of the one before.
+/// Shows samples on the screen, each in place of the previous one.
 pub(super) fn draw(
     name: &str,
-    memory: &SharedMemory<ReadOnly>,
+    sampler: &mut Sampler,
     args: &Inspect,
-    ended: &Ended,
+    interrupt: &Interrupt,
 ) -> Result<ExitCode, Failure> {
-    let mut screen = Screen::open(ended).map_err(|error| failed(&error))?;
-    let (width, height) = screen.size().map_err(|error| failed(&error))?;
-    let palette = Palette::new(AutoStream::choice(&io::stdout()) != ColorChoice::Never);
-    let mut picture = Picture { lines: Vec::new(), above: 0, width, height };
+    // Before the screen is switched, so that an error stays readable.
+    let mut sample = sampler.sample()?;
+    let mut screen = Screen::open(interrupt)?;
+    let (width, height) = screen.size()?;
+    let palette = palette();
+    let mut page = Page { lines: Vec::new(), events: VecDeque::new(), above: 0, width, height };
+    page.show(name, &sample);
     let mut drawn: Option<Frame> = None;
-    let mut events = VecDeque::new();
-    let mut looks = Looks::new();
     let start = Instant::now();
-    let mut due = Duration::ZERO;
-    let mut last: Option<Look> = None;
+    let mut due = args.interval;
     loop {
         let now = start.elapsed();
-        if last.is_none() || due <= now {
-            let look = looks.take(look(memory)?, now);
-            if let Some(changes) = &look.changes {
-                events.extend(changes.told.iter().map(|told| format!("{}  {told}", time_of_day())));
-            }
-            while events.len() > EVENTS {
-                events.pop_front();
-            }
-            let lines = text(name, &look, events.make_contiguous());
-            picture.lines = lines.lines().map(str::to_owned).collect();
-            picture.scroll(Key::Other);
+        if due <= now {
+            sample = sampler.sample()?;
+            page.show(name, &sample);
             due = (due + args.interval).max(now);
-            last = Some(look);
         }
-        let frame = picture.frame();
-        screen.send(&frame.update(drawn.as_ref(), palette)).map_err(|error| failed(&error))?;
+        let frame = page.frame();
+        screen.send(&frame.update(drawn.as_ref(), palette))?;
         drawn = Some(frame);
-        let wait = due.saturating_sub(start.elapsed()).min(LOOKING);
-        let mut over = false;
-        if screen.wait(wait).map_err(|error| failed(&error))? {
-            for event in screen.events().map_err(|error| failed(&error))? {
-                match event {
-                    Heard::Resized(width, height) => {
-                        (picture.width, picture.height) = (width, height);
-                        picture.scroll(Key::Other);
-                        // Nobody knows what a terminal makes of the old picture.
-                        drawn = None;
-                    }
-                    Heard::Key(Key::Char('q' | 'Q') | Key::Interrupt | Key::Escape) => over = true,
-                    Heard::Key(key) => picture.scroll(key),
+        let mut is_over = false;
+        for input in screen.wait(due.saturating_sub(start.elapsed()).min(CHECK_INTERVAL))? {
+            match input {
+                Input::Resized(width, height) => {
+                    (page.width, page.height) = (width, height);
+                    page.scroll(Key::Other);
+                    // Terminals differ in what they leave of the old picture.
+                    drawn = None;
                 }
+                Input::Key(Key::Char('q' | 'Q') | Key::Interrupt | Key::Escape) => is_over = true,
+                Input::Key(key) => page.scroll(key),
             }
         }
-        if over || ended.asked.try_recv().is_ok() {
-            return Ok(last.as_ref().map_or(ExitCode::SUCCESS, status));
+        if is_over || interrupt.is_requested() {
+            return Ok(sample.exit_status());
         }
     }
 }

@@ -1,19 +1,19 @@
-//! What is in a segment, for people.
+//! A sample of a segment as text.
 
 use std::fmt::Write;
 
 use mmf::inspect::{Damage, LockState, ObjectInfo, ObjectState, ParticipantId, SegmentStage};
 
-use super::looks::Look;
+use super::sample::Sample;
 use super::time::moment;
-use crate::output::printable;
 use crate::size;
+use crate::text::printable;
 
-/// All of it; `events` are lines about who has come and gone.
-pub(super) fn text(name: &str, look: &Look, events: &[String]) -> String {
-    let info = &look.info;
+/// Returns the whole text; `events` are lines about participants that joined, left or died.
+pub(super) fn text(name: &str, sample: &Sample, events: &[String]) -> String {
+    let info = &sample.info;
     let mut text = format!(
-        "{}\n  segment  format {}, {} bytes ({}), {} used\n  made     {}",
+        "{}\n  segment  format {}, {} bytes ({}), {} used\n  created  {}",
         printable(name),
         info.version,
         info.len,
@@ -22,11 +22,11 @@ pub(super) fn text(name: &str, look: &Look, events: &[String]) -> String {
         moment(info.created_at),
     );
     let broken = info.stage == SegmentStage::Broken;
-    if !super::is_whole(info) {
+    if !sample.is_intact() {
         let state = match (broken, info.damage.is_empty()) {
-            (true, true) => "declared broken: nobody can open it any more",
-            (true, false) => "declared broken; and damaged, see below",
-            _ => "damaged, see below: this is what can still be read",
+            (true, true) => "declared broken: it cannot be opened any more",
+            (true, false) => "declared broken, and damaged: see below",
+            _ => "damaged: see below; the rest is what can still be read",
         };
         let _ = write!(text, "\n  state    {state}");
     }
@@ -35,7 +35,7 @@ pub(super) fn text(name: &str, look: &Look, events: &[String]) -> String {
         let _ = write!(text, "\n  {:>10}  {:5}  {:23}  program", "process", "state", "since");
     }
     for one in &info.participants {
-        let program = look.programs.get(&one.id).filter(|_| one.alive).map_or("-", String::as_str);
+        let program = sample.programs.get(&one.id).filter(|_| one.alive).map_or("-", String::as_str);
         let _ = write!(
             text,
             "\n  {:>10}  {:5}  {:23}  {}",
@@ -45,20 +45,22 @@ pub(super) fn text(name: &str, look: &Look, events: &[String]) -> String {
             printable(program)
         );
         if let Some(inode) = one.process.pid_namespace.filter(|_| one.process.is_in_other_pid_namespace()) {
-            let _ =
-                write!(text, "\n  {:>10}  its number is one of pid namespace {inode}, not of this one", "");
+            let _ = write!(text, "\n  {:>10}  its process id belongs to pid namespace {inode}", "");
         }
         if one.alive && !one.held_by_kernel && cfg!(any(windows, target_os = "linux")) {
-            let _ =
-                write!(text, "\n  {:>10}  the kernel does not hold its slot: its end may go unnoticed", "");
+            let _ = write!(
+                text,
+                "\n  {:>10}  the kernel does not hold its slot: its death may not be detected",
+                ""
+            );
         }
     }
     for event in events {
         let _ = write!(text, "\n  {}", printable(event));
     }
-    let more = if info.truncated { ", and more that are not listed" } else { "" };
+    let more = if info.truncated { ", and more that are not shown" } else { "" };
     let _ = write!(text, "\n\nobjects: {}{more}", info.objects.len());
-    // One long name is not to push everything else off the screen.
+    // A single long name must not push everything else off the screen.
     let widest =
         info.objects.iter().map(|object| object.name.chars().count()).max().unwrap_or(0).clamp(4, 28);
     for object in &info.objects {
@@ -67,8 +69,8 @@ pub(super) fn text(name: &str, look: &Look, events: &[String]) -> String {
         if has_type(object) {
             let _ = write!(text, "\n      of {}", printable(&object.value_type.to_string()));
         }
-        for line in state(look, object) {
-            // (The name of a program is in it.)
+        for line in state(sample, object) {
+            // (It contains the name of a program.)
             let _ = write!(text, "\n      {}", printable(&line));
         }
     }
@@ -82,50 +84,51 @@ pub(super) fn text(name: &str, look: &Look, events: &[String]) -> String {
     text
 }
 
-/// Events, notifies and cells have no value and so no type. (A type of an array of none has no bytes, but a name.)
+/// Events, event counts and futexes have no value and so no type. (The type of an empty array has no bytes,
+/// but a name.)
 fn has_type(object: &ObjectInfo) -> bool {
     object.value_type.size > 0 || !matches!(&*object.value_type.name, "" | "()")
 }
 
-/// What an object is doing, in lines.
-fn state(look: &Look, object: &ObjectInfo) -> Vec<String> {
+/// Returns the state of an object, in lines.
+fn state(sample: &Sample, object: &ObjectInfo) -> Vec<String> {
     match &object.state {
-        ObjectState::Mutex { lock, .. } => locked(look, lock, "held", "free"),
-        ObjectState::RwLock { lock: writer, readers, .. } => {
+        ObjectState::Mutex { lock, .. } => locked(sample, lock, "held", "free"),
+        ObjectState::RwLock { lock, readers, .. } => {
             let free = if readers.is_empty() { "free" } else { "no writer" };
-            let mut lines = locked(look, writer, "held to write", free);
+            let mut lines = locked(sample, lock, "held for writing", free);
             for one in readers {
-                lines.push(format!("{} reading in {}", one.count, who(look, one.participant)));
+                lines.push(format!("{} readers in {}", one.count, participant(sample, one.participant)));
             }
             lines
         }
         ObjectState::Latest { writer, published, .. } => {
             let writer =
-                writer.map_or("no writer".to_owned(), |token| format!("written by {}", who(look, token)));
-            let pace = look.pace(object.offset).map_or(String::new(), |pace| format!(", {pace}"));
-            vec![format!("{published} published{pace}"), writer]
+                writer.map_or("no writer".to_owned(), |id| format!("written by {}", participant(sample, id)));
+            let rate = sample.rate(object.offset).map_or(String::new(), |rate| format!(", {rate}"));
+            vec![format!("{published} published{rate}"), writer]
         }
         ObjectState::Event { set, waiters, .. } => {
             vec![format!("{}, {waiters} waiting", if *set { "set" } else { "not set" })]
         }
         ObjectState::OnceLock { initialized: true, .. } => vec!["initialised".to_owned()],
-        ObjectState::OnceLock { lock, .. } => locked(look, lock, "being initialised", "not initialised"),
+        ObjectState::OnceLock { lock, .. } => locked(sample, lock, "being initialised", "not initialised"),
         ObjectState::Word { value, waiters, .. } => {
-            let pace = look.pace(object.offset).map_or(String::new(), |pace| format!(", {pace}"));
-            vec![format!("value {value}{pace}, {waiters} waiting")]
+            let rate = sample.rate(object.offset).map_or(String::new(), |rate| format!(", {rate}"));
+            vec![format!("value {value}{rate}, {waiters} waiting")]
         }
-        _ => vec!["its state makes no sense to this version".to_owned()],
+        _ => vec!["its state is not known to this version".to_owned()],
     }
 }
 
-fn locked(look: &Look, lock: &LockState, held: &str, free: &str) -> Vec<String> {
+fn locked(sample: &Sample, lock: &LockState, held: &str, free: &str) -> Vec<String> {
     let mut line = match lock.owner {
-        Some(token) => format!("{held} by {}", who(look, token)),
-        None if lock.not_recoverable => "given up for good".to_owned(),
+        Some(id) => format!("{held} by {}", participant(sample, id)),
+        None if lock.not_recoverable => "not recoverable: given up by its last owner".to_owned(),
         None => free.to_owned(),
     };
     if lock.held_since.is_some() {
-        let _ = write!(line, " since {} or before", moment(lock.held_since));
+        let _ = write!(line, " since {} or earlier", moment(lock.held_since));
     }
     let mut lines = vec![line];
     if lock.waiters > 0 {
@@ -141,18 +144,18 @@ fn locked(look: &Look, lock: &LockState, held: &str, free: &str) -> Vec<String> 
     }
     match (&lock.panicked_owner, &lock.dead_owner) {
         (Some(process), _) if !lock.inconsistent => {
-            lines.push(format!("the last that panicked while holding it: process {}", process.id));
+            lines.push(format!("last owner that panicked: process {}", process.id));
         }
-        (None, Some(process)) => lines.push(format!("the last that died holding it: process {}", process.id)),
+        (None, Some(process)) => lines.push(format!("last owner that died: process {}", process.id)),
         _ => {}
     }
     lines
 }
 
-fn who(look: &Look, token: ParticipantId) -> String {
-    match look.info.participant(token) {
-        Some(one) if one.alive => look.called(one),
-        Some(one) => format!("{}, which is dead", look.called(one)),
-        None => "a participant that is gone".to_owned(),
+fn participant(sample: &Sample, id: ParticipantId) -> String {
+    match sample.info.participant(id) {
+        Some(one) if one.alive => sample.describe(one),
+        Some(one) => format!("{}, which is dead", sample.describe(one)),
+        None => "a participant that has left".to_owned(),
     }
 }

@@ -1,53 +1,46 @@
-//! `mmf watch`: shows how a memory changes.
+//! `mmf watch`: shows how a region changes.
 //!
-//! Only what is in sight is read (`source`), compared with what was read before (`samples`), and drawn into a picture
-//! (`draw`, `layout`, `frame`), of which a terminal is sent what differs (`live`). What keys do is in `model`. Without a
-//! terminal, samples are printed (`stream`).
+//! `source` reads the visible bytes only, and `samples` compares them with the previous sample. In a
+//! terminal (`live`), `draw` and `layout` make a picture of the `model`, which also decides what keys do.
+//! Without a terminal, `stream` prints samples.
 
 mod draw;
-mod frame;
 mod layout;
 mod live;
 mod model;
 mod samples;
 mod source;
 mod stream;
-mod value;
 
-use std::io::{self, IsTerminal, Write};
-use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::io::{self, Write};
 use std::time::{Duration, Instant};
 
-use anstream::{AutoStream, ColorChoice};
 use mmf::{ErrorKind, Name, ReadOnly, SharedMemory};
-use termina::PlatformWaker;
-
-pub(crate) use frame::{Frame, Palette, Role};
-pub(crate) use live::{Heard, Screen, failed, time_of_day};
-pub(crate) use model::Key;
-pub(crate) use value::Type;
 
 use crate::args::{Waiting, Watch};
+use crate::interrupt::Interrupt;
 use crate::names;
-use crate::output::{Failure, Output, printable};
+use crate::number::Type;
+use crate::output::{Failure, Output};
+use crate::terminal::can_draw;
+use crate::text::printable;
 use model::Settings;
 use source::Source;
 use stream::Stream;
 
-/// How often a name that does not exist yet is looked for.
-const LOOKING: Duration = Duration::from_millis(100);
+/// How often `--wait` looks for the name.
+const RETRY_INTERVAL: Duration = Duration::from_millis(100);
 
 pub(crate) fn run(args: &Watch, output: Output) -> Result<(), Failure> {
     let name = names::existing(&args.name)?;
-    let ended = Ended::listen()?;
-    let memory = open(&name, args.wait, output, &ended)?;
-    let rights = memory.security().ok().map(|security| printable(&security.to_string()));
-    let mut source = Source::new(memory);
+    let interrupt = Interrupt::listen()?;
+    let region = open(&name, args.wait, output, &interrupt)?;
+    let rights = region.security().ok().map(|security| printable(&security.to_string()));
+    let mut source = Source::new(region);
     let len = source.len();
     if args.offset >= len && args.offset > 0 {
         let message =
-            format!("cannot watch offset {} of \"{name}\": it has {len} bytes; stay inside", args.offset);
+            format!("cannot watch offset {} of \"{name}\": the region has {len} bytes", args.offset);
         return Err(Failure::new("OutOfBounds", message));
     }
     let full = name.to_string();
@@ -63,9 +56,8 @@ pub(crate) fn run(args: &Watch, output: Output) -> Result<(), Failure> {
             interval: args.interval,
             count: args.count.unwrap_or(1),
         };
-        return stream.run(&mut source, output, &ended.asked);
+        return stream.run(&mut source, output, &interrupt);
     }
-    let colours = AutoStream::choice(&io::stdout()) != ColorChoice::Never;
     let settings = Settings {
         name: full,
         rights,
@@ -74,29 +66,24 @@ pub(crate) fn run(args: &Watch, output: Output) -> Result<(), Failure> {
         bytes: args.width,
         interval: args.interval,
     };
-    live::run(&mut source, settings, colours, &ended)
+    live::run(&mut source, settings, &interrupt)
 }
 
-/// Whether there is a terminal on which a cursor can be moved.
-pub(crate) fn can_draw() -> bool {
-    io::stdout().is_terminal() && std::env::var_os("TERM").is_none_or(|term| term != "dumb")
-}
-
-/// Opens the memory, or waits until it can be opened.
+/// Opens the region; with `--wait`, retries until it exists.
 fn open(
     name: &Name,
     wait: Option<Waiting>,
     output: Output,
-    ended: &Ended,
+    interrupt: &Interrupt,
 ) -> Result<SharedMemory<ReadOnly>, Failure> {
     let start = Instant::now();
-    let mut told = false;
+    let mut is_reported = false;
     loop {
         let error = match SharedMemory::open_read_only(name) {
-            Ok(memory) => return Ok(memory),
+            Ok(region) => return Ok(region),
             Err(error) => error,
         };
-        // (It may have a name but no length for a moment.)
+        // (While it is created, it has no length for a moment.)
         let may_come = matches!(error.kind(), ErrorKind::NotFound | ErrorKind::TooSmall | ErrorKind::Busy);
         let in_time = match wait {
             Some(Waiting::For(time)) => start.elapsed() < time,
@@ -106,45 +93,14 @@ fn open(
         if !may_come || !in_time {
             return Err(error.into());
         }
-        if !told {
-            told = true;
+        if !is_reported {
+            is_reported = true;
             if !output.json {
                 let _ = writeln!(io::stderr(), "mmf: waiting for \"{}\"", printable(&name.to_string()));
             }
         }
-        match ended.asked.recv_timeout(LOOKING) {
-            Err(RecvTimeoutError::Timeout) => {}
-            _ => return Err(Failure::interrupted()),
+        if interrupt.wait(Some(RETRY_INTERVAL)) {
+            return Err(Failure::interrupted());
         }
-    }
-}
-
-/// Whether the user or the system wants this program to end.
-pub(crate) struct Ended {
-    pub(crate) asked: Receiver<()>,
-    /// Who is waiting for keys meanwhile.
-    waker: Arc<Mutex<Option<PlatformWaker>>>,
-}
-
-impl Ended {
-    pub(crate) fn listen() -> Result<Self, Failure> {
-        let (sender, asked) = mpsc::channel();
-        let waker = Arc::new(Mutex::new(None::<PlatformWaker>));
-        let woken = Arc::clone(&waker);
-        ctrlc::set_handler(move || {
-            let _ = sender.send(());
-            if let Some(waker) = &*woken.lock().unwrap_or_else(PoisonError::into_inner) {
-                let _ = waker.wake();
-            }
-        })
-        .map_err(|error| {
-            Failure::new("Io", format!("cannot listen for Ctrl-C: {error}; run it elsewhere"))
-        })?;
-        Ok(Ended { asked, waker })
-    }
-
-    /// Has somebody woken who waits for keys.
-    fn wake(&self, waker: PlatformWaker) {
-        *self.waker.lock().unwrap_or_else(PoisonError::into_inner) = Some(waker);
     }
 }

@@ -1,27 +1,28 @@
-//! What was read, what has changed since the time before, and for how long that is shown.
+//! Samples, what has changed between them, and for how long a change is marked.
 
 use std::collections::BTreeSet;
 use std::ops::Bound;
 use std::time::Duration;
 
-/// How long a change is marked as new, and after that as a little while ago.
+/// How long a change is marked as fresh, and until when as fading.
 const FRESH: Duration = Duration::from_millis(300);
 const FADED: Duration = Duration::from_millis(1000);
 
-/// How many changed places are remembered, for finding them again.
-const PLACES: usize = 1024;
+/// How many changed offsets are remembered for the keys `n` and `N`.
+const REMEMBERED: usize = 1024;
 
 /// The bytes of a window at one time.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Sample {
-    /// The length of the memory.
+    /// The length of the region.
     pub(super) len: u64,
-    /// Where the window starts.
+    /// The offset of the window.
     pub(super) offset: u64,
-    /// The bytes; None where there is none any more.
+    /// The bytes; `None` for a byte that has been cut off or cannot be read.
     pub(super) bytes: Vec<Option<u8>>,
 }
 
+/// How a byte is marked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Mark {
     Unchanged,
@@ -29,29 +30,29 @@ pub(super) enum Mark {
     Fresh,
 }
 
-/// A byte to be shown: None in it if it is gone.
+/// A byte with its mark; `None` in `byte` as in a [`Sample`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Shown {
     pub(super) byte: Option<u8>,
     pub(super) mark: Mark,
 }
 
-/// The latest sample, and when its bytes have changed.
+/// The latest sample, and when each of its bytes changed.
 #[derive(Debug)]
 pub(super) struct Samples {
     last: Sample,
-    /// For each byte of the sample.
+    /// For each byte of the sample, when it changed.
     changed: Vec<Option<Duration>>,
-    places: BTreeSet<u64>,
+    changed_offsets: BTreeSet<u64>,
 }
 
 impl Samples {
     pub(super) fn new() -> Self {
         let last = Sample { len: 0, offset: 0, bytes: Vec::new() };
-        Samples { last, changed: Vec::new(), places: BTreeSet::new() }
+        Samples { last, changed: Vec::new(), changed_offsets: BTreeSet::new() }
     }
 
-    /// Takes the next sample. Whether a byte has changed that was seen before.
+    /// Takes the next sample, and returns whether a byte has changed that the previous sample contained.
     pub(super) fn take(&mut self, sample: Sample, now: Duration) -> bool {
         let mut any = false;
         let mut changed = vec![None; sample.bytes.len()];
@@ -63,9 +64,9 @@ impl Samples {
             } else {
                 *changed = Some(now);
                 any = true;
-                // The first ones stay: where everything changes, all places are as good as any other.
-                if self.places.len() < PLACES {
-                    self.places.insert(offset);
+                // The first ones are kept: where everything changes, one offset is as good as another.
+                if self.changed_offsets.len() < REMEMBERED {
+                    self.changed_offsets.insert(offset);
                 }
             }
         }
@@ -83,29 +84,29 @@ impl Samples {
         &self.last
     }
 
-    /// What to show of a byte; None if it was not read.
+    /// Returns a byte with its mark, or `None` if the sample does not contain it.
     pub(super) fn at(&self, offset: u64, now: Duration) -> Option<Shown> {
         let at = self.index(offset)?;
         Some(Shown { byte: self.last.bytes[at], mark: mark(self.changed[at], now) })
     }
 
-    /// When a mark will look different.
+    /// Returns when the next mark changes.
     pub(super) fn next_fading(&self, now: Duration) -> Option<Duration> {
         let all = self.changed.iter().flatten().flat_map(|at| [*at + FRESH, *at + FADED]);
         all.filter(|time| *time > now).min()
     }
 
-    /// The first place from here on that has been seen to change.
-    pub(super) fn place_from(&self, offset: u64) -> Option<u64> {
-        self.places.range(offset..).next().copied()
+    /// The first remembered change at `offset` or after it.
+    pub(super) fn change_from(&self, offset: u64) -> Option<u64> {
+        self.changed_offsets.range(offset..).next().copied()
     }
 
-    /// The last place before here that has been seen to change.
-    pub(super) fn place_before(&self, offset: u64) -> Option<u64> {
-        self.places.range((Bound::Unbounded, Bound::Excluded(offset))).next_back().copied()
+    /// The last remembered change before `offset`.
+    pub(super) fn change_before(&self, offset: u64) -> Option<u64> {
+        self.changed_offsets.range((Bound::Unbounded, Bound::Excluded(offset))).next_back().copied()
     }
 
-    /// The parts of the sample that have just changed, as index and length.
+    /// The parts of the sample that changed at `now`, as index and length.
     pub(super) fn changes(&self, now: Duration) -> Vec<(usize, usize)> {
         runs(self.changed.iter().map(|at| *at == Some(now)))
     }
@@ -119,7 +120,7 @@ fn mark(changed: Option<Duration>, now: Duration) -> Mark {
     }
 }
 
-/// Where there is a `true`, as index and length.
+/// The runs of `true`, as index and length.
 pub(super) fn runs(flags: impl Iterator<Item = bool>) -> Vec<(usize, usize)> {
     let mut runs: Vec<(usize, usize)> = Vec::new();
     for (at, _) in flags.enumerate().filter(|(_, flag)| *flag) {
@@ -132,94 +133,4 @@ pub(super) fn runs(flags: impl Iterator<Item = bool>) -> Vec<(usize, usize)> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::{FADED, FRESH, Mark, PLACES, Sample, Samples};
-    use std::time::Duration;
-
-    fn sample(offset: u64, bytes: &[u8]) -> Sample {
-        Sample { len: 4096, offset, bytes: bytes.iter().copied().map(Some).collect() }
-    }
-
-    fn at(milliseconds: u64) -> Duration {
-        Duration::from_millis(milliseconds)
-    }
-
-    fn marks(samples: &Samples, now: Duration) -> String {
-        let start = samples.last().offset;
-        let all = (start..).map_while(|offset| samples.at(offset, now));
-        all.map(|shown| match shown.mark {
-            Mark::Unchanged => '.',
-            Mark::Fading => '+',
-            Mark::Fresh => '#',
-        })
-        .collect()
-    }
-
-    #[test]
-    fn changes_are_marked_and_fade() {
-        let mut samples = Samples::new();
-        assert!(!samples.take(sample(0, b"abcd"), at(0)));
-        assert_eq!(marks(&samples, at(0)), "....");
-        assert_eq!(samples.next_fading(at(0)), None);
-
-        assert!(samples.take(sample(0, b"aXcd"), at(100)));
-        assert_eq!(marks(&samples, at(100)), ".#..");
-        assert!(samples.take(sample(0, b"aXcY"), at(200)));
-        assert_eq!(marks(&samples, at(200)), ".#.#");
-        assert!(!samples.take(sample(0, b"aXcY"), at(250)));
-        assert_eq!(samples.next_fading(at(250)), Some(at(100) + FRESH));
-        assert_eq!(marks(&samples, at(100) + FRESH), ".+.#");
-        assert_eq!(marks(&samples, at(100) + FADED), "...+");
-        assert_eq!(samples.next_fading(at(100) + FADED), Some(at(200) + FADED));
-        assert_eq!(marks(&samples, at(200) + FADED), "....");
-        assert_eq!(samples.next_fading(at(200) + FADED), None);
-    }
-
-    #[test]
-    fn a_moved_window_keeps_what_it_knows() {
-        let mut samples = Samples::new();
-        samples.take(sample(8, b"abcdefgh"), at(0));
-        samples.take(sample(8, b"abcdEfgh"), at(100));
-        // Bytes that were not in sight have not changed, whatever they are.
-        assert!(samples.take(sample(10, b"cdEfgHij"), at(200)));
-        assert_eq!(marks(&samples, at(200)), "..#..#..");
-        assert!(!samples.take(sample(0, b"zzzzzzzz"), at(250)));
-        assert_eq!(marks(&samples, at(250)), "........");
-    }
-
-    #[test]
-    fn bytes_that_go_have_changed() {
-        let mut samples = Samples::new();
-        samples.take(sample(0, b"ab"), at(0));
-        let mut gone = sample(0, b"ab");
-        gone.bytes[1] = None;
-        assert!(samples.take(gone, at(50)));
-        assert_eq!(marks(&samples, at(50)), ".#");
-        assert_eq!(samples.at(1, at(50)).unwrap().byte, None);
-        assert_eq!(samples.at(2, at(50)), None);
-    }
-
-    #[test]
-    fn changed_places_are_found_again() {
-        let mut samples = Samples::new();
-        samples.take(sample(100, &[0; 8]), at(0));
-        samples.take(sample(100, &[0, 1, 0, 0, 0, 0, 1, 0]), at(1));
-        assert_eq!(samples.changes(at(1)), [(1, 1), (6, 1)]);
-        assert_eq!(samples.place_from(0), Some(101));
-        assert_eq!(samples.place_from(102), Some(106));
-        assert_eq!(samples.place_from(107), None);
-        assert_eq!(samples.place_before(106), Some(101));
-        assert_eq!(samples.place_before(101), None);
-    }
-
-    #[test]
-    fn what_is_remembered_is_bounded() {
-        let mut samples = Samples::new();
-        for round in 0..100 {
-            let offset = round * 4096;
-            samples.take(sample(offset, &[0; 4096]), at(round));
-            samples.take(sample(offset, &[1; 4096]), at(round));
-        }
-        assert_eq!(samples.places.len(), PLACES);
-    }
-}
+mod tests;

@@ -1,111 +1,117 @@
-//! Reads what is shown, and nothing else.
+//! Reads the visible part of a region, and nothing else.
 
 use std::time::{Duration, Instant};
 
 use mmf::diagnosis::{Cause, Diagnosis};
 use mmf::inspect::{Holders, NameTarget};
 use mmf::{ErrorKind, ReadOnly, SharedMemory, View};
+use serde::Serialize;
 
 use super::samples::Sample;
 use crate::findings::headline;
 
-/// The most bytes that are read at a time, however large a terminal is.
+/// The most bytes that one sample reads, however large a terminal is.
 pub(super) const MOST: usize = 1 << 16;
 
-/// If some pages of a window are gone, the others are still read. No system has smaller ones.
+/// The unit of reading when some pages of a window are inaccessible. No system has smaller pages.
 const PAGE: u64 = 4096;
 
-/// How often it is found out where the name leads, and whether those that may write are still there.
-const LOOKING: Duration = Duration::from_secs(1);
+/// How often the name, and the known processes that may write, are checked.
+const CHECK_INTERVAL: Duration = Duration::from_secs(1);
 
-/// How often all processes are looked into for one that may write, once there is none.
-const SEARCHING: Duration = Duration::from_secs(5);
+/// How often all processes are searched for one that may write, while none is known.
+const SEARCH_INTERVAL: Duration = Duration::from_secs(5);
 
 /// What has become of a region while it is watched.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Fate {
-    pub(super) leads: NameTarget,
+    pub(super) name_target: NameTarget,
     pub(super) writers: Writers,
 }
 
-/// Whether another process may write to it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// Whether another process may write to the region.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
 pub(super) enum Writers {
     Some,
     None,
+    /// None is seen, but this user cannot examine every process.
     NoneSeen,
     Unknown,
 }
 
 impl Fate {
-    /// In a few words, if it is not as it was.
-    pub(super) fn brief(self) -> Option<&'static str> {
-        match (self.leads, self.writers) {
-            (NameTarget::Nothing, _) => Some("its name is gone"),
-            (NameTarget::AnotherRegion, _) => Some("its name leads elsewhere"),
-            (_, Writers::None) => Some("no writer left"),
-            (_, Writers::NoneSeen) => Some("no writer seen"),
+    /// Returns a short notice, if there is something to report.
+    pub(super) fn notice(self) -> Option<&'static str> {
+        match (self.name_target, self.writers) {
+            (NameTarget::Nothing, _) => Some("name removed"),
+            (NameTarget::AnotherRegion, _) => Some("name refers to another region"),
+            (_, Writers::None) => Some("no writers left"),
+            (_, Writers::NoneSeen) => Some("no writers visible"),
             _ => None,
         }
     }
 
-    /// The same in sentences.
-    pub(super) fn lines(self) -> Vec<&'static str> {
-        let name = match self.leads {
-            NameTarget::Nothing => Some("its name is gone; who opens it from now on gets another region"),
+    /// Returns the same in sentences.
+    pub(super) fn sentences(self) -> Vec<&'static str> {
+        let name = match self.name_target {
+            NameTarget::Nothing => {
+                Some("its name has been removed: programs that open the name from now on get another region")
+            }
             NameTarget::AnotherRegion => {
-                Some("its name leads to another region by now; watch it again to follow the name")
+                Some("its name now refers to another region; start mmf watch again to follow the name")
             }
             _ => None,
         };
         let writers = match self.writers {
             Writers::None => Some("no process that may write is left"),
-            Writers::NoneSeen => Some("no process that may write can be seen"),
+            Writers::NoneSeen => Some("no process that may write is visible to this user"),
             _ => None,
         };
         name.into_iter().chain(writers).collect()
     }
 }
 
+/// A region and the state of reading it.
 pub(super) struct Source {
-    memory: SharedMemory<ReadOnly>,
-    /// Kept while the window stays where it is, and its offset.
+    region: SharedMemory<ReadOnly>,
+    /// The view and its offset, kept while the window does not move.
     view: Option<(u64, View<ReadOnly>)>,
-    /// The longest that the memory has been.
+    /// The greatest length that the region has had.
     longest: u64,
-    /// What has become of it, and when that was found out.
+    /// The last result of [`fate`](Source::fate), and when it was found.
     fate: Option<(Instant, Fate)>,
-    /// The processes that hold it, and when all of them were last looked for.
+    /// The holders, and when all processes were last searched.
     holders: Option<(Instant, Holders)>,
-    /// Why nothing can be read, if that is not what peers do.
-    trouble: Option<String>,
-    /// Why bytes inside the length could not be read, where that is another cause than that they have been cut off.
+    /// Why nothing can be read, unless a peer has truncated the region.
+    problem: Option<String>,
+    /// Why bytes within the length could not be read, unless they were cut off.
     unread: Option<Diagnosis>,
 }
 
 impl Source {
-    pub(super) fn new(memory: SharedMemory<ReadOnly>) -> Self {
-        Source { memory, view: None, longest: 0, fate: None, holders: None, trouble: None, unread: None }
+    pub(super) fn new(region: SharedMemory<ReadOnly>) -> Self {
+        Source { region, view: None, longest: 0, fate: None, holders: None, problem: None, unread: None }
     }
 
     pub(super) fn len(&self) -> u64 {
-        self.memory.len()
+        self.region.len()
     }
 
-    /// Reads at most `most` bytes from `offset` on. Those that were once there and are no more are None.
+    /// Reads at most `most` bytes from `offset` on. Bytes that existed once and do not any more are `None`.
     pub(super) fn read(&mut self, offset: u64, most: usize) -> Sample {
-        let len = self.memory.len();
+        let len = self.region.len();
         self.longest = self.longest.max(len);
         let most = most.min(MOST);
-        let there = clamp(len.saturating_sub(offset), most);
+        let existing = clamp(len.saturating_sub(offset), most);
         let mut bytes = vec![None; clamp(self.longest.saturating_sub(offset), most)];
-        (self.trouble, self.unread) = (None, None);
-        if there > 0 {
-            if let Err(error) = self.fill(offset, &mut bytes[..there]) {
+        (self.problem, self.unread) = (None, None);
+        if existing > 0 {
+            if let Err(error) = self.fill(offset, &mut bytes[..existing]) {
                 self.view = None;
-                // Somebody has cut it in between; the next length will say so.
+                // A peer has truncated the region in between; the next sample has the new length.
                 if !matches!(error.kind(), ErrorKind::OutOfBounds | ErrorKind::TooSmall) {
-                    self.trouble = Some(headline(&error));
+                    self.problem = Some(headline(&error));
                 }
             }
         }
@@ -115,7 +121,7 @@ impl Source {
     fn fill(&mut self, offset: u64, bytes: &mut [Option<u8>]) -> Result<(), mmf::Error> {
         let view = match self.view.take() {
             Some((at, view)) if at == offset && view.len() == bytes.len() => view,
-            _ => self.memory.view_at(offset, bytes.len())?,
+            _ => self.region.view_at(offset, bytes.len())?,
         };
         let (_, view) = self.view.insert((offset, view));
         let mut read = vec![0; bytes.len()];
@@ -139,42 +145,42 @@ impl Source {
         Ok(())
     }
 
-    /// Why bytes that should be there could not be read.
+    /// Why bytes within the length could not be read.
     pub(super) fn unread(&self) -> Option<&Diagnosis> {
         self.unread.as_ref()
     }
 
-    pub(super) fn trouble(&self) -> Option<&str> {
-        self.trouble.as_deref()
+    pub(super) fn problem(&self) -> Option<&str> {
+        self.problem.as_deref()
     }
 
-    /// What has become of it; found out once a second at most.
+    /// Returns what has become of the region; checked at most once a second.
     pub(super) fn fate(&mut self) -> Fate {
         let now = Instant::now();
         if let Some((at, fate)) = self.fate {
-            if now < at + LOOKING {
+            if now < at + CHECK_INTERVAL {
                 return fate;
             }
         }
-        let leads = self.memory.name_leads_here().unwrap_or(NameTarget::Unknown);
-        let fate = Fate { leads, writers: self.writers(now) };
+        let name_target = self.region.name_leads_here().unwrap_or(NameTarget::Unknown);
+        let fate = Fate { name_target, writers: self.writers(now) };
         self.fate = Some((now, fate));
         fate
     }
 
     fn writers(&mut self, now: Instant) -> Writers {
-        // To ask again those that were seen costs little; to look for others does not.
+        // Checking the known holders is cheap; searching all processes is not.
         let has_writer =
             self.holders.as_ref().is_some_and(|(_, holders)| holders.others_may_write() == Some(true));
         match &mut self.holders {
-            Some((at, holders)) if has_writer || now >= *at + SEARCHING => {
+            Some((at, holders)) if has_writer || now >= *at + SEARCH_INTERVAL => {
                 *at = now;
                 if holders.refresh().is_err() {
                     self.holders = None;
                 }
             }
             Some(_) => {}
-            None => self.holders = self.memory.holders().ok().map(|holders| (now, holders)),
+            None => self.holders = self.region.holders().ok().map(|holders| (now, holders)),
         }
         let Some((_, holders)) = &self.holders else { return Writers::Unknown };
         let mut others = holders.iter().filter(|holder| !holder.is_current());
@@ -191,7 +197,7 @@ fn is_cut_off(cause: &Cause) -> bool {
     matches!(cause, Cause::CutOff { .. })
 }
 
-/// The cause of what could not be read, in one line.
+/// Returns why bytes could not be read, in one line.
 pub(super) fn in_a_line(unread: &Diagnosis) -> String {
     unread.causes().next().map_or(String::new(), |cause| format!("not read: {cause}"))
 }
@@ -201,32 +207,4 @@ fn clamp(left: u64, most: usize) -> usize {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::{MOST, Source};
-    use mmf::SharedMemory;
-
-    fn source(len: u64, write: impl Fn(&mmf::View)) -> Source {
-        let memory = SharedMemory::anonymous(len).unwrap();
-        write(&memory.view().unwrap());
-        Source::new(memory.into_read_only().unwrap())
-    }
-
-    #[test]
-    fn only_the_window_is_read() {
-        let mut source = source(1 << 20, |view| view.write_all_at(b"abc", 70_000).unwrap());
-        let sample = source.read(69_999, 5);
-        assert_eq!((sample.len, sample.offset), (1 << 20, 69_999));
-        assert_eq!(sample.bytes, [0, b'a', b'b', b'c', 0].map(Some));
-        assert_eq!(source.view.as_ref().unwrap().1.len(), 5);
-    }
-
-    #[test]
-    fn windows_end_where_the_memory_does() {
-        let mut source = source(1 << 17, |_| {});
-        assert_eq!(source.read((1 << 17) - 3, 100).bytes.len(), 3);
-        assert_eq!(source.read(1 << 17, 100).bytes.len(), 0);
-        assert_eq!(source.read(u64::MAX, 100).bytes.len(), 0);
-        assert_eq!(source.read(0, usize::MAX).bytes.len(), MOST);
-        assert_eq!(source.trouble(), None);
-    }
-}
+mod tests;

@@ -1,5 +1,4 @@
-//! What is said when the system refuses something that no test machine can be brought to refuse: `strace` answers in the
-//! place of the kernel.
+//! Errors of system calls that a test machine cannot be brought to fail: `strace` injects them.
 
 use std::process::Command;
 
@@ -9,22 +8,22 @@ use crate::common::{Outcome, finish, is_gone};
 use crate::create;
 
 pub const TESTS: &[Test] = &[
-    ("refused_by_a_sandbox", refused_by_a_sandbox),
-    ("files_of_the_machine", files_of_the_machine),
-    ("mappings_that_nothing_explains", mappings_that_nothing_explains),
-    ("no_room_that_nothing_explains", no_room_that_nothing_explains),
-    ("locks_that_cannot_be_had", locks_that_cannot_be_had),
-    ("memory_without_a_name", memory_without_a_name),
-    ("what_succeeds_reads_no_facts", what_succeeds_reads_no_facts),
+    ("a_sandbox_is_recognised", a_sandbox_is_recognised),
+    ("limits_on_open_files_are_named", limits_on_open_files_are_named),
+    ("an_unexplained_mapping_error_is_called_so", an_unexplained_mapping_error_is_called_so),
+    ("an_unexplained_lack_of_space_is_called_so", an_unexplained_lack_of_space_is_called_so),
+    ("unavailable_locks_are_reported", unavailable_locks_are_reported),
+    ("unnamed_regions_have_causes", unnamed_regions_have_causes),
+    ("success_reads_no_facts", success_reads_no_facts),
 ];
 
-/// The program under `strace` with these options; skips the test where that is not possible.
+/// Returns the program under `strace` with these options; skips the test where `strace` does not work.
 fn traced(options: &[&str], arguments: &[&str]) -> Command {
     let works = Command::new("strace").args(["-f", "-qq", "-o", "/dev/null", "true"]).output();
     match works {
         Ok(output) if output.status.success() => {}
         Ok(output) => skip(format!("strace does not work here: {}", String::from_utf8_lossy(&output.stderr))),
-        Err(error) => skip(format!("there is no strace here: {error}")),
+        Err(error) => skip(format!("strace is not available: {error}")),
     }
     let mut command = Command::new("strace");
     command.args(["-f", "-qq"]).args(options).arg(env!("CARGO_BIN_EXE_mmf")).args(arguments);
@@ -34,10 +33,10 @@ fn traced(options: &[&str], arguments: &[&str]) -> Command {
     command
 }
 
-/// The calls that open a file; which of them there are depends on the processor.
+/// The calls that open a file; which of them exist depends on the processor.
 const OPENING: &str = "?open,openat";
 
-/// Runs the program; a call on this object of the machine is answered by this code.
+/// Runs the program with an error injected into a call on this object.
 #[track_caller]
 fn refused(object: &str, call: &str, code: &str, arguments: &[&str]) -> Outcome {
     let path = format!("/dev/shm/{object}");
@@ -45,14 +44,14 @@ fn refused(object: &str, call: &str, code: &str, arguments: &[&str]) -> Outcome 
     let options = ["-o", "/dev/null", "-P", &path, "-e", &trace, "-e", &inject];
     let outcome = finish(&mut traced(&options, arguments), b"");
     assert_eq!(outcome.status, Some(1), "{outcome:?}");
-    // Neither advice for another system, nor one that asks for nothing.
+    // No remedy for another system, and none that makes no sense.
     for words in ["Windows", "page file", "ask for 0 bytes"] {
         assert!(!outcome.err.contains(words), "{outcome:?}");
     }
     outcome
 }
 
-/// The error's kind, and its first cause.
+/// Returns the kind of the error and its first cause.
 fn kind_and_cause(outcome: &Outcome) -> (String, String) {
     let error = outcome.json_error();
     let text = |value: &serde_json::Value| value.as_str().unwrap_or("none").to_owned();
@@ -64,7 +63,7 @@ fn expect(outcome: &Outcome, kind: &str, cause: &str) {
     assert_eq!(kind_and_cause(outcome), (kind.to_owned(), cause.to_owned()), "{outcome:?}");
 }
 
-fn refused_by_a_sandbox() {
+fn a_sandbox_is_recognised() {
     let object = &unique_name("sandbox");
     let name = &format!(r"Global\{object}");
     let _creator = create(name, &["4096"]);
@@ -76,7 +75,7 @@ fn refused_by_a_sandbox() {
         let json = refused(object, OPENING, "EPERM", &[arguments, &["--json"]].concat());
         expect(&json, "PermissionDenied", "RefusedElsewhere");
     }
-    // Creating: there is no creator who could grant anything.
+    // For a new region there is no creator that could grant access.
     let free = &unique_name("sandbox");
     let create = ["create", &format!(r"Global\{free}"), "4096", "--for", "0.01", "--json"];
     let outcome = refused(free, OPENING, "EACCES", &create);
@@ -97,7 +96,7 @@ fn refused_by_a_sandbox() {
     assert!(outcome.err.contains(&words), "{outcome:?}");
 }
 
-fn files_of_the_machine() {
+fn limits_on_open_files_are_named() {
     let object = &unique_name("files");
     let name = &format!(r"Global\{object}");
     let free = &unique_name("files");
@@ -116,7 +115,7 @@ fn files_of_the_machine() {
     }
 }
 
-fn mappings_that_nothing_explains() {
+fn an_unexplained_mapping_error_is_called_so() {
     let object = &unique_name("unexplained");
     let name = &format!(r"Global\{object}");
     let _creator = create(name, &["4096"]);
@@ -130,7 +129,7 @@ fn mappings_that_nothing_explains() {
     );
 }
 
-fn no_room_that_nothing_explains() {
+fn an_unexplained_lack_of_space_is_called_so() {
     for code in ["ENOSPC", "EDQUOT", "ENOMEM"] {
         let object = &unique_name("room");
         let name = &format!(r"Global\{object}");
@@ -138,11 +137,11 @@ fn no_room_that_nothing_explains() {
             refused(object, "ftruncate", code, &["create", name, "4096", "--for", "0.01", "--json"]);
         expect(&outcome, "OutOfMemory", "Unexplained");
         assert!(outcome.err.contains("quota"), "{outcome:?}");
-        assert!(is_gone(name), "what could not be created is left behind");
+        assert!(is_gone(name), "a region that was not created is left over");
     }
 }
 
-fn locks_that_cannot_be_had() {
+fn unavailable_locks_are_reported() {
     for code in ["ENOLCK", "ENOSYS"] {
         let object = &unique_name("locks");
         let name = &format!(r"Global\{object}");
@@ -150,7 +149,7 @@ fn locks_that_cannot_be_had() {
         let error = outcome.json_error();
         assert_ne!(error["kind"], "Busy", "{outcome:?}");
         assert!(outcome.err.contains("locks"), "{outcome:?}");
-        assert!(!std::path::Path::new(&format!("/dev/shm/{object}")).exists(), "it is left behind");
+        assert!(!std::path::Path::new(&format!("/dev/shm/{object}")).exists(), "it is left over");
     }
     let object = &unique_name("locks");
     let name = &format!(r"Global\{object}");
@@ -159,7 +158,7 @@ fn locks_that_cannot_be_had() {
     assert_ne!(outcome.json_error()["kind"], "Busy", "{outcome:?}");
 }
 
-fn memory_without_a_name() {
+fn unnamed_regions_have_causes() {
     for (code, words) in [("EPERM", "so something else refuses it"), ("ENOMEM", "the cause is not known")] {
         let inject = format!("inject=memfd_create:error={code}");
         let options = ["-o", "/dev/null", "-e", "trace=memfd_create", "-e", &inject];
@@ -168,7 +167,7 @@ fn memory_without_a_name() {
     }
 }
 
-fn what_succeeds_reads_no_facts() {
+fn success_reads_no_facts() {
     let folder = tempfile::tempdir().unwrap();
     let log = folder.path().join("log");
     let name = &format!(r"Global\{}", unique_name("facts"));

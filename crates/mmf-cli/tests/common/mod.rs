@@ -1,4 +1,4 @@
-//! Running the program.
+//! Runs the program.
 
 use std::ffi::OsStr;
 use std::io::{Read, Write};
@@ -9,18 +9,18 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 use testkit::{Peer, WATCHDOG};
 
-/// The program with these arguments.
+/// Returns the program with these arguments.
 pub fn command<S: AsRef<OsStr>>(arguments: impl IntoIterator<Item = S>) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_mmf"));
     command.args(arguments);
-    // The tests are the same wherever they run.
+    // So that the environment of the tests does not matter.
     for variable in ["CLICOLOR_FORCE", "CLICOLOR", "NO_COLOR", "COLUMNS"] {
         command.env_remove(variable);
     }
     command
 }
 
-/// How a run of the program ended.
+/// The result of a run of the program.
 #[derive(Debug)]
 pub struct Outcome {
     pub status: Option<i32>,
@@ -38,7 +38,7 @@ impl Outcome {
         serde_json::from_slice(&self.out).unwrap_or_else(|error| panic!("{error}: {self:?}"))
     }
 
-    /// What `--json` says about an error, after checking that nothing else is said.
+    /// Returns the error of a run with `--json`, and checks that nothing else was printed.
     #[track_caller]
     pub fn json_error(&self) -> Value {
         assert!(self.out.is_empty(), "{self:?}");
@@ -53,7 +53,7 @@ impl Outcome {
         self
     }
 
-    /// Failed with this status and a message of one paragraph that has these words in it.
+    /// Requires the run to have failed with this status and a message that contains these words.
     #[track_caller]
     pub fn failed(self, status: i32, words: &[&str]) -> Self {
         assert_eq!(self.status, Some(status), "{self:?}");
@@ -76,14 +76,14 @@ pub fn run_with_input<S: AsRef<OsStr>>(arguments: impl IntoIterator<Item = S>, i
     finish(&mut command(arguments), input)
 }
 
-/// Runs a command to its end, or kills it when that does not come.
+/// Runs a command to its end, or kills it after a timeout.
 pub fn finish(command: &mut Command, input: &[u8]) -> Outcome {
     let piped = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut child = piped.spawn().expect("the program starts");
     let mut stdin = child.stdin.take().expect("piped");
     let input = input.to_vec();
     let feed = thread::spawn(move || {
-        // A program that does not want it all is no error here.
+        // A program need not read all of its input.
         let _ = stdin.write_all(&input);
     });
     let out = collect(child.stdout.take().expect("piped"));
@@ -113,28 +113,29 @@ fn collect(mut from: impl Read + Send + 'static) -> thread::JoinHandle<Vec<u8>> 
     })
 }
 
-/// Asks a process to end, as a system that shuts down or a user with Ctrl-C does.
+/// Requests a process to end, as Ctrl-C or a system shutdown does.
 #[cfg(unix)]
-pub fn ask_to_end(peer: &Peer, signal: &str) {
+pub fn interrupt(peer: &Peer, signal: &str) {
     let status = Command::new("kill").args([&format!("-{signal}"), &peer.id().to_string()]).status();
     assert!(status.expect("kill").success());
 }
 
 #[cfg(not(unix))]
-pub fn ask_to_end(_peer: &Peer, _signal: &str) {
-    testkit::skip("Ctrl-C can only be sent to a whole console here, and this test is in it");
+pub fn interrupt(_peer: &Peer, _signal: &str) {
+    testkit::skip("here Ctrl-C can only be sent to a whole console, which includes this test");
 }
 
-/// The names in the listing that begin so, and whether each is stale.
+/// Returns the listed names with this prefix, and whether each is stale.
 pub fn listed(prefix: &str) -> Vec<(String, bool)> {
     let listing = run(["ls", "--json"]).succeeded().json();
-    let memories = listing["memories"].as_array().expect("an array").iter();
-    let names = memories.map(|row| (row["name"].as_str().expect("a name").to_owned(), row["stale"] == true));
+    let regions = listing["regions"].as_array().expect("an array").iter();
+    let names = regions.map(|row| (row["name"].as_str().expect("a name").to_owned(), row["stale"] == true));
     names.filter(|(name, _)| name.starts_with(prefix)).collect()
 }
 
-/// Whether nothing that begins so is there any more. What is listed as stale is gone for all who ask; it stays listed if somebody,
-/// such as another test, looked at it in the instant in which its last holder let go.
+/// Whether no region with this prefix exists any more. A stale region does not exist for any process that
+/// opens it; it stays listed if another process, such as another test, examined it while its last holder
+/// released it.
 pub fn is_gone(prefix: &str) -> bool {
     listed(prefix).iter().all(|(_, stale)| *stale)
 }

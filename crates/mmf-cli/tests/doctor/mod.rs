@@ -1,4 +1,4 @@
-//! What `mmf doctor` says, and what the other commands say about rights and refusals.
+//! `mmf doctor`, and the other commands' output about access rights and refusals.
 
 use serde_json::{Value, json};
 use testkit::{Test, skip, unique_name, wait_until};
@@ -7,31 +7,31 @@ use crate::common::{Outcome, command, finish, listed, run};
 use crate::{create, shown};
 
 pub const TESTS: &[Test] = &[
-    ("doctor_of_the_machine", machine),
+    ("doctor_describes_the_machine", machine),
     ("doctor_provokes_a_fault", provokes_a_fault),
     ("doctor_finds_blocked_signals", blocked_signals),
-    ("doctor_of_a_memory", memory),
-    ("doctor_of_a_missing_memory", missing),
-    ("doctor_of_a_name_in_the_other_namespace", other_namespace),
-    ("doctor_of_another_kind", other_kind),
-    ("doctor_of_an_abandoned_memory", abandoned),
+    ("doctor_describes_a_region", memory),
+    ("doctor_explains_a_missing_region", missing),
+    ("doctor_finds_the_other_namespace", other_namespace),
+    ("doctor_finds_another_kind", other_kind),
+    ("doctor_finds_a_stale_region", abandoned),
     ("doctor_fails", fails),
     ("doctor_fits_the_terminal", fits_the_terminal),
-    ("doctor_has_colours_for_terminals_only", colours),
-    ("doctor_shows_no_control_characters", control_characters),
+    ("doctor_prints_colours_only_to_terminals", colours),
+    ("control_characters_are_escaped", control_characters),
     ("create_grants", grants),
     ("create_refuses_bad_grants", bad_grants),
     ("create_takes_descriptors", descriptors),
     ("errors_have_findings", errors),
-    ("another_user_is_told_why", another_user),
+    ("another_user_gets_causes", another_user),
 ];
 
-/// Wide enough that no line is wrapped.
+/// Runs the doctor, so wide that no line is wrapped.
 fn doctor(arguments: &[&str]) -> Outcome {
     finish(command(["doctor"].iter().chain(arguments)).env("COLUMNS", "1000"), b"")
 }
 
-/// The lines of a document's findings: cause and remedies, as words.
+/// Returns the findings of a document: causes and remedies by their identifiers.
 fn words(findings: &Value) -> Vec<(String, Vec<String>)> {
     let text = |value: &Value| value.as_str().unwrap_or_else(|| panic!("{findings}")).to_owned();
     let remedies = |finding: &Value| {
@@ -41,10 +41,10 @@ fn words(findings: &Value) -> Vec<(String, Vec<String>)> {
     findings.map(|finding| (text(&finding["cause"]), remedies(finding))).collect()
 }
 
-fn can_make_global_names() -> bool {
+fn can_create_global_names() -> bool {
     let machine = doctor(&["--json"]).succeeded().json();
-    let mut abilities = machine["abilities"].as_array().unwrap().iter();
-    abilities.any(|ability| ability["task"] == "CreateGlobal" && ability["able"] == true)
+    let mut capabilities = machine["capabilities"].as_array().unwrap().iter();
+    capabilities.any(|one| one["action"] == "CreateGlobal" && one["available"] == true)
 }
 
 fn machine() {
@@ -58,14 +58,14 @@ fn machine() {
     assert!(!text.contains("the name is free"), "{text}");
 
     let document = doctor(&["--json"]).succeeded().json();
-    let abilities = document["abilities"].as_array().unwrap();
-    assert!(abilities.len() >= 5, "{document}");
-    for ability in abilities {
-        let answer = if ability["able"] == true { "yes  " } else { "no   " };
-        let line = format!("\n  {answer}{}\n", ability["text"].as_str().unwrap());
+    let capabilities = document["capabilities"].as_array().unwrap();
+    assert!(capabilities.len() >= 5, "{document}");
+    for capability in capabilities {
+        let answer = if capability["available"] == true { "yes  " } else { "no   " };
+        let line = format!("\n  {answer}{}\n", capability["text"].as_str().unwrap());
         assert!(text.contains(&line), "no {line:?} in {text}");
         for (finding, (cause, _)) in
-            ability["findings"].as_array().unwrap().iter().zip(words(&ability["findings"]))
+            capability["findings"].as_array().unwrap().iter().zip(words(&capability["findings"]))
         {
             assert!(cause.starts_with(|c: char| c.is_ascii_uppercase()), "{cause}");
             assert!(text.contains(finding["text"].as_str().unwrap()), "{text}");
@@ -88,19 +88,19 @@ fn provokes_a_fault() {
         assert_eq!(faults["bus"], "First", "{document}");
         assert_eq!(faults["caught"], true, "{document}");
     }
-    // Whether the kernel copies depends on filters of system calls, and on emulators; but if it does, it does so well.
+    // Whether the kernel can copy depends on system call filters and emulators; both answers must agree.
     let view = mmf::SharedMemory::anonymous(4096).unwrap().view().unwrap();
     assert_eq!(faults["kernel_copies"] == true, view.with_kernel_copies().is_ok(), "{document}");
 }
 
-/// The mask of signals is inherited, so a program can find itself with these blocked without having done anything.
+/// The signal mask is inherited, so a program can have these signals blocked without having done anything.
 fn blocked_signals() {
     let can_block = |program: &str| {
         let mut env = std::process::Command::new("env");
         env.args(["--block-signal=BUS", program]).output().is_ok_and(|output| output.status.success())
     };
     if !cfg!(target_os = "linux") || !can_block("true") {
-        skip("there is no env that starts programs with a signal blocked");
+        skip("env cannot start programs with a signal blocked here");
     }
     let mmf = command([""; 0]);
     for (option, armed) in [("--block-signal=BUS", false), ("--ignore-signal=BUS", true)] {
@@ -121,7 +121,7 @@ fn blocked_signals() {
 
 fn memory() {
     let name = &unique_name("mine");
-    let _maker = create(name, &["64K"]);
+    let _creator = create(name, &["64K"]);
     let text = doctor(&[name]).succeeded().text();
     assert!(
         text.starts_with(&format!("Local\\{name}\n  exists   yes\n  kind     shared memory\n")),
@@ -130,7 +130,7 @@ fn memory() {
     for line in [
         "  length   65536 bytes (64 KiB)\n",
         "  owner    ",
-        "  rights   ",
+        "  access   ",
         "  read     yes\n",
         "  write    yes\n",
     ] {
@@ -140,7 +140,7 @@ fn memory() {
     assert_eq!(text.contains("\n  SDDL     "), cfg!(windows), "{text}");
 
     let document = doctor(&[name, "--json"]).succeeded().json();
-    let all = ["exists", "read", "write", "usable"].map(|key| document[key].clone());
+    let all = ["exists", "may_read", "may_write", "usable"].map(|key| document[key].clone());
     assert_eq!(all, [json!(true), json!(true), json!(true), json!(true)], "{document}");
     assert_eq!((&document["length"], &document["kind"]), (&json!(65_536), &json!("shared memory")));
     assert_eq!(document["owner"], run(["info", name, "--json"]).succeeded().json()["owner"]);
@@ -166,12 +166,12 @@ fn missing() {
 }
 
 fn other_namespace() {
-    if !can_make_global_names() {
+    if !can_create_global_names() {
         skip("this user cannot make Global names");
     }
     let name = &unique_name("elsewhere");
     let global = &format!(r"Global\{name}");
-    let _maker = create(global, &["4096"]);
+    let _creator = create(global, &["4096"]);
     let outcome = doctor(&[name]);
     assert_eq!(outcome.status, Some(1));
     let text = outcome.text();
@@ -182,12 +182,12 @@ fn other_namespace() {
 
 fn other_kind() {
     if !cfg!(target_os = "linux") {
-        skip("names are folders' entries on Linux only");
+        skip("names are directory entries on Linux only");
     }
     let name = unique_name("folder");
     let path = format!("/dev/shm/{name}");
     if let Err(error) = std::fs::create_dir(&path) {
-        skip(format!("{path} cannot be made: {error}"));
+        skip(format!("{path} cannot be created: {error}"));
     }
     let global = format!(r"Global\{name}");
     let (text, json) = (doctor(&[&global]), doctor(&[&global, "--json"]));
@@ -207,7 +207,7 @@ fn abandoned() {
     assert_eq!(outcome.status, Some(1));
     let text = outcome.text();
     assert!(text.contains("nobody has made it yet") && !text.contains("\n  write "), "{text}");
-    // What is left goes with the next who opens it.
+    // The next open removes the stale region.
     run(["info", name]).failed(1, &["no shared memory"]);
 }
 
@@ -217,7 +217,7 @@ fn fails() {
     doctor(&["a", "b"]).failed(2, &["b"]);
     assert_eq!(doctor(&[r"a\b", "--json"]).json_error()["kind"], "MalformedName");
     let help = run(["doctor", "--help"]).succeeded().text();
-    assert!(help.contains("exit status is 0 if you can open it to read and write it"), "{help}");
+    assert!(help.contains("exit status is 0 if you can open it for"), "{help}");
 }
 
 fn fits_the_terminal() {
@@ -234,13 +234,13 @@ fn fits_the_terminal() {
 
 fn colours() {
     let name = &unique_name("colours");
-    let _maker = create(name, &["4096"]);
+    let _creator = create(name, &["4096"]);
     for arguments in [&["doctor"][..], &["doctor", name], &["doctor", "nobody made this"], &["info", name]] {
         let (plain, json) = (run(arguments), run(arguments.iter().chain(&["--json"])));
         assert!(![plain.out, json.out].concat().contains(&0x1b), "{arguments:?}");
         assert!(!plain.err.contains('\x1b'), "{arguments:?}");
     }
-    // In place of a terminal.
+    // Instead of a terminal.
     let forced = finish(command(["doctor", name]).env("CLICOLOR_FORCE", "1"), b"").succeeded().text();
     assert!(forced.contains("  read     \x1b[32myes\x1b[0m\n"), "{forced:?}");
     let denied = finish(command(["doctor", name]).env("CLICOLOR_FORCE", "1").env("NO_COLOR", "1"), b"");
@@ -249,7 +249,7 @@ fn colours() {
 
 fn control_characters() {
     let text = unique_name("a\x1b[31mcontrol\r");
-    // Such a name is refused where one is given, and taken where there is one.
+    // Such a name is refused for a new region and accepted for an existing one.
     run(["create", &text, "4096"]).failed(1, &["control character", "\\u{1b}[31m"]);
     let name = mmf::Name::from_parts(mmf::Namespace::Local, &text).unwrap();
     let memory = mmf::SharedMemory::create(&name, 4096).unwrap();
@@ -259,8 +259,8 @@ fn control_characters() {
     assert!(listing.contains(&printed) && !listing.contains(['\x1b', '\r']), "{listing:?}");
     let document = run(["ls", "--json"]).succeeded();
     assert!(!document.out.contains(&0x1b));
-    assert!(document.json()["memories"].as_array().unwrap().iter().any(|row| row["name"] == full));
-    // As it is printed, and as the document has it.
+    assert!(document.json()["regions"].as_array().unwrap().iter().any(|row| row["name"] == full));
+    // As it is printed, and as the document contains it.
     for asked in [&printed, &full] {
         for arguments in [
             &["info", asked][..],
@@ -272,7 +272,7 @@ fn control_characters() {
             &["holders", asked],
         ] {
             if arguments[0] == "holders" && !cfg!(target_os = "linux") {
-                continue; // no other system tells them
+                continue; // no other system reports them
             }
             let outcome = run(arguments).succeeded();
             let out = outcome.text();
@@ -290,13 +290,13 @@ fn control_characters() {
 
 fn grants() {
     let name = &unique_name("grants");
-    let mut maker = create(name, &["4096", "--grant-read", "everyone", "--grant-write", "me"]);
-    let rights = maker.hear();
+    let mut creator = create(name, &["4096", "--grant-read", "everyone", "--grant-write", "me"]);
+    let rights = creator.hear();
     assert!(rights.starts_with("  owner ") && rights.contains("may read"), "{rights}");
     let info = run(["info", name]).succeeded().text();
-    assert!(info.contains(&format!("\n  rights   {}\n", rights.trim_start())), "{info}");
+    assert!(info.contains(&format!("\n  access   {}\n", rights.trim_start())), "{info}");
     let document = run(["info", name, "--json"]).succeeded().json();
-    assert_eq!(document["rights"], rights.trim_start());
+    assert_eq!(document["access_rights"], rights.trim_start());
     if cfg!(unix) {
         assert!(rights.ends_with("everyone else may read"), "{rights}");
     }
@@ -304,18 +304,18 @@ fn grants() {
         "create",
         &mut command(["create", &unique_name("grants"), "4096", "--grant-read", "everyone", "--json"]),
     );
-    let made: Value = serde_json::from_str(&json.hear()).unwrap();
-    assert_eq!(made["rights"], document["rights"]);
+    let created: Value = serde_json::from_str(&json.hear()).unwrap();
+    assert_eq!(created["access_rights"], document["access_rights"]);
 }
 
 fn bad_grants() {
     let name = &unique_name("bad");
-    let nobody = "mmf-no-such-user";
+    let unknown = "mmf-no-such-user";
     for option in ["--grant-read", "--grant-write"] {
-        run(["create", name, "4096", option, nobody]).failed(1, &["cannot create", nobody, "no such user"]);
-        run(["create", name, "4096", option]).failed(2, &["WHO"]);
+        run(["create", name, "4096", option, unknown]).failed(1, &["cannot create", unknown, "no such user"]);
+        run(["create", name, "4096", option]).failed(2, &["PRINCIPAL"]);
     }
-    let error = run(["create", name, "4096", "--grant-read", nobody, "--json"]).json_error();
+    let error = run(["create", name, "4096", "--grant-read", unknown, "--json"]).json_error();
     assert_eq!(error["kind"], "UnknownAccount");
     run(["create", name, "4096", "--sddl", "D:", "--grant-read", "me"])
         .failed(2, &["--sddl", "--grant-read"]);
@@ -336,8 +336,8 @@ fn descriptors() {
         run(["create", name, "4096", "--integrity", "low"]).failed(1, &["Windows", "integrity"]);
         return;
     }
-    let mut maker = create(name, &["4096", "--sddl", "D:P(A;;GA;;;OW)(A;;GA;;;WD)"]);
-    assert!(maker.hear().starts_with("  owner "));
+    let mut creator = create(name, &["4096", "--sddl", "D:P(A;;GA;;;OW)(A;;GA;;;WD)"]);
+    assert!(creator.hear().starts_with("  owner "));
     let sddl = doctor(&[name, "--json"]).succeeded().json()["sddl"].as_str().unwrap().to_owned();
     assert!(sddl.contains("D:") && sddl.contains(";;;WD)"), "{sddl}");
     run(["create", &unique_name("sddl"), "4096", "--sddl", "nonsense"]).failed(1, &["nonsense"]);
@@ -356,8 +356,8 @@ fn errors() {
         ],
     );
     assert!(text.err.lines().next().unwrap().starts_with("mmf: cannot open"), "{text:?}");
-    // What was not looked into has none.
-    assert!(run(["info", "", "--json"]).json_error().get("findings").is_none());
+    // An error without a diagnosis has none.
+    assert_eq!(run(["info", "", "--json"]).json_error()["findings"], json!([]));
 }
 
 #[cfg(unix)]
@@ -367,54 +367,57 @@ fn another_user() {
     use std::os::unix::process::CommandExt;
     use std::process::Command;
 
-    const SOMEBODY: u32 = 65534;
+    const OTHER: u32 = 65534;
     let folder = tempfile::tempdir().unwrap();
     if std::fs::metadata(folder.path()).unwrap().uid() != 0 {
         skip("only the superuser can become another user");
     }
-    // The program itself may be where the other user must not look.
+    // The program may be in a directory that the other user cannot access.
     let program = folder.path().join("mmf");
     copy(env!("CARGO_BIN_EXE_mmf"), &program).unwrap();
     for path in [folder.path(), &program] {
         set_permissions(path, Permissions::from_mode(0o755)).unwrap();
     }
-    let as_somebody = |arguments: &[&str]| {
+    let as_other = |arguments: &[&str]| {
         let mut command = Command::new(&program);
-        command.args(arguments).current_dir("/").env("COLUMNS", "1000").uid(SOMEBODY).gid(SOMEBODY);
+        command.args(arguments).current_dir("/").env("COLUMNS", "1000").uid(OTHER).gid(OTHER);
         finish(&mut command, b"")
     };
 
     let global = &format!(r"Global\{}", unique_name("theirs"));
-    let _maker = create(global, &["4096", "--grant-read", "everyone"]);
-    let outcome = as_somebody(&["doctor", global]);
+    let _creator = create(global, &["4096", "--grant-read", "everyone"]);
+    let outcome = as_other(&["doctor", global]);
     let text = outcome.text();
     assert_eq!(outcome.status, Some(1), "{text}");
     assert!(text.contains("\n  read     yes\n  write    no\n    why: "), "{text}");
-    assert!(text.contains(" may not write to it: see the rights\n"), "{text}");
+    assert!(text.contains(" may not write to it: see the access rights\n"), "{text}");
     assert!(text.contains("do: open it with open_read_only") && text.contains("grant_write("), "{text}");
-    let document = as_somebody(&["doctor", global, "--json"]).json();
+    let document = as_other(&["doctor", global, "--json"]).json();
     assert_eq!(words(&document["findings"])[0].1, ["OpenReadOnly", "LetMakerGrant", "RunAs"]);
     assert_eq!(words(&document["read_findings"])[0].0, "Usable");
-    let info = as_somebody(&["info", global]).succeeded().text();
+    let info = as_other(&["info", global]).succeeded().text();
     assert!(info.contains("\n  write    no\n           why: "), "{info}");
     assert!(info.contains("\n             do: open it with open_read_only"), "{info}");
-    let error = as_somebody(&["write", global, "--text", "x", "--json"]).json_error();
+    let error = as_other(&["write", global, "--text", "x", "--json"]).json_error();
     assert_eq!((&error["kind"], &words(&error["findings"])[0].0[..]), (&json!("NotWritable"), "NotGranted"));
 
     let private = &format!(r"Global\{}", unique_name("private"));
-    let _maker = create(private, &["4096"]);
-    let text = as_somebody(&["doctor", private]).text();
+    let _creator = create(private, &["4096"]);
+    let text = as_other(&["doctor", private]).text();
     assert!(text.contains("\n  read     no\n") && text.contains("grant_read("), "{text}");
     assert!(text.contains("\n  write    no\n") && text.contains("grant_write("), "{text}");
-    let of_writing = text.split("\n  write    no\n").nth(1).unwrap();
-    assert!(of_writing.contains("may not write to it") && !of_writing.contains("may not read it"), "{text}");
-    let listing = as_somebody(&["ls", "--json"]).succeeded().json();
-    let row = listing["memories"].as_array().unwrap().iter().find(|row| row["name"] == **private).unwrap();
+    let after_write = text.split("\n  write    no\n").nth(1).unwrap();
+    assert!(
+        after_write.contains("may not write to it") && !after_write.contains("may not read it"),
+        "{text}"
+    );
+    let listing = as_other(&["ls", "--json"]).succeeded().json();
+    let row = listing["regions"].as_array().unwrap().iter().find(|row| row["name"] == **private).unwrap();
     let error = row["error"].as_str().unwrap();
     assert!(error.contains("may not read it") && !error.contains('\n'), "{error}");
 }
 
 #[cfg(not(unix))]
 fn another_user() {
-    skip("a second user would have to log on here");
+    skip("a second user would have to log on");
 }

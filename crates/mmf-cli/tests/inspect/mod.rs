@@ -1,4 +1,4 @@
-//! inspect: what is in a segment, who holds what, and who has died with it.
+//! `mmf inspect`: the participants of a segment and the state of its objects.
 
 use mmf::{Segment, SharedMemory};
 use serde_json::{Value, json};
@@ -8,20 +8,20 @@ use crate::common::{command, run};
 
 pub const TESTS: &[Test] = &[
     ("inspect_shows_objects_and_owners", inspect_shows_objects_and_owners),
-    ("inspect_shows_the_dead", inspect_shows_the_dead),
+    ("inspect_shows_dead_owners", inspect_shows_dead_owners),
     ("inspect_names_other_pid_namespaces", inspect_names_other_pid_namespaces),
-    ("inspect_tells_a_panic_from_a_death", inspect_tells_a_panic_from_a_death),
-    ("inspect_refuses_what_is_no_segment", inspect_refuses_what_is_no_segment),
-    ("inspect_shows_what_is_left", inspect_shows_what_is_left),
-    ("inspect_watches", inspect_watches),
-    ("inspect_watches_until_ctrl_c", inspect_watches_until_ctrl_c),
+    ("inspect_distinguishes_a_panic_from_a_death", inspect_distinguishes_a_panic_from_a_death),
+    ("inspect_refuses_other_regions", inspect_refuses_other_regions),
+    ("inspect_shows_intact_parts", inspect_shows_intact_parts),
+    ("inspect_watch_compares_samples", inspect_watch_compares_samples),
+    ("inspect_watch_ends_on_ctrl_c", inspect_watch_ends_on_ctrl_c),
     ("inspect_survives_hostile_bytes", inspect_survives_hostile_bytes),
-    ("inspect_prints_hostile_names_harmlessly", inspect_prints_hostile_names_harmlessly),
-    ("inspect_lists_no_more_than_it_can", inspect_lists_no_more_than_it_can),
-    ("inspect_names_types_without_bytes", inspect_names_types_without_bytes),
+    ("inspect_escapes_hostile_names", inspect_escapes_hostile_names),
+    ("inspect_bounds_its_lists", inspect_bounds_its_lists),
+    ("inspect_shows_types_without_bytes", inspect_shows_types_without_bytes),
 ];
 
-/// Holds a mutex until it is told to end, or killed.
+/// Holds a mutex until the process is ended.
 pub fn role_hold(role: &mut Role) {
     let segment = Segment::open(role.argument(0)).unwrap();
     let mutex = segment.mutex::<u64>("state").unwrap();
@@ -45,7 +45,7 @@ fn inspect_shows_objects_and_owners() {
     let text = run(["inspect", name]).succeeded().text();
     let me = std::process::id();
     assert!(text.contains(&format!("held by process {}", holder.id())), "{text}");
-    assert!(text.contains(&format!("1 reading in process {me}")), "{text}");
+    assert!(text.contains(&format!("1 readers in process {me}")), "{text}");
     assert!(text.contains(&format!("written by process {me}")), "{text}");
     assert!(
         text.contains("1 published\n")
@@ -54,7 +54,7 @@ fn inspect_shows_objects_and_owners() {
         "{text}"
     );
     assert!(text.lines().all(|line| line.chars().count() <= 80), "{text}");
-    // These tests are the program of both.
+    // Both processes run this test program.
     let own = std::env::current_exe().unwrap();
     let program = own.file_name().and_then(|name| name.to_str()).unwrap();
     let document = run(["inspect", name, "--json"]).succeeded().json();
@@ -63,19 +63,19 @@ fn inspect_shows_objects_and_owners() {
         assert_eq!(document["participants"][1]["program"], program);
     }
     assert_eq!(document["objects"][0]["name"], "table");
-    assert_eq!(document["objects"][3]["type"]["name"], "u64");
+    assert_eq!(document["objects"][3]["value_type"]["name"], "u64");
     assert_eq!(document["participants"][1]["process"]["id"], json!(holder.id()));
     assert!(run(["info", name]).succeeded().text().contains("mmf inspect"));
-    assert_eq!(run(["info", name, "--json"]).succeeded().json()["segment"], true);
-    // Looking has made nobody a participant.
+    assert_eq!(run(["info", name, "--json"]).succeeded().json()["segment_stage"], "ready");
+    // Inspecting does not make a participant.
     assert_eq!(segment.participants().unwrap().len(), 2);
     drop(reading);
 }
 
-/// A process id of another pid namespace is not one of a process here.
+/// A process id of another pid namespace does not identify a process here.
 fn inspect_names_other_pid_namespaces() {
     if !cfg!(target_os = "linux") {
-        testkit::skip("pid namespaces are Linux's");
+        testkit::skip("only Linux has pid namespaces");
     }
     let name = &unique_name("inspect-elsewhere");
     let segment = Segment::create(name, 64 * 1024).unwrap();
@@ -85,14 +85,14 @@ fn inspect_names_other_pid_namespaces() {
     let entered =
         std::process::Command::new("unshare").args(["--pid", "--fork", "--kill-child", "true"]).output();
     if !entered.is_ok_and(|output| output.status.success()) {
-        testkit::skip("no other pid namespace can be entered here");
+        testkit::skip("another pid namespace cannot be entered here");
     }
     let mut holder = Peer::spawn("holder", &mut command);
     holder.expect("holding");
 
     let text = run(["inspect", name]).succeeded().text();
     assert!(text.contains("held by process 1 of another pid namespace"), "{text}");
-    assert!(text.contains("its number is one of pid namespace"), "{text}");
+    assert!(text.contains("its process id belongs to pid namespace"), "{text}");
     assert!(!text.contains("the kernel does not hold"), "{text}");
     assert!(text.lines().all(|line| line.chars().count() <= 80), "{text}");
     let document = run(["inspect", name, "--json"]).succeeded().json();
@@ -101,7 +101,7 @@ fn inspect_names_other_pid_namespaces() {
     assert_eq!((&there["alive"], &there["held_by_kernel"]), (&json!(true), &json!(true)), "{document}");
     assert!(there["process"]["pid_namespace"].is_u64(), "{document}");
     assert_eq!(document["participants"][0]["in_other_pid_namespace"], json!(false), "{document}");
-    // One that the kernel does not hold, since a read lock is in the way.
+    // Slots with a read lock, which the kernel therefore cannot hold for a participant.
     let locks = std::process::Command::new("python3")
         .args(["-c", READ_LOCKS, &format!("/dev/shm/mmf.{}.{name}", user())])
         .stdin(std::process::Stdio::piped())
@@ -118,7 +118,7 @@ fn inspect_names_other_pid_namespaces() {
     drop((segment, other));
 }
 
-/// Takes read locks on the places that are free, as any process that may read can.
+/// Takes read locks on the free slots, as any process that may read the region can.
 const READ_LOCKS: &str = "
 import fcntl, os, struct, sys
 fd = os.open(sys.argv[1], os.O_RDONLY)
@@ -139,7 +139,7 @@ fn user() -> String {
     String::new()
 }
 
-fn inspect_shows_the_dead() {
+fn inspect_shows_dead_owners() {
     let name = &unique_name("inspect-dead");
     let segment = Segment::create(name, 64 * 1024).unwrap();
     let mut holder = Peer::start("hold", &[name]);
@@ -152,16 +152,16 @@ fn inspect_shows_the_dead() {
     });
     let document = run(["inspect", name, "--json"]).succeeded().json();
     assert_eq!(document["participants"][1]["alive"], false);
-    // The next one is told, and leaves the mark if he says nothing.
+    // The next owner gets the error, and the mark stays if it does not declare the data consistent.
     let mutex = segment.mutex::<u64>("state").unwrap();
     drop(mutex.lock().expect_err("the owner died"));
     let text = run(["inspect", name]).succeeded().text();
     assert!(text.contains("an owner died: the data may be inconsistent"), "{text}");
-    assert!(text.contains(&format!("the last that died holding it: process {id}")), "{text}");
+    assert!(text.contains(&format!("last owner that died: process {id}")), "{text}");
 }
 
-/// A process that has caught a panic is alive, and nothing says that it died.
-fn inspect_tells_a_panic_from_a_death() {
+/// A process that has caught a panic is alive, and is not reported as dead.
+fn inspect_distinguishes_a_panic_from_a_death() {
     let name = &unique_name("inspect-panic");
     let segment = Segment::create(name, 64 * 1024).unwrap();
     let mutex = segment.mutex::<u64>("state").unwrap();
@@ -179,28 +179,32 @@ fn inspect_tells_a_panic_from_a_death() {
     assert!(!text.contains("died") && !text.contains("dead"), "{text}");
     let document = run(["inspect", name, "--json"]).succeeded().json();
     let lock = &document["objects"][0]["state"]["lock"];
-    assert_eq!((&lock["died"], &lock["panicked"]["id"]), (&Value::Null, &json!(me)), "{document}");
-    // The mark goes; the record of the owner stays, in the same words.
+    assert_eq!(
+        (&lock["dead_owner"], &lock["panicked_owner"]["id"]),
+        (&Value::Null, &json!(me)),
+        "{document}"
+    );
+    // The mark is removed; the record of the owner stays.
     let Err(mmf::sync::LockError::OwnerDied(owner)) = mutex.lock() else { panic!("no mark") };
     owner.into_guard().declare_consistent().unwrap();
     let text = run(["inspect", name]).succeeded().text();
-    assert!(text.contains(&format!("the last that panicked while holding it: process {me}")), "{text}");
+    assert!(text.contains(&format!("last owner that panicked: process {me}")), "{text}");
     assert!(!text.contains("died") && !text.contains("inconsistent"), "{text}");
 }
 
-fn inspect_refuses_what_is_no_segment() {
+fn inspect_refuses_other_regions() {
     let name = &unique_name("inspect-plain");
     let memory = SharedMemory::create(name, 65536).unwrap();
     run(["inspect", name])
-        .failed(1, &["not ready", "all zero", "a plain memory", "mmf info, mmf dump and mmf watch"]);
+        .failed(1, &["not ready", "all zero", "a plain region", "mmf info, mmf dump and mmf watch"]);
     assert!(!run(["info", name]).succeeded().text().contains("segment"));
     memory.view().unwrap().write_all_at(&[0x41; 512], 0).unwrap();
     run(["inspect", name]).failed(1, &["no segment", "mmf info, mmf dump and mmf watch"]);
     assert_eq!(run(["inspect", name, "--json"]).json_error()["kind"], "NotASegment");
-    run(["inspect", "nobody-made-this-segment"]).failed(1, &["no shared memory of this name"]);
+    run(["inspect", "never-created-segment"]).failed(1, &["no shared memory of this name"]);
 }
 
-fn inspect_shows_what_is_left() {
+fn inspect_shows_intact_parts() {
     let name = &unique_name("inspect-left");
     let segment = Segment::create(name, 64 * 1024).unwrap();
     for object in ["first", "second", "third"] {
@@ -221,56 +225,56 @@ fn inspect_shows_what_is_left() {
     assert_eq!(document["objects"][1]["name"], "third");
     assert_eq!(document["damage"][0]["entry"], 2);
     assert_eq!(document["damage"][0]["offset"], json!(second));
-    assert_eq!(document["stage"], "Ready");
+    assert_eq!(document["stage"], "ready");
     view.fill(0xee, 12..16).unwrap();
     assert!(run(["info", name]).succeeded().text().contains("segment  damaged: mmf inspect"));
-    assert_eq!(run(["info", name, "--json"]).succeeded().json()["stage"], "Damaged");
+    assert_eq!(run(["info", name, "--json"]).succeeded().json()["segment_stage"], "damaged");
 }
 
-fn inspect_watches() {
+fn inspect_watch_compares_samples() {
     let name = &unique_name("inspect-watched");
     let segment = Segment::create(name, 64 * 1024).unwrap();
     let mut writer = segment.latest::<f64>("speed").unwrap().acquire_writer().unwrap();
     let notify = segment.event_count("changed").unwrap();
     let arguments = ["inspect", name, "--watch", "--interval", "20ms", "--count", "0", "--json"];
     let mut watching = Peer::spawn("inspect", &mut command(arguments));
-    let mut look = move || serde_json::from_str::<Value>(&watching.hear()).unwrap();
-    let first = look();
-    assert!(first["objects"][0].get("per_second").is_none() && first.get("came").is_none(), "{first}");
-    assert_eq!(first["participants"][0]["token"], look()["objects"][0]["state"]["writer"]);
+    let mut sample = move || serde_json::from_str::<Value>(&watching.hear()).unwrap();
+    let first = sample();
+    assert!(first["objects"][0]["per_second"].is_null() && first["changes"].is_null(), "{first}");
+    assert_eq!(first["participants"][0]["id"], sample()["objects"][0]["state"]["writer"]);
     let mut published = 0;
     wait_until("the rates are there", || {
         writer.publish(&1.0).unwrap();
         notify.notify().unwrap();
-        let objects = &look()["objects"];
+        let objects = &sample()["objects"];
         published = objects[0]["state"]["published"].as_u64().unwrap();
         (0..2).all(|object| objects[object]["per_second"].as_f64().unwrap() > 0.0)
     });
     assert!(published > 0);
-    wait_until("nothing is published", || look()["objects"][0]["per_second"] == 0.0);
+    wait_until("nothing is published", || sample()["objects"][0]["per_second"] == 0.0);
     let mut holder = Peer::start("hold", &[name]);
     holder.expect("holding");
-    let mut token = Value::Null;
-    wait_until("somebody came", || {
-        token = look()["came"][0].clone();
-        token.is_number()
+    let mut id = Value::Null;
+    wait_until("a participant joined", || {
+        id = sample()["changes"]["joined"][0].clone();
+        id.is_number()
     });
     holder.kill();
-    wait_until("he died", || look()["died"][0] == token);
-    // Whoever comes next takes a free place, and goes in peace.
+    wait_until("it died", || sample()["changes"]["died"][0] == id);
+    // The next participant takes a free slot, and leaves it.
     let other = Segment::open(name).unwrap();
-    wait_until("another came", || look()["came"][0].is_number());
+    wait_until("another joined", || sample()["changes"]["joined"][0].is_number());
     drop(other);
-    wait_until("he left", || look()["left"][0].is_number());
+    wait_until("it left", || sample()["changes"]["left"][0].is_number());
 
     let text = run(["inspect", name, "--watch", "--count", "2", "--interval", "10ms"]).succeeded().text();
     assert_eq!(text.matches("participants: ").count(), 2, "{text}");
-    assert!(text.contains("published, none since the last look"), "{text}");
+    assert!(text.contains("published, none since the last sample"), "{text}");
     assert!(text.lines().all(|line| line.chars().count() <= 80), "{text}");
     run(["inspect", name, "--count", "2"]).failed(2, &["--watch"]);
 }
 
-fn inspect_watches_until_ctrl_c() {
+fn inspect_watch_ends_on_ctrl_c() {
     if !cfg!(unix) {
         testkit::skip("only on Unix can a test send the signal of Ctrl-C to one process");
     }
@@ -279,11 +283,11 @@ fn inspect_watches_until_ctrl_c() {
     let mut watching =
         Peer::spawn("inspect", &mut command(["inspect", name, "--watch", "--interval", "3600s"]));
     assert!(watching.hear().contains(&**name));
-    crate::ask_to_end(&watching, "INT");
+    crate::interrupt(&watching, "INT");
     assert_eq!(watching.wait().code(), Some(0));
 }
 
-/// Whatever bytes there are: what can be shown, and no crash.
+/// Arbitrary bytes never crash the command, and the intact parts are shown.
 fn inspect_survives_hostile_bytes() {
     let name = &unique_name("inspect-hostile");
     let segment = Segment::create(name, 16 * 1024).unwrap();
@@ -294,7 +298,7 @@ fn inspect_survives_hostile_bytes() {
     for at in [0, 8, 12, 24, 64, 68, 72, 80, 88, 256, 4352, 4360, 4376, 4400, 4608, 4616] {
         view.write_all_at(&[0xff; 8], at).unwrap();
         let outcome = run(["inspect", name]);
-        // The time of making and the words of a lock can be anything.
+        // Any value is valid for the creation time and for the words of a lock.
         let noticed = !matches!(at, 4400 | 4608 | 4616);
         assert_eq!(outcome.status, Some(if noticed { 3 } else { 0 }), "at {at}: {outcome:?}");
         assert_eq!(outcome.text().contains("damage: "), noticed, "at {at}: {outcome:?}");
@@ -304,7 +308,7 @@ fn inspect_survives_hostile_bytes() {
     run(["inspect", name]).succeeded();
 }
 
-fn inspect_prints_hostile_names_harmlessly() {
+fn inspect_escapes_hostile_names() {
     let name = &unique_name("inspect-escape");
     let segment = Segment::create(name, 64 * 1024).unwrap();
     let _event = segment.auto_reset_event("harmless-name").unwrap();
@@ -312,7 +316,7 @@ fn inspect_prints_hostile_names_harmlessly() {
     let mut bytes = vec![0; 16 * 1024];
     view.read_exact_at(&mut bytes, 0).unwrap();
     let at = bytes.windows(13).position(|part| part == b"harmless-name").expect("the name is there");
-    // A control sequence, an override of the direction, a separator of lines, a control character of the second set.
+    // A control sequence, a direction override, a line separator, a C1 control character.
     let hostile = "\x1b[2J\u{202e}\u{2028}\u{9b}J";
     assert_eq!(hostile.len(), 13);
     view.write_all_at(hostile.as_bytes(), at).unwrap();
@@ -325,14 +329,14 @@ fn inspect_prints_hostile_names_harmlessly() {
         let text = String::from_utf8(outcome.out.clone()).unwrap();
         assert!(!active(&text) && !active(&outcome.err), "{outcome:?}");
     }
-    // For programs it is what it is.
+    // For programs it is unchanged.
     assert_eq!(run(["inspect", name, "--json"]).json()["objects"][0]["name"], hostile);
     let watched = run(["inspect", name, "--watch", "--count", "2", "--interval", "10ms", "--json"]);
     assert!(!active(&String::from_utf8(watched.out.clone()).unwrap()), "{watched:?}");
 }
 
-/// A peer writes as many entries into the directory as there is room for: what is listed has a bound, and it is said.
-fn inspect_lists_no_more_than_it_can() {
+/// A peer fills the directory with entries: the number of listed ones is bounded, and the omission is reported.
+fn inspect_bounds_its_lists() {
     let name = &unique_name("inspect-many");
     let segment = Segment::create(name, 8 << 20).unwrap();
     segment.auto_reset_event("first").unwrap();
@@ -345,7 +349,7 @@ fn inspect_lists_no_more_than_it_can() {
     view.write_all_at(&entry.repeat(entries), first).unwrap();
     view.write(&((first + entries * entry.len()) as u64), 80).unwrap();
     let text = run(["inspect", name]).succeeded().text();
-    assert!(text.contains("objects: 16384, and more that are not listed"), "{}", &text[..1000]);
+    assert!(text.contains("objects: 16384, and more that are not shown"), "{}", &text[..1000]);
     let watched =
         run(["inspect", name, "--watch", "--count", "3", "--interval", "10ms", "--json"]).succeeded();
     let lines = String::from_utf8(watched.out).unwrap();
@@ -359,7 +363,7 @@ fn inspect_lists_no_more_than_it_can() {
     }
 }
 
-fn inspect_names_types_without_bytes() {
+fn inspect_shows_types_without_bytes() {
     let name = &unique_name("inspect-empty-type");
     let segment = Segment::create(name, 64 * 1024).unwrap();
     segment.mutex::<[u8; 0]>("nothing").unwrap();

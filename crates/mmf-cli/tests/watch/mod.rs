@@ -8,23 +8,23 @@ use serde_json::{Value, json};
 use testkit::skip;
 use testkit::{Peer, Test, unique_name, wait_until};
 
-use crate::common::{ask_to_end, command, is_gone, run};
+use crate::common::{command, interrupt, is_gone, run};
 use crate::create;
 
 pub const TESTS: &[Test] = &[
     ("watch_prints_one_sample", one_sample),
     ("watch_prints_changes", changes),
     ("watch_prints_documents", documents),
-    ("watch_prints_until_it_is_ended", until_ended),
+    ("watch_prints_until_interrupted", until_ended),
     ("watch_into_a_closed_pipe", closed_pipe),
-    ("watch_waits_for_a_name", waits),
+    ("watch_waits_for_the_name", waits),
     ("watch_fails", fails),
-    ("watch_reads_foreign_memory", foreign),
-    ("watch_outlives_the_maker", outlives),
-    ("watch_sees_a_memory_cut", cut),
+    ("watch_reads_regions_of_other_programs", foreign),
+    ("watch_outlives_the_creator", outlives),
+    ("watch_detects_truncation", cut),
     ("watch_maps_only_the_window", huge),
     #[cfg(target_os = "linux")]
-    ("watch_says_where_the_name_leads", leads_elsewhere),
+    ("watch_reports_the_target_of_the_name", name_target),
     #[cfg(target_os = "linux")]
     ("watch_in_a_terminal", screen::tour),
     #[cfg(target_os = "linux")]
@@ -38,16 +38,16 @@ pub const TESTS: &[Test] = &[
     #[cfg(target_os = "linux")]
     ("watch_has_marks_without_colours", screen::no_colours),
     #[cfg(target_os = "linux")]
-    ("watch_says_what_has_become_of_a_memory", screen::fates),
+    ("watch_reports_the_fate_of_a_region", screen::fates),
     #[cfg(target_os = "linux")]
-    ("watch_says_that_no_writer_is_left", screen::without_writers),
+    ("watch_reports_that_no_writer_is_left", screen::without_writers),
     #[cfg(not(target_os = "linux"))]
-    ("watch_in_a_terminal", || skip("only on Linux is there a terminal that a test can look at")),
+    ("watch_in_a_terminal", || skip("only on Linux can a test read a terminal")),
 ];
 
 fn one_sample() {
     let name = &unique_name("watched");
-    let _maker = create(name, &["4096"]);
+    let _creator = create(name, &["4096"]);
     run(["write", name, "--text", "Hello"]).succeeded();
     run(["write", name, "--offset", "16", "--hex", "00 01 00 00 ff ff ff ff"]).succeeded();
     let heading = format!("Local\\{name}  4096 bytes (4 KiB)");
@@ -62,7 +62,7 @@ fn one_sample() {
              256          -1           0\n"
         )
     );
-    // Without a terminal, that is what it does anyway.
+    // Without a terminal, `--once` is the default.
     let text = run(["watch", name, "--type", "none", "--width", "8", "--length", "8"]).succeeded().text();
     assert_eq!(text, format!("{heading}\n00000000  48 65 6c 6c 6f 00 00 00  |Hello...|\n"));
     let text = run(["watch", name, "--offset", "4090", "--type", "u8"]).succeeded().text();
@@ -79,7 +79,7 @@ fn watch(name: &str, arguments: &[&str]) -> Peer {
 
 fn changes() {
     let name = &unique_name("changes");
-    let _maker = create(name, &["4096"]);
+    let _creator = create(name, &["4096"]);
     let mut watch = watch(name, &["--count", "100000", "--length", "8", "--type", "u64", "--width", "8"]);
     assert!(watch.hear().contains(" 4096 bytes"));
     assert_eq!(watch.hear(), "00000000  00 00 00 00 00 00 00 00  |........|                     0");
@@ -87,7 +87,7 @@ fn changes() {
     run(["write", name, "--offset", "2", "--hex", "41"]).succeeded();
     let changed = "00000000  00 00 41*00 00 00 00 00  |..A.....|               4259840";
     wait_until("the change is marked", || watch.hear() == changed);
-    // The next sample knows nothing new.
+    // In the next sample nothing has changed.
     assert_eq!((watch.hear(), watch.hear().contains("4096")), (String::new(), true));
     assert_eq!(watch.hear(), changed.replace('*', " "));
 }
@@ -95,18 +95,19 @@ fn changes() {
 fn documents() {
     let name = &unique_name("documents");
     let full = format!(r"Local\{name}");
-    let _maker = create(name, &["4096"]);
+    let _creator = create(name, &["4096"]);
     run(["write", name, "--offset", "8", "--hex", "01020304"]).succeeded();
     let mut one = run(["watch", name, "--json", "--offset", "8", "--length", "4"]).succeeded().json();
-    assert!(one["milliseconds"].is_u64(), "{one}");
-    one["milliseconds"] = Value::Null;
+    assert!(one["elapsed_ms"].is_u64(), "{one}");
+    one["elapsed_ms"] = Value::Null;
     assert_eq!(
         one,
         json!({
-            "name": full, "length": 4096, "offset": 8, "milliseconds": null,
-            "bytes": [{ "offset": 8, "hex": "01020304" }], "gone": [], "changed": [],
-            "name_leads": if cfg!(target_vendor = "apple") { Value::Null } else { json!("here") },
-            "writers": if cfg!(target_os = "linux") { json!("some") } else { Value::Null },
+            "name": full, "length": 4096, "offset": 8, "elapsed_ms": null,
+            "bytes": [{ "offset": 8, "hex": "01020304" }], "cut_off": [], "changed": [],
+            "unreadable": [], "findings": [], "type": null, "values": null,
+            "name_target": if cfg!(target_vendor = "apple") { "unknown" } else { "this_region" },
+            "writers": if cfg!(target_os = "linux") { "some" } else { "unknown" },
         })
     );
     let lines = run(["watch", name, "--json", "--count", "3", "--interval", "10ms", "--type", "u16"]);
@@ -122,26 +123,26 @@ fn documents() {
 
 fn until_ended() {
     let name = &unique_name("endless");
-    let _maker = create(name, &["4096"]);
+    let _creator = create(name, &["4096"]);
     let mut watch = watch(name, &["--count", "0", "--json", "--length", "16"]);
     watch.hear();
     run(["write", name, "--offset", "3", "--text", "ab"]).succeeded();
     let mut changed = Vec::new();
-    wait_until("the change is told", || {
+    wait_until("the change is reported", || {
         let document: Value = serde_json::from_str(&watch.hear()).unwrap();
         changed = document["changed"].as_array().unwrap().clone();
         !changed.is_empty()
     });
     assert_eq!(changed[0]["offset"], 3);
     if cfg!(unix) {
-        ask_to_end(&watch, "INT");
+        interrupt(&watch, "INT");
         assert_eq!(watch.wait().code(), Some(0));
     }
 }
 
 fn closed_pipe() {
     let name = &unique_name("closed");
-    let _maker = create(name, &["4096"]);
+    let _creator = create(name, &["4096"]);
     let mut watch = command(["watch", name, "--count", "0", "--interval", "10ms"])
         .stdin(std::process::Stdio::null())
         .stdout(std::process::Stdio::piped())
@@ -156,7 +157,7 @@ fn closed_pipe() {
 fn waits() {
     let name = &unique_name("waited");
     let mut watch = watch(name, &["--wait", "--count", "2", "--json"]);
-    let _maker = create(name, &["4096"]);
+    let _creator = create(name, &["4096"]);
     for _ in 0..2 {
         let document: Value = serde_json::from_str(&watch.hear()).unwrap();
         assert_eq!(document["length"], 4096);
@@ -174,9 +175,9 @@ fn fails() {
     run(["watch", name])
         .failed(1, &["cannot open", name, "no shared memory of this name", "start the program"]);
     assert_eq!(run(["watch", name, "--json"]).json_error()["kind"], "NotFound");
-    // Only Unix has no such names.
+    // Windows has such names.
     run(["watch", "/x"]).failed(1, &[if cfg!(unix) { r"Global\x" } else { "no shared memory of this name" }]);
-    let _maker = create(name, &["4096"]);
+    let _creator = create(name, &["4096"]);
     run(["watch", name, "--offset", "4096"]).failed(1, &["cannot watch offset 4096", "4096 bytes"]);
     let error = run(["watch", name, "--offset", "16777215T", "--json"]).json_error();
     assert_eq!(error["kind"], "OutOfBounds");
@@ -189,7 +190,7 @@ fn fails() {
     run(["watch", name, "--once", "--count", "2"]).failed(2, &["--count"]);
 }
 
-/// A memory of another program's, made by plain system calls.
+/// A region of another program, created with plain system calls.
 #[cfg(target_os = "linux")]
 struct Foreign {
     path: std::path::PathBuf,
@@ -229,7 +230,7 @@ fn foreign() {
     use std::os::unix::fs::{MetadataExt, PermissionsExt};
     let memory = Foreign::new(5000);
     memory.write(b"foreign", 4990);
-    // Nothing but reading is allowed, and nothing but reading is needed; and all is as it was.
+    // Only reading is permitted, which suffices; and the region stays unchanged.
     std::fs::set_permissions(&memory.path, std::fs::Permissions::from_mode(0o400)).unwrap();
     let look = || {
         let data = std::fs::metadata(&memory.path).unwrap();
@@ -237,7 +238,7 @@ fn foreign() {
     };
     let before = look();
     let text = run(["watch", &memory.name, "--offset", "4984", "--type", "none"]).succeeded().text();
-    // No process has it open.
+    // No process holds it.
     let (notes, text): (Vec<&str>, Vec<&str>) = text.lines().partition(|line| line.starts_with("note: "));
     assert!(matches!(notes[..], [note] if note.contains("no process that may write")), "{notes:?}");
     let text = text.join("\n") + "\n";
@@ -273,28 +274,28 @@ fn foreign() {
 
 #[cfg(not(any(target_os = "linux", windows)))]
 fn foreign() {
-    skip("what other programs make is no file here");
+    skip("regions of other programs are not files here");
 }
 
 fn outlives() {
     let name = &unique_name("outlived");
-    let mut maker = create(name, &["4096"]);
+    let mut creator = create(name, &["4096"]);
     run(["write", name, "--text", "still"]).succeeded();
     let mut watch = watch(name, &["--count", "0", "--json", "--length", "5"]);
     watch.hear();
-    maker.kill();
+    creator.kill();
     for _ in 0..20 {
         let document: Value = serde_json::from_str(&watch.hear()).unwrap();
         assert_eq!(document["bytes"], json!([{ "offset": 0, "hex": "7374696c6c" }]));
     }
     if cfg!(target_os = "linux") {
-        // What it says of it depends on whether this user may look into every process.
-        let said =
-            |document: &Value| ["none", "none seen"].contains(&document["writers"].as_str().unwrap_or(""));
-        wait_until("it is said that no process is left that may write", || {
+        // Which of the two depends on whether this user may examine every process.
+        let is_reported =
+            |document: &Value| ["none", "none_seen"].contains(&document["writers"].as_str().unwrap_or(""));
+        wait_until("it reports that no process may write", || {
             let document: Value = serde_json::from_str(&watch.hear()).unwrap();
-            assert_eq!(document["name_leads"], "here");
-            said(&document)
+            assert_eq!(document["name_target"], "this_region");
+            is_reported(&document)
         });
         for command in ["info", "doctor", "holders"] {
             let text = run([command, name]).succeeded().text();
@@ -302,31 +303,31 @@ fn outlives() {
             assert!(text.contains(&watching) && text.contains("no process that may write"), "{text}");
         }
         let holders = run(["holders", name, "--json"]).succeeded().json();
-        let watching = json!([{ "process": watch.id(), "program": "mmf", "write": false }]);
-        assert_eq!(holders["holders"], watching);
+        let watching = json!([{ "process_id": watch.id(), "program": "mmf", "may_write": false }]);
+        assert_eq!(holders["holders"]["processes"], watching);
         let text = run(["watch", name, "--once"]).succeeded().text();
         assert!(text.contains("\nnote: no process that may write"), "{text}");
     }
     watch.kill();
-    wait_until("nothing stays behind", || is_gone(&format!(r"Local\{name}")));
+    wait_until("nothing is left over", || is_gone(&format!(r"Local\{name}")));
 }
 
-/// The name is removed, and given to the region of the next run: a stream says so.
+/// The name is removed and then given to another region, and the samples report it.
 #[cfg(target_os = "linux")]
-fn leads_elsewhere() {
+fn name_target() {
     let memory = Foreign::new(100);
     let mut watch = watch(&memory.name, &["--count", "0", "--json"]);
-    let mut hear = |leads: &str| {
-        wait_until("where the name leads is told", || {
+    let mut hear = |target: &str| {
+        wait_until("the target of the name is reported", || {
             let document: Value = serde_json::from_str(&watch.hear()).unwrap();
-            document["name_leads"] == leads
+            document["name_target"] == target
         });
     };
-    hear("here");
+    hear("this_region");
     std::fs::remove_file(&memory.path).unwrap();
-    hear("nowhere");
+    hear("nothing");
     std::fs::write(&memory.path, [0; 100]).unwrap();
-    hear("elsewhere");
+    hear("another_region");
 }
 
 #[cfg(target_os = "linux")]
@@ -334,13 +335,13 @@ fn cut() {
     let memory = Foreign::new(20_000);
     memory.write(&[7; 20_000], 0);
     let mut watch = watch(&memory.name, &["--count", "0", "--json", "--offset", "4090", "--length", "16"]);
-    let mut hear = |length: u64| {
+    let mut hear = |len: u64| {
         let mut document = Value::Null;
-        wait_until("its length is told", || {
+        wait_until("its length is reported", || {
             document = serde_json::from_str(&watch.hear()).unwrap();
-            document["length"] == length
+            document["length"] == len
         });
-        (document["bytes"].clone(), document["gone"].clone())
+        (document["bytes"].clone(), document["cut_off"].clone())
     };
     let whole = json!([{ "offset": 4090, "hex": "07".repeat(16) }]);
     assert_eq!(hear(20_000), (whole, json!([])));
@@ -351,17 +352,17 @@ fn cut() {
     );
     memory.file().set_len(0).unwrap();
     assert_eq!(hear(0), (json!([]), json!([{ "offset": 4090, "length": 16 }])));
-    // What comes back is followed, too.
+    // Growth is followed, too.
     memory.file().set_len(30_000).unwrap();
     assert_eq!(hear(30_000), (json!([{ "offset": 4090, "hex": "00".repeat(16) }]), json!([])));
 }
 
 #[cfg(not(target_os = "linux"))]
 fn cut() {
-    skip("only on Linux can a peer make a memory shorter");
+    skip("only on Linux can a peer truncate a region");
 }
 
-/// Far more than fits the address space of a 32-bit process, and on Linux more than there is memory.
+/// More than fits the address space of a 32-bit process, and on Linux more than the machine has memory.
 fn huge() {
     let len: u64 = if cfg!(target_os = "linux") { 100 << 30 } else { 3 << 30 };
     #[cfg(target_os = "linux")]
@@ -374,7 +375,7 @@ fn huge() {
     let (name, _memory) = {
         let name = unique_name("huge");
         let Ok(memory) = mmf::SharedMemory::create(name.as_str(), len) else {
-            skip("there is not so much memory")
+            skip("the machine does not have enough memory")
         };
         memory.view_at(len - 4, 4).unwrap().write_all_at(&1234_u32.to_le_bytes(), 0).unwrap();
         (name, memory)

@@ -1,4 +1,4 @@
-//! The view in a real terminal device, as a terminal shows it.
+//! The view in a terminal device, read through a terminal emulator.
 
 use std::fs::{self, File};
 use std::io::{Read, Write};
@@ -19,7 +19,7 @@ use super::Foreign;
 use crate::common::{command, run};
 use crate::create;
 
-/// What has come to the terminal, and what it looks like.
+/// The bytes sent to the terminal, and the screen they make.
 struct Seen {
     parser: Parser,
     bytes: Vec<u8>,
@@ -44,7 +44,7 @@ impl Terminal {
         let path = ptsname(&master, Vec::new()).unwrap();
         let path = Path::new(std::ffi::OsStr::from_bytes(path.to_bytes()));
         let side = || Stdio::from(File::options().read(true).write(true).open(path).unwrap());
-        // Opened once by us, so that what comes before the program's end is not lost with it.
+        // Kept open here, so that the last bytes are not lost when the program ends.
         let kept = File::options().read(true).write(true).open(path).unwrap();
         tcsetwinsize(&master, winsize(width, height)).unwrap();
         let modes = tcgetattr(&master).unwrap().local_modes;
@@ -76,15 +76,15 @@ impl Terminal {
         self.master.write_all(keys.as_bytes()).unwrap();
     }
 
-    fn look<T>(&self, at: impl FnOnce(&Screen) -> T) -> T {
+    fn screen<T>(&self, at: impl FnOnce(&Screen) -> T) -> T {
         at(self.seen.lock().unwrap().parser.screen())
     }
 
     fn text(&self) -> String {
-        self.look(Screen::contents)
+        self.screen(Screen::contents)
     }
 
-    /// Waits until the screen has this text.
+    /// Waits until the screen contains this text.
     #[track_caller]
     fn shows(&self, text: &str) {
         self.until(text, |screen| screen.contents().contains(text));
@@ -93,7 +93,7 @@ impl Terminal {
     #[track_caller]
     fn until(&self, what: &str, mut condition: impl FnMut(&Screen) -> bool) {
         let shown = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
-            wait_until(what, || self.look(&mut condition));
+            wait_until(what, || self.screen(&mut condition));
         }));
         assert!(shown.is_ok(), "no {what:?} on\n{}", self.text());
     }
@@ -102,9 +102,9 @@ impl Terminal {
         self.seen.lock().unwrap().bytes.len()
     }
 
-    /// Waits until this has come, which may be on the screen no more when somebody looks.
+    /// Waits until these bytes were sent; they may have been overwritten on the screen since.
     #[track_caller]
-    fn has_come(&self, text: &str) {
+    fn receives(&self, text: &str) {
         let bytes = text.as_bytes();
         wait_until(text, || {
             self.seen.lock().unwrap().bytes.windows(bytes.len()).any(|window| window == bytes)
@@ -114,7 +114,7 @@ impl Terminal {
     fn resize(&self, width: u16, height: u16) {
         self.seen.lock().unwrap().parser.set_size(size(height), size(width));
         tcsetwinsize(&self.master, winsize(width, height)).unwrap();
-        // The system tells only processes that have this for their controlling terminal.
+        // The system notifies only processes of which this is the controlling terminal.
         self.signal("WINCH");
     }
 
@@ -124,7 +124,7 @@ impl Terminal {
         assert!(status.unwrap().success());
     }
 
-    /// Waits for the end, and checks that the terminal is as it was before.
+    /// Waits for the end, and requires the terminal to be restored.
     #[track_caller]
     fn ends_well(mut self) {
         let mut status = None;
@@ -133,7 +133,7 @@ impl Terminal {
             status.is_some()
         });
         assert_eq!(status.unwrap().code(), Some(0), "{}", self.text());
-        self.until("the former screen", |screen| !screen.alternate_screen() && !screen.hide_cursor());
+        self.until("the previous screen", |screen| !screen.alternate_screen() && !screen.hide_cursor());
         assert_eq!(self.text(), "");
         assert_eq!(tcgetattr(&self.master).unwrap().local_modes, self.modes);
     }
@@ -150,7 +150,7 @@ fn winsize(width: u16, height: u16) -> Winsize {
     Winsize { ws_row: height, ws_col: width, ws_xpixel: 0, ws_ypixel: 0 }
 }
 
-/// `mmf inspect --watch`: the same screen, with looks at a segment on it.
+/// `mmf inspect --watch` in a terminal.
 pub fn segments() {
     let name = &unique_name("screened");
     let segment = Segment::create(name, 64 * 1024).unwrap();
@@ -161,7 +161,7 @@ pub fn segments() {
     let mut watching = command(["inspect", name, "--watch", "--interval", "20ms"]);
     let mut terminal = Terminal::start(&mut watching, 80, 16);
     terminal.shows("participants: 1 of 64");
-    terminal.shows("0 published, none since the last look");
+    terminal.shows("0 published, none since the last sample");
     terminal.until("the rate", |screen| {
         writer.publish(&1.0).unwrap();
         screen.contents().contains(" per second")
@@ -169,10 +169,10 @@ pub fn segments() {
     let mut other = Peer::start("hold", &[name]);
     other.expect("holding");
     terminal.shows(&format!("process {} (", other.id()));
-    terminal.shows(") came");
+    terminal.shows(") joined");
     other.kill();
     terminal.shows(") died");
-    // What has no room is below.
+    // Lines that do not fit are below.
     terminal.shows("more lines below");
     terminal.keys("\x1b[F");
     terminal.shows("which is dead");
@@ -182,7 +182,7 @@ pub fn segments() {
     terminal.shows("which is dead");
     terminal.keys("q");
     terminal.ends_well();
-    // And by Ctrl-C, which is a key here; and by a request to end.
+    // Also by Ctrl-C, which is a key here, and by a termination signal.
     for end in ["\x03", ""] {
         let mut terminal = Terminal::start(&mut command(["inspect", name, "--watch"]), 80, 24);
         terminal.shows("participants: 2 of 64");
@@ -197,14 +197,14 @@ pub fn segments() {
 
 pub fn tour() {
     let name = &unique_name("tour");
-    let _maker = create(name, &["64K"]);
+    let _creator = create(name, &["64K"]);
     run(["write", name, "--text", "Hello"]).succeeded();
     run(["write", name, "--offset", "0x8000", "--text", "middle"]).succeeded();
     let mut terminal = Terminal::watch(name, &["--interval", "10ms"], 80, 24);
     terminal.shows("00000000  48 65 6c 6c 6f 00 00 00  |Hello...|  1819043144        111");
     terminal.shows("...  65536 bytes  every 10 ms  no change yet");
     assert!(terminal.text().starts_with(&format!("Local\\{}", &name[..15])), "{}", terminal.text());
-    assert!(terminal.look(|screen| screen.alternate_screen() && screen.hide_cursor()));
+    assert!(terminal.screen(|screen| screen.alternate_screen() && screen.hide_cursor()));
     let modes = tcgetattr(&terminal.master).unwrap().local_modes;
     assert!(!modes.intersects(LocalModes::ICANON | LocalModes::ECHO | LocalModes::ISIG));
 
@@ -227,16 +227,16 @@ pub fn tour() {
     terminal.keys("-");
     terminal.shows("every 20 ms");
     terminal.keys("?");
-    terminal.shows("any key: back");
+    terminal.shows("press any key to return");
     terminal.keys(" ");
     terminal.shows("q quit");
 
     terminal.keys(" ");
     terminal.shows("  paused");
     run(["write", name, "--text", "later"]).succeeded();
-    // Had it gone on, this would be there by the time that the next key has been answered.
+    // If it were not paused, the text would be visible when the next key is answered.
     terminal.keys("?");
-    terminal.shows("any key: back");
+    terminal.shows("press any key to return");
     terminal.keys("x");
     terminal.shows("q quit");
     assert!(terminal.text().contains("|Hello...|"));
@@ -253,30 +253,30 @@ fn cell_is(screen: &Screen, row: u16, column: u16, condition: impl Fn(&Cell) -> 
 
 pub fn little_is_drawn() {
     let name = &unique_name("little");
-    let _maker = create(name, &["64K"]);
+    let _creator = create(name, &["64K"]);
     let terminal = Terminal::watch(name, &["--interval", "10ms"], 130, 40);
     terminal.shows("q quit");
     let all = terminal.bytes();
     assert!(all > 36 * 60, "{all}");
     // The second row is the fifth line; its third byte.
     run(["write", name, "--offset", "18", "--hex", "41"]).succeeded();
-    terminal.has_come("\x1b[5;17H\x1b[0m\x1b[30m\x1b[43m41");
+    terminal.receives("\x1b[5;17H\x1b[0m\x1b[30m\x1b[43m41");
     terminal.until("no mark", |screen| {
         cell_is(screen, 4, 16, |cell| cell.contents() == "4" && cell.fgcolor() == Color::Default)
     });
-    // Three pictures and a hundred samples or so, and this is all that came for them.
+    // About a hundred samples and three pictures needed no more than this.
     let drawn = terminal.bytes() - all;
     assert!(drawn < 600, "{drawn}");
 }
 
 pub fn any_size() {
     let name = &unique_name("sizes");
-    let _maker = create(name, &["4096"]);
+    let _creator = create(name, &["4096"]);
     let mut terminal = Terminal::watch(name, &[], 100, 30);
     terminal.shows("q quit");
     for (width, height) in [(1, 1), (2, 3), (40, 1), (1, 40), (20, 4), (300, 100), (10, 2)] {
         terminal.resize(width, height);
-        // Whatever has room: the first row begins with a 0.
+        // The first row begins with a 0 at any size.
         terminal.until("a row", |screen| screen.rows(0, width).any(|row| row.starts_with('0')));
         terminal.keys("jjG?x");
     }
@@ -289,7 +289,7 @@ pub fn any_size() {
 
 pub fn restored() {
     let name = &unique_name("restored");
-    let _maker = create(name, &["4096"]);
+    let _creator = create(name, &["4096"]);
     for keys in ["q", "\x1b", "\x03", "g12\x03", "?\x03"] {
         let mut terminal = Terminal::watch(name, &[], 80, 24);
         terminal.shows("q quit");
@@ -306,18 +306,18 @@ pub fn restored() {
 
 pub fn no_colours() {
     let name = &unique_name("plain");
-    let _maker = create(name, &["4096"]);
+    let _creator = create(name, &["4096"]);
     let mut command = command(["watch", name, "--interval", "10ms"]);
     let terminal = Terminal::start(command.env("NO_COLOR", "1"), 80, 24);
     terminal.shows("q quit");
     run(["write", name, "--hex", "41"]).succeeded();
-    terminal.has_come("\x1b[4;11H\x1b[0m\x1b[7m41");
+    terminal.receives("\x1b[4;11H\x1b[0m\x1b[7m41");
     terminal.until("no mark", |screen| {
         cell_is(screen, 3, 10, |cell| cell.contents() == "4" && !cell.inverse() && !cell.underline())
     });
     for (row, column) in (0..24).flat_map(|row| (0..80).map(move |column| (row, column))) {
         let plain = |cell: &Cell| (cell.fgcolor(), cell.bgcolor()) == (Color::Default, Color::Default);
-        assert!(terminal.look(|screen| cell_is(screen, row, column, plain)), "{row} {column}");
+        assert!(terminal.screen(|screen| cell_is(screen, row, column, plain)), "{row} {column}");
     }
 }
 
@@ -329,23 +329,23 @@ pub fn fates() {
     terminal.shows("00000ff8  61 61 61 61 61 61 61 61  |aaaaaaaa|");
     memory.file().set_len(4082).unwrap();
     terminal.shows("  4082 bytes  ");
-    terminal.shows("  cut from 5000  ");
+    terminal.shows("  truncated from 5000  ");
     terminal.shows("00000ff0  61 61 -- -- -- -- -- --  |aa      |");
     memory.file().set_len(9000).unwrap();
     terminal.shows("  9000 bytes  ");
     terminal.until("all again", |screen| !screen.contents().contains("--"));
     fs::remove_file(&memory.path).unwrap();
-    terminal.shows("its name is gone");
+    terminal.shows("name removed");
     fs::write(&memory.path, [0; 100]).unwrap();
-    terminal.shows("its name leads elsewhere");
+    terminal.shows("name refers to another region");
 }
 
-/// The creator is killed while a region is watched.
+/// The creator is killed while the region is watched.
 pub fn without_writers() {
     let name = unique_name("no-writer");
     let mut creator = create(&name, &["4096"]);
     let terminal = Terminal::watch(&name, &["--interval", "10ms"], 80, 24);
     terminal.shows("  4096 bytes  ");
     creator.kill();
-    terminal.shows("no writer ");
+    terminal.shows("no writers ");
 }

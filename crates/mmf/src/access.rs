@@ -1,12 +1,12 @@
-//! Access in types: what a memory or a view allows.
+//! Access in types: what a region or a view allows.
 
 use core::fmt::Debug;
 
 use crate::sys::Mode;
 
-/// Bytes can be read. There is no method that writes, and the system would not let it.
+/// Access for reading. There are no methods that write, and the system refuses to.
 ///
-/// Each of these does not compile:
+/// None of these compiles:
 ///
 /// ```compile_fail,E0599
 /// # fn no(view: mmf::View<mmf::ReadOnly>) {
@@ -28,28 +28,28 @@ use crate::sys::Mode;
 /// from.copy_to(0..10, &to, 0);
 /// # }
 /// ```
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum ReadOnly {}
 
-/// Bytes can be read and written.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// Access for reading and writing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum ReadWrite {}
 
-/// Bytes can be read and written, but nobody else sees what is written: each page is copied when this process first changes it,
-/// for the one view that changes it. The file stays as it is. For [files](crate::OpenOptions::file) only.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// Access for reading, and for writing to private copies: the system copies each page when this process first writes to it, for the
+/// view that writes. The file stays as it is. For [files](crate::file::FileOptions) only.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum CopyOnWrite {}
 
-/// [`ReadOnly`], [`ReadWrite`] or [`CopyOnWrite`]: what a [`SharedMemory`](crate::SharedMemory) or a [`View`](crate::View)
-/// allows.
+/// What a [`SharedMemory`](crate::SharedMemory) or a [`View`](crate::View) allows: [`ReadOnly`], [`ReadWrite`] or
+/// [`CopyOnWrite`].
 ///
-/// The system enforces the same: a handle opened for [`ReadOnly`] cannot map memory for writing.
+/// The system enforces the same: a handle opened for [`ReadOnly`] cannot be mapped for writing. The trait is sealed.
 pub trait Access: sealed::Sealed + Debug + 'static {
-    /// Whether what is written reaches the memory itself.
+    /// Whether bytes can be written through views of this access: true exactly for the types that are [`Writable`].
     const WRITABLE: bool;
 }
 
-/// An access by which bytes can be written through a view: [`ReadWrite`], and [`CopyOnWrite`] for this process alone.
+/// An access whose views can be written: [`ReadWrite`], and [`CopyOnWrite`], which writes to private copies.
 #[diagnostic::on_unimplemented(message = "a view that is `{Self}` cannot be written")]
 pub trait Writable: Access {}
 
@@ -62,19 +62,24 @@ impl Access for ReadWrite {
 }
 
 impl Access for CopyOnWrite {
-    const WRITABLE: bool = false;
+    const WRITABLE: bool = true;
 }
 
 impl Writable for ReadWrite {}
 impl Writable for CopyOnWrite {}
 
-/// The same for the system.
+/// Returns the mode that the system knows the access by.
 pub(crate) fn mode<A: Access>() -> Mode {
     match (A::WRITABLE, A::COPIES) {
-        (true, _) => Mode::Write,
-        (false, true) => Mode::Copy,
+        (true, false) => Mode::Write,
+        (_, true) => Mode::Copy,
         (false, false) => Mode::Read,
     }
+}
+
+/// Whether what is written reaches the region, and so other processes.
+pub(crate) fn writes_through<A: Access>() -> bool {
+    A::WRITABLE && !A::COPIES
 }
 
 /// Whether pages are copied for this process when it writes to them.
@@ -84,7 +89,7 @@ pub(crate) fn is_private<A: Access>() -> bool {
 
 mod sealed {
     pub trait Sealed {
-        /// Whether what is written is written to copies.
+        /// Whether writes go to private copies of the pages.
         const COPIES: bool = false;
     }
     impl Sealed for super::ReadOnly {}

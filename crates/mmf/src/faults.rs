@@ -93,7 +93,7 @@ impl fmt::Display for Position {
 }
 
 /// The state of the handler at one moment: see [`state`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct State {
     segv: Position,
     bus: Position,

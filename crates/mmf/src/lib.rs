@@ -1,61 +1,63 @@
-//! Named shared memory: pagefile-backed memory-mapped files on Windows, with the same API on Unix.
+//! Named shared memory: pagefile-backed file mappings on Windows, with the same API on Unix.
 //!
-//! A process makes a block of memory with a name, others open it by that name, and all see the same bytes at memory speed.
+//! One process creates a shared memory region under a name, others open it by that name, and all of them read and write the same
+//! bytes at memory speed. On top of that the crate has typed objects and locks that survive the death of their owners.
 //!
 //! ```
 //! use mmf::SharedMemory;
 //!
-//! // in one process
+//! // One process creates the region …
 //! let memory = SharedMemory::create("lib-telemetry", 64 * 1024)?;
 //! let view = memory.view()?;
 //! view.write_all_at(b"hello", 0)?;
 //!
-//! // in another one
-//! let memory = SharedMemory::open_read_only("lib-telemetry")?; // the size is discovered
+//! // … and another one opens it. The length comes from the system.
+//! let memory = SharedMemory::open_read_only("lib-telemetry")?;
 //! let mut bytes = [0; 5];
-//! memory.view()?.read_exact_at(&mut bytes, 0)?; // write_at does not exist on View<ReadOnly>
+//! memory.view()?.read_exact_at(&mut bytes, 0)?; // a View<ReadOnly> has no write_all_at
 //! assert_eq!(&bytes, b"hello");
 //! # Ok::<(), mmf::Error>(())
 //! ```
 //!
-//! # The map
+//! # Where to find what
 //!
-//! | you want to | look at |
+//! | task | items |
 //! | --- | --- |
-//! | make, open, or either | [`SharedMemory`], [`OpenOptions`] |
-//! | know what may be a name, and what other languages call it | [`Name`] |
-//! | read and write | [`View`]: copies, typed values, [atomics](Atomic), a [`Cursor`] |
-//! | know what went wrong and what to do | [`Error`], [`ErrorKind`], [`Fault`] |
-//! | say who may open | [`Security`], [`Principal`] |
-//! | know why it was refused, or whether it will be | [`Diagnosis`]: [`Error::diagnosis`], [`OpenOptions::check_open`] |
-//! | refuse what strangers made | [`OpenOptions::expect_owner`], [`BoundaryDescriptor`] |
-//! | see what is there | [`list()`], [`examine`], [`environment()`] |
-//! | let memory grow | [`OpenOptions::capacity`], [`SharedMemory::grow`], [`View::refresh`] |
-//! | use a file as memory | [`OpenOptions::file`], [`FileOptions`], [`View::flush_all`] |
-//! | use large pages, or the RAM of a node | [`OpenOptions::large_pages`], [`Pages`], [`OpenOptions::numa_node`] |
-//! | give memory to a child, or to any process, without a name | [`handoff`] |
-//! | save memory into a file and get it back | [`SharedMemory::save`], [`SharedMemory::load`], [`SharedMemory::restore`] |
-//! | share typed objects and locks that survive their owners | [`Segment`], [`sync`] |
-//! | pass handles and descriptors | [`os`] |
-//! | know whether faults are caught, in a process with other signal handlers | [`faults`] |
+//! | create or open a region | [`SharedMemory`], [`OpenOptions`] |
+//! | name it, and know what other languages call it | [`Name`], [`ToName`] |
+//! | read and write | [`View`]: copies, typed values, [atomics](view::Atomic), a [`Cursor`](view::Cursor) |
+//! | share typed objects and locks | [`Segment`], [`sync`] |
+//! | handle errors | [`Error`], [`ErrorKind`], [`error`] |
+//! | find out why something was refused, or whether it will be | [`diagnosis`]: [`Error::diagnosis`], [`OpenOptions::check_open`] |
+//! | decide who may open a region | [`security`]: [`OpenOptions::security`] |
+//! | refuse regions that strangers created | [`OpenOptions::expect_owner`], [`security::BoundaryDescriptor`] |
+//! | see which regions exist, and which processes use them | [`inspect`]: [`inspect::list()`], [`SharedMemory::holders`] |
+//! | let a region grow | [`OpenOptions::capacity`], [`SharedMemory::grow`], [`View::refresh`] |
+//! | map a file | [`file::FileOptions`], [`View::flush_all`] |
+//! | save a region to a file and load it again | [`snapshot`] |
+//! | use large pages, or the RAM of a NUMA node | [`pages`]: [`OpenOptions::large_pages`], [`OpenOptions::numa_node`] |
+//! | give a region without a name to another process | [`handoff`] |
+//! | convert from and to handles and descriptors | [`os`] |
+//! | work beside other signal handlers | [`faults`] |
 //!
-//! # What holds for all of it
+//! # Guarantees
 //!
-//! - **The bytes are yours.** Byte 0 of a memory is byte 0 of what you put there: no header, no file beside it. Whatever
-//!   other programs have made opens, and they open what you make.
-//! - **Peers are not trusted.** They may write anything at any time, or take pages away. No safe call is undefined behaviour
-//!   then; a page that is gone is an [`ErrorKind::Fault`]. References into the memory need `unsafe` and a promise.
-//! - **Nothing is left behind.** The memory and its name go with the last holder, killed ones included. (On Linux the name of
-//!   killed holders is gone for all who ask, and its memory is freed by the next who asks, or who makes something.)
-//! - **Rights are types.** What is opened read-only has no methods to write, and the system would not let it.
+//! - **Every byte belongs to the program.** There is no header, and no file beside the region. Regions that other programs create
+//!   can be opened, and other programs can open the regions of this crate.
+//! - **Other processes are not trusted.** They may write anything at any time, or take pages away. No safe function has undefined
+//!   behaviour then: an access to a page that is gone returns [`ErrorKind::Fault`]. References into a region require `unsafe`.
+//! - **Nothing is left behind.** The region and its name are removed with the last holder, also if that is killed. (On Linux the
+//!   name of killed holders no longer leads anywhere, and its memory is freed by the next process that asks for it or creates a
+//!   region.)
+//! - **Access is in the type.** A region that was opened read-only has no methods that write, and the system refuses to.
 //!
 //! # Signals and exceptions
 //!
-//! Faults are caught where they happen and nowhere else. On Windows by structured exception handling of the copy routines
-//! alone, which no other handler can replace. On Unix by a handler for `SIGSEGV` and `SIGBUS`, installed when the first view
-//! is mapped, which passes on whatever is not this library's. If a program installs another handler *later*, the library
-//! notices when it next maps a view and reinstalls its own in front; [`faults`] has the question, the cure, and copies that
-//! need no handler.
+//! Faults in shared memory are caught where they happen, and no other faults are. On Windows this is done by structured exception
+//! handling of the copy routines alone, which no other handler can replace. On Unix a handler for `SIGSEGV` and `SIGBUS` is
+//! installed when the first view is mapped; it passes on every fault that is not this crate's. If a program installs another
+//! handler *later*, this crate detects that when it next maps a view, and reinstalls its own in front. [`faults`] has functions
+//! that query and repair this, and copies that need no handler.
 #![deny(unsafe_code)]
 
 mod access;

@@ -1,4 +1,4 @@
-//! The right to a shared memory.
+//! Shared memory regions: their length, growth, names, and how they are mapped.
 
 use core::marker::PhantomData;
 use std::sync::Arc;
@@ -11,23 +11,23 @@ use crate::name::Name;
 use crate::pages::Pages;
 use crate::right::Right;
 use crate::security::Security;
-use crate::sys::{self, Mapping, Object, Reason, Space};
+use crate::sys::{self, Failure, Mapping, Object, Reason, Space};
 use crate::view::View;
 
-/// A shared memory, and the right to it: what it takes to map [`View`]s.
+/// A shared memory region: a handle with which [`View`]s are mapped.
 ///
-/// The memory, and its name, live as long as any `SharedMemory` or [`View`] of it does in any process. The last one takes
-/// both along, also when its process is killed (on Linux: see `docs/platforms.md` for what that means), and when it exits with a value
-/// that was never dropped, such as a static. A clone is one more handle to the same right, and cheap.
+/// The region and its name live as long as any process has a `SharedMemory` or a [`View`] of it. The last holder takes both along
+/// when it drops them, when its process is killed (for what that means on Linux see `docs/platforms.md`), and when its process
+/// exits with a value that was never dropped, such as a static. A clone shares the handle and is cheap.
 ///
 /// ```
 /// use mmf::SharedMemory;
 ///
-/// // One process makes it …
+/// // One process creates it …
 /// let memory = SharedMemory::create("doc-memory-telemetry", 64 * 1024)?;
 /// memory.view()?.write_all_at(b"hello", 0)?;
 ///
-/// // … another one opens it. It learns the size from the system.
+/// // … another one opens it. The length comes from the system.
 /// let memory = SharedMemory::open_read_only("doc-memory-telemetry")?;
 /// let mut bytes = [0; 5];
 /// memory.view()?.read_exact_at(&mut bytes, 0)?;
@@ -35,44 +35,44 @@ use crate::view::View;
 /// # Ok::<(), mmf::Error>(())
 /// ```
 ///
-/// What may only be read has no method that writes:
+/// A region that was opened read-only has no methods that write:
 ///
 /// ```compile_fail,E0599
 /// let memory = mmf::SharedMemory::open_read_only("telemetry")?;
-/// memory.view()?.write_all_at(b"hello", 0)?; // no method named `write_at` found for struct `View<ReadOnly>`
+/// memory.view()?.write_all_at(b"hello", 0)?; // no method named `write_all_at` found for struct `View<ReadOnly>`
 /// # Ok::<(), mmf::Error>(())
 /// ```
 #[derive(Debug)]
-#[must_use = "the memory goes when the last handle to it goes"]
+#[must_use = "the region is removed with its last holder"]
 pub struct SharedMemory<A: Access = ReadWrite> {
     right: Arc<Right>,
     access: PhantomData<fn() -> A>,
 }
 
-/// Where the name of a region leads: what [`SharedMemory::name_leads_here`] returns.
+/// Where the name of a region leads: returned by [`SharedMemory::name_leads_here`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize), serde(rename_all = "snake_case"))]
 pub enum NameTarget {
-    /// To the region itself: a process that opens the name gets the same bytes.
+    /// The region itself: a process that opens the name gets the same bytes.
     ThisRegion,
-    /// To another region, or something else, that has been given the name since.
+    /// Another region or object, which has been given the name since.
     AnotherRegion,
-    /// Nowhere: the name has been removed.
+    /// Nothing: the name has been removed.
     Nothing,
-    /// The system does not say.
+    /// The system does not provide it.
     Unknown,
 }
 
 impl SharedMemory<ReadWrite> {
-    /// Gives up the right to write, for good: the handle itself loses it.
+    /// Gives up the right to write. The handle itself loses it for good.
     ///
-    /// Views made before keep theirs. Whom the handle is given to cannot write through it; but who may open the memory by its
-    /// name for writing still may. On Linux, a memory without a name also gets a mode by which nobody can open its descriptors
-    /// anew for writing through `/proc`; a process of the same user that sets out to can change that mode back.
+    /// Existing views keep their access. A process that receives this handle cannot write through it. A process that is allowed to
+    /// open the name for writing still can. On Linux, a region without a name also gets a mode that keeps its descriptors from
+    /// being reopened for writing through `/proc`; a process of the same user can deliberately change that mode back.
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Unsupported`] on macOS for a memory without a name.
+    /// [`ErrorKind::Unsupported`] on macOS for a region without a name.
     ///
     /// ```
     /// let memory = mmf::SharedMemory::anonymous(4096)?.into_read_only()?;
@@ -80,31 +80,29 @@ impl SharedMemory<ReadWrite> {
     /// # Ok::<(), mmf::Error>(())
     /// ```
     pub fn into_read_only(self) -> Result<SharedMemory<ReadOnly>, Error> {
-        let Right { object, name, file, refusal } = &*self.right;
-        let object = object.narrow().map_err(|f| self.right.error(Operation::IntoReadOnly, f))?;
-        let (name, file, refusal) = (name.clone(), file.clone(), refusal.clone());
-        Ok(SharedMemory::from_right(Right { object, name, file, refusal }))
+        let object = self.right.object.narrow().map_err(|f| self.right.error(Operation::IntoReadOnly, f))?;
+        Ok(SharedMemory::from_right(self.right.with_object(object)))
     }
 
-    /// Makes it `len` bytes long, if it is shorter, and gives the length that it has then. What is added is zero, and the
-    /// system has promised the room for it.
+    /// Grows the region to `len` bytes if it is shorter, and returns its length. The new bytes are zero, and the system has committed
+    /// storage for them.
     ///
-    /// Nothing moves: views stay where they are, also those of other processes, and take in the new length by themselves or by
-    /// [`View::refresh`]. Several processes may do it at once: the longest wish is what comes of it. The cost depends on what is
-    /// added, not on what is there.
+    /// Views stay where they are, in all processes, and pick up the new length when bytes beyond the old one are accessed, or by
+    /// [`View::refresh`]. If several processes grow the region at once, the longest length wins. The cost depends on the number of
+    /// new bytes.
     ///
-    /// Memory grows up to the [capacity](crate::OpenOptions::capacity) that it was made with; without one, not at all. A file
-    /// grows as far as the disk goes. Nothing becomes shorter: Windows has no way for it, so there is no method.
+    /// A region grows up to the [capacity](crate::OpenOptions::capacity) with which it was created, and not at all without one. A
+    /// file grows as far as the disk has room. There is no method that shrinks a region, because Windows cannot do it.
     ///
-    /// (Windows: `VirtualAlloc` with `MEM_COMMIT`, whole pages, or a longer section of a file. Linux: `fallocate`.)
+    /// (Windows: `VirtualAlloc` with `MEM_COMMIT`, in whole pages, or a longer section of a file. Linux: `fallocate`.)
     ///
     /// # Errors
     ///
     /// - [`ErrorKind::BeyondCapacity`].
-    /// - [`ErrorKind::OutOfMemory`], [`ErrorKind::StorageFull`]: nothing has been added. (Where memory grows by more than 1 GiB at
-    ///   once and others take what is left meanwhile, a part may have been: [`len`](SharedMemory::len) tells.)
-    /// - [`ErrorKind::LimitReached`]: of the size of files (Unix).
-    /// - [`ErrorKind::PermissionDenied`]: somebody has sealed it (Linux).
+    /// - [`ErrorKind::OutOfMemory`], [`ErrorKind::StorageFull`]: nothing has been added. (If the region grows by more than 1 GiB at
+    ///   once and other processes use up the storage meanwhile, a part may have been added: see [`len`](SharedMemory::len).)
+    /// - [`ErrorKind::LimitReached`]: this process may not have files of that length (Unix).
+    /// - [`ErrorKind::PermissionDenied`]: another process has sealed the region (Linux).
     ///
     /// ```
     /// use mmf::OpenOptions;
@@ -119,7 +117,7 @@ impl SharedMemory<ReadWrite> {
     /// ```
     pub fn grow(&self, len: u64) -> Result<u64, Error> {
         let operation = Operation::Grow;
-        let now = self.right.object.len().map_err(|f| self.right.error(operation, f))?;
+        let now = self.right.len().map_err(|f| self.right.error(operation, f))?;
         if len <= now {
             return Ok(now);
         }
@@ -133,14 +131,14 @@ impl SharedMemory<ReadWrite> {
         }
         self.right.object.grow(len).map_err(|failure| {
             let error = self.right.storage(operation, failure);
-            // Somebody may have made room meanwhile: then it says nothing about the failure.
+            // If storage was freed meanwhile, the diagnosis does not explain the failure.
             let diagnosis = self.growth(len, now, self.right.object.space());
             if diagnosis.error_kind() == Some(error.kind()) { error.with_diagnosis(diagnosis) } else { error }
         })?;
-        self.right.object.len().map_err(|f| self.right.error(operation, f))
+        self.right.len().map_err(|f| self.right.error(operation, f))
     }
 
-    /// Whether [`grow`](SharedMemory::grow) would work, and if not, why. Nothing is changed by asking.
+    /// Checks whether [`grow`](SharedMemory::grow) would succeed, and if not, why. Changes nothing.
     ///
     /// ```
     /// let memory = mmf::OpenOptions::new().len(4096).capacity(1 << 20).anonymous()?;
@@ -163,7 +161,7 @@ impl SharedMemory<ReadWrite> {
         if not_told { diagnosis.with_capacity_not_told() } else { diagnosis }
     }
 
-    /// How long it can become at most.
+    /// Returns the most bytes that the region can have.
     fn room(&self, now: u64) -> u64 {
         if self.right.file.is_some() {
             u64::MAX
@@ -174,8 +172,10 @@ impl SharedMemory<ReadWrite> {
 }
 
 impl<A: Access> SharedMemory<A> {
-    pub(crate) fn from_object(object: Object, name: Option<Name>) -> Self {
-        SharedMemory::from_right(Right { object, name, file: None, refusal: None })
+    /// Takes over an object that was received.
+    pub(crate) fn from_object(object: Object) -> Result<Self, Failure> {
+        let len = object.len()?;
+        Ok(SharedMemory::from_right(Right::new(object, None, None, None, len)))
     }
 
     pub(crate) fn from_right(right: Right) -> Self {
@@ -186,53 +186,56 @@ impl<A: Access> SharedMemory<A> {
         &self.right
     }
 
-    /// The length in bytes that may be touched now, as the system says. It is 0 only for an empty file.
+    /// Returns the length in bytes, as the system reports it. It is 0 only for an empty file.
     ///
-    /// On Windows that is what was asked for, rounded up to whole pages; of memory that [grows](crate::OpenOptions::capacity), what
-    /// is committed. On Unix a peer that is allowed to can change it at any time, and so can whoever may write to a file; views
-    /// keep what they know, and what is cut off under them is a [`Fault`](ErrorKind::Fault).
+    /// On Windows the length is in whole pages; for a region with a [capacity](crate::OpenOptions::capacity) it is what is
+    /// committed. On Unix every process that may write to the region or file can change its length at any time. Views keep the
+    /// length that they know, and accesses to bytes that were cut off fail with [`ErrorKind::Fault`].
+    ///
+    /// If the system does not answer, this returns the length that it reported last.
     #[must_use]
     pub fn len(&self) -> u64 {
-        self.right.object.len().unwrap_or(0)
+        self.right.len_or_known()
     }
 
-    /// Whether there is nothing in it: an empty file.
+    /// Returns whether the length is 0, which it is only for an empty file.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// How long it can become, in bytes; if it was not made to grow, its [length](SharedMemory::len).
+    /// Returns how long the region can become, in bytes: its [length](SharedMemory::len) if it was created without a capacity.
     ///
-    /// A process that opens a region learns it from the system. (Linux: from the holders that may write; if only readers are left,
-    /// it is not known, and the region does not grow for processes that open it then, see `docs/platforms.md`. Windows: it is the
-    /// size of the section. Of a file, what this process has said.)
+    /// A process that opens a region learns the capacity from the system. (Linux: from the holders that may write. If only readers
+    /// are left, the capacity is unknown, and the region does not grow for processes that open it then: see `docs/platforms.md`.
+    /// Windows: it is the size of the section. For a file it is what this process has set.)
     #[must_use]
     pub fn capacity(&self) -> u64 {
         let len = self.len();
         self.right.object.capacity().map_or(len, |capacity| capacity.max(len))
     }
 
-    /// What its pages are: what was obtained, whatever was [wished](crate::OpenOptions::large_pages).
+    /// Returns what pages the region has, which may differ from those that were [asked for](crate::OpenOptions::large_pages).
     #[must_use]
     pub fn pages(&self) -> Pages {
         Pages::from_system(self.right.object.pages())
     }
 
-    /// Why its pages are not the large ones that were [preferred](crate::pages::LargePages::Preferred).
+    /// Returns why the region does not have the large pages that were [preferred](crate::pages::LargePages::Preferred).
     #[must_use]
     pub fn large_pages_refused(&self) -> Option<&Error> {
         self.right.refusal.as_deref()
     }
 
-    /// Who may do what with it, as the system says: the owner, and who may read and write.
+    /// Returns the owner of the region and who may read and write it, as the system reports them.
     ///
-    /// Prints as a sentence; on Windows also as [SDDL](Security::to_sddl). It can be given to another memory, which grants the
-    /// same; its owner is who makes it. (What lets everyone do anything, as others sometimes make it, is refused then.)
+    /// The value prints as a sentence, on Windows also as [SDDL](Security::to_sddl). It can be given to another region, which then
+    /// grants the same; the owner of that region is the user who creates it. (A NULL DACL, by which everyone may do anything and
+    /// which other programs sometimes set, is refused then.)
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::PermissionDenied`] on Windows, if this user may not see it.
+    /// [`ErrorKind::PermissionDenied`] if this user may not read it (Windows).
     ///
     /// ```
     /// let memory = mmf::SharedMemory::create("doc-memory-security", 4096)?;
@@ -244,19 +247,18 @@ impl<A: Access> SharedMemory<A> {
         Security::from_raw(shown)
     }
 
-    /// Its name, if it was made or opened by one.
+    /// Returns the name by which the region was created or opened, if any.
     #[must_use]
     pub fn name(&self) -> Option<&Name> {
         self.right.name.as_ref()
     }
 
-    /// Whether its name still leads to this region.
+    /// Returns where the name of the region leads now.
     ///
-    /// A process that holds a region keeps its bytes, whatever becomes of the name. On Linux another program can remove the name
-    /// or give it to another region meanwhile: foreign programs that unlink when they end, `rm`, or `systemd` when a user logs
-    /// out. A reader then reads bytes that no process writes any more, and has to open the name again. On Windows a name goes
-    /// with the last handle, so it leads here as long as this value lives. On macOS it can be told only that nothing has the
-    /// name.
+    /// A holder of a region keeps its bytes, whatever becomes of the name. On Linux another program can remove the name or give it
+    /// to another region meanwhile: foreign programs that unlink when they end, `rm`, or `systemd` when a user logs out. A reader
+    /// then reads bytes that no process writes any more, and has to open the name again. On Windows a name is removed with the
+    /// last handle, so it leads here as long as this value lives. On macOS only the absence of the name can be detected.
     ///
     /// # Errors
     ///
@@ -288,32 +290,33 @@ impl<A: Access> SharedMemory<A> {
         })
     }
 
-    /// The processes that hold this region, as far as they can be seen; this one is among them. (Linux.)
+    /// Returns the processes that hold this region, as far as they are visible; this process is among them (Linux).
     ///
-    /// It looks into every process of this user, and takes some milliseconds.
+    /// This looks into every process of this user, which takes some milliseconds.
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Unsupported`] on Windows and macOS, and where there is no `/proc`.
+    /// [`ErrorKind::Unsupported`] on Windows and macOS, and where `/proc` is not mounted.
     pub fn holders(&self) -> Result<Holders, Error> {
         Holders::of(self.right.object.identity()).map_err(|error| self.right.name_it(error))
     }
 
-    /// Maps the whole memory, and addresses for all that it can still become. An empty file gives an empty view.
+    /// Maps the whole region, and reserves addresses for its capacity. An empty file gives an empty view.
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::TooLarge`] if it, or the [capacity](SharedMemory::capacity) that this process has asked for, does not fit the
-    /// address space that is left (map parts of it then, with [`view_at`](SharedMemory::view_at)). A capacity that was learnt from
-    /// other processes never makes it fail (Linux): the view has addresses for as much of it as fits, which is its
-    /// [`View::capacity`]. [`ErrorKind::TooSmall`] if another process has cut the region down to nothing (Unix).
+    /// - [`ErrorKind::TooLarge`]: the region, or the [capacity](SharedMemory::capacity) that this process has asked for, does not
+    ///   fit the free address space; map parts of it with [`view_at`](SharedMemory::view_at). A capacity that was learnt from other
+    ///   processes never causes this error (Linux): the view reserves addresses for as much of it as fits, which is its
+    ///   [`View::capacity`].
+    /// - [`ErrorKind::TooSmall`]: another process has cut the region down to nothing (Unix).
     pub fn view(&self) -> Result<View<A>, Error> {
         let object = &self.right.object;
-        let len = object.len().map_err(|f| self.right.error(Operation::Map, f))?;
+        let len = self.right.len().map_err(|f| self.right.error(Operation::Map, f))?;
         if len == 0 && self.right.file.is_none() {
-            // It had some when it was opened.
+            // It had bytes when it was opened.
             let error = Error::new(Operation::Map, ErrorKind::TooSmall)
-                .with_detail("somebody has cut it down to nothing");
+                .with_detail("another process has cut it down to nothing");
             return Err(self.right.name_it(error));
         }
         let most = if object.follows() { object.capacity().map_or(len, |most| most.max(len)) } else { len };
@@ -327,11 +330,11 @@ impl<A: Access> SharedMemory<A> {
         }
     }
 
-    /// Maps as much of a capacity as there is room for: other processes say what it is, and it may be any number.
+    /// Maps as much of a capacity as fits. Other processes report the capacity, and it may be any number.
     #[cold]
     fn map_what_fits(&self, len: u64, most: u64) -> Result<View<A>, Error> {
-        // No more than the place can ever have, if that is known: a number that does not fit is not to take half of the
-        // addresses either.
+        // Start from what the file system can ever hold, if that is known: an absurd capacity must not use up half of the
+        // addresses.
         let limit = self.right.object.space().map_or(most, |space| space.limit);
         let mut most = most.min(limit.max(len));
         loop {
@@ -344,13 +347,13 @@ impl<A: Access> SharedMemory<A> {
         }
     }
 
-    /// Maps `len` bytes from `offset` on. Any offset and any length inside the memory will do.
+    /// Maps `len` bytes from `offset`. Both may be any numbers within the region; they need not be multiples of anything.
     ///
     /// # Errors
     ///
-    /// - [`ErrorKind::ZeroLength`]: a view of no bytes.
-    /// - [`ErrorKind::OutOfBounds`]: it reaches past the end.
-    /// - [`ErrorKind::TooLarge`]: the address space that is left is too small.
+    /// - [`ErrorKind::ZeroLength`]: `len` is 0.
+    /// - [`ErrorKind::OutOfBounds`]: the range reaches past the end.
+    /// - [`ErrorKind::TooLarge`]: the free address space is too small.
     ///
     /// ```
     /// let memory = mmf::SharedMemory::anonymous(1 << 20)?;
@@ -364,16 +367,16 @@ impl<A: Access> SharedMemory<A> {
         if len == 0 {
             return Err(fail(ErrorKind::ZeroLength));
         }
-        let all = self.right.object.len().map_err(|f| self.right.error(Operation::Map, f))?;
+        let all = self.right.len().map_err(|f| self.right.error(Operation::Map, f))?;
         if offset.checked_add(len as u64).is_none_or(|end| end > all) {
             return Err(fail(ErrorKind::OutOfBounds).with_detail(format!(
-                "bytes {offset} and {len} more do not fit into the {all} that there are"
+                "{len} bytes at offset {offset} do not fit into the {all} of the region"
             )));
         }
         self.map(offset, len as u64, len as u64)
     }
 
-    /// Maps `most` bytes, of which there are `len` now.
+    /// Maps `most` bytes, of which `len` exist now.
     fn map(&self, offset: u64, len: u64, most: u64) -> Result<View<A>, Error> {
         let right = &self.right;
         let fail = |error: Error| {
@@ -385,7 +388,7 @@ impl<A: Access> SharedMemory<A> {
             let detail = format!("{what} not fit the address space of this process: map parts with view_at");
             right.name_it(error.with_detail(detail))
         };
-        // No object of Rust's, and so no pointer arithmetic in it, reaches further than isize::MAX.
+        // No Rust object, and so no pointer arithmetic within one, spans more than isize::MAX bytes.
         let inside = |bytes| usize::try_from(bytes).ok().filter(|bytes| isize::try_from(*bytes).is_ok());
         let (Some(len), Some(most)) = (inside(len), inside(most)) else {
             return Err(fail(Error::new(Operation::Map, ErrorKind::TooLarge)));

@@ -1,4 +1,4 @@
-//! Making and opening: three intents, three verbs.
+//! How regions are created and opened: the options, the verbs, and the loop that retries when processes race for a name.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -13,25 +13,26 @@ use crate::right::Right;
 use crate::security::{self, Account, Principal, Security};
 use crate::sys::{self, Attempt, CreateParams, Failure, Mode, Object, ObjectName, Protection, Reason};
 
-/// How long an operation starts again when others come in between, before it says [`ErrorKind::Busy`]. Each time somebody
-/// else is in the middle of making or removing the very same name: a few system calls, but he may have to wait for a processor.
-const PATIENCE: Duration = Duration::from_secs(2);
-/// How many attempts follow each other without waiting.
-const EAGER: u32 = 50;
+/// How long an operation is retried before it fails with [`ErrorKind::Busy`]. Each retry means that another process was creating
+/// or removing the same name, which takes it a few system calls; but it may have to wait for a processor.
+const RETRY_TIMEOUT: Duration = Duration::from_secs(2);
+/// How many retries follow each other without a pause.
+const RETRIES_WITHOUT_PAUSE: u32 = 50;
 
-/// Whether [`OpenOptions::open_or_create`] made the memory or found it.
+/// Whether a function such as [`OpenOptions::open_or_create`] created the region or opened an existing one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Disposition {
-    /// It was made: all bytes are zero.
+    /// The region was created: all its bytes are zero.
     Created,
-    /// It was there already.
+    /// The region existed and was opened.
     Opened,
 }
 
-/// How to make or open a shared memory.
+/// Options for creating or opening a [`SharedMemory`].
 ///
-/// Three verbs for three intents: [`create`](OpenOptions::create) only makes, [`open`](OpenOptions::open) never makes, and
-/// [`open_or_create`](OpenOptions::open_or_create) says which it was.
+/// There are three verbs: [`create`](OpenOptions::create) never opens, [`open`](OpenOptions::open) never creates, and
+/// [`open_or_create`](OpenOptions::open_or_create) returns which of both it did. For a segment see
+/// [`SegmentOptions`](crate::SegmentOptions), for a file [`FileOptions`](crate::file::FileOptions).
 ///
 /// ```
 /// use mmf::{Disposition, OpenOptions};
@@ -43,7 +44,29 @@ pub enum Disposition {
 /// assert_eq!(how, Disposition::Opened);
 /// # Ok::<(), mmf::Error>(())
 /// ```
-#[derive(Clone, Debug, Default)]
+///
+/// # What each option means to each verb
+///
+/// | option | [`create`], [`anonymous`], [`load`] | [`open`], [`open_read_only`] | [`open_or_create`] |
+/// | --- | --- | --- | --- |
+/// | [`len`](OpenOptions::len) | the length; required, except by `load` | the least length | both; required |
+/// | [`capacity`](OpenOptions::capacity) | the capacity | the least capacity | both |
+/// | [`large_pages`](OpenOptions::large_pages) | the pages of the region | the pages of this process's views | both |
+/// | [`numa_node`](OpenOptions::numa_node) | the preferred node | *error* | of a region that it creates |
+/// | [`security`](OpenOptions::security) | who may open the region | *error* | of a region that it creates |
+/// | [`expect_owner`](OpenOptions::expect_owner) | *error* | the required owner | of a region that it opens |
+/// | [`expect_len`](OpenOptions::expect_len) | *error* | the required length | of a region that it opens |
+///
+/// An option is never ignored: where the table says *error*, the verb fails with [`ErrorKind::InvalidOption`], and the message
+/// names the option. The `check_…` functions answer the same.
+///
+/// [`create`]: OpenOptions::create
+/// [`anonymous`]: OpenOptions::anonymous
+/// [`load`]: OpenOptions::load
+/// [`open`]: OpenOptions::open
+/// [`open_read_only`]: OpenOptions::open_read_only
+/// [`open_or_create`]: OpenOptions::open_or_create
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 #[must_use = "options do nothing until a verb is called"]
 pub struct OpenOptions {
     len: Option<u64>,
@@ -56,26 +79,28 @@ pub struct OpenOptions {
 }
 
 impl OpenOptions {
-    /// Options that ask for nothing special.
+    /// Creates a set of options in which none is set.
     pub fn new() -> Self {
         OpenOptions::default()
     }
 
-    /// The length in bytes: of a memory that is made, exactly what is asked of the system (which may round it up to whole
-    /// pages); of one that is opened, the least that will do.
+    /// Sets the length in bytes: that of a new region, or the least that an existing one must have.
+    ///
+    /// A new region gets exactly this length on Unix; Windows rounds it up to whole pages.
     pub fn len(mut self, bytes: u64) -> Self {
         self.len = Some(bytes);
         self
     }
 
-    /// How long a memory that is made can become, in bytes, by [`SharedMemory::grow`]. Only addresses are reserved for it, in every
-    /// process that maps the whole; RAM is promised for the [length](OpenOptions::len) alone. (Windows also keeps a few bytes for
-    /// each page of it.)
+    /// Sets the capacity in bytes: how long a new region can become by [`SharedMemory::grow`], or the least capacity that an
+    /// existing one must have.
     ///
-    /// A process that opens the region learns its capacity; then this is the least that will do. (On Linux it learns it from the
-    /// holders that may write: see `docs/platforms.md`.) For memory that others have made by
-    /// the system's own calls on Unix, and for [files](OpenOptions::file), it says how far this process's views
-    /// follow.
+    /// A capacity reserves addresses in every process that maps the whole region. It does not reserve RAM, which is committed for
+    /// the [length](OpenOptions::len) alone. (Windows also keeps a few bytes for each page of the capacity.)
+    ///
+    /// A process that opens the region learns its capacity. On Linux it learns it from the holders that may write: see
+    /// `docs/platforms.md`. For a region that another program has created by the system's own calls on Unix, the option sets how
+    /// far this process's views follow.
     ///
     /// ```
     /// use mmf::OpenOptions;
@@ -85,25 +110,26 @@ impl OpenOptions {
     /// # Ok::<(), mmf::Error>(())
     /// ```
     ///
-    /// [`ErrorKind::Unsupported`] on macOS, where a shared memory gets its length once (but files grow).
+    /// Creating a region with a capacity fails with [`ErrorKind::Unsupported`] on macOS, where the length of a shared memory
+    /// object is set once. [Files](crate::file::FileOptions) grow there as well.
     pub fn capacity(mut self, bytes: u64) -> Self {
         self.capacity = Some(bytes);
         self
     }
 
-    /// Whether a memory that is made is to have large pages. What was obtained is another matter:
-    /// [`SharedMemory::pages`] says it.
+    /// Sets whether the region is to have large pages. [`SharedMemory::pages`] returns which it has.
     ///
-    /// - **Windows**: the length is rounded up to whole large pages (2 MiB on x86-64), which are in RAM at once and for good, and it
-    ///   takes `SeLockMemoryPrivilege` ("Lock pages in memory"), which nobody has before an administrator grants it. It is
-    ///   enabled for the one call. After long uptime RAM may be in pieces too small.
+    /// - **Windows**: the length is rounded up to whole large pages (2 MiB on x86-64). They are in RAM from the start and are never
+    ///   paged out. This requires `SeLockMemoryPrivilege` ("Lock pages in memory"), which no account has until an administrator
+    ///   grants it; the library enables it for the one call. After a long uptime RAM may be too fragmented. A process that opens
+    ///   the region gets the pages that the creator chose, so there the option only requires them.
     /// - **Linux**, without a name: the same, from the pool that an administrator provides (`vm.nr_hugepages`).
-    /// - **Linux**, with a name: the system is advised to put large pages in where it can (`madvise`), if `/dev/shm` is mounted
-    ///   for it (`mount -o remount,huge=advise /dev/shm`). It is advice for the views of this process; who opens the
-    ///   memory may give it, too, by the same option.
-    /// - **macOS**: there are none.
+    /// - **Linux**, with a name: the system is advised to use large pages where it can (`madvise`), if `/dev/shm` is mounted for it
+    ///   (`mount -o remount,huge=advise /dev/shm`). The advice is for the views of this process; a process that opens the region
+    ///   can give it as well, by the same option.
+    /// - **macOS**: there are no large pages.
     ///
-    /// Memory in large pages cannot grow (but for Linux with a name).
+    /// A region in large pages cannot grow, except a named one on Linux.
     ///
     /// ```
     /// use mmf::pages::{LargePages, Pages};
@@ -111,7 +137,7 @@ impl OpenOptions {
     ///
     /// let memory = OpenOptions::new().len(4 << 20).large_pages(LargePages::Preferred).create("doc-options-large")?;
     /// match (memory.pages(), memory.large_pages_refused()) {
-    ///     (Pages::Ordinary { .. }, Some(why)) => println!("slower, since {why}"),
+    ///     (Pages::Ordinary { .. }, Some(why)) => println!("slower, because {why}"),
     ///     (pages, _) => println!("{pages:?}"),
     /// }
     /// # Ok::<(), mmf::Error>(())
@@ -121,17 +147,18 @@ impl OpenOptions {
         self
     }
 
-    /// The NUMA node whose RAM the pages of a memory that is made are to be taken from, as long as it has some. Where a page
-    /// really is says [`View::numa_node`](crate::View::numa_node). (Windows: `CreateFileMappingNuma`; Linux: `mbind`, for
-    /// whoever touches the page; macOS has none.)
+    /// Sets the NUMA node whose RAM a new region prefers, as long as that node has free pages.
     ///
-    /// [`ErrorKind::NoSuchNode`] if the machine does not have it.
+    /// [`View::numa_node`](crate::View::numa_node) returns where a page really is. (Windows: `CreateFileMappingNuma`. Linux:
+    /// `mbind`, which applies whichever process touches the page. macOS has no NUMA nodes.)
+    ///
+    /// Creating the region fails with [`ErrorKind::NoSuchNode`] if the machine does not have the node.
     pub fn numa_node(mut self, node: u32) -> Self {
         self.numa_node = Some(node);
         self
     }
 
-    /// Who may open a memory that is made: without it, [`Security::current_user`]. A memory that is opened keeps what it has.
+    /// Sets who may open a new region: by default [`Security::current_user`].
     ///
     /// ```
     /// use mmf::security::{Principal, Security};
@@ -146,97 +173,103 @@ impl OpenOptions {
         self
     }
 
-    /// Whose a memory must be that is opened: any other is refused as [`ErrorKind::UnexpectedOwner`] before it is touched.
+    /// Requires an existing region to be owned by `principal`; any other is refused with [`ErrorKind::UnexpectedOwner`] before it
+    /// is accessed.
     ///
-    /// Anybody who may make names in a namespace can take one before its rightful maker does. On Windows the owner is who
-    /// made it (for elevated programs in other languages, the administrators); to learn it takes the right to see whose it is,
-    /// which every grant of this library includes.
+    /// Any process that may create names in a namespace can take one before its rightful creator does. On Windows the owner is the
+    /// user who created the region (for elevated programs in other languages, the administrators). Reading it requires the right
+    /// `READ_CONTROL`, which every grant of this library includes.
     ///
     /// ```
     /// use mmf::security::Principal;
-    /// use mmf::{ErrorKind, OpenOptions, SharedMemory};
+    /// use mmf::{OpenOptions, SharedMemory};
     ///
     /// let memory = SharedMemory::create("doc-options-owner", 4096)?;
     /// assert!(OpenOptions::new().expect_owner(Principal::CurrentUser).open("doc-options-owner").is_ok());
     /// # Ok::<(), mmf::Error>(())
     /// ```
-    pub fn expect_owner(mut self, who: Principal) -> Self {
-        self.expect_owner = Some(who);
+    pub fn expect_owner(mut self, principal: Principal) -> Self {
+        self.expect_owner = Some(principal);
         self
     }
 
-    /// The exact length in bytes that a memory must have that is opened: any other is refused as [`ErrorKind::UnexpectedLength`]
-    /// before it is touched. (On Windows, where memories have whole pages, this is rounded up to them.)
+    /// Requires an existing region to have exactly this length in bytes; any other is refused with
+    /// [`ErrorKind::UnexpectedLength`] before it is accessed.
+    ///
+    /// On Windows, where regions have whole pages, the length is rounded up to them.
     pub fn expect_len(mut self, bytes: u64) -> Self {
         self.expect_len = Some(bytes);
         self
     }
 
-    /// Makes a memory under a name that nobody uses yet. All its bytes are zero.
+    /// Creates a region under a name that is not in use. All its bytes are zero.
     ///
     /// # Errors
     ///
-    /// - [`ErrorKind::AlreadyExists`]: somebody else has this name; the message says how big theirs is.
+    /// - [`ErrorKind::AlreadyExists`]: the name is in use; the message contains the length of the existing region.
     /// - [`ErrorKind::NotSharedMemory`]: the name belongs to something else, such as an event or a mutex.
-    /// - [`ErrorKind::ZeroLength`]: no [`len`](OpenOptions::len), or 0.
-    /// - [`ErrorKind::TooLarge`], [`ErrorKind::OutOfMemory`]: the system cannot make it, or not now.
-    /// - [`ErrorKind::PermissionDenied`]: for example a `Global\` name without the privilege that Windows wants for it.
+    /// - [`ErrorKind::ZeroLength`]: [`len`](OpenOptions::len) is not set, or 0.
+    /// - [`ErrorKind::InvalidOption`]: [`expect_owner`](OpenOptions::expect_owner) or [`expect_len`](OpenOptions::expect_len) is
+    ///   set, which only apply to an existing region.
+    /// - [`ErrorKind::TooLarge`], [`ErrorKind::OutOfMemory`]: the system cannot create it, or not now.
+    /// - [`ErrorKind::PermissionDenied`]: for example, a `Global\` name without the privilege that Windows requires.
     /// - [`ErrorKind::UnknownAccount`], [`ErrorKind::InvalidSecurity`], [`ErrorKind::Unsupported`]: the
-    ///   [`security`](OpenOptions::security) cannot be had.
-    /// - [`ErrorKind::LimitReached`]: of open files, or of the size of files (Unix).
-    /// - what [`Name::new`] says about the name.
+    ///   [`security`](OpenOptions::security) is not possible.
+    /// - [`ErrorKind::LimitReached`]: the process has too many open files, or may not create such long ones (Unix).
+    /// - The errors of [`Name::new`].
     pub fn create(&self, name: impl ToName) -> Result<SharedMemory<ReadWrite>, Error> {
         let target = self.target(Operation::Create, name)?;
-        self.len_to_make(&target)?;
+        self.check_new_len(&target)?;
         let protection = self.protection(&target)?;
-        let made = target.until_done(self, true, |object| self.make(Some(object), &protection))?;
-        Ok(target.made(made))
+        let created = target.until_done(self, true, |object| self.make(Some(object), &protection))?;
+        Ok(target.created(created, self.len))
     }
 
-    /// Whether [`create`](OpenOptions::create) would work, and if not, why. Nothing is made or changed by asking.
+    /// Checks whether [`create`](OpenOptions::create) would succeed, and if not, why. Changes nothing.
     pub fn check_create(&self, name: impl ToName) -> Diagnosis {
         self.check(Operation::Create, true, name)
     }
 
-    /// Whether [`open`](OpenOptions::open) would work, and if not, why. Nothing is changed by asking.
+    /// Checks whether [`open`](OpenOptions::open) would succeed, and if not, why. Changes nothing.
     ///
     /// ```
     /// use mmf::{ErrorKind, OpenOptions};
     ///
-    /// let diagnosis = OpenOptions::new().check_open("doc-options-nobody-made-this");
+    /// let diagnosis = OpenOptions::new().check_open("doc-options-not-created");
     /// assert_eq!(diagnosis.error_kind(), Some(ErrorKind::NotFound));
-    /// println!("{diagnosis}"); // why: nobody has made it yet …
+    /// println!("{diagnosis}");
     /// ```
     pub fn check_open(&self, name: impl ToName) -> Diagnosis {
         self.check(Operation::Open, true, name)
     }
 
-    /// Whether [`open_read_only`](OpenOptions::open_read_only) would work, and if not, why. Nothing is changed by asking.
+    /// Checks whether [`open_read_only`](OpenOptions::open_read_only) would succeed, and if not, why. Changes nothing.
     pub fn check_open_read_only(&self, name: impl ToName) -> Diagnosis {
         self.check(Operation::Open, false, name)
     }
 
-    /// Whether [`open_or_create`](OpenOptions::open_or_create) would work, and if not, why. Nothing is made or changed by
-    /// asking.
+    /// Checks whether [`open_or_create`](OpenOptions::open_or_create) would succeed, and if not, why. Changes nothing.
     pub fn check_open_or_create(&self, name: impl ToName) -> Diagnosis {
         self.check(Operation::OpenOrCreate, true, name)
     }
 
     fn check(&self, operation: Operation, write: bool, name: impl ToName) -> Diagnosis {
-        match name.to_name() {
+        match name.to_name().and_then(|name| self.check_options(operation).map(|()| name)) {
             Ok(name) => diagnosis::ask(Question { operation, name: &name, write, options: self }),
             Err(error) => Diagnosis::of_invalid(&error),
         }
     }
 
-    /// Makes a memory without a name.
+    /// Creates a region without a name, for this process and those to which it is [handed off](crate::handoff).
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::ZeroLength`], [`ErrorKind::TooLarge`], [`ErrorKind::OutOfMemory`], [`ErrorKind::LimitReached`]; and what the
-    /// [`security`](OpenOptions::security) says, as for [`create`](OpenOptions::create).
+    /// [`ErrorKind::ZeroLength`], [`ErrorKind::TooLarge`], [`ErrorKind::OutOfMemory`], [`ErrorKind::LimitReached`],
+    /// [`ErrorKind::InvalidOption`], and those about the [`security`](OpenOptions::security), as for
+    /// [`create`](OpenOptions::create).
     pub fn anonymous(&self) -> Result<SharedMemory<ReadWrite>, Error> {
         let operation = Operation::Create;
+        self.check_options(operation)?;
         let len = self.len.unwrap_or(0);
         if len == 0 {
             return Err(Error::new(operation, ErrorKind::ZeroLength));
@@ -245,118 +278,127 @@ impl OpenOptions {
         let protection = self.security_or_default().resolve(operation)?;
         let most = self.capacity.unwrap_or(len).max(len);
         match self.make(None, &protection).map_err(|failure| unnamed(operation, most, failure))? {
-            Attempt::Done((object, refusal)) => Ok(memory(operation, object, None, refusal)),
+            Attempt::Done((object, refusal)) => Ok(memory(operation, object, None, refusal, len)),
             Attempt::Again => Err(Error::new(operation, ErrorKind::Busy)),
         }
     }
 
-    /// Makes an object: with large pages if they are wished; and if they are only preferred, then without, and says why.
+    /// Creates an object with large pages if they are asked for. If they are only preferred and not available, creates it
+    /// without them and returns why.
     fn make(
         &self,
         name: Option<&ObjectName>,
         protection: &Protection,
     ) -> Result<Attempt<(Object, Option<Failure>)>, Failure> {
-        let wish = CreateParams {
+        let params = CreateParams {
             len: self.len.unwrap_or(0),
             capacity: self.capacity,
             protection,
             large_pages: self.large_pages != LargePages::Off,
             node: self.numa_node,
         };
-        let attempt = |wish: &CreateParams<'_>, refusal| {
-            Ok(match Object::create(name, wish)? {
+        let attempt = |params: &CreateParams<'_>, refusal| {
+            Ok(match Object::create(name, params)? {
                 Attempt::Done(object) => Attempt::Done((object, refusal)),
                 Attempt::Again => Attempt::Again,
             })
         };
-        match attempt(&wish, None) {
+        match attempt(&params, None) {
             Err(failure) if self.large_pages == LargePages::Preferred && is_about_pages(failure) => {
-                attempt(&CreateParams { large_pages: false, ..wish }, Some(failure))
+                attempt(&CreateParams { large_pages: false, ..params }, Some(failure))
             }
             result => result,
         }
     }
 
-    /// Opens a memory that exists, to read and write it.
+    /// Opens an existing region for reading and writing.
     ///
     /// # Errors
     ///
-    /// - [`ErrorKind::NotFound`]: there is none.
-    /// - [`ErrorKind::NotWritable`]: it may be read only; [`open_read_only`](OpenOptions::open_read_only) would do.
-    /// - [`ErrorKind::PermissionDenied`]: not even that.
+    /// - [`ErrorKind::NotFound`]: no region has this name.
+    /// - [`ErrorKind::NotWritable`]: this user may only read it; [`open_read_only`](OpenOptions::open_read_only) succeeds.
+    /// - [`ErrorKind::PermissionDenied`]: this user may not even read it.
     /// - [`ErrorKind::NotSharedMemory`]: the name belongs to something else, such as an event or a mutex.
-    /// - [`ErrorKind::TooSmall`]: it has less than [`len`](OpenOptions::len) bytes.
-    /// - [`ErrorKind::NotReady`]: its name is taken, but it has no length; the diagnosis says since when, and what to do if that lasts.
-    /// - [`ErrorKind::UnexpectedOwner`]: it is not what [`expect_owner`](OpenOptions::expect_owner) and
-    ///   [`expect_len`](OpenOptions::expect_len) say; or a `Local\` name that another user has taken (Unix).
-    /// - [`ErrorKind::LimitReached`]: of open files (Unix). [`ErrorKind::Busy`]: others make and remove it all the time.
-    /// - what [`Name::new`] says about the name.
+    /// - [`ErrorKind::TooSmall`]: it has fewer than [`len`](OpenOptions::len) bytes, or a smaller
+    ///   [`capacity`](OpenOptions::capacity).
+    /// - [`ErrorKind::NotReady`]: the name exists, but the region has no length yet; the diagnosis contains since when, and what to
+    ///   do if that lasts.
+    /// - [`ErrorKind::UnexpectedOwner`]: it is not owned by the [expected](OpenOptions::expect_owner) principal; or another user has
+    ///   taken a `Local\` name (Unix). [`ErrorKind::UnexpectedLength`]: see [`expect_len`](OpenOptions::expect_len).
+    /// - [`ErrorKind::InvalidOption`]: [`security`](OpenOptions::security) or [`numa_node`](OpenOptions::numa_node) is set, which
+    ///   only apply to a new region.
+    /// - [`ErrorKind::NoLargePages`]: they are [required](LargePages::Required), and the region has none.
+    /// - [`ErrorKind::LimitReached`]: the process has too many open files (Unix).
+    /// - [`ErrorKind::Busy`]: other processes keep creating and removing it.
+    /// - The errors of [`Name::new`].
     pub fn open(&self, name: impl ToName) -> Result<SharedMemory<ReadWrite>, Error> {
         self.open_as(self.target(Operation::Open, name)?)
     }
 
-    /// Opens a memory that exists, to read it. Nobody can write through what this gives.
+    /// Opens an existing region for reading. No process can write through the returned value.
     ///
     /// # Errors
     ///
-    /// As [`open`](OpenOptions::open), but for [`ErrorKind::NotWritable`].
+    /// Those of [`open`](OpenOptions::open) except [`ErrorKind::NotWritable`].
     pub fn open_read_only(&self, name: impl ToName) -> Result<SharedMemory<ReadOnly>, Error> {
         self.open_as(self.target(Operation::Open, name)?)
     }
 
     fn open_as<A: Access>(&self, target: Target) -> Result<SharedMemory<A>, Error> {
-        let object = target.until_done(self, A::WRITABLE, |object| Object::open(object, mode::<A>()))?;
+        let mode = mode::<A>();
+        let object = target.until_done(self, mode == Mode::Write, |object| Object::open(object, mode))?;
         self.opened(target, object)
     }
 
-    /// What has been opened, if it is what it should be.
+    /// Returns what has been opened if it is as the options require.
     fn opened<A: Access>(&self, target: Target, mut object: Object) -> Result<SharedMemory<A>, Error> {
-        self.check_opened(&target, &object)?;
         let len = object.len().map_err(|f| target.error(f))?;
+        self.check_opened(&target, &object, len)?;
         if let Some(asked) = self.capacity {
             let capacity = object.reserve(asked).map_err(|f| target.error(f))?.max(len);
             if capacity < asked {
                 let error = Error::new(target.operation, ErrorKind::TooSmall).with_subject(&target.name);
                 return Err(error.with_detail(format!(
-                    "it can grow to {capacity} bytes, and {asked} were asked for: let its maker give it a larger capacity()"
+                    "its capacity is {capacity} bytes, and {asked} were asked for; its creator has to set a larger capacity()"
                 )));
             }
         }
         let refusal = match self.large_pages {
             LargePages::Off => None,
-            wish => match object.advise_large_pages() {
+            wish => match large_pages_of_opened(&mut object) {
                 Err(failure) if wish == LargePages::Required => return Err(target.error(failure)),
                 result => result.err(),
             },
         };
-        Ok(memory(target.operation, object, Some(target.name), refusal))
+        Ok(memory(target.operation, object, Some(target.name), refusal, len))
     }
 
-    /// Opens a memory, or makes it if there is none; says which it was. However many processes do this at once, one makes
-    /// it and the others open the same.
+    /// Opens a region, or creates it if there is none, and returns which of both it did. If several processes call this at once, one
+    /// of them creates the region and the others open the same one.
     ///
     /// # Errors
     ///
-    /// As [`create`](OpenOptions::create) and [`open`](OpenOptions::open), but for [`ErrorKind::NotFound`] and
-    /// [`ErrorKind::AlreadyExists`]. [`ErrorKind::NotReady`] if its maker does not finish it within seconds.
+    /// Those of [`create`](OpenOptions::create) and [`open`](OpenOptions::open) except [`ErrorKind::NotFound`],
+    /// [`ErrorKind::AlreadyExists`] and [`ErrorKind::InvalidOption`]. [`ErrorKind::NotReady`] if its creator does not finish it
+    /// within seconds.
     pub fn open_or_create(&self, name: impl ToName) -> Result<(SharedMemory<ReadWrite>, Disposition), Error> {
         let target = self.target(Operation::OpenOrCreate, name)?;
-        self.len_to_make(&target)?;
+        self.check_new_len(&target)?;
         let protection = self.protection(&target)?;
-        let (made, how) = target.until_done(self, true, |object| {
+        let (found, how) = target.until_done(self, true, |object| {
             match Object::open(object, Mode::Write) {
                 Ok(Attempt::Done(opened)) => return Ok(Attempt::Done(((opened, None), Disposition::Opened))),
                 Ok(Attempt::Again) => return Ok(Attempt::Again),
                 Err(failure) if failure.reason == Reason::Missing => {}
-                // Its maker has named it, and will size it in a moment.
+                // Its creator has given it its name, and will give it its length in a moment.
                 Err(failure) if failure.reason == Reason::NotReady => return Ok(Attempt::Again),
                 Err(failure) => return Err(failure),
             }
             match self.make(Some(object), &protection) {
-                Ok(Attempt::Done(made)) => Ok(Attempt::Done((made, Disposition::Created))),
+                Ok(Attempt::Done(created)) => Ok(Attempt::Done((created, Disposition::Created))),
                 Ok(Attempt::Again) => Ok(Attempt::Again),
-                // Somebody was faster; now it can be opened. Where it cannot be opened either, its owner may not let us see it:
-                // the next round says so, and the last one gives up.
+                // Another process was faster, and its region can be opened now. If it cannot, because its owner does not let this
+                // user see it, the next round returns that error, and the last round gives up.
                 Err(failure) if failure.reason == Reason::Exists && failure.code.is_none() => {
                     Ok(Attempt::Again)
                 }
@@ -364,13 +406,38 @@ impl OpenOptions {
             }
         })?;
         let memory = match how {
-            Disposition::Created => target.made(made),
-            Disposition::Opened => self.opened(target, made.0)?,
+            Disposition::Created => target.created(found, self.len),
+            Disposition::Opened => self.opened(target, found.0)?,
         };
         Ok((memory, how))
     }
 
-    fn len_to_make(&self, target: &Target) -> Result<(), Error> {
+    /// Refuses options that mean nothing to a verb: those of a new region where none is created, and those of an existing one
+    /// where none is opened.
+    fn check_options(&self, operation: Operation) -> Result<(), Error> {
+        let (options, is_missing) = match operation {
+            Operation::Create => (
+                [
+                    (self.expect_owner.is_some(), "expect_owner()"),
+                    (self.expect_len.is_some(), "expect_len()"),
+                ],
+                "an existing region, and none is opened here",
+            ),
+            Operation::Open => (
+                [(self.security.is_some(), "security()"), (self.numa_node.is_some(), "numa_node()")],
+                "a new region, and none is created here",
+            ),
+            _ => return Ok(()),
+        };
+        match options.into_iter().find(|(is_set, _)| *is_set) {
+            Some((_, option)) => Err(Error::new(operation, ErrorKind::InvalidOption).with_detail(format!(
+                "{option} applies to {is_missing}; leave it out, or call open_or_create"
+            ))),
+            None => Ok(()),
+        }
+    }
+
+    fn check_new_len(&self, target: &Target) -> Result<(), Error> {
         let len = self.len.unwrap_or(0);
         if len == 0 {
             return Err(Error::new(target.operation, ErrorKind::ZeroLength).with_subject(&target.name));
@@ -384,43 +451,22 @@ impl OpenOptions {
         }
         match self.capacity {
             Some(capacity) if capacity < len => {
-                let detail = format!("a capacity of {capacity} bytes cannot hold the length of {len}");
+                let detail = format!("a capacity of {capacity} bytes is less than the length of {len}");
                 Err(Error::new(operation, ErrorKind::BeyondCapacity).with_detail(detail))
             }
             _ => Ok(()),
         }
     }
 
-    /// What has no meaning for files.
-    pub(crate) fn check_for_file(&self, operation: Operation) -> Result<(), Error> {
-        let asked = [
-            (self.security.is_some(), "security(): who may open a file says the file system"),
-            (self.expect_owner.is_some(), "expect_owner(): ask the file system whose it is"),
-            (self.large_pages != LargePages::Off, "large_pages()"),
-            (self.numa_node.is_some(), "numa_node()"),
-        ];
-        match asked.into_iter().find(|(asked, _)| *asked) {
-            Some((_, what)) => Err(Error::new(operation, ErrorKind::Unsupported)
-                .with_detail(format!("files have no {what}; leave it out"))),
-            None => Ok(()),
-        }
-    }
-
-    /// Whether what was opened is long enough, and as long as was expected.
-    pub(crate) fn check_len(
-        &self,
-        operation: Operation,
-        subject: &impl ToString,
-        len: u64,
-    ) -> Result<(), Error> {
-        let fail = |kind| Error::new(operation, kind).with_subject(subject);
+    /// Checks that an opened region is long enough, and as long as expected.
+    fn check_len(&self, target: &Target, len: u64) -> Result<(), Error> {
+        let fail = |kind| Error::new(target.operation, kind).with_subject(&target.name);
         let asked = self.len.unwrap_or(0);
         if len < asked {
             return Err(fail(ErrorKind::TooSmall).with_diagnosis(Diagnosis::of_too_small(asked, len)));
         }
-        let is_file = matches!(operation, Operation::OpenFile);
         match self.expect_len {
-            Some(expected) if !(if is_file { len == expected } else { self.is_expected_len(len) }) => {
+            Some(expected) if !self.is_expected_len(len) => {
                 Err(fail(ErrorKind::UnexpectedLength).with_diagnosis(Diagnosis::of_wrong_len(expected, len)))
             }
             _ => Ok(()),
@@ -429,6 +475,7 @@ impl OpenOptions {
 
     fn target(&self, operation: Operation, name: impl ToName) -> Result<Target, Error> {
         let name = name.to_name()?;
+        self.check_options(operation).map_err(|error| error.with_subject(&name))?;
         let object = if operation == Operation::Open {
             name.object_name(operation, None)?
         } else {
@@ -447,7 +494,7 @@ impl OpenOptions {
         }
     }
 
-    fn check_opened(&self, target: &Target, object: &Object) -> Result<(), Error> {
+    fn check_opened(&self, target: &Target, object: &Object, len: u64) -> Result<(), Error> {
         let fail = |kind| Error::new(target.operation, kind).with_subject(&target.name);
         if self.expects_trust() {
             if object.names() > 1 {
@@ -458,26 +505,26 @@ impl OpenOptions {
                 return Err(fail(ErrorKind::UnexpectedOwner).with_diagnosis(Diagnosis::of_replaceable()));
             }
         }
-        self.check_len(target.operation, &target.name, object.len().map_err(|f| target.error(f))?)?;
-        let Some(who) = &self.expect_owner else { return Ok(()) };
-        let shown = object.raw_security().ok().filter(|_| object.is_owner_certain());
-        let (expected, owner) = match shown.and_then(|shown| Security::from_raw(shown).ok()) {
-            Some(security) => match security::is_owner(&security, who, target.operation) {
+        self.check_len(target, len)?;
+        let Some(principal) = &self.expect_owner else { return Ok(()) };
+        let raw = object.raw_security().ok().filter(|_| object.is_owner_certain());
+        let (expected, owner) = match raw.and_then(|raw| Security::from_raw(raw).ok()) {
+            Some(security) => match security::is_owner(&security, principal, target.operation) {
                 Ok((true, _)) => return Ok(()),
                 Ok((false, expected)) => (expected, security.owner()),
                 Err(error) => return Err(error.with_subject(&target.name)),
             },
-            None => (Account::unknown(who), None),
+            None => (Account::unknown(principal), None),
         };
         Err(fail(ErrorKind::UnexpectedOwner).with_diagnosis(Diagnosis::of_wrong_owner(expected, owner)))
     }
 
-    /// Whether a region is refused that is not what was expected.
+    /// Whether an option requires something of an existing region.
     pub(crate) fn expects_trust(&self) -> bool {
         self.expect_owner.is_some() || self.expect_len.is_some()
     }
 
-    /// The name of an option that is set, if any is.
+    /// Returns the name of an option that is set, if any is.
     pub(crate) fn first_option(&self) -> Option<&'static str> {
         let options = [
             (self.len.is_some(), "len"),
@@ -507,7 +554,7 @@ impl OpenOptions {
         self.expect_len
     }
 
-    /// Whether a memory of this length will do. What has a file behind it is not rounded.
+    /// Whether an existing region of this length is as expected.
     pub(crate) fn is_expected_len(&self, len: u64) -> bool {
         self.expect_len.is_none_or(|expected| len == expected || len == sys::rounded(expected))
     }
@@ -522,29 +569,29 @@ impl OpenOptions {
 }
 
 impl SharedMemory<ReadWrite> {
-    /// Makes a memory of `len` bytes, all zero, under a name that nobody uses yet.
+    /// Creates a region of `len` bytes, all zero, under a name that is not in use.
     ///
-    /// The system may round the length up to whole pages: [`len`](SharedMemory::len) tells. Only the current user can open
-    /// it. For more see [`OpenOptions`].
+    /// The system may round the length up to whole pages: see [`len`](SharedMemory::len). Only the current user can open the
+    /// region. [`OpenOptions`] has more choices.
     ///
     /// # Errors
     ///
-    /// See [`OpenOptions::create`].
+    /// Those of [`OpenOptions::create`].
     pub fn create(name: impl ToName, len: u64) -> Result<Self, Error> {
         OpenOptions::new().len(len).create(name)
     }
 
-    /// Opens a memory that exists, to read and write it. It never makes one.
+    /// Opens an existing region for reading and writing.
     ///
     /// # Errors
     ///
-    /// See [`OpenOptions::open`].
+    /// Those of [`OpenOptions::open`].
     pub fn open(name: impl ToName) -> Result<Self, Error> {
         OpenOptions::new().open(name)
     }
 
-    /// Makes a memory of `len` bytes, all zero, without a name: for this process, its threads, and those whom it is handed
-    /// to.
+    /// Creates a region of `len` bytes, all zero, without a name, for this process and those to which it is
+    /// [handed off](crate::handoff).
     ///
     /// # Errors
     ///
@@ -555,25 +602,35 @@ impl SharedMemory<ReadWrite> {
 }
 
 impl SharedMemory<ReadOnly> {
-    /// Opens a memory that exists, to read it.
+    /// Opens an existing region for reading.
     ///
     /// # Errors
     ///
-    /// See [`OpenOptions::open_read_only`].
+    /// Those of [`OpenOptions::open_read_only`].
     pub fn open_read_only(name: impl ToName) -> Result<Self, Error> {
         OpenOptions::new().open_read_only(name)
     }
 }
 
-/// No system counts a memory's bytes beyond this.
+/// Refuses lengths that no system can count.
 fn check_size(len: u64) -> Result<(), Failure> {
     if i64::try_from(len).is_ok() { Ok(()) } else { Err(Failure::new(Reason::TooLarge)) }
 }
 
-/// Whether ordinary pages would have done.
+/// Whether the same request with ordinary pages could succeed.
 fn is_about_pages(failure: Failure) -> bool {
     use Reason::{FixedPages, NoLargePages, NoPrivilege, Unsupported};
     matches!(failure.reason, NoLargePages | FixedPages | NoPrivilege | Unsupported)
+}
+
+/// Has the views of an opened region use large pages, where the system lets each process choose (Linux). Elsewhere the creator has
+/// chosen, and this fails if the region has none.
+fn large_pages_of_opened(object: &mut Object) -> Result<(), Failure> {
+    object.advise_large_pages()?;
+    match object.pages() {
+        sys::Pages::Ordinary => Err(Failure::new(Reason::NoLargePages)),
+        _ => Ok(()),
+    }
 }
 
 fn memory<A: Access>(
@@ -581,12 +638,13 @@ fn memory<A: Access>(
     object: Object,
     name: Option<Name>,
     refusal: Option<Failure>,
+    len: u64,
 ) -> SharedMemory<A> {
     let mut refusal = refusal.map(|failure| Error::from_system(operation, failure));
     if let Some(name) = &name {
         refusal = refusal.map(|error| error.with_subject(name));
     }
-    SharedMemory::from_right(Right { object, name, file: None, refusal: refusal.map(Arc::new) })
+    SharedMemory::from_right(Right::new(object, name, None, refusal.map(Arc::new), len))
 }
 
 fn too_large(operation: Operation, len: u64, failure: Failure) -> Error {
@@ -598,7 +656,7 @@ fn too_large(operation: Operation, len: u64, failure: Failure) -> Error {
     }
 }
 
-/// Why memory without a name could not be created.
+/// Returns why a region without a name could not be created.
 fn unnamed(operation: Operation, len: u64, failure: Failure) -> Error {
     let error = too_large(operation, len, failure);
     match Diagnosis::of_anonymous(failure) {
@@ -607,7 +665,7 @@ fn unnamed(operation: Operation, len: u64, failure: Failure) -> Error {
     }
 }
 
-/// What an operation is about.
+/// An operation and the name that it is about.
 struct Target {
     operation: Operation,
     name: Name,
@@ -619,11 +677,15 @@ impl Target {
         Error::from_system(self.operation, failure).with_subject(&self.name)
     }
 
-    fn made(self, (object, refusal): (Object, Option<Failure>)) -> SharedMemory<ReadWrite> {
-        memory(self.operation, object, Some(self.name), refusal)
+    fn created(
+        self,
+        (object, refusal): (Object, Option<Failure>),
+        len: Option<u64>,
+    ) -> SharedMemory<ReadWrite> {
+        memory(self.operation, object, Some(self.name), refusal, len.unwrap_or(0))
     }
 
-    /// What the system said, and what was found out about it.
+    /// Returns the error for a failure, with a diagnosis.
     fn explained(&self, options: &OpenOptions, write: bool, failure: Failure) -> Error {
         let error = self.error(failure);
         let question = Question { operation: self.operation, name: &self.name, write, options };
@@ -633,7 +695,7 @@ impl Target {
         }
     }
 
-    /// What to say when others did not finish in time.
+    /// Returns the error for the case that other processes did not finish in time.
     fn delayed(&self, options: &OpenOptions, write: bool) -> Error {
         let error = Error::new(self.operation, ErrorKind::Busy).with_subject(&self.name);
         let question = Question { operation: self.operation, name: &self.name, write, options };
@@ -646,7 +708,7 @@ impl Target {
         }
     }
 
-    /// Makes attempts until one is done, up to a bound.
+    /// Repeats `attempt` until it is done, within [`RETRY_TIMEOUT`].
     fn until_done<T>(
         &self,
         options: &OpenOptions,
@@ -661,9 +723,9 @@ impl Target {
                 Attempt::Again => {}
             }
             round += 1;
-            if round <= EAGER {
+            if round <= RETRIES_WITHOUT_PAUSE {
                 std::thread::yield_now();
-            } else if start.get_or_insert_with(Instant::now).elapsed() < PATIENCE {
+            } else if start.get_or_insert_with(Instant::now).elapsed() < RETRY_TIMEOUT {
                 std::thread::sleep(Duration::from_millis(1));
             } else {
                 return Err(self.delayed(options, write));

@@ -40,6 +40,8 @@ mod lifetime;
 mod locks;
 #[path = "conformance/mounts.rs"]
 mod mounts;
+#[path = "conformance/options.rs"]
+mod options;
 #[path = "conformance/owners.rs"]
 mod owners;
 #[path = "conformance/pages.rs"]
@@ -54,6 +56,8 @@ mod segment;
 mod sharing;
 #[path = "conformance/spaces.rs"]
 mod spaces;
+#[path = "conformance/surface.rs"]
+mod surface;
 #[path = "conformance/system.rs"]
 mod system;
 #[cfg(unix)]
@@ -81,6 +85,11 @@ fn main() {
             a_killed_holder_leaves_nothing a_killed_last_holder_does_not_block_open_or_create bytes_outlive_the_memory
             clones_are_holders many_killed_holders nothing_leaks_in_a_thousand_rounds list_finds_what_is_there
             a_new_memory_is_zero only_our_own_object_is_removed listing_does_not_disturb cut_down_to_nothing;
+        surface: the_root_has_sixteen_items;
+        options: options_of_existing_regions_are_refused_where_one_is_created
+            options_of_new_regions_are_refused_where_one_is_opened expectations_apply_to_what_is_opened
+            lengths_and_capacities_are_the_least_of_what_is_opened large_pages_are_had_or_refused_with_a_reason
+            options_of_files;
         views: any_offset_and_any_length many_at_once typed_values unaligned_values fill_and_copy overlapping_copies
             copies_of_every_length slices cursor_reads_writes_and_seeks atomics_of_every_width atomics_race_in_threads
             unsafe_slices read_only_view_of_a_writable_one large_copies;

@@ -54,7 +54,7 @@ use std::io;
 use std::process::{Child, Command, ExitStatus};
 use std::sync::{Mutex, PoisonError};
 
-use crate::access::{Access, ReadOnly, ReadWrite};
+use crate::access::{Access, ReadOnly, ReadWrite, writes_through};
 use crate::error::{Error, ErrorKind, Operation};
 use crate::memory::SharedMemory;
 
@@ -238,7 +238,7 @@ fn receive_as<A: Access>(label: &str) -> Result<SharedMemory<A>, Error> {
     if received.contains(&key) {
         return missing(format!("\"{label}\" has been received already: keep it, or clone it"));
     }
-    if A::WRITABLE && !note.writable {
+    if writes_through::<A>() && !note.writable {
         let detail = "it was handed over for reading only: use receive_read_only, or hand it over writable";
         return fail(ErrorKind::NotWritable, detail.to_owned());
     }
@@ -248,7 +248,7 @@ fn receive_as<A: Access>(label: &str) -> Result<SharedMemory<A>, Error> {
 }
 
 /// Where a note was found.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 enum Origin {
     /// It may be there before the memory is; and it may have been meant for the process that has started this one.
     Environment,

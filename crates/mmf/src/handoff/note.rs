@@ -4,7 +4,7 @@ use core::fmt;
 use core::str::FromStr;
 
 /// What the receiver is told. Anybody may have written it, so it is only a claim.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Note {
     pub(super) way: Way,
     /// Of the memory, in bytes.
@@ -13,7 +13,7 @@ pub(super) struct Note {
 }
 
 /// How the memory gets there.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Way {
     /// A descriptor that the process has inherited, and what it should refer to.
     Descriptor { number: i32, object: (u64, u64) },
@@ -41,7 +41,7 @@ impl fmt::Display for Note {
 }
 
 /// The text is not that of a note.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) struct NoNote;
 
 /// Numbers as they are written, and no other way: one text, one meaning.

@@ -37,7 +37,7 @@ use crate::memory::SharedMemory;
 /// A ticket is for one process and can be redeemed once (on Linux, by any process of the user, and as often as it wants while the
 /// giver holds the memory). It is no secret: nobody else can do anything with it. Whoever forges one gets an [`ErrorKind::InvalidTicket`]; whoever redeems one should know whom it
 /// comes from, as with any memory that others share.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Ticket(Note);
 
 impl<A: Access> SharedMemory<A> {
@@ -61,7 +61,7 @@ impl Ticket {
     /// - [`ErrorKind::InvalidTicket`]: it is for another process, it has been redeemed, its giver is gone or in another
     ///   pid or time namespace (the error says which), or it is forged.
     /// - [`ErrorKind::NotWritable`]: it gives the right to read only; [`redeem_read_only`](Ticket::redeem_read_only) would do.
-    pub fn redeem(&self) -> Result<SharedMemory<ReadWrite>, Error> {
+    pub fn redeem(self) -> Result<SharedMemory<ReadWrite>, Error> {
         if !self.0.writable {
             return Err(Error::new(Operation::Receive, ErrorKind::NotWritable)
                 .with_detail("it gives the right to read only: use redeem_read_only"));
@@ -74,7 +74,7 @@ impl Ticket {
     /// # Errors
     ///
     /// As [`redeem`](Ticket::redeem), but for [`ErrorKind::NotWritable`].
-    pub fn redeem_read_only(&self) -> Result<SharedMemory<ReadOnly>, Error> {
+    pub fn redeem_read_only(self) -> Result<SharedMemory<ReadOnly>, Error> {
         system::take(&self.0, Origin::Ticket)
     }
 

@@ -5,7 +5,7 @@ use std::process::{Child, Command};
 
 use super::Origin;
 use super::note::{Note, Way};
-use crate::access::{Access, mode};
+use crate::access::{Access, mode, writes_through};
 use crate::error::{Error, ErrorKind, Operation};
 use crate::memory::SharedMemory;
 use crate::sys::process::{Inherited, Process, identity, namespaces, take_inherited};
@@ -27,7 +27,8 @@ impl Parcel {
         let object = identity(fd.as_fd()).map_err(fail)?;
         let inherited = Inherited::new(command, fd).map_err(fail)?;
         let way = Way::Descriptor { number: inherited.number(), object };
-        Ok(Parcel { note: Note { way, len: memory.len(), writable: A::WRITABLE }, _inherited: inherited })
+        let len = right.len().map_err(fail)?;
+        Ok(Parcel { note: Note { way, len, writable: writes_through::<A>() }, _inherited: inherited })
     }
 
     pub(super) fn note(&self) -> &Note {
@@ -52,7 +53,7 @@ pub(super) fn take<A: Access>(note: &Note, origin: Origin) -> Result<SharedMemor
             .map_err(|failure| wrong(failure, "this process does not have the descriptor that it names")),
         (&Way::Foreign { process, started, namespaces, number, object }, Origin::Ticket) => {
             check_namespaces(namespaces)?;
-            Process { id: process, started }.open(number, object, A::WRITABLE).map_err(|failure| {
+            Process { id: process, started }.open(number, object, writes_through::<A>()).map_err(|failure| {
                 wrong(failure, "its giver has ended, has let go of the memory, or never had it")
             })
         }
@@ -63,9 +64,14 @@ pub(super) fn take<A: Access>(note: &Note, origin: Origin) -> Result<SharedMemor
         Reason::WrongKind => invalid("what was handed over is not a shared memory"),
         _ => Error::from_system(Operation::Receive, failure),
     })?;
-    let memory = SharedMemory::from_object(object, None);
-    // A peer may have changed the length since; but it never was shorter.
-    if memory.len() < note.len { Err(invalid("the memory is shorter than it says")) } else { Ok(memory) }
+    let fail = |failure| Error::from_system(Operation::Receive, failure);
+    let memory = SharedMemory::from_object(object).map_err(fail)?;
+    // A peer may have grown the region since; only one that cuts it makes it shorter.
+    if memory.right().len().map_err(fail)? < note.len {
+        Err(invalid("the memory is shorter than it says"))
+    } else {
+        Ok(memory)
+    }
 }
 
 /// Refuses a ticket whose giver cannot be found from here: its number and its start mean something else.
@@ -121,5 +127,5 @@ pub(super) fn ticket<A: Access>(memory: &SharedMemory<A>, process: u32) -> Resul
         number: memory.as_raw_fd(),
         object: identity(memory.as_fd()).map_err(fail)?,
     };
-    Ok(Note { way, len: memory.len(), writable: A::WRITABLE })
+    Ok(Note { way, len: right.len().map_err(fail)?, writable: writes_through::<A>() })
 }

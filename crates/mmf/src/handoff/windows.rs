@@ -22,7 +22,7 @@ use std::time::{Duration, Instant};
 
 use super::Origin;
 use super::note::{Note, Way};
-use crate::access::{Access, ReadWrite, mode};
+use crate::access::{Access, ReadWrite, mode, writes_through};
 use crate::error::{Error, ErrorKind, Operation};
 use crate::memory::SharedMemory;
 use crate::name::Name;
@@ -79,12 +79,13 @@ impl Parcel {
         let view = section.view()?;
         view.write(&MAGIC.to_le(), 0)?;
         view.write(&VERSION.to_le(), 4)?;
-        view.write(&(if A::WRITABLE { READ_WRITE } else { READ }).to_le(), 12)?;
-        view.write(&memory.len().to_le(), 32)?;
+        view.write(&(if writes_through::<A>() { READ_WRITE } else { READ }).to_le(), 12)?;
+        let len = right.len().map_err(fail)?;
+        view.write(&len.to_le(), 32)?;
         view.write(&sender.id.to_le(), 44)?;
         view.write(&sender.started.to_le(), 56)?;
         let memory_handle = right.object.to_owned_handle().map_err(fail)?;
-        let note = Note { way: Way::Parcel { name }, len: memory.len(), writable: A::WRITABLE };
+        let note = Note { way: Way::Parcel { name }, len, writable: writes_through::<A>() };
         Ok(Parcel { note, section, memory: memory_handle })
     }
 
@@ -191,9 +192,12 @@ pub(super) fn take<A: Access>(note: &Note, origin: Origin) -> Result<SharedMemor
         Reason::WrongKind => invalid("its handle is not that of a shared memory region"),
         _ => fail(failure),
     })?;
-    let memory = SharedMemory::from_object(object, None);
+    let memory = SharedMemory::from_object(object).map_err(fail)?;
     let access = if note.writable { READ_WRITE } else { READ };
-    if memory.len() != content.len || content.len != note.len || content.access != access {
+    if memory.right().len().map_err(fail)? != content.len
+        || content.len != note.len
+        || content.access != access
+    {
         return Err(invalid("the length or the access rights of the region differ"));
     }
     if is_ours {

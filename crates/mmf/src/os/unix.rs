@@ -98,9 +98,8 @@ pub trait SharedMemoryExt: Sized {
 
 impl<A: Access> SharedMemoryExt for SharedMemory<A> {
     fn from_fd(fd: OwnedFd) -> Result<Self, Error> {
-        let object =
-            Object::from_owned(fd, mode::<A>()).map_err(|f| Error::from_system(Operation::Adopt, f))?;
-        Ok(SharedMemory::from_object(object, None))
+        let object = Object::from_owned(fd, mode::<A>());
+        object.and_then(SharedMemory::from_object).map_err(|f| Error::from_system(Operation::Adopt, f))
     }
 
     fn to_fd(&self) -> Result<OwnedFd, Error> {
@@ -142,8 +141,9 @@ fn descriptor_from(socket: BorrowedFd<'_>) -> Result<OwnedFd, Error> {
 
 fn received<A: Access>(fd: OwnedFd) -> Result<SharedMemory<A>, Error> {
     let object = Object::from_owned(fd, mode::<A>());
-    let object = object.map_err(|failure| Error::from_system(Operation::Receive, failure))?;
-    Ok(SharedMemory::from_object(object, None))
+    object
+        .and_then(SharedMemory::from_object)
+        .map_err(|failure| Error::from_system(Operation::Receive, failure))
 }
 
 impl<A: Access> AsFd for SharedMemory<A> {

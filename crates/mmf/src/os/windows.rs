@@ -50,9 +50,8 @@ pub trait SharedMemoryExt: Sized {
 
 impl<A: Access> SharedMemoryExt for SharedMemory<A> {
     fn from_handle(handle: OwnedHandle) -> Result<Self, Error> {
-        let object =
-            Object::from_owned(handle, mode::<A>()).map_err(|f| Error::from_system(Operation::Adopt, f))?;
-        Ok(SharedMemory::from_object(object, None))
+        let object = Object::from_owned(handle, mode::<A>());
+        object.and_then(SharedMemory::from_object).map_err(|f| Error::from_system(Operation::Adopt, f))
     }
 
     fn to_handle(&self) -> Result<OwnedHandle, Error> {

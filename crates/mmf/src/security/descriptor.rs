@@ -36,7 +36,7 @@ const NO_WRITE_UP: u32 = 1;
 const NO_READ_UP: u32 = 2;
 
 /// An entry of an access control list. Entries of unknown types are kept as bytes.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Ace {
     kind: u8,
     flags: u8,
@@ -104,7 +104,7 @@ fn specific(mask: u32) -> u32 {
 }
 
 /// A discretionary access control list.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Dacl {
     /// The list is absent or NULL. Such an object grants everything to everyone.
     Missing,
@@ -112,7 +112,7 @@ pub(crate) enum Dacl {
 }
 
 /// A security descriptor.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Descriptor {
     pub(crate) owner: Option<Sid>,
     pub(crate) group: Option<Sid>,
@@ -123,7 +123,7 @@ pub(crate) struct Descriptor {
 }
 
 /// The error for bytes that are no descriptor.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct NoDescriptor;
 
 impl Descriptor {

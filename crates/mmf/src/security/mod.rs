@@ -64,7 +64,7 @@ pub(crate) use system::{account_of_user, is_owner, list_allows, private_name};
 ///
 /// Granting everything to everyone cannot happen by accident: a descriptor without an access list (a NULL
 /// DACL) is refused.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 #[must_use = "a security does nothing until it is given to options"]
 pub struct Security {
     base: Base,
@@ -72,7 +72,7 @@ pub struct Security {
     integrity: Option<IntegrityLevel>,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 #[cfg_attr(unix, allow(dead_code))]
 enum Base {
     CurrentUser,
@@ -83,7 +83,7 @@ enum Base {
     Posix(Posix),
 }
 
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 struct Grant {
     who: Principal,
     write: bool,

@@ -3,7 +3,7 @@
 use core::fmt;
 
 /// The subject of an entry of an access list.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) enum Tag {
     Owner,
     User(u32),
@@ -15,7 +15,7 @@ pub(crate) enum Tag {
 }
 
 /// An entry of an access list: bit 2 allows reading, bit 1 writing.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct Entry {
     pub(crate) tag: Tag,
     pub(crate) bits: u16,
@@ -72,7 +72,7 @@ pub(crate) fn write_list(entries: &[Entry]) -> Vec<u8> {
 }
 
 /// The owner, the group and the access rights of a file.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Posix {
     pub(crate) uid: u32,
     pub(crate) gid: u32,

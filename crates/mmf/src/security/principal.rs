@@ -169,7 +169,7 @@ impl fmt::Display for IntegrityLevel {
 }
 
 /// The error of parsing an [`IntegrityLevel`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct ParseIntegrityLevelError;
 
 impl fmt::Display for ParseIntegrityLevelError {

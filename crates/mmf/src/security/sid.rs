@@ -123,7 +123,7 @@ impl fmt::Display for Sid {
 }
 
 /// The error for a text that is no security identifier.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct NoSid;
 
 impl FromStr for Sid {

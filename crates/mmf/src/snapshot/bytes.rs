@@ -200,7 +200,8 @@ impl Bytes<'_, ReadWrite> {
 
     /// Fails if the region was truncated: writing by descriptor would have extended it again.
     pub(in crate::snapshot) fn check_len(&self) -> Result<(), Error> {
-        let len = self.memory.len();
+        let right = self.memory.right();
+        let len = right.len().map_err(|failure| right.error(self.operation, failure))?;
         if len < self.len { Err(self.gone(len)) } else { Ok(()) }
     }
 }

@@ -78,7 +78,7 @@ impl SharedMemory<ReadWrite> {
     ) -> Result<CopyStats, Error> {
         let operation = Operation::Restore;
         let file = Image::open(operation, path.as_ref())?;
-        let len = self.right().object.len().map_err(|failure| self.right().error(operation, failure))?;
+        let len = self.right().len().map_err(|failure| self.right().error(operation, failure))?;
         if file.len > len {
             let error = Error::new(operation, ErrorKind::OutOfBounds).with_detail(format!(
                 "the file \"{}\" has {} bytes, the region {len}; nothing was changed",

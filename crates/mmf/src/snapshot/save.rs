@@ -104,7 +104,7 @@ impl<A: Access> SharedMemory<A> {
         mut progress: impl FnMut(Progress) -> ControlFlow<()>,
     ) -> Result<CopyStats, Error> {
         // Read once: bytes that a peer adds later do not belong to this image.
-        let len = self.right().object.len().map_err(|failure| self.right().error(OPERATION, failure))?;
+        let len = self.right().len().map_err(|failure| self.right().error(OPERATION, failure))?;
         if len == 0 {
             let error = Error::new(OPERATION, ErrorKind::TooSmall).with_detail("it was truncated to nothing");
             return Err(self.right().name_it(error));

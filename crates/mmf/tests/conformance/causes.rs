@@ -174,7 +174,7 @@ mod here {
         }
         let path = folder.join("sparse");
         std::fs::File::create(&path).unwrap().set_len(1 << 20).unwrap();
-        let file = OpenOptions::new().file(&path).open().unwrap();
+        let file = mmf::file::FileOptions::new(&path).open().unwrap();
         let error = file.view().unwrap().fill(1, 0..1 << 20).unwrap_err();
         expect(&error, ErrorKind::Fault, |cause| {
             matches!(cause, Cause::Full { of: "the disk", left: 0, .. })
@@ -458,7 +458,7 @@ mod here {
             "data" => {
                 let path = std::env::temp_dir().join(unique_name("data"));
                 std::fs::File::create(&path).unwrap().set_len(64 << 20).unwrap();
-                let file = OpenOptions::new().file(&path).open_copy_on_write();
+                let file = mmf::file::FileOptions::new(&path).open_copy_on_write();
                 std::fs::remove_file(&path).unwrap();
                 let file = file.unwrap();
                 limit(libc::RLIMIT_DATA, 48 << 20);

@@ -4,7 +4,8 @@ use std::fs::{self, File};
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 
-use mmf::{CopyOnWrite, Disposition, ErrorKind, OpenOptions, ReadOnly, ReadWrite, SharedMemory};
+use mmf::file::FileOptions;
+use mmf::{CopyOnWrite, Disposition, ErrorKind, ReadOnly, ReadWrite, SharedMemory};
 use testkit::{Peer, Role, page_size, unique_name};
 
 /// A path in the folder for temporary files; what is there goes with it.
@@ -40,20 +41,16 @@ impl Drop for Place {
     }
 }
 
-fn options() -> OpenOptions {
-    OpenOptions::new()
-}
-
 pub(crate) fn the_same_types_over_a_file() {
     let place = Place::with("file", b"0123456789");
-    let memory = options().file(place.path()).open().unwrap();
+    let memory = FileOptions::new(place.path()).open().unwrap();
     // Not rounded up, on no system.
     assert_eq!((memory.len(), memory.name()), (10, None));
     let view = memory.view().unwrap();
     assert_eq!(view.len(), 10);
     view.write_all_at(b"abc", 3).unwrap();
     assert_eq!(view.read::<u8>(10).unwrap_err().kind(), ErrorKind::OutOfBounds);
-    let other = options().file(place.path()).open_read_only().unwrap();
+    let other = FileOptions::new(place.path()).open_read_only().unwrap();
     let other = other.view_at(2, 6).unwrap();
     assert_eq!(other.read_vec(0, 6).unwrap(), b"2abc67");
     view.atomic_u32(4).unwrap().fetch_add(1, std::sync::atomic::Ordering::SeqCst).unwrap();
@@ -70,7 +67,7 @@ pub(crate) fn the_same_types_over_a_file() {
 
 pub(crate) fn shared_with_another_process() {
     let place = Place::new("file-shared");
-    let memory = options().len(100_000).file(place.path()).create().unwrap();
+    let memory = FileOptions::new(place.path()).len(100_000).create().unwrap();
     let view = memory.view().unwrap();
     let mut peer = Peer::start("files::role_write", &[place.text()]);
     peer.expect("written");
@@ -85,7 +82,7 @@ pub(crate) fn shared_with_another_process() {
 }
 
 pub(crate) fn role_write(role: &mut Role) {
-    let memory = options().file(role.argument(0)).open().unwrap();
+    let memory = FileOptions::new(role.argument(0)).open().unwrap();
     memory.view().unwrap().write_all_at(b"peers", 99_000).unwrap();
     role.say("written");
     let _ = role.hear();
@@ -96,22 +93,22 @@ pub(crate) fn role_write(role: &mut Role) {
 
 pub(crate) fn three_verbs() {
     let place = Place::new("file-verbs");
-    let error = options().file(place.path()).open().unwrap_err();
+    let error = FileOptions::new(place.path()).open().unwrap_err();
     assert_eq!(error.kind(), ErrorKind::NotFound, "{error}");
     assert_eq!(error.name(), place.0.to_str());
-    let (memory, how) = options().len(50).file(place.path()).open_or_create().unwrap();
+    let (memory, how) = FileOptions::new(place.path()).len(50).open_or_create().unwrap();
     assert_eq!((memory.len(), how), (50, Disposition::Created));
-    let error = options().len(50).file(place.path()).create().unwrap_err();
+    let error = FileOptions::new(place.path()).len(50).create().unwrap_err();
     assert_eq!(error.kind(), ErrorKind::AlreadyExists, "{error}");
-    let (memory, how) = options().len(50).file(place.path()).open_or_create().unwrap();
+    let (memory, how) = FileOptions::new(place.path()).len(50).open_or_create().unwrap();
     assert_eq!((memory.len(), how), (50, Disposition::Opened));
-    let error = options().len(51).file(place.path()).open().unwrap_err();
+    let error = FileOptions::new(place.path()).len(51).open().unwrap_err();
     assert_eq!(error.kind(), ErrorKind::TooSmall, "{error}");
-    let error = options().expect_len(49).file(place.path()).open().unwrap_err();
+    let error = FileOptions::new(place.path()).expect_len(49).open().unwrap_err();
     assert_eq!(error.kind(), ErrorKind::UnexpectedLength, "{error}");
-    assert!(options().expect_len(50).file(place.path()).open().is_ok());
+    assert!(FileOptions::new(place.path()).expect_len(50).open().is_ok());
     let nowhere = place.path().join("x");
-    let error = options().len(50).file(&nowhere).create().unwrap_err();
+    let error = FileOptions::new(&nowhere).len(50).create().unwrap_err();
     // (A file is no folder.)
     assert!(matches!(error.kind(), ErrorKind::NotFound | ErrorKind::Other), "{error}");
 }
@@ -119,7 +116,7 @@ pub(crate) fn three_verbs() {
 pub(crate) fn copies_on_write() {
     let content: Vec<u8> = (0..3 * page_size()).map(|at| at as u8).collect();
     let place = Place::with("file-copy", &content);
-    let memory = options().file(place.path()).open_copy_on_write().unwrap();
+    let memory = FileOptions::new(place.path()).open_copy_on_write().unwrap();
     let (view, other) = (memory.view().unwrap(), memory.view().unwrap());
     view.write_all_at(b"mine alone", 10).unwrap();
     view.fill(7, 2 * page_size()..2 * page_size() + 5).unwrap();
@@ -130,7 +127,7 @@ pub(crate) fn copies_on_write() {
     assert_eq!(view.read_vec(2 * page_size(), 5).unwrap(), [7; 5]);
     assert_eq!(other.read_vec(0, content.len()).unwrap(), content);
     // The part that was not written is the file's.
-    let writer = options().file(place.path()).open().unwrap().view().unwrap();
+    let writer = FileOptions::new(place.path()).open().unwrap().view().unwrap();
     writer.write(&0x1234_5678_u32, page_size()).unwrap();
     assert_eq!(view.read::<u32>(page_size()).unwrap(), 0x1234_5678);
     view.flush().unwrap();
@@ -145,7 +142,7 @@ pub(crate) fn copies_on_write() {
 
 pub(crate) fn an_empty_file() {
     let place = Place::with("file-empty", b"");
-    let memory = options().file(place.path()).open().unwrap();
+    let memory = FileOptions::new(place.path()).open().unwrap();
     assert!(memory.is_empty());
     assert_eq!(memory.capacity(), 0);
     let view = memory.view().unwrap();
@@ -161,8 +158,8 @@ pub(crate) fn an_empty_file() {
     assert_eq!(view.cursor().read(&mut [0; 4]).unwrap(), 0);
     // SAFETY: there are no bytes.
     assert_eq!(unsafe { view.as_slice() }, b"");
-    assert_eq!(options().file(place.path()).open_read_only().unwrap().view().unwrap().len(), 0);
-    assert_eq!(options().file(place.path()).open_copy_on_write().unwrap().view().unwrap().len(), 0);
+    assert_eq!(FileOptions::new(place.path()).open_read_only().unwrap().view().unwrap().len(), 0);
+    assert_eq!(FileOptions::new(place.path()).open_copy_on_write().unwrap().view().unwrap().len(), 0);
     // It is a memory like any other from the first byte on.
     assert_eq!(memory.grow(5).unwrap(), 5);
     memory.view().unwrap().write_all_at(b"bytes", 0).unwrap();
@@ -171,7 +168,7 @@ pub(crate) fn an_empty_file() {
 
 pub(crate) fn growing_lengthens_the_file() {
     let place = Place::with("file-grow", b"start");
-    let memory = options().capacity(64 << 20).file(place.path()).open().unwrap();
+    let memory = FileOptions::new(place.path()).capacity(64 << 20).open().unwrap();
     let view = memory.view().unwrap();
     let address = view.as_ptr();
     for len in [6, 5000, 65_536, 1_000_001, 10 << 20] {
@@ -189,7 +186,7 @@ pub(crate) fn growing_lengthens_the_file() {
     assert_eq!((view.as_ptr(), view.read_vec(0, 5).unwrap()), (address, b"start".to_vec()));
     assert_eq!(fs::metadata(place.path()).unwrap().len(), 10 << 20);
     // As far as the disk goes: what the processes have said is for their views only.
-    let again = options().file(place.path()).open().unwrap();
+    let again = FileOptions::new(place.path()).open().unwrap();
     assert_eq!((again.capacity(), again.grow(70 << 20).unwrap()), (10 << 20, 70 << 20));
     let error = memory.grow(u64::MAX).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::TooLarge, "{error}");
@@ -236,23 +233,17 @@ pub(crate) fn rights_and_kinds() {
     let narrow = memory.into_read_only().unwrap();
     assert_eq!(narrow.view().unwrap().read_vec(0, 5).unwrap(), b"Bytes");
     // What is no file.
-    let folder = options().file(std::env::temp_dir()).open_read_only().unwrap_err();
+    let folder = FileOptions::new(std::env::temp_dir()).open_read_only().unwrap_err();
     assert!(matches!(folder.kind(), ErrorKind::NotSharedMemory | ErrorKind::PermissionDenied), "{folder}");
     #[cfg(unix)]
     {
-        let null = options().file("/dev/null").open().unwrap_err();
+        let null = FileOptions::new("/dev/null").open().unwrap_err();
         assert_eq!(null.kind(), ErrorKind::NotSharedMemory, "{null}");
     }
-    // What files do not have.
-    for asked in [
-        options().security(mmf::security::Security::current_user()),
-        options().expect_owner(mmf::security::Principal::CurrentUser),
-        options().large_pages(mmf::pages::LargePages::Required),
-        options().numa_node(0),
-    ] {
-        let error = asked.file(place.path()).open().unwrap_err();
-        assert_eq!(error.kind(), ErrorKind::Unsupported, "{error}");
-    }
+    // An option that does not apply.
+    let error = FileOptions::new(place.path()).len(5).expect_len(5).create().unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::InvalidOption, "{error}");
+    assert!(error.to_string().contains("expect_len()"), "{error}");
 }
 
 pub(crate) fn a_file_that_is_closed_to_us() {
@@ -260,8 +251,8 @@ pub(crate) fn a_file_that_is_closed_to_us() {
     let mut permissions = fs::metadata(place.path()).unwrap().permissions();
     permissions.set_readonly(true);
     fs::set_permissions(place.path(), permissions.clone()).unwrap();
-    let result = options().file(place.path()).open();
-    assert_eq!(options().file(place.path()).open_read_only().unwrap().len(), 5);
+    let result = FileOptions::new(place.path()).open();
+    assert_eq!(FileOptions::new(place.path()).open_read_only().unwrap().len(), 5);
     #[allow(clippy::permissions_set_readonly_false, reason = "it is removed in a moment")]
     permissions.set_readonly(false);
     fs::set_permissions(place.path(), permissions).unwrap();
@@ -274,7 +265,7 @@ pub(crate) fn a_file_that_is_closed_to_us() {
 /// Another process cuts the file while this one copies out of it.
 pub(crate) fn cut_by_another_process() {
     let place = Place::with("file-cut", &vec![7; 1 << 20]);
-    let memory = options().file(place.path()).open_read_only().unwrap();
+    let memory = FileOptions::new(place.path()).open_read_only().unwrap();
     let view = memory.view().unwrap();
     let mut bytes = vec![0; 1 << 20];
     view.read_exact_at(&mut bytes, 0).unwrap();
@@ -331,11 +322,11 @@ pub(crate) fn role_fill(role: &mut Role) {
     }
     let path = folder.path().join("file");
     // More than there is: then there is no file either.
-    let error = options().len(16 << 20).file(&path).create().unwrap_err();
+    let error = FileOptions::new(&path).len(16 << 20).create().unwrap_err();
     assert_eq!(error.kind(), ErrorKind::StorageFull, "{error}");
     assert!(error.to_string().contains("are left"), "{error}");
     assert!(!path.exists());
-    let memory = options().len(1 << 20).file(&path).create().unwrap();
+    let memory = FileOptions::new(&path).len(1 << 20).create().unwrap();
     let error = memory.grow(16 << 20).unwrap_err();
     assert_eq!((error.kind(), memory.len()), (ErrorKind::StorageFull, 1 << 20), "{error}");
     assert_eq!(error.diagnosis(), Some(&memory.check_grow(16 << 20)));
@@ -343,7 +334,7 @@ pub(crate) fn role_fill(role: &mut Role) {
     // A file with holes, which others make with more than there is room for: what does not fit is a fault.
     let holes = folder.path().join("holes");
     File::create(&holes).unwrap().set_len(16 << 20).unwrap();
-    let view = options().file(&holes).open().unwrap().view().unwrap();
+    let view = FileOptions::new(&holes).open().unwrap().view().unwrap();
     let error = view.fill(1, 0..16 << 20).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Fault, "{error}");
     assert!(error.fault().unwrap().offset() > 4 << 20, "{error}");
@@ -374,7 +365,7 @@ pub(crate) fn role_fill(role: &mut Role) {
 pub(crate) fn handed_to_a_child() {
     use mmf::handoff::CommandExt;
     let place = Place::with("file-handed", b"for the child");
-    let memory = options().file(place.path()).open().unwrap();
+    let memory = FileOptions::new(place.path()).open().unwrap();
     let mut command = testkit::command_for_role("files::role_receive", &[]);
     let child = command.hand_off("file", &memory).unwrap().spawn().unwrap();
     let mut peer = Peer::adopt("receiver", child);
@@ -392,14 +383,14 @@ pub(crate) fn role_receive(role: &mut Role) {
 
 pub(crate) fn flushed_bytes_are_in_the_file() {
     let place = Place::with("file-flush", &[0; 10_000]);
-    let memory = options().file(place.path()).open().unwrap();
+    let memory = FileOptions::new(place.path()).open().unwrap();
     let part = memory.view_at(5000, 3000).unwrap();
     part.fill(4, 0..3000).unwrap();
     part.flush().unwrap();
     part.flush_all().unwrap();
     assert!(place.content()[5000..8000].iter().all(|byte| *byte == 4));
     // Who has nothing to write has nothing to flush.
-    let read = options().file(place.path()).open_read_only().unwrap();
+    let read = FileOptions::new(place.path()).open_read_only().unwrap();
     read.view().unwrap().flush_all().unwrap();
     SharedMemory::anonymous(100).unwrap().view().unwrap().flush_all().unwrap();
     let mut file = File::options().append(true).open(place.path()).unwrap();

@@ -801,7 +801,7 @@ pub(crate) fn role_leak_check(role: &mut Role) {
             assert_eq!(value(&ticket.redeem().unwrap()), 9);
         }
         let ticket = read_only.ticket_for(std::process::id()).unwrap();
-        assert_eq!(ticket.redeem().unwrap_err().kind(), ErrorKind::NotWritable);
+        assert_eq!(ticket.clone().redeem().unwrap_err().kind(), ErrorKind::NotWritable);
         assert_eq!(ticket.redeem_read_only().unwrap().len(), read_only.len());
     };
     let by_spawning = |count: usize| {

@@ -9,6 +9,7 @@ mod linux {
     use std::path::{Path, PathBuf};
 
     use mmf::diagnosis::Cause;
+    use mmf::file::FileOptions;
     use mmf::inspect::NameTarget;
     use mmf::security::{Principal, Security};
     use mmf::{ErrorKind, OpenOptions, SharedMemory};
@@ -333,10 +334,10 @@ mod linux {
         // Files that are created, and what is saved.
         let folder = std::env::temp_dir();
         let (file, saved) = (folder.join(&text), folder.join(format!("{text}.saved")));
-        let created = OpenOptions::new().len(100).file(&file).create().unwrap();
+        let created = FileOptions::new(&file).len(100).create().unwrap();
         created.view().unwrap().write_all_at(b"file", 0).unwrap();
         assert_eq!(mode(&file), 0o666 & !mask | 0o600, "{mask:o}");
-        assert!(OpenOptions::new().file(&file).open().is_ok());
+        assert!(FileOptions::new(&file).open().is_ok());
         again.save(&saved).unwrap();
         assert_eq!(mode(&saved), 0o600, "{mask:o}");
         assert_eq!(&fs::read(&saved).unwrap()[..7], b"written");

@@ -38,7 +38,7 @@ pub(crate) struct Object {
 
 #[derive(Debug)]
 enum Kind {
-    /// A section. Its properties never changes and is cached, because a query costs a system call.
+    /// A section. Its properties never change and are cached, because a query costs a system call.
     Section { properties: OnceLock<Properties>, extent: Extent },
     /// A file. Each view gets a new section, because a section never becomes longer than the file was at its
     /// creation.
@@ -166,7 +166,8 @@ impl Object {
         }
     }
 
-    /// Waits for the creator of a region that can grow, which has a name before it has a length.
+    /// Asks the caller to try again while the region has no length: one that can grow has a name before it has a
+    /// length.
     fn when_ready(self) -> Result<Attempt<Self>, Failure> {
         let unfinished = self.properties()?.reserved && self.len()? == 0;
         Ok(if unfinished { Attempt::Again } else { Attempt::Done(self) })

@@ -1,4 +1,4 @@
-//! Faults in shared memory are error values; all others are left to whom they belong.
+//! Faults in shared memory are error values; all other faults reach their own handlers.
 
 use std::panic::catch_unwind;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -10,12 +10,12 @@ fn anonymous(len: usize) -> View<ReadWrite> {
     SharedMemory::anonymous(len as u64).unwrap().view().unwrap()
 }
 
-/// A view of four pages, the third of which allows only this.
+/// Returns a view of four pages, the third of which has this protection.
 fn with_third_page(protection: Protection) -> View<ReadWrite> {
     let page = page_size();
     let view = anonymous(4 * page);
     view.fill(0x77, 0..4 * page).unwrap();
-    // SAFETY: the page belongs to this view alone, and is only accessed by guarded routines.
+    // SAFETY: the page belongs to this view alone, and only guarded routines access it.
     unsafe { protect(view.as_mut_ptr().wrapping_add(2 * page), page, protection) };
     view
 }
@@ -38,11 +38,11 @@ pub(crate) fn an_inaccessible_page() {
     let view = with_third_page(Protection::None);
     for len in [1, 2, 3, 4, 7, 8, 15, 16, 31, 32, 63, 64, 65, 100, 128, 129, 255, 256, 300, 1000, page] {
         let mut bytes = vec![0; len];
-        // All inside, and from the page before across the border.
+        // Completely inside, and from the previous page across the boundary.
         assert_fault(view.read_exact_at(&mut bytes, 2 * page + 5 - 5), 2 * page);
         assert_fault(view.write_all_at(&bytes, 2 * page), 2 * page);
         assert_fault(view.fill(1, 2 * page..2 * page + len), 2 * page);
-        // A copy may touch any of its bytes first, so which page is what counts.
+        // A copy may touch any of its bytes first, so only the page is compared.
         for error in [
             view.read_exact_at(&mut vec![0; len + 1], 2 * page - 1).unwrap_err(),
             view.write_all_at(&vec![0; len + 1], 2 * page - 1).unwrap_err(),
@@ -50,18 +50,18 @@ pub(crate) fn an_inaccessible_page() {
         ] {
             assert!((2 * page..2 * page + len).contains(&error.fault().unwrap().offset()), "{error}");
         }
-        // What lies beside the page is fine.
+        // The neighbouring pages are accessible.
         view.read_exact_at(&mut bytes, 2 * page - len).unwrap();
         view.read_exact_at(&mut bytes, 3 * page).unwrap();
     }
     assert_eq!(view.read::<u64>(2 * page + 8).unwrap_err().fault().unwrap().offset(), 2 * page + 8);
     assert_eq!(view.write(&1_u64, 2 * page + 8).unwrap_err().fault().unwrap().offset(), 2 * page + 8);
     let other = anonymous(4 * page);
-    // Between views, on either side: the offset is that of the view that it happened in.
+    // Between views, on either side: the offset is in the view that faulted.
     assert_fault(view.copy_to(2 * page..2 * page + 100, &other, 0), 2 * page);
     assert_fault(other.copy_to(0..100, &view, 2 * page), 2 * page);
     assert_fault(view.subview(2 * page - 50, 200).unwrap().read_exact_at(&mut [0; 10], 50), 50);
-    // The same pages, when they can be accessed again.
+    // The same pages, once they are accessible again.
     // SAFETY: as above.
     unsafe { protect(view.as_mut_ptr().wrapping_add(2 * page), page, Protection::ReadWrite) };
     assert!(view.read_exact_at(&mut vec![0; 4 * page], 0).is_ok());
@@ -87,7 +87,7 @@ pub(crate) fn uncommitted_memory() {
     peer.expect("created");
     let memory = SharedMemory::open(&name).unwrap();
     assert_eq!(memory.capacity(), 1 << 20);
-    // The peer has committed 64 KiB, and the system says so; what is behind them is not there to be touched.
+    // The peer has committed 64 KiB, and the system reports that; the pages beyond cannot be touched.
     assert_eq!(memory.len(), 65_536);
     let view = memory.view().unwrap();
     view.write(&1_u64, 65_528).unwrap();
@@ -98,9 +98,7 @@ pub(crate) fn uncommitted_memory() {
 
 #[cfg(unix)]
 pub(crate) fn uncommitted_memory() {
-    testkit::skip(
-        "Unix has no memory of other makers that is reserved and not committed; what is past the end is tested as truncated",
-    );
+    testkit::skip("Unix has no reserved, uncommitted pages; pages past the end are tested as truncated");
 }
 
 pub(crate) fn in_many_threads_at_once() {
@@ -178,7 +176,7 @@ pub(crate) fn role_handler_after(role: &mut Role) {
     handler::provoke();
 }
 
-/// Somebody else's handler: it ends the process with status 42 for a certain page, and passes on everything else.
+/// A foreign handler: it ends the process with status 42 for a certain page, and passes on everything else.
 #[cfg(unix)]
 mod handler {
     use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicUsize, Ordering};
@@ -201,7 +199,7 @@ mod handler {
     pub(crate) fn provoke() {
         let page = testkit::inaccessible_page();
         PAGE.store(page.addr(), Ordering::SeqCst);
-        // SAFETY: not safe at all: the handler ends the process.
+        // SAFETY: none: the handler ends the process.
         unsafe { page.read_volatile() };
     }
 
@@ -215,7 +213,7 @@ mod handler {
         CALLED_FOR_OURS.store(true, Ordering::SeqCst);
         // SAFETY: stored before this handler was installed, and never freed.
         let former = unsafe { (*FORMER.load(Ordering::SeqCst)).sa_sigaction };
-        assert!(former > 1, "somebody was there before");
+        assert!(former > 1, "another handler was installed before");
         // SAFETY: it is a function of this type: mmf's, or the standard library's.
         let former = unsafe {
             std::mem::transmute::<usize, extern "C" fn(libc::c_int, *mut libc::siginfo_t, *mut libc::c_void)>(
@@ -226,7 +224,7 @@ mod handler {
     }
 }
 
-/// Somebody else's handler: Windows asks it first, for every exception.
+/// A foreign handler: Windows calls it first, for every exception.
 #[cfg(windows)]
 mod handler {
     use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -237,14 +235,14 @@ mod handler {
     static PAGE: AtomicUsize = AtomicUsize::new(0);
 
     pub(crate) fn install() {
-        // SAFETY: the handler touches only what it is given.
+        // SAFETY: the handler touches only its arguments.
         assert!(!unsafe { AddVectoredExceptionHandler(1, Some(on_exception)) }.is_null());
     }
 
     pub(crate) fn provoke() {
         let page = testkit::inaccessible_page();
         PAGE.store(page.addr(), Ordering::SeqCst);
-        // SAFETY: not safe at all: the handler ends the process.
+        // SAFETY: none: the handler ends the process.
         unsafe { page.read_volatile() };
     }
 
@@ -271,7 +269,7 @@ pub(crate) fn role_outside(role: &mut Role) {
     let view = with_third_page(Protection::None);
     assert!(view.read::<u8>(2 * page_size()).is_err());
     role.say("trying");
-    // SAFETY: not safe at all: this ends the process, which is what the test is about.
+    // SAFETY: none: this ends the process, which is what the test verifies.
     unsafe { inaccessible_page().read_volatile() };
     role.say("survived");
 }
@@ -285,7 +283,8 @@ pub(crate) fn a_private_buffer_ends_the_process() {
 
 pub(crate) fn role_private_buffer(role: &mut Role) {
     let view = anonymous(4096);
-    // SAFETY: not safe at all: nobody may make such a slice. A fault in it is its owner's bug, not shared memory's news.
+    // SAFETY: none: such a slice violates the contract. A fault in it is the caller's bug, and not an error
+    // of the view.
     let buffer = unsafe { std::slice::from_raw_parts_mut(inaccessible_page(), 100) };
     role.say("trying");
     let result = view.read_exact_at(buffer, 0);
@@ -395,13 +394,13 @@ pub(crate) fn role_truncate(role: &mut Role) {
     while !done.is_finished() {
         file.set_len(0).unwrap();
         file.set_len(len).unwrap();
-        // Long enough for a copy to go well.
+        // Long enough for a copy to succeed.
         std::thread::yield_now();
     }
 }
 
 #[cfg(not(target_os = "linux"))]
-const NO_TRUNCATION: &str = "nobody can make a memory shorter here";
+const NO_TRUNCATION: &str = "regions cannot be truncated here";
 
 #[cfg(not(target_os = "linux"))]
 pub(crate) fn truncated_by_another_process() {
@@ -418,7 +417,8 @@ pub(crate) fn role_truncate(_: &mut Role) {}
 
 #[cfg(unix)]
 pub(crate) fn a_sent_signal_is_not_ours() {
-    // What happens to a signal that somebody sends is the same with and without a view; and faults are still caught after it.
+    // A signal that was sent has the same effect with and without a view, and faults are still caught after
+    // it.
     let [without, with] = ["without", "with"].map(|how| {
         let mut peer = Peer::start("faults::role_sent_signal", &[how]);
         let first = peer.hear();
@@ -431,7 +431,7 @@ pub(crate) fn a_sent_signal_is_not_ours() {
 #[cfg(unix)]
 pub(crate) fn role_sent_signal(role: &mut Role) {
     let view = (role.argument(0) == "with").then(|| with_third_page(Protection::None));
-    // The standard library's own handler lets the first one pass, and leaves nobody in charge for the next.
+    // The standard library's own handler ignores the first one, and installs the default action for the next.
     // SAFETY: it has no requirements.
     unsafe { libc::raise(libc::SIGSEGV) };
     if let Some(view) = &view {

@@ -1,9 +1,9 @@
-//! Programs of other languages open what we make, and we open what they make.
+//! Programs in other languages open our regions, and we open theirs.
 
 use mmf::{ErrorKind, SharedMemory};
 use testkit::{Peer, assert_bytes, unique_name};
 
-/// What a peer's `sum` answers for these bytes.
+/// Returns the answer of a peer's `sum` for these bytes.
 fn weighed(bytes: &[u8]) -> u64 {
     bytes.iter().zip(1..).map(|(byte, weight)| u64::from(*byte) * weight).sum()
 }
@@ -54,7 +54,7 @@ fn we_open_theirs(peer: &mut Peer, ours: &str, theirs: &str) {
 mod here {
     use super::*;
 
-    /// The C program of `peers/win32_peer.c`, built by whoever runs the tests.
+    /// The C program of `peers/win32_peer.c`, built beforehand.
     pub(crate) fn c_peer() -> Peer {
         let Some(program) = std::env::var_os("MMF_TEST_C_PEER") else {
             testkit::skip(
@@ -90,7 +90,7 @@ mod here {
     }
 
     pub(crate) fn foreign_objects_are_never_removed() {
-        // Nobody can remove a section; but our opening and closing must not end theirs.
+        // A section cannot be removed, but our opening and closing must not end theirs.
         let name = format!(r"Local\{}", unique_name("stays"));
         let mut peer = c_peer();
         we_open_theirs(&mut peer, &name, &name);
@@ -150,7 +150,7 @@ mod here {
 
     use super::*;
 
-    /// The C program of `peers/posix_peer.c`, built on the spot.
+    /// The C program of `peers/posix_peer.c`, built by this test.
     pub(crate) fn c_peer() -> Peer {
         static PROGRAM: std::sync::OnceLock<Option<std::path::PathBuf>> = std::sync::OnceLock::new();
         let program = PROGRAM.get_or_init(|| {
@@ -215,7 +215,8 @@ mod here {
         let mut peer = c_peer();
         let name = format!(r"Global\{text}");
         we_open_theirs(&mut peer, &name, &format!("/{text}"));
-        // Their program is gone, all our handles are gone, others have asked for the name: it is still theirs.
+        // Their program has ended, all our handles are closed, and others have opened the name: it still
+        // exists.
         peer.kill();
         for _ in 0..3 {
             assert!(SharedMemory::open(&name).is_ok());

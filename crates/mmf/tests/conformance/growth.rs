@@ -1,4 +1,5 @@
-//! Memory that grows: in place, for all who have it, by several at once, and also when they are killed over it.
+//! Regions that grow: in place, for all holders, by several processes at once, and also when these are
+//! killed.
 
 use std::sync::atomic::Ordering;
 
@@ -6,17 +7,17 @@ use mmf::diagnosis::{Cause, Remedy};
 use mmf::{ErrorKind, OpenOptions, SharedMemory};
 use testkit::{Peer, Role, mapped_views, open_handles, page_size, unique_name};
 
-/// More than any test grows to, and little enough for the address space of a 32-bit process.
+/// More than any test grows to, and small enough for the address space of a 32-bit process.
 const CAPACITY: u64 = 256 << 20;
 
 fn options(len: u64) -> OpenOptions {
     OpenOptions::new().len(len).capacity(CAPACITY)
 }
 
-/// Where shared memories get their length once.
+/// Skips the test where the length of a region is fixed.
 fn need_growth() {
     if cfg!(target_vendor = "apple") {
-        testkit::skip("shared memories get their length once here");
+        testkit::skip("the length of a region is fixed here");
     }
 }
 
@@ -37,7 +38,7 @@ pub(crate) fn in_place() {
         // Whole pages on Windows.
         assert!(now == len || (cfg!(windows) && now == len.next_multiple_of(page())), "{now} for {len}");
         assert_eq!(memory.len(), now);
-        // The view has not looked yet, and looks when something is accessed behind what it knows.
+        // The view queries the length only when an access lies beyond the known one.
         assert_eq!(view.len() as u64, before);
         assert_eq!(view.read::<u8>(now as usize - 1).unwrap(), 0);
         assert_eq!(view.len() as u64, now);
@@ -46,7 +47,7 @@ pub(crate) fn in_place() {
     }
     assert_eq!(view.as_ptr(), address);
     assert_eq!(view.read_vec(0, small).unwrap(), vec![0x55; small]);
-    // To what it has already, or less: nothing happens.
+    // To the present length or less: nothing happens.
     assert_eq!(memory.grow(10).unwrap(), memory.len());
     // Up to the capacity, and not further.
     let view = memory.view().unwrap();
@@ -77,7 +78,7 @@ pub(crate) fn not_beyond_the_capacity() {
     assert!(memory.check_grow(CAPACITY).is_ok());
     let diagnosis = memory.check_grow(CAPACITY + 1);
     assert_eq!(diagnosis.error_kind(), Some(ErrorKind::BeyondCapacity), "{diagnosis}");
-    // The view says that there could be more.
+    // The view reports that the region could be longer.
     let error = memory.view().unwrap().read::<u8>(1 << 20).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::OutOfBounds);
     assert!(error.to_string().contains("grow the memory first"), "{error}");
@@ -112,7 +113,7 @@ pub(crate) fn whoever_opens_it_learns_the_capacity() {
     let first = options(4096).create(&*name).unwrap();
     let second = SharedMemory::open(&*name).unwrap();
     assert_eq!(second.capacity(), CAPACITY);
-    // Also when those are gone who knew it first.
+    // Also when the first holders are gone.
     drop(first);
     let third = SharedMemory::open_read_only(&*name).unwrap();
     let (fourth, _) = OpenOptions::new().len(4096).open_or_create(&*name).unwrap();
@@ -124,7 +125,7 @@ pub(crate) fn whoever_opens_it_learns_the_capacity() {
     let view = narrow.view().unwrap();
     fourth.grow(1 << 20).unwrap();
     assert_eq!(view.refresh().unwrap(), 1 << 20);
-    // A clone that was handed on.
+    // A clone that was passed on.
     #[cfg(unix)]
     let again = {
         use mmf::os::unix::SharedMemoryExt;
@@ -139,7 +140,7 @@ pub(crate) fn whoever_opens_it_learns_the_capacity() {
     assert_eq!(again.capacity(), CAPACITY);
     again.grow(2 << 20).unwrap();
     assert_eq!(view.refresh().unwrap(), 2 << 20);
-    // What is asked for is the least that will do.
+    // The requested length is a minimum.
     assert_eq!(OpenOptions::new().capacity(1000).open(&*name).unwrap().capacity(), CAPACITY);
     let error = OpenOptions::new().capacity(CAPACITY + page()).open(&*name).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::TooSmall, "{error}");
@@ -215,7 +216,8 @@ pub(crate) fn role_follow(role: &mut Role) {
     role.say("seen all");
 }
 
-/// Each process adds what it has counted to be the end, and marks what it got; nobody's mark is lost, nothing becomes shorter.
+/// Each process grows by its part and marks the part that it added; no mark is lost, and the region never
+/// shrinks.
 pub(crate) fn several_grow_at_once() {
     need_growth();
     let name = unique_name("several");
@@ -258,13 +260,18 @@ pub(crate) fn role_grow(role: &mut Role) {
         assert!(len >= longest.max((place + 1) * page()));
         longest = len;
         let at = (place * page()) as usize;
-        assert_eq!(view.read::<u32>(at).unwrap(), 0, "what is added is zero, and nobody else's");
+        assert_eq!(
+            view.read::<u32>(at).unwrap(),
+            0,
+            "the added bytes are zero and belong to no other process"
+        );
         view.write(&number, at).unwrap();
     }
     role.say("done");
 }
 
-/// Whoever grows it can be killed at any moment: it has a length, all of which can be touched, and others grow it further.
+/// A process that grows the region can be killed at any moment: every byte of the length can be touched, and
+/// others grow it further.
 pub(crate) fn killed_growers() {
     need_growth();
     let rounds = if testkit::under_wine() { 5 } else { 30 };
@@ -276,7 +283,7 @@ pub(crate) fn killed_growers() {
         for peer in &mut peers {
             peer.expect("growing");
         }
-        // Some growing at least, and then at whatever step they are.
+        // After some growth at least, and then at an arbitrary step.
         testkit::wait_until("the memory grows", || memory.len() > page() * (1 + round));
         for peer in &mut peers {
             peer.kill();
@@ -306,7 +313,7 @@ pub(crate) fn role_grow_on(role: &mut Role) {
     role.stay();
 }
 
-/// Killed while it is made: before it has a length nobody can open it, and the name is free again.
+/// Killed during creation: without a length the region cannot be opened, and the name is free again.
 pub(crate) fn killed_makers() {
     need_growth();
     let name = unique_name("maker");
@@ -338,7 +345,7 @@ pub(crate) fn far_more_than_the_machine_has() {
         assert!(error.to_string().contains("view_at"), "{error}");
         let part = memory.view_at((1 << 20) - 100, 100).unwrap();
         part.write_all_at(b"parts", 95).unwrap();
-        // Parts of what is added, too.
+        // Parts of the added bytes, too.
         memory.grow(8 << 20).unwrap();
         assert_eq!(memory.view_at((8 << 20) - 10, 10).unwrap().read_vec(0, 10).unwrap(), [0; 10]);
         return;
@@ -349,7 +356,7 @@ pub(crate) fn far_more_than_the_machine_has() {
     let other = SharedMemory::open_read_only(&*name).unwrap();
     assert_eq!((other.len(), other.capacity()), (64 << 20, capacity));
     assert_eq!(other.view().unwrap().read::<u64>((64 << 20) - 8).unwrap(), 5);
-    // What there is not is refused, and nothing has changed.
+    // A length that cannot be provided is refused, and nothing has changed.
     let diagnosis = memory.check_grow(capacity);
     if diagnosis.is_ok() {
         testkit::skip("this system says that it has 100 GiB left, or does not say what is left");
@@ -373,7 +380,7 @@ pub(crate) fn slices_and_parts_stay_as_they_are() {
     assert_eq!(part.read::<u8>(1000).unwrap_err().kind(), ErrorKind::OutOfBounds);
     assert_eq!(slice.read::<u8>(page_size()).unwrap_err().kind(), ErrorKind::OutOfBounds);
     assert_eq!(whole.refresh().unwrap(), 1 << 20);
-    // Each looks for itself.
+    // Each view queries the length for itself.
     assert_eq!(clone.len(), 4 * page_size());
     assert_eq!(clone.as_read_only().refresh().unwrap(), 1 << 20);
     whole.copy_to(((1 << 20) - 10)..((1 << 20) - 10) + 10, &part, 0).unwrap();
@@ -393,7 +400,7 @@ pub(crate) fn growing_leaks_nothing() {
         view.refresh().unwrap();
         memory.grow(CAPACITY + 1).unwrap_err();
     }
-    // Other tests run beside this one only in other processes' names, but in the same process.
+    // Other tests run beside this one in the same process, under other names.
     let after = (open_handles(), mapped_views());
     assert!(after.0 < before.0 + 200 && after.1 < before.1 + 200, "{before:?} before, {after:?} after");
 }
@@ -403,7 +410,8 @@ mod cut {
     use super::*;
     use std::os::fd::AsRawFd;
 
-    /// A peer that may write can also cut: what is gone is a fault, and what is added again is there.
+    /// A peer that may write can also truncate: missing bytes are a fault, and bytes that are added again are
+    /// accessible.
     pub(crate) fn cut_by_a_peer() {
         need_growth();
         let name = unique_name("cut");
@@ -415,7 +423,7 @@ mod cut {
         peer.expect("cut");
         peer.finish();
         assert_eq!(memory.len(), page());
-        // The view does not become shorter; what it had is gone.
+        // The view does not shrink; its bytes are gone.
         assert_eq!(view.refresh().unwrap(), 4 << 20);
         let error = view.read::<u8>(2 << 20).unwrap_err();
         assert_eq!((error.kind(), error.fault().unwrap().offset()), (ErrorKind::Fault, 2 << 20));
@@ -433,7 +441,7 @@ mod cut {
         role.say("cut");
     }
 
-    /// What other programs make and lengthen by the system's own calls: whoever says how far, follows.
+    /// Regions that other programs create and extend by system calls: views with a capacity follow.
     pub(crate) fn foreign_objects_are_followed() {
         need_growth();
         let text = unique_name("foreign-growth");
@@ -458,7 +466,7 @@ mod cut {
         assert_eq!(fixed.len(), 200_000);
         // SAFETY: a zero-terminated name.
         unsafe { libc::shm_unlink(path.as_ptr()) };
-        // SAFETY: the descriptor is open, and nobody uses it any more.
+        // SAFETY: the descriptor is open, and no other code uses it any more.
         unsafe { libc::close(fd) };
     }
 }
@@ -466,7 +474,7 @@ mod cut {
 #[cfg(windows)]
 mod cut {
     pub(crate) fn cut_by_a_peer() {
-        testkit::skip("nobody can make a memory shorter here");
+        testkit::skip("regions cannot be truncated here");
     }
 
     pub(crate) fn foreign_objects_are_followed() {
@@ -478,7 +486,7 @@ mod cut {
 
 pub(crate) use cut::*;
 
-/// In a mount of its own for named memories, of 8 MiB.
+/// In a mount of its own of 8 MiB for named regions.
 pub(crate) fn a_full_place() {
     crate::mounts::play("growth::role_fill");
 }
@@ -496,7 +504,8 @@ pub(crate) fn role_fill(role: &mut Role) {
     assert_eq!(error.kind(), ErrorKind::OutOfMemory, "{error}");
     assert_eq!(error.diagnosis(), Some(&memory.check_grow(64 << 20)));
     assert_eq!(memory.len(), 6 << 20);
-    // What was promised is there, whatever others take meanwhile. (The first length is promised only in so far as it was there.)
+    // The added pages exist, whatever other processes allocate meanwhile. (Of the first length only touched
+    // pages do.)
     let other = OpenOptions::new().len(1 << 20).create(&*format!("{}-other", role.argument(0))).unwrap();
     view.fill(1, 0..6 << 20).unwrap();
     other.view().unwrap().fill(1, 0..1 << 20).unwrap();

@@ -1,8 +1,8 @@
-//! Nothing that is set up once for the process is believed for ever: other signal handlers come and go, libraries are unloaded,
-//! and the faults of shared memory are still errors, and all others still end where they would have ended.
+//! Other signal handlers come and go and libraries are unloaded, but faults in shared memory stay errors, and
+//! all other faults still reach the handler that they would have reached.
 #![allow(clippy::multiple_unsafe_ops_per_block, reason = "a test")]
 
-/// The tests of this file, on systems that have signals; elsewhere they say that there are none.
+/// The tests of this file. On systems without signals they are skipped with that reason.
 macro_rules! tests {
     ($($test:ident)*; $($role:ident)*) => {
         #[cfg(unix)]
@@ -41,7 +41,7 @@ mod here {
     use mmf::{ErrorKind, ReadWrite, SharedMemory, View};
     use testkit::{Ending, Peer, Role, page_size, unique_name};
 
-    /// A view of eight pages, of which the last seven have been cut off.
+    /// Returns a view of eight pages, of which the last seven have been truncated.
     fn cut() -> View<ReadWrite> {
         let path = std::env::temp_dir().join(unique_name("cut"));
         let file = std::fs::File::options().read(true).write(true).create_new(true).open(&path).unwrap();
@@ -61,7 +61,8 @@ mod here {
         SharedMemory::anonymous(len as u64).unwrap().view().unwrap()
     }
 
-    /// Skips the test where the kernel makes no copies: only Linux does, unless a filter of system calls or an emulator prevents it.
+    /// Skips the test where the kernel makes no copies. Only Linux does, unless a system call filter or an
+    /// emulator prevents it.
     fn need_kernel_copies() {
         if let Err(error) = another_mapping().with_kernel_copies() {
             assert_eq!(error.kind(), ErrorKind::Unsupported, "{error}");
@@ -88,7 +89,7 @@ mod here {
     fn action_of(signal: c_int) -> libc::sigaction {
         // SAFETY: a plain C structure for which all zeros is a value.
         let mut action: libc::sigaction = unsafe { std::mem::zeroed() };
-        // SAFETY: it only asks.
+        // SAFETY: it only queries.
         assert_eq!(unsafe { libc::sigaction(signal, std::ptr::null(), &mut action) }, 0);
         action
     }
@@ -103,7 +104,7 @@ mod here {
         former
     }
 
-    /// A fault that is not the library's.
+    /// Causes a fault that is not the library's.
     fn foreign_fault() {
         foreign_fault_at(testkit::inaccessible_page());
     }
@@ -114,13 +115,13 @@ mod here {
         unsafe { place.read_volatile() };
     }
 
-    /// A plain access to what was cut off: a SIGBUS that is nobody's promise to catch.
+    /// Accesses truncated bytes without the guard: a SIGBUS that the library does not promise to catch.
     fn foreign_bus_error(view: &View<ReadWrite>) {
         foreign_fault_at(view.as_ptr().wrapping_add(4 * page_size()));
     }
 
     static FOREIGN: AtomicUsize = AtomicUsize::new(0);
-    /// How often the handlers here were called for a foreign fault, and for one that is the library's.
+    /// How often these handlers were called for a foreign fault, and for one of the library.
     static CALLS: [AtomicU8; 3] = [AtomicU8::new(0), AtomicU8::new(0), AtomicU8::new(0)];
     static WRONGLY: AtomicBool = AtomicBool::new(false);
     static NEXT: [AtomicUsize; 3] = [AtomicUsize::new(0), AtomicUsize::new(0), AtomicUsize::new(0)];
@@ -134,7 +135,7 @@ mod here {
         }
     }
 
-    /// Ends the process with a status that says how often each handler was called for the foreign fault.
+    /// Ends the process with a status that encodes how often each handler was called for the foreign fault.
     fn end() -> ! {
         let [first, second, third] =
             [0, 1, 2].map(|which| i32::from(CALLS[which].load(Ordering::SeqCst).min(3)));
@@ -148,7 +149,7 @@ mod here {
         vec![status % 4, status / 4 % 4, status / 16]
     }
 
-    /// The last in line: there before the library, or passes nothing on.
+    /// The last handler: installed before the library's, or passing nothing on.
     extern "C" fn last(_: c_int, info: *mut siginfo_t, _: *mut c_void) {
         called(0, info);
         end();
@@ -157,7 +158,7 @@ mod here {
     fn pass_on(which: usize, signal: c_int, info: *mut siginfo_t, context: *mut c_void) {
         called(which, info);
         let next = NEXT[which].load(Ordering::SeqCst);
-        assert!(next > 1, "somebody was there before");
+        assert!(next > 1, "another handler was installed before");
         // SAFETY: it is a function of this type: the library's, or one of these.
         let next =
             unsafe { std::mem::transmute::<usize, extern "C" fn(c_int, *mut siginfo_t, *mut c_void)>(next) };
@@ -297,7 +298,7 @@ mod here {
         install(0);
         let view = cut();
         install(1);
-        assert_eq!(positions(), [Position::Replaced; 2], "nobody knows yet");
+        assert_eq!(positions(), [Position::Replaced; 2], "not known yet");
         assert_faults(&view);
         assert!(WRONGLY.swap(false, Ordering::SeqCst), "it was first, and has passed them on");
         assert_eq!(positions()[1], Position::Behind, "now it is known");
@@ -347,7 +348,7 @@ mod here {
         let view = cut();
         install(1);
         another_mapping();
-        // What it remembers now as the next in line is an entry that leads to itself.
+        // It now remembers an entry as the next in line that leads to itself.
         install(1);
         if role.argument(0) == "rearmed" {
             another_mapping();
@@ -384,7 +385,7 @@ mod here {
             }
             for _ in 0..2000 {
                 for signal in [libc::SIGSEGV, libc::SIGBUS] {
-                    // A handler that is in place already would remember itself.
+                    // A handler that is already installed would remember itself.
                     let now = action_of(signal).sa_sigaction;
                     if now != installer.addr() {
                         NEXT[1].store(now, Ordering::SeqCst);
@@ -410,7 +411,7 @@ mod here {
     pub(crate) fn role_exhaust(role: &mut Role) {
         let view = cut();
         let mut by_kernel = false;
-        // Each differs from the others in what it blocks.
+        // Each differs from the others in the signals that it blocks.
         const OTHERS: [c_int; 6] =
             [libc::SIGUSR1, libc::SIGUSR2, libc::SIGALRM, libc::SIGCHLD, libc::SIGWINCH, libc::SIGURG];
         for number in 0..64_u32 {
@@ -479,7 +480,7 @@ mod here {
         assert_eq!(view.len(), 8 * page);
         assert_eq!(positions(), [Position::NotInstalled; 2]);
         assert_faults(&view);
-        // Over the border: the first byte that is gone is named.
+        // Across the end: the error names the first missing byte.
         for error in [
             view.read_exact_at(&mut [0; 20], page - 10).unwrap_err(),
             view.write_all_at(&[1; 20], page - 10).unwrap_err(),
@@ -498,7 +499,7 @@ mod here {
         assert!(view.subview(page, 10).unwrap().copies_by_kernel());
         assert!(view.clone().as_read_only().copies_by_kernel());
 
-        // What is there is copied as ever: all lengths, also overlapping.
+        // Existing bytes are copied as always: all lengths, also overlapping.
         let view = another_mapping_of(1 << 20);
         let bytes: Vec<u8> = (0..=255).cycle().take(100_000).collect();
         view.write_all_at(&bytes, 33).unwrap();
@@ -514,10 +515,10 @@ mod here {
         let mut text = [0; 10];
         cursor.read_exact(&mut text).unwrap();
         assert_eq!(&text, b"the kernel");
-        // Atomics are instructions, and work as long as the pages are there.
+        // Atomics are instructions, and work while the pages exist.
         assert_eq!(view.atomic_u32(0).unwrap().fetch_add(2, Ordering::SeqCst).unwrap(), 0);
         assert_eq!(view.read::<u32>(0).unwrap(), 2);
-        // A view that grows looks again.
+        // A view of a region that has grown queries the length again.
         let memory = mmf::OpenOptions::new().len(4096).capacity(1 << 20).anonymous().unwrap();
         let growing = memory.view().unwrap();
         assert_eq!(growing.write_all_at(b"later", 8000).unwrap_err().kind(), ErrorKind::OutOfBounds);
@@ -525,7 +526,7 @@ mod here {
         growing.write_all_at(b"later", 8000).unwrap();
         assert_eq!(growing.read_vec(8000, 5).unwrap(), b"later");
         std::thread::spawn(move || assert_faults(&cut())).join().unwrap();
-        // What is made of views works as long as the pages are there.
+        // Objects that use views work while the pages exist.
         let segment = mmf::Segment::create_in(&SharedMemory::anonymous(1 << 20).unwrap()).unwrap();
         let mutex = segment.mutex::<u64>("counter").unwrap();
         mutex.lock().unwrap().set(&7).unwrap();
@@ -537,7 +538,7 @@ mod here {
 
         let after = [libc::SIGSEGV, libc::SIGBUS].map(|signal| action_of(signal).sa_sigaction);
         assert_eq!(after, before, "no handler was installed");
-        // One view alone.
+        // A single view.
         faults::set_policy(Policy::Rearm).unwrap();
         let view = cut();
         assert!(!view.copies_by_kernel());
@@ -570,7 +571,7 @@ mod here {
         }
     }
 
-    /// A handler that needs a lot of stack, as crash reporters do, or only says where it was.
+    /// A handler that needs a lot of stack, as crash reporters do, or only reports its stack.
     extern "C" fn needy(_: c_int, info: *mut siginfo_t, _: *mut c_void) {
         let mut small = 0_u8;
         STACK.store((&raw mut small).addr(), Ordering::SeqCst);
@@ -580,7 +581,7 @@ mod here {
         // SAFETY: the kernel gives a valid siginfo.
         let address = unsafe { (*info).si_addr() };
         if address.addr() == FOREIGN.load(Ordering::SeqCst) {
-            // SAFETY: a page that nobody else uses.
+            // SAFETY: a page that no other code uses.
             unsafe { libc::mprotect(address, page_size(), libc::PROT_READ | libc::PROT_WRITE) };
         } else {
             // SAFETY: allowed in a handler.
@@ -593,7 +594,7 @@ mod here {
         let play = || {
             // SAFETY: a plain C structure for which all zeros is a value.
             let mut stack: libc::stack_t = unsafe { std::mem::zeroed() };
-            // SAFETY: it only asks.
+            // SAFETY: it only queries.
             unsafe { libc::sigaltstack(std::ptr::null(), &mut stack) };
             assert_eq!(stack.ss_flags & libc::SS_DISABLE, 0, "Rust's threads have one");
             let range = stack.ss_sp.addr()..stack.ss_sp.addr() + stack.ss_size;
@@ -609,7 +610,7 @@ mod here {
             let view = cut();
             assert_faults(&view);
             check("with the library");
-            // The same of one that was taken over later.
+            // The same for a handler that was replaced later.
             set(libc::SIGSEGV, libc::SIG_DFL, 0);
             set(libc::SIGSEGV, needy as *const () as usize, libc::SA_SIGINFO | flags | libc::SA_NODEFER);
             assert!(faults::rearm().is_armed());
@@ -644,7 +645,7 @@ mod here {
     pub(crate) fn role_overflow(role: &mut Role) {
         let view = (role.argument(0) != "without").then(cut);
         if role.argument(0) == "rearmed" {
-            // Somebody was there for a while and has passed everything on.
+            // Another handler was installed for a while and has passed everything on.
             install(1);
             another_mapping();
             FOREIGN.store(usize::MAX, Ordering::SeqCst);
@@ -660,7 +661,7 @@ mod here {
     pub(crate) fn blocked_signals_are_reported() {
         let view = cut();
         assert_faults(&view);
-        // A thread of its own, since it is the thread that blocks.
+        // A thread of its own, because signals are blocked per thread.
         std::thread::spawn(|| {
             assert!(!faults::state().is_blocked());
             for signal in [libc::SIGSEGV, libc::SIGBUS] {
@@ -689,7 +690,8 @@ mod here {
 
     pub(crate) fn role_fork(_: &mut Role) {
         let view = cut();
-        // SAFETY: this process has no other threads; the child makes system calls and exits without unwinding.
+        // SAFETY: this process has no other threads; the child makes system calls and exits without
+        // unwinding.
         let child = unsafe { libc::fork() };
         if child == 0 {
             let well = std::panic::catch_unwind(|| {
@@ -705,13 +707,13 @@ mod here {
             unsafe { libc::_exit(i32::from(well.is_err())) };
         }
         let mut status = 0;
-        // SAFETY: a child of this process, and a valid place.
+        // SAFETY: a child of this process, and a valid location.
         assert_eq!(unsafe { libc::waitpid(child, &mut status, 0) }, child);
         assert_eq!(status, 0, "the child did well");
         assert_faults(&view);
     }
 
-    /// The plug-in of `peers/plugin.rs`, built on the spot; `copies` of it, which are different libraries to a loader.
+    /// Builds the plug-in of `crates/plugin`, as `copies` that a loader takes for different libraries.
     fn plugin(copies: usize) -> Vec<PathBuf> {
         if std::env::var_os("MMF_TEST_RUNNER").is_some() {
             testkit::skip("hosts of other languages are not run by the emulator");
@@ -768,7 +770,8 @@ mod here {
         peer.expect("closed 0");
         peer.expect("handled 5");
         peer.finish();
-        // Without a view, and so without a signal handler, there are still the functions for fork and exit.
+        // Without a view, and so without a signal handler, the functions for fork and exit are still
+        // registered.
         let mut peer = Peer::spawn("plugin_host", Command::new(&host).arg("fork").args(&plugin));
         for line in ["created 1", "closed 0", "stays 1", "forked 7"] {
             peer.expect(line);
@@ -807,7 +810,7 @@ mod here {
             let output = python.arg("-u").arg(&script).arg(&plugin[0]).args([when, name]).output().unwrap();
             let errors = String::from_utf8_lossy(&output.stderr);
             assert_eq!(String::from_utf8_lossy(&output.stdout), "caught\n", "{when}: {errors}");
-            // Its own fault gets its report, once, and ends it.
+            // A fault of its own is reported once and ends it.
             assert_eq!(errors.matches(&format!("Fatal Python error: {name}")).count(), 1, "{when}: {errors}");
             assert_eq!(errors.matches("Fatal Python error").count(), 1, "{when}: {errors}");
             let signal = std::os::unix::process::ExitStatusExt::signal(&output.status);

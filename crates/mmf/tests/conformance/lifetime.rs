@@ -1,4 +1,4 @@
-//! The memory and its name live as long as somebody holds them, and nothing is left behind.
+//! A region and its name live while a process holds them, and nothing is left behind.
 
 use mmf::{Disposition, ErrorKind, OpenOptions, SharedMemory};
 use testkit::{Peer, Role, mapped_views, open_handles, unique_name};
@@ -101,7 +101,7 @@ pub(crate) fn a_killed_last_holder_does_not_block_open_or_create() {
 
 pub(crate) fn role_open_or_create(role: &mut Role) {
     let (memory, how) = OpenOptions::new().len(4096).open_or_create(role.argument(0)).unwrap();
-    // Killed while it is in use, not between two calls only.
+    // Killed while the region is in use, not only between two calls.
     let view = memory.view().unwrap();
     role.say(format!("{how:?}"));
     loop {
@@ -125,7 +125,7 @@ pub(crate) fn many_killed_holders() {
 }
 
 pub(crate) fn nothing_leaks_in_a_thousand_rounds() {
-    // In a process of its own, where no other test opens anything meanwhile.
+    // In a process of its own, where no other test opens anything in parallel.
     let mut peer = Peer::start("lifetime::role_leak_check", &[&unique_name("leak")]);
     let counts = peer.hear();
     let [before, after] = counts.split(" -> ").collect::<Vec<_>>()[..] else { panic!("{counts}") };
@@ -144,13 +144,13 @@ pub(crate) fn role_leak_check(role: &mut Role) {
         let (either, _) = OpenOptions::new().len(1).open_or_create(&name).unwrap();
         assert!(SharedMemory::create(&name, 1).is_err());
         assert!(OpenOptions::new().len(1 << 30).open(&name).is_err());
-        assert!(SharedMemory::open("nobody has made this").is_err());
+        assert!(SharedMemory::open("it was never created").is_err());
         assert!(memory.view_at(1 << 40, 1).is_err());
         let nameless = SharedMemory::anonymous(5000).unwrap().into_read_only().unwrap().view().unwrap();
         let cursor = views[0].cursor();
         drop((memory, views, read_only, narrowed, either, nameless, cursor));
     };
-    // What the system sets up for itself at first use is not ours.
+    // Resources that the system allocates at first use are not counted.
     for _ in 0..10 {
         round();
     }
@@ -175,7 +175,7 @@ pub(crate) fn list_finds_what_is_there() {
     assert!(!entry.is_stale());
     drop(memory);
     assert!(find().is_none());
-    // A killed holder's name is not shown as if somebody held it.
+    // The name of a killed holder is not shown as held.
     let mut peer = Peer::start("lifetime::role_open_or_create", &[&text]);
     peer.expect("Created");
     peer.kill();
@@ -201,16 +201,17 @@ pub(crate) fn only_our_own_object_is_removed() {
     let (path, other) = (format!("/dev/shm/{text}"), format!("/dev/shm/{text}-away"));
     let memory = SharedMemory::create(format!(r"Global\{text}"), 4096).unwrap();
     std::fs::rename(&path, &other).unwrap();
-    std::fs::write(&path, b"somebody else's").unwrap();
+    std::fs::write(&path, b"a foreign object").unwrap();
     drop(memory);
-    assert_eq!(std::fs::read(&path).unwrap(), b"somebody else's");
+    assert_eq!(std::fs::read(&path).unwrap(), b"a foreign object");
     std::fs::remove_file(&path).unwrap();
-    // What it is called now goes with its last holder: it leads to our object, which nobody holds.
+    // The present name is removed with the last holder: it leads to our object, which no process holds any
+    // more.
     assert!(!std::path::Path::new(&other).exists());
 }
 
 pub(crate) fn listing_does_not_disturb() {
-    // Who lists looks at every object for a moment: that must neither bring a dead one back, nor hide a living one.
+    // Listing locks every object for a moment: that must neither revive a stale one, nor hide a living one.
     if mmf::inspect::list().is_err() {
         testkit::skip("this system cannot list its shared memory objects");
     }
@@ -235,7 +236,7 @@ pub(crate) fn listing_does_not_disturb() {
 
 pub(crate) fn cut_down_to_nothing() {
     if !cfg!(target_os = "linux") {
-        testkit::skip("nobody can make a memory shorter here");
+        testkit::skip("regions cannot be truncated here");
     }
     let text = unique_name("nothing");
     let memory = SharedMemory::create(format!(r"Global\{text}"), 4096).unwrap();

@@ -1,4 +1,4 @@
-//! Large pages and nodes: what is wished, and what was obtained.
+//! Large pages and nodes: what is requested, and what was obtained.
 
 use mmf::pages::{LargePages, Pages};
 use mmf::{ErrorKind, OpenOptions, SharedMemory};
@@ -19,8 +19,8 @@ pub(crate) fn ordinary_ones() {
     }
 }
 
-/// Preferred: there is a memory in any case, and either large pages or a reason. Required: large pages, or the same reason.
-/// Says what could not be shown.
+/// Preferred: the region is created in any case, with large pages or a reason. Required: large pages, or the
+/// same reason. Prints what could not be shown.
 fn wished(make: impl Fn(&OpenOptions) -> Result<SharedMemory, mmf::Error>) -> Result<(), String> {
     let preferred = make(&options(LargePages::Preferred)).unwrap();
     preferred.view().unwrap().fill(1, 0..3 << 20).unwrap();
@@ -45,7 +45,7 @@ fn wished(make: impl Fn(&OpenOptions) -> Result<SharedMemory, mmf::Error>) -> Re
                 // (An emulator shows maps of its own.)
                 assert_eq!(view.large_page_bytes().unwrap(), required.len());
             }
-            // Parts of them, too: at offsets that no large page starts at.
+            // Parts of them, too, at offsets where no large page starts.
             let part = required.view_at(size + 4096 + 5, 1000).unwrap();
             assert_eq!(part.read_vec(0, 1000).unwrap(), vec![2; 1000]);
             part.write_all_at(b"part", 0).unwrap();
@@ -55,7 +55,7 @@ fn wished(make: impl Fn(&OpenOptions) -> Result<SharedMemory, mmf::Error>) -> Re
             assert!(size > page_size() as u64);
             let view = preferred.view().unwrap();
             view.fill(2, 0..view.len()).unwrap();
-            // How many there are is the system's choice.
+            // Their number is the system's choice.
             assert!(view.large_page_bytes().unwrap() <= view.len() as u64);
         }
         (pages, why) => panic!("{pages:?}, {why:?}"),
@@ -71,7 +71,7 @@ pub(crate) fn large_ones_with_a_name() {
     wished(|options| options.create(&*unique_name("large"))).unwrap_or_else(|why| testkit::skip(why));
 }
 
-/// In a place of named memories that is mounted for it.
+/// In a directory for named regions that is mounted for this test.
 pub(crate) fn large_ones_where_the_mount_has_them() {
     crate::mounts::play("pages::role_mount");
 }
@@ -85,7 +85,7 @@ pub(crate) fn role_mount(role: &mut testkit::Role) {
     let view = memory.view().unwrap();
     view.fill(2, 0..view.len()).unwrap();
     let large = view.large_page_bytes().unwrap();
-    // Whoever opens it may wish them, too, and has them where they are in any case.
+    // A process that opens it may request them, too, and gets the existing ones in any case.
     let open = OpenOptions::new().large_pages(LargePages::Preferred).open(role.argument(0)).unwrap();
     assert_eq!(open.pages(), Pages::Advised { size });
     assert_eq!(
@@ -155,7 +155,7 @@ pub(crate) fn nodes() {
     }
     let error = on(4000).create(&*unique_name("node")).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::NoSuchNode, "{error}");
-    // A page that nobody has touched is nowhere.
+    // A page that was never touched is on no node.
     let untouched = OpenOptions::new().len(1 << 20).anonymous().unwrap().view().unwrap();
     assert_eq!(untouched.numa_node(0).unwrap(), None);
 }

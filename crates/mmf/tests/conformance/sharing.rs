@@ -10,9 +10,9 @@ pub(crate) fn create_and_open_in_another_process() {
     let memory = SharedMemory::create(&name, 100_000).unwrap();
     assert!((100_000..100_000 + 65536).contains(&memory.len()));
     assert_eq!(memory.name().unwrap().text(), name);
-    memory.view().unwrap().write_all_at(b"hello from the maker", 99_000).unwrap();
+    memory.view().unwrap().write_all_at(b"hello from the creator", 99_000).unwrap();
     let mut peer = Peer::start("sharing::role_open_and_check", &[&name]);
-    assert_eq!(peer.hear(), format!("{} hello from the maker", memory.len()));
+    assert_eq!(peer.hear(), format!("{} hello from the creator", memory.len()));
     peer.finish();
 }
 
@@ -46,7 +46,7 @@ pub(crate) fn role_answer(role: &mut Role) {
 }
 
 pub(crate) fn read_only_process_cannot_write_to_the_pages() {
-    // By types it cannot try, so it goes around them, and the system stops it.
+    // The types forbid the attempt, so it bypasses them, and the system stops it.
     let name = unique_name("scribble");
     let memory = SharedMemory::create(&name, 4096).unwrap();
     let mut peer = Peer::start("sharing::role_scribble", &[&name]);
@@ -58,7 +58,7 @@ pub(crate) fn read_only_process_cannot_write_to_the_pages() {
 pub(crate) fn role_scribble(role: &mut Role) {
     let view = SharedMemory::open_read_only(role.argument(0)).unwrap().view().unwrap();
     role.say("trying");
-    // SAFETY: not safe at all: this ends the process, which is what the test is about.
+    // SAFETY: none: this ends the process, which is what the test verifies.
     unsafe { view.as_ptr().cast_mut().write_volatile(1) };
     role.say("written");
 }
@@ -212,7 +212,7 @@ pub(crate) fn local_and_global_are_different() {
 pub(crate) fn names_of_all_lengths() {
     let base = unique_name("x");
     let long = |len: usize| format!("{base}{}", "y".repeat(len - base.len()));
-    // Names that differ in their last letter only are different names: nothing is cut.
+    // Names that differ only in their last letter are different names: nothing is truncated.
     let longest = long(Name::MAX_LEN);
     let almost = format!("{}z", &longest[..longest.len() - 1]);
     let _memory = SharedMemory::create(&longest, 1).unwrap();

@@ -1,4 +1,4 @@
-//! Roles in namespaces of their own (Linux, as root).
+//! Roles that run in namespaces of their own (Linux, as root).
 
 #[cfg(target_os = "linux")]
 pub(crate) use linux::*;
@@ -17,23 +17,23 @@ mod linux {
 
     use testkit::{Peer, Role, command_for, command_for_role};
 
-    /// All kinds of places that differ in what processes of other places can see.
+    /// All combinations of namespaces whose processes see different things of each other.
     pub(crate) const SPACES: [&str; 6] = ["", "time", "pid proc", "pid", "no-proc", "time pid no-proc"];
 
-    /// The result of a call of the C library.
+    /// Converts the result of a call of the C library.
     pub(crate) fn done(code: i32) -> io::Result<()> {
         if code == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
     }
 
-    /// An emulator of another processor has one thread and descriptors of its own, and does not hand on every advice about memory
-    /// (such as `MADV_DONTFORK`), so what is tried there is the emulator.
+    /// Skips the test under an emulator of another processor: it has threads and descriptors of its own and
+    /// does not pass on all memory advice (such as `MADV_DONTFORK`), so the test would exercise the emulator.
     pub(crate) fn skip_if_emulated() {
         if std::env::var_os("MMF_TEST_RUNNER").is_some() {
             testkit::skip("an emulator stands between this program and the kernel");
         }
     }
 
-    /// Plays `role` in other namespaces:
+    /// Runs `role` in other namespaces:
     ///
     /// - `time`: a time namespace whose clocks since boot are far ahead;
     /// - `pid`: a pid namespace, with the `/proc` of the one outside;
@@ -41,7 +41,7 @@ mod linux {
     /// - `no-proc`: an empty `/proc`;
     /// - `small`: a `/dev/shm` of 1 MiB.
     ///
-    /// It says "in" first, or "skip: " and why it cannot.
+    /// It reports "in" first, or "skip: " and the reason.
     pub(crate) fn command_in(spaces: &str, role: &str, arguments: &[&str]) -> Command {
         let exe = std::env::current_exe().unwrap();
         let mut all = vec![spaces, exe.to_str().unwrap(), role];
@@ -49,7 +49,7 @@ mod linux {
         command_for_role("spaces::role_in", &all)
     }
 
-    /// The same, started. Skips the test where it is not possible.
+    /// Starts it. Skips the test where that is not possible.
     pub(crate) fn start_in(spaces: &str, role: &str, arguments: &[&str]) -> Peer {
         let mut peer = Peer::adopt(role, command_in(spaces, role, arguments).spawn().unwrap());
         let answer = peer.hear();
@@ -71,7 +71,7 @@ mod linux {
                 "small" => mount("tmpfs", "/dev/shm", "size=1m"),
                 // SAFETY: no requirements.
                 "pid" => match done(unsafe { libc::unshare(libc::CLONE_NEWPID) }) {
-                    // Only its children are in it: the first of them goes on with what is left.
+                    // Only its children are in it: the first of them runs the rest.
                     Ok(()) => return go_on(role, &spaces.collect::<Vec<_>>().join(" ")),
                     Err(error) => Err(error),
                 },
@@ -92,9 +92,9 @@ mod linux {
         }
     }
 
-    /// Those of the role that is to be played in the end.
+    /// Returns the arguments of the role that is to run in the end.
     fn arguments() -> impl Iterator<Item = String> {
-        // This program, the flag, the name of this role, and its first three.
+        // The program, the flag, the name of this role, and its first three arguments come before them.
         std::env::args().skip(6)
     }
 
@@ -122,7 +122,7 @@ mod linux {
         done(unsafe { libc::setns(file.as_raw_fd(), libc::CLONE_NEWTIME) })
     }
 
-    /// Mounts a file system at a folder, for this process and its children.
+    /// Mounts a file system at a directory, for this process and its children.
     pub(crate) fn mount(kind: &str, at: &str, options: &str) -> io::Result<()> {
         let text = |text: &str| CString::new(text).unwrap();
         // SAFETY: no requirements.
@@ -130,7 +130,7 @@ mod linux {
         let (none, root) = (text("none"), text("/"));
         let private = libc::MS_REC | libc::MS_PRIVATE;
         let nothing = std::ptr::null;
-        // SAFETY: zero-terminated texts. What is mounted from now on is seen by this process alone.
+        // SAFETY: zero-terminated texts. Later mounts are visible to this process alone.
         done(unsafe { libc::mount(none.as_ptr(), root.as_ptr(), nothing(), private, nothing().cast()) })?;
         let (name, at, kind, options) = (text("mmf"), text(at), text(kind), text(options));
         // SAFETY: zero-terminated texts.

@@ -1,4 +1,4 @@
-//! Handles and descriptors, rights that stay, and what the system does for views.
+//! Handles and descriptors, their rights, and system calls on views.
 
 use mmf::{ErrorKind, ReadOnly, ReadWrite, SharedMemory};
 use testkit::{Peer, Role, unique_name};
@@ -18,14 +18,14 @@ pub(crate) fn flush_prefetch_and_lock() {
     let view = memory.view_at(12_345, 3000).unwrap();
     match view.lock_pages() {
         Ok(()) => view.unlock_pages().unwrap(),
-        // A limit of this machine's; it says so.
+        // A limit of this machine, which the error names.
         Err(error) => {
             assert!(matches!(error.kind(), ErrorKind::OutOfMemory | ErrorKind::PermissionDenied), "{error}")
         }
     }
 }
 
-/// What is taken over to be read only cannot be written by whoever gets it from there.
+/// A region that is taken over read-only cannot be written by the processes that get it from there.
 pub(crate) fn taken_read_only_is_for_good() {
     if cfg!(target_vendor = "apple") {
         testkit::skip("a descriptor cannot be narrowed here");
@@ -57,7 +57,7 @@ pub(crate) fn into_read_only_is_for_good() {
     let read_only = memory.into_read_only().unwrap();
     assert_eq!(read_only.name().unwrap().text(), name);
     let reader = read_only.view().unwrap();
-    // A view that was made before keeps its right.
+    // An earlier view keeps its right.
     writer.write(&5_u8, 0).unwrap();
     assert_eq!(reader.read::<u8>(0).unwrap(), 5);
     drop((writer, reader));
@@ -88,7 +88,7 @@ mod here {
             SharedMemory::<ReadOnly>::from_handle(memory.into_read_only().unwrap().to_handle().unwrap())
                 .unwrap();
         assert_eq!(reader.view().unwrap().read::<u8>(9_000).unwrap(), 77);
-        // It carries no more than it should.
+        // It has no more rights than it should.
         let error = SharedMemory::<ReadWrite>::from_handle(reader.to_handle().unwrap()).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::NotWritable);
     }
@@ -96,7 +96,7 @@ mod here {
     pub(crate) fn handles_that_are_none() {
         // SAFETY: a new event without a name.
         let event = unsafe { CreateEventW(std::ptr::null(), 1, 0, std::ptr::null()) };
-        // SAFETY: the call gave a handle that nobody else owns.
+        // SAFETY: the call returned a handle that no other code owns.
         let event = unsafe { OwnedHandle::from_raw_handle(event) };
         let file = std::fs::File::open(std::env::current_exe().unwrap()).unwrap();
         for handle in [event, file.into()] {
@@ -113,17 +113,17 @@ mod here {
             };
             let read_only = memory.into_read_only().unwrap();
             let handle = read_only.as_raw_handle();
-            // SAFETY: an open handle; a place that the system chooses.
+            // SAFETY: an open handle; an address that the system chooses.
             let view = unsafe { MapViewOfFile(handle, FILE_MAP_WRITE, 0, 0, 0) };
             assert!(view.Value.is_null(), "a read-only handle maps for writing");
             if name.is_some() {
-                // Who may open it by name for writing may do so through this handle, too.
+                // A process that may open the name for writing may also do so through this handle.
                 continue;
             }
             let mut wider = std::ptr::null_mut();
             // SAFETY: it has no requirements.
             let process = unsafe { GetCurrentProcess() };
-            // SAFETY: open handles and a valid place.
+            // SAFETY: open handles and a valid location.
             let result =
                 unsafe { DuplicateHandle(process, handle, process, &mut wider, FILE_MAP_WRITE, 0, 0) };
             assert_eq!(result, 0, "a read-only handle was widened");
@@ -135,12 +135,13 @@ mod here {
         use windows_sys::Win32::Security::{
             ACL, DACL_SECURITY_INFORMATION, GetKernelObjectSecurity, GetSecurityDescriptorDacl,
         };
-        // There is one user under Wine, so: the descriptor has one entry, which allows all, and nothing is inherited.
+        // Wine has only one user: the descriptor has one entry, which allows everything, and inherits
+        // nothing.
         let memory = SharedMemory::create(unique_name("user"), 4096).unwrap();
         let mut descriptor = [0_u64; 64];
         let (mut needed, mut present, mut defaulted) = (0, 0, 0);
         let place = descriptor.as_mut_ptr().cast();
-        // SAFETY: an open handle, and a place as long as said.
+        // SAFETY: an open handle, and a buffer of the given length.
         let read = unsafe {
             GetKernelObjectSecurity(
                 memory.as_raw_handle(),
@@ -152,9 +153,9 @@ mod here {
         };
         assert_ne!(read, 0, "{}", std::io::Error::last_os_error());
         let mut list: *mut ACL = std::ptr::null_mut();
-        // SAFETY: a valid descriptor and valid places.
+        // SAFETY: a valid descriptor and valid locations.
         unsafe { GetSecurityDescriptorDacl(place, &mut present, &mut list, &mut defaulted) };
-        assert!(present != 0 && !list.is_null(), "a missing list lets everybody in");
+        assert!(present != 0 && !list.is_null(), "a missing list admits every user");
         // SAFETY: the list is in the descriptor.
         assert_eq!(unsafe { (*list).AceCount }, 1);
     }
@@ -171,7 +172,7 @@ mod here {
         let memory = SharedMemory::create(&name, 4096).unwrap();
         for memory in [SharedMemory::anonymous(1).unwrap(), SharedMemory::open(&name).unwrap(), memory] {
             let mut flags = u32::MAX;
-            // SAFETY: an open handle and a valid place.
+            // SAFETY: an open handle and a valid location.
             assert_ne!(unsafe { GetHandleInformation(memory.as_raw_handle(), &mut flags) }, 0);
             assert_eq!(flags, 0);
         }
@@ -202,16 +203,16 @@ mod here {
         let reader =
             SharedMemory::<ReadOnly>::from_fd(memory.into_read_only().unwrap().to_fd().unwrap()).unwrap();
         assert_eq!(reader.view().unwrap().read::<u8>(9_000).unwrap(), 77);
-        // It carries no more than it should.
+        // It has no more rights than it should.
         let error = SharedMemory::<ReadWrite>::from_fd(reader.to_fd().unwrap()).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::NotWritable);
-        // A descriptor of a named memory is a holder.
+        // A descriptor of a named region is a holder.
         let name = unique_name("held");
         let descriptor = SharedMemory::create(&name, 10).unwrap().to_fd().unwrap();
         assert!(SharedMemory::open(&name).is_ok());
         drop(descriptor);
         assert_eq!(SharedMemory::open(&name).unwrap_err().kind(), ErrorKind::NotFound);
-        // And who takes one over takes the name along in the end.
+        // A process that takes it over removes the name in the end.
         let descriptor = SharedMemory::create(&name, 10).unwrap().to_fd().unwrap();
         let adopted = SharedMemory::<ReadWrite>::from_fd(descriptor).unwrap();
         assert!(SharedMemory::open(&name).is_ok());
@@ -232,7 +233,7 @@ mod here {
     pub(crate) fn read_only_handles_stay_read_only() {
         let memory = SharedMemory::create(unique_name("stay"), 4096).unwrap().into_read_only().unwrap();
         let flags = libc::PROT_READ | libc::PROT_WRITE;
-        // SAFETY: a new mapping at a place that the system chooses.
+        // SAFETY: a new mapping at an address that the system chooses.
         let address =
             unsafe { libc::mmap(std::ptr::null_mut(), 4096, flags, libc::MAP_SHARED, memory.as_raw_fd(), 0) };
         assert_eq!(address, libc::MAP_FAILED, "a read-only descriptor maps for writing");
@@ -251,7 +252,7 @@ mod here {
         assert_eq!(mode & 0o777, 0o600);
     }
 
-    /// What another user gets to see of a memory with this mode: opened to write, and to read.
+    /// Returns whether another user can open a region of this mode for writing, and for reading.
     pub(crate) fn as_other_user(mode: u32, to_write: &str, to_read: &str) {
         if !cfg!(target_os = "linux") {
             testkit::skip("a shared memory object's mode cannot be changed here");
@@ -277,7 +278,7 @@ mod here {
             SharedMemory::open_read_only(&name)
                 .map_or_else(|error| format!("{:?}", error.kind()), |memory| memory.len().to_string()),
         );
-        // What it cannot see it cannot make either.
+        // It can neither see nor create the name.
         assert_eq!(SharedMemory::create(&name, 1).unwrap_err().kind(), ErrorKind::AlreadyExists);
     }
 

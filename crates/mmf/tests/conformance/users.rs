@@ -1,4 +1,4 @@
-//! Roles that another user of the machine plays (Linux, as root).
+//! Roles that run as another user of the machine (Linux, as root).
 
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::CommandExt;
@@ -11,7 +11,7 @@ pub(crate) const ANN: u32 = 54_321;
 pub(crate) const BOB: u32 = 54_322;
 pub(crate) const STAFF: u32 = 54_400;
 
-/// Skips the test where other users cannot be played.
+/// Skips the test where roles cannot run as other users.
 pub(crate) fn need_root() {
     if !cfg!(target_os = "linux") {
         testkit::skip("other users are played on Linux only");
@@ -26,7 +26,7 @@ fn rustix_is_root() -> bool {
     unsafe { libc::geteuid() == 0 }
 }
 
-/// This program in a role, played by a user who is in one group and in no other.
+/// Returns a command that runs this program in a role, as a user in one group and in no other.
 pub(crate) struct Played {
     pub(crate) peer: Peer,
     program: std::path::PathBuf,
@@ -42,7 +42,7 @@ pub(crate) fn play(user: u32, group: u32, role: &str, arguments: &[&str]) -> Pla
     play_with(user, group, role, arguments, |command| command.spawn().unwrap())
 }
 
-/// The same, started in another way.
+/// Returns such a command around another one.
 pub(crate) fn play_with(
     user: u32,
     group: u32,
@@ -51,8 +51,9 @@ pub(crate) fn play_with(
     start: impl FnOnce(&mut Command) -> Child,
 ) -> Played {
     need_root();
-    // A copy, since the folder of this program may be closed to others. Made by another process: a descriptor that writes to
-    // it here could be inherited by another test's child, and then it could not be started ("text file busy").
+    // A copy, because the directory of this program may be closed to others. Another process creates it: a
+    // descriptor that writes to it here could be inherited by the child of another test, and starting it
+    // would fail ("text file busy").
     let program = std::env::temp_dir().join(unique_name("program"));
     let copied = Command::new("cp").arg(std::env::current_exe().unwrap()).arg(&program).status().unwrap();
     assert!(copied.success());

@@ -1,4 +1,4 @@
-//! Views: any place, any length, every way to read and write.
+//! Views: any offset, any length, every way to read and write.
 
 use std::io::{ErrorKind as IoKind, Read, Seek, SeekFrom, Write};
 use std::sync::atomic::Ordering;
@@ -143,7 +143,7 @@ pub(crate) fn copies_of_every_length() {
 }
 
 pub(crate) fn large_copies() {
-    // Long enough to go around the caches, at places that are not aligned.
+    // Long enough to bypass the caches, at unaligned addresses.
     let len = 20 << 20;
     let view = anonymous(len + 64);
     let bytes = noise(len, 9);
@@ -219,7 +219,7 @@ macro_rules! check_width {
             $view.as_read_only().$method(offset).unwrap().load(order).unwrap(),
             atomic.load(order).unwrap()
         );
-        // Nothing beside it has been touched.
+        // The neighbouring bytes are unchanged.
         let bytes = $view.read_vec(0, 256).unwrap();
         assert!(
             bytes[..offset].iter().chain(&bytes[offset + size_of::<$integer>()..]).all(|byte| *byte == 0x5A)
@@ -272,13 +272,13 @@ pub(crate) fn atomics_race_in_threads() {
 
 pub(crate) fn unsafe_slices() {
     let view = anonymous(4096);
-    // SAFETY: nobody else knows this memory.
+    // SAFETY: no other code has this region.
     let bytes = unsafe { view.as_mut_slice() };
     bytes[10..15].copy_from_slice(b"plain");
-    // SAFETY: nobody else knows this memory, and the slice above is not used any more.
+    // SAFETY: no other code has this region, and the slice above is no longer used.
     assert_eq!(&unsafe { view.as_slice() }[10..15], b"plain");
     let counter = view.atomic_u32(64).unwrap();
-    // SAFETY: nobody takes the page away, and all accesses are atomic.
+    // SAFETY: the page stays, and all accesses are atomic.
     unsafe { counter.as_std() }.fetch_add(2, Ordering::Relaxed);
     assert_eq!(counter.load(Ordering::Relaxed).unwrap(), 2);
     assert_eq!(view.as_ptr(), view.as_mut_ptr().cast_const());

@@ -1,27 +1,28 @@
-//! The algorithms of the synchronization objects, apart from memory and system: each one works on a [`Context`].
+//! The algorithms of the synchronization objects, apart from memory and system: each one works on a
+//! [`Context`].
 //!
 //! # Two contexts
 //!
-//! The library's context is shared memory and the kernel (`segment/world.rs`). The models (`crates/models`) include
-//! these files by path and give them a context of [loom](https://docs.rs/loom)'s atomics, which tries the
-//! interleavings one after the other and in which a participant can stop for good before any step. An algorithm
-//! therefore uses nothing but what its context offers, and the code that the models check is the code that ships,
-//! fast paths included.
+//! The library's context is shared memory and the kernel (`segment/world.rs`). The models (`crates/models`)
+//! include these files by path and give them a context of [loom](https://docs.rs/loom)'s atomics, which
+//! tries the interleavings one after the other and in which a participant can stop for good before any
+//! step. An algorithm therefore uses nothing but what its context offers, and the code that the models
+//! check is the code that ships, fast paths included.
 //!
 //! # Memory ordering
 //!
-//! All accesses through [`Context`] are sequentially consistent. The reader-writer lock needs it: each side announces
-//! itself in one word and then looks at another one. The latest value ([`seqlock`]) names the ordering of each access
-//! and of each fence itself.
+//! All accesses through [`Context`] are sequentially consistent. The reader-writer lock needs it: each side
+//! announces itself in one word and then looks at another one. The latest value ([`seqlock`]) names the
+//! ordering of each access and of each fence itself.
 //!
 //! # Deaths and faults
 //!
-//! A process can be killed between any two steps. Each module lists what a death leaves behind at each step, and which
-//! participant repairs it. A waiter does not rely on a wake-up from a process that may have died: [`Context::wait`]
-//! returns after a recheck interval at the latest.
+//! A process can be killed between any two steps. Each module lists what a death leaves behind at each
+//! step, and which participant repairs it. A waiter does not rely on a wake-up from a process that may have
+//! died: [`Context::wait`] returns after a recheck interval at the latest.
 //!
-//! A fault (the region's pages are gone, for example) ends an operation where it is. It leaves the words as a death at
-//! that step would, and the other participants recover in the same way.
+//! A fault (the region's pages are gone, for example) ends an operation where it is. It leaves the words as
+//! a death at that step would, and the other participants recover in the same way.
 
 // The library does not use all that the models use.
 #![allow(dead_code, unreachable_pub)]
@@ -32,18 +33,23 @@ pub mod mutex;
 pub mod once_lock;
 pub mod rwlock;
 pub mod seqlock;
-#[cfg(all(test, not(loom)))]
-mod tests;
 pub mod waiters;
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    mod restless;
+    mod scripted;
+}
 
 /// What an algorithm works on: words, blocking and waking, and the liveness of participants.
 pub trait Context {
-    /// How many times a waiter polls a word, with one [`pause`](Context::pause) each, before it blocks. It is chosen
-    /// to take about a microsecond or a few.
+    /// How many times a waiter polls a word, with one [`pause`](Context::pause) each, before it blocks. It
+    /// is chosen to take about a microsecond or a few.
     const SPIN_LIMIT: u32 = 100;
-    /// After this many waits in vain, a waiter makes later arrivals queue.
+    /// After this many unsuccessful waits, a waiter makes later arrivals queue.
     const WAITS_BEFORE_QUEUE: u32 = 4;
-    /// After this many failed attempts, an operation no longer assumes that the next one succeeds: see [`Retries`].
+    /// After this many failed attempts, an operation no longer assumes that the next one succeeds: see
+    /// [`Retries`].
     const RETRY_LIMIT: u32 = 64;
 
     /// Why a step failed: the pages are gone, for example.
@@ -54,7 +60,8 @@ pub trait Context {
     /// Loads the word. Sequentially consistent, as all accesses here.
     fn load(&self, word: &Self::Word) -> Result<u32, Self::Fault>;
 
-    /// Stores `new` if the word is `current`. The inner result is the previous value, `Ok` if it was `current`.
+    /// Stores `new` if the word is `current`. The inner result is the previous value, `Ok` if it was
+    /// `current`.
     fn compare_exchange(
         &self,
         word: &Self::Word,
@@ -68,7 +75,8 @@ pub trait Context {
     /// Stores a value and returns the previous one.
     fn swap(&self, word: &Self::Word, value: u32) -> Result<u32, Self::Fault>;
 
-    /// Blocks if the word is `expected`, until it is woken, the deadline passes, or the recheck interval is over.
+    /// Blocks if the word is `expected`, until it is woken, the deadline passes, or the recheck interval is
+    /// over.
     ///
     /// `owner` is the participant whose death ends the wait as well, or 0 for none.
     fn wait(&self, word: &Self::Word, expected: u32, owner: u32) -> Result<WaitOutcome, Self::Fault>;
@@ -82,19 +90,21 @@ pub trait Context {
     /// Whether the participant with this id has died. Never true of a live one.
     fn is_dead(&self, id: u32) -> bool;
 
-    /// Records that the word's owner was found dead, for every later participant that meets the damaged data.
+    /// Records that the word's owner was found dead, for every later participant that meets the damaged
+    /// data.
     ///
-    /// The record is needed because the participant that detects the death may run out of time before it looks at the
-    /// data. The caller owns the lock; or it is a reader that has not freed the word yet.
+    /// The record is needed because the participant that detects the death may run out of time before it
+    /// looks at the data. The caller owns the lock; or it is a reader that has not freed the word yet.
     fn owner_died(&self, word: &Self::Word, id: u32) -> Result<(), Self::Fault>;
 
-    /// Records that the word was released while others may have waited for it: what they recorded about its owner is
-    /// out of date.
+    /// Records that the word was released while others may have waited for it: what they recorded about its
+    /// owner is out of date.
     fn released(&self, _word: &Self::Word) -> Result<(), Self::Fault> {
         Ok(())
     }
 
-    /// Records that the caller, after a wait that no wake-up ended, found what it had waited for: a wake-up was lost.
+    /// Records that the caller, after a wait that no wake-up ended, found what it had waited for: a wake-up
+    /// was lost.
     fn missed_wake(&self, _word: &Self::Word) -> Result<(), Self::Fault> {
         Ok(())
     }
@@ -130,9 +140,9 @@ pub enum BlockingMode {
 
 /// The failed attempts of one operation, counted.
 ///
-/// An attempt ends with a wait, which honours the deadline, or fails because another participant changed the word
-/// meanwhile. A peer that changes the word all the time could keep an operation from ever reaching its deadline;
-/// therefore each loop counts its attempts.
+/// An attempt ends with a wait, which honours the deadline, or fails because another participant changed
+/// the word meanwhile. A peer that changes the word all the time could keep an operation from ever reaching
+/// its deadline; therefore each loop counts its attempts.
 #[derive(Debug, Default)]
 pub struct Retries(u32);
 
@@ -141,8 +151,9 @@ impl Retries {
     ///
     /// # Errors
     ///
-    /// After [`Context::RETRY_LIMIT`] attempts: [`AcquireError::WouldBlock`] of an operation that must not block, and
-    /// [`AcquireError::TimedOut`] of one that may, if its deadline has passed. Otherwise the count starts again.
+    /// After [`Context::RETRY_LIMIT`] attempts: [`AcquireError::WouldBlock`] of an operation that must not
+    /// block, and [`AcquireError::TimedOut`] of one that may, if its deadline has passed. Otherwise the
+    /// count starts again.
     pub fn count<C: Context>(
         &mut self,
         cx: &C,

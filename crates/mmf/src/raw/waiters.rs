@@ -5,22 +5,23 @@
 //! | a waiter | a participant that changes the word and wakes |
 //! | --- | --- |
 //! | 1. waiters + 1 | 1. changes the word |
-//! | 2. loads the word; if it is not the expected one, goes on at 4 | 2. loads the count of waiters; 0: done |
+//! | 2. loads the word; goes to 4 if it has changed | 2. loads the count of waiters; 0: done |
 //! | 3. blocks in the kernel | 3. wakes in the kernel |
 //! | 4. waiters − 1 | |
 //!
 //! # Invariants
 //!
-//! 1. *No wake-up is lost.* Each side writes its own word before it loads the other's, and all four accesses are
-//!    sequentially consistent. So the waiter sees the change, or the waker sees the waiter, or both.
-//! 2. *A wake-up that comes between steps 2 and 3 is not lost either.* This is the kernel's part: a futex compares the
-//!    word once more before it blocks, and a semaphore keeps the wake-up for the waiter.
+//! 1. *No wake-up is lost.* Each side writes its own word before it loads the other's, and all four
+//!    accesses are sequentially consistent. So the waiter sees the change, or the waker sees the waiter, or
+//!    both.
+//! 2. *A wake-up that comes between steps 2 and 3 is not lost either.* This is the kernel's part: a futex
+//!    compares the word once more before it blocks, and a semaphore keeps the wake-up for the waiter.
 //! 3. The count is never lower than the number of live waiters. It may be higher: see below.
 //!
 //! # Deaths
 //!
-//! A waiter that dies between steps 1 and 4 stays counted for good. From then on each change of the word costs a
-//! needless system call, and nothing else.
+//! A waiter that dies between steps 1 and 4 stays counted for good. From then on each change of the word
+//! costs a needless system call, and nothing else.
 
 /// A word with a count of its waiters.
 pub trait WaiterCount {
@@ -36,7 +37,8 @@ pub trait WaiterCount {
     fn step(&self, name: &'static str);
 }
 
-/// Counts a waiter of each of these words while `wait` runs. It has to load the words once more before it blocks.
+/// Counts a waiter of each of these words while `wait` runs. It has to load the words once more before it
+/// blocks.
 pub fn counted<'w, W: WaiterCount + 'w, R>(
     words: impl Iterator<Item = &'w W> + Clone,
     wait: impl FnOnce() -> Result<R, W::Fault>,
@@ -45,7 +47,7 @@ pub fn counted<'w, W: WaiterCount + 'w, R>(
     let all = words.clone().try_for_each(|word| {
         word.add_waiters(1)?;
         counted += 1;
-        word.step("sleep: counted");
+        word.step("wait: counted");
         Ok(())
     });
     let result = all.and_then(|()| wait());

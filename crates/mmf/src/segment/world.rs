@@ -297,7 +297,7 @@ impl Context for LockContext<'_> {
     }
 
     fn missed_wake(&self, word: &WaitWord) -> Result<(), Error> {
-        step("sleep: missed a wake-up");
+        step("wait: missed a wake-up");
         match &word.missed {
             MissedWakeups::Counted(left) => left.get().store(WAKE_ALL_AFTER_MISS, SeqCst),
             MissedWakeups::Always | MissedWakeups::Unknown => Ok(()),

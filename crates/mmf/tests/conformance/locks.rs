@@ -255,18 +255,18 @@ pub(crate) fn a_panic_leaves_a_mark() {
 /// Steps of those who lock, wait and unlock.
 const MUTEX_STEPS: [&str; 5] = [
     "lock: marked as waiting",
-    "sleep: counted",
+    "wait: counted",
     "lock: woken",
-    "unlock: free, and nobody woken yet",
+    "unlock: free, no waiter woken yet",
     "lock: the owner is dead",
 ];
 const RW_STEPS: [&str; 6] = [
-    "reader: changed, and the writer not notified yet",
+    "reader: changed, writer not notified yet",
     "reader: marked as waiting",
-    "reader: the writer has gone, and not in yet",
+    "reader: the writer is gone, not active yet",
     "writer: waits for readers",
     "lock: marked as waiting",
-    "unlock: free, and nobody woken yet",
+    "unlock: free, no waiter woken yet",
 ];
 
 /// Processes run against each other, each until it comes to the step at which it is killed; the rest must go on.
@@ -304,13 +304,13 @@ pub(crate) fn who_gives_a_lock_up_dies_before_waking() {
     victim.expect("held");
     let waiting = std::thread::spawn(move || matches!(mutex.lock(), Err(LockError::NotRecoverable(_))));
     victim.say("give up");
-    victim.expect("at finish: done, and nobody woken yet");
+    victim.expect("at finish: done, no waiter woken yet");
     victim.kill();
     assert!(waiting.join().unwrap());
 }
 
 pub(crate) fn role_give_up(role: &mut Role) {
-    mmf::__stop_at("finish: done, and nobody woken yet", tell);
+    mmf::__stop_at("finish: done, no waiter woken yet", tell);
     let mutex = Segment::open(role.argument(0)).unwrap().mutex::<u64>("held").unwrap();
     let guard = mutex.lock().unwrap();
     role.say("held");
@@ -491,7 +491,7 @@ pub(crate) fn role_echo(role: &mut Role) {
 
 pub(crate) fn waiters_for_events_die() {
     let (name, segment) = segment("waiters");
-    for step in ["event: waits", "sleep: counted"] {
+    for step in ["event: waits", "wait: counted"] {
         let mut victims: Vec<Peer> =
             (0..3).map(|_| Peer::start("locks::role_wait_until", &[&name, step])).collect();
         for victim in &mut victims {
@@ -523,18 +523,18 @@ pub(crate) fn who_sets_an_event_dies_before_waking() {
     let (name, segment) = segment("setter");
     let event = segment.auto_reset_event("event").unwrap();
     let mut victim = Peer::start("locks::role_set", &[&name]);
-    victim.expect("at event: set, and nobody woken yet");
+    victim.expect("at event: set, no waiter woken yet");
     victim.kill();
     event.wait_timeout(WATCHDOG).unwrap();
 }
 
 pub(crate) fn role_set(role: &mut Role) {
-    mmf::__stop_at("event: set, and nobody woken yet", tell);
+    mmf::__stop_at("event: set, no waiter woken yet", tell);
     Segment::open(role.argument(0)).unwrap().auto_reset_event("event").unwrap().set().unwrap();
 }
 
 const LATEST_STEPS: [&str; 3] =
-    ["latest: begun", "latest: written, and not whole yet", "latest: whole, and not published yet"];
+    ["latest: begun", "latest: written, not whole yet", "latest: whole, not published yet"];
 
 pub(crate) fn the_latest_value_outlives_its_writer() {
     for step in LATEST_STEPS {

@@ -733,7 +733,7 @@ fn taken_up(segment: &Segment) {
 static MISSED: AtomicU32 = AtomicU32::new(0);
 
 pub(crate) fn role_be_woken(role: &mut Role) {
-    mmf::__notice_at("sleep: missed a wake-up", |_| {
+    mmf::__notice_at("wait: missed a wake-up", |_| {
         MISSED.fetch_add(1, SeqCst);
     });
     let segment = Segment::open(role.argument(0)).unwrap();

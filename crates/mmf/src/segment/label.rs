@@ -1,11 +1,11 @@
-//! The words that errors use for an object of a segment.
+//! The description of an object in errors.
 
 use super::core::Core;
 use super::types::ObjectKind;
 use crate::access::Access;
 use crate::error::{Error, ErrorKind, Operation};
 
-/// What an error about an object calls it.
+/// The kind and the name of an object.
 #[derive(Debug)]
 pub(crate) struct Label {
     kind: ObjectKind,
@@ -21,19 +21,20 @@ impl Label {
         &self.name
     }
 
-    /// An error whose message is what `say` makes of the object's kind and name and the segment's name.
+    /// Returns an error about the object. `sentence` receives its [`phrase`](Label::phrase).
     pub(crate) fn error<A: Access>(
         &self,
         core: &Core<A>,
         operation: Operation,
         kind: ErrorKind,
-        say: impl FnOnce(&str) -> String,
+        sentence: impl FnOnce(&str) -> String,
     ) -> Error {
-        let sentence = say(&self.phrase(core));
+        let sentence = sentence(&self.phrase(core));
         core.fail(operation, kind).with_object(&self.name).with_sentence(sentence)
     }
 
-    /// For example: the mutex "counter" in "Local\plant".
+    /// Returns the object's kind and name and the segment's name. For example: the mutex "counter" in
+    /// "Local\plant".
     pub(crate) fn phrase<A: Access>(&self, core: &Core<A>) -> String {
         let kind = match self.kind {
             ObjectKind::AutoResetEvent | ObjectKind::ManualResetEvent => "event".to_owned(),

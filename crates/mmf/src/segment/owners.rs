@@ -8,38 +8,39 @@ use super::layout::LockHead;
 use crate::access::Access;
 use crate::error::Error;
 
-/// The process of a participant, if its place still says so.
-pub(crate) fn process_of<A: Access>(core: &Core<A>, token: u32) -> Option<ProcessInfo> {
-    let place = place_of(token);
-    if token == 0 || place >= core.places {
+/// Returns the process of a participant, if the slot has not been claimed by another one since.
+pub(crate) fn process_of<A: Access>(core: &Core<A>, id: u32) -> Option<ProcessInfo> {
+    let slot = place_of(id);
+    if id == 0 || slot >= core.places {
         return None;
     }
-    let (claim, record) = core.place(place).ok()?;
-    (claim.generation() == generation_of(token) && claim.process() != 0)
+    let (claim, record) = core.place(slot).ok()?;
+    (claim.generation() == generation_of(id) && claim.process() != 0)
         .then(|| participant(claim, &record).into())
 }
 
-/// A participant in words, as the holder of something.
-pub(crate) fn describe_owner<A: Access>(core: &Core<A>, token: u32) -> String {
+/// Describes a participant for the message of an error.
+pub(crate) fn describe_owner<A: Access>(core: &Core<A>, id: u32) -> String {
     let own = core.own_token();
-    let process = process_of(core, token);
+    let process = process_of(core, id);
     let itself =
-        own == Some(token) || own.is_some_and(|own| process.is_some() && process == process_of(core, own));
+        own == Some(id) || own.is_some_and(|own| process.is_some() && process == process_of(core, own));
     match process {
         _ if itself => format!("this process itself (process {})", std::process::id()),
         Some(process) => format!("process {}", process.id),
-        None => "a participant of which no more is known".to_owned(),
+        None => "an unknown process".to_owned(),
     }
 }
 
-/// Writes down how an owner left the data damaged: it died, or it panicked.
-pub(crate) fn record_damage(core: &Core, head: u64, token: u32, end: u16) -> Result<(), Error> {
+/// Records in the lock head at `head` how an owner left the data damaged: `end` says whether it died or
+/// panicked.
+pub(crate) fn record_damage(core: &Core, head: u64, id: u32, end: u16) -> Result<(), Error> {
     let at = index(head);
     let record = core.view.read::<LockHead>(at)?;
-    let since = if record.since_is_of(token) { record.since } else { 0 };
-    let (id, started) = process_of(core, token).map_or((0, 0), |process| (process.id, process.started));
-    core.view.write(&token, at + offset_of!(LockHead, dead_token))?;
-    core.view.write(&id, at + offset_of!(LockHead, dead_process))?;
+    let since = if record.since_is_of(id) { record.since } else { 0 };
+    let (process, started) = process_of(core, id).map_or((0, 0), |process| (process.id, process.started));
+    core.view.write(&id, at + offset_of!(LockHead, dead_token))?;
+    core.view.write(&process, at + offset_of!(LockHead, dead_process))?;
     core.view.write(&end, at + offset_of!(LockHead, end))?;
     core.view.write(&[started, now(), since], at + offset_of!(LockHead, dead_started))
 }

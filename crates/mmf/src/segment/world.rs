@@ -1,4 +1,4 @@
-//! Shared memory and the kernel, as the algorithms see them: see [`Context`].
+//! The [`Context`] in which the algorithms of `raw` run: shared memory and the kernel.
 
 use core::mem::offset_of;
 use std::sync::Arc;
@@ -19,81 +19,83 @@ use crate::sys::Woken;
 use crate::sys::wait::Waker;
 use crate::view::{AtomicAt, View};
 
-/// How long a sleep lasts before the sleeper looks whether everybody is still alive. So no death goes unnoticed for longer, and no wake-up
-/// that somebody took with him when he died costs more.
+/// How long a waiter blocks before it checks whether the participants that it waits for are alive. It bounds
+/// the delay after a death, and after a wake-up that went to a process that died.
 pub(crate) const RECHECK_INTERVAL: Duration = Duration::from_millis(50);
 
-/// A word that can be slept on.
+/// A word that participants can wait on, with the count of its waiters.
 #[derive(Debug)]
 pub(crate) struct WaitWord {
     pub(crate) word: AtomicAt<u32>,
     waiters: AtomicAt<u32>,
     pub(crate) waker: Waker,
     missed: MissedWakeups,
-    /// The record of owners, if the word is that of a lock with a head.
+    /// Present if the word is the lock word of an object with a lock head.
     record: Option<HoldRecord>,
 }
 
-/// What is known of wake-ups that did not reach a waiter. A process with read access can sleep on the word as well (a futex needs no more), and
-/// the kernel may wake it instead.
+/// How a word deals with wake-ups that do not reach a waiter. A process with read access can wait on the word
+/// as well (a futex needs no more), and the kernel may wake it instead.
 #[derive(Debug)]
 enum MissedWakeups {
-    /// A waiter that has missed one has written down how many of the next wake-ups are to go to all waiters.
+    /// A waiter that missed a wake-up stores here how many of the next wake-ups go to all waiters.
     Counted(AtomicAt<u16>),
-    /// There is no place for it, and few ever wait: each wake-up goes to all of them.
+    /// The format has no field for the count, and there are few waiters: each wake-up goes to all of them.
     Always,
-    /// There is no place for it.
+    /// The format has no field for the count, and the user chooses how many waiters to wake.
     Unknown,
 }
 
-/// After a missed wake-up, so many go to all waiters. While a process goes on taking wake-ups away, a waiter misses one of as many.
+/// After a missed wake-up, this many go to all waiters. While a process keeps taking wake-ups away, a waiter
+/// misses one in this many.
 const WAKE_ALL_AFTER_MISS: u16 = 128;
 
-/// Who has held a lock since when.
+/// The record in a lock head of the owner and the time since when it has held the lock.
 #[derive(Debug)]
 struct HoldRecord {
     view: View<ReadWrite>,
     head: u64,
-    /// How often the lock was released while others waited for it.
+    /// The number of releases while other participants waited.
     releases: AtomicAt<u32>,
 }
 
 impl WaitWord {
-    /// A word of an object that starts at `at`.
+    /// Returns the word of an object at `at`.
     pub(crate) fn new(core: &Arc<Core>, at: u64) -> Result<Self, Error> {
         let missed = AtomicAt::new(&core.view, index(at) + offset_of!(LockHead, missed))?;
         Ok(WaitWord { missed: MissedWakeups::Counted(missed), ..WaitWord::bare(core, at)? })
     }
 
-    /// The lock of an object that starts at `at` with the head of a lock.
+    /// Returns the lock word of an object at `at` that starts with a lock head.
     pub(crate) fn with_head(core: &Arc<Core>, at: u64) -> Result<Self, Error> {
         let releases = AtomicAt::new(&core.view, index(at) + offset_of!(LockHead, releases))?;
         let record = HoldRecord { view: core.view.clone(), head: at, releases };
         Ok(WaitWord { record: Some(record), ..WaitWord::new(core, at)? })
     }
 
-    /// A word and its waiters, without anything else.
+    /// Returns the word at `at` in the segment, which is followed by nothing but the count of its waiters.
     pub(crate) fn bare(core: &Arc<Core>, at: u64) -> Result<Self, Error> {
         let waker = Waker::new(&core.family, at)
             .map_err(|failure| core.memory.right().error(Operation::Object, failure))?;
         Ok(WaitWord { missed: MissedWakeups::Always, ..WaitWord::at(&core.view, index(at), waker)? })
     }
 
-    /// The word at `at` in any view.
+    /// Returns the word at `at` in any view.
     pub(crate) fn at(view: &View<ReadWrite>, at: usize, waker: Waker) -> Result<Self, Error> {
         let word = AtomicAt::new(view, at)?;
         let waiters = AtomicAt::new(view, at.saturating_add(4))?;
         Ok(WaitWord { word, waiters, waker, missed: MissedWakeups::Unknown, record: None })
     }
 
-    /// The same without [`Context::missed_wake`]: of a word whose meaning is the user's.
+    /// Returns the word without a count of missed wake-ups, for a word whose meaning is the user's.
     pub(crate) fn without_miss_count(self) -> Self {
         WaitWord { missed: MissedWakeups::Unknown, ..self }
     }
 
     pub(crate) fn wake(&self, all: bool) -> Result<(), Error> {
         waiters::wake(self, |waiters| {
-            // If there is one waiter, all are woken: then the wake-up cannot go to another process that reads the word.
+            // A single waiter is woken as all are: then the wake-up cannot go to another process that reads
+            // the word.
             let all = all || waiters == 1 || self.must_wake_all()?;
             // If it fails because the page is gone, the next access reports it.
             let _ = self.waker.wake(self.word.address(), all, waiters);
@@ -116,15 +118,17 @@ impl WaitWord {
         }
     }
 
-    /// For those who look: since when the owner has held it, at the latest. The caller has seen that it waits for this owner: so the owner
-    /// counts a release when it has released the lock, and what is written here is void from then on.
+    /// Records the time since when `owner` has held the lock, at the latest, for inspection and for errors.
+    ///
+    /// The lock word that the caller has seen has `WAITERS` set. The owner therefore counts a release when it
+    /// releases the lock, which invalidates the record.
     fn record_hold_start(&self, owner: u32, expected: u32) -> Result<(), Error> {
         let Some(HoldRecord { view, head, releases }) = &self.record else { return Ok(()) };
         let releases = releases.get().load(SeqCst)?;
         if view.read::<LockHead>(index(*head))?.since_is_of(owner) {
             return Ok(());
         }
-        // Not before the count was read: it may have been released meanwhile.
+        // The lock may have been released before `releases` was loaded.
         if self.word.get().load(SeqCst)? != expected {
             return Ok(());
         }
@@ -166,15 +170,15 @@ impl WaiterCount for WaitWord {
     }
 }
 
-/// One operation of one thread.
+/// The context of one operation of one thread.
 #[derive(Debug)]
 pub(crate) struct LockContext<'a> {
     pub(crate) core: &'a Core,
     operation: Operation,
     deadline: Option<Instant>,
-    /// Where the readers' words of an rwlock are.
+    /// The offset of the words that count the readers of an rwlock.
     readers: u64,
-    /// The one among them that is this participant's, and its place.
+    /// The slot of this participant, and its word among them.
     own: Option<(u32, &'a AtomicAt<u64>)>,
 }
 
@@ -190,27 +194,28 @@ impl<'a> LockContext<'a> {
     }
 
     #[inline]
-    pub(crate) fn with_readers(self, at: u64, place: u32, own: &'a AtomicAt<u64>) -> Self {
-        LockContext { readers: at, own: Some((place, own)), ..self }
+    pub(crate) fn with_readers(self, at: u64, slot: u32, own: &'a AtomicAt<u64>) -> Self {
+        LockContext { readers: at, own: Some((slot, own)), ..self }
     }
 
     #[inline]
-    fn readers(&self, place: u32) -> usize {
-        index(self.readers + u64::from(place) * READER_STEP)
+    fn readers(&self, slot: u32) -> usize {
+        index(self.readers + u64::from(slot) * READER_STEP)
     }
 
-    /// What is left of the time, up to the recheck interval; nothing if it is over.
-    pub(crate) fn until_recheck(&self) -> Option<Duration> {
+    /// Returns how long to block before the next check. None: the deadline has passed.
+    fn until_recheck(&self) -> Option<Duration> {
         until_recheck(self.deadline)
     }
 
     fn block_once(&self, word: &WaitWord, expected: u32, owner: u32) -> Result<WaitOutcome, Error> {
-        // Also by who has no time left: so whoever was in vain for it has written it down.
+        // Before the deadline is checked: a waiter that gives up has recorded it as well.
         if owner != 0 {
             word.record_hold_start(owner, expected)?;
         }
         let Some(longest) = self.until_recheck() else { return Ok(WaitOutcome::TimedOut) };
-        // The owner may have died since the caller looked. From here on his end ends the sleep, where it can be waited for.
+        // The owner may have died since the caller checked. From here on its death ends the wait, if it can
+        // be waited for.
         let watch = match if owner == 0 { Ok(Standing::Present(None)) } else { self.core.standing(owner) } {
             Ok(Standing::Present(watch)) => watch,
             Ok(Standing::Gone) => return Ok(WaitOutcome::Woken),
@@ -221,8 +226,8 @@ impl<'a> LockContext<'a> {
             Ok(Woken::Changed) => Ok(WaitOutcome::Changed),
             Ok(Woken::TimedOut) if self.until_recheck().is_none() => Ok(WaitOutcome::TimedOut),
             Ok(Woken::TimedOut) => Ok(WaitOutcome::RecheckDue),
-            // If the page is gone, that is what is to be said.
             Err(failure) => {
+                // If the page is gone, the load returns the better error.
                 word.word.get().load(SeqCst)?;
                 Err(self.core.memory.right().error(self.operation, failure))
             }
@@ -230,7 +235,7 @@ impl<'a> LockContext<'a> {
     }
 }
 
-/// What is left until a deadline, up to the recheck interval; nothing if it is over.
+/// Returns how long to block before the next check. None: `deadline` has passed.
 pub(crate) fn until_recheck(deadline: Option<Instant>) -> Option<Duration> {
     match deadline {
         None => Some(RECHECK_INTERVAL),
@@ -278,13 +283,13 @@ impl Context for LockContext<'_> {
         self.until_recheck().is_none()
     }
 
-    fn is_dead(&self, token: u32) -> bool {
-        self.core.is_gone(token)
+    fn is_dead(&self, id: u32) -> bool {
+        self.core.is_gone(id)
     }
 
-    fn owner_died(&self, word: &WaitWord, token: u32) -> Result<(), Error> {
+    fn owner_died(&self, word: &WaitWord, id: u32) -> Result<(), Error> {
         match &word.record {
-            Some(record) => record_damage(self.core, record.head, token, END_DIED),
+            Some(record) => record_damage(self.core, record.head, id, END_DIED),
             None => Ok(()),
         }
     }
@@ -324,31 +329,26 @@ impl Readers for LockContext<'_> {
     }
 
     #[inline]
-    fn readers_load(&self, place: u32) -> Result<u64, Error> {
-        if let Some((own_place, own)) = self.own {
-            if own_place == place {
+    fn readers_load(&self, slot: u32) -> Result<u64, Error> {
+        if let Some((own_slot, own)) = self.own {
+            if own_slot == slot {
                 return own.get().load(SeqCst);
             }
         }
-        self.core.view.atomic_u64(self.readers(place))?.load(SeqCst)
+        self.core.view.atomic_u64(self.readers(slot))?.load(SeqCst)
     }
 
-    fn readers_compare_exchange(
-        &self,
-        place: u32,
-        current: u64,
-        new: u64,
-    ) -> Result<Result<u64, u64>, Error> {
-        self.core.view.atomic_u64(self.readers(place))?.compare_exchange(current, new, SeqCst, SeqCst)
+    fn readers_compare_exchange(&self, slot: u32, current: u64, new: u64) -> Result<Result<u64, u64>, Error> {
+        self.core.view.atomic_u64(self.readers(slot))?.compare_exchange(current, new, SeqCst, SeqCst)
     }
 
     #[inline]
-    fn readers_add(&self, place: u32, value: u64) -> Result<u64, Error> {
-        if let Some((own_place, own)) = self.own {
-            if own_place == place {
+    fn readers_add(&self, slot: u32, value: u64) -> Result<u64, Error> {
+        if let Some((own_slot, own)) = self.own {
+            if own_slot == slot {
                 return own.get().fetch_add(value, SeqCst);
             }
         }
-        self.core.view.atomic_u64(self.readers(place))?.fetch_add(value, SeqCst)
+        self.core.view.atomic_u64(self.readers(slot))?.fetch_add(value, SeqCst)
     }
 }

@@ -17,8 +17,8 @@ pub type LockResult<G> = Result<G, LockError<G>>;
 
 /// An error of acquiring a lock.
 ///
-/// Because it can contain the guard, it borrows the lock. In a function that returns a `Box<dyn Error>`, convert it
-/// first: `lock().map_err(mmf::Error::from)?`.
+/// Because it can contain the guard, it borrows the lock. In a function that returns a `Box<dyn Error>`,
+/// convert it first: `lock().map_err(mmf::Error::from)?`.
 #[non_exhaustive]
 pub enum LockError<G> {
     /// The lock is acquired, but a previous owner died or panicked while it held the lock. The data may be
@@ -42,9 +42,9 @@ pub enum LockError<G> {
 /// use mmf::sync::WaitError;
 ///
 /// let segment = mmf::Segment::create("doc-wait-error", 64 * 1024)?;
-/// let go = segment.auto_reset_event("go")?;
-/// match go.wait_timeout(Duration::from_millis(1)) {
-///     Ok(()) => println!("go"),
+/// let ready = segment.auto_reset_event("ready")?;
+/// match ready.wait_timeout(Duration::from_millis(1)) {
+///     Ok(()) => println!("ready"),
 ///     Err(WaitError::TimedOut(_)) => println!("not yet"),
 ///     Err(error) => return Err(error.into()),
 /// }
@@ -134,14 +134,14 @@ impl<G> OwnerDied<G> {
         self.guard
     }
 
-    /// Returns the process that died, or the one a thread of which [panicked](OwnerDied::panicked). None if it is not
-    /// known any more.
+    /// Returns the process that died, or the one a thread of which [panicked](OwnerDied::panicked). None if
+    /// it is not known any more.
     pub fn process(&self) -> Option<&ProcessInfo> {
         self.damage.process.as_ref()
     }
 
-    /// Returns whether a thread of the owner panicked and dropped the guard while it unwound. The process may still be
-    /// running, and may be the calling one.
+    /// Returns whether a thread of the owner panicked and dropped the guard while it unwound. The process may
+    /// still be running, and may be the calling one.
     ///
     /// ```
     /// use mmf::sync::LockError;
@@ -164,8 +164,9 @@ impl<G> OwnerDied<G> {
         self.damage.panicked
     }
 
-    /// Returns the time since when the owner had held the lock, at the latest: when another participant first had to
-    /// wait for it. None if no participant had to. (To record the exact time would cost as much as the lock itself.)
+    /// Returns the time since when the owner had held the lock, at the latest: when another participant first
+    /// had to wait for it. None if no participant had to. (To record the exact time would cost as much as the
+    /// lock itself.)
     pub fn held_since(&self) -> Option<SystemTime> {
         self.damage.held_since
     }
@@ -199,8 +200,8 @@ impl<G> fmt::Display for LockError<G> {
         match self {
             LockError::OwnerDied(owner) => write!(
                 f,
-                "{} was acquired, but {}; the data may be inconsistent: repair it and call declare_consistent(), \
-                 or call give_up()",
+                "{} was acquired, but {}; the data may be inconsistent: \
+                 repair it and call declare_consistent(), or call give_up()",
                 owner.damage.lock,
                 owner.damage.cause()
             ),
@@ -221,8 +222,8 @@ impl<G> From<LockError<G>> for Error {
             LockError::OwnerDied(owner) => {
                 let LockDamage { lock, name, region, .. } = &*owner.damage;
                 let sentence = format!(
-                    "the data of {lock} may be inconsistent, because {}: handle LockError::OwnerDied, which contains \
-                     the guard, repair the data and call declare_consistent(), or call give_up()",
+                    "the data of {lock} may be inconsistent, because {}: handle LockError::OwnerDied, \
+                     which contains the guard, repair the data, and call declare_consistent() or give_up()",
                     owner.damage.cause()
                 );
                 let error = Error::new(Operation::Acquire, ErrorKind::Corrupted);
@@ -237,8 +238,8 @@ impl<G> From<LockError<G>> for Error {
     }
 }
 
-/// Returns the error for a lock or object that was not acquired. `holder` is the participant that holds it where
-/// `error` does not name one; 0 if it is free.
+/// Returns the error for a lock or object that was not acquired. `holder` is the participant that holds it
+/// where `error` does not name one; 0 if it is free.
 pub(super) fn acquire_error<A: Access>(
     core: &Core<A>,
     label: &Label,
@@ -292,8 +293,8 @@ pub(super) fn lock_error<G, A: Access>(
     variant(acquire_error(core, label, Operation::Acquire, error, holder))
 }
 
-/// Returns the error that contains `guard`, with the record of the owner that left the data damaged. `head` is the
-/// offset of the lock's head.
+/// Returns the error that contains `guard`, with the record of the owner that left the data damaged. `head`
+/// is the offset of the lock's head.
 pub(super) fn owner_died<G>(
     core: &Core,
     label: &Label,

@@ -16,9 +16,9 @@ use crate::sys::wait::{MAX_WORDS, wait_any};
 
 /// An event that processes set and wait for.
 ///
-/// [`Segment::auto_reset_event`](crate::Segment::auto_reset_event) creates or opens one that releases a single waiter
-/// and resets itself, [`Segment::manual_reset_event`](crate::Segment::manual_reset_event) one that releases all
-/// waiters and stays set until it is reset.
+/// [`Segment::auto_reset_event`](crate::Segment::auto_reset_event) creates or opens one that releases a
+/// single waiter and resets itself, [`Segment::manual_reset_event`](crate::Segment::manual_reset_event) one
+/// that releases all waiters and stays set until it is reset.
 ///
 /// ```
 /// use std::time::Duration;
@@ -26,11 +26,11 @@ use crate::sys::wait::{MAX_WORDS, wait_any};
 /// use mmf::sync::WaitError;
 ///
 /// let segment = mmf::Segment::create("doc-event", 64 * 1024)?;
-/// let go = segment.auto_reset_event("go")?;
-/// go.set()?; // in one process
-/// go.wait_timeout(Duration::from_secs(5))?; // in another one
+/// let ready = segment.auto_reset_event("ready")?;
+/// ready.set()?; // in one process
+/// ready.wait_timeout(Duration::from_secs(5))?; // in another one
 /// // It has reset itself.
-/// assert!(matches!(go.wait_timeout(Duration::ZERO), Err(WaitError::TimedOut(_))));
+/// assert!(matches!(ready.wait_timeout(Duration::ZERO), Err(WaitError::TimedOut(_))));
 /// # Ok::<(), mmf::Error>(())
 /// ```
 #[derive(Debug)]
@@ -109,8 +109,8 @@ impl Event {
             .map_err(|error| WaitError::new(&self.core, &self.label, error))
     }
 
-    /// Blocks until one of `events` is set, and returns the index of the first one that is. An auto-reset event is
-    /// reset only if its index is returned.
+    /// Blocks until one of `events` is set, and returns the index of the first one that is. An auto-reset
+    /// event is reset only if its index is returned.
     ///
     /// The events can be of different segments.
     ///
@@ -126,7 +126,8 @@ impl Event {
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Fault`]; [`ErrorKind::LimitReached`] for no event, or for more than 64 of them (Linux: 128).
+    /// [`ErrorKind::Fault`]; [`ErrorKind::LimitReached`] for no event, or for more than 64 of them (Linux:
+    /// 128).
     pub fn wait_any(events: &[&Event]) -> Result<usize, Error> {
         Ok(Event::wait_any_until(events, None)?)
     }

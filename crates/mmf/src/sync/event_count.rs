@@ -13,11 +13,11 @@ use crate::segment::label::Label;
 use crate::segment::types::ObjectKind;
 use crate::segment::world::{LockContext, WaitWord};
 
-/// A counter of notifications that processes wait on. [`Segment::event_count`](crate::Segment::event_count) creates or
-/// opens it.
+/// A counter of notifications that processes wait on. [`Segment::event_count`](crate::Segment::event_count)
+/// creates or opens it.
 ///
-/// Every waiter receives every notification, and none that comes between a look at the data and the wait is missed:
-/// read the count, look at the data, and wait until the count has changed.
+/// Every waiter receives every notification, and none that comes between a look at the data and the wait is
+/// missed: read the count, look at the data, and wait until the count has changed.
 ///
 /// ```
 /// let segment = mmf::Segment::create("doc-event-count", 64 * 1024)?;

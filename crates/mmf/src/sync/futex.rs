@@ -20,8 +20,9 @@ use crate::view::View;
 
 /// A 32-bit word in shared memory on which processes wait, to build locks and other primitives on.
 ///
-/// In a segment it is an object like the others ([`Segment::futex`](crate::Segment::futex)). In a plain [`View`] it
-/// takes eight bytes that the user chooses ([`Futex::at`]). All accesses are sequentially consistent.
+/// In a segment it is an object like the others ([`Segment::futex`](crate::Segment::futex)). In a plain
+/// [`View`] it takes eight bytes that the user chooses ([`Futex::at`]). All accesses are sequentially
+/// consistent.
 ///
 /// A mutex whose word is 0 if it is free, 1 if it is locked, and 2 if it is locked and there may be waiters:
 ///
@@ -76,8 +77,8 @@ impl Futex {
 
     /// Returns the futex at `offset` in a view: four bytes for the word, and four that count the waiters.
     ///
-    /// All processes use the same bytes and the same `name`. (On Windows it names the kernel object in the session that
-    /// wakes waiters, and which only programs of this user can open.)
+    /// All processes use the same bytes and the same `name`. (On Windows it names the kernel object in the
+    /// session that wakes waiters, and which only programs of this user can open.)
     ///
     /// # Errors
     ///
@@ -121,8 +122,8 @@ impl Futex {
         self.word.word.get().swap(value, SeqCst)
     }
 
-    /// Stores `new` into the word if it is `current`. The inner result is `Ok` with the previous value if it was
-    /// `current`, and `Err` with the previous value otherwise.
+    /// Stores `new` into the word if it is `current`. The inner result is `Ok` with the previous value if it
+    /// was `current`, and `Err` with the previous value otherwise.
     ///
     /// # Errors
     ///
@@ -144,11 +145,11 @@ impl Futex {
 
     /// Blocks while the word is `expected`, and returns the value that it has instead.
     ///
-    /// A return says that the word was seen to have changed, and nothing else: as with C++'s `std::atomic::wait`, a
-    /// wake-up after which the word is `expected` (a spurious one, for example) does not end the wait. A process that
-    /// changes the word wakes the waiters with [`wake_one`](Futex::wake_one) or [`wake_all`](Futex::wake_all). If it
-    /// dies in between, the waiters see the change within 50 ms: so often they check the word. If the word changes and
-    /// changes back, a waiter may not see it.
+    /// A return says that the word was seen to have changed, and nothing else: as with C++'s
+    /// `std::atomic::wait`, a wake-up after which the word is `expected` (a spurious one, for example) does
+    /// not end the wait. A process that changes the word wakes the waiters with [`wake_one`](Futex::wake_one)
+    /// or [`wake_all`](Futex::wake_all). If it dies in between, the waiters see the change within 50 ms: so
+    /// often they check the word. If the word changes and changes back, a waiter may not see it.
     ///
     /// # Errors
     ///

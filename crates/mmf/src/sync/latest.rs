@@ -25,12 +25,13 @@ use crate::view::{AtomicAt, View};
 // The format has room for that many sequences.
 const _: () = assert!(SLOTS == 3 && STAMPS + 8 * SLOTS <= VALUE);
 
-/// The latest value of one writer, for any number of readers. [`Segment::latest`](crate::Segment::latest) creates or
-/// opens it; [`Segment::find_latest`](crate::Segment::find_latest) opens it for readers without write access.
+/// The latest value of one writer, for any number of readers. [`Segment::latest`](crate::Segment::latest)
+/// creates or opens it; [`Segment::find_latest`](crate::Segment::find_latest) opens it for readers without
+/// write access.
 ///
-/// Readers never block the writer. A reader copies a value that was published completely, or retries, which happens
-/// only if two further values are published while it copies one. If the writer dies, the last complete value stays.
-/// The object keeps three values, so it takes three times the space of one.
+/// Readers never block the writer. A reader copies a value that was published completely, or retries, which
+/// happens only if two further values are published while it copies one. If the writer dies, the last
+/// complete value stays. The object keeps three values, so it takes three times the space of one.
 ///
 /// ```
 /// let segment = mmf::Segment::create("doc-latest", 64 * 1024)?;
@@ -85,7 +86,8 @@ struct Slot<A: Access> {
 
 impl<T: SharedType, A: Access> Values<T, A> {
     fn new(view: &View<A>, at: u64) -> Result<Self, Error> {
-        // A view has at least one byte, so the values of a type without bytes take one that is never accessed.
+        // A view has at least one byte, so the values of a type without bytes take one that is never
+        // accessed.
         let first = if size_of::<T>() == 0 { at } else { at + VALUE };
         let slot = |slot: u64| {
             Ok::<_, Error>(Slot {
@@ -163,12 +165,13 @@ impl<T: SharedType> Latest<T, ReadWrite> {
         Latest::at(core, name, core.find_or_make(name, &shape::<T>())?)
     }
 
-    /// Makes the calling process the writer. Does not block. If the previous writer died, the new one continues after
-    /// its last complete value.
+    /// Makes the calling process the writer. Does not block. If the previous writer died, the new one
+    /// continues after its last complete value.
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Busy`] if there is a writer that is alive: the message names its process. [`ErrorKind::Fault`].
+    /// [`ErrorKind::Busy`] if there is a writer that is alive: the message names its process.
+    /// [`ErrorKind::Fault`].
     pub fn acquire_writer(&self) -> Result<LatestWriter<T>, Error> {
         let lock = WaitWord::bare(&self.core, self.at)?;
         let values = Values::new(&self.core.view, self.at)?;
@@ -203,8 +206,8 @@ impl<T: SharedType, A: Access> Latest<T, A> {
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Fault`]; [`ErrorKind::Busy`] if a thousand attempts did not yield a complete value: the writer
-    /// publishes much faster than this process copies, or a peer has overwritten the object.
+    /// [`ErrorKind::Fault`]; [`ErrorKind::Busy`] if a thousand attempts did not yield a complete value: the
+    /// writer publishes much faster than this process copies, or a peer has overwritten the object.
     #[inline]
     pub fn read(&self) -> Result<Option<T>, Error> {
         // Not by `read_numbered`: each move of a large value costs as much as the read.
@@ -223,8 +226,8 @@ impl<T: SharedType, A: Access> Latest<T, A> {
         Ok(self.read_into(&mut value)?.map(|number| Published { number, value }))
     }
 
-    /// Copies the latest value into `value` and returns its number, or none if no value was published yet. For values
-    /// that are too large for the stack.
+    /// Copies the latest value into `value` and returns its number, or none if no value was published yet.
+    /// For values that are too large for the stack.
     ///
     /// Without a number, and after an error, `value` may have been overwritten in part.
     ///
@@ -252,7 +255,8 @@ impl<T: SharedType, A: Access> Latest<T, A> {
     fn torn(&self) -> Error {
         self.label.error(&self.core, Operation::Read, ErrorKind::Busy, |latest| {
             format!(
-                "cannot read {latest}: it was overwritten during each of many attempts to copy it, because its writer                  is faster than this process, or another process has overwritten the object; try again"
+                "cannot read {latest}: it was overwritten during each of many attempts to copy it, \
+                 because its writer is faster than this process, or a peer has overwritten it; try again"
             )
         })
     }

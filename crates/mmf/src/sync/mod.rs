@@ -1,56 +1,88 @@
-//! Locks, events and latest values in shared memory, which survive the processes that use them.
+//! Locks, events and other synchronization objects in shared memory that survive the processes that use them.
 //!
-//! All of them are made or found by a [`Segment`](crate::Segment). State lies in the shared memory and the fast path is one atomic
-//! instruction; who has to wait spins for a moment (100 looks, a microsecond or a few) and then sleeps in the kernel: on a futex (Linux), on
-//! a semaphore that belongs to the segment (Windows), or by looking every millisecond (elsewhere). After half of the spins in vain it asks for its
-//! turn, so that nobody who locks again and again keeps others out.
+//! | object | for |
+//! | --- | --- |
+//! | [`Mutex`], [`RwLock`] | data that several processes change |
+//! | [`Latest`] | the newest value of one writer; readers need no write access |
+//! | [`Event`], [`EventCount`] | waiting until another process has done something |
+//! | [`OnceLock`] | a value that one process initialises |
+//! | [`Futex`] | building primitives of your own |
+//!
+//! A [`Segment`](crate::Segment) creates and opens them by name and type. Their state is in the shared
+//! memory. Without contention, an operation takes one atomic instruction or a few. A waiter spins 100 times,
+//! for a microsecond or a few, and then blocks in the kernel: on a futex (Linux), on a semaphore that belongs
+//! to the segment (Windows), or by polling every millisecond (elsewhere). Locks are starvation-free: after
+//! half of the spins a waiter sets the queue bit, and later arrivals yield to it.
+//!
+//! # Timeouts
+//!
+//! Each operation `op` that blocks has two more forms: `op_timeout` takes a
+//! [`Duration`](std::time::Duration), and `op_deadline` an [`Instant`](std::time::Instant). Timing out is an
+//! error value of its own, [`LockError::TimedOut`] or [`WaitError::TimedOut`], and both convert to an
+//! [`Error`](crate::Error) of the kind [`TimedOut`](crate::ErrorKind::TimedOut). No operation reports a
+//! spurious wake-up as success.
 //!
 //! # When a process dies
 //!
-//! | it had | the others |
+//! | it held | the other processes |
 //! | --- | --- |
-//! | a [`Mutex`], or an [`RwLock`] to write | the next one gets the guard as [`LockError::OwnerDied`], with who it was |
-//! | an [`RwLock`] to read | the writer goes on |
-//! | the writer's side of a [`Latest`] | readers have the last whole value; the next writer goes on |
-//! | a [`OnceLock`] half initialised | the next one initialises it |
-//! | a place in a queue | the others go on |
+//! | a [`Mutex`], or an [`RwLock`] for writing | the next owner receives [`LockError::OwnerDied`] |
+//! | an [`RwLock`] for reading | a waiting writer continues |
+//! | the writer of a [`Latest`] | readers see the last complete value; the next writer continues after it |
+//! | a [`OnceLock`] during initialisation | the next caller initialises it |
+//! | a position in a queue of waiters | the other waiters continue |
 //!
-//! On Windows that is noticed at once where the process can be waited for, else and elsewhere within 100 ms of waiting: who sleeps looks every
-//! 50 ms whether the others are still there, and the rest is for looking and for getting the processor. (On a machine that has more to do than
-//! it can, add what anything has to wait there.)
+//! A waiter detects a death within 100 ms: a blocked waiter checks every 50 ms whether the other processes
+//! are alive, and the rest is for the check and for being scheduled. On Windows it detects the death at once
+//! if it may wait for the process. (On an overloaded machine, add the time that any thread waits there to be
+//! scheduled.)
 //!
-//! On Windows and Linux the kernel holds something for each participant, and there and on macOS its process is known by id and start: it is
-//! never told by the process id alone, which another process may have got. One that lives never counts as dead, not even where it is hidden
-//! from whoever asks (Linux: `hidepid`).
+//! On Windows and Linux, the kernel holds an object for each participant that goes away with the process.
+//! There and on macOS, a process is identified by its id and its start time. Death is never inferred from the
+//! process id alone, because ids are reused. A live process is never taken for dead, even if it is hidden
+//! from the process that asks (`hidepid` on Linux).
 //!
 //! # Damaged data
 //!
-//! After [`LockError::OwnerDied`] the data may be half changed. Inspect and repair it, then call [`MutexGuard::declare_consistent`]; or call
-//! [`MutexGuard::give_up`], and every later attempt to lock returns [`LockError::NotRecoverable`]. If the guard is dropped without either, the next owner is
-//! notified again. A guard that is dropped while its thread panics leaves the same mark, for the same reason: [`OwnerDied::panicked`] tells the
-//! two apart, since the process of that thread may well be running.
+//! After [`LockError::OwnerDied`] the data may be inconsistent. Inspect and repair it, then call
+//! [`MutexGuard::declare_consistent`]. Or call [`MutexGuard::give_up`]: every later attempt to acquire the
+//! lock then returns [`LockError::NotRecoverable`]. If the guard is dropped without either, the next owner
+//! receives the error again.
 //!
-//! # Peers
+//! A guard that is dropped while its thread panics leaves the data marked in the same way, for the same
+//! reason. [`OwnerDied::panicked`] distinguishes the two cases, because the process of that thread may still
+//! be running.
 //!
-//! A process that may write to the segment may break its locks: a peer can give you nonsense, wake you for nothing, or let you wait until your deadline. It
-//! is never undefined behaviour; what is copied out is yours. `&mut T` into the memory is the one thing that trusts all peers to keep to the locks, and so it
-//! is `unsafe`. A process that may only read can do nothing to a lock; on Linux it may delay some wake-ups, as `docs/safety.md` says.
+//! # Hostile peers
 //!
-//! Guards can be sent to other threads: a lock belongs to a participant, not to a thread. (So a thread that locks what its own process has locked
-//! waits for it, also if it is itself. The error of a `try_lock` or of a deadline says so: "held by this process itself".)
+//! A process that may write to the segment can break its locks: it can hand out nonsense, cause spurious
+//! wake-ups, and make a waiter wait until its deadline. It cannot cause undefined behaviour, and values that
+//! were copied out belong to the caller. Only a reference into the shared memory relies on all peers to keep
+//! to the locks, and therefore takes `unsafe`. A process that may only read the segment cannot affect a lock.
+//! On Linux it can delay some wake-ups (see `docs/safety.md`).
+//!
+//! # Threads
+//!
+//! A lock belongs to a participant, not to a thread, so guards can be sent to other threads. A thread that
+//! acquires a lock that its own process holds waits for it, even if it holds the lock itself. The error of a
+//! `try_lock` or of a deadline then says "held by this process itself".
 //!
 //! # Fork
 //!
-//! After a `fork` without `exec`, the locks and writers of the parent stay the parent's. The child has copies of its guards, [`LatestWriter`]s and
-//! half-initialised [`OnceLock`]s: dropping them does nothing there, and each of their methods returns an error of the kind
-//! [`Unsupported`](ErrorKind::Unsupported), as locking and making objects do, until the child opens the segment again. What belongs to nobody works
-//! in the child, too: reading a [`Latest`] or an initialised [`OnceLock`], and [`Event`], [`EventCount`] and [`Futex`]. (Linux since 4.14: after each
-//! `fork` and `clone` that gives the child memory of its own. Elsewhere `pthread_atfork` tells of a fork, and a bare system call goes unnoticed.)
+//! After a `fork` without `exec`, the locks and writers of the parent stay the parent's. The child has copies
+//! of its guards, of its [`LatestWriter`]s and of [`OnceLock`]s during initialisation. Dropping a copy does
+//! nothing. Its methods return an error of the kind [`Unsupported`](crate::ErrorKind::Unsupported) until the
+//! child opens the segment again, and so do acquiring locks and creating objects. Operations without an owner
+//! work in the child: reading a [`Latest`] or an initialised [`OnceLock`], and those of [`Event`],
+//! [`EventCount`] and [`Futex`].
+//!
+//! On Linux since 4.14, the library detects each `fork` and `clone` that gives the child an address space of
+//! its own. Elsewhere it relies on `pthread_atfork`, and does not detect a bare system call.
 //!
 //! # `?` with other errors
 //!
-//! A [`LockError`] contains the guard, and borrows the lock with it. So `lock()?` works in functions that return [`Error`], and not in those that
-//! return a `Box<dyn Error>` or the like, unless the guard is dropped first:
+//! A [`LockError`] contains the guard and therefore borrows the lock. `lock()?` works in functions that
+//! return [`Error`](crate::Error). In those that return a `Box<dyn Error>` or the like, drop the guard first:
 //!
 //! ```
 //! fn count(segment: &mmf::Segment) -> Result<u64, Box<dyn std::error::Error>> {

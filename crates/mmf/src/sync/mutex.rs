@@ -22,9 +22,9 @@ use crate::segment::world::{LockContext, WaitWord};
 
 /// A mutex around a `T` in a segment. [`Segment::mutex`](crate::Segment::mutex) creates or opens it.
 ///
-/// Without contention, acquiring and releasing take one atomic instruction each. The lock is starvation-free: a waiter
-/// that has spun for about a microsecond sets the queue bit, and later arrivals yield to it. If the owner dies, the
-/// next one receives the guard in [`LockError::OwnerDied`](super::LockError::OwnerDied).
+/// Without contention, acquiring and releasing take one atomic instruction each. The lock is starvation-free:
+/// a waiter that has spun for about a microsecond sets the queue bit, and later arrivals yield to it. If the
+/// owner dies, the next one receives the guard in [`LockError::OwnerDied`](super::LockError::OwnerDied).
 ///
 /// ```
 /// use mmf::sync::LockError;
@@ -77,10 +77,11 @@ impl<T: SharedType> Mutex<T> {
     ///
     /// # Errors
     ///
-    /// - [`LockError::OwnerDied`](super::LockError::OwnerDied): the lock is acquired, but the data may be inconsistent.
+    /// - [`LockError::OwnerDied`](super::LockError::OwnerDied): the lock is acquired, but the data may be
+    ///   inconsistent.
     /// - [`LockError::NotRecoverable`](super::LockError::NotRecoverable): an owner gave the lock up.
-    /// - [`LockError::Failed`](super::LockError::Failed): the region's pages are gone, or this process was forked from
-    ///   the one that opened the segment.
+    /// - [`LockError::Failed`](super::LockError::Failed): the region's pages are gone, or this process was
+    ///   forked from the one that opened the segment.
     #[inline]
     pub fn lock(&self) -> LockResult<MutexGuard<'_, T>> {
         self.acquire(None, BlockingMode::Block)
@@ -90,8 +91,8 @@ impl<T: SharedType> Mutex<T> {
     ///
     /// # Errors
     ///
-    /// As [`lock`](Mutex::lock), and [`LockError::WouldBlock`](super::LockError::WouldBlock), which names the process
-    /// that holds the lock.
+    /// As [`lock`](Mutex::lock), and [`LockError::WouldBlock`](super::LockError::WouldBlock), which names the
+    /// process that holds the lock.
     #[inline]
     pub fn try_lock(&self) -> LockResult<MutexGuard<'_, T>> {
         self.acquire(None, BlockingMode::Try)
@@ -205,7 +206,8 @@ impl<T: SharedType> MutexGuard<'_, T> {
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::OutOfBounds`](crate::ErrorKind::OutOfBounds), [`ErrorKind::Fault`](crate::ErrorKind::Fault).
+    /// [`ErrorKind::OutOfBounds`](crate::ErrorKind::OutOfBounds),
+    /// [`ErrorKind::Fault`](crate::ErrorKind::Fault).
     pub fn read_exact_at(&self, bytes: &mut [u8], offset: usize) -> Result<(), Error> {
         self.value().read_exact_at(bytes, offset)
     }
@@ -214,7 +216,8 @@ impl<T: SharedType> MutexGuard<'_, T> {
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::OutOfBounds`](crate::ErrorKind::OutOfBounds), [`ErrorKind::Fault`](crate::ErrorKind::Fault).
+    /// [`ErrorKind::OutOfBounds`](crate::ErrorKind::OutOfBounds),
+    /// [`ErrorKind::Fault`](crate::ErrorKind::Fault).
     pub fn write_all_at(&mut self, bytes: &[u8], offset: usize) -> Result<(), Error> {
         self.value().write_all_at(bytes, offset)
     }
@@ -223,18 +226,19 @@ impl<T: SharedType> MutexGuard<'_, T> {
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::OutOfBounds`](crate::ErrorKind::OutOfBounds) if the view does not contain the value any more.
+    /// [`ErrorKind::OutOfBounds`](crate::ErrorKind::OutOfBounds) if the view does not contain the value any
+    /// more.
     ///
     /// # Safety
     ///
     /// While the reference is used, the caller guarantees for all processes:
     ///
     /// - They access the value only while they hold this lock. None of them is hostile.
-    /// - They do not take its pages away. (On Unix, a process that shortens the region does. Touching such a page ends
-    ///   the process.)
+    /// - They do not take its pages away. (On Unix, a process that shortens the region does. Touching such a
+    ///   page ends the process.)
     pub unsafe fn value_mut_unchecked(&mut self) -> Result<&mut T, Error> {
-        // SAFETY: this guard holds the lock, and the caller guarantees that all processes keep to it. The reference
-        // borrows the guard mutably.
+        // SAFETY: this guard holds the lock, and the caller guarantees that all processes keep to it. The
+        // reference borrows the guard mutably.
         unsafe { self.value().as_mut() }
     }
 
@@ -263,8 +267,8 @@ impl<T: SharedType> MutexGuard<'_, T> {
 
     /// Gives the lock up because the data cannot be repaired.
     ///
-    /// From now on, every attempt to acquire it returns [`LockError::NotRecoverable`](super::LockError::NotRecoverable).
-    /// Waiters return at once.
+    /// From now on, every attempt to acquire it returns
+    /// [`LockError::NotRecoverable`](super::LockError::NotRecoverable). Waiters return at once.
     ///
     /// # Errors
     ///
@@ -281,8 +285,8 @@ impl<T: SharedType> MutexGuard<'_, T> {
         if panicked {
             self.owner.mark_panicked(core, lock, *at);
         }
-        // If the pages are gone, there is nothing to release. If a peer has overwritten the word, it is not this
-        // owner's any more.
+        // If the pages are gone, there is nothing to release. If a peer has overwritten the word, it is not
+        // this owner's any more.
         let _ = raw::mutex::unlock_slow(&LockContext::new(core), lock, me, false);
     }
 }

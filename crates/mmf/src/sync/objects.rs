@@ -11,17 +11,20 @@ impl Segment<ReadWrite> {
     ///
     /// # Errors
     ///
-    /// - [`ErrorKind::Incompatible`](crate::ErrorKind::Incompatible): the object of this name is of another kind or
-    ///   type. The message shows both.
+    /// - [`ErrorKind::Incompatible`](crate::ErrorKind::Incompatible): the object of this name is of another
+    ///   kind or type. The message shows both.
     /// - [`ErrorKind::Full`](crate::ErrorKind::Full): the segment has no room for it.
-    /// - [`ErrorKind::Corrupted`](crate::ErrorKind::Corrupted): a peer has overwritten the directory of the segment.
+    /// - [`ErrorKind::Corrupted`](crate::ErrorKind::Corrupted): a peer has overwritten the directory of the
+    ///   segment.
     /// - [`ErrorKind::Fault`](crate::ErrorKind::Fault): a peer has taken pages of the region away.
-    /// - [`ErrorKind::Busy`](crate::ErrorKind::Busy): other participants have been adding objects for ten seconds.
+    /// - [`ErrorKind::Busy`](crate::ErrorKind::Busy): other participants have been adding objects for ten
+    ///   seconds.
     pub fn mutex<T: SharedType>(&self, name: &str) -> Result<Mutex<T>, Error> {
         Mutex::create_or_open(&self.core, name)
     }
 
-    /// Creates or opens the reader-writer lock `name` around a `T`. It takes 64 bytes for each participant slot.
+    /// Creates or opens the reader-writer lock `name` around a `T`. It takes 64 bytes for each participant
+    /// slot.
     ///
     /// # Errors
     ///
@@ -90,8 +93,8 @@ impl<A: Access> Segment<A> {
     ///
     /// # Errors
     ///
-    /// As [`mutex`](Segment::mutex), and [`ErrorKind::NotFound`](crate::ErrorKind::NotFound) if no process has created
-    /// it.
+    /// As [`mutex`](Segment::mutex), and [`ErrorKind::NotFound`](crate::ErrorKind::NotFound) if no process
+    /// has created it.
     pub fn find_latest<T: SharedType>(&self, name: &str) -> Result<Latest<T, A>, Error> {
         Latest::find(&self.core, name)
     }

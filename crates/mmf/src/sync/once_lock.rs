@@ -19,8 +19,8 @@ use crate::segment::steps::step;
 use crate::segment::types::{ObjectKind, SharedType};
 use crate::segment::world::{LockContext, WaitWord};
 
-/// A `T` that one process initialises and all processes read. [`Segment::once_lock`](crate::Segment::once_lock) creates
-/// or opens it.
+/// A `T` that one process initialises and all processes read.
+/// [`Segment::once_lock`](crate::Segment::once_lock) creates or opens it.
 ///
 /// If the process that initialises it dies, or its closure panics or fails, the next one initialises it.
 ///
@@ -62,8 +62,8 @@ impl<T: SharedType> OnceLock<T> {
         self.core.view.read(index(self.at + VALUE)).map(Some)
     }
 
-    /// Returns the value, and initialises it with `init` if no process has. Blocks while another thread or process
-    /// initialises it.
+    /// Returns the value, and initialises it with `init` if no process has. Blocks while another thread or
+    /// process initialises it.
     ///
     /// # Errors
     ///
@@ -72,7 +72,8 @@ impl<T: SharedType> OnceLock<T> {
         self.get_or_try_init(|| Ok(init()))
     }
 
-    /// Returns the value as [`get_or_init`](OnceLock::get_or_init). Blocks for at most `timeout`, not counting `init`.
+    /// Returns the value as [`get_or_init`](OnceLock::get_or_init). Blocks for at most `timeout`, not
+    /// counting `init`.
     ///
     /// # Errors
     ///
@@ -81,8 +82,8 @@ impl<T: SharedType> OnceLock<T> {
         self.get_or_init_until(Instant::now().checked_add(timeout), || Ok(init()), |error| error)
     }
 
-    /// Returns the value as [`get_or_init`](OnceLock::get_or_init). Blocks until `deadline` at the latest, not counting
-    /// `init`.
+    /// Returns the value as [`get_or_init`](OnceLock::get_or_init). Blocks until `deadline` at the latest,
+    /// not counting `init`.
     ///
     /// # Errors
     ///
@@ -91,8 +92,9 @@ impl<T: SharedType> OnceLock<T> {
         self.get_or_init_until(Some(deadline), || Ok(init()), |error| error)
     }
 
-    /// Returns the value, and initialises it with `init` if no process has. Blocks while another thread or process
-    /// initialises it. If `init` fails, the value stays uninitialised, and the next caller initialises it.
+    /// Returns the value, and initialises it with `init` if no process has. Blocks while another thread or
+    /// process initialises it. If `init` fails, the value stays uninitialised, and the next caller
+    /// initialises it.
     ///
     /// # Errors
     ///
@@ -101,8 +103,8 @@ impl<T: SharedType> OnceLock<T> {
         self.get_or_init_until(None, init, |error| Error::from(error).into())
     }
 
-    /// Returns the value as [`get_or_try_init`](OnceLock::get_or_try_init). Blocks for at most `timeout`, not counting
-    /// `init`.
+    /// Returns the value as [`get_or_try_init`](OnceLock::get_or_try_init). Blocks for at most `timeout`, not
+    /// counting `init`.
     ///
     /// # Errors
     ///
@@ -115,8 +117,8 @@ impl<T: SharedType> OnceLock<T> {
         self.get_or_init_until(Instant::now().checked_add(timeout), init, E::from)
     }
 
-    /// Returns the value as [`get_or_try_init`](OnceLock::get_or_try_init). Blocks until `deadline` at the latest, not
-    /// counting `init`.
+    /// Returns the value as [`get_or_try_init`](OnceLock::get_or_try_init). Blocks until `deadline` at the
+    /// latest, not counting `init`.
     ///
     /// # Errors
     ///

@@ -7,11 +7,11 @@ use crate::segment::layout::END_PANICKED;
 use crate::segment::owners::record_damage;
 use crate::segment::world::{LockContext, WaitWord};
 
-/// A participant that has acquired an object. Its id is only available in the process that acquired the object: after
-/// a `fork` the child has copies of the guards, but the locks stay the parent's.
+/// A participant that has acquired an object. Its id is only available in the process that acquired the
+/// object: after a `fork` the child has copies of the guards, but the locks stay the parent's.
 ///
-/// (It contains nothing but the id. A guard is moved between two locked instructions, and a guard that is written to
-/// the stack in parts and read back in one piece costs as much as the lock itself.)
+/// (It contains nothing but the id. A guard is moved between two locked instructions, and a guard that is
+/// written to the stack in parts and read back in one piece costs as much as the lock itself.)
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Owner {
     token: u32,
@@ -25,14 +25,16 @@ impl Owner {
         Ok(Owner { token: core.me()? })
     }
 
-    /// Returns the participant id without a check. For the operation that acquires: no fork can come in between.
+    /// Returns the participant id without a check. For the operation that acquires: no fork can come in
+    /// between.
     #[allow(clippy::inline_always, reason = "the guard has to stay in registers")]
     #[inline(always)]
     pub(super) fn token(self) -> u32 {
         self.token
     }
 
-    /// Returns the participant id, or none in a forked copy of the owner. For destructors: a copy releases nothing.
+    /// Returns the participant id, or none in a forked copy of the owner. For destructors: a copy releases
+    /// nothing.
     #[allow(clippy::inline_always, reason = "the guard has to stay in registers")]
     #[inline(always)]
     pub(super) fn here(self, core: &Core) -> Option<u32> {
@@ -57,8 +59,8 @@ impl Owner {
         raw::mutex::finish(&LockContext::new(core), lock, me).map(drop)
     }
 
-    /// Marks the data of a lock as damaged by a panic of the owner, which may have left a change half done. `head` is
-    /// the offset of the lock's head.
+    /// Marks the data of a lock as damaged by a panic of the owner, which may have left a change half done.
+    /// `head` is the offset of the lock's head.
     pub(super) fn mark_panicked(self, core: &Core, lock: &WaitWord, head: u64) {
         // If the pages are gone, there is nothing to mark.
         let _ = raw::mutex::mark_damaged(&LockContext::new(core), lock, self.token);

@@ -1,4 +1,5 @@
-//! A reader-writer lock around a value. The states of its words are at the top of `raw/rwlock.rs` and `raw/mutex.rs`.
+//! A reader-writer lock around a value. The states of its words are at the top of `raw/rwlock.rs` and
+//! `raw/mutex.rs`.
 #![allow(unsafe_code, reason = "references into the segment, for which the user vouches")]
 
 use core::fmt;
@@ -22,14 +23,16 @@ use crate::segment::types::{ObjectKind, SharedType};
 use crate::segment::world::{LockContext, WaitWord};
 use crate::view::AtomicAt;
 
-/// A reader-writer lock around a `T` in a segment. [`Segment::rwlock`](crate::Segment::rwlock) creates or opens it.
+/// A reader-writer lock around a `T` in a segment. [`Segment::rwlock`](crate::Segment::rwlock) creates or
+/// opens it.
 ///
-/// Readers of different processes do not contend: each process counts its readers in a cache line of its own. A writer
-/// waits for the readers that came before it, and a reader waits for at most one writer, so neither side starves.
+/// Readers of different processes do not contend: each process counts its readers in a cache line of its own.
+/// A writer waits for the readers that came before it, and a reader waits for at most one writer, so neither
+/// side starves.
 ///
-/// If a writer dies, every later reader and writer receives its guard in [`LockError::OwnerDied`], until a writer
-/// declares the data consistent or gives the lock up. The death of a reader is not reported, because a reader changes
-/// nothing.
+/// If a writer dies, every later reader and writer receives its guard in [`LockError::OwnerDied`], until a
+/// writer declares the data consistent or gives the lock up. The death of a reader is not reported, because a
+/// reader changes nothing.
 ///
 /// ```
 /// let segment = mmf::Segment::create("doc-rwlock", 64 * 1024)?;
@@ -123,8 +126,8 @@ impl<T: SharedType> RwLock<T> {
     /// - [`LockError::OwnerDied`]: the lock is acquired, but a writer died or panicked, and the data may be
     ///   inconsistent.
     /// - [`LockError::NotRecoverable`]: a writer gave the lock up.
-    /// - [`LockError::Failed`]: the region's pages are gone, or this process was forked from the one that opened the
-    ///   segment.
+    /// - [`LockError::Failed`]: the region's pages are gone, or this process was forked from the one that
+    ///   opened the segment.
     #[inline]
     pub fn read(&self) -> LockResult<RwLockReadGuard<'_, T>> {
         self.acquire_read(None, BlockingMode::Block)
@@ -174,11 +177,11 @@ impl<T: SharedType> RwLock<T> {
     ///
     /// # Errors
     ///
-    /// - [`LockError::OwnerDied`]: the lock is acquired, but a previous writer died or panicked, and the data may be
-    ///   inconsistent.
+    /// - [`LockError::OwnerDied`]: the lock is acquired, but a previous writer died or panicked, and the data
+    ///   may be inconsistent.
     /// - [`LockError::NotRecoverable`]: a writer gave the lock up.
-    /// - [`LockError::Failed`]: the region's pages are gone, or this process was forked from the one that opened the
-    ///   segment.
+    /// - [`LockError::Failed`]: the region's pages are gone, or this process was forked from the one that
+    ///   opened the segment.
     #[inline]
     pub fn write(&self) -> LockResult<RwLockWriteGuard<'_, T>> {
         self.acquire_write(None, BlockingMode::Block)
@@ -280,7 +283,8 @@ impl<T: SharedType> RwLockReadGuard<'_, T> {
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::OutOfBounds`](crate::ErrorKind::OutOfBounds), [`ErrorKind::Fault`](crate::ErrorKind::Fault).
+    /// [`ErrorKind::OutOfBounds`](crate::ErrorKind::OutOfBounds),
+    /// [`ErrorKind::Fault`](crate::ErrorKind::Fault).
     pub fn read_exact_at(&self, bytes: &mut [u8], offset: usize) -> Result<(), Error> {
         self.value().read_exact_at(bytes, offset)
     }
@@ -289,15 +293,16 @@ impl<T: SharedType> RwLockReadGuard<'_, T> {
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::OutOfBounds`](crate::ErrorKind::OutOfBounds) if the view does not contain the value any more.
+    /// [`ErrorKind::OutOfBounds`](crate::ErrorKind::OutOfBounds) if the view does not contain the value any
+    /// more.
     ///
     /// # Safety
     ///
-    /// As [`MutexGuard::value_mut_unchecked`](super::MutexGuard::value_mut_unchecked): all processes keep to the lock,
-    /// and none of them takes the pages away.
+    /// As [`MutexGuard::value_mut_unchecked`](super::MutexGuard::value_mut_unchecked): all processes keep to
+    /// the lock, and none of them takes the pages away.
     pub unsafe fn value_ref_unchecked(&self) -> Result<&T, Error> {
-        // SAFETY: a process that keeps to the lock does not write while there are readers. The caller guarantees that
-        // all processes do.
+        // SAFETY: a process that keeps to the lock does not write while there are readers. The caller
+        // guarantees that all processes do.
         unsafe { self.value().as_ref() }
     }
 }
@@ -342,7 +347,8 @@ impl<T: SharedType> RwLockWriteGuard<'_, T> {
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::OutOfBounds`](crate::ErrorKind::OutOfBounds), [`ErrorKind::Fault`](crate::ErrorKind::Fault).
+    /// [`ErrorKind::OutOfBounds`](crate::ErrorKind::OutOfBounds),
+    /// [`ErrorKind::Fault`](crate::ErrorKind::Fault).
     pub fn read_exact_at(&self, bytes: &mut [u8], offset: usize) -> Result<(), Error> {
         self.value().read_exact_at(bytes, offset)
     }
@@ -351,7 +357,8 @@ impl<T: SharedType> RwLockWriteGuard<'_, T> {
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::OutOfBounds`](crate::ErrorKind::OutOfBounds), [`ErrorKind::Fault`](crate::ErrorKind::Fault).
+    /// [`ErrorKind::OutOfBounds`](crate::ErrorKind::OutOfBounds),
+    /// [`ErrorKind::Fault`](crate::ErrorKind::Fault).
     pub fn write_all_at(&mut self, bytes: &[u8], offset: usize) -> Result<(), Error> {
         self.value().write_all_at(bytes, offset)
     }
@@ -360,15 +367,16 @@ impl<T: SharedType> RwLockWriteGuard<'_, T> {
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::OutOfBounds`](crate::ErrorKind::OutOfBounds) if the view does not contain the value any more.
+    /// [`ErrorKind::OutOfBounds`](crate::ErrorKind::OutOfBounds) if the view does not contain the value any
+    /// more.
     ///
     /// # Safety
     ///
-    /// As [`MutexGuard::value_mut_unchecked`](super::MutexGuard::value_mut_unchecked): all processes keep to the lock,
-    /// and none of them takes the pages away.
+    /// As [`MutexGuard::value_mut_unchecked`](super::MutexGuard::value_mut_unchecked): all processes keep to
+    /// the lock, and none of them takes the pages away.
     pub unsafe fn value_mut_unchecked(&mut self) -> Result<&mut T, Error> {
-        // SAFETY: this guard holds the lock, and the caller guarantees that all processes keep to it. The reference
-        // borrows the guard mutably.
+        // SAFETY: this guard holds the lock, and the caller guarantees that all processes keep to it. The
+        // reference borrows the guard mutably.
         unsafe { self.value().as_mut() }
     }
 
@@ -383,7 +391,8 @@ impl<T: SharedType> RwLockWriteGuard<'_, T> {
 
     /// Gives the lock up because the data cannot be repaired.
     ///
-    /// From now on, every attempt to acquire it returns [`LockError::NotRecoverable`]. Waiters return at once.
+    /// From now on, every attempt to acquire it returns [`LockError::NotRecoverable`]. Waiters return at
+    /// once.
     ///
     /// # Errors
     ///
@@ -414,8 +423,8 @@ impl<T: SharedType> Drop for RwLockWriteGuard<'_, T> {
         if !self.panicking && std::thread::panicking() {
             self.mark_panicked();
         }
-        // If the pages are gone, there is nothing to release. If a peer has overwritten the word, it is not this
-        // owner's any more.
+        // If the pages are gone, there is nothing to release. If a peer has overwritten the word, it is not
+        // this owner's any more.
         let _ = algorithm::write_unlock(&self.lock.context(None), self.lock.words(), participant(me));
     }
 }

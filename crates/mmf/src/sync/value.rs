@@ -9,8 +9,8 @@ use crate::segment::core::{Core, index};
 use crate::segment::types::SharedType;
 use crate::view::View;
 
-/// The value of an object while `owner` holds the object's lock. Each access checks that the calling process is not a
-/// forked copy of the owner.
+/// The value of an object while `owner` holds the object's lock. Each access checks that the calling process
+/// is not a forked copy of the owner.
 pub(super) struct GuardedValue<'g, T> {
     core: &'g Core,
     owner: Owner,
@@ -57,19 +57,20 @@ impl<'g, T: SharedType> GuardedValue<'g, T> {
 
     /// # Safety
     ///
-    /// While the reference is used, no thread of any process reads or writes the bytes except through it, and no
-    /// process takes their pages away.
+    /// While the reference is used, no thread of any process reads or writes the bytes except through it, and
+    /// no process takes their pages away.
     pub(super) unsafe fn as_mut(&self) -> Result<&'g mut T, Error> {
         let place = self.pointer()?;
-        // SAFETY: `pointer` has checked that the place is aligned and inside the mapping. The mapping lives as long as
-        // the view, which `core` keeps for `'g`. Any bytes are a valid `T` (`FromBytes`). The caller guarantees that
-        // there is no other access.
+        // SAFETY: `pointer` has checked that the place is aligned and inside the mapping. The mapping lives
+        // as long as the view, which `core` keeps for `'g`. Any bytes are a valid `T` (`FromBytes`). The
+        // caller guarantees that there is no other access.
         Ok(unsafe { &mut *place })
     }
 
     /// # Safety
     ///
-    /// While the reference is used, no thread of any process writes the bytes, and no process takes their pages away.
+    /// While the reference is used, no thread of any process writes the bytes, and no process takes their
+    /// pages away.
     pub(super) unsafe fn as_ref(&self) -> Result<&'g T, Error> {
         let place = self.pointer()?;
         // SAFETY: as in `as_mut`. The caller guarantees that there is no write.

@@ -19,9 +19,9 @@ ALLOWED = [
     ["diagnosis/mod.rs", "error.rs", "name/mod.rs", "security/mod.rs"],
     ["diagnosis/environment.rs", "diagnosis/facts.rs", "diagnosis/rules.rs"],
     ["segment/mod.rs", "sync/mod.rs"],
-    ["segment/inspect.rs", "segment/making.rs", "segment/salvage.rs", "segment/stage.rs"],
+    ["segment/info.rs", "segment/making.rs", "segment/salvage.rs", "segment/stage.rs"],
     ["sys/unix/chain.rs", "sys/unix/fault.rs"],
-    ["sys/unix/exit.rs", "sys/unix/growth.rs", "sys/unix/memory.rs", "sys/unix/named_linux.rs", "sys/unix/probe.rs"],
+    ["sys/unix/exit.rs", "sys/unix/growth.rs", "sys/unix/memory.rs", "sys/unix/links_linux.rs", "sys/unix/named_linux.rs", "sys/unix/probe.rs", "sys/unix/probe_linux.rs"],
     ["sys/unix/liveness.rs", "sys/unix/wait.rs"],
 ]
 

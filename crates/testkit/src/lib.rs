@@ -67,6 +67,34 @@ pub fn run(tests: &[Test], roles: &[Played]) {
     libtest_mimic::run(&Arguments::from_args(), trials).exit();
 }
 
+/// Registers the tests and roles of a module: functions of this name, in `TESTS` and `ROLES` under `module::function`.
+///
+/// ```
+/// # mod sharing {
+/// fn two_processes_share() {}
+/// fn role_write(role: &mut testkit::Role) {}
+///
+/// testkit::registry! {
+///     sharing
+///     tests {
+///         two_processes_share
+///     }
+///     roles {
+///         role_write
+///     }
+/// }
+/// # }
+/// ```
+#[macro_export]
+macro_rules! registry {
+    ($module:ident tests { $($test:ident)* } roles { $($role:ident)* }) => {
+        pub(crate) const TESTS: &[$crate::Test] =
+            &[$((concat!(stringify!($module), "::", stringify!($test)), $test)),*];
+        pub(crate) const ROLES: &[$crate::Played] =
+            &[$((concat!(stringify!($module), "::", stringify!($role)), $role)),*];
+    };
+}
+
 struct Skipped(String);
 
 thread_local! {

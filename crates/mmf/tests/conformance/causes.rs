@@ -539,3 +539,30 @@ mod here {
 }
 
 pub(crate) use here::*;
+
+testkit::registry! {
+    causes
+    tests {
+        a_page_that_this_process_has_closed
+        a_full_place
+        a_full_disk
+        a_place_that_does_not_do
+        a_place_that_is_read_only_here
+        unfinished_for_good
+        left_over_and_closed_to_this_user
+        who_may_only_read_is_told_to
+        mappings_are_limited
+        a_mistyped_name_is_shown
+    }
+    roles {
+        role_full
+        role_full_disk
+        role_place
+        role_read_only
+        role_create_and_stay
+        role_ask
+        role_in_the_way
+        role_read
+        role_map
+    }
+}

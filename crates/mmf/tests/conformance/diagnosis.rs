@@ -836,3 +836,43 @@ mod here {
 }
 
 pub(crate) use here::*;
+
+testkit::registry! {
+    diagnosis
+    tests {
+        nothing_there
+        in_the_other_namespace
+        in_another_spelling
+        there_already
+        smaller_than_asked
+        questions_without_sense
+        more_than_there_is
+        asking_changes_nothing
+        examined
+        the_machine
+        private_names
+        another_kind
+        not_granted
+        an_unfinished_one
+        left_by_killed_programs
+        without_a_privilege
+        left_by_another_user
+        limits_of_the_process
+        locked_memory_is_limited
+        where_memories_live
+        no_place_for_memories
+        wishes_that_cannot_be_had
+        directories_pass_nothing_on
+    }
+    roles {
+        role_refused
+        role_make_and_stay
+        role_unprivileged
+        role_is_in_the_way
+        role_limited
+        role_lock
+        role_mount
+        role_no_place
+        role_inherit
+    }
+}

@@ -969,3 +969,40 @@ mod small {
 }
 
 pub(crate) use small::*;
+
+testkit::registry! {
+    disk
+    tests {
+        round_trips
+        read_only_memories_are_saved
+        options_hold_for_what_is_loaded
+        holes_stay_holes
+        restoring_clears_what_is_a_hole
+        pictures_of_many_gibibytes
+        progress_is_told
+        cancelled_in_the_middle
+        files_are_replaced_or_kept
+        only_this_user_may_open_the_file
+        killed_savers_leave_no_half_files
+        paths_that_lead_nowhere
+        files_longer_than_the_memory
+        files_that_become_shorter
+        nothing_leaks_to_or_from_disk
+        by_views_alone
+        reserved_memory
+        memories_cut_by_another_process
+        memories_cut_again_and_again
+        a_full_disk
+        no_pages_left_for_what_is_loaded
+        limits_on_files
+        places_of_others
+    }
+    roles {
+        role_save_here
+        role_save
+        role_full_disk
+        role_no_pages
+        role_limited
+        role_another_user
+    }
+}

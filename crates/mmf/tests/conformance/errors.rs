@@ -273,3 +273,24 @@ pub(crate) fn converts_to_io_error() {
     assert_eq!(inner.kind(), ErrorKind::NotFound);
     assert!(inner.raw_os_error().is_some_and(|code| code == 2));
 }
+
+testkit::registry! {
+    errors
+    tests {
+        names_that_are_none
+        missing_name
+        existing_name
+        wrong_lengths
+        too_large
+        not_enough_memory
+        out_of_bounds
+        misaligned_atomics
+        smaller_than_asked_for
+        names_of_other_kinds
+        messages_name_the_cure
+        failing_leaks_nothing
+        converts_to_io_error
+    }
+    roles {
+    }
+}

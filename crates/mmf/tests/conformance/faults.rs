@@ -468,3 +468,31 @@ pub(crate) fn panics_still_unwind() {
     assert_eq!(*result.unwrap_err().downcast::<ErrorKind>().unwrap(), ErrorKind::Fault);
     assert!(dropped.load(Ordering::SeqCst));
 }
+
+testkit::registry! {
+    faults
+    tests {
+        an_inaccessible_page
+        a_read_only_page
+        uncommitted_memory
+        in_many_threads_at_once
+        in_atomics
+        with_another_handler_before
+        with_another_handler_after
+        outside_the_view_ends_the_process
+        a_private_buffer_ends_the_process
+        truncated_by_another_process
+        a_mapped_file_truncated_by_another_process
+        truncated_again_and_again_during_copies
+        a_sent_signal_is_not_ours
+        panics_still_unwind
+    }
+    roles {
+        role_handler_before
+        role_handler_after
+        role_outside
+        role_private_buffer
+        role_sent_signal
+        role_truncate
+    }
+}

@@ -398,3 +398,28 @@ pub(crate) fn flushed_bytes_are_in_the_file() {
     assert_eq!(memory.len(), 10_004);
     assert_eq!(memory.view().unwrap().read_vec(10_000, 4).unwrap(), b"more");
 }
+
+testkit::registry! {
+    files
+    tests {
+        the_same_types_over_a_file
+        shared_with_another_process
+        three_verbs
+        copies_on_write
+        an_empty_file
+        growing_lengthens_the_file
+        larger_than_the_address_space
+        rights_and_kinds
+        a_file_that_is_closed_to_us
+        cut_by_another_process
+        a_full_disk
+        handed_to_a_child
+        flushed_bytes_are_in_the_file
+    }
+    roles {
+        role_write
+        role_cut
+        role_fill
+        role_receive
+    }
+}

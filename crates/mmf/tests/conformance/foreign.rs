@@ -254,3 +254,19 @@ mod here {
 }
 
 pub(crate) use here::*;
+
+testkit::registry! {
+    foreign
+    tests {
+        c_opens_ours
+        we_open_c
+        python_opens_ours
+        we_open_python
+        foreign_objects_are_never_removed
+        an_unsized_object_is_not_ready
+        read_only_grants
+        no_grants
+    }
+    roles {
+    }
+}

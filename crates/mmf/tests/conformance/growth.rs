@@ -514,3 +514,35 @@ pub(crate) fn role_fill(role: &mut Role) {
     view.fill(2, 0..7 << 20).unwrap();
     role.say("done");
 }
+
+testkit::registry! {
+    growth
+    tests {
+        in_place
+        without_a_name
+        not_beyond_the_capacity
+        not_without_a_capacity
+        a_capacity_that_makes_no_sense
+        whoever_opens_it_learns_the_capacity
+        without_a_name_it_is_learnt_as_well
+        old_views_follow_ten_thousand_times
+        several_grow_at_once
+        killed_growers
+        killed_makers
+        far_more_than_the_machine_has
+        slices_and_parts_stay_as_they_are
+        growing_leaks_nothing
+        cut_by_a_peer
+        foreign_objects_are_followed
+        a_full_place
+    }
+    roles {
+        role_receive
+        role_follow
+        role_grow
+        role_grow_on
+        role_make
+        role_cut
+        role_fill
+    }
+}

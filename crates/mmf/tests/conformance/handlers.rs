@@ -847,3 +847,42 @@ mod here {
         let _ = std::fs::remove_dir_all(classes);
     }
 }
+
+testkit::registry! {
+    handlers
+    tests {
+        the_default_action_comes_later
+        a_handler_that_does_not_pass_on_comes_later
+        a_handler_that_passes_on_comes_later
+        a_handler_for_one_call_gets_one_call
+        two_handlers_come_later
+        a_handler_that_comes_again_makes_no_cycle
+        handlers_come_while_faults_happen
+        more_handlers_than_can_be_taken_over
+        a_replaced_handler_can_be_left_alone
+        copies_need_no_handler
+        a_former_handler_has_its_own_stack
+        an_overflowed_stack_is_still_reported
+        blocked_signals_are_reported
+        a_forked_child_has_the_guard
+        a_plugin_is_unloaded
+        two_libraries_do_not_take_turns
+        faulthandler_comes_later
+        a_jvm_was_there_or_comes_later
+    }
+    roles {
+        role_default
+        role_mute
+        role_one_call
+        role_chaining
+        role_two
+        role_again
+        role_race
+        role_exhaust
+        role_leave
+        role_kernel
+        role_stack
+        role_overflow
+        role_fork
+    }
+}

@@ -1414,3 +1414,51 @@ impl Drop for Removed {
         let _ = std::fs::remove_dir_all(&self.0);
     }
 }
+
+testkit::registry! {
+    handoff
+    tests {
+        a_child_receives
+        read_only_stays_read_only
+        read_only_cannot_be_widened
+        several_memories_and_several_children
+        labels
+        the_command_stays_as_it_was
+        an_empty_environment
+        what_cannot_be_started
+        grandchildren_receive
+        both_widths
+        the_giver_ends_at_once
+        the_giver_is_killed
+        receivers_are_killed
+        a_child_keeps_the_name
+        threads_receive_at_once
+        no_other_child_gets_it
+        tickets
+        forged_values
+        forged_tickets
+        forged_parcels
+        a_giver_that_never_delivers
+        nothing_leaks
+        over_a_socket
+        too_much_over_a_socket
+        c_receives
+        python_receives
+        mono_receives
+        to_other_users
+        tickets_for_something_else
+    }
+    roles {
+        role_worker
+        role_nothing
+        role_parent
+        role_widen
+        role_forged_values
+        role_forged_tickets
+        role_forged_parcels
+        role_never_delivers
+        role_leak_check
+        role_receive_both
+        role_socket
+    }
+}

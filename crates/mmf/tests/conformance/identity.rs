@@ -985,3 +985,51 @@ mod linux {
 }
 
 pub(crate) use linux::*;
+
+testkit::registry! {
+    identity
+    tests {
+        a_planted_link_is_refused
+        links_planted_at_the_last_moment
+        links_to_what_a_killed_owner_has_left
+        foreign_regions_with_links
+        others_regions_are_left_alone
+        a_place_without_the_sticky_bit
+        a_mount_over_a_name
+        the_umask_takes_nothing_away
+        unfinished_under_a_umask
+        users_without_a_number
+        local_names_in_a_container
+        names_that_lead_elsewhere
+        readers_do_not_tell_the_capacity
+        an_absurd_capacity
+        only_readers_are_left
+        holders_are_seen
+        an_exclusive_lock_is_named
+        exits_release_names
+        forked_daemons_release_names
+        files_over_a_socket
+        one_length
+    }
+    roles {
+        role_owner
+        role_link
+        role_link_on
+        role_create_and_drop
+        role_next
+        role_other
+        role_not_sticky
+        role_mount_over
+        role_umask
+        role_unfinished
+        role_without_a_number
+        role_in_a_container
+        role_read_locks
+        role_hold
+        role_look
+        role_lock_exclusively
+        role_exit
+        role_daemon
+        role_serve_files
+    }
+}

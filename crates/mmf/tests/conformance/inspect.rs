@@ -385,3 +385,24 @@ pub(crate) fn role_follow(role: &mut Role) {
         role.say((step + 1).to_string());
     }
 }
+
+testkit::registry! {
+    inspect
+    tests {
+        a_whole_one_has_no_damage
+        objects_around_a_damaged_entry_are_shown
+        a_damaged_header_is_made_up_for
+        every_word_can_be_hostile
+        many_hostile_words_at_once
+        looking_while_it_is_overwritten
+        zeros_are_not_taken_for_a_death
+        no_more_is_listed_than_a_bound
+        the_maker_is_named
+        wakeups_for_the_dead_do_not_pile_up
+    }
+    roles {
+        role_wait
+        role_follow
+        role_count_spurious
+    }
+}

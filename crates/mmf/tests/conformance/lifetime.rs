@@ -245,3 +245,28 @@ pub(crate) fn cut_down_to_nothing() {
     assert_eq!(memory.len(), 0);
     assert_eq!(memory.view_at(0, 1).unwrap_err().kind(), ErrorKind::OutOfBounds);
 }
+
+testkit::registry! {
+    lifetime
+    tests {
+        the_name_goes_with_the_last_holder
+        another_holder_keeps_it_alive
+        a_view_keeps_the_name
+        a_killed_holder_leaves_nothing
+        a_killed_last_holder_does_not_block_open_or_create
+        bytes_outlive_the_memory
+        clones_are_holders
+        many_killed_holders
+        nothing_leaks_in_a_thousand_rounds
+        list_finds_what_is_there
+        a_new_memory_is_zero
+        only_our_own_object_is_removed
+        listing_does_not_disturb
+        cut_down_to_nothing
+    }
+    roles {
+        role_hold
+        role_leak_check
+        role_open_or_create
+    }
+}

@@ -837,3 +837,48 @@ pub(crate) fn role_hidden(role: &mut Role) {
     assert!(matches!(refused, LockError::TimedOut(_)), "{refused}");
     role.say("it is held");
 }
+
+testkit::registry! {
+    locks
+    tests {
+        a_mutex_excludes
+        a_writer_excludes
+        deadlines_and_tries
+        the_next_one_is_told_of_a_death
+        a_dead_writer_and_dead_readers
+        a_panic_leaves_a_mark
+        killed_at_every_step_of_a_mutex
+        who_gives_a_lock_up_dies_before_waking
+        killed_at_every_step_of_an_rwlock
+        nobody_starves
+        readers_and_writers_do_not_starve_each_other
+        events_wake_others
+        waiters_for_events_die
+        who_sets_an_event_dies_before_waking
+        the_latest_value_outlives_its_writer
+        latest_values_are_whole
+        once_is_once
+        locks_of_ones_own
+        who_has_what_can_be_seen
+        many_threads_of_few_participants
+        words_that_change_all_the_time
+        who_has_no_time_leaves_the_news_of_a_death
+        who_is_hidden_is_not_dead
+    }
+    roles {
+        role_count
+        role_hold
+        role_work
+        role_give_up
+        role_compete
+        role_one_sided
+        role_echo
+        role_wait_until
+        role_set
+        role_publish_until
+        role_check_values
+        role_once
+        role_own
+        role_hidden
+    }
+}

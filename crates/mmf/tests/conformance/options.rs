@@ -139,3 +139,17 @@ pub(crate) fn options_of_files() {
     assert_eq!(file().capacity(1 << 20).open().unwrap().capacity(), 1 << 20);
     assert_eq!(file().capacity(1 << 20).open_read_only().unwrap().capacity(), 1 << 20);
 }
+
+testkit::registry! {
+    options
+    tests {
+        options_of_existing_regions_are_refused_where_one_is_created
+        options_of_new_regions_are_refused_where_one_is_opened
+        expectations_apply_to_what_is_opened
+        lengths_and_capacities_are_the_least_of_what_is_opened
+        large_pages_are_had_or_refused_with_a_reason
+        options_of_files
+    }
+    roles {
+    }
+}

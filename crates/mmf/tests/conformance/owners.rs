@@ -810,3 +810,33 @@ pub(crate) fn role_eat(role: &mut Role) {
 
 #[cfg(not(target_os = "linux"))]
 pub(crate) fn role_eat(_: &mut Role) {}
+
+testkit::registry! {
+    owners
+    tests {
+        copies_in_a_forked_child_own_nothing
+        copies_in_a_cloned_child_own_nothing
+        a_forked_child_sees_its_parent_die
+        words_of_readers_never_wrap_around
+        since_is_of_this_locking
+        the_dead_held_it_since_this_locking
+        a_panic_is_not_a_death
+        errors_of_objects_name_the_object
+        a_segment_uses_what_it_has_grown_by
+        several_grow_a_segment_at_once
+        only_room_is_taken_for_room
+        readers_do_not_take_wakeups_away
+    }
+    roles {
+        role_fork
+        role_orphan
+        role_lock_again
+        role_panic
+        role_hold
+        role_grow
+        role_add
+        role_die_growing
+        role_be_woken
+        role_eat
+    }
+}

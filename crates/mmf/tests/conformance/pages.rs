@@ -159,3 +159,20 @@ pub(crate) fn nodes() {
     let untouched = OpenOptions::new().len(1 << 20).anonymous().unwrap().view().unwrap();
     assert_eq!(untouched.numa_node(0).unwrap(), None);
 }
+
+testkit::registry! {
+    pages
+    tests {
+        ordinary_ones
+        large_ones_without_a_name
+        large_ones_with_a_name
+        large_ones_where_the_mount_has_them
+        a_preflight_knows
+        large_ones_do_not_grow
+        more_large_ones_than_there_are
+        nodes
+    }
+    roles {
+        role_mount
+    }
+}

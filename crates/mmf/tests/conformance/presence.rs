@@ -648,3 +648,41 @@ mod others {
             role_join_until role_join_and_say role_lose_hold role_give role_redeem
     }
 }
+
+testkit::registry! {
+    presence
+    tests {
+        owners_in_other_namespaces
+        numbers_of_other_namespaces
+        makers_in_other_namespaces
+        read_locks_decide_nothing
+        children_do_not_keep_their_parents_alive
+        a_child_of_the_same_number_is_no_holder
+        slots_in_large_pages
+        closing_all_descriptors
+        no_descriptor_left
+        no_address_left
+        stopped_processes_are_alive
+        processes_without_their_first_thread
+        joining_in_two_pid_namespaces
+        without_the_kernel_in_other_namespaces
+        locks_lost_by_all
+        claims_that_change_all_the_time
+        tickets_from_other_namespaces
+    }
+    roles {
+        role_own
+        role_try
+        role_own_and_fork
+        role_fork_the_same_number
+        role_own_and_close
+        role_no_descriptor
+        role_no_address
+        role_leave_first_thread
+        role_join_until
+        role_join_and_say
+        role_lose_hold
+        role_give
+        role_redeem
+    }
+}

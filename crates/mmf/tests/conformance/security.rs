@@ -496,3 +496,27 @@ mod here {
 }
 
 pub(crate) use here::*;
+
+testkit::registry! {
+    security
+    tests {
+        the_default_is_the_current_user
+        grants_are_read_back
+        unnamed_memory_has_it_too
+        unknown_accounts
+        owners_are_expected
+        what_cannot_be_said_is_not_granted
+        grants_to_users_and_groups
+        the_lifetime_is_kept_with_grants
+        words_and_umask
+        labels_and_squatted_names
+        owners_on_this_system
+        securities_of_others_memories
+        users_in_granted_groups
+    }
+    roles {
+        role_try
+        role_umask
+        role_squatted
+    }
+}

@@ -805,3 +805,38 @@ pub(crate) fn a_forked_child_is_somebody_else() {
 
 #[cfg(not(target_os = "linux"))]
 pub(crate) fn role_fork(_: &mut Role) {}
+
+testkit::registry! {
+    segment
+    tests {
+        processes_share_objects
+        processes_of_both_widths_share_segments
+        what_does_not_match_is_refused
+        what_is_no_segment_is_refused
+        options_that_do_not_apply_are_refused
+        one_of_many_makes_it
+        a_maker_that_dies_is_replaced
+        an_opener_waits_for_the_maker
+        participants_die_at_every_step
+        observers_look_and_leave_no_trace
+        segments_without_a_name
+        the_format_stays_as_it_is
+        the_format_of_every_kind_stays_as_it_is
+        the_first_version_is_opened_and_used
+        deaths_of_the_first_version_are_told
+        every_word_overwritten
+        overwritten_while_used
+        cut_off_while_used
+        a_forked_child_is_somebody_else
+    }
+    roles {
+        role_share
+        role_open_or_create
+        role_open_late
+        role_make_until
+        role_join_until
+        role_observe
+        role_scribble
+        role_fork
+    }
+}

@@ -223,3 +223,28 @@ pub(crate) fn names_of_all_lengths() {
     let _other = SharedMemory::create(&unicode, 1).unwrap();
     assert!(SharedMemory::open(&unicode).is_ok());
 }
+
+testkit::registry! {
+    sharing
+    tests {
+        create_and_open_in_another_process
+        writes_are_seen_both_ways
+        read_only_process_cannot_write_to_the_pages
+        open_or_create_says_which_it_was
+        only_one_of_many_creates
+        atomics_add_up_across_processes
+        processes_of_both_widths_share
+        names_are_case_sensitive
+        local_is_the_default
+        local_and_global_are_different
+        names_of_all_lengths
+    }
+    roles {
+        role_open_and_check
+        role_answer
+        role_scribble
+        role_create_or_open
+        role_count
+        role_share
+    }
+}

@@ -137,3 +137,12 @@ mod linux {
         done(unsafe { libc::mount(name.as_ptr(), at.as_ptr(), kind.as_ptr(), 0, options.as_ptr().cast()) })
     }
 }
+
+testkit::registry! {
+    spaces
+    tests {
+    }
+    roles {
+        role_in
+    }
+}

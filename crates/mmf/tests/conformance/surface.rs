@@ -43,3 +43,12 @@ pub(crate) fn the_root_has_sixteen_items() {
     ];
     assert_eq!(root(), expected);
 }
+
+testkit::registry! {
+    surface
+    tests {
+        the_root_has_sixteen_items
+    }
+    roles {
+    }
+}

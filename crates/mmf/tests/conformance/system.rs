@@ -313,3 +313,22 @@ mod here {
 }
 
 pub(crate) use here::*;
+
+testkit::registry! {
+    system
+    tests {
+        handles_in_and_out
+        handles_that_are_none
+        read_only_handles_stay_read_only
+        into_read_only_is_for_good
+        taken_read_only_is_for_good
+        flush_prefetch_and_lock
+        only_this_user_may_open
+        children_inherit_nothing
+        other_users_cannot_reopen_a_descriptor
+    }
+    roles {
+        role_other_user
+        role_list_handles
+    }
+}

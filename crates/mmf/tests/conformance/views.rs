@@ -291,3 +291,25 @@ pub(crate) fn read_only_view_of_a_writable_one() {
     assert_eq!(read_only.read::<u8>(0).unwrap(), 7);
     assert_eq!(read_only.clone().subview(0, 10).unwrap().len(), 10);
 }
+
+testkit::registry! {
+    views
+    tests {
+        any_offset_and_any_length
+        many_at_once
+        typed_values
+        unaligned_values
+        fill_and_copy
+        overlapping_copies
+        copies_of_every_length
+        slices
+        cursor_reads_writes_and_seeks
+        atomics_of_every_width
+        atomics_race_in_threads
+        unsafe_slices
+        read_only_view_of_a_writable_one
+        large_copies
+    }
+    roles {
+    }
+}

@@ -402,3 +402,20 @@ mod here {
         assert_eq!(seen, texts.len());
     }
 }
+
+testkit::registry! {
+    windows
+    tests {
+        object_names_cannot_be_derived_from_each_other
+        foreign_events_keep_no_participant_out
+        readers_can_neither_wait_nor_wake
+        objects_are_owned_by_their_creator
+        a_section_of_a_file_has_one_length
+        a_reserved_section_without_pages_is_unfinished
+        listed_names_can_be_opened
+    }
+    roles {
+        role_squat
+        role_hold_until_killed
+    }
+}

@@ -1,4 +1,5 @@
-//! Memory goes to disk and comes back: all of it or nothing, whoever is killed, whatever is full, and with its holes.
+//! Regions are saved and loaded completely or not at all, with their holes, whatever is killed and whatever
+//! is full.
 
 use std::fs;
 use std::ops::ControlFlow;
@@ -12,7 +13,7 @@ use testkit::{Peer, Role, assert_bytes, open_handles, unique_name};
 
 const MIB: usize = 1 << 20;
 
-/// A directory that goes with the test.
+/// A directory that is removed with the test.
 struct Folder(PathBuf);
 
 impl Folder {
@@ -26,7 +27,7 @@ impl Folder {
         self.0.join(name)
     }
 
-    /// What is in it, hidden or not.
+    /// Returns the names in it, hidden ones included.
     fn names(&self) -> Vec<String> {
         let mut names: Vec<String> = fs::read_dir(&self.0)
             .unwrap()
@@ -43,12 +44,12 @@ impl Drop for Folder {
     }
 }
 
-/// Bytes of which no page is zero, and no two pages are the same.
+/// Returns bytes of which no page is zero, and no two pages are equal.
 fn noise(len: usize) -> Vec<u8> {
     (0..len).map(|at| ((at * 31) ^ (at >> 12) ^ 0x55) as u8 | 1).collect()
 }
 
-/// A memory with this content from its first byte on.
+/// Returns a region with this content from its first byte on.
 fn memory(content: &[u8]) -> SharedMemory {
     let memory = SharedMemory::anonymous(content.len() as u64).unwrap();
     memory.view().unwrap().write_all_at(content, 0).unwrap();
@@ -63,7 +64,7 @@ fn go_on(_: Progress) -> ControlFlow<()> {
     ControlFlow::Continue(())
 }
 
-/// Goes on until so many bytes are done.
+/// Continues until so many bytes are done.
 fn until(done: u64) -> impl FnMut(Progress) -> ControlFlow<()> {
     move |progress| if progress.done() >= done { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
 }
@@ -104,7 +105,7 @@ pub(crate) fn round_trips() {
         assert_bytes(&now[..file.len()], &file, "restored");
         assert!(now[file.len()..file.len() + 3 * 65_536].iter().all(|byte| *byte == 0xee), "the rest stays");
     }
-    // Others' files, too, of any length.
+    // Files of other programs, too, of any length.
     fs::write(&path, noise(12_345)).unwrap();
     assert_bytes(&bytes(&SharedMemory::load_anonymous(&path).unwrap())[..12_345], &noise(12_345), "theirs");
     assert_eq!(folder.names(), ["picture"]);
@@ -155,13 +156,13 @@ mod blocks {
     use std::os::unix::fs::MetadataExt;
     use std::path::Path;
 
-    /// Bytes that a file takes, or the file of a memory.
+    /// Returns the bytes that a file takes, or the file of a region.
     pub(super) fn of(path: impl AsRef<Path>) -> u64 {
         std::fs::metadata(path).unwrap().blocks() * 512
     }
 }
 
-/// A global memory, and where it is a file.
+/// Returns a global region and the path of its file.
 fn named_memory(len: u64) -> (SharedMemory, PathBuf) {
     let text = unique_name("blocks");
     let memory = SharedMemory::create(format!(r"Global\{text}"), len).unwrap();
@@ -191,7 +192,7 @@ pub(crate) fn holes_stay_holes() {
     }
     assert_bytes(&bytes(&loaded), &bytes(&original), "the content");
 
-    // What is written, but zero, is a hole in the file, too.
+    // Written zeros are a hole in the file, too.
     original.view().unwrap().fill(0, 0..64 << 20).unwrap();
     let saved = original.save(&path).unwrap();
     assert_eq!(saved.holes(), 64 << 20, "{saved}");
@@ -210,12 +211,12 @@ pub(crate) fn restoring_clears_what_is_a_hole() {
     let restored = full.restore(&path).unwrap();
     assert_bytes(&bytes(&full), &bytes(&sparse), "all that was there is gone");
     assert!(restored.holes() > 7 << 20, "{restored}");
-    // A file without holes that is zero does the same.
+    // A file of zeros without holes gives the same result.
     let full = memory(&noise(8 * MIB));
     fs::write(&path, vec![0; 8 * MIB]).unwrap();
     full.restore(&path).unwrap();
     assert!(bytes(&full).iter().all(|byte| *byte == 0));
-    // And where nothing has been written, nothing is.
+    // And ranges that were never written stay so.
     let (untouched, _shm) = named_memory(8 << 20);
     untouched.restore(&path).unwrap();
     #[cfg(target_os = "linux")]
@@ -251,7 +252,7 @@ pub(crate) fn pictures_of_many_gibibytes() {
     };
     check(&loaded);
     if cfg!(windows) {
-        // All of it would be read, and so get pages: sections cannot say what was never written.
+        // All of it would be read, and so get pages: sections do not report ranges that were never written.
         return;
     }
     let saved = loaded.save(folder.file("again")).unwrap();
@@ -261,7 +262,7 @@ pub(crate) fn pictures_of_many_gibibytes() {
     check(&loaded);
 }
 
-/// What a listener hears.
+/// The reports of a copy.
 #[derive(Default)]
 struct Heard(Vec<Progress>);
 
@@ -280,7 +281,7 @@ impl Heard {
             self.0.iter().all(|progress| progress.total() == total && progress.holes() <= progress.done())
         );
         assert!(self.0.is_sorted_by_key(Progress::done) && self.0.is_sorted_by_key(Progress::holes));
-        // Often enough for people, and for a wish to end to be heard soon.
+        // Often enough for people, and for a cancellation to take effect soon.
         let largest = self.0.windows(2).map(|pair| {
             let holes = pair[1].holes() - pair[0].holes();
             pair[1].done() - pair[0].done() - holes
@@ -328,7 +329,7 @@ pub(crate) fn cancelled_in_the_middle() {
     }
     assert_eq!(fs::read(&old).unwrap(), b"as it was");
 
-    // The listener may also panic.
+    // The function may also panic.
     let panicked = catch_unwind(AssertUnwindSafe(|| {
         original.save_with(&new, IfExists::Replace, |progress| {
             if progress.done() > 0 {
@@ -360,7 +361,7 @@ pub(crate) fn files_are_replaced_or_kept() {
     let error = original.save_new(&path).unwrap_err();
     assert_file_error(&error, ErrorKind::AlreadyExists, &path);
     assert_eq!(fs::read(&path).unwrap(), b"theirs");
-    // One that comes meanwhile is kept as well.
+    // A file that is created meanwhile is kept as well.
     let late = folder.file("late");
     let error = original.save_with(&late, IfExists::Keep, |progress| {
         if progress.done() == 0 {
@@ -370,10 +371,10 @@ pub(crate) fn files_are_replaced_or_kept() {
     });
     assert_file_error(&error.unwrap_err(), ErrorKind::AlreadyExists, &late);
     assert_eq!(fs::read(&late).unwrap(), b"faster");
-    // Replaced, while somebody has the old one open.
+    // Replaced, while another program has the old one open.
     let mut reader = fs::File::open(&path).unwrap();
     if testkit::under_wine() {
-        // It does not rename over what is open; but says so, and changes nothing.
+        // Wine does not rename over an open file; the error says so, and nothing changes.
         assert_file_error(&original.save(&path).unwrap_err(), ErrorKind::InUse, &path);
         assert_eq!(fs::read(&path).unwrap(), b"theirs");
         drop(reader);
@@ -386,7 +387,7 @@ pub(crate) fn files_are_replaced_or_kept() {
     }
     assert_bytes(&fs::read(&path).unwrap()[..3 * MIB], &noise(3 * MIB), "replaced");
     assert_eq!(folder.names(), ["late", "picture"]);
-    // A path without a directory in it is in the current one.
+    // A path without a directory is in the current one.
     let mut peer = Peer::start("disk::role_save_here", &[folder.0.to_str().unwrap()]);
     peer.expect("saved");
     peer.finish();
@@ -416,7 +417,7 @@ pub(crate) fn only_this_user_may_open_the_file() {
     testkit::skip("a unit test looks at the list of a file that is made");
 }
 
-/// Kills a process that saves, at one point after the other, and looks what is there.
+/// Kills a saving process at one point after the other, and examines what is left.
 pub(crate) fn killed_savers_leave_no_half_files() {
     let folder = Folder::new();
     let path = folder.file("picture");
@@ -432,14 +433,14 @@ pub(crate) fn killed_savers_leave_no_half_files() {
         assert_bytes(&fs::read(&path).unwrap(), &old, "the old one stays");
         let left = folder.names();
         if left.len() > 1 && !files_without_a_name(&folder) {
-            // What the documentation says may stay.
+            // The documentation allows this file to stay.
             assert!(left[0].starts_with(".mmf-") && left[0].ends_with(".part"), "{left:?}");
             fs::remove_file(folder.file(&left[0])).unwrap();
         } else {
             assert_eq!(left, ["picture"]);
         }
     }
-    // At any time in the last steps.
+    // At an arbitrary time in the last steps.
     for round in 0..25 {
         fs::write(&path, &old).unwrap();
         let mut peer = Peer::start("disk::role_save", &[path.to_str().unwrap(), &len.to_string(), "5000000"]);
@@ -454,14 +455,14 @@ pub(crate) fn killed_savers_leave_no_half_files() {
             assert_bytes(&now, &noise(len), "the new one, all of it");
         }
         for name in folder.names().iter().filter(|name| *name != "picture") {
-            // Complete, but not renamed yet.
+            // Complete, but not yet renamed.
             assert!(name.starts_with(".mmf-") && name.ends_with(".part"), "{name}");
             fs::remove_file(folder.file(name)).unwrap();
         }
     }
 }
 
-/// Whether nothing at all stays of a file that was not finished.
+/// Returns whether nothing at all stays of an unfinished file.
 fn files_without_a_name(_folder: &Folder) -> bool {
     #[cfg(target_os = "linux")]
     {
@@ -472,7 +473,7 @@ fn files_without_a_name(_folder: &Folder) -> bool {
     cfg!(windows)
 }
 
-/// Saves so many bytes, and waits for a word when so many are done.
+/// Saves so many bytes, and waits for a command when so many are done.
 pub(crate) fn role_save(role: &mut Role) {
     let [len, stop] = [1, 2].map(|index| role.argument(index).parse::<usize>().unwrap());
     let mut waited = false;
@@ -503,7 +504,7 @@ pub(crate) fn paths_that_lead_nowhere() {
     let error = SharedMemory::load(unique_name("directory"), &folder.0).unwrap_err();
     assert_file_error(&error, ErrorKind::NotAFile, &folder.0);
     assert!(error.to_string().contains("it is a directory"), "{error}");
-    // A file in the place of a directory.
+    // A file instead of a directory.
     let file = folder.file("file");
     fs::write(&file, b"x").unwrap();
     let below = file.join("picture");
@@ -619,7 +620,7 @@ pub(crate) fn nothing_leaks_to_or_from_disk() {
     assert_eq!(folder.names(), ["picture"]);
 }
 
-/// Where a descriptor does not do, bytes go through views; the result is the same.
+/// If a descriptor does not work, bytes go through views; the result is the same.
 #[cfg(unix)]
 pub(crate) fn by_views_alone() {
     use mmf::os::unix::SharedMemoryExt;
@@ -637,9 +638,9 @@ pub(crate) fn by_views_alone() {
     fs::write(&path, &changed).unwrap();
     memory.restore(&path).unwrap();
     assert_bytes(&fs::read(&behind).unwrap(), &changed, "restored");
-    // What is cut off is a fault; the offset is that in the memory, not that in one of the views.
+    // Truncation is a fault; the offset is in the region, not in one of the views.
     let cut = |progress: Progress| {
-        // While the view that has it is mapped.
+        // While the view with that byte is mapped.
         if progress.done() == 18 << 20 {
             fs::File::options().write(true).open(&behind).unwrap().set_len(20 << 20).unwrap();
         }
@@ -670,7 +671,7 @@ pub(crate) fn reserved_memory() {
     original.view().unwrap().write_all_at(b"here", 100).unwrap();
     let saved = original.save(&path).unwrap();
     assert_eq!(saved.len() - saved.holes(), 4096, "{saved}");
-    // What is not committed and is to be zero is left alone.
+    // Uncommitted pages that are to be zero are left alone.
     original.view().unwrap().write_all_at(b"gone", 100).unwrap();
     original.restore(&path).unwrap();
     assert_eq!(original.view().unwrap().read_vec(100, 4).unwrap(), b"here");
@@ -706,7 +707,8 @@ pub(crate) fn memories_cut_by_another_process() {
 
     fs::write(&path, noise(len as usize)).unwrap();
     let (restored, shm) = named_memory(len);
-    // Written by a descriptor, it becomes as long again; what a peer has cut off is lost as if he had written zeros.
+    // Writing by descriptor restores the length; the truncated bytes are lost as if the peer had written
+    // zeros.
     let result = restored.restore_with(&path, |progress| cut(&shm, progress));
     assert!(result.is_ok() || result.is_err_and(|error| error.kind() == ErrorKind::Fault));
     fs::File::create(&path).unwrap().set_len(len).unwrap();
@@ -762,12 +764,12 @@ pub(crate) fn memories_cut_again_and_again() {
 
 #[cfg(not(target_os = "linux"))]
 pub(crate) fn memories_cut_by_another_process() {
-    testkit::skip("nobody can make a memory shorter here");
+    testkit::skip("regions cannot be truncated here");
 }
 
 #[cfg(not(target_os = "linux"))]
 pub(crate) fn memories_cut_again_and_again() {
-    testkit::skip("nobody can make a memory shorter here");
+    testkit::skip("regions cannot be truncated here");
 }
 
 #[cfg(target_os = "linux")]
@@ -775,7 +777,7 @@ mod small {
     use super::*;
     use crate::users::{ANN, need_root};
 
-    /// A process with a small disk of its own, or told why not.
+    /// Starts a process with a small disk of its own, or returns why that is not possible.
     fn play(role: &str, folder: &Folder) {
         need_root();
         let mut peer = Peer::start(role, &[folder.0.to_str().unwrap()]);
@@ -794,7 +796,7 @@ mod small {
             return Err(std::io::Error::last_os_error());
         }
         let private = libc::MS_REC | libc::MS_PRIVATE;
-        // What is mounted here is not to be seen outside.
+        // Mounts of this process must not be visible outside.
         // SAFETY: constant texts.
         if unsafe {
             libc::mount(c"none".as_ptr(), c"/".as_ptr(), std::ptr::null(), private, std::ptr::null())
@@ -802,7 +804,7 @@ mod small {
         {
             return Err(std::io::Error::last_os_error());
         }
-        // SAFETY: zero-terminated texts that live.
+        // SAFETY: zero-terminated texts that outlive the call.
         let code = unsafe {
             libc::mount(c"mmf".as_ptr(), at.as_ptr(), c"tmpfs".as_ptr(), 0, options.as_ptr().cast())
         };
@@ -821,7 +823,7 @@ mod small {
         }
         let path = folder.file("picture");
         let large = memory(&noise(6 * MIB));
-        // Said before anything is written.
+        // Reported before anything is written.
         let mut heard = Heard::default();
         let error = large.save_with(&path, IfExists::Keep, |progress| heard.hear(progress)).unwrap_err();
         assert_file_error(&error, ErrorKind::StorageFull, &path);
@@ -830,19 +832,19 @@ mod small {
         assert!(heard.0.iter().all(|progress| progress.done() == 0));
         assert_eq!(std::io::Error::from(error).kind(), std::io::ErrorKind::StorageFull);
         assert_eq!(folder.names().len(), 0);
-        // The old one needs its room until the new one is there; and stays.
+        // The old file needs its space until the new one is complete, and stays.
         let half = memory(&noise(3 * MIB));
         half.save(&path).unwrap();
         assert_file_error(&half.save(&path).unwrap_err(), ErrorKind::StorageFull, &path);
         assert_bytes(&fs::read(&path).unwrap(), &noise(3 * MIB), "the old one");
         fs::remove_file(&path).unwrap();
-        // Much has been written, but most of it is zero: there is room enough.
+        // Much has been written, but most of it is zero: there is enough space.
         let zeros = memory(&vec![0; 64 * MIB]);
         zeros.view().unwrap().fill(5, 20 * MIB..20 * MIB + MIB).unwrap();
         zeros.save(&path).unwrap();
         assert_eq!(fs::metadata(&path).unwrap().len(), 64 << 20);
         fs::remove_file(&path).unwrap();
-        // Somebody takes the room meanwhile.
+        // Another process uses up the space meanwhile.
         let theirs = folder.file("theirs");
         let error = half.save_with(&path, IfExists::Keep, |progress| {
             if progress.done() == 1 << 20 {
@@ -854,7 +856,7 @@ mod small {
         assert_eq!(folder.names(), ["theirs"]);
         fs::remove_file(&theirs).unwrap();
         role.say("done");
-        // What is mounted here goes with this process; the directory is the test's.
+        // The mount disappears with this process; the directory belongs to the test.
         std::mem::forget(folder);
     }
 
@@ -873,7 +875,7 @@ mod small {
         let name = unique_name("pages");
         let error = SharedMemory::load(&*name, &path).unwrap_err();
         assert_eq!((error.kind(), error.path()), (ErrorKind::OutOfMemory, None), "{error}");
-        // Others take the pages after it has been made.
+        // Others use up the pages after the creation.
         fs::write(&path, noise(3 * MIB)).unwrap();
         let theirs = Path::new("/dev/shm/theirs");
         let error = OpenOptions::new().load_with(&*name, &path, |progress| {
@@ -900,7 +902,7 @@ mod small {
         let limit = libc::rlimit { rlim_cur: 2 << 20, rlim_max: 2 << 20 };
         // SAFETY: a valid structure.
         assert_eq!(unsafe { libc::setrlimit(libc::RLIMIT_FSIZE, &limit) }, 0);
-        // An error, and not the signal that the system sends.
+        // An error, and not the signal that the system would send.
         let error = original.save(&path).unwrap_err();
         assert_file_error(&error, ErrorKind::LimitReached, &path);
         assert!(error.to_string().contains("RLIMIT_FSIZE"), "{error}");
@@ -921,7 +923,7 @@ mod small {
         let (path, closed) = (folder.file("picture"), folder.file("closed"));
         fs::write(&path, b"not yours").unwrap();
         fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
-        // A directory that can be used but not read.
+        // A directory that can be searched but not read.
         fs::create_dir(&closed).unwrap();
         std::os::unix::fs::chown(&closed, Some(ANN), None).unwrap();
         fs::set_permissions(&closed, fs::Permissions::from_mode(0o300)).unwrap();

@@ -1,4 +1,4 @@
-/* A program of another language: only POSIX calls, no mmf. It does what lines on its input say and answers each. */
+/* A program in another language: only POSIX calls, no mmf. It obeys the lines of its input and answers each of them. */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>

@@ -1,4 +1,4 @@
-/* A program of another language: only Win32 calls, no mmf. It does what lines on its input say and answers each. */
+/* A program in another language: only Win32 calls, no mmf. It obeys the lines of its input and answers each of them. */
 #include <windows.h>
 #include <sddl.h>
 #include <stdio.h>
@@ -36,7 +36,7 @@ int main(void) {
                 printf("opened %llu\n", (unsigned long long)pages.RegionSize);
             }
         } else if (sscanf(line, "grant %399s %llu %x", name, &a, &value) == 3) {
-            /* a memory that everyone else may use only as the access mask says */
+            /* a region that everyone else may use only as the access mask says */
             SECURITY_ATTRIBUTES attributes = {sizeof attributes, NULL, FALSE};
             WCHAR sddl[100];
             swprintf(sddl, 100, L"D:P(A;;0x%x;;;WD)", value);
@@ -46,7 +46,7 @@ int main(void) {
             if (!section) printf("error %lu\n", GetLastError());
             else if (map(FILE_MAP_WRITE)) printf("created\n");
         } else if (sscanf(line, "null %399s %llu", name, &a) == 2) {
-            /* a memory with which everybody may do everything, as some libraries make it */
+            /* a region that everyone may use in every way, as some libraries create it */
             SECURITY_DESCRIPTOR descriptor;
             SECURITY_ATTRIBUTES attributes = {sizeof attributes, &descriptor, FALSE};
             InitializeSecurityDescriptor(&descriptor, SECURITY_DESCRIPTOR_REVISION);

@@ -90,8 +90,12 @@ pub use error::{Error, ErrorKind, Result};
 pub use memory::SharedMemory;
 pub use name::{Name, Namespace, ToName};
 pub use options::{Disposition, OpenOptions};
+/// Not part of the API: it is there for the tests alone.
+#[cfg(feature = "__test-hooks")]
 #[doc(hidden)]
-pub use segment::steps::{notice_at as __notice_at, stop_at as __stop_at};
+pub mod __test_hooks {
+    pub use crate::segment::steps::{report_at, stop_at};
+}
 pub use segment::{Segment, SegmentOptions, SharedType};
 pub use view::View;
 

@@ -1,56 +1,65 @@
-//! Steps at which tests stop a process for good, to be killed there.
+//! Steps at which a test stops a process in order to kill it there, with the feature `__test-hooks`, which only tests enable.
+//! Without it a step is nothing.
 
-use std::sync::OnceLock;
-use std::sync::atomic::{AtomicBool, Ordering};
+#[cfg(feature = "__test-hooks")]
+pub(crate) use hooks::step;
+#[cfg(feature = "__test-hooks")]
+pub use hooks::{report_at, stop_at};
 
-/// How the one who waits for it is told.
-type Tell = fn(&str);
+/// Marks a step at which other processes may find this one dead.
+#[cfg(not(feature = "__test-hooks"))]
+#[allow(clippy::inline_always, reason = "nothing of it is to be left, not even the name")]
+#[inline(always)]
+pub(crate) fn step(_name: &'static str) {}
 
-static ARMED: AtomicBool = AtomicBool::new(false);
-static WHERE: OnceLock<(String, Tell, Then)> = OnceLock::new();
+#[cfg(feature = "__test-hooks")]
+mod hooks {
+    use std::sync::OnceLock;
+    use std::sync::atomic::{AtomicBool, Ordering};
 
-/// What a process does at the step, when it has told.
-#[derive(Clone, Copy, PartialEq)]
-enum Then {
-    Stay,
-    GoOn,
-}
+    static ARMED: AtomicBool = AtomicBool::new(false);
+    static WATCHED: OnceLock<Watched> = OnceLock::new();
 
-/// Where other processes may find this one dead. Costs a load, off the fast paths.
-#[inline]
-pub(crate) fn step(name: &'static str) {
-    if ARMED.load(Ordering::Relaxed) {
-        stop(name);
+    struct Watched {
+        step: String,
+        report: fn(&str),
+        stop: bool,
     }
-}
 
-#[cold]
-fn stop(name: &str) {
-    if let Some((wanted, tell, then)) = WHERE.get() {
-        if wanted == name {
-            tell(name);
-            if *then == Then::GoOn {
-                return;
-            }
-            loop {
-                std::thread::park();
+    /// Marks a step at which other processes may find this one dead.
+    #[inline]
+    pub(crate) fn step(name: &'static str) {
+        if ARMED.load(Ordering::Relaxed) {
+            reached(name);
+        }
+    }
+
+    #[cold]
+    fn reached(name: &str) {
+        if let Some(watched) = WATCHED.get().filter(|watched| watched.step == name) {
+            (watched.report)(name);
+            if watched.stop {
+                loop {
+                    std::thread::park();
+                }
             }
         }
     }
-}
 
-/// For tests: from now on whoever comes to the step of this name tells, and stays there for good. Once in the life of a process.
-pub fn stop_at(name: &str, tell: fn(&str)) {
-    arm(name, tell, Then::Stay);
-}
+    /// Stops every thread of this process for good that reaches the step of this name, after it has called `report`. Only the first
+    /// call of this or of [`report_at`] in a process has an effect.
+    pub fn stop_at(name: &str, report: fn(&str)) {
+        watch(Watched { step: name.to_owned(), report, stop: true });
+    }
 
-/// For tests: the same without staying, to count how often the step is reached.
-pub fn notice_at(name: &str, tell: fn(&str)) {
-    arm(name, tell, Then::GoOn);
-}
+    /// Calls `report` whenever the step of this name is reached.
+    pub fn report_at(name: &str, report: fn(&str)) {
+        watch(Watched { step: name.to_owned(), report, stop: false });
+    }
 
-fn arm(name: &str, tell: Tell, then: Then) {
-    if WHERE.set((name.to_owned(), tell, then)).is_ok() {
-        ARMED.store(true, Ordering::Relaxed);
+    fn watch(watched: Watched) {
+        if WATCHED.set(watched).is_ok() {
+            ARMED.store(true, Ordering::Relaxed);
+        }
     }
 }

@@ -165,6 +165,7 @@ impl WaiterCount for WaitWord {
         self.waiters.get().fetch_add(change, SeqCst).map(drop)
     }
 
+    #[inline]
     fn step(&self, name: &'static str) {
         step(name);
     }
@@ -313,6 +314,7 @@ impl Context for LockContext<'_> {
         std::hint::spin_loop();
     }
 
+    #[inline]
     fn step(&self, name: &'static str) {
         step(name);
     }

@@ -140,6 +140,7 @@ impl<T: SharedType> WritableSlots for Values<T> {
         self.slot(slot).sequence.get().store(sequence, order)
     }
 
+    #[inline]
     fn step(&self, name: &'static str) {
         step(name);
     }

@@ -351,7 +351,7 @@ static SPURIOUS: AtomicU32 = AtomicU32::new(0);
 
 /// Waits until 20 ms pass without a wake-up, and says how many there were before.
 pub(crate) fn role_count_spurious(role: &mut Role) {
-    mmf::__notice_at("futex: woken, and the word is unchanged", |_| {
+    mmf::__test_hooks::report_at("futex: woken, and the word is unchanged", |_| {
         SPURIOUS.fetch_add(1, SeqCst);
     });
     let (cell, _view) = cell_of(role);

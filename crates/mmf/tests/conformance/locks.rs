@@ -310,7 +310,7 @@ pub(crate) fn who_gives_a_lock_up_dies_before_waking() {
 }
 
 pub(crate) fn role_give_up(role: &mut Role) {
-    mmf::__stop_at("finish: done, no waiter woken yet", tell);
+    mmf::__test_hooks::stop_at("finish: done, no waiter woken yet", tell);
     let mutex = Segment::open(role.argument(0)).unwrap().mutex::<u64>("held").unwrap();
     let guard = mutex.lock().unwrap();
     role.say("held");
@@ -346,7 +346,7 @@ fn rwlock_round(lock: &RwLock<u64>) {
 
 pub(crate) fn role_work(role: &mut Role) {
     if role.argument(2) != "none" {
-        mmf::__stop_at(role.argument(2), tell);
+        mmf::__test_hooks::stop_at(role.argument(2), tell);
     }
     let segment = Segment::open(role.argument(0)).unwrap();
     let mutex = segment.mutex::<u64>("held").unwrap();
@@ -508,7 +508,7 @@ pub(crate) fn waiters_for_events_die() {
 
 pub(crate) fn role_wait_until(role: &mut Role) {
     if role.argument(1) != "none" {
-        mmf::__stop_at(role.argument(1), tell);
+        mmf::__test_hooks::stop_at(role.argument(1), tell);
     }
     let segment = Segment::open(role.argument(0)).unwrap();
     let event = segment.auto_reset_event("event").unwrap();
@@ -529,7 +529,7 @@ pub(crate) fn who_sets_an_event_dies_before_waking() {
 }
 
 pub(crate) fn role_set(role: &mut Role) {
-    mmf::__stop_at("event: set, no waiter woken yet", tell);
+    mmf::__test_hooks::stop_at("event: set, no waiter woken yet", tell);
     Segment::open(role.argument(0)).unwrap().auto_reset_event("event").unwrap().set().unwrap();
 }
 
@@ -563,7 +563,7 @@ pub(crate) fn the_latest_value_outlives_its_writer() {
 }
 
 pub(crate) fn role_publish_until(role: &mut Role) {
-    mmf::__stop_at(role.argument(1), tell);
+    mmf::__test_hooks::stop_at(role.argument(1), tell);
     let segment = Segment::open(role.argument(0)).unwrap();
     let mut writer = segment.latest::<u64>("latest").unwrap().acquire_writer().unwrap();
     writer.publish(&6).unwrap();
@@ -656,7 +656,7 @@ pub(crate) fn once_is_once() {
 pub(crate) fn role_once(role: &mut Role) {
     let number = role.argument(1).parse().ok();
     if number.is_none() {
-        mmf::__stop_at(role.argument(1), tell);
+        mmf::__test_hooks::stop_at(role.argument(1), tell);
     }
     let once = Segment::open(role.argument(0)).unwrap().once_lock::<u64>("once").unwrap();
     role.say(once.get_or_init(|| number.unwrap_or(77)).unwrap().to_string());

@@ -655,7 +655,7 @@ fn index(offset: u64) -> usize {
 }
 
 pub(crate) fn role_die_growing(role: &mut Role) {
-    mmf::__stop_at("directory: longer", tell);
+    mmf::__test_hooks::stop_at("directory: longer", tell);
     let _ = Segment::open(role.argument(0)).unwrap().mutex::<[u8; 16_000]>("table");
 }
 
@@ -733,7 +733,7 @@ fn taken_up(segment: &Segment) {
 static MISSED: AtomicU32 = AtomicU32::new(0);
 
 pub(crate) fn role_be_woken(role: &mut Role) {
-    mmf::__notice_at("wait: missed a wake-up", |_| {
+    mmf::__test_hooks::report_at("wait: missed a wake-up", |_| {
         MISSED.fetch_add(1, SeqCst);
     });
     let segment = Segment::open(role.argument(0)).unwrap();

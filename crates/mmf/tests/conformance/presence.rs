@@ -494,7 +494,7 @@ mod linux {
     }
 
     pub(crate) fn role_join_until(role: &mut Role) {
-        mmf::__stop_at("join: joining", |step| println!("at {step}"));
+        mmf::__test_hooks::stop_at("join: joining", |step| println!("at {step}"));
         role.say(format!("came through: {:?}", Segment::open(role.argument(0))));
     }
 

@@ -250,7 +250,7 @@ pub(crate) fn role_open_late(role: &mut Role) {
 }
 
 pub(crate) fn role_make_until(role: &mut Role) {
-    mmf::__stop_at(role.argument(1), tell);
+    mmf::__test_hooks::stop_at(role.argument(1), tell);
     let segment = Segment::create(role.argument(0), LEN);
     role.say(format!("came through: {segment:?}"));
 }
@@ -306,7 +306,7 @@ pub(crate) fn participants_die_at_every_step() {
 }
 
 pub(crate) fn role_join_until(role: &mut Role) {
-    mmf::__stop_at(role.argument(1), tell);
+    mmf::__test_hooks::stop_at(role.argument(1), tell);
     let segment = Segment::open(role.argument(0)).unwrap();
     segment.mutex::<u64>(role.argument(2)).unwrap();
     drop(segment);

@@ -1,4 +1,5 @@
-//! A state that two processes change under a mutex. Start it twice, and end one of them in the middle of its work.
+//! A counter that two processes change under a mutex. Start the example twice, and kill one of the processes
+//! while it holds the lock.
 //!
 //! ```text
 //! cargo run --example shared_state
@@ -11,8 +12,8 @@ use mmf::sync::LockError;
 use mmf::{Error, Segment};
 
 fn main() -> Result<(), Error> {
-    let (segment, came) = Segment::open_or_create("example-shared-state", 64 * 1024)?;
-    println!("process {}: {came:?}", std::process::id());
+    let (segment, disposition) = Segment::open_or_create("example-shared-state", 64 * 1024)?;
+    println!("process {}: {disposition:?}", std::process::id());
     let counter = segment.mutex::<u64>("counter")?;
     for _ in 0..20 {
         let mut guard = match counter.lock() {
@@ -20,7 +21,7 @@ fn main() -> Result<(), Error> {
             Err(LockError::OwnerDied(owner)) => {
                 println!("{owner:?}");
                 let mut guard = owner.into_guard();
-                // A number is whole whatever happened.
+                // A counter is consistent at each moment, so there is nothing to repair.
                 guard.declare_consistent()?;
                 guard
             }

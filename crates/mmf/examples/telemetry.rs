@@ -1,4 +1,4 @@
-//! Telemetry: one process publishes, any number look, read-only.
+//! Telemetry: one process publishes a pose, and any number of processes read it without write access.
 //!
 //! ```text
 //! cargo run --example telemetry write

@@ -1,4 +1,4 @@
-//! Locks, events and latest values between processes, some of which die.
+//! Locks, events and latest values between processes, some of which are killed.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -19,7 +19,7 @@ fn segment(tag: &str) -> (String, Segment) {
     (name, segment)
 }
 
-/// The number and the value of what was published last.
+/// Returns the number and the value that were published last.
 pub(crate) fn numbered<T: SharedType>(latest: &Latest<T>) -> Option<(u64, T)> {
     latest.read_numbered().unwrap().map(|Published { number, value, .. }| (number, value))
 }
@@ -52,7 +52,7 @@ pub(crate) fn a_writer_excludes() {
     assert_eq!(lock.read().unwrap().get().unwrap(), [3000, 3000]);
 }
 
-/// Adds to both numbers, one after the other: whoever sees them differ was not alone.
+/// Adds to both numbers, one after the other. If they differ, another participant held the lock as well.
 pub(crate) fn role_count(role: &mut Role) {
     let segment = Segment::open(role.argument(0)).unwrap();
     let rounds: u64 = role.argument(2).parse().unwrap();
@@ -63,7 +63,7 @@ pub(crate) fn role_count(role: &mut Role) {
             let [first, second] = guard.get().unwrap();
             assert_eq!(first, second);
             guard.write_all_at(&(first + 1).to_le_bytes(), 0).unwrap();
-            // SAFETY: all who have this segment keep to the lock, and nobody makes the memory shorter.
+            // SAFETY: all processes that open this segment keep to the lock, and none shortens the region.
             unsafe { guard.value_mut_unchecked() }.unwrap()[1] += 1;
         }
     } else {
@@ -122,7 +122,7 @@ fn hold(name: &str, what: &str) -> Peer {
     peer
 }
 
-/// Holds something until it is killed; half of a change has been made.
+/// Holds an object until it is killed, in the middle of a change.
 pub(crate) fn role_hold(role: &mut Role) {
     let segment = Segment::open(role.argument(0)).unwrap();
     match role.argument(1) {
@@ -156,12 +156,12 @@ pub(crate) fn role_hold(role: &mut Role) {
     }
 }
 
-pub(crate) fn the_next_one_is_told_of_a_death() {
+pub(crate) fn a_death_is_reported_to_the_next_owner() {
     let (name, segment) = segment("death");
     let mutex = segment.mutex::<u64>("held").unwrap();
     let mut peer = hold(&name, "mutex");
-    assert!(matches!(mutex.try_lock(), Err(LockError::WouldBlock(_))), "it lives");
-    // Somebody waits, so it is known since when it was held.
+    assert!(matches!(mutex.try_lock(), Err(LockError::WouldBlock(_))), "its owner is alive");
+    // A waiter records since when the lock has been held.
     assert!(matches!(mutex.lock_timeout(Duration::from_millis(1)), Err(LockError::TimedOut(_))));
     let killer = std::thread::spawn(move || {
         std::thread::sleep(Duration::from_millis(20));
@@ -176,19 +176,23 @@ pub(crate) fn the_next_one_is_told_of_a_death() {
     assert!(owner.held_since().unwrap() <= owner.detected().unwrap());
     let guard = owner.into_guard();
     assert_eq!(guard.get().unwrap(), 77);
-    assert!(matches!(mutex.try_lock(), Err(LockError::WouldBlock(_))), "it is ours");
+    assert!(matches!(mutex.try_lock(), Err(LockError::WouldBlock(_))), "this process holds it");
     drop(guard);
-    // Nobody has declared anything: the next one is told again, and who it was.
-    let LockError::OwnerDied(owner) = mutex.lock().unwrap_err() else { panic!("it forgot") };
+    // The data was not declared consistent, so the next owner receives the error again, with the process.
+    let LockError::OwnerDied(owner) = mutex.lock().unwrap_err() else {
+        panic!("the death is not reported again")
+    };
     assert_eq!(owner.process().unwrap().id, id);
     let mut guard = owner.into_guard();
     guard.declare_consistent().unwrap();
     drop(guard);
     drop(mutex.lock().unwrap());
-    // Once more, and now it is given up, while somebody waits.
+    // The next owner dies as well, and the lock is given up while there is a waiter.
     let mut peer = hold(&name, "mutex");
     peer.kill();
-    let LockError::OwnerDied(owner) = mutex.try_lock().unwrap_err() else { panic!("not told") };
+    let LockError::OwnerDied(owner) = mutex.try_lock().unwrap_err() else {
+        panic!("the death is not reported")
+    };
     let guard = owner.into_guard();
     let waiting = {
         let other = Segment::open_in(segment.memory()).unwrap().mutex::<u64>("held").unwrap();
@@ -204,38 +208,38 @@ pub(crate) fn the_next_one_is_told_of_a_death() {
 pub(crate) fn a_dead_writer_and_dead_readers() {
     let (name, segment) = segment("readers");
     let lock = segment.rwlock::<u64>("lock").unwrap();
-    // Dead readers are nobody's business.
+    // The death of a reader is not reported.
     let mut peer = hold(&name, "read");
     assert!(matches!(lock.try_write(), Err(LockError::WouldBlock(_))));
     peer.kill();
     drop(lock.write().unwrap());
-    // Readers and writers are told of a dead writer.
+    // The death of a writer is reported to readers and writers.
     let mut peer = hold(&name, "write");
     assert!(matches!(lock.try_read(), Err(LockError::WouldBlock(_))));
     let (id, _) = (peer.id(), peer.kill());
-    let LockError::OwnerDied(owner) = lock.read().unwrap_err() else { panic!("not told") };
+    let LockError::OwnerDied(owner) = lock.read().unwrap_err() else { panic!("the death is not reported") };
     assert_eq!(owner.process().unwrap().id, id);
     let reading = owner.into_guard();
     assert_eq!(reading.get().unwrap(), 77);
-    assert!(matches!(lock.read(), Err(LockError::OwnerDied(_))), "told again");
+    assert!(matches!(lock.read(), Err(LockError::OwnerDied(_))), "it is reported again");
     drop(reading);
-    let LockError::OwnerDied(owner) = lock.write().unwrap_err() else { panic!("not told") };
+    let LockError::OwnerDied(owner) = lock.write().unwrap_err() else { panic!("the death is not reported") };
     assert_eq!(owner.process().unwrap().id, id);
     let mut guard = owner.into_guard();
     guard.set(&1).unwrap();
     guard.declare_consistent().unwrap();
     drop(guard);
     assert_eq!(lock.read().unwrap().get().unwrap(), 1);
-    // A writer finds out by itself, too; and gives up.
+    // A writer detects a death as well, and gives the lock up.
     let mut peer = hold(&name, "write");
     peer.kill();
-    let LockError::OwnerDied(owner) = lock.write().unwrap_err() else { panic!("not told") };
+    let LockError::OwnerDied(owner) = lock.write().unwrap_err() else { panic!("the death is not reported") };
     owner.into_guard().give_up().unwrap();
     assert!(matches!(lock.read(), Err(LockError::NotRecoverable(_))));
     assert!(matches!(lock.write(), Err(LockError::NotRecoverable(_))));
 }
 
-pub(crate) fn a_panic_leaves_a_mark() {
+pub(crate) fn a_panic_marks_the_data_as_damaged() {
     let (_, segment) = segment("panic");
     let mutex = segment.mutex::<u64>("m").unwrap();
     let thread = std::thread::scope(|scope| {
@@ -247,12 +251,12 @@ pub(crate) fn a_panic_leaves_a_mark() {
             .join()
     });
     assert!(thread.is_err());
-    let LockError::OwnerDied(owner) = mutex.lock().unwrap_err() else { panic!("no mark") };
+    let LockError::OwnerDied(owner) = mutex.lock().unwrap_err() else { panic!("the data is not marked") };
     assert_eq!(owner.process().unwrap().id, std::process::id());
     assert!(owner.panicked());
 }
 
-/// Steps of those who lock, wait and unlock.
+/// The steps of acquiring, waiting and releasing.
 const MUTEX_STEPS: [&str; 5] = [
     "lock: marked as waiting",
     "wait: counted",
@@ -269,7 +273,7 @@ const RW_STEPS: [&str; 6] = [
     "unlock: free, no waiter woken yet",
 ];
 
-/// Processes run against each other, each until it comes to the step at which it is killed; the rest must go on.
+/// Kills one of several contending processes at each of these steps. The others have to continue.
 fn killed_at_steps(kind: &str, steps: &[&str]) {
     for step in steps {
         let (name, segment) = segment("steps");
@@ -297,7 +301,7 @@ pub(crate) fn killed_at_every_step_of_a_mutex() {
     killed_at_steps("mutex", &MUTEX_STEPS);
 }
 
-pub(crate) fn who_gives_a_lock_up_dies_before_waking() {
+pub(crate) fn death_between_giving_up_and_waking() {
     let (name, segment) = segment("gives-up");
     let mutex = segment.mutex::<u64>("held").unwrap();
     let mut victim = Peer::start("locks::role_give_up", &[&name]);
@@ -322,7 +326,7 @@ pub(crate) fn killed_at_every_step_of_an_rwlock() {
     killed_at_steps("rwlock", &RW_STEPS);
 }
 
-/// Whatever happened to others, the lock is had.
+/// Acquires the lock, whatever has happened to its previous owners.
 fn mutex_round(mutex: &Mutex<u64>) {
     match mutex.lock() {
         Ok(mut guard) => guard.update(|value| *value += 1).unwrap(),
@@ -364,7 +368,7 @@ pub(crate) fn role_work(role: &mut Role) {
             let _ = role.hear();
             go_on.store(true, Ordering::SeqCst);
         });
-        // Two threads, so that there is somebody in the way at all times.
+        // Two threads, so that there is contention at all times.
         scope.spawn(|| {
             while !go_on.load(Ordering::SeqCst) {
                 round();
@@ -380,7 +384,7 @@ pub(crate) fn role_work(role: &mut Role) {
     role.say("went on");
 }
 
-pub(crate) fn nobody_starves() {
+pub(crate) fn a_mutex_is_starvation_free() {
     let (name, segment) = segment("fair");
     let mutex = segment.mutex::<[u64; 8]>("counts").unwrap();
     let stop = segment.manual_reset_event("stop").unwrap();
@@ -389,8 +393,8 @@ pub(crate) fn nobody_starves() {
     for peer in &mut peers {
         peer.expect("competing");
     }
-    // Each of them gets it often while all the others want it all the time.
-    testkit::wait_until("everybody had it 200 times", || {
+    // Each process acquires it often while all others contend for it.
+    testkit::wait_until("each process has acquired it 200 times", || {
         mutex.lock().unwrap().get().unwrap()[..4].iter().all(|count| *count >= 200)
     });
     stop.set().unwrap();
@@ -459,7 +463,7 @@ pub(crate) fn events_wake_others() {
         ping.set().unwrap();
         pong.wait_timeout(WATCHDOG).unwrap();
     }
-    assert!(timed_out(pong.wait_timeout(Duration::ZERO)), "it has reset itself");
+    assert!(timed_out(pong.wait_timeout(Duration::ZERO)), "it resets itself");
     let seen = changed.count().unwrap();
     let before = Instant::now();
     assert!(timed_out(pong.wait_deadline(before + Duration::from_millis(120))));
@@ -489,7 +493,7 @@ pub(crate) fn role_echo(role: &mut Role) {
     segment.event_count("changed").unwrap().notify().unwrap();
 }
 
-pub(crate) fn waiters_for_events_die() {
+pub(crate) fn dead_waiters_do_not_take_events() {
     let (name, segment) = segment("waiters");
     for step in ["event: waits", "wait: counted"] {
         let mut victims: Vec<Peer> =
@@ -519,7 +523,7 @@ pub(crate) fn role_wait_until(role: &mut Role) {
     role.say("woken");
 }
 
-pub(crate) fn who_sets_an_event_dies_before_waking() {
+pub(crate) fn death_between_setting_an_event_and_waking() {
     let (name, segment) = segment("setter");
     let event = segment.auto_reset_event("event").unwrap();
     let mut victim = Peer::start("locks::role_set", &[&name]);
@@ -570,7 +574,7 @@ pub(crate) fn role_publish_until(role: &mut Role) {
     role.say("published");
 }
 
-pub(crate) fn latest_values_are_whole() {
+pub(crate) fn latest_values_are_not_torn() {
     let (name, segment) = segment("whole");
     let latest = segment.latest::<[u64; 100]>("values").unwrap();
     let mut writer = latest.acquire_writer().unwrap();
@@ -581,7 +585,7 @@ pub(crate) fn latest_values_are_whole() {
         peer.expect("checking");
     }
     for peer in &mut peers {
-        // Each has seen a hundred different ones.
+        // Each of them sees a hundred different values.
         let done = AtomicBool::new(false);
         std::thread::scope(|scope| {
             scope.spawn(|| {
@@ -602,7 +606,7 @@ pub(crate) fn latest_values_are_whole() {
 
 pub(crate) fn role_check_values(role: &mut Role) {
     let segment = Segment::open_read_only(role.argument(0)).unwrap();
-    testkit::wait_until("the object is there", || segment.find_latest::<[u64; 100]>("values").is_ok());
+    testkit::wait_until("the object exists", || segment.find_latest::<[u64; 100]>("values").is_ok());
     let latest = segment.find_latest::<[u64; 100]>("values").unwrap();
     role.say("checking");
     let (mut last, mut different) = (0, 0);
@@ -621,7 +625,7 @@ pub(crate) fn role_check_values(role: &mut Role) {
     role.say("seen enough");
 }
 
-pub(crate) fn once_is_once() {
+pub(crate) fn a_value_is_initialised_once() {
     let (name, segment) = segment("once");
     let once = segment.once_lock::<u64>("once").unwrap();
     let victims = ["once: initialising", "once: written, and not done yet"].map(|step| {
@@ -662,7 +666,7 @@ pub(crate) fn role_once(role: &mut Role) {
     role.say(once.get_or_init(|| number.unwrap_or(77)).unwrap().to_string());
 }
 
-pub(crate) fn locks_of_ones_own() {
+pub(crate) fn waiting_on_a_futex() {
     let name = unique_name("own");
     let view = SharedMemory::create(&name, 4096).unwrap().view().unwrap();
     let cell = Futex::at(&view, 64, &name).unwrap();
@@ -674,7 +678,7 @@ pub(crate) fn locks_of_ones_own() {
     peer.finish();
     assert!(timed_out(cell.wait_deadline(1, Instant::now())));
     assert!(timed_out(cell.wait_timeout(1, Duration::from_millis(120))));
-    assert_eq!(cell.wait(7).unwrap(), 1, "it is not 7");
+    assert_eq!(cell.wait(7).unwrap(), 1, "the word is not 7");
     assert_eq!(Futex::at(&view, 66, "x").unwrap_err().kind(), ErrorKind::Misaligned);
     assert_eq!(Futex::at(&view, 4092, "x").unwrap_err().kind(), ErrorKind::OutOfBounds);
 }
@@ -687,7 +691,7 @@ pub(crate) fn role_own(role: &mut Role) {
     role.say("woken");
 }
 
-pub(crate) fn who_has_what_can_be_seen() {
+pub(crate) fn inspection_shows_owners_and_readers() {
     let (name, segment) = segment("inspect");
     let mutex = segment.mutex::<u64>("held").unwrap();
     let peer = hold(&name, "mutex");
@@ -721,21 +725,22 @@ pub(crate) fn many_threads_of_few_participants() {
     assert_eq!(lock.read().unwrap().get().unwrap(), [1800, 1800]);
 }
 
-/// A peer that stores into the words of all locks without a pause does not hold anybody who has a deadline or only tries. (That it ends is the
-/// test; how long that takes is nobody's promise.)
-pub(crate) fn words_that_change_all_the_time() {
+/// A peer that stores into the words of all locks without a pause does not block an operation that has a
+/// deadline or does not block. (The test is that the operations end. No promise says how long they take.)
+pub(crate) fn words_that_change_constantly() {
     let name = unique_name("restless");
     let segment = SegmentOptions::new().len(LEN).participants(2).create(&name).unwrap();
     let (mutex, lock) = (segment.mutex::<u64>("mutex").unwrap(), segment.rwlock::<u64>("lock").unwrap());
     let (event, notify) =
         (segment.auto_reset_event("event").unwrap(), segment.event_count("notify").unwrap());
-    // As docs/segment.md says: heads of 256 bytes, the first one behind the header and two participants.
+    // As in docs/segment.md: heads of 256 bytes, the first one after the header and two participant slots.
     let [mutex_at, lock_at, event_at, notify_at] = [640, 1024, 1600, 1920];
     let view = segment.memory().view().unwrap();
     for (at, name) in [(mutex_at, "mutex"), (lock_at, "lock"), (event_at, "event"), (notify_at, "notify")] {
         assert_eq!(view.read_vec(at - 192 + 1, name.len()).unwrap(), name.as_bytes());
     }
-    // The lock words; where the rwlock's writer sleeps; the readers of both participants; event and notifications.
+    // The lock words, the word on which the rwlock's writer waits, the reader words of both participants, the
+    // event and the event count.
     let words = [mutex_at, lock_at, lock_at + 64, lock_at + 132, lock_at + 196, event_at, notify_at];
     let stop = AtomicBool::new(false);
     let short = Duration::from_millis(2);
@@ -751,9 +756,9 @@ pub(crate) fn words_that_change_all_the_time() {
                     let marks = random & 0xf000_0000;
                     let value = match what {
                         0 => random,
-                        // Free, and different each time.
+                        // Free, with different bits each time.
                         1 => marks,
-                        // Of the only participant there is, and of one that is gone.
+                        // Owned by the only participant, and by one that has left.
                         2 => marks | 0x200,
                         _ => marks | 0x801,
                     };
@@ -763,7 +768,7 @@ pub(crate) fn words_that_change_all_the_time() {
                 }
             });
             for _ in 0..rounds {
-                // (Dropping what was got ends as well.)
+                // (Dropping a guard ends as well.)
                 let _ = mutex.try_lock().map(|mut guard| guard.declare_consistent());
                 let _ = mutex.lock_timeout(short).map(drop);
                 let _ = lock.try_read().map(drop);
@@ -780,8 +785,9 @@ pub(crate) fn words_that_change_all_the_time() {
     }
 }
 
-/// Who takes the lock over from a dead writer and then has no time to wait for readers leaves the news to the next one.
-pub(crate) fn who_has_no_time_leaves_the_news_of_a_death() {
+/// A writer that takes the lock over from a dead one and then times out waiting for readers leaves a record
+/// for the next writer.
+pub(crate) fn a_writer_that_times_out_records_a_death() {
     let (name, segment) = segment("news");
     let lock = segment.rwlock::<u64>("lock").unwrap();
     let reading = lock.read().unwrap();
@@ -790,13 +796,13 @@ pub(crate) fn who_has_no_time_leaves_the_news_of_a_death() {
     victim.kill();
     assert!(matches!(lock.write_timeout(Duration::from_millis(10)), Err(LockError::TimedOut(_))));
     drop(reading);
-    let LockError::OwnerDied(owner) = lock.write().unwrap_err() else { panic!("not told") };
+    let LockError::OwnerDied(owner) = lock.write().unwrap_err() else { panic!("the death is not reported") };
     assert_eq!(owner.process().unwrap().id, victim.id());
     assert!(owner.detected().is_some());
 }
 
-/// Where /proc does not show other users' processes (`hidepid=2`), they are not taken for dead.
-pub(crate) fn who_is_hidden_is_not_dead() {
+/// Processes that /proc does not show to other users (`hidepid=2`) are not taken for dead.
+pub(crate) fn a_hidden_process_is_not_dead() {
     if !cfg!(target_os = "linux") {
         testkit::skip("only Linux hides processes");
     }
@@ -809,7 +815,7 @@ pub(crate) fn who_is_hidden_is_not_dead() {
     let guard = mutex.lock().unwrap();
     let mut peer = Peer::start("locks::role_hidden", &[&name]);
     match peer.hear().as_str() {
-        "it is held" => peer.finish(),
+        "held" => peer.finish(),
         answer => testkit::skip(answer),
     }
     drop(guard);
@@ -827,15 +833,15 @@ pub(crate) fn role_hidden(role: &mut Role) {
         assert_eq!(unsafe { libc::setresuid(ANN, ANN, ANN) }, 0);
         // SAFETY: no requirements.
         let parent = unsafe { libc::getppid() };
-        assert!(!std::path::Path::new(&format!("/proc/{parent}")).exists(), "it is not hidden");
+        assert!(!std::path::Path::new(&format!("/proc/{parent}")).exists(), "the parent is not hidden");
     }
     let segment = Segment::open(role.argument(0)).unwrap();
     let mutex = segment.mutex::<u64>("held").unwrap();
-    let refused = mutex.try_lock().map(drop).unwrap_err();
-    assert!(matches!(refused, LockError::WouldBlock(_)), "{refused}");
-    let refused = mutex.lock_timeout(Duration::from_millis(200)).map(drop).unwrap_err();
-    assert!(matches!(refused, LockError::TimedOut(_)), "{refused}");
-    role.say("it is held");
+    let error = mutex.try_lock().map(drop).unwrap_err();
+    assert!(matches!(error, LockError::WouldBlock(_)), "{error}");
+    let error = mutex.lock_timeout(Duration::from_millis(200)).map(drop).unwrap_err();
+    assert!(matches!(error, LockError::TimedOut(_)), "{error}");
+    role.say("held");
 }
 
 testkit::registry! {
@@ -844,26 +850,26 @@ testkit::registry! {
         a_mutex_excludes
         a_writer_excludes
         deadlines_and_tries
-        the_next_one_is_told_of_a_death
+        a_death_is_reported_to_the_next_owner
         a_dead_writer_and_dead_readers
-        a_panic_leaves_a_mark
+        a_panic_marks_the_data_as_damaged
         killed_at_every_step_of_a_mutex
-        who_gives_a_lock_up_dies_before_waking
+        death_between_giving_up_and_waking
         killed_at_every_step_of_an_rwlock
-        nobody_starves
+        a_mutex_is_starvation_free
         readers_and_writers_do_not_starve_each_other
         events_wake_others
-        waiters_for_events_die
-        who_sets_an_event_dies_before_waking
+        dead_waiters_do_not_take_events
+        death_between_setting_an_event_and_waking
         the_latest_value_outlives_its_writer
-        latest_values_are_whole
-        once_is_once
-        locks_of_ones_own
-        who_has_what_can_be_seen
+        latest_values_are_not_torn
+        a_value_is_initialised_once
+        waiting_on_a_futex
+        inspection_shows_owners_and_readers
         many_threads_of_few_participants
-        words_that_change_all_the_time
-        who_has_no_time_leaves_the_news_of_a_death
-        who_is_hidden_is_not_dead
+        words_that_change_constantly
+        a_writer_that_times_out_records_a_death
+        a_hidden_process_is_not_dead
     }
     roles {
         role_count

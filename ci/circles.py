@@ -1,9 +1,10 @@
 #!/usr/bin/env python3
-"""Lists circles of imports between the files of crates/mmf/src, and fails if one of them is not named below.
+"""Lists circles of imports between the files of crates/mmf/src, and fails if one is not named below.
 
-An import is a `use` or `pub use` line that leads to another file of the crate. Not counted are: what only tests import; and
-imports between a module and the modules inside it, since a parent re-exports its children, and they use what it shares
-among them. Files that import each other, directly or by way of others, are one circle.
+An import is a `use` or `pub use` line that leads to another file of the crate. Not counted are what only
+tests import, and imports between a module and the modules inside it, because a parent re-exports its children,
+and they use what it shares among them. Files that import each other, directly or by way of others, are one
+circle.
 
 With -v, it also prints which imports make up each circle.
 """
@@ -21,7 +22,15 @@ ALLOWED = [
     ["segment/mod.rs", "sync/mod.rs"],
     ["segment/info.rs", "segment/making.rs", "segment/salvage.rs", "segment/stage.rs"],
     ["sys/unix/chain.rs", "sys/unix/fault.rs"],
-    ["sys/unix/exit.rs", "sys/unix/growth.rs", "sys/unix/memory.rs", "sys/unix/links_linux.rs", "sys/unix/named_linux.rs", "sys/unix/probe.rs", "sys/unix/probe_linux.rs"],
+    [
+        "sys/unix/exit.rs",
+        "sys/unix/growth.rs",
+        "sys/unix/links_linux.rs",
+        "sys/unix/memory.rs",
+        "sys/unix/named_linux.rs",
+        "sys/unix/probe.rs",
+        "sys/unix/probe_linux.rs",
+    ],
     ["sys/unix/liveness.rs", "sys/unix/wait.rs"],
 ]
 
@@ -67,7 +76,8 @@ def paths(tree):
 
 def imports(path, files, aliases):
     here = module_of(path)
-    for match in re.finditer(r"^\s*(?:pub(?:\([^)]*\))?\s+)?use\s+([^;]+);", without_tests(path.read_text()), re.M):
+    uses = re.compile(r"^\s*(?:pub(?:\([^)]*\))?\s+)?use\s+([^;]+);", re.M)
+    for match in uses.finditer(without_tests(path.read_text())):
         for name in paths(" ".join(match.group(1).split())):
             parts = name.replace(" ", "").split("::")
             base = here

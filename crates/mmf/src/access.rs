@@ -35,17 +35,20 @@ pub enum ReadOnly {}
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum ReadWrite {}
 
-/// Access for reading, and for writing to private copies: the system copies each page when this process first writes to it, for the
-/// view that writes. The file stays as it is. For [files](crate::file::FileOptions) only.
+/// Access for reading, and for writing to private copies: the system copies each page when this process first
+/// writes to it, for the view that writes. The file stays as it is. For [files](crate::file::FileOptions)
+/// only.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum CopyOnWrite {}
 
-/// What a [`SharedMemory`](crate::SharedMemory) or a [`View`](crate::View) allows: [`ReadOnly`], [`ReadWrite`] or
-/// [`CopyOnWrite`].
+/// What a [`SharedMemory`](crate::SharedMemory) or a [`View`](crate::View) allows: [`ReadOnly`],
+/// [`ReadWrite`] or [`CopyOnWrite`].
 ///
-/// The system enforces the same: a handle opened for [`ReadOnly`] cannot be mapped for writing. The trait is sealed.
+/// The system enforces the same: a handle opened for [`ReadOnly`] cannot be mapped for writing. The trait is
+/// sealed.
 pub trait Access: sealed::Sealed + Debug + 'static {
-    /// Whether bytes can be written through views of this access: true exactly for the types that are [`Writable`].
+    /// Whether bytes can be written through views of this access: true exactly for the types that are
+    /// [`Writable`].
     const WRITABLE: bool;
 }
 

@@ -1,7 +1,7 @@
 //! Files as shared memory: the same types over a real file.
 //!
-//! A file that is opened by [`FileOptions`], or given to [`SharedMemory::from_file`], is a
-//! [`SharedMemory`] whose bytes outlive all processes. Other processes share it by mapping the same file. Its views are
+//! A file that is opened by [`FileOptions`], or given to [`SharedMemory::from_file`], is a [`SharedMemory`]
+//! whose bytes outlive all processes. Other processes share it by mapping the same file. Its views are
 //! written back by the system at some time, and by [`View::flush`](crate::View::flush) or
 //! [`View::flush_all`](crate::View::flush_all) at once.
 
@@ -22,12 +22,12 @@ const ATTEMPTS: u32 = 50;
 
 /// Options for creating or opening a file as shared memory.
 ///
-/// The verbs are those of [`OpenOptions`](crate::OpenOptions). The directory and the file itself determine who may open a file, so
-/// there are no options for that. Paths are followed as the system follows them, also through links: the caller has to know where
-/// they lead and who owns the file.
+/// The verbs are those of [`OpenOptions`](crate::OpenOptions). The directory and the file itself determine
+/// who may open a file, so there are no options for that. Paths are followed as the system follows them, also
+/// through links: the caller has to know where they lead and who owns the file.
 ///
-/// Accesses to bytes that another process cuts off, or for which a disk has no room or that is gone, fail with
-/// [`ErrorKind::Fault`].
+/// Accesses to bytes that another process cuts off, or for which a disk has no room or that is gone, fail
+/// with [`ErrorKind::Fault`].
 ///
 /// # What each option means to each verb
 ///
@@ -37,7 +37,8 @@ const ATTEMPTS: u32 = 50;
 /// | [`capacity`](FileOptions::capacity) | how far views follow the file when it grows | the same | the same |
 /// | [`expect_len`](FileOptions::expect_len) | *error* | the required length | of a file that it opens |
 ///
-/// An option is never ignored: where the table says *error*, the verb fails with [`ErrorKind::InvalidOption`].
+/// An option is never ignored: where the table says *error*, the verb fails with
+/// [`ErrorKind::InvalidOption`].
 ///
 /// [`create`]: FileOptions::create
 /// [`open`]: FileOptions::open
@@ -92,15 +93,18 @@ impl FileOptions {
         self
     }
 
-    /// Sets for how many bytes a view of the whole file reserves addresses, so that it can follow when the file grows.
+    /// Sets for how many bytes a view of the whole file reserves addresses, so that it can follow when the
+    /// file grows.
     ///
-    /// The file itself can grow as far as the disk has room. On Windows views of files do not follow: map the file again.
+    /// The file itself can grow as far as the disk has room. On Windows views of files do not follow: map the
+    /// file again.
     pub fn capacity(mut self, bytes: u64) -> Self {
         self.capacity = Some(bytes);
         self
     }
 
-    /// Requires an existing file to have exactly this length in bytes; any other is refused with [`ErrorKind::UnexpectedLength`].
+    /// Requires an existing file to have exactly this length in bytes; any other is refused with
+    /// [`ErrorKind::UnexpectedLength`].
     pub fn expect_len(mut self, bytes: u64) -> Self {
         self.expect_len = Some(bytes);
         self
@@ -114,7 +118,8 @@ impl FileOptions {
     /// - [`ErrorKind::NotFound`]: there is no such directory.
     /// - [`ErrorKind::PermissionDenied`]: this user may not create files there.
     /// - [`ErrorKind::StorageFull`]: the disk has no room; no file is left behind.
-    /// - [`ErrorKind::InvalidOption`]: [`expect_len`](FileOptions::expect_len) is set, which only applies to an existing file.
+    /// - [`ErrorKind::InvalidOption`]: [`expect_len`](FileOptions::expect_len) is set, which only applies to
+    ///   an existing file.
     ///
     /// ```
     /// use mmf::file::FileOptions;
@@ -133,7 +138,8 @@ impl FileOptions {
             let error = Error::new(Operation::CreateFile, ErrorKind::InvalidOption)
                 .with_subject(&self.path.display());
             return Err(error.with_detail(
-                "expect_len() applies to an existing file, and none is opened here; leave it out, or call open_or_create",
+                "expect_len() applies to an existing file, and none is opened here; leave it out, or call \
+                 open_or_create",
             ));
         }
         self.create_new()
@@ -162,7 +168,8 @@ impl FileOptions {
         self.open_existing()
     }
 
-    /// Opens an existing file for reading, and for writing to private copies of its pages. The file stays as it is.
+    /// Opens an existing file for reading, and for writing to private copies of its pages. The file stays as
+    /// it is.
     ///
     /// # Errors
     ///
@@ -184,12 +191,14 @@ impl FileOptions {
         self.open_existing()
     }
 
-    /// Opens a file for reading and writing, or creates it if there is none, and returns which of both it did.
+    /// Opens a file for reading and writing, or creates it if there is none, and returns which of both it
+    /// did.
     ///
     /// # Errors
     ///
-    /// Those of [`open`](FileOptions::open) and [`create`](FileOptions::create) except [`ErrorKind::NotFound`] of the file and
-    /// [`ErrorKind::AlreadyExists`]. [`ErrorKind::Busy`]: other processes keep creating and removing it.
+    /// Those of [`open`](FileOptions::open) and [`create`](FileOptions::create) except
+    /// [`ErrorKind::NotFound`] of the file and [`ErrorKind::AlreadyExists`]. [`ErrorKind::Busy`]: other
+    /// processes keep creating and removing it.
     pub fn open_or_create(&self) -> Result<(SharedMemory<ReadWrite>, Disposition), Error> {
         for _ in 0..ATTEMPTS {
             match self.open() {
@@ -279,7 +288,8 @@ fn adopt_open<A: Access>(file: File) -> Result<SharedMemory<A>, Error> {
 }
 
 impl SharedMemory<ReadWrite> {
-    /// Takes over an open file for reading and writing. It must have been opened for both. See [`FileOptions`].
+    /// Takes over an open file for reading and writing. It must have been opened for both. See
+    /// [`FileOptions`].
     ///
     /// # Errors
     ///

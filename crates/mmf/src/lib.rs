@@ -1,7 +1,8 @@
 //! Named shared memory: pagefile-backed file mappings on Windows, with the same API on Unix.
 //!
-//! One process creates a shared memory region under a name, others open it by that name, and all of them read and write the same
-//! bytes at memory speed. On top of that the crate has typed objects and locks that survive the death of their owners.
+//! One process creates a shared memory region under a name, others open it by that name, and all of them read
+//! and write the same bytes at memory speed. On top of that the crate has typed objects and locks that
+//! survive the death of their owners.
 //!
 //! ```
 //! use mmf::SharedMemory;
@@ -42,22 +43,25 @@
 //!
 //! # Guarantees
 //!
-//! - **Every byte belongs to the program.** There is no header, and no file beside the region. Regions that other programs create
-//!   can be opened, and other programs can open the regions of this crate.
-//! - **Other processes are not trusted.** They may write anything at any time, or take pages away. No safe function has undefined
-//!   behaviour then: an access to a page that is gone returns [`ErrorKind::Fault`]. References into a region require `unsafe`.
-//! - **Nothing is left behind.** The region and its name are removed with the last holder, also if that is killed. (On Linux the
-//!   name of killed holders no longer leads anywhere, and its memory is freed by the next process that asks for it or creates a
-//!   region.)
-//! - **Access is in the type.** A region that was opened read-only has no methods that write, and the system refuses to.
+//! - **Every byte belongs to the program.** There is no header, and no file beside the region. Regions that
+//!   other programs create can be opened, and other programs can open the regions of this crate.
+//! - **Other processes are not trusted.** They may write anything at any time, or take pages away. No safe
+//!   function has undefined behaviour then: an access to a page that is gone returns [`ErrorKind::Fault`].
+//!   References into a region require `unsafe`.
+//! - **Nothing is left behind.** The region and its name are removed with the last holder, also if that is
+//!   killed. (On Linux the name of killed holders no longer leads anywhere, and its memory is freed by the
+//!   next process that asks for it or creates a region.)
+//! - **Access is in the type.** A region that was opened read-only has no methods that write, and the system
+//!   refuses to.
 //!
 //! # Signals and exceptions
 //!
-//! Faults in shared memory are caught where they happen, and no other faults are. On Windows this is done by structured exception
-//! handling of the copy routines alone, which no other handler can replace. On Unix a handler for `SIGSEGV` and `SIGBUS` is
-//! installed when the first view is mapped; it passes on every fault that is not this crate's. If a program installs another
-//! handler *later*, this crate detects that when it next maps a view, and reinstalls its own in front. [`faults`] has functions
-//! that query and repair this, and copies that need no handler.
+//! Faults in shared memory are caught where they happen, and no other faults are. On Windows this is done by
+//! structured exception handling of the copy routines alone, which no other handler can replace. On Unix a
+//! handler for `SIGSEGV` and `SIGBUS` is installed when the first view is mapped; it passes on every fault
+//! that is not this crate's. If a program installs another handler *later*, this crate detects that when it
+//! next maps a view, and reinstalls its own in front. [`faults`] has functions that query and repair this,
+//! and copies that need no handler.
 #![deny(unsafe_code)]
 
 mod access;

@@ -16,9 +16,10 @@ use crate::view::View;
 
 /// A shared memory region: a handle with which [`View`]s are mapped.
 ///
-/// The region and its name live as long as any process has a `SharedMemory` or a [`View`] of it. The last holder takes both along
-/// when it drops them, when its process is killed (for what that means on Linux see `docs/platforms.md`), and when its process
-/// exits with a value that was never dropped, such as a static. A clone shares the handle and is cheap.
+/// The region and its name live as long as any process has a `SharedMemory` or a [`View`] of it. The last
+/// holder takes both along when it drops them, when its process is killed (for what that means on Linux see
+/// `docs/platforms.md`), and when its process exits with a value that was never dropped, such as a static. A
+/// clone shares the handle and is cheap.
 ///
 /// ```
 /// use mmf::SharedMemory;
@@ -39,7 +40,7 @@ use crate::view::View;
 ///
 /// ```compile_fail,E0599
 /// let memory = mmf::SharedMemory::open_read_only("telemetry")?;
-/// memory.view()?.write_all_at(b"hello", 0)?; // no method named `write_all_at` found for struct `View<ReadOnly>`
+/// memory.view()?.write_all_at(b"hello", 0)?; // no such method in View<ReadOnly>
 /// # Ok::<(), mmf::Error>(())
 /// ```
 #[derive(Debug)]
@@ -66,9 +67,10 @@ pub enum NameTarget {
 impl SharedMemory<ReadWrite> {
     /// Gives up the right to write. The handle itself loses it for good.
     ///
-    /// Existing views keep their access. A process that receives this handle cannot write through it. A process that is allowed to
-    /// open the name for writing still can. On Linux, a region without a name also gets a mode that keeps its descriptors from
-    /// being reopened for writing through `/proc`; a process of the same user can deliberately change that mode back.
+    /// Existing views keep their access. A process that receives this handle cannot write through it. A
+    /// process that is allowed to open the name for writing still can. On Linux, a region without a name also
+    /// gets a mode that keeps its descriptors from being reopened for writing through `/proc`; a process of
+    /// the same user can deliberately change that mode back.
     ///
     /// # Errors
     ///
@@ -84,23 +86,26 @@ impl SharedMemory<ReadWrite> {
         Ok(SharedMemory::from_right(self.right.with_object(object)))
     }
 
-    /// Grows the region to `len` bytes if it is shorter, and returns its length. The new bytes are zero, and the system has committed
-    /// storage for them.
+    /// Grows the region to `len` bytes if it is shorter, and returns its length. The new bytes are zero, and
+    /// the system has committed storage for them.
     ///
-    /// Views stay where they are, in all processes, and pick up the new length when bytes beyond the old one are accessed, or by
-    /// [`View::refresh`]. If several processes grow the region at once, the longest length wins. The cost depends on the number of
-    /// new bytes.
+    /// Views stay where they are, in all processes, and pick up the new length when bytes beyond the old one
+    /// are accessed, or by [`View::refresh`]. If several processes grow the region at once, the longest
+    /// length wins. The cost depends on the number of new bytes.
     ///
-    /// A region grows up to the [capacity](crate::OpenOptions::capacity) with which it was created, and not at all without one. A
-    /// file grows as far as the disk has room. There is no method that shrinks a region, because Windows cannot do it.
+    /// A region grows up to the [capacity](crate::OpenOptions::capacity) with which it was created, and not
+    /// at all without one. A file grows as far as the disk has room. There is no method that shrinks a
+    /// region, because Windows cannot do it.
     ///
-    /// (Windows: `VirtualAlloc` with `MEM_COMMIT`, in whole pages, or a longer section of a file. Linux: `fallocate`.)
+    /// (Windows: `VirtualAlloc` with `MEM_COMMIT`, in whole pages, or a longer section of a file. Linux:
+    /// `fallocate`.)
     ///
     /// # Errors
     ///
     /// - [`ErrorKind::BeyondCapacity`].
-    /// - [`ErrorKind::OutOfMemory`], [`ErrorKind::StorageFull`]: nothing has been added. (If the region grows by more than 1 GiB at
-    ///   once and other processes use up the storage meanwhile, a part may have been added: see [`len`](SharedMemory::len).)
+    /// - [`ErrorKind::OutOfMemory`], [`ErrorKind::StorageFull`]: nothing has been added. (If the region grows
+    ///   by more than 1 GiB at once and other processes use up the storage meanwhile, a part may have been
+    ///   added: see [`len`](SharedMemory::len).)
     /// - [`ErrorKind::LimitReached`]: this process may not have files of that length (Unix).
     /// - [`ErrorKind::PermissionDenied`]: another process has sealed the region (Linux).
     ///
@@ -188,9 +193,10 @@ impl<A: Access> SharedMemory<A> {
 
     /// Returns the length in bytes, as the system reports it. It is 0 only for an empty file.
     ///
-    /// On Windows the length is in whole pages; for a region with a [capacity](crate::OpenOptions::capacity) it is what is
-    /// committed. On Unix every process that may write to the region or file can change its length at any time. Views keep the
-    /// length that they know, and accesses to bytes that were cut off fail with [`ErrorKind::Fault`].
+    /// On Windows the length is in whole pages; for a region with a [capacity](crate::OpenOptions::capacity)
+    /// it is what is committed. On Unix every process that may write to the region or file can change its
+    /// length at any time. Views keep the length that they know, and accesses to bytes that were cut off fail
+    /// with [`ErrorKind::Fault`].
     ///
     /// If the system does not answer, this returns the length that it reported last.
     #[must_use]
@@ -204,24 +210,28 @@ impl<A: Access> SharedMemory<A> {
         self.len() == 0
     }
 
-    /// Returns how long the region can become, in bytes: its [length](SharedMemory::len) if it was created without a capacity.
+    /// Returns how long the region can become, in bytes: its [length](SharedMemory::len) if it was created
+    /// without a capacity.
     ///
-    /// A process that opens a region learns the capacity from the system. (Linux: from the holders that may write. If only readers
-    /// are left, the capacity is unknown, and the region does not grow for processes that open it then: see `docs/platforms.md`.
-    /// Windows: it is the size of the section. For a file it is what this process has set.)
+    /// A process that opens a region learns the capacity from the system. (Linux: from the holders that may
+    /// write. If only readers are left, the capacity is unknown, and the region does not grow for processes
+    /// that open it then: see `docs/platforms.md`. Windows: it is the size of the section. For a file it is
+    /// what this process has set.)
     #[must_use]
     pub fn capacity(&self) -> u64 {
         let len = self.len();
         self.right.object.capacity().map_or(len, |capacity| capacity.max(len))
     }
 
-    /// Returns what pages the region has, which may differ from those that were [asked for](crate::OpenOptions::large_pages).
+    /// Returns what pages the region has, which may differ from those that were [asked
+    /// for](crate::OpenOptions::large_pages).
     #[must_use]
     pub fn pages(&self) -> Pages {
         Pages::from_system(self.right.object.pages())
     }
 
-    /// Returns why the region does not have the large pages that were [preferred](crate::pages::LargePages::Preferred).
+    /// Returns why the region does not have the large pages that were
+    /// [preferred](crate::pages::LargePages::Preferred).
     #[must_use]
     pub fn large_pages_refused(&self) -> Option<&Error> {
         self.right.refusal.as_deref()
@@ -229,9 +239,9 @@ impl<A: Access> SharedMemory<A> {
 
     /// Returns the owner of the region and who may read and write it, as the system reports them.
     ///
-    /// The value prints as a sentence, on Windows also as [SDDL](Security::to_sddl). It can be given to another region, which then
-    /// grants the same; the owner of that region is the user who creates it. (A NULL DACL, by which everyone may do anything and
-    /// which other programs sometimes set, is refused then.)
+    /// The value prints as a sentence, on Windows also as [SDDL](Security::to_sddl). It can be given to
+    /// another region, which then grants the same; the owner of that region is the user who creates it. (A
+    /// NULL DACL, by which everyone may do anything and which other programs sometimes set, is refused then.)
     ///
     /// # Errors
     ///
@@ -255,10 +265,11 @@ impl<A: Access> SharedMemory<A> {
 
     /// Returns where the name of the region leads now.
     ///
-    /// A holder of a region keeps its bytes, whatever becomes of the name. On Linux another program can remove the name or give it
-    /// to another region meanwhile: foreign programs that unlink when they end, `rm`, or `systemd` when a user logs out. A reader
-    /// then reads bytes that no process writes any more, and has to open the name again. On Windows a name is removed with the
-    /// last handle, so it leads here as long as this value lives. On macOS only the absence of the name can be detected.
+    /// A holder of a region keeps its bytes, whatever becomes of the name. On Linux another program can
+    /// remove the name or give it to another region meanwhile: foreign programs that unlink when they end,
+    /// `rm`, or `systemd` when a user logs out. A reader then reads bytes that no process writes any more,
+    /// and has to open the name again. On Windows a name is removed with the last handle, so it leads here as
+    /// long as this value lives. On macOS only the absence of the name can be detected.
     ///
     /// # Errors
     ///
@@ -290,7 +301,8 @@ impl<A: Access> SharedMemory<A> {
         })
     }
 
-    /// Returns the processes that hold this region, as far as they are visible; this process is among them (Linux).
+    /// Returns the processes that hold this region, as far as they are visible; this process is among them
+    /// (Linux).
     ///
     /// This looks into every process of this user, which takes some milliseconds.
     ///
@@ -305,9 +317,10 @@ impl<A: Access> SharedMemory<A> {
     ///
     /// # Errors
     ///
-    /// - [`ErrorKind::TooLarge`]: the region, or the [capacity](SharedMemory::capacity) that this process has asked for, does not
-    ///   fit the free address space; map parts of it with [`view_at`](SharedMemory::view_at). A capacity that was learnt from other
-    ///   processes never causes this error (Linux): the view reserves addresses for as much of it as fits, which is its
+    /// - [`ErrorKind::TooLarge`]: the region, or the [capacity](SharedMemory::capacity) that this process has
+    ///   asked for, does not fit the free address space; map parts of it with
+    ///   [`view_at`](SharedMemory::view_at). A capacity that came from other processes never causes
+    ///   this error (Linux): the view reserves addresses for as much of it as fits, which is its
     ///   [`View::capacity`].
     /// - [`ErrorKind::TooSmall`]: another process has cut the region down to nothing (Unix).
     pub fn view(&self) -> Result<View<A>, Error> {
@@ -333,8 +346,8 @@ impl<A: Access> SharedMemory<A> {
     /// Maps as much of a capacity as fits. Other processes report the capacity, and it may be any number.
     #[cold]
     fn map_what_fits(&self, len: u64, most: u64) -> Result<View<A>, Error> {
-        // Start from what the file system can ever hold, if that is known: an absurd capacity must not use up half of the
-        // addresses.
+        // Start from what the file system can ever hold, if that is known: an absurd capacity must not use up
+        // half of the addresses.
         let limit = self.right.object.space().map_or(most, |space| space.limit);
         let mut most = most.min(limit.max(len));
         loop {
@@ -347,7 +360,8 @@ impl<A: Access> SharedMemory<A> {
         }
     }
 
-    /// Maps `len` bytes from `offset`. Both may be any numbers within the region; they need not be multiples of anything.
+    /// Maps `len` bytes from `offset`. Both may be any numbers within the region; they need not be multiples
+    /// of anything.
     ///
     /// # Errors
     ///

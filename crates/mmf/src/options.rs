@@ -1,4 +1,5 @@
-//! How regions are created and opened: the options, the verbs, and the loop that retries when processes race for a name.
+//! How regions are created and opened: the options, the verbs, and the loop that retries when processes race
+//! for a name.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -13,8 +14,9 @@ use crate::right::Right;
 use crate::security::{self, Account, Principal, Security};
 use crate::sys::{self, Attempt, CreateParams, Failure, Mode, Object, ObjectName, Protection, Reason};
 
-/// How long an operation is retried before it fails with [`ErrorKind::Busy`]. Each retry means that another process was creating
-/// or removing the same name, which takes it a few system calls; but it may have to wait for a processor.
+/// How long an operation is retried before it fails with [`ErrorKind::Busy`]. Each retry means that another
+/// process was creating or removing the same name, which takes it a few system calls; but it may have to wait
+/// for a processor.
 const RETRY_TIMEOUT: Duration = Duration::from_secs(2);
 /// How many retries follow each other without a pause.
 const RETRIES_WITHOUT_PAUSE: u32 = 50;
@@ -30,9 +32,9 @@ pub enum Disposition {
 
 /// Options for creating or opening a [`SharedMemory`].
 ///
-/// There are three verbs: [`create`](OpenOptions::create) never opens, [`open`](OpenOptions::open) never creates, and
-/// [`open_or_create`](OpenOptions::open_or_create) returns which of both it did. For a segment see
-/// [`SegmentOptions`](crate::SegmentOptions), for a file [`FileOptions`](crate::file::FileOptions).
+/// There are three verbs: [`create`](OpenOptions::create) never opens, [`open`](OpenOptions::open) never
+/// creates, and [`open_or_create`](OpenOptions::open_or_create) returns which of both it did. For a segment
+/// see [`SegmentOptions`](crate::SegmentOptions), for a file [`FileOptions`](crate::file::FileOptions).
 ///
 /// ```
 /// use mmf::{Disposition, OpenOptions};
@@ -57,8 +59,8 @@ pub enum Disposition {
 /// | [`expect_owner`](OpenOptions::expect_owner) | *error* | the required owner | of a region that it opens |
 /// | [`expect_len`](OpenOptions::expect_len) | *error* | the required length | of a region that it opens |
 ///
-/// An option is never ignored: where the table says *error*, the verb fails with [`ErrorKind::InvalidOption`], and the message
-/// names the option. The `check_…` functions answer the same.
+/// An option is never ignored: where the table says *error*, the verb fails with
+/// [`ErrorKind::InvalidOption`], and the message names the option. The `check_…` functions answer the same.
 ///
 /// [`create`]: OpenOptions::create
 /// [`anonymous`]: OpenOptions::anonymous
@@ -92,15 +94,16 @@ impl OpenOptions {
         self
     }
 
-    /// Sets the capacity in bytes: how long a new region can become by [`SharedMemory::grow`], or the least capacity that an
-    /// existing one must have.
+    /// Sets the capacity in bytes: how long a new region can become by [`SharedMemory::grow`], or the least
+    /// capacity that an existing one must have.
     ///
-    /// A capacity reserves addresses in every process that maps the whole region. It does not reserve RAM, which is committed for
-    /// the [length](OpenOptions::len) alone. (Windows also keeps a few bytes for each page of the capacity.)
+    /// A capacity reserves addresses in every process that maps the whole region. It does not reserve RAM,
+    /// which is committed for the [length](OpenOptions::len) alone. (Windows also keeps a few bytes for each
+    /// page of the capacity.)
     ///
-    /// A process that opens the region learns its capacity. On Linux it learns it from the holders that may write: see
-    /// `docs/platforms.md`. For a region that another program has created by the system's own calls on Unix, the option sets how
-    /// far this process's views follow.
+    /// A process that opens the region learns its capacity. On Linux it learns it from the holders that may
+    /// write: see `docs/platforms.md`. For a region that another program has created by the system's own
+    /// calls on Unix, the option sets how far this process's views follow.
     ///
     /// ```
     /// use mmf::OpenOptions;
@@ -110,8 +113,8 @@ impl OpenOptions {
     /// # Ok::<(), mmf::Error>(())
     /// ```
     ///
-    /// Creating a region with a capacity fails with [`ErrorKind::Unsupported`] on macOS, where the length of a shared memory
-    /// object is set once. [Files](crate::file::FileOptions) grow there as well.
+    /// Creating a region with a capacity fails with [`ErrorKind::Unsupported`] on macOS, where the length of
+    /// a shared memory object is set once. [Files](crate::file::FileOptions) grow there as well.
     pub fn capacity(mut self, bytes: u64) -> Self {
         self.capacity = Some(bytes);
         self
@@ -119,14 +122,16 @@ impl OpenOptions {
 
     /// Sets whether the region is to have large pages. [`SharedMemory::pages`] returns which it has.
     ///
-    /// - **Windows**: the length is rounded up to whole large pages (2 MiB on x86-64). They are in RAM from the start and are never
-    ///   paged out. This requires `SeLockMemoryPrivilege` ("Lock pages in memory"), which no account has until an administrator
-    ///   grants it; the library enables it for the one call. After a long uptime RAM may be too fragmented. A process that opens
-    ///   the region gets the pages that the creator chose, so there the option only requires them.
-    /// - **Linux**, without a name: the same, from the pool that an administrator provides (`vm.nr_hugepages`).
-    /// - **Linux**, with a name: the system is advised to use large pages where it can (`madvise`), if `/dev/shm` is mounted for it
-    ///   (`mount -o remount,huge=advise /dev/shm`). The advice is for the views of this process; a process that opens the region
-    ///   can give it as well, by the same option.
+    /// - **Windows**: the length is rounded up to whole large pages (2 MiB on x86-64). They are in RAM from
+    ///   the start and are never paged out. This requires `SeLockMemoryPrivilege` ("Lock pages in memory"),
+    ///   which no account has until an administrator grants it; the library enables it for the one call.
+    ///   After a long uptime RAM may be too fragmented. A process that opens the region gets the pages that
+    ///   the creator chose, so there the option only requires them.
+    /// - **Linux**, without a name: the same, from the pool that an administrator provides
+    ///   (`vm.nr_hugepages`).
+    /// - **Linux**, with a name: the system is advised to use large pages where it can (`madvise`), if
+    ///   `/dev/shm` is mounted for it (`mount -o remount,huge=advise /dev/shm`). The advice is for the views
+    ///   of this process; a process that opens the region can give it as well, by the same option.
     /// - **macOS**: there are no large pages.
     ///
     /// A region in large pages cannot grow, except a named one on Linux.
@@ -135,7 +140,8 @@ impl OpenOptions {
     /// use mmf::pages::{LargePages, Pages};
     /// use mmf::OpenOptions;
     ///
-    /// let memory = OpenOptions::new().len(4 << 20).large_pages(LargePages::Preferred).create("doc-options-large")?;
+    /// let options = OpenOptions::new().len(4 << 20).large_pages(LargePages::Preferred);
+    /// let memory = options.create("doc-options-large")?;
     /// match (memory.pages(), memory.large_pages_refused()) {
     ///     (Pages::Ordinary { .. }, Some(why)) => println!("slower, because {why}"),
     ///     (pages, _) => println!("{pages:?}"),
@@ -149,8 +155,9 @@ impl OpenOptions {
 
     /// Sets the NUMA node whose RAM a new region prefers, as long as that node has free pages.
     ///
-    /// [`View::numa_node`](crate::View::numa_node) returns where a page really is. (Windows: `CreateFileMappingNuma`. Linux:
-    /// `mbind`, which applies whichever process touches the page. macOS has no NUMA nodes.)
+    /// [`View::numa_node`](crate::View::numa_node) returns where a page really is. (Windows:
+    /// `CreateFileMappingNuma`. Linux: `mbind`, which applies whichever process touches the page. macOS has
+    /// no NUMA nodes.)
     ///
     /// Creating the region fails with [`ErrorKind::NoSuchNode`] if the machine does not have the node.
     pub fn numa_node(mut self, node: u32) -> Self {
@@ -164,7 +171,8 @@ impl OpenOptions {
     /// use mmf::security::{Principal, Security};
     /// use mmf::OpenOptions;
     ///
-    /// let shared = OpenOptions::new().len(4096).security(Security::current_user().grant_read(Principal::Everyone));
+    /// let security = Security::current_user().grant_read(Principal::Everyone);
+    /// let shared = OpenOptions::new().len(4096).security(security);
     /// let memory = shared.create("doc-options-shared")?;
     /// # Ok::<(), mmf::Error>(())
     /// ```
@@ -173,12 +181,13 @@ impl OpenOptions {
         self
     }
 
-    /// Requires an existing region to be owned by `principal`; any other is refused with [`ErrorKind::UnexpectedOwner`] before it
-    /// is accessed.
+    /// Requires an existing region to be owned by `principal`; any other is refused with
+    /// [`ErrorKind::UnexpectedOwner`] before it is accessed.
     ///
-    /// Any process that may create names in a namespace can take one before its rightful creator does. On Windows the owner is the
-    /// user who created the region (for elevated programs in other languages, the administrators). Reading it requires the right
-    /// `READ_CONTROL`, which every grant of this library includes.
+    /// Any process that may create names in a namespace can take one before its rightful creator does. On
+    /// Windows the owner is the user who created the region (for elevated programs in other languages, the
+    /// administrators). Reading it requires the right `READ_CONTROL`, which every grant of this library
+    /// includes.
     ///
     /// ```
     /// use mmf::security::Principal;
@@ -206,16 +215,19 @@ impl OpenOptions {
     ///
     /// # Errors
     ///
-    /// - [`ErrorKind::AlreadyExists`]: the name is in use; the message contains the length of the existing region.
+    /// - [`ErrorKind::AlreadyExists`]: the name is in use; the message contains the length of the existing
+    ///   region.
     /// - [`ErrorKind::NotSharedMemory`]: the name belongs to something else, such as an event or a mutex.
     /// - [`ErrorKind::ZeroLength`]: [`len`](OpenOptions::len) is not set, or 0.
-    /// - [`ErrorKind::InvalidOption`]: [`expect_owner`](OpenOptions::expect_owner) or [`expect_len`](OpenOptions::expect_len) is
-    ///   set, which only apply to an existing region.
+    /// - [`ErrorKind::InvalidOption`]: [`expect_owner`](OpenOptions::expect_owner) or
+    ///   [`expect_len`](OpenOptions::expect_len) is set, which only apply to an existing region.
     /// - [`ErrorKind::TooLarge`], [`ErrorKind::OutOfMemory`]: the system cannot create it, or not now.
-    /// - [`ErrorKind::PermissionDenied`]: for example, a `Global\` name without the privilege that Windows requires.
+    /// - [`ErrorKind::PermissionDenied`]: for example, a `Global\` name without the privilege that Windows
+    ///   requires.
     /// - [`ErrorKind::UnknownAccount`], [`ErrorKind::InvalidSecurity`], [`ErrorKind::Unsupported`]: the
     ///   [`security`](OpenOptions::security) is not possible.
-    /// - [`ErrorKind::LimitReached`]: the process has too many open files, or may not create such long ones (Unix).
+    /// - [`ErrorKind::LimitReached`]: the process has too many open files, or may not create such long ones
+    ///   (Unix).
     /// - The errors of [`Name::new`].
     pub fn create(&self, name: impl ToName) -> Result<SharedMemory<ReadWrite>, Error> {
         let target = self.target(Operation::Create, name)?;
@@ -243,12 +255,14 @@ impl OpenOptions {
         self.check(Operation::Open, true, name)
     }
 
-    /// Checks whether [`open_read_only`](OpenOptions::open_read_only) would succeed, and if not, why. Changes nothing.
+    /// Checks whether [`open_read_only`](OpenOptions::open_read_only) would succeed, and if not, why. Changes
+    /// nothing.
     pub fn check_open_read_only(&self, name: impl ToName) -> Diagnosis {
         self.check(Operation::Open, false, name)
     }
 
-    /// Checks whether [`open_or_create`](OpenOptions::open_or_create) would succeed, and if not, why. Changes nothing.
+    /// Checks whether [`open_or_create`](OpenOptions::open_or_create) would succeed, and if not, why. Changes
+    /// nothing.
     pub fn check_open_or_create(&self, name: impl ToName) -> Diagnosis {
         self.check(Operation::OpenOrCreate, true, name)
     }
@@ -260,13 +274,14 @@ impl OpenOptions {
         }
     }
 
-    /// Creates a region without a name, for this process and those to which it is [handed off](crate::handoff).
+    /// Creates a region without a name, for this process and those to which it is [handed
+    /// off](crate::handoff).
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::ZeroLength`], [`ErrorKind::TooLarge`], [`ErrorKind::OutOfMemory`], [`ErrorKind::LimitReached`],
-    /// [`ErrorKind::InvalidOption`], and those about the [`security`](OpenOptions::security), as for
-    /// [`create`](OpenOptions::create).
+    /// [`ErrorKind::ZeroLength`], [`ErrorKind::TooLarge`], [`ErrorKind::OutOfMemory`],
+    /// [`ErrorKind::LimitReached`], [`ErrorKind::InvalidOption`], and those about the
+    /// [`security`](OpenOptions::security), as for [`create`](OpenOptions::create).
     pub fn anonymous(&self) -> Result<SharedMemory<ReadWrite>, Error> {
         let operation = Operation::Create;
         self.check_options(operation)?;
@@ -283,8 +298,8 @@ impl OpenOptions {
         }
     }
 
-    /// Creates an object with large pages if they are asked for. If they are only preferred and not available, creates it
-    /// without them and returns why.
+    /// Creates an object with large pages if they are asked for. If they are only preferred and not
+    /// available, creates it without them and returns why.
     fn make(
         &self,
         name: Option<&ObjectName>,
@@ -316,17 +331,19 @@ impl OpenOptions {
     /// # Errors
     ///
     /// - [`ErrorKind::NotFound`]: no region has this name.
-    /// - [`ErrorKind::NotWritable`]: this user may only read it; [`open_read_only`](OpenOptions::open_read_only) succeeds.
+    /// - [`ErrorKind::NotWritable`]: this user may only read it;
+    ///   [`open_read_only`](OpenOptions::open_read_only) succeeds.
     /// - [`ErrorKind::PermissionDenied`]: this user may not even read it.
     /// - [`ErrorKind::NotSharedMemory`]: the name belongs to something else, such as an event or a mutex.
     /// - [`ErrorKind::TooSmall`]: it has fewer than [`len`](OpenOptions::len) bytes, or a smaller
     ///   [`capacity`](OpenOptions::capacity).
-    /// - [`ErrorKind::NotReady`]: the name exists, but the region has no length yet; the diagnosis contains since when, and what to
-    ///   do if that lasts.
-    /// - [`ErrorKind::UnexpectedOwner`]: it is not owned by the [expected](OpenOptions::expect_owner) principal; or another user has
-    ///   taken a `Local\` name (Unix). [`ErrorKind::UnexpectedLength`]: see [`expect_len`](OpenOptions::expect_len).
-    /// - [`ErrorKind::InvalidOption`]: [`security`](OpenOptions::security) or [`numa_node`](OpenOptions::numa_node) is set, which
-    ///   only apply to a new region.
+    /// - [`ErrorKind::NotReady`]: the name exists, but the region has no length yet; the diagnosis contains
+    ///   since when, and what to do if that lasts.
+    /// - [`ErrorKind::UnexpectedOwner`]: it is not owned by the [expected](OpenOptions::expect_owner)
+    ///   principal; or another user has taken a `Local\` name (Unix). [`ErrorKind::UnexpectedLength`]: see
+    ///   [`expect_len`](OpenOptions::expect_len).
+    /// - [`ErrorKind::InvalidOption`]: [`security`](OpenOptions::security) or
+    ///   [`numa_node`](OpenOptions::numa_node) is set, which only apply to a new region.
     /// - [`ErrorKind::NoLargePages`]: they are [required](LargePages::Required), and the region has none.
     /// - [`ErrorKind::LimitReached`]: the process has too many open files (Unix).
     /// - [`ErrorKind::Busy`]: other processes keep creating and removing it.
@@ -359,7 +376,8 @@ impl OpenOptions {
             if capacity < asked {
                 let error = Error::new(target.operation, ErrorKind::TooSmall).with_subject(&target.name);
                 return Err(error.with_detail(format!(
-                    "its capacity is {capacity} bytes, and {asked} were asked for; its creator has to set a larger capacity()"
+                    "its capacity is {capacity} bytes, and {asked} were asked for; its creator has to set a larger \
+                     capacity()"
                 )));
             }
         }
@@ -373,14 +391,14 @@ impl OpenOptions {
         Ok(memory(target.operation, object, Some(target.name), refusal, len))
     }
 
-    /// Opens a region, or creates it if there is none, and returns which of both it did. If several processes call this at once, one
-    /// of them creates the region and the others open the same one.
+    /// Opens a region, or creates it if there is none, and returns which of both it did. If several processes
+    /// call this at once, one of them creates the region and the others open the same one.
     ///
     /// # Errors
     ///
-    /// Those of [`create`](OpenOptions::create) and [`open`](OpenOptions::open) except [`ErrorKind::NotFound`],
-    /// [`ErrorKind::AlreadyExists`] and [`ErrorKind::InvalidOption`]. [`ErrorKind::NotReady`] if its creator does not finish it
-    /// within seconds.
+    /// Those of [`create`](OpenOptions::create) and [`open`](OpenOptions::open) except
+    /// [`ErrorKind::NotFound`], [`ErrorKind::AlreadyExists`] and [`ErrorKind::InvalidOption`].
+    /// [`ErrorKind::NotReady`] if its creator does not finish it within seconds.
     pub fn open_or_create(&self, name: impl ToName) -> Result<(SharedMemory<ReadWrite>, Disposition), Error> {
         let target = self.target(Operation::OpenOrCreate, name)?;
         self.check_new_len(&target)?;
@@ -397,8 +415,9 @@ impl OpenOptions {
             match self.make(Some(object), &protection) {
                 Ok(Attempt::Done(created)) => Ok(Attempt::Done((created, Disposition::Created))),
                 Ok(Attempt::Again) => Ok(Attempt::Again),
-                // Another process was faster, and its region can be opened now. If it cannot, because its owner does not let this
-                // user see it, the next round returns that error, and the last round gives up.
+                // Another process was faster, and its region can be opened now. If it cannot, because its
+                // owner does not let this user see it, the next round returns that error, and the last round
+                // gives up.
                 Err(failure) if failure.reason == Reason::Exists && failure.code.is_none() => {
                     Ok(Attempt::Again)
                 }
@@ -412,8 +431,8 @@ impl OpenOptions {
         Ok((memory, how))
     }
 
-    /// Refuses options that mean nothing to a verb: those of a new region where none is created, and those of an existing one
-    /// where none is opened.
+    /// Refuses options that mean nothing to a verb: those of a new region where none is created, and those of
+    /// an existing one where none is opened.
     fn check_options(&self, operation: Operation) -> Result<(), Error> {
         let (options, is_missing) = match operation {
             Operation::Create => (
@@ -431,7 +450,8 @@ impl OpenOptions {
         };
         match options.into_iter().find(|(is_set, _)| *is_set) {
             Some((_, option)) => Err(Error::new(operation, ErrorKind::InvalidOption).with_detail(format!(
-                "{option} applies to {is_missing}; leave it out, or call open_or_create"
+                "{option} applies to {is_missing}; leave it out, or call \
+                 open_or_create"
             ))),
             None => Ok(()),
         }
@@ -571,8 +591,8 @@ impl OpenOptions {
 impl SharedMemory<ReadWrite> {
     /// Creates a region of `len` bytes, all zero, under a name that is not in use.
     ///
-    /// The system may round the length up to whole pages: see [`len`](SharedMemory::len). Only the current user can open the
-    /// region. [`OpenOptions`] has more choices.
+    /// The system may round the length up to whole pages: see [`len`](SharedMemory::len). Only the current
+    /// user can open the region. [`OpenOptions`] has more choices.
     ///
     /// # Errors
     ///
@@ -623,8 +643,8 @@ fn is_about_pages(failure: Failure) -> bool {
     matches!(failure.reason, NoLargePages | FixedPages | NoPrivilege | Unsupported)
 }
 
-/// Has the views of an opened region use large pages, where the system lets each process choose (Linux). Elsewhere the creator has
-/// chosen, and this fails if the region has none.
+/// Has the views of an opened region use large pages, where the system lets each process choose (Linux).
+/// Elsewhere the creator has chosen, and this fails if the region has none.
 fn large_pages_of_opened(object: &mut Object) -> Result<(), Failure> {
     object.advise_large_pages()?;
     match object.pages() {

@@ -1,7 +1,8 @@
 //! Atomic integers in shared memory.
 //!
-//! The accesses are single instructions (or the processor's short loops) of the guarded routines, so a page that is gone is
-//! an error here, too. Orders weaker than what a routine does are allowed by every memory model, so few routines do.
+//! The accesses are single instructions (or the processor's short loops) of the guarded routines, so an
+//! access to a page that is gone is an error here as well. An ordering may always be stronger than asked for,
+//! so a few routines serve all orderings.
 #![allow(unsafe_code)]
 
 use core::fmt;
@@ -13,11 +14,11 @@ use crate::error::{Error, ErrorKind, Operation};
 use crate::sys::guard;
 use crate::view::View;
 
-/// An integer in a [`View`], accessed atomically: by [`View::atomic_u32`] and its like.
+/// An integer in a [`View`] that is accessed atomically, returned by [`View::atomic_u32`] and its siblings.
 ///
-/// The methods are those of [`std::sync::atomic`], and the orders mean the same between processes. As everywhere in a
-/// view, each access can fail with a [`Fault`](crate::ErrorKind::Fault). An order that an operation cannot have, such as a
-/// load with `Release`, is taken as `SeqCst`.
+/// The methods and orderings are those of [`std::sync::atomic`], and hold between processes. Every access can
+/// fail with [`Fault`](crate::ErrorKind::Fault). An ordering that an operation cannot have, such as a load
+/// with `Release`, is treated as `SeqCst`.
 ///
 /// ```
 /// use std::sync::atomic::Ordering;
@@ -31,12 +32,12 @@ use crate::view::View;
 /// ```
 pub struct Atomic<'v, T: AtomicInteger, A: Access = ReadWrite> {
     view: &'v View<A>,
-    /// Inside the view and aligned: [`View`] has checked both.
+    /// Within the view and aligned: both were checked.
     address: *mut u8,
     integer: PhantomData<fn() -> T>,
 }
 
-// SAFETY: the address is only used for atomic accesses, from any thread, while the view is borrowed.
+// SAFETY: the address is only used for atomic accesses, which any thread may make while the view is borrowed.
 unsafe impl<T: AtomicInteger, A: Access> Send for Atomic<'_, T, A> {}
 // SAFETY: as for Send.
 unsafe impl<T: AtomicInteger, A: Access> Sync for Atomic<'_, T, A> {}
@@ -60,7 +61,8 @@ impl<A: Access> View<A> {
                 format!("offset {offset} is not a multiple of {size}")
             } else {
                 format!(
-                    "this view starts {start} past a multiple of {size}: use offset {}, or more by multiples",
+                    "this view starts {start} bytes past a multiple of {size}: use offset {}, \
+                     plus a multiple of {size}",
                     size - start
                 )
             };
@@ -77,11 +79,12 @@ macro_rules! atomics {
     ($($method:ident $integer:ident;)*) => {
         impl<A: Access> View<A> {
             $(
-                #[doc = concat!("The `", stringify!($integer), "` at `offset`, for atomic access.")]
+                #[doc = concat!("Returns the `", stringify!($integer), "` at `offset`, for atomic access.")]
                 ///
                 /// # Errors
                 ///
-                /// [`ErrorKind::OutOfBounds`]; [`ErrorKind::Misaligned`] if the address is not a multiple of the size.
+                /// [`ErrorKind::OutOfBounds`]; [`ErrorKind::Misaligned`] for an address that is no multiple
+                /// of the size.
                 #[inline]
                 pub fn $method(&self, offset: usize) -> Result<Atomic<'_, $integer, A>, Error> {
                     self.atomic(offset)
@@ -102,8 +105,9 @@ impl<'v, T: AtomicInteger, A: Access> Atomic<'v, T, A> {
 
     #[inline]
     fn access(&self, operation: guard::Atomic, first: T, second: T) -> Result<T, Error> {
-        // SAFETY: the address is inside the view's mapping and a multiple of the size (checked when this was made), the view
-        // lives; and operations that write exist only where the view may be written.
+        // SAFETY: the address is within the view's mapping and a multiple of the size, which was checked when
+        // this value was created. The view is borrowed, so the mapping lives. Operations that write exist
+        // only for writable views.
         unsafe { guard::atomic(operation, T::BITS, self.address, first.to_bits(), second.to_bits()) }
             .map(T::from_bits)
             .map_err(
@@ -119,23 +123,24 @@ impl<'v, T: AtomicInteger, A: Access> Atomic<'v, T, A> {
     /// [`ErrorKind::Fault`](crate::ErrorKind::Fault).
     #[inline]
     pub fn load(&self, order: Ordering) -> Result<T, Error> {
-        // One routine serves all orders: it acquires, and is in the one order of SeqCst with the other routines.
+        // One routine serves all orderings: it acquires, and takes part in the single total order of SeqCst.
         let _ = order;
         self.access(guard::Atomic::Load, T::ZERO, T::ZERO)
     }
 
-    /// The atomic of the standard library at this place: without a call, for the innermost loops.
+    /// Returns the atomic of the standard library at this place, for the innermost loops.
     ///
     /// # Safety
     ///
-    /// - For as long as the reference is used, nobody takes the page away: touching it would end the process.
-    /// - If the view is read-only, nothing but `load` is called.
-    /// - All accesses to these bytes at the same time are atomic and of the same size.
+    /// - For as long as the reference is used, no process takes the page away: an access to it would end this
+    ///   process.
+    /// - If the view is read-only, only `load` is called.
+    /// - All concurrent accesses to these bytes are atomic and of the same size.
     #[must_use]
     #[inline]
     pub unsafe fn as_std(&self) -> &'v T::Std {
-        // SAFETY: the address is mapped as long as the view is borrowed and aligned to the size, which for the standard
-        // atomics is their alignment; any bits are a value; the caller promises the rest.
+        // SAFETY: the address is mapped as long as the view is borrowed, and aligned to the size, which is
+        // the alignment of the standard atomics. Any bits are a value. The caller guarantees the rest.
         unsafe { &*self.address.cast::<T::Std>() }
     }
 }
@@ -155,7 +160,7 @@ impl<T: AtomicInteger, A: Writable> Atomic<'_, T, A> {
         self.access(operation, value, T::ZERO).map(drop)
     }
 
-    /// Stores a value and gives the former one.
+    /// Stores a value and returns the previous one.
     ///
     /// # Errors
     ///
@@ -166,8 +171,8 @@ impl<T: AtomicInteger, A: Writable> Atomic<'_, T, A> {
         self.access(guard::Atomic::Swap, value, T::ZERO)
     }
 
-    /// Stores `new` if the value is `current`. The inner result is `Ok` with the former value if it was, and `Err` with the
-    /// value that was there instead.
+    /// Stores `new` if the value is `current`. The inner result is `Ok` with the previous value if it was
+    /// `current`, and otherwise `Err` with the value that was found.
     ///
     /// # Errors
     ///
@@ -185,7 +190,7 @@ impl<T: AtomicInteger, A: Writable> Atomic<'_, T, A> {
         Ok(if before == current { Ok(before) } else { Err(before) })
     }
 
-    /// Adds, wrapping around, and gives the former value.
+    /// Adds, wrapping around on overflow, and returns the previous value.
     ///
     /// # Errors
     ///
@@ -196,7 +201,7 @@ impl<T: AtomicInteger, A: Writable> Atomic<'_, T, A> {
         self.access(guard::Atomic::Add, value, T::ZERO)
     }
 
-    /// Subtracts, wrapping around, and gives the former value.
+    /// Subtracts, wrapping around on overflow, and returns the previous value.
     ///
     /// # Errors
     ///
@@ -206,7 +211,7 @@ impl<T: AtomicInteger, A: Writable> Atomic<'_, T, A> {
         self.fetch_add(value.wrapping_negative(), order)
     }
 
-    /// Stores the value *and* `value`, bit by bit, and gives the former value.
+    /// Performs a bitwise *and* with `value` and returns the previous value.
     ///
     /// # Errors
     ///
@@ -215,7 +220,7 @@ impl<T: AtomicInteger, A: Writable> Atomic<'_, T, A> {
         self.fetch_with(order, |before| T::from_bits(before.to_bits() & value.to_bits()))
     }
 
-    /// Stores the value *or* `value`, bit by bit, and gives the former value.
+    /// Performs a bitwise *or* with `value` and returns the previous value.
     ///
     /// # Errors
     ///
@@ -224,7 +229,7 @@ impl<T: AtomicInteger, A: Writable> Atomic<'_, T, A> {
         self.fetch_with(order, |before| T::from_bits(before.to_bits() | value.to_bits()))
     }
 
-    /// Stores the value *exclusive or* `value`, bit by bit, and gives the former value.
+    /// Performs a bitwise *exclusive or* with `value` and returns the previous value.
     ///
     /// # Errors
     ///
@@ -233,7 +238,7 @@ impl<T: AtomicInteger, A: Writable> Atomic<'_, T, A> {
         self.fetch_with(order, |before| T::from_bits(before.to_bits() ^ value.to_bits()))
     }
 
-    /// Stores the larger of the value and `value`, and gives the former value.
+    /// Stores the maximum of the value and `value`, and returns the previous value.
     ///
     /// # Errors
     ///
@@ -242,7 +247,7 @@ impl<T: AtomicInteger, A: Writable> Atomic<'_, T, A> {
         self.fetch_with(order, |before| before.max(value))
     }
 
-    /// Stores the smaller of the value and `value`, and gives the former value.
+    /// Stores the minimum of the value and `value`, and returns the previous value.
     ///
     /// # Errors
     ///
@@ -251,7 +256,8 @@ impl<T: AtomicInteger, A: Writable> Atomic<'_, T, A> {
         self.fetch_with(order, |before| before.min(value))
     }
 
-    /// Each round fails only if somebody else has changed the value meanwhile.
+    /// Stores what `new` returns for the value. A round fails only if another access has changed the value
+    /// meanwhile.
     fn fetch_with(&self, order: Ordering, new: impl Fn(T) -> T) -> Result<T, Error> {
         let mut before = self.load(order)?;
         loop {
@@ -263,15 +269,15 @@ impl<T: AtomicInteger, A: Writable> Atomic<'_, T, A> {
     }
 }
 
-/// An integer in a view, together with the view: found and checked once, accessed often.
+/// An integer in a view, together with the view: checked once, accessed often.
 pub(crate) struct AtomicAt<T: AtomicInteger, A: Access = ReadWrite> {
     view: View<A>,
-    /// Inside the view and aligned: [`View`] has checked both. The view's mapping stays where it is.
+    /// Within the view and aligned: both were checked. The view's mapping never moves.
     address: *mut u8,
     integer: PhantomData<fn() -> T>,
 }
 
-// SAFETY: as for `Atomic`; the view lives as long as this.
+// SAFETY: as for `Atomic`; this value owns its view.
 unsafe impl<T: AtomicInteger, A: Access> Send for AtomicAt<T, A> {}
 // SAFETY: as for Send.
 unsafe impl<T: AtomicInteger, A: Access> Sync for AtomicAt<T, A> {}
@@ -287,10 +293,11 @@ impl<T: AtomicInteger, A: Access> AtomicAt<T, A> {
         Atomic::new(&self.view, self.address)
     }
 
-    /// Stores `new` if the value is `current`, and says whether it did. A fault is a no: whoever then looks closer, finds it again.
+    /// Stores `new` if the value is `current`, and returns whether it did. Returns `false` for a fault: the
+    /// slow path of the caller meets it again.
     #[allow(
         clippy::inline_always,
-        reason = "the caller's registers are not to be written to the stack before a locked instruction"
+        reason = "a call would spill the caller's registers to the stack before the locked instruction"
     )]
     #[inline(always)]
     pub(crate) fn exchanged(&self, current: T, new: T) -> bool
@@ -298,13 +305,13 @@ impl<T: AtomicInteger, A: Access> AtomicAt<T, A> {
         A: Writable,
     {
         let (first, second) = (current.to_bits(), new.to_bits());
-        // SAFETY: as in `Atomic::access`; and the view may be written.
+        // SAFETY: as in `Atomic::access`, and the view is writable.
         let before =
             unsafe { guard::atomic(guard::Atomic::CompareExchange, T::BITS, self.address, first, second) };
         before.is_ok_and(|before| before == first)
     }
 
-    /// Only to be handed to the system.
+    /// Returns the address, to be passed to the system.
     pub(crate) fn address(&self) -> *const u8 {
         self.address
     }
@@ -316,7 +323,7 @@ impl<T: AtomicInteger, A: Access> fmt::Debug for AtomicAt<T, A> {
     }
 }
 
-/// Shows the value, or that it cannot be read.
+/// Formats the value, or `<fault>` if it cannot be read.
 impl<T: AtomicInteger, A: Access> fmt::Debug for Atomic<'_, T, A> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.load(Ordering::SeqCst) {
@@ -326,9 +333,9 @@ impl<T: AtomicInteger, A: Access> fmt::Debug for Atomic<'_, T, A> {
     }
 }
 
-/// The integers that can be accessed atomically: `u8` to `u64` and `i8` to `i64`.
+/// The integers that can be accessed atomically: `u8` to `u64` and `i8` to `i64`. The trait is sealed.
 pub trait AtomicInteger: sealed::Bits + fmt::Debug + Ord + Copy + 'static {
-    /// The standard library's atomic of the same layout.
+    /// The atomic of the standard library with the same layout.
     type Std;
 }
 

@@ -1,4 +1,4 @@
-//! A position in a view, for everything that works on `std::io`'s traits.
+//! A position in a view, for the traits of `std::io`.
 
 use std::io::{self, Read, Seek, SeekFrom, Write};
 
@@ -6,12 +6,11 @@ use crate::access::{Access, ReadWrite, Writable};
 use crate::error::{Error, ErrorKind, Operation};
 use crate::view::View;
 
-/// Reads and writes a [`View`] like a file of fixed length. Made by [`View::cursor`].
+/// Reads and writes a [`View`] like a file of fixed length. Returned by [`View::cursor`].
 ///
-/// It keeps the mapping alive by itself. Reading stops at the end; writing there fails with
-/// [`WriteZero`](io::ErrorKind::WriteZero), since a cursor does not make a memory grow (but
-/// [`View::refresh`] takes in what somebody else has grown). A fault is an [`io::Error`] that holds an
-/// [`Error`].
+/// A cursor keeps the mapping alive. Reads stop at the end. Writes at the end fail with
+/// [`WriteZero`](io::ErrorKind::WriteZero), because a cursor does not grow the region; [`View::refresh`]
+/// picks up growth by others. A fault is an [`io::Error`] that contains an [`Error`].
 ///
 /// ```
 /// use std::io::{Read, Seek, Write};
@@ -32,8 +31,8 @@ pub struct Cursor<A: Access = ReadWrite> {
 }
 
 impl<A: Access> View<A> {
-    /// A cursor at the start, for [`std::io::Read`], [`Seek`](std::io::Seek) and, if it may be written,
-    /// [`Write`](std::io::Write).
+    /// Returns a cursor at the start, for [`std::io::Read`], [`Seek`] and, if the view is writable,
+    /// [`Write`].
     #[must_use]
     pub fn cursor(&self) -> Cursor<A> {
         Cursor::new(self.clone())
@@ -45,25 +44,25 @@ impl<A: Access> Cursor<A> {
         Cursor { view, position: 0 }
     }
 
-    /// The position, in bytes from the start of the view. It may be past the end.
+    /// Returns the position in bytes from the start of the view. It may be past the end.
     #[must_use]
     pub fn position(&self) -> u64 {
         self.position
     }
 
-    /// The view.
+    /// Returns the view.
     #[must_use]
     pub fn get_ref(&self) -> &View<A> {
         &self.view
     }
 
-    /// The view, back.
+    /// Returns the view, consuming the cursor.
     #[must_use]
     pub fn into_inner(self) -> View<A> {
         self.view
     }
 
-    /// The position as an offset, and how much of `wanted` is there.
+    /// Returns the position as an offset within the view, and how many of `wanted` bytes follow it.
     fn here(&self, wanted: usize) -> (usize, usize) {
         let offset = usize::try_from(self.position).unwrap_or(usize::MAX).min(self.view.len());
         (offset, wanted.min(self.view.len() - offset))
@@ -87,7 +86,8 @@ impl<A: Writable> Write for Cursor<A> {
         Ok(len)
     }
 
-    /// Does nothing: what is written is in the memory already. See [`View::flush`] for memory over a file.
+    /// Does nothing, because written bytes are in the region already. For a region with a file see
+    /// [`View::flush`].
     fn flush(&mut self) -> io::Result<()> {
         Ok(())
     }

@@ -1,7 +1,21 @@
-//! Views: address ranges in which shared memory is mapped.
+//! Views: address ranges of this process in which shared memory is mapped, and the ways to read and write
+//! through them.
 //!
-//! `unsafe` is used here for two things: to call the guarded routines with ranges that have been checked, and to offer
-//! references to those who promise what the library cannot check.
+//! A [`View`] copies bytes and typed values in and out. An [`Atomic`] is an integer that is accessed in
+//! place. A [`Cursor`] reads and writes like a file, by the traits of [`std::io`]. The traits [`Access`] and
+//! [`Writable`] say what the type parameter of a view allows.
+//!
+//! ```
+//! let memory = mmf::SharedMemory::anonymous(4096)?;
+//! let view = memory.view()?;
+//! view.write(&7_u32, 100)?;
+//! assert_eq!(view.read::<u32>(100)?, 7);
+//! # Ok::<(), mmf::Error>(())
+//! ```
+//!
+//! Accesses are guarded: an access to a page that another process has taken away returns an error.
+// `unsafe` is used here for two things: to call the guarded routines with ranges that were checked, and to
+// offer references to callers that guarantee what the library cannot check.
 #![allow(unsafe_code)]
 
 mod atomic;
@@ -27,45 +41,47 @@ use crate::right::Right;
 use crate::sys::guard::{self, Caught, Shared};
 use crate::sys::{self, Copying, Failure, Mapping, Reason, Stopped, kernel};
 
-/// An address range of this process in which (part of) a shared memory is mapped.
+/// An address range of this process in which a region, or a part of it, is mapped.
 ///
-/// Peers may write to the same bytes at any time, so a view never gives a safe reference to them: bytes are copied in and
-/// out, and atomics are accessed where they are. All offsets are in bytes from the start of the view. An access is checked
-/// against the view's length, and if its pages turn out to be gone it is an [`ErrorKind::Fault`], not a crash.
+/// Other processes may write to the same bytes at any time, so a view never gives a safe reference to them:
+/// bytes are copied in and out, and atomics are accessed in place. All offsets are in bytes from the start of
+/// the view. Every access is checked against the length of the view. An access to a page that is gone returns
+/// [`ErrorKind::Fault`].
 ///
-/// A view of a whole memory that can [grow](crate::OpenOptions::capacity) reserves addresses for all that it can become. It knows how
-/// far the memory reached when it last looked ([`len`](View::len)), looks again when something is accessed beyond that, or when
-/// it is told to ([`refresh`](View::refresh)); it never moves.
+/// A view of a whole region that can [grow](crate::OpenOptions::capacity) reserves addresses for its
+/// capacity, so it never moves. It knows a [length](View::len), and asks the system for the new one when
+/// bytes beyond it are accessed, or when [`refresh`](View::refresh) is called.
 ///
-/// A view keeps the memory and its name alive. Clones share one mapping. Views can be used by several threads at once; what
-/// two sides do to the same bytes at the same time is not ordered, unless they use [atomics](View::atomic_u32) to agree on it.
+/// A view keeps the region and its name alive. Clones share one mapping. Threads can use a view at the same
+/// time. Concurrent accesses to the same bytes are not ordered, unless the program orders them by
+/// [atomics](View::atomic_u32).
 #[derive(Debug)]
 pub struct View<A: Access = ReadWrite> {
     mapped: Arc<Mapped>,
     /// Where this view starts in the mapping.
     start: usize,
-    /// Bytes that the memory has, as this view has last learnt. It never becomes less.
+    /// The length of this part of the region, as this view knows it. It never shrinks.
     len: AtomicUsize,
-    /// Bytes that guarded routines may touch without a closer look: `len`, or 0 if the kernel makes the copies. So the way of a
-    /// guarded copy has one comparison for both questions.
+    /// How many bytes guarded routines may access without further checks: `len`, or 0 if the kernel makes the
+    /// copies. So one comparison answers both questions on the fast path.
     guarded: AtomicUsize,
     copying: Copying,
-    /// What `len` can become: the end of the mapping.
+    /// The most that `len` can become: the end of the mapping.
     most: usize,
     access: PhantomData<fn() -> A>,
 }
 
-/// Dropped in this order: first the mapping, then the right.
+/// The fields are dropped in this order: first the mapping, then the right.
 #[derive(Debug)]
 struct Mapped {
     mapping: Mapping,
-    /// Where the mapping starts in the memory.
+    /// Where the mapping starts in the region.
     offset: u64,
     right: Arc<Right>,
 }
 
 impl<A: Access> View<A> {
-    /// Of a mapping of `most` bytes, of which there are `len` now.
+    /// Creates a view of a mapping of `most` bytes, of which `len` exist now.
     pub(crate) fn new(mapping: Mapping, right: Arc<Right>, offset: u64, len: usize, most: usize) -> Self {
         let copying = mapping.copying();
         View::of(Arc::new(Mapped { mapping, offset, right }), 0, len, most, copying)
@@ -77,45 +93,44 @@ impl<A: Access> View<A> {
         View { mapped, start, len, guarded, copying, most, access: PhantomData }
     }
 
-    /// A part of this view's mapping.
+    /// Returns a view of a part of the same mapping.
     fn part<B: Access>(&self, offset: usize, len: usize, most: usize) -> View<B> {
         View::of(Arc::clone(&self.mapped), self.start + offset, len, most, self.copying)
     }
 
-    /// The length in bytes, as this view knows it: it becomes more, never less, when the memory has grown and the view has
-    /// [looked](View::refresh). It is 0 only for an empty file.
+    /// Returns the length in bytes, as this view knows it. It grows when the region has grown and the view
+    /// has been [refreshed](View::refresh), and never shrinks. It is 0 only for an empty file.
     #[must_use]
     #[inline]
     pub fn len(&self) -> usize {
         self.len.load(Ordering::Relaxed)
     }
 
-    /// How long it can become when the region grows, in bytes: the addresses that are reserved. A view of a part, and one of a
-    /// region that does not grow, stay as they are.
+    /// Returns how long this view can become when the region grows, in bytes: the addresses that are
+    /// reserved. Views of parts, and of regions that do not grow, keep their length.
     #[must_use]
     pub fn capacity(&self) -> usize {
         self.most
     }
 
-    /// Whether there is nothing in it: of an empty file.
+    /// Returns whether the length is 0, which it is only for an empty file.
     #[must_use]
     #[inline]
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// Takes in what has been grown since, by whomever; gives the new length. Nothing moves, and what is not there yet costs
-    /// one system call.
+    /// Picks up growth by any process and returns the new length.
     ///
-    /// Only views of whole memories ([`SharedMemory::view`](crate::SharedMemory::view)) follow what grows, up to
-    /// the [capacity](crate::SharedMemory::capacity); of a file on Windows not even they do: map it again.
+    /// This costs one system call, unless the view has its full capacity already. There is no need to call it
+    /// before an access: an access beyond the known length refreshes the view.
     ///
-    /// There is no need to call it before an access to what somebody else says he has grown: an access beyond the known end
-    /// looks by itself.
+    /// Only views of whole regions ([`SharedMemory::view`](crate::SharedMemory::view)) grow, up to the
+    /// [capacity](crate::SharedMemory::capacity). A view of a file on Windows does not: map the file again.
     ///
     /// # Errors
     ///
-    /// What the system says.
+    /// If the system does not report the length.
     ///
     /// ```
     /// let memory = mmf::OpenOptions::new().len(4096).capacity(1 << 20).anonymous()?;
@@ -143,31 +158,33 @@ impl<A: Access> View<A> {
         Ok(len)
     }
 
-    /// Whether the kernel makes the copies of this view: see [`faults::set_policy`](crate::faults::set_policy).
+    /// Returns whether the kernel makes the copies of this view: see
+    /// [`faults::set_policy`](crate::faults::set_policy).
     #[must_use]
     pub fn copies_by_kernel(&self) -> bool {
         self.copying == Copying::ByKernel
     }
 
-    /// The same view, with copies made by the kernel, which need no signal handler: see
-    /// [`faults::set_policy`](crate::faults::set_policy), which says what they cover and cost, and sets the same for the whole process.
+    /// Returns the same view with copies made by the kernel, which need no signal handler. For what they
+    /// cover and cost, see [`faults::set_policy`](crate::faults::set_policy), which sets the same for the
+    /// whole process.
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Unsupported`] where the system makes no such copies: on Windows, which does not need them, on macOS, and where a
-    /// filter of system calls forbids them.
+    /// [`ErrorKind::Unsupported`] where the system makes no such copies: on Windows, which does not need
+    /// them, on macOS, and where a filter of system calls forbids them.
     pub fn with_kernel_copies(&self) -> Result<View<A>, Error> {
         if !sys::kernel_copies() {
             let error = Error::new(Operation::Map, ErrorKind::Unsupported);
-            let error = error.with_detail("the kernel makes no copies for this process");
+            let error = error.with_detail("the kernel makes no copies for this process (process_vm_readv)");
             return Err(self.mapped.right.name_it(error));
         }
         Ok(View::of(Arc::clone(&self.mapped), self.start, self.len(), self.most, Copying::ByKernel))
     }
 
-    /// The address of the first byte, for those who know what they do: C interfaces, devices.
+    /// Returns the address of the first byte, for C interfaces and devices.
     ///
-    /// Reading through it is subject to all that [`as_slice`](View::as_slice) says.
+    /// Reads through it have the requirements of [`as_slice`](View::as_slice).
     #[must_use]
     #[inline]
     pub fn as_ptr(&self) -> *const u8 {
@@ -179,14 +196,16 @@ impl<A: Access> View<A> {
         self.mapped.mapping.address().wrapping_add(self.start)
     }
 
-    /// The address of `len` bytes at `offset`, if they are known to be inside and guarded routines make the copies.
+    /// Returns the address of `len` bytes at `offset` if they are within the known length and guarded
+    /// routines make the copies.
     #[inline]
     fn near(&self, offset: usize, len: usize) -> Option<*mut u8> {
         let all = self.guarded.load(Ordering::Relaxed);
         (len <= all && offset <= all - len).then(|| self.address().wrapping_add(offset))
     }
 
-    /// The start and the length of a range. A range whose end lies before its start reaches past every view.
+    /// Returns the start and the length of a range. A range whose end precedes its start reaches past every
+    /// view.
     fn extent(&self, operation: Operation, range: Range<usize>) -> Result<(usize, usize), Error> {
         match range.end.checked_sub(range.start) {
             Some(len) => Ok((range.start, len)),
@@ -194,7 +213,7 @@ impl<A: Access> View<A> {
         }
     }
 
-    /// The address of `len` bytes at `offset`, if they are inside.
+    /// Returns the address of `len` bytes at `offset` if they are within the view.
     #[inline]
     fn at(&self, operation: Operation, offset: usize, len: usize) -> Result<*mut u8, Error> {
         match self.near(offset, len) {
@@ -203,7 +222,7 @@ impl<A: Access> View<A> {
         }
     }
 
-    /// The address of what is not [`near`](View::near).
+    /// Returns the address of bytes that are not [`near`](View::near).
     #[cold]
     fn beyond(&self, operation: Operation, offset: usize, len: usize) -> Result<*mut u8, Error> {
         let inside = |all: usize| offset.checked_add(len).is_some_and(|end| end <= all);
@@ -216,7 +235,7 @@ impl<A: Access> View<A> {
         let all = self.len();
         let detail = format!("{len} bytes at offset {offset} do not fit into the {all} of this view");
         let detail = if all < self.most {
-            format!("{detail}, which can become {}: grow the memory first", self.most)
+            format!("{detail}; it can have {}: grow the region first", self.most)
         } else {
             detail
         };
@@ -249,11 +268,11 @@ impl<A: Access> View<A> {
         }
     }
 
-    /// Reads what is not [`near`](View::near).
+    /// Reads bytes that are not [`near`](View::near).
     ///
     /// # Safety
     ///
-    /// `into` is valid to write for `len` bytes, and does not overlap the mapping.
+    /// `into` is valid for writes of `len` bytes and does not overlap the mapping.
     #[cold]
     unsafe fn read_far(
         &self,
@@ -268,16 +287,17 @@ impl<A: Access> View<A> {
             return unsafe { kernel::read(into, source, len) }
                 .map_err(|stopped| self.stopped(operation, stopped));
         }
-        // SAFETY: the caller's contract; the source was checked to be inside this view's mapping, which lives as long as the view.
+        // SAFETY: the caller's contract. The source was checked to be within this view's mapping, which lives
+        // as long as the view.
         unsafe { guard::copy(into, source, len, Shared::Source) }
             .map_err(|caught| self.fault(operation, caught))
     }
 
-    /// Writes to what is not [`near`](View::near).
+    /// Writes bytes that are not [`near`](View::near).
     ///
     /// # Safety
     ///
-    /// `from` is valid to read for `len` bytes, and does not overlap the mapping, which may be written.
+    /// `from` is valid for reads of `len` bytes and does not overlap the mapping, which is writable.
     #[cold]
     unsafe fn write_far(
         &self,
@@ -288,37 +308,40 @@ impl<A: Access> View<A> {
     ) -> Result<(), Error> {
         let destination = self.at(operation, offset, len)?;
         if self.copying == Copying::ByKernel {
-            // SAFETY: the caller's contract; the destination was checked to be inside this view's mapping.
+            // SAFETY: the caller's contract. The destination was checked to be within this view's mapping.
             return unsafe { kernel::write(destination, from, len) }
                 .map_err(|stopped| self.stopped(operation, stopped));
         }
-        // SAFETY: the same; the mapping lives as long as the view.
+        // SAFETY: the caller's contract. The destination was checked to be within this view's mapping, which
+        // lives as long as the view.
         unsafe { guard::copy(destination, from, len, Shared::Destination) }
             .map_err(|caught| self.fault(operation, caught))
     }
 
-    /// Copies bytes out of the memory. Reads all of `bytes`, or says why not.
+    /// Copies bytes of the region into `bytes`. Fills `bytes` completely or returns an error.
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::OutOfBounds`]; [`ErrorKind::Fault`] (then part of `bytes` may have been written).
+    /// - [`ErrorKind::OutOfBounds`].
+    /// - [`ErrorKind::Fault`]: a part of `bytes` may have been overwritten.
     #[inline]
     pub fn read_exact_at(&self, bytes: &mut [u8], offset: usize) -> Result<(), Error> {
         let Some(source) = self.near(offset, bytes.len()) else {
-            // SAFETY: `bytes` is ours alone for the time of the call, so it is valid to write and does not overlap a mapping.
+            // SAFETY: `bytes` is borrowed mutably for the call, so it is valid for writes and does not
+            // overlap a mapping.
             return unsafe { self.read_far(Operation::Read, offset, bytes.as_mut_ptr(), bytes.len()) };
         };
-        // SAFETY: `bytes` is ours alone for the time of the call, so it is valid to write and does not overlap a mapping;
-        // the source was checked to be inside this view's mapping, which lives as long as the view.
+        // SAFETY: `bytes` is borrowed mutably for the call, so it is valid for writes and does not overlap a
+        // mapping. The source was checked to be within this view's mapping, which lives as long as the view.
         unsafe { guard::copy(bytes.as_mut_ptr(), source, bytes.len(), Shared::Source) }
             .map_err(|caught| self.fault(Operation::Read, caught))
     }
 
-    /// Copies `len` bytes out of the memory into a new vector.
+    /// Copies `len` bytes of the region into a new vector.
     ///
     /// # Errors
     ///
-    /// As [`read_exact_at`](View::read_exact_at).
+    /// Those of [`read_exact_at`](View::read_exact_at).
     pub fn read_vec(&self, offset: usize, len: usize) -> Result<Vec<u8>, Error> {
         self.at(Operation::Read, offset, len)?;
         let mut bytes = vec![0; len];
@@ -326,10 +349,12 @@ impl<A: Access> View<A> {
         Ok(bytes)
     }
 
-    /// Reads a value. Any bytes that a peer may have put there are a valid `T`; zerocopy's [`FromBytes`] sees to that.
+    /// Reads a value. All bytes that another process can write are a valid `T`, which is what zerocopy's
+    /// [`FromBytes`] guarantees.
     ///
-    /// The offset needs no alignment. The value is copied in one go but not atomically: if a peer writes meanwhile, parts of
-    /// it may be old and others new. Use [atomics](View::atomic_u32) where that matters.
+    /// The offset needs no alignment. The value is copied in one go but not atomically: if another process
+    /// writes at the same time, the value can be partly old and partly new. Use [atomics](View::atomic_u32)
+    /// or locks where that matters.
     ///
     /// # Errors
     ///
@@ -354,25 +379,27 @@ impl<A: Access> View<A> {
         let mut value = MaybeUninit::<T>::uninit();
         let into = value.as_mut_ptr().cast();
         if let Some(source) = self.near(offset, size_of::<T>()) {
-            // SAFETY: `value` is valid to write for the size of a T, and on our stack; the source as in `read_exact_at`.
+            // SAFETY: `value` is on this function's stack and valid for writes of a T. The source is as in
+            // `read_exact_at`.
             unsafe { guard::copy(into, source, size_of::<T>(), Shared::Source) }
                 .map_err(|caught| self.fault(Operation::Read, caught))?;
         } else {
-            // SAFETY: as above.
+            // SAFETY: `value` is on this function's stack and valid for writes of a T.
             unsafe { self.read_far(Operation::Read, offset, into, size_of::<T>()) }?;
         }
-        // SAFETY: all bytes of the value have been written, and any bytes are a T: the guarantee of FromBytes.
+        // SAFETY: all bytes of the value were written, and any bytes are a T, which `FromBytes` guarantees.
         Ok(unsafe { value.assume_init() })
     }
 
     /// Copies the bytes of `range` to `to_offset` in another view, of the same region or another.
     ///
-    /// The two ranges may overlap within one mapping. (Where two views map the same bytes at different addresses and the
-    /// ranges overlap there, the result is unspecified.)
+    /// The two ranges may overlap within one mapping. (If two views map the same bytes at different addresses
+    /// and the ranges overlap there, the result is unspecified.)
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::OutOfBounds`] for either side; [`ErrorKind::Fault`], with the offset in the view that it happened in.
+    /// - [`ErrorKind::OutOfBounds`]: for either view.
+    /// - [`ErrorKind::Fault`]: its offset is that in the view in which the fault happened.
     pub fn copy_to(
         &self,
         range: Range<usize>,
@@ -393,36 +420,37 @@ impl<A: Access> View<A> {
         let distance = destination.addr().abs_diff(source.addr());
         let by_kernel = self.copies_by_kernel() || to.copies_by_kernel();
         if distance >= len && !by_kernel {
-            // SAFETY: both were checked to be inside the mappings of views that live for the time of the call, and they
-            // are further apart than they are long.
+            // SAFETY: both ranges were checked to be within the mappings of views that live for the call, and
+            // they do not overlap, because their distance is not less than their length.
             return unsafe { guard::copy(destination, source, len, Shared::Both) }.map_err(fault);
         }
-        // They overlap, or the kernel could not say on which side it found a page missing: in pieces by way of a buffer, from the end
-        // that is not overwritten before it has been read.
+        // The ranges overlap, or the kernel could not report which side has a missing page: copy in pieces
+        // through a buffer, from that end which is not overwritten before it is read.
         let mut buffer = [0; 4096];
         let mut done = 0;
         while done < len {
             let piece = buffer.len().min(len - done);
             let at = if destination > source && distance < len { len - done - piece } else { done };
             if by_kernel {
-                // SAFETY: the buffer is ours and long enough.
+                // SAFETY: the buffer is on this function's stack and is not shorter than the piece.
                 unsafe { self.read_far(Operation::Copy, offset + at, buffer.as_mut_ptr(), piece) }?;
-                // SAFETY: the same; and the other view may be written.
+                // SAFETY: as above, and the other view is writable.
                 unsafe { to.write_far(Operation::Copy, to_offset + at, buffer.as_ptr(), piece) }?;
                 done += piece;
                 continue;
             }
             let (from, into) = (source.wrapping_add(at), destination.wrapping_add(at));
-            // SAFETY: the buffer is ours and long enough; the piece is inside what was checked.
+            // SAFETY: the buffer is on this function's stack and is not shorter than the piece, which is
+            // within the range that was checked.
             unsafe { guard::copy(buffer.as_mut_ptr(), from, piece, Shared::Source) }.map_err(fault)?;
-            // SAFETY: the same.
+            // SAFETY: as above; the destination view is writable.
             unsafe { guard::copy(into, buffer.as_ptr(), piece, Shared::Destination) }.map_err(fault)?;
             done += piece;
         }
         Ok(())
     }
 
-    /// A part of this view as a view of its own. It shares the mapping.
+    /// Returns a part of this view as a view. It shares the mapping.
     ///
     /// # Errors
     ///
@@ -435,24 +463,26 @@ impl<A: Access> View<A> {
         Ok(self.part(offset, len, len))
     }
 
-    /// The bytes as a slice.
+    /// Returns the bytes as a slice.
     ///
     /// # Safety
     ///
-    /// For as long as the slice is used, you promise for all processes:
+    /// For as long as the slice is used, the caller guarantees for all processes:
     ///
-    /// - Nobody writes to these bytes, not through another view of this process either.
-    /// - Nobody takes pages of them away (Unix: makes the object shorter; a mapped file: makes it shorter or loses the disk).
-    ///   Touching such a page ends the process, since nothing guards a plain access.
+    /// - No process writes to these bytes, and neither does this one through another view.
+    /// - No process takes their pages away. (On Unix, by shortening the object; for a mapped file, by
+    ///   shortening the file or removing the disk.) An access to such a page ends this process, because plain
+    ///   accesses are not guarded.
     #[must_use]
     #[inline]
     pub unsafe fn as_slice(&self) -> &[u8] {
-        // SAFETY: the range is mapped for as long as the view lives, no longer than isize::MAX (see `SharedMemory::map`),
-        // bytes have no alignment and no invalid values, and the caller promises that nobody changes them.
+        // SAFETY: the range is mapped as long as the view lives and not longer than isize::MAX (see
+        // `SharedMemory::map`), bytes need no alignment and have no invalid values, and the caller guarantees
+        // that they do not change.
         unsafe { slice::from_raw_parts(self.as_ptr(), self.len()) }
     }
 
-    /// Calls for the bytes of this view, if there are any.
+    /// Calls the system for the bytes of this view, if it has any.
     fn on_pages(
         &self,
         call: impl FnOnce(&Mapping, usize, usize) -> Result<(), Failure>,
@@ -463,20 +493,23 @@ impl<A: Access> View<A> {
         }
     }
 
-    /// Writes what has changed in this view to the file behind the memory: the bytes, not what the file system keeps besides.
-    /// For memory without a file it does nothing.
+    /// Writes the changed bytes of this view to the file behind the region. Does nothing for a region without
+    /// a file.
     ///
-    /// What each system promises: **Linux** and **macOS** (`msync` with `MS_SYNC`) return when the device has taken the bytes (on
-    /// macOS they may still be in its cache). **Windows** (`FlushViewOfFile`) returns when they are with the file system, which
-    /// writes them soon; it survives the end of the process and not the loss of power. For more there is
-    /// [`flush_all`](View::flush_all).
+    /// What the return means depends on the system. **Linux** and **macOS** (`msync` with `MS_SYNC`): the
+    /// device has the bytes; on macOS they may still be in its cache. **Windows** (`FlushViewOfFile`): the
+    /// file system has them and writes them soon, so they survive the end of the process but not a loss of
+    /// power. [`flush_all`](View::flush_all) guarantees more.
+    ///
+    /// Other processes see the same pages, whether they are flushed or not.
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::StorageFull`], [`ErrorKind::InUse`] (Windows: somebody has locked a part of the file, and keeps it), and what the
-    /// system says. What others see of the file does not depend on flushing: they see the same pages.
+    /// - [`ErrorKind::StorageFull`].
+    /// - [`ErrorKind::InUse`]: another process keeps a part of the file locked (Windows).
     pub fn flush(&self) -> Result<(), Error> {
-        // A lock on the file is in the way only while the system writes just these bytes; a moment later it may be gone.
+        // A lock on the file only matters while the system writes these bytes, and may be released a moment
+        // later.
         let mut rounds = 0;
         loop {
             match self.on_pages(|mapping, start, len| mapping.flush(start, len)) {
@@ -491,23 +524,25 @@ impl<A: Access> View<A> {
         }
     }
 
-    /// Writes what has changed in this view to the file, and the file's length and what else the file system keeps of it, and
-    /// waits until the device says that it has all of it. (Linux: `fsync`; macOS: `F_FULLFSYNC`; Windows:
-    /// `FlushFileBuffers`.) For memory without a file it does nothing.
+    /// Writes the changed bytes of this view to the file, and the file's metadata such as its length, and
+    /// waits until the device reports that it has them. Does nothing for a region without a file.
+    ///
+    /// (Linux: `fsync`. macOS: `F_FULLFSYNC`. Windows: `FlushFileBuffers`.)
     ///
     /// # Errors
     ///
-    /// As [`flush`](View::flush).
+    /// Those of [`flush`](View::flush).
     pub fn flush_all(&self) -> Result<(), Error> {
         self.flush()?;
         let right = &self.mapped.right;
         right.object.sync_all().map_err(|failure| right.storage(Operation::Flush, failure))
     }
 
-    /// How many bytes of the pages that this view is mapped in are in large pages now. (Windows: `QueryWorkingSetEx`; Linux:
-    /// `/proc/self/smaps`.) What was wished is another matter: see [`OpenOptions::large_pages`](crate::OpenOptions::large_pages).
+    /// Returns how many bytes of the pages of this view are in large pages now. Pages that were never touched
+    /// do not count.
     ///
-    /// Pages that nobody has touched are none yet.
+    /// (Windows: `QueryWorkingSetEx`. Linux: `/proc/self/smaps`.) See
+    /// [`OpenOptions::large_pages`](crate::OpenOptions::large_pages).
     ///
     /// # Errors
     ///
@@ -516,8 +551,10 @@ impl<A: Access> View<A> {
         self.mapped.mapping.large_bytes().map_err(self.system(Operation::Pages))
     }
 
-    /// The NUMA node in whose RAM the byte at `offset` is now; `None` if it is in none, since nobody has touched its page yet or it
-    /// was moved to disk. (Windows: `QueryWorkingSetEx`; Linux: `move_pages`.)
+    /// Returns the NUMA node in whose RAM the byte at `offset` is now; `None` if it is in no RAM, because its
+    /// page was never touched or was paged out.
+    ///
+    /// (Windows: `QueryWorkingSetEx`. Linux: `move_pages`.)
     ///
     /// # Errors
     ///
@@ -527,51 +564,60 @@ impl<A: Access> View<A> {
         self.mapped.mapping.node_of(self.start + offset).map_err(self.system(Operation::Pages))
     }
 
-    /// Asks the system to bring the pages into RAM before they are used. (Windows: `PrefetchVirtualMemory`; Unix: `madvise`
-    /// with `MADV_WILLNEED`.)
+    /// Asks the system to bring the pages into RAM ahead of their use. The system may ignore this.
+    ///
+    /// (Windows: `PrefetchVirtualMemory`. Unix: `madvise` with `MADV_WILLNEED`.)
     ///
     /// # Errors
     ///
-    /// What the system says. It may ignore the wish without an error.
+    /// Those of the system call.
     pub fn prefetch(&self) -> Result<(), Error> {
         self.on_pages(|mapping, start, len| mapping.prefetch(start, len))
             .map_err(self.system(Operation::Prefetch))
     }
 
-    /// Keeps the pages in RAM, until [`unlock`](View::unlock) or until the mapping goes. (Windows: `VirtualLock`; Unix:
-    /// `mlock`.) Whole pages are locked, and locking does not nest: one `unlock` ends it.
+    /// Locks the pages of this view in RAM, until [`unlock_pages`](View::unlock_pages) is called or the
+    /// mapping goes.
+    ///
+    /// Whole pages are locked, and locking does not nest: one `unlock_pages` ends it. (Windows:
+    /// `VirtualLock`. Unix: `mlock`.)
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::OutOfMemory`] if a limit forbids so much (Windows: the working set; Unix: `RLIMIT_MEMLOCK`).
+    /// - [`ErrorKind::LimitReached`]: this is more than the process may lock (Windows: its working set; Unix:
+    ///   `RLIMIT_MEMLOCK`); the diagnosis contains the limit.
+    /// - [`ErrorKind::OutOfMemory`]: this and what is locked already are more than the process may lock, or
+    ///   another process has cut the pages off (Unix).
     pub fn lock_pages(&self) -> Result<(), Error> {
         self.on_pages(|mapping, start, len| mapping.lock(start, len)).map_err(self.system(Operation::Lock))
     }
 
-    /// Ends what [`lock`](View::lock) did.
+    /// Unlocks the pages that [`lock_pages`](View::lock_pages) has locked.
     ///
     /// # Errors
     ///
-    /// What the system says, for example that the pages are not locked (Windows).
+    /// Those of the system call: for example, that the pages are not locked (Windows).
     pub fn unlock_pages(&self) -> Result<(), Error> {
         self.on_pages(|mapping, start, len| mapping.unlock(start, len)).map_err(self.system(Operation::Lock))
     }
 }
 
 impl<A: Writable> View<A> {
-    /// Copies bytes into the memory.
+    /// Copies bytes into the region.
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::OutOfBounds`]; [`ErrorKind::Fault`] (then part of the bytes may have been written).
+    /// - [`ErrorKind::OutOfBounds`].
+    /// - [`ErrorKind::Fault`]: a part of the bytes may have been written.
     #[inline]
     pub fn write_all_at(&self, bytes: &[u8], offset: usize) -> Result<(), Error> {
         let Some(destination) = self.near(offset, bytes.len()) else {
-            // SAFETY: `bytes` is valid to read, and lies outside the mapping, as below.
+            // SAFETY: `bytes` is valid for reads and outside the mapping, as below.
             return unsafe { self.write_far(Operation::Write, offset, bytes.as_ptr(), bytes.len()) };
         };
-        // SAFETY: `bytes` is valid to read, and lies outside the mapping (who has made a slice of the mapping has promised
-        // that nobody writes to it); the destination was checked to be inside this view's mapping, which lives as long.
+        // SAFETY: `bytes` is valid for reads and outside the mapping, because a caller that made a slice of
+        // the mapping has guaranteed that nothing writes to it. The destination was checked to be within this
+        // view's mapping, which lives as long as the view.
         unsafe { guard::copy(destination, bytes.as_ptr(), bytes.len(), Shared::Destination) }
             .map_err(|caught| self.fault(Operation::Write, caught))
     }
@@ -595,11 +641,12 @@ impl<A: Writable> View<A> {
         let (offset, len) = self.extent(Operation::Fill, range)?;
         let destination = self.at(Operation::Fill, offset, len)?;
         if self.copies_by_kernel() {
-            // SAFETY: the destination was checked to be inside this view's mapping, and may be written.
+            // SAFETY: the destination was checked to be within this view's mapping, which is writable.
             return unsafe { kernel::fill(destination, byte, len) }
                 .map_err(|stopped| self.stopped(Operation::Fill, stopped));
         }
-        // SAFETY: the destination was checked to be inside this view's mapping, which lives as long as the view.
+        // SAFETY: the destination was checked to be within this view's mapping, which is writable and lives
+        // as long as the view.
         unsafe { guard::fill(destination, byte, len) }.map_err(|caught| self.fault(Operation::Fill, caught))
     }
 
@@ -607,7 +654,7 @@ impl<A: Writable> View<A> {
     ///
     /// # Errors
     ///
-    /// As [`copy_to`](View::copy_to).
+    /// Those of [`copy_to`](View::copy_to).
     pub fn copy_from<B: Access>(
         &self,
         from: &View<B>,
@@ -617,42 +664,42 @@ impl<A: Writable> View<A> {
         from.copy_to(range, self, offset)
     }
 
-    /// The address of the first byte, for those who know what they do.
+    /// Returns the address of the first byte, for C interfaces and devices.
     ///
-    /// Writing through it is subject to all that [`as_mut_slice`](View::as_mut_slice) says.
+    /// Writes through it have the requirements of [`as_mut_slice`](View::as_mut_slice).
     #[must_use]
     #[inline]
     pub fn as_mut_ptr(&self) -> *mut u8 {
         self.address()
     }
 
-    /// The bytes as a slice that can be written.
+    /// Returns the bytes as a mutable slice.
     ///
     /// # Safety
     ///
-    /// For as long as the slice is used, you promise for all processes:
+    /// For as long as the slice is used, the caller guarantees for all processes:
     ///
-    /// - Nobody else reads or writes these bytes, not through this or another view of this process either. All peers keep a
-    ///   protocol, such as a lock, that sees to it.
-    /// - Nobody takes pages of them away; see [`as_slice`](View::as_slice).
+    /// - Nothing else reads or writes these bytes, and neither does this process through this or another
+    ///   view. All participants have to follow a protocol that ensures this, such as a lock.
+    /// - No process takes their pages away; see [`as_slice`](View::as_slice).
     #[must_use]
     #[inline]
-    #[allow(clippy::mut_from_ref, reason = "the caller promises to be alone")]
+    #[allow(clippy::mut_from_ref, reason = "the caller guarantees that the access is exclusive")]
     pub unsafe fn as_mut_slice(&self) -> &mut [u8] {
-        // SAFETY: the range is mapped for writing as long as the view lives, no longer than isize::MAX, bytes have no
-        // alignment and no invalid values, and the caller promises that nobody else touches them.
+        // SAFETY: the range is mapped for writing as long as the view lives and not longer than isize::MAX,
+        // bytes need no alignment and have no invalid values, and the caller guarantees exclusive access.
         unsafe { slice::from_raw_parts_mut(self.as_mut_ptr(), self.len()) }
     }
 
-    /// The same view without its methods to write. The mapping stays as it is; to hand out memory that cannot be written,
-    /// use [`SharedMemory::into_read_only`](crate::SharedMemory::into_read_only).
+    /// Returns the same view without the methods that write. The mapping stays writable. To pass on a region
+    /// that cannot be written, use [`SharedMemory::into_read_only`](crate::SharedMemory::into_read_only).
     #[must_use]
     pub fn as_read_only(&self) -> View<ReadOnly> {
         self.part(0, self.len(), self.most)
     }
 }
 
-/// Another handle to the same mapping.
+/// Clones share the mapping.
 impl<A: Access> Clone for View<A> {
     fn clone(&self) -> Self {
         self.part(0, self.len(), self.most)

@@ -1,4 +1,5 @@
-//! Every option with every verb: an option does what the tables in the documentation say, or it is an error that names it.
+//! Every option with every verb: an option does what the tables in the documentation say, or it is an error
+//! that names it.
 
 use mmf::file::FileOptions;
 use mmf::pages::{LargePages, Pages};

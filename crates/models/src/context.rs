@@ -9,31 +9,31 @@ use loom::sync::{Arc, Condvar, Mutex};
 use crate::raw::rwlock::{Participant, Readers, Words};
 use crate::raw::{Context, WaitOutcome};
 
-/// How many participants there are at most.
-pub(crate) const MOST: usize = 3;
+/// The maximum number of participants.
+pub(crate) const MAX_PARTICIPANTS: usize = 3;
 
-/// A word that can be slept on: sleeping looks at it and falls asleep in one step, as a futex does.
+/// A word that participants wait on. Comparing it and blocking are one step, as of a futex in the kernel.
 #[derive(Debug)]
 pub(crate) struct Futex {
     word: AtomicU32,
-    sleepers: Mutex<()>,
-    bell: Condvar,
+    kernel: Mutex<()>,
+    blocked: Condvar,
 }
 
 impl Futex {
     fn new() -> Self {
-        Futex { word: AtomicU32::new(0), sleepers: Mutex::new(()), bell: Condvar::new() }
+        Futex { word: AtomicU32::new(0), kernel: Mutex::new(()), blocked: Condvar::new() }
     }
 }
 
-/// What all participants share.
+/// The memory that all participants share.
 #[derive(Debug)]
 pub(crate) struct Shared {
     pub(crate) lock: Futex,
     pub(crate) drain: Futex,
-    readers: [AtomicU64; MOST],
-    gone: [AtomicBool; MOST],
-    anybody_died: AtomicBool,
+    readers: [AtomicU64; MAX_PARTICIPANTS],
+    dead: [AtomicBool; MAX_PARTICIPANTS],
+    any_died: AtomicBool,
 }
 
 impl Shared {
@@ -41,9 +41,9 @@ impl Shared {
         Arc::new(Shared {
             lock: Futex::new(),
             drain: Futex::new(),
-            readers: [(); MOST].map(|()| AtomicU64::new(0)),
-            gone: [(); MOST].map(|()| AtomicBool::new(false)),
-            anybody_died: AtomicBool::new(false),
+            readers: [(); MAX_PARTICIPANTS].map(|()| AtomicU64::new(0)),
+            dead: [(); MAX_PARTICIPANTS].map(|()| AtomicBool::new(false)),
+            any_died: AtomicBool::new(false),
         })
     }
 
@@ -52,7 +52,7 @@ impl Shared {
     }
 }
 
-/// It has stopped for good.
+/// The fault of a participant that has stopped for good.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Died;
 
@@ -61,7 +61,7 @@ pub(crate) struct Died;
 pub(crate) struct Actor {
     pub(crate) shared: Arc<Shared>,
     pub(crate) slot: u32,
-    /// How many steps it has left before it dies; none: it lives.
+    /// The number of steps before it dies; `None` if it does not.
     steps: Cell<Option<u32>>,
 }
 
@@ -78,18 +78,18 @@ impl Actor {
         Participant { id: self.id(), slot: self.slot }
     }
 
-    /// Before each step: goes on, or dies.
+    /// Counts a step: returns an error if the participant dies before it.
     pub(crate) fn live(&self) -> Result<(), Died> {
         match self.steps.get() {
             None => Ok(()),
             Some(0) => {
                 let shared = &self.shared;
-                if !shared.gone[self.slot as usize].swap(true, SeqCst) {
-                    shared.anybody_died.store(true, SeqCst);
-                    // From here on everybody looks again at the end of his slice.
+                if !shared.dead[self.slot as usize].swap(true, SeqCst) {
+                    shared.any_died.store(true, SeqCst);
+                    // From here on waits end by the recheck interval.
                     for futex in [&shared.lock, &shared.drain] {
-                        let _sleepers = futex.sleepers.lock().expect("loom's locks are not poisoned");
-                        futex.bell.notify_all();
+                        let _kernel = futex.kernel.lock().expect("loom's locks are not poisoned");
+                        futex.blocked.notify_all();
                     }
                 }
                 Err(Died)
@@ -102,7 +102,8 @@ impl Actor {
     }
 }
 
-/// Loom takes sequentially consistent accesses for acquiring and releasing ones, but knows such fences.
+/// Makes an access sequentially consistent: loom treats such accesses as acquiring and releasing, but knows
+/// the fences.
 pub(crate) fn ordered<T>(access: impl FnOnce() -> T) -> T {
     fence(SeqCst);
     let result = access();
@@ -113,7 +114,7 @@ pub(crate) fn ordered<T>(access: impl FnOnce() -> T) -> T {
 impl Context for Actor {
     const SPIN_LIMIT: u32 = 1;
     const WAITS_BEFORE_QUEUE: u32 = 1;
-    /// So that what is for words that change all the time is come to, too.
+    /// So that the models also reach the steps for words that change all the time.
     const RETRY_LIMIT: u32 = 1;
 
     type Fault = Died;
@@ -141,27 +142,27 @@ impl Context for Actor {
 
     fn wait(&self, word: &Futex, expected: u32, _: u32) -> Result<WaitOutcome, Died> {
         self.live()?;
-        let sleepers = word.sleepers.lock().expect("loom's locks are not poisoned");
+        let kernel = word.kernel.lock().expect("loom's locks are not poisoned");
         if ordered(|| word.word.load(SeqCst)) != expected {
             return Ok(WaitOutcome::Changed);
         }
-        if self.shared.anybody_died.load(SeqCst) {
-            drop(sleepers);
+        if self.shared.any_died.load(SeqCst) {
+            drop(kernel);
             loom::thread::yield_now();
             return Ok(WaitOutcome::RecheckDue);
         }
-        drop(word.bell.wait(sleepers).expect("loom's locks are not poisoned"));
+        drop(word.blocked.wait(kernel).expect("loom's locks are not poisoned"));
         self.live()?;
         Ok(WaitOutcome::Woken)
     }
 
     fn wake(&self, word: &Futex, all: bool) -> Result<(), Died> {
         self.live()?;
-        let _sleepers = word.sleepers.lock().expect("loom's locks are not poisoned");
+        let _kernel = word.kernel.lock().expect("loom's locks are not poisoned");
         if all {
-            word.bell.notify_all();
+            word.blocked.notify_all();
         } else {
-            word.bell.notify_one();
+            word.blocked.notify_one();
         }
         Ok(())
     }
@@ -171,7 +172,7 @@ impl Context for Actor {
     }
 
     fn is_dead(&self, id: u32) -> bool {
-        self.shared.gone[id as usize - 1].load(SeqCst)
+        self.shared.dead[id as usize - 1].load(SeqCst)
     }
 
     fn owner_died(&self, _: &Futex, _: u32) -> Result<(), Died> {
@@ -187,7 +188,7 @@ impl Context for Actor {
 
 impl Readers for Actor {
     fn slots(&self) -> Result<u32, Died> {
-        Ok(MOST as u32)
+        Ok(MAX_PARTICIPANTS as u32)
     }
 
     fn owns_slot(&self, id: u32, slot: u32) -> bool {
@@ -211,7 +212,7 @@ impl Readers for Actor {
     }
 }
 
-/// Every interleaving with so many forced switches of threads at most; none: all of them.
+/// Runs every interleaving with at most this many preemptions, or all interleavings.
 pub(crate) fn model(preemptions: Option<usize>, run: impl Fn() + Sync + Send + 'static) {
     let mut builder = loom::model::Builder::new();
     builder.preemption_bound = preemptions;
@@ -219,36 +220,38 @@ pub(crate) fn model(preemptions: Option<usize>, run: impl Fn() + Sync + Send + '
     builder.check(run);
 }
 
-/// The data that a lock protects: loom reports two who touch them at the same time.
+/// The data that a lock protects. Loom reports concurrent accesses to it.
 #[derive(Debug)]
 pub(crate) struct Data {
-    half: loom::cell::UnsafeCell<bool>,
-    /// Changed after each access, without any order: there loom lets others go on, while what was done is not yet ordered before
-    /// what they do. (The fences of [`ordered`] order more than they should.)
+    half_changed: loom::cell::UnsafeCell<bool>,
+    /// Incremented after each access, without any ordering: a point at which loom switches threads while the
+    /// access is not yet ordered before those of the others. (The fences of [`ordered`] order more than they
+    /// should.)
     moment: AtomicU32,
 }
 
-// SAFETY: loom checks each access, which is the point of it.
+// SAFETY: loom checks each access to the cell, and ends the model if two of them are concurrent.
 unsafe impl Sync for Data {}
 // SAFETY: as above.
 unsafe impl Send for Data {}
 
 impl Data {
     pub(crate) fn new() -> Arc<Self> {
-        Arc::new(Data { half: loom::cell::UnsafeCell::new(false), moment: AtomicU32::new(0) })
+        Arc::new(Data { half_changed: loom::cell::UnsafeCell::new(false), moment: AtomicU32::new(0) })
     }
 
-    /// Whether a change was begun and not ended.
-    pub(crate) fn is_half(&self) -> bool {
-        // SAFETY: the pointer is valid; loom ends the model if somebody writes at the same time.
-        let half = self.half.with(|half| unsafe { half.read() });
+    /// Returns whether a change was begun and not completed.
+    pub(crate) fn is_half_changed(&self) -> bool {
+        // SAFETY: the pointer is valid; loom ends the model on a concurrent write.
+        let half = self.half_changed.with(|half| unsafe { half.read() });
         self.moment.fetch_add(1, Relaxed);
         half
     }
 
-    pub(crate) fn set_half(&self, value: bool) {
-        // SAFETY: the pointer is valid; loom ends the model if somebody else touches it at the same time.
-        self.half.with_mut(|half| unsafe { half.write(value) });
+    /// Begins or completes a change.
+    pub(crate) fn set_half_changed(&self, value: bool) {
+        // SAFETY: the pointer is valid; loom ends the model on a concurrent access.
+        self.half_changed.with_mut(|half| unsafe { half.write(value) });
         self.moment.fetch_add(1, Relaxed);
     }
 }

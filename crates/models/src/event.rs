@@ -1,4 +1,4 @@
-//! Events: no wake-up is lost.
+//! Events: no wake-up is lost, also if the participant that sets one dies.
 
 use loom::sync::Arc;
 use loom::thread;
@@ -8,7 +8,7 @@ use crate::raw::BlockingMode;
 use crate::raw::event::{set, take, wait};
 
 #[test]
-fn one_waits_for_one() {
+fn a_setting_wakes_a_waiter() {
     model(None, || {
         let shared = Shared::new();
         let waiter = {
@@ -19,14 +19,14 @@ fn one_waits_for_one() {
             })
         };
         let setter = Actor::new(&shared, 0, None);
-        set(&setter, &shared.lock, false).expect("it lives");
-        waiter.join().expect("it ends");
-        assert_eq!(take(&setter, &shared.lock, true), Ok(false), "it has been taken");
+        set(&setter, &shared.lock, false).expect("it does not die");
+        waiter.join().expect("no assertion failed");
+        assert_eq!(take(&setter, &shared.lock, true), Ok(false), "the waiter has reset it");
     });
 }
 
 #[test]
-fn all_wait_for_a_manual_one() {
+fn a_manual_reset_event_wakes_all() {
     model(Some(3), || {
         let shared = Shared::new();
         let waiters: Vec<_> = (1..3)
@@ -38,13 +38,13 @@ fn all_wait_for_a_manual_one() {
                 })
             })
             .collect();
-        set(&Actor::new(&shared, 0, None), &shared.lock, true).expect("it lives");
-        waiters.into_iter().for_each(|thread| thread.join().expect("it ends"));
+        set(&Actor::new(&shared, 0, None), &shared.lock, true).expect("it does not die");
+        waiters.into_iter().for_each(|thread| thread.join().expect("no assertion failed"));
     });
 }
 
 #[test]
-fn the_setter_dies_after_setting() {
+fn the_setter_dies_before_it_wakes() {
     for step in 1..4 {
         model(Some(3), move || {
             let shared = Shared::new();
@@ -56,7 +56,7 @@ fn the_setter_dies_after_setting() {
                 })
             };
             let _ = set(&Actor::new(&shared, 0, Some(step)), &shared.lock, false);
-            waiter.join().expect("it ends");
+            waiter.join().expect("no assertion failed");
         });
     }
 }

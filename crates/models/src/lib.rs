@@ -1,14 +1,36 @@
-//! Models of the locks: the very files of `crates/mmf/src/raw`, in a context where [loom](https://docs.rs/loom) tries the
-//! interleavings of two or three participants (all of them in small models, up to a few forced changes of thread in the others), and where each of them can stop for good before any of its steps.
+//! Models of the locks: the files of `crates/mmf/src/raw` themselves, in a context in which
+//! [loom](https://docs.rs/loom) tries the interleavings of two or three participants.
 //!
-//! What is shown: nobody is in with somebody who excludes him; whoever follows a death is told; no value is torn; and everybody who lives gets
-//! to the end (a wake-up that is lost would leave him asleep, which loom reports as a deadlock). As long as nobody dies, sleeps only end when
-//! somebody wakes: so the algorithms do not lean on their slices. When somebody has died, they do, as the library's sleeps do.
+//! Small models try all interleavings, the others those with a limited number of preemptions. Each
+//! participant can stop for good before any of its steps.
 //!
-//! `ci/models.sh` runs them; without `--cfg loom` this crate is empty.
+//! # What is checked
+//!
+//! 1. Participants that exclude each other do not hold a lock at the same time. (Loom reports concurrent
+//!    accesses to the data.)
+//! 2. A participant that acquires a lock after an owner died is notified of it.
+//! 3. No value is torn, and each one goes with its number.
+//! 4. Every live participant reaches its end. (A lost wake-up leaves it blocked, which loom reports as a
+//!    deadlock.)
+//!
+//! As long as no participant dies, a wait ends only by a wake-up, so the algorithms do not rely on the
+//! recheck interval. After a death every wait may also end by it, as it does in the library.
+//!
+//! # What is shared with the library, and what is not
+//!
+//! - The fast paths (`lock_fast`, `unlock_fast`, and those of reading and writing), the slow paths and the
+//!   count of waiters are the code that ships.
+//! - The latest value passes the orderings and fences of `raw::seqlock` on to loom. The copies of the values
+//!   differ: they are relaxed atomic accesses here, and guarded copies in the library.
+//! - All other accesses are sequentially consistent. Loom treats such accesses as acquiring and releasing
+//!   ones, so each has a fence before and after it here (`context::ordered`). These fences order more than
+//!   the library's accesses do.
+//! - The kernel is a mutex and a condition variable.
+//!
+//! `ci/models.sh` runs the models. Without `--cfg loom` this crate is empty.
 #![cfg(loom)]
 #![cfg(test)]
-#![allow(clippy::cast_possible_truncation, reason = "places are few")]
+#![allow(clippy::cast_possible_truncation, reason = "there are few slots")]
 
 #[path = "../../mmf/src/raw/mod.rs"]
 mod raw;

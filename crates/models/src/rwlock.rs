@@ -1,16 +1,17 @@
-//! The reader-writer lock: nobody is in with a writer, whoever follows a dead writer is told, and nobody sleeps for ever.
+//! The reader-writer lock: a writer excludes all others, those after a dead writer are notified, and no
+//! waiter blocks for ever.
 
 use loom::sync::Arc;
 use loom::thread;
 
 use crate::context::{Actor, Data, Died, Shared, model};
-use crate::raw::mutex::mark_consistent;
+use crate::raw::mutex::{mark_consistent, mark_damaged};
 use crate::raw::rwlock::{read, read_unlock, write, write_unlock};
 use crate::raw::{AcquireError, Acquired, BlockingMode};
 
-fn got(result: Result<Acquired, AcquireError<Died>>) -> Result<Acquired, Died> {
+fn live(result: Result<Acquired, AcquireError<Died>>) -> Result<Acquired, Died> {
     match result {
-        Ok(got) => Ok(got),
+        Ok(acquired) => Ok(acquired),
         Err(AcquireError::Fault(died)) => Err(died),
         Err(other) => panic!("{other:?}"),
     }
@@ -18,31 +19,31 @@ fn got(result: Result<Acquired, AcquireError<Died>>) -> Result<Acquired, Died> {
 
 fn reads(actor: &Actor, data: &Data) -> Result<(), Died> {
     let shared = &actor.shared;
-    let told = got(read(actor, shared.words(), actor.me(), BlockingMode::Block))?;
-    let half = data.is_half();
-    assert!(told != Acquired::Clean || !half, "nobody said that somebody had died");
+    let acquired = live(read(actor, shared.words(), actor.me(), BlockingMode::Block))?;
+    let half = data.is_half_changed();
+    assert!(acquired != Acquired::Clean || !half, "not notified of a death");
     actor.live()?;
-    assert_eq!(data.is_half(), half, "a writer was in");
+    assert_eq!(data.is_half_changed(), half, "a writer was active");
     read_unlock(actor, shared.words(), actor.me())
 }
 
 fn writes(actor: &Actor, data: &Data) -> Result<(), Died> {
     let shared = &actor.shared;
-    let told = got(write(actor, shared.words(), actor.me(), BlockingMode::Block))?;
-    if told == Acquired::Clean {
-        assert!(!data.is_half(), "nobody said that somebody had died");
+    let acquired = live(write(actor, shared.words(), actor.me(), BlockingMode::Block))?;
+    if acquired == Acquired::Clean {
+        assert!(!data.is_half_changed(), "not notified of a death");
     }
-    data.set_half(true);
+    data.set_half_changed(true);
     actor.live()?;
-    data.set_half(false);
-    if told != Acquired::Clean {
+    data.set_half_changed(false);
+    if acquired != Acquired::Clean {
         mark_consistent(actor, &shared.lock, actor.id())?;
     }
-    assert!(write_unlock(actor, shared.words(), actor.me())?, "it was ours");
+    assert!(write_unlock(actor, shared.words(), actor.me())?, "it owned the lock");
     Ok(())
 }
 
-/// Participants that read (`r`) or write (`w`); the first one dies after so many steps.
+/// Runs participants that read (`r`) or write (`w`), the first of which dies after `dies` steps.
 fn run(roles: &'static str, dies: Option<u32>, preemptions: Option<usize>) {
     model(preemptions, move || {
         let (shared, data) = (Shared::new(), Data::new());
@@ -59,12 +60,12 @@ fn run(roles: &'static str, dies: Option<u32>, preemptions: Option<usize>) {
                 })
             })
             .collect();
-        threads.into_iter().for_each(|thread| thread.join().expect("it ends"));
-        // And whoever comes later gets it, too.
+        threads.into_iter().for_each(|thread| thread.join().expect("no assertion failed"));
+        // A later participant acquires the lock, too.
         let last = Actor::new(&shared, 2, None);
-        reads(&last, &data).expect("it lives");
-        writes(&last, &data).expect("it lives");
-        reads(&last, &data).expect("it lives");
+        reads(&last, &data).expect("it does not die");
+        writes(&last, &data).expect("it does not die");
+        reads(&last, &data).expect("it does not die");
     });
 }
 
@@ -88,33 +89,34 @@ fn a_reader_and_two_writers() {
     run("rww", None, Some(3));
 }
 
-/// A reader that comes while there is a writer, who is followed by another one: the second waits for the reader.
+/// A reader arrives while there is a writer, and a second writer follows: the second writer waits for the
+/// reader.
 #[test]
 fn a_reader_between_two_writers() {
     model(Some(4), || {
         let (shared, data) = (Shared::new(), Data::new());
         let first = Actor::new(&shared, 1, None);
-        let told = write(&first, shared.words(), first.me(), BlockingMode::Block);
-        assert_eq!(told, Ok(Acquired::Clean));
+        let acquired = write(&first, shared.words(), first.me(), BlockingMode::Block);
+        assert_eq!(acquired, Ok(Acquired::Clean));
         let reader = {
             let (shared, data) = (Arc::clone(&shared), Arc::clone(&data));
-            thread::spawn(move || reads(&Actor::new(&shared, 0, None), &data).expect("it lives"))
+            thread::spawn(move || reads(&Actor::new(&shared, 0, None), &data).expect("it does not die"))
         };
-        write_unlock(&first, shared.words(), first.me()).expect("it lives");
-        writes(&Actor::new(&shared, 2, None), &data).expect("it lives");
-        reader.join().expect("it ends");
+        write_unlock(&first, shared.words(), first.me()).expect("it does not die");
+        writes(&Actor::new(&shared, 2, None), &data).expect("it does not die");
+        reader.join().expect("no assertion failed");
     });
 }
 
 #[test]
-fn a_reader_dies_anywhere() {
+fn a_reader_dies_at_any_step() {
     for step in 0..14 {
         run("rw", Some(step), Some(3));
     }
 }
 
 #[test]
-fn a_writer_dies_anywhere() {
+fn a_writer_dies_at_any_step() {
     for step in 0..16 {
         run("wr", Some(step), Some(3));
         run("ww", Some(step), Some(3));
@@ -122,17 +124,17 @@ fn a_writer_dies_anywhere() {
 }
 
 #[test]
-fn one_of_three_dies_anywhere() {
+fn one_of_three_dies_at_any_step() {
     for step in 0..12 {
         run("wrw", Some(step), Some(2));
         run("rrw", Some(step), Some(2));
     }
 }
 
-/// A reader's count is taken back twice, as by a copy of its guard: no count wraps around, so that nobody is held up, and another participant's
-/// reader stays counted.
+/// A reader releases twice, as through a copy of its guard: no count wraps around, so no writer is delayed,
+/// and the reader of another participant stays counted.
 #[test]
-fn a_reader_leaves_twice() {
+fn a_reader_releases_twice() {
     for others in ["w", "r"] {
         model(Some(3), move || {
             let (shared, data) = (Shared::new(), Data::new());
@@ -140,20 +142,48 @@ fn a_reader_leaves_twice() {
                 let (shared, data) = (Arc::clone(&shared), Arc::clone(&data));
                 thread::spawn(move || {
                     let actor = Actor::new(&shared, 0, None);
-                    reads(&actor, &data).expect("it lives");
-                    read_unlock(&actor, shared.words(), actor.me()).expect("it lives");
+                    reads(&actor, &data).expect("it does not die");
+                    read_unlock(&actor, shared.words(), actor.me()).expect("it does not die");
                 })
             };
             let other = Actor::new(&shared, 1, None);
             if others == "r" {
-                reads(&other, &data).expect("it lives");
+                reads(&other, &data).expect("it does not die");
             } else {
-                writes(&other, &data).expect("it lives");
+                writes(&other, &data).expect("it does not die");
             }
-            twice.join().expect("it ends");
+            twice.join().expect("no assertion failed");
             let last = Actor::new(&shared, 2, None);
-            writes(&last, &data).expect("it lives");
-            reads(&Actor::new(&shared, 0, None), &data).expect("it lives");
+            writes(&last, &data).expect("it does not die");
+            reads(&Actor::new(&shared, 0, None), &data).expect("it does not die");
+        });
+    }
+}
+
+/// A writer panics within a change: it marks the data and releases the lock, or dies at any step of that.
+#[test]
+fn a_writer_panics_within_a_change() {
+    for dies in [None, Some(3), Some(5), Some(7), Some(9)] {
+        model(Some(2), move || {
+            let (shared, data) = (Shared::new(), Data::new());
+            let panics = {
+                let (shared, data) = (Arc::clone(&shared), Arc::clone(&data));
+                thread::spawn(move || {
+                    let actor = Actor::new(&shared, 0, dies);
+                    let panic = || -> Result<(), Died> {
+                        live(write(&actor, shared.words(), actor.me(), BlockingMode::Block))?;
+                        data.set_half_changed(true);
+                        assert!(mark_damaged(&actor, &shared.lock, actor.id())?, "it owned the lock");
+                        assert!(write_unlock(&actor, shared.words(), actor.me())?, "it owned the lock");
+                        Ok(())
+                    };
+                    assert!(panic().is_ok() || dies.is_some());
+                })
+            };
+            // It fails if it finds the data half changed without being notified.
+            reads(&Actor::new(&shared, 1, None), &data).expect("it does not die");
+            panics.join().expect("no assertion failed");
+            writes(&Actor::new(&shared, 2, None), &data).expect("it does not die");
         });
     }
 }

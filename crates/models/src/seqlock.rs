@@ -1,4 +1,5 @@
-//! The latest value: what is read is whole, and goes with its number; also when the writer dies anywhere.
+//! The latest value: each value that is read is whole and goes with its number, also if the writer dies at
+//! any step.
 
 use std::cell::Cell;
 
@@ -12,7 +13,7 @@ use crate::raw::seqlock::{ReadOutcome, SLOTS, Slots, WritableSlots, read, write}
 
 const N: usize = SLOTS as usize;
 
-/// Values of two parts, which are copied one after the other and without any order.
+/// The slots, with values of two parts that are copied one after the other and without any ordering.
 #[derive(Debug)]
 struct Memory {
     count: AtomicU64,
@@ -30,6 +31,7 @@ impl Memory {
     }
 }
 
+/// The writer or a reader.
 struct Side {
     memory: Arc<Memory>,
     steps: Cell<Option<u32>>,
@@ -96,27 +98,28 @@ fn publish(side: &Side, value: u32) -> Result<u64, Died> {
     })
 }
 
-/// What is found: nothing, or a whole value that goes with its number.
-fn look(side: &Side) -> u64 {
+/// Reads a value, checks that it is whole and goes with its number, and returns the number, or 0 for no
+/// value.
+fn check_read(side: &Side) -> u64 {
     let mut value = [0; 2];
-    let found = read(side, |slot| {
+    let outcome = read(side, |slot| {
         value = [0, 1].map(|part| side.memory.values[slot as usize][part].load(Relaxed));
         Ok(())
     });
-    match found.expect("it lives") {
+    match outcome.expect("it does not die") {
         ReadOutcome::Empty => 0,
         ReadOutcome::Value(number) => {
-            assert_eq!(value, [number as u32 * 10; 2], "torn, or another one");
+            assert_eq!(value, [number as u32 * 10; 2], "a torn value, or another one");
             number
         }
-        ReadOutcome::Torn => panic!("the writer did not write that much"),
+        ReadOutcome::Torn => panic!("the writer did not publish that many values"),
     }
 }
 
 fn run(values: u32, dies: Option<u32>, preemptions: Option<usize>) {
     model(preemptions, move || {
         let memory = Memory::new();
-        // Something to read from the start: so one switch of threads in the middle of a copy is enough for a torn one.
+        // With a value from the start, one preemption within a copy is enough for a torn one.
         let first = Side { memory: Arc::clone(&memory), steps: Cell::new(None) };
         assert_eq!(publish(&first, 10), Ok(1));
         let writer = {
@@ -133,24 +136,24 @@ fn run(values: u32, dies: Option<u32>, preemptions: Option<usize>) {
             })
         };
         let side = Side { memory: Arc::clone(&memory), steps: Cell::new(None) };
-        let first = look(&side);
-        assert!(look(&side) >= first, "older than what was there before");
-        let whole = writer.join().expect("it ends");
-        assert_eq!(look(&side), whole, "the last whole value is there");
-        // The next writer goes on from it.
+        let first = check_read(&side);
+        assert!(check_read(&side) >= first, "older than the value before it");
+        let whole = writer.join().expect("no assertion failed");
+        assert_eq!(check_read(&side), whole, "the last whole value is readable");
+        // The next writer continues from it.
         assert_eq!(publish(&side, (whole as u32 + 1) * 10), Ok(whole + 1));
-        assert_eq!(look(&side), whole + 1);
+        assert_eq!(check_read(&side), whole + 1);
     });
 }
 
 #[test]
-fn what_is_read_is_whole() {
+fn values_are_whole() {
     run(3, None, Some(3));
     run(5, None, Some(2));
 }
 
 #[test]
-fn the_writer_dies_anywhere() {
+fn the_writer_dies_at_any_step() {
     for step in 0..22 {
         run(4, Some(step), Some(2));
     }

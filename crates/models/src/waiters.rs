@@ -1,6 +1,7 @@
-//! The count of waiters: no wake-up is lost because a waker found no waiter, over a futex and over a semaphore.
+//! The count of waiters: no wake-up is lost because a waker counted no waiter, with a futex and with a
+//! semaphore.
 //!
-//! The other models wait on words whose waking always enters the kernel; this one checks the step before it.
+//! In the other models a wake-up always enters the kernel. This one checks the step before that.
 
 use std::cell::Cell;
 
@@ -12,12 +13,12 @@ use loom::thread;
 use crate::context::{Died, model, ordered};
 use crate::raw::waiters::{WaiterCount, wait, wake};
 
-/// What waiters block on in the kernel.
+/// The kernel object that waiters block on.
 #[derive(Clone, Copy, Debug)]
 enum Kernel {
-    /// It compares the word before it blocks. (Linux)
+    /// It compares the word before it blocks (Linux).
     Futex,
-    /// It counts the wake-ups that no waiter has taken yet. (Windows)
+    /// It counts the wake-ups that no waiter has taken yet (Windows).
     Semaphore,
 }
 
@@ -64,7 +65,7 @@ impl Word {
         let mut wakeups = self.wakeups.lock().expect("loom's locks are not poisoned");
         match self.kernel {
             Kernel::Futex => {}
-            // Never more than there are waiters, so that the dead ones among them do not make them pile up.
+            // The count never exceeds the number of waiters: dead waiters take no wake-ups.
             Kernel::Semaphore if all => *wakeups = waiters.max(*wakeups),
             Kernel::Semaphore => *wakeups = (*wakeups + 1).min(waiters.max(*wakeups)),
         }
@@ -76,7 +77,7 @@ impl Word {
     }
 }
 
-/// A participant, and how many steps it has left before it dies; `None`: it lives.
+/// A participant, and the number of steps before it dies; `None` if it does not.
 struct Actor {
     word: Arc<Word>,
     steps: Cell<Option<u32>>,
@@ -150,7 +151,7 @@ impl WaiterCount for Actor {
     fn step(&self, _: &'static str) {}
 }
 
-/// Two participants that take a ticket, the first of which dies after so many steps.
+/// Starts two participants that take a ticket, the first of which dies after `dies` steps.
 fn two(word: &Arc<Word>, dies: Option<u32>) -> [thread::JoinHandle<()>; 2] {
     [dies, None].map(|steps| {
         let actor = Actor::new(word, steps);
@@ -164,9 +165,9 @@ fn a_waker_sees_the_waiter_or_the_waiter_sees_the_change() {
         model(None, move || {
             let word = Word::new(kernel);
             let waiter = Actor::new(&word, None);
-            let waiter = thread::spawn(move || waiter.take().expect("it lives"));
-            Actor::new(&word, None).give(1, false).expect("it lives");
-            waiter.join().expect("it ends");
+            let waiter = thread::spawn(move || waiter.take().expect("it does not die"));
+            Actor::new(&word, None).give(1, false).expect("it does not die");
+            waiter.join().expect("no assertion failed");
             assert_eq!(word.waiters.load(SeqCst), 0);
         });
     }
@@ -178,8 +179,8 @@ fn a_wake_of_all_reaches_two_waiters() {
         model(Some(3), move || {
             let word = Word::new(kernel);
             let waiters = two(&word, None);
-            Actor::new(&word, None).give(2, true).expect("it lives");
-            waiters.into_iter().for_each(|waiter| waiter.join().expect("it ends"));
+            Actor::new(&word, None).give(2, true).expect("it does not die");
+            waiters.into_iter().for_each(|waiter| waiter.join().expect("no assertion failed"));
         });
     }
 }
@@ -191,14 +192,14 @@ fn two_wakes_of_one_reach_two_waiters() {
             let word = Word::new(kernel);
             let waiters = two(&word, None);
             for _ in 0..2 {
-                Actor::new(&word, None).give(1, false).expect("it lives");
+                Actor::new(&word, None).give(1, false).expect("it does not die");
             }
-            waiters.into_iter().for_each(|waiter| waiter.join().expect("it ends"));
+            waiters.into_iter().for_each(|waiter| waiter.join().expect("no assertion failed"));
         });
     }
 }
 
-/// A waiter that died while it was counted costs nothing but system calls.
+/// A waiter that dies while it is counted costs system calls and loses no wake-up.
 #[test]
 fn a_waiter_dies_at_any_step() {
     for kernel in KERNELS {
@@ -206,8 +207,8 @@ fn a_waiter_dies_at_any_step() {
             model(Some(2), move || {
                 let word = Word::new(kernel);
                 let waiters = two(&word, Some(step));
-                Actor::new(&word, None).give(2, true).expect("it lives");
-                waiters.into_iter().for_each(|waiter| waiter.join().expect("it ends"));
+                Actor::new(&word, None).give(2, true).expect("it does not die");
+                waiters.into_iter().for_each(|waiter| waiter.join().expect("no assertion failed"));
             });
         }
     }

@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering::SeqCst;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use super::layout::{
-    Claim, HEADER_LEN, LAST_GENERATION, PLACE_LEN, PLACES_MAX, PLACES_USED_AT, Phase, Place,
+    HEADER_LEN, LAST_GENERATION, Phase, SLOT_LEN, SLOTS_MAX, SLOTS_USED_AT, Slot, SlotState,
 };
 use super::steps::step;
 use crate::access::{Access, ReadWrite};
@@ -16,8 +16,8 @@ use crate::sys::wait::SegmentObjects;
 use crate::sys::{Claimed, ProcessIdentity};
 use crate::view::View;
 
-/// The bits of a token that say the place.
-const PLACE_BITS: u32 = 9;
+/// The bits of a token that say the slot.
+const SLOT_BITS: u32 = 9;
 
 /// One `Segment`, shared by its clones and by all its objects.
 #[derive(Debug)]
@@ -27,7 +27,7 @@ pub(crate) struct Core<A: Access = ReadWrite> {
     pub(crate) family: SegmentObjects,
     pub(crate) presence: Slots,
     /// As the header said when it was checked. Never read again: a peer may change it.
-    pub(crate) places: u32,
+    pub(crate) slots: u32,
     pub(crate) start: u64,
     /// How long the segment is, as far as is known here: see `Core::follow`.
     pub(crate) len: AtomicU64,
@@ -38,26 +38,26 @@ pub(crate) struct Core<A: Access = ReadWrite> {
 /// A participant: this process, by one of its segments.
 #[derive(Debug)]
 pub(crate) struct Member {
-    pub(crate) token: u32,
-    claim: Claim,
+    pub(crate) id: u32,
+    slot_state: SlotState,
     forks: u32,
     view: View<ReadWrite>,
-    /// Taken when it is left. None if the kernel does not hold the place.
+    /// Taken when it is left. None if the kernel does not hold the slot.
     hold: Option<HeldSlots>,
 }
 
 impl Member {
-    pub(crate) fn place(&self) -> u32 {
-        place_of(self.token)
+    pub(crate) fn slot(&self) -> u32 {
+        slot_of(self.id)
     }
 }
 
-pub(crate) fn place_of(token: u32) -> u32 {
-    token & PLACES_MAX
+pub(crate) fn slot_of(id: u32) -> u32 {
+    id & SLOTS_MAX
 }
 
-pub(crate) fn generation_of(token: u32) -> u32 {
-    token >> PLACE_BITS
+pub(crate) fn generation_of(id: u32) -> u32 {
+    id >> SLOT_BITS
 }
 
 /// What is known of a participant.
@@ -84,18 +84,18 @@ pub(crate) fn index(offset: u64) -> usize {
 }
 
 /// Which process a participant is, as far as it has written that down.
-pub(crate) fn participant(claim: Claim, record: &Place) -> ProcessIdentity {
-    let id = claim.process();
-    if claim.phase() != Phase::Present {
+pub(crate) fn participant(slot_state: SlotState, record: &Slot) -> ProcessIdentity {
+    let id = slot_state.process();
+    if slot_state.phase() != Phase::Present {
         // What stands beside the claim is of a former one. Not even the pid namespace is known, so the number means nothing.
         return ProcessIdentity { id, ..ProcessIdentity::default() };
     }
-    let Place { started, pid_namespace, time_namespace, .. } = *record;
+    let Slot { started, pid_namespace, time_namespace, .. } = *record;
     ProcessIdentity { id, started, pid_namespace, time_namespace }
 }
 
-fn place_at(place: u32) -> usize {
-    index(HEADER_LEN + u64::from(place) * PLACE_LEN)
+fn slot_at(slot: u32) -> usize {
+    index(HEADER_LEN + u64::from(slot) * SLOT_LEN)
 }
 
 impl<A: Access> Core<A> {
@@ -104,7 +104,7 @@ impl<A: Access> Core<A> {
     }
 
     /// What errors about its objects call the segment.
-    pub(crate) fn called(&self) -> String {
+    pub(crate) fn quoted_name(&self) -> String {
         match self.fail(Operation::Object, ErrorKind::Other).name() {
             // As it is: {:?} would double the backslash that people are to compare.
             Some(name) => format!("\"{}\"", name.replace('\0', "\\0")),
@@ -112,78 +112,75 @@ impl<A: Access> Core<A> {
         }
     }
 
-    /// What stands in a place. Torn if somebody is about to come in; the claim is whole.
-    pub(crate) fn place(&self, place: u32) -> Result<(Claim, Place), Error> {
-        let claim = Claim(self.view.atomic_u64(place_at(place))?.load(SeqCst)?);
-        Ok((claim, self.view.read::<Place>(place_at(place))?))
+    /// What stands in a slot. Torn if somebody is about to come in; the claim is whole.
+    pub(crate) fn slot(&self, slot: u32) -> Result<(SlotState, Slot), Error> {
+        let slot_state = SlotState(self.view.atomic_u64(slot_at(slot))?.load(SeqCst)?);
+        Ok((slot_state, self.view.read::<Slot>(slot_at(slot))?))
     }
 
     /// How many places were ever in use, as far as they can be.
-    pub(crate) fn places_used(&self) -> Result<u32, Error> {
-        Ok(self.view.atomic_u32(index(PLACES_USED_AT))?.load(SeqCst)?.min(self.places))
+    pub(crate) fn slots_used(&self) -> Result<u32, Error> {
+        Ok(self.view.atomic_u32(index(SLOTS_USED_AT))?.load(SeqCst)?.min(self.slots))
     }
 
     /// The token of this process; none of an observer, and none in a forked copy of the process that has it.
-    pub(crate) fn own_token(&self) -> Option<u32> {
-        self.member
-            .as_ref()
-            .filter(|member| member.forks == liveness::fork_epoch())
-            .map(|member| member.token)
+    pub(crate) fn own_id(&self) -> Option<u32> {
+        self.member.as_ref().filter(|member| member.forks == liveness::fork_epoch()).map(|member| member.id)
     }
 
     /// Whether a participant is still there.
-    pub(crate) fn standing(&self, token: u32) -> Result<Standing, Error> {
-        if self.own_token() == Some(token) {
+    pub(crate) fn standing(&self, id: u32) -> Result<Standing, Error> {
+        if self.own_id() == Some(id) {
             return Ok(Standing::Present(None));
         }
-        let place = place_of(token);
-        if place >= self.places || generation_of(token) == 0 {
+        let slot = slot_of(id);
+        if slot >= self.slots || generation_of(id) == 0 {
             return Ok(Standing::Gone);
         }
-        let (claim, record) = self.place(place)?;
-        if claim.generation() != generation_of(token) {
+        let (slot_state, record) = self.slot(slot)?;
+        if slot_state.generation() != generation_of(id) {
             return Ok(Standing::Gone);
         }
-        Ok(self.standing_of(place, claim, &record))
+        Ok(self.standing_of(slot, slot_state, &record))
     }
 
-    pub(crate) fn standing_of(&self, place: u32, claim: Claim, record: &Place) -> Standing {
-        if matches!(claim.phase(), Phase::Free | Phase::Retired) {
+    pub(crate) fn standing_of(&self, slot: u32, slot_state: SlotState, record: &Slot) -> Standing {
+        if matches!(slot_state.phase(), Phase::Free | Phase::Retired) {
             return Standing::Gone;
         }
-        if self.own_token().is_some_and(|own| place_of(own) == place) {
+        if self.own_id().is_some_and(|own| slot_of(own) == slot) {
             return Standing::Present(None);
         }
-        let held = if claim.kernel() { self.is_held(place) } else { None };
+        let held = if slot_state.kernel() { self.is_held(slot) } else { None };
         if held == Some(false) {
             return if self.can_trust() { Standing::Gone } else { Standing::Present(None) };
         }
-        match liveness::process_state(&participant(claim, record), held == Some(true)) {
+        match liveness::process_state(&participant(slot_state, record), held == Some(true)) {
             ProcessState::Ended => Standing::Gone,
             ProcessState::Alive(watch) => Standing::Present(watch),
             ProcessState::Unknown => Standing::Present(None),
         }
     }
 
-    fn is_held(&self, place: u32) -> Option<bool> {
-        self.presence.is_held(&self.memory.right().object, place)
+    fn is_held(&self, slot: u32) -> Option<bool> {
+        self.presence.is_held(&self.memory.right().object, slot)
     }
 
     /// Whether the kernel's answer "nobody holds it" can be believed: not if it says so of this very process, whose
-    /// place it holds. Then all of them may have been restored from a checkpoint that had no such locks.
+    /// slot it holds. Then all of them may have been restored from a checkpoint that had no such locks.
     fn can_trust(&self) -> bool {
         match &self.member {
             // (A forked child holds nothing itself.)
-            Some(member) if member.hold.is_some() && self.own_token().is_some() => {
-                self.is_held(member.place()) != Some(false)
+            Some(member) if member.hold.is_some() && self.own_id().is_some() => {
+                self.is_held(member.slot()) != Some(false)
             }
             _ => true,
         }
     }
 
     /// Whether it has left or died. What cannot be told counts as there.
-    pub(crate) fn is_gone(&self, token: u32) -> bool {
-        matches!(self.standing(token), Ok(Standing::Gone))
+    pub(crate) fn is_gone(&self, id: u32) -> bool {
+        matches!(self.standing(id), Ok(Standing::Gone))
     }
 }
 
@@ -192,7 +189,7 @@ impl Core<ReadWrite> {
     #[inline]
     pub(crate) fn me(&self) -> Result<u32, Error> {
         match &self.member {
-            Some(member) if member.forks == liveness::fork_epoch() => Ok(member.token),
+            Some(member) if member.forks == liveness::fork_epoch() => Ok(member.id),
             _ => Err(self.forked()),
         }
     }
@@ -210,7 +207,7 @@ impl Core<ReadWrite> {
         let sentence = format!(
             "this process was forked from the one that opened {}, whose locks and writers belong to its parent: \
              open the segment again in this process",
-            self.called()
+            self.quoted_name()
         );
         self.fail(Operation::Acquire, ErrorKind::Unsupported).with_sentence(sentence)
     }
@@ -229,35 +226,35 @@ impl Core<ReadWrite> {
             }
         })?;
         // Those that have left first, so that one who has died can still be asked about as long as possible. And once more, since one who
-        // leaves frees the place in two steps.
+        // leaves frees the slot in two steps.
         let mut joined = None;
         'joining: for (take_dead, without_kernel) in
             [(false, false), (true, false), (true, false), (false, true), (true, true)]
         {
-            for place in 0..self.places {
-                joined = self.try_join(&claimer, place, take_dead, without_kernel)?;
+            for slot in 0..self.slots {
+                joined = self.try_join(&claimer, slot, take_dead, without_kernel)?;
                 if joined.is_some() {
                     break 'joining;
                 }
             }
         }
-        let Some((place, claim)) = joined else {
+        let Some((slot, slot_state)) = joined else {
             let detail = format!(
                 "all {} places for participants are taken: end some, or make it with more (SegmentOptions::participants)",
-                self.places
+                self.slots
             );
             return Err(self.fail(operation, ErrorKind::Full).with_detail(detail));
         };
-        let word = self.view.atomic_u64(place_at(place))?;
-        let hold = if claim.kernel() {
+        let word = self.view.atomic_u64(slot_at(slot))?;
+        let hold = if slot_state.kernel() {
             let kept = claimer.keep().map_err(|failure| {
                 self.memory.right().error(operation, failure).with_detail(
                     "the page of addresses by which the kernel knows that this participant lives cannot be mapped",
                 )
             });
             if kept.is_err() {
-                let left = Claim::new(0, claim.generation(), false, Phase::Free);
-                let _ = word.compare_exchange(claim.0, left.0, SeqCst, SeqCst);
+                let left = SlotState::new(0, slot_state.generation(), false, Phase::Free);
+                let _ = word.compare_exchange(slot_state.0, left.0, SeqCst, SeqCst);
             }
             Some(kept?)
         } else {
@@ -265,16 +262,16 @@ impl Core<ReadWrite> {
         };
         let who = liveness::identity();
         let record = [who.started, now(), who.pid_namespace, who.time_namespace];
-        self.view.write(&record, place_at(place) + 8)?;
-        let present = claim.with_phase(Phase::Present);
-        if word.compare_exchange(claim.0, present.0, SeqCst, SeqCst)?.is_err() {
-            let detail = format!("place {place} was taken away from this participant while it joined");
+        self.view.write(&record, slot_at(slot) + 8)?;
+        let present = slot_state.with_phase(Phase::Present);
+        if word.compare_exchange(slot_state.0, present.0, SeqCst, SeqCst)?.is_err() {
+            let detail = format!("slot {slot} was taken away from this participant while it joined");
             return Err(self.fail(operation, ErrorKind::Corrupted).with_detail(detail));
         }
         step("join: present");
         self.member = Some(Member {
-            token: (claim.generation() << PLACE_BITS) | place,
-            claim: present,
+            id: (slot_state.generation() << SLOT_BITS) | slot,
+            slot_state: present,
             forks: liveness::fork_epoch(),
             view: self.view.clone(),
             hold,
@@ -282,32 +279,32 @@ impl Core<ReadWrite> {
         Ok(())
     }
 
-    /// Claims a place, if it is free; also one of the dead, if `take_dead`. `without_kernel`: also if the kernel could hold it and does not,
+    /// Claims a slot, if it is free; also one of the dead, if `take_dead`. `without_kernel`: also if the kernel could hold it and does not,
     /// because there is a lock in the way that nobody in this segment answers for.
     fn try_join(
         &self,
         claimer: &SlotClaimer,
-        place: u32,
+        slot: u32,
         take_dead: bool,
         without_kernel: bool,
-    ) -> Result<Option<(u32, Claim)>, Error> {
-        let (former, record) = self.place(place)?;
+    ) -> Result<Option<(u32, SlotState)>, Error> {
+        let (former, record) = self.slot(slot)?;
         let free = match former.phase() {
             Phase::Free => true,
             Phase::Retired => false,
-            _ => take_dead && matches!(self.standing_of(place, former, &record), Standing::Gone),
+            _ => take_dead && matches!(self.standing_of(slot, former, &record), Standing::Gone),
         };
         if !free {
             return Ok(None);
         }
-        let word = self.view.atomic_u64(place_at(place))?;
+        let word = self.view.atomic_u64(slot_at(slot))?;
         if former.generation() >= LAST_GENERATION {
-            let retired = Claim::new(0, former.generation(), false, Phase::Retired);
+            let retired = SlotState::new(0, former.generation(), false, Phase::Retired);
             // Whoever was faster has done the same.
             let _ = word.compare_exchange(former.0, retired.0, SeqCst, SeqCst)?;
             return Ok(None);
         }
-        let claimed = claimer.claim(place);
+        let claimed = claimer.claim(slot);
         let may = match claimed {
             Claimed::Held | Claimed::Impossible => true,
             Claimed::Obstructed | Claimed::Taken => without_kernel,
@@ -315,17 +312,18 @@ impl Core<ReadWrite> {
         if !may {
             return Ok(None);
         }
-        step("join: place held by the kernel, not claimed yet");
+        step("join: slot held by the kernel, not claimed yet");
         let generation = former.generation() + 1;
-        let claim = Claim::new(std::process::id(), generation, claimed == Claimed::Held, Phase::Joining);
-        if word.compare_exchange(former.0, claim.0, SeqCst, SeqCst)?.is_err() {
-            claimer.release(place);
+        let slot_state =
+            SlotState::new(std::process::id(), generation, claimed == Claimed::Held, Phase::Joining);
+        if word.compare_exchange(former.0, slot_state.0, SeqCst, SeqCst)?.is_err() {
+            claimer.release(slot);
             return Ok(None);
         }
         step("join: joining");
-        let used = self.view.atomic_u32(index(PLACES_USED_AT))?;
-        used.fetch_max(place + 1, SeqCst)?;
-        Ok(Some((place, claim)))
+        let used = self.view.atomic_u32(index(SLOTS_USED_AT))?;
+        used.fetch_max(slot + 1, SeqCst)?;
+        Ok(Some((slot, slot_state)))
     }
 }
 
@@ -335,10 +333,10 @@ impl Drop for Member {
         if self.forks != liveness::fork_epoch() {
             return;
         }
-        if let Ok(word) = self.view.atomic_u64(place_at(self.place())) {
-            let left = Claim::new(0, generation_of(self.token), false, Phase::Free);
+        if let Ok(word) = self.view.atomic_u64(slot_at(self.slot())) {
+            let left = SlotState::new(0, generation_of(self.id), false, Phase::Free);
             // If it is another one, a peer has overwritten it: then it is not ours to change.
-            let _ = word.compare_exchange(self.claim.0, left.0, SeqCst, SeqCst);
+            let _ = word.compare_exchange(self.slot_state.0, left.0, SeqCst, SeqCst);
         }
         step("leave: free, and the kernel not told yet");
         self.hold = None;

@@ -5,12 +5,12 @@ use std::sync::atomic::Ordering::{Relaxed, SeqCst};
 use std::time::{Duration, Instant};
 
 use super::core::{Core, index, now};
+use super::creation::INSPECT_HINT;
 use super::label::Label;
 use super::layout::{
     ALIGN, END_AT, HEAD_LEN, Head, LEN_AT, LOCK_AT, NAME_MAX, TYPE_NAME_MAX, align_up, fingerprint, put_text,
     text_of,
 };
-use super::making::LOOK;
 use super::owners::describe_owner;
 use super::steps::step;
 use super::types::{ObjectKind, TypeDescription};
@@ -55,7 +55,10 @@ pub(crate) struct Entry {
 
 impl<A: Access> Core<A> {
     fn damaged(&self, what: &str) -> Error {
-        let sentence = format!("the directory of the segment in {} is damaged: {what}{LOOK}", self.called());
+        let sentence = format!(
+            "the directory of the segment in {} is damaged: {what}{INSPECT_HINT}",
+            self.quoted_name()
+        );
         self.fail(Operation::Object, ErrorKind::Corrupted).with_sentence(sentence)
     }
 
@@ -98,7 +101,7 @@ impl<A: Access> Core<A> {
     }
 
     /// Bytes that are left for further objects: those of the segment, and those that the region has grown by since.
-    pub(crate) fn room(&self) -> Result<u64, Error> {
+    pub(crate) fn remaining(&self) -> Result<u64, Error> {
         let there = self.view.refresh()? as u64 & !(ALIGN - 1);
         Ok(there.max(self.follow()?).saturating_sub(self.end()?))
     }
@@ -162,7 +165,7 @@ impl<A: Access> Core<A> {
                 format!(
                     "{name:?} in {} is a {kind} of {described}, but this program expects a {} of {}: \
                      build both programs from the same types, or use another name",
-                    self.called(),
+                    self.quoted_name(),
                     wanted.kind,
                     wanted.described
                 )
@@ -182,7 +185,7 @@ impl<A: Access> Core<A> {
         let sentence = format!(
             "there is no object {name:?} in {} yet: start the program that creates it first (a process that may only \
              read cannot)",
-            self.called()
+            self.quoted_name()
         );
         self.fail(Operation::Object, ErrorKind::NotFound).with_object(name).with_sentence(sentence)
     }
@@ -190,7 +193,7 @@ impl<A: Access> Core<A> {
 
 impl Core<ReadWrite> {
     /// Finds an object, or makes it: all its bytes are zero. Says where it starts.
-    pub(crate) fn find_or_make(self: &Arc<Self>, name: &str, wanted: &Shape) -> Result<u64, Error> {
+    pub(crate) fn find_or_create(self: &Arc<Self>, name: &str, wanted: &Shape) -> Result<u64, Error> {
         if let Some(at) = self.find(name, wanted)? {
             return Ok(at);
         }
@@ -198,7 +201,7 @@ impl Core<ReadWrite> {
             let sentence = format!(
                 "cannot create the object {name:?} in {}: names of objects have 1 to {NAME_MAX} bytes, and names of \
                  types up to {TYPE_NAME_MAX}; these have {} and {} ({:?})",
-                self.called(),
+                self.quoted_name(),
                 name.len(),
                 wanted.described.name.len(),
                 wanted.described.name
@@ -258,8 +261,8 @@ impl Core<ReadWrite> {
             align: wanted.described.align,
             size: wanted.described.size,
             fingerprint: wanted.fingerprint(),
-            made_at: now(),
-            made_by: self.me()?,
+            created_at: now(),
+            created_by: self.me()?,
             count: wanted.count,
             name: [0; 64],
             type_name: [[0; 64]; 2],

@@ -7,16 +7,16 @@ use std::collections::BTreeSet;
 use std::sync::atomic::Ordering::SeqCst;
 
 use super::Segment;
-use super::core::{Core, Standing, index, participant, place_of, time_of};
+use super::core::{Core, Standing, index, participant, slot_of, time_of};
+use super::creation::{Parameters, SegmentRegion};
 use super::info::{
     Damage, LockState, ObjectInfo, ObjectState, ParticipantId, ParticipantInfo, ProcessInfo, Readers,
     SegmentInfo,
 };
 use super::layout::{
     ALIGN, END_AT, END_DIED, END_PANICKED, HEAD_LEN, HEADER_LEN, Header, LAST_GENERATION, LEN_AT, LockHead,
-    PLACE_LEN, PLACES_USED_AT, PUBLISHED, Phase, READER_STEP, READERS,
+    PUBLISHED, Phase, READER_STEP, READERS, SLOT_LEN, SLOTS_USED_AT,
 };
-use super::making::{Plan, Site};
 use super::salvage::{self, Found};
 use super::stage::SegmentStage;
 use super::types::{ObjectKind, TypeDescription};
@@ -26,7 +26,7 @@ use crate::memory::SharedMemory;
 use crate::raw::mutex::{DAMAGED, DONE, OWNER};
 use crate::raw::rwlock;
 
-const PLACES_AT: u64 = offset_of!(Header, places) as u64;
+const SLOTS_AT: u64 = offset_of!(Header, slots) as u64;
 const START_AT: u64 = offset_of!(Header, start) as u64;
 
 impl<A: Access> Segment<A> {
@@ -74,7 +74,7 @@ impl<A: Access> Segment<A> {
     /// - [`ErrorKind::NotReady`]: it is not made yet; see [`stage_of`](Segment::stage_of).
     /// - [`ErrorKind::Fault`].
     pub fn inspect_memory(memory: &SharedMemory<A>) -> Result<SegmentInfo, Error> {
-        Site::new(memory, Plan::new(Operation::Open, None, None)?)?.salvage()?.inspect()
+        SegmentRegion::new(memory, Parameters::new(Operation::Open, None, None)?)?.salvage()?.inspect()
     }
 
     /// How far a memory is on the way to being a segment. Looks at its first bytes, and does not wait.
@@ -95,15 +95,15 @@ impl<A: Access> Segment<A> {
     ///
     /// As mapping a [`view`](SharedMemory::view), and [`ErrorKind::Fault`].
     pub fn stage_of(memory: &SharedMemory<A>) -> Result<SegmentStage, Error> {
-        match Site::new(memory, Plan::new(Operation::Open, None, None)?) {
-            Ok(site) => site.stage(),
+        match SegmentRegion::new(memory, Parameters::new(Operation::Open, None, None)?) {
+            Ok(region) => region.stage(),
             // It is too short.
             Err(error) if error.kind() == ErrorKind::NotASegment => Ok(SegmentStage::NotASegment),
             Err(error) => Err(error),
         }
     }
 
-    /// Who takes part, and who has died and whose place nobody has needed yet.
+    /// Who takes part, and who has died and whose slot nobody has needed yet.
     ///
     /// # Errors
     ///
@@ -124,9 +124,9 @@ struct Listed {
 }
 
 impl Listed {
-    fn is_alive<A: Access>(&mut self, core: &Core<A>, token: u32) -> bool {
+    fn is_alive<A: Access>(&mut self, core: &Core<A>, id: u32) -> bool {
         // It may have joined since. (For any other token its slot says that it is gone, without a system call.)
-        self.alive.contains(&token) || (!core.is_gone(token) && self.alive.insert(token))
+        self.alive.contains(&id) || (!core.is_gone(id) && self.alive.insert(id))
     }
 }
 
@@ -168,8 +168,8 @@ impl<A: Access> Core<A> {
                     },
                     offset: at,
                     len: found.head.object_len,
-                    created_at: time_of(found.head.made_at),
-                    created_by: ParticipantId::new(found.head.made_by),
+                    created_at: time_of(found.head.created_at),
+                    created_by: ParticipantId::new(found.head.created_by),
                     state,
                 });
             },
@@ -179,8 +179,8 @@ impl<A: Access> Core<A> {
             version: header.version,
             len: self.len(),
             used: end.unwrap_or(self.len()),
-            created_at: time_of(header.made_at),
-            slots: self.places,
+            created_at: time_of(header.created_at),
+            slots: self.slots,
             participants,
             objects,
             damage,
@@ -199,13 +199,13 @@ impl<A: Access> Core<A> {
         if header.len != self.len() {
             wrong(LEN_AT, format!("its length is {}, where it has {}", header.len, self.len()));
         }
-        if header.places != self.places {
-            let what = format!("places for {} participants, where there are {}", header.places, self.places);
-            wrong(PLACES_AT, what);
+        if header.slots != self.slots {
+            let what = format!("places for {} participants, where there are {}", header.slots, self.slots);
+            wrong(SLOTS_AT, what);
         }
-        if header.places_used > self.places {
-            let what = format!("{} places in use, of {}", header.places_used, self.places);
-            wrong(PLACES_USED_AT, what);
+        if header.slots_used > self.slots {
+            let what = format!("{} slots in use, of {}", header.slots_used, self.slots);
+            wrong(SLOTS_USED_AT, what);
         }
         if self.checked_end(header.end).is_none() {
             let what = format!(
@@ -225,32 +225,34 @@ impl<A: Access> Core<A> {
 
     fn participants(&self, damage: &mut Vec<Damage>) -> Result<Vec<ParticipantInfo>, Error> {
         let mut found = Vec::new();
-        for place in 0..self.places_used()? {
-            let (claim, record) = self.place(place)?;
-            let known = match claim.phase() {
+        for slot in 0..self.slots_used()? {
+            let (slot_state, record) = self.slot(slot)?;
+            let known = match slot_state.phase() {
                 Phase::Free => continue,
                 // For good, since it has no generations left.
-                Phase::Retired if claim.process() == 0 && claim.generation() >= LAST_GENERATION => continue,
+                Phase::Retired if slot_state.process() == 0 && slot_state.generation() >= LAST_GENERATION => {
+                    continue;
+                }
                 Phase::Retired => false,
-                Phase::Joining | Phase::Present => claim.process() != 0 && claim.generation() != 0,
+                Phase::Joining | Phase::Present => slot_state.process() != 0 && slot_state.generation() != 0,
             };
-            let id = ParticipantId::new((claim.generation() << 9) | place).filter(|_| known);
+            let id = ParticipantId::new((slot_state.generation() << 9) | slot).filter(|_| known);
             let Some(id) = id else {
-                let offset = HEADER_LEN + u64::from(place) * PLACE_LEN;
+                let offset = HEADER_LEN + u64::from(slot) * SLOT_LEN;
                 let what = format!(
-                    "place {place} for participants is claimed by {:#018x}, which is nobody",
-                    claim.0
+                    "the state of slot {slot} is {:#018x}, which no participant writes",
+                    slot_state.0
                 );
                 damage.push(Damage { offset, entry: None, description: what });
                 continue;
             };
-            let standing = self.standing_of(place, claim, &record);
+            let standing = self.standing_of(slot, slot_state, &record);
             found.push(ParticipantInfo {
                 id,
-                process: participant(claim, &record).into(),
+                process: participant(slot_state, &record).into(),
                 joined_at: time_of(record.joined),
                 alive: matches!(standing, Standing::Present(_)),
-                held_by_kernel: claim.kernel(),
+                held_by_kernel: slot_state.kernel(),
             });
         }
         Ok(found)
@@ -283,9 +285,9 @@ impl<A: Access> Core<A> {
     ) -> Result<ObjectState, Error> {
         let view = &self.view;
         let head = view.read::<LockHead>(index(at))?;
-        let owner = |word: u32| Some(word & OWNER).filter(|token| !matches!(*token, 0 | DONE));
+        let owner = |word: u32| Some(word & OWNER).filter(|id| !matches!(*id, 0 | DONE));
         let ended = |end| {
-            (head.dead_token != 0 && head.end == end).then_some(ProcessInfo {
+            (head.dead_owner != 0 && head.end == end).then_some(ProcessInfo {
                 id: head.dead_process,
                 started: head.dead_started,
                 pid_namespace: None,
@@ -309,19 +311,18 @@ impl<A: Access> Core<A> {
             },
             ObjectKind::RwLock => {
                 let mut readers = Vec::new();
-                for place in 0..self.places_used()?.min(count) {
-                    let offset = index(at + READERS + u64::from(place) * READER_STEP);
+                for slot in 0..self.slots_used()?.min(count) {
+                    let offset = index(at + READERS + u64::from(slot) * READER_STEP);
                     let word = view.atomic_u64(offset)?.load(SeqCst)?;
-                    let token = rwlock::participant_of(word);
-                    if rwlock::active(word) > 0 && place_of(token) == place && listed.is_alive(self, token) {
+                    let id = rwlock::participant_of(word);
+                    if rwlock::active(word) > 0 && slot_of(id) == slot && listed.is_alive(self, id) {
                         listed.readers += 1;
                         if listed.readers > MOST_READERS {
                             break;
                         }
                         let count = rwlock::active(word);
-                        readers.extend(
-                            ParticipantId::new(token).map(|participant| Readers { participant, count }),
-                        );
+                        readers
+                            .extend(ParticipantId::new(id).map(|participant| Readers { participant, count }));
                     }
                 }
                 ObjectState::RwLock { lock, readers }

@@ -40,6 +40,6 @@ impl Label {
             ObjectKind::AutoResetEvent | ObjectKind::ManualResetEvent => "event".to_owned(),
             kind => kind.to_string(),
         };
-        format!("the {kind} {:?} in {}", self.name, core.called())
+        format!("the {kind} {:?} in {}", self.name, core.quoted_name())
     }
 }

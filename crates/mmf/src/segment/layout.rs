@@ -17,7 +17,7 @@ pub(crate) const FINGERPRINT: u64 = 0x6d6d_6673_6567_0002;
 /// States of a segment.
 pub(crate) mod state {
     pub(crate) const RAW: u32 = 0;
-    pub(crate) const MAKING: u32 = 1;
+    pub(crate) const CREATING: u32 = 1;
     pub(crate) const READY: u32 = 2;
     pub(crate) const BROKEN: u32 = 3;
 }
@@ -35,27 +35,27 @@ pub(crate) struct Header {
     pub(crate) fingerprint: u64,
     pub(crate) len: u64,
     pub(crate) id: [u8; 16],
-    pub(crate) maker: u64,
-    pub(crate) maker_started: u64,
+    pub(crate) creator: u64,
+    pub(crate) creator_started: u64,
     pub(crate) participants: u32,
-    pub(crate) places: u32,
-    pub(crate) places_used: u32,
+    pub(crate) slots: u32,
+    pub(crate) slots_used: u32,
     pub(crate) reserved: u32,
     pub(crate) end: u64,
     pub(crate) start: u64,
     pub(crate) lock: u32,
     pub(crate) lock_waiters: u32,
-    pub(crate) made_at: u64,
-    pub(crate) maker_pid_namespace: u64,
-    pub(crate) maker_time_namespace: u64,
+    pub(crate) created_at: u64,
+    pub(crate) creator_pid_namespace: u64,
+    pub(crate) creator_time_namespace: u64,
     pub(crate) reserved_too: [[u8; 16]; 8],
 }
 
 /// One participant.
 #[derive(Clone, Copy, Debug, FromBytes, IntoBytes, Immutable, KnownLayout)]
 #[repr(C)]
-pub(crate) struct Place {
-    pub(crate) claim: u64,
+pub(crate) struct Slot {
+    pub(crate) slot_state: u64,
     pub(crate) started: u64,
     pub(crate) joined: u64,
     pub(crate) pid_namespace: u64,
@@ -75,8 +75,8 @@ pub(crate) struct Head {
     pub(crate) align: u32,
     pub(crate) size: u64,
     pub(crate) fingerprint: u64,
-    pub(crate) made_at: u64,
-    pub(crate) made_by: u32,
+    pub(crate) created_at: u64,
+    pub(crate) created_by: u32,
     pub(crate) count: u32,
     pub(crate) name: [u8; 64],
     pub(crate) type_name: [[u8; 64]; 2],
@@ -88,14 +88,14 @@ pub(crate) struct Head {
 pub(crate) struct LockHead {
     pub(crate) word: u32,
     pub(crate) waiters: u32,
-    pub(crate) since_token: u32,
-    pub(crate) dead_token: u32,
+    pub(crate) since_owner: u32,
+    pub(crate) dead_owner: u32,
     pub(crate) since: u64,
     pub(crate) dead_process: u32,
     pub(crate) end: u16,
     pub(crate) missed: u16,
     pub(crate) dead_started: u64,
-    pub(crate) dead_noticed: u64,
+    pub(crate) dead_detected: u64,
     pub(crate) dead_since: u64,
     pub(crate) releases: u32,
     pub(crate) since_releases: u32,
@@ -104,7 +104,7 @@ pub(crate) struct LockHead {
 impl LockHead {
     /// Whether `since` is about this owner, and about the time since it last acquired the lock: it has not released it since.
     pub(crate) fn since_is_of(&self, token: u32) -> bool {
-        self.since_token == token && self.since_releases == self.releases
+        self.since_owner == token && self.since_releases == self.releases
     }
 }
 
@@ -113,15 +113,15 @@ pub(crate) const END_DIED: u16 = 0;
 pub(crate) const END_PANICKED: u16 = 1;
 
 pub(crate) const HEADER_LEN: u64 = 256;
-pub(crate) const PLACE_LEN: u64 = 64;
+pub(crate) const SLOT_LEN: u64 = 64;
 pub(crate) const HEAD_LEN: u64 = 256;
 /// The longest name of an object, and of a type.
 pub(crate) const NAME_MAX: usize = 63;
 pub(crate) const TYPE_NAME_MAX: usize = 127;
-/// The most participants: a place has 9 bits in a token, of which all ones are kept.
-pub(crate) const PLACES_MAX: u32 = 511;
-/// The maker's place among the kernel's claims.
-pub(crate) const MAKER: u32 = 1 << 20;
+/// The most participants: a slot has 9 bits in a token, of which all ones are kept.
+pub(crate) const SLOTS_MAX: u32 = 511;
+/// The maker's slot among the kernel's claims.
+pub(crate) const CREATOR: u32 = 1 << 20;
 
 /// An rwlock: where the writer sleeps, and the readers' words.
 pub(crate) const DRAIN: u64 = 64;
@@ -130,7 +130,7 @@ pub(crate) const READER_STEP: u64 = 64;
 
 /// A latest: how many values were published; the stamps of those that it keeps.
 pub(crate) const PUBLISHED: u64 = 8;
-pub(crate) const STAMPS: u64 = 16;
+pub(crate) const SEQUENCES: u64 = 16;
 /// Where the value of a mutex, or the first of a latest, starts.
 pub(crate) const VALUE: u64 = 64;
 
@@ -138,29 +138,29 @@ const _: () = {
     assert!(size_of::<Header>() == 256 && align_of::<Header>() <= 8);
     assert!(offset_of!(Header, version) == 8 && offset_of!(Header, state) == 12);
     assert!(offset_of!(Header, fingerprint) == 16 && offset_of!(Header, len) == 24);
-    assert!(offset_of!(Header, id) == 32 && offset_of!(Header, maker) == 48);
-    assert!(offset_of!(Header, maker_started) == 56 && offset_of!(Header, participants) == 64);
-    assert!(offset_of!(Header, places) == 68 && offset_of!(Header, places_used) == 72);
+    assert!(offset_of!(Header, id) == 32 && offset_of!(Header, creator) == 48);
+    assert!(offset_of!(Header, creator_started) == 56 && offset_of!(Header, participants) == 64);
+    assert!(offset_of!(Header, slots) == 68 && offset_of!(Header, slots_used) == 72);
     assert!(offset_of!(Header, reserved) == 76 && offset_of!(Header, end) == 80);
     assert!(offset_of!(Header, start) == 88 && offset_of!(Header, lock) == 96);
-    assert!(offset_of!(Header, lock_waiters) == 100 && offset_of!(Header, made_at) == 104);
+    assert!(offset_of!(Header, lock_waiters) == 100 && offset_of!(Header, created_at) == 104);
     assert!(
-        offset_of!(Header, maker_pid_namespace) == 112 && offset_of!(Header, maker_time_namespace) == 120
+        offset_of!(Header, creator_pid_namespace) == 112 && offset_of!(Header, creator_time_namespace) == 120
     );
-    assert!(size_of::<Place>() == 64);
-    assert!(offset_of!(Place, started) == 8 && offset_of!(Place, joined) == 16);
-    assert!(offset_of!(Place, pid_namespace) == 24 && offset_of!(Place, time_namespace) == 32);
+    assert!(size_of::<Slot>() == 64);
+    assert!(offset_of!(Slot, started) == 8 && offset_of!(Slot, joined) == 16);
+    assert!(offset_of!(Slot, pid_namespace) == 24 && offset_of!(Slot, time_namespace) == 32);
     assert!(size_of::<Head>() == 256);
     assert!(offset_of!(Head, kind) == 8 && offset_of!(Head, version) == 12);
     assert!(offset_of!(Head, object_len) == 16 && offset_of!(Head, value_offset) == 24);
     assert!(offset_of!(Head, align) == 28 && offset_of!(Head, size) == 32);
-    assert!(offset_of!(Head, fingerprint) == 40 && offset_of!(Head, made_at) == 48);
-    assert!(offset_of!(Head, made_by) == 56 && offset_of!(Head, count) == 60);
+    assert!(offset_of!(Head, fingerprint) == 40 && offset_of!(Head, created_at) == 48);
+    assert!(offset_of!(Head, created_by) == 56 && offset_of!(Head, count) == 60);
     assert!(offset_of!(Head, name) == 64 && offset_of!(Head, type_name) == 128);
     assert!(size_of::<LockHead>() == 64);
-    assert!(offset_of!(LockHead, since_token) == 8 && offset_of!(LockHead, dead_token) == 12);
+    assert!(offset_of!(LockHead, since_owner) == 8 && offset_of!(LockHead, dead_owner) == 12);
     assert!(offset_of!(LockHead, since) == 16 && offset_of!(LockHead, dead_process) == 24);
-    assert!(offset_of!(LockHead, dead_started) == 32 && offset_of!(LockHead, dead_noticed) == 40);
+    assert!(offset_of!(LockHead, dead_started) == 32 && offset_of!(LockHead, dead_detected) == 40);
     assert!(offset_of!(LockHead, dead_since) == 48 && offset_of!(LockHead, end) == 28);
     assert!(offset_of!(LockHead, missed) == 30 && offset_of!(LockHead, releases) == 56);
     assert!(offset_of!(LockHead, since_releases) == 60);
@@ -168,17 +168,17 @@ const _: () = {
 
 pub(crate) const STATE_AT: u64 = offset_of!(Header, state) as u64;
 pub(crate) const LEN_AT: u64 = offset_of!(Header, len) as u64;
-pub(crate) const MAKER_AT: u64 = offset_of!(Header, maker) as u64;
-pub(crate) const MAKER_STARTED_AT: u64 = offset_of!(Header, maker_started) as u64;
+pub(crate) const CREATOR_AT: u64 = offset_of!(Header, creator) as u64;
+pub(crate) const CREATOR_STARTED_AT: u64 = offset_of!(Header, creator_started) as u64;
 /// Where the maker's namespaces are, one behind the other.
-pub(crate) const MAKER_NAMESPACES_AT: u64 = offset_of!(Header, maker_pid_namespace) as u64;
-pub(crate) const PLACES_USED_AT: u64 = offset_of!(Header, places_used) as u64;
+pub(crate) const CREATOR_NAMESPACES_AT: u64 = offset_of!(Header, creator_pid_namespace) as u64;
+pub(crate) const SLOTS_USED_AT: u64 = offset_of!(Header, slots_used) as u64;
 pub(crate) const END_AT: u64 = offset_of!(Header, end) as u64;
 pub(crate) const LOCK_AT: u64 = offset_of!(Header, lock) as u64;
 
-/// A participant's claim on a place, in 64 bits.
+/// A participant's claim on a slot, in 64 bits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Claim(pub(crate) u64);
+pub(crate) struct SlotState(pub(crate) u64);
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Phase {
@@ -191,10 +191,10 @@ pub(crate) enum Phase {
 /// Generations have 19 bits; the last one is kept, so that no token is all ones.
 pub(crate) const LAST_GENERATION: u32 = (1 << 19) - 2;
 
-impl Claim {
+impl SlotState {
     pub(crate) fn new(process: u32, generation: u32, kernel: bool, phase: Phase) -> Self {
         let tag = (generation << 3) | (u32::from(kernel) << 2) | phase as u32;
-        Claim((u64::from(process) << 32) | u64::from(tag))
+        SlotState((u64::from(process) << 32) | u64::from(tag))
     }
 
     #[allow(clippy::cast_possible_truncation, reason = "the lower half")]
@@ -210,7 +210,7 @@ impl Claim {
         (self.tag() >> 3) & ((1 << 19) - 1)
     }
 
-    /// Whether the kernel holds the place for its owner, and can be asked about him.
+    /// Whether the kernel holds the slot for its owner, and can be asked about him.
     pub(crate) fn kernel(self) -> bool {
         self.tag() & 4 != 0
     }
@@ -225,7 +225,7 @@ impl Claim {
     }
 
     pub(crate) fn with_phase(self, phase: Phase) -> Self {
-        Claim((self.0 & !3) | phase as u64)
+        SlotState((self.0 & !3) | phase as u64)
     }
 }
 
@@ -262,13 +262,13 @@ mod tests {
 
     #[test]
     fn claims() {
-        let claim = Claim::new(u32::MAX, LAST_GENERATION, true, Phase::Joining);
-        assert_eq!((claim.process(), claim.generation()), (u32::MAX, LAST_GENERATION));
-        assert!(claim.kernel());
-        assert_eq!(claim.phase(), Phase::Joining);
-        let present = claim.with_phase(Phase::Present);
+        let slot_state = SlotState::new(u32::MAX, LAST_GENERATION, true, Phase::Joining);
+        assert_eq!((slot_state.process(), slot_state.generation()), (u32::MAX, LAST_GENERATION));
+        assert!(slot_state.kernel());
+        assert_eq!(slot_state.phase(), Phase::Joining);
+        let present = slot_state.with_phase(Phase::Present);
         assert_eq!((present.phase(), present.generation()), (Phase::Present, LAST_GENERATION));
-        assert_eq!(Claim(0).phase(), Phase::Free);
+        assert_eq!(SlotState(0).phase(), Phase::Free);
     }
 
     #[test]

@@ -1,12 +1,12 @@
 //! Segments: shared memories that describe themselves, with named, typed objects in them.
 
 pub(crate) mod core;
+mod creation;
 pub(crate) mod directory;
 mod info;
 mod inspect;
 pub(crate) mod label;
 pub(crate) mod layout;
-mod making;
 mod options;
 pub(crate) mod owners;
 mod salvage;
@@ -29,7 +29,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering::SeqCst;
 
 use self::core::{Core, index};
-use self::making::{Made, Plan, Site};
+use self::creation::{Parameters, SegmentRegion};
 use crate::access::{Access, ReadOnly, ReadWrite};
 use crate::error::{Error, Operation};
 use crate::memory::SharedMemory;
@@ -193,23 +193,26 @@ impl<A: Access> Segment<A> {
     ///
     /// [`ErrorKind::Fault`](crate::ErrorKind::Fault).
     pub fn remaining(&self) -> Result<u64, Error> {
-        self.core.room()
+        self.core.remaining()
     }
 
-    fn attach_to(memory: &SharedMemory<A>, plan: Plan) -> Result<Core<A>, Error> {
-        let site = Site::new(memory, plan)?;
-        site.wait()?;
-        site.check()
+    fn attach_to(memory: &SharedMemory<A>, parameters: Parameters) -> Result<Core<A>, Error> {
+        let region = SegmentRegion::new(memory, parameters)?;
+        region.wait()?;
+        region.check()
     }
 }
 
-fn joined(mut core: Core<ReadWrite>, operation: Operation) -> Result<Segment<ReadWrite>, Error> {
+fn join(mut core: Core<ReadWrite>, operation: Operation) -> Result<Segment<ReadWrite>, Error> {
     core.join(operation)?;
     Ok(Segment { core: Arc::new(core) })
 }
 
-fn made(memory: &SharedMemory<ReadWrite>, plan: Plan) -> Result<(Segment<ReadWrite>, Made), Error> {
-    let site = Site::new(memory, plan)?;
-    let made = site.make()?;
-    Ok((joined(site.check()?, plan.operation)?, made))
+fn create_or_join(
+    memory: &SharedMemory<ReadWrite>,
+    parameters: Parameters,
+) -> Result<(Segment<ReadWrite>, Disposition), Error> {
+    let region = SegmentRegion::new(memory, parameters)?;
+    let made = region.create()?;
+    Ok((join(region.check()?, parameters.operation)?, made))
 }

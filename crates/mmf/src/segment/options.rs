@@ -3,8 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::making::{Made, Plan};
-use super::{Segment, joined, made};
+use super::creation::Parameters;
+use super::{Segment, create_or_join, join};
 use crate::access::{Access, ReadOnly, ReadWrite};
 use crate::error::{Error, ErrorKind, Operation};
 use crate::memory::SharedMemory;
@@ -118,8 +118,8 @@ impl SegmentOptions {
     /// - [`ErrorKind::TooSmall`]: [`len`](SegmentOptions::len) leaves no room for objects.
     /// - [`ErrorKind::TooLarge`]: a segment cannot have so many [`participants`](SegmentOptions::participants), or none.
     pub fn create(&self, name: impl ToName) -> Result<Segment<ReadWrite>, Error> {
-        let plan = self.plan(Operation::Create)?;
-        created(&self.region.create(name)?, plan)
+        let parameters = self.parameters(Operation::Create)?;
+        created(&self.region.create(name)?, parameters)
     }
 
     /// Opens an existing segment as a participant. Waits while another process creates it.
@@ -135,8 +135,8 @@ impl SegmentOptions {
     /// - [`ErrorKind::Full`]: all slots for participants are taken.
     /// - [`ErrorKind::InvalidOption`]: [`participants`](SegmentOptions::participants) is set, which only a creator can choose.
     pub fn open(&self, name: impl ToName) -> Result<Segment<ReadWrite>, Error> {
-        let plan = self.plan_to_open()?;
-        opened(&self.region.open(name)?, plan)
+        let parameters = self.parameters_to_open()?;
+        opened(&self.region.open(name)?, parameters)
     }
 
     /// Opens an existing segment as an observer, which reads and is no participant.
@@ -145,8 +145,8 @@ impl SegmentOptions {
     ///
     /// Those of [`open`](SegmentOptions::open) except [`ErrorKind::Full`].
     pub fn open_read_only(&self, name: impl ToName) -> Result<Segment<ReadOnly>, Error> {
-        let plan = self.plan_to_open()?;
-        let core = Segment::attach_to(&self.region.open_read_only(name)?, plan)?;
+        let parameters = self.parameters_to_open()?;
+        let core = Segment::attach_to(&self.region.open_read_only(name)?, parameters)?;
         Ok(Segment { core: Arc::new(core) })
     }
 
@@ -157,11 +157,9 @@ impl SegmentOptions {
     ///
     /// Those of [`OpenOptions::open_or_create`], [`create`](SegmentOptions::create) and [`open`](SegmentOptions::open).
     pub fn open_or_create(&self, name: impl ToName) -> Result<(Segment<ReadWrite>, Disposition), Error> {
-        let plan = self.plan(Operation::OpenOrCreate)?;
+        let parameters = self.parameters(Operation::OpenOrCreate)?;
         let (memory, _) = self.region.open_or_create(name)?;
-        let (segment, made) = made(&memory, plan)?;
-        let how = if made == Made::ByUs { Disposition::Created } else { Disposition::Opened };
-        Ok((segment, how))
+        create_or_join(&memory, parameters)
     }
 
     /// Creates a segment in a region whose bytes are all zero.
@@ -174,9 +172,9 @@ impl SegmentOptions {
     /// - [`ErrorKind::TooSmall`]: the region has no room for the participants.
     /// - [`ErrorKind::InvalidOption`]: an option of the region is set, which exists already.
     pub fn create_in(&self, memory: &SharedMemory<ReadWrite>) -> Result<Segment<ReadWrite>, Error> {
-        let plan = self.plan(Operation::Create)?;
-        self.refuse_region_options(memory, plan.operation)?;
-        created(memory, plan)
+        let parameters = self.parameters(Operation::Create)?;
+        self.refuse_region_options(memory, parameters.operation)?;
+        created(memory, parameters)
     }
 
     /// Opens the segment in a region as a participant.
@@ -186,22 +184,22 @@ impl SegmentOptions {
     /// Those of [`open`](SegmentOptions::open) that are about the segment; [`ErrorKind::InvalidOption`] if an option of the region
     /// is set, which exists already.
     pub fn open_in(&self, memory: &SharedMemory<ReadWrite>) -> Result<Segment<ReadWrite>, Error> {
-        let plan = self.plan_to_open()?;
-        self.refuse_region_options(memory, plan.operation)?;
-        opened(memory, plan)
+        let parameters = self.parameters_to_open()?;
+        self.refuse_region_options(memory, parameters.operation)?;
+        opened(memory, parameters)
     }
 
-    fn plan(&self, operation: Operation) -> Result<Plan, Error> {
-        Plan::new(operation, self.participants, self.ready_timeout)
+    fn parameters(&self, operation: Operation) -> Result<Parameters, Error> {
+        Parameters::new(operation, self.participants, self.ready_timeout)
     }
 
-    fn plan_to_open(&self) -> Result<Plan, Error> {
+    fn parameters_to_open(&self) -> Result<Parameters, Error> {
         let operation = Operation::Open;
         if self.participants.is_some() {
             let detail = "participants() applies only when a segment is created: leave it out";
             return Err(Error::new(operation, ErrorKind::InvalidOption).with_detail(detail));
         }
-        self.plan(operation)
+        self.parameters(operation)
     }
 
     fn refuse_region_options<A: Access>(
@@ -218,15 +216,15 @@ impl SegmentOptions {
     }
 }
 
-fn created(memory: &SharedMemory<ReadWrite>, plan: Plan) -> Result<Segment<ReadWrite>, Error> {
-    match made(memory, plan)? {
-        (segment, Made::ByUs) => Ok(segment),
-        (_, Made::ByOthers) => {
-            Err(memory.right().name_it(Error::new(plan.operation, ErrorKind::AlreadyExists)))
+fn created(memory: &SharedMemory<ReadWrite>, parameters: Parameters) -> Result<Segment<ReadWrite>, Error> {
+    match create_or_join(memory, parameters)? {
+        (segment, Disposition::Created) => Ok(segment),
+        (_, Disposition::Opened) => {
+            Err(memory.right().name_it(Error::new(parameters.operation, ErrorKind::AlreadyExists)))
         }
     }
 }
 
-fn opened(memory: &SharedMemory<ReadWrite>, plan: Plan) -> Result<Segment<ReadWrite>, Error> {
-    joined(Segment::attach_to(memory, plan)?, plan.operation)
+fn opened(memory: &SharedMemory<ReadWrite>, parameters: Parameters) -> Result<Segment<ReadWrite>, Error> {
+    join(Segment::attach_to(memory, parameters)?, parameters.operation)
 }

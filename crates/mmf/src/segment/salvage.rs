@@ -7,12 +7,12 @@ use core::mem::offset_of;
 use core::ops::Range;
 
 use super::core::{Core, index};
+use super::creation::SegmentRegion;
 use super::info::Damage;
 use super::layout::{
-    ALIGN, FINGERPRINT, HEAD_LEN, HEADER_LEN, Head, Header, MAGIC, PLACE_LEN, PLACES_MAX, VERSION, align_up,
+    ALIGN, FINGERPRINT, HEAD_LEN, HEADER_LEN, Head, Header, MAGIC, SLOT_LEN, SLOTS_MAX, VERSION, align_up,
     fingerprint, state, text_of,
 };
-use super::making::Site;
 use super::stage::{SegmentStage, has_signs, layout_fits};
 use crate::access::Access;
 use crate::error::{Error, ErrorKind};
@@ -247,7 +247,7 @@ pub(super) fn stage(header: &Header) -> SegmentStage {
     }
 }
 
-impl<A: Access> Site<'_, A> {
+impl<A: Access> SegmentRegion<'_, A> {
     /// A segment to look at, by what its header still says and by what is found where it should be.
     pub(super) fn salvage(&self) -> Result<Core<A>, Error> {
         match self.stage()? {
@@ -280,31 +280,31 @@ impl<A: Access> Site<'_, A> {
             return Err(self.fail(ErrorKind::NotASegment).with_detail(detail));
         }
         let there = self.reaches(header.len)?;
-        let places = self.places(&header, there)?;
-        let start = HEADER_LEN + u64::from(places) * PLACE_LEN;
+        let slots = self.slots(&header, there)?;
+        let start = HEADER_LEN + u64::from(slots) * SLOT_LEN;
         let len = Some(header.len).filter(|len| (start..=there).contains(len));
-        Ok(self.core(places, len.unwrap_or(there & !(ALIGN - 1)), header.id))
+        Ok(self.core(slots, len.unwrap_or(there & !(ALIGN - 1)), header.id))
     }
 
     /// How many places there are. If the header contradicts itself, the directory shows where it starts.
-    fn places(&self, header: &Header, there: u64) -> Result<u32, Error> {
-        let most = u32::try_from((there - HEADER_LEN) / PLACE_LEN).unwrap_or(PLACES_MAX).min(PLACES_MAX);
-        let fits = |places: u32| (1..=most).contains(&places);
-        if layout_fits(header) && fits(header.places) {
-            return Ok(header.places);
+    fn slots(&self, header: &Header, there: u64) -> Result<u32, Error> {
+        let most = u32::try_from((there - HEADER_LEN) / SLOT_LEN).unwrap_or(SLOTS_MAX).min(SLOTS_MAX);
+        let fits = |slots: u32| (1..=most).contains(&slots);
+        if layout_fits(header) && fits(header.slots) {
+            return Ok(header.slots);
         }
-        let start = |places: u32| HEADER_LEN + u64::from(places) * PLACE_LEN;
-        let by_start = u32::try_from(header.start.saturating_sub(HEADER_LEN) / PLACE_LEN).unwrap_or(0);
-        for places in [header.places, by_start].into_iter().filter(|places| fits(*places)) {
-            if header.end == start(places) || is_whole(&self.view, start(places), there)? {
-                return Ok(places);
+        let start = |slots: u32| HEADER_LEN + u64::from(slots) * SLOT_LEN;
+        let by_start = u32::try_from(header.start.saturating_sub(HEADER_LEN) / SLOT_LEN).unwrap_or(0);
+        for slots in [header.slots, by_start].into_iter().filter(|slots| fits(*slots)) {
+            if header.end == start(slots) || is_whole(&self.view, start(slots), there)? {
+                return Ok(slots);
             }
         }
-        for places in 1..=most {
-            if is_whole(&self.view, start(places), there)? {
-                return Ok(places);
+        for slots in 1..=most {
+            if is_whole(&self.view, start(slots), there)? {
+                return Ok(slots);
             }
         }
-        Ok([header.places, by_start].into_iter().find(|places| fits(*places)).unwrap_or(most))
+        Ok([header.slots, by_start].into_iter().find(|slots| fits(*slots)).unwrap_or(most))
     }
 }

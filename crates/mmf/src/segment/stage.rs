@@ -5,12 +5,12 @@ use std::sync::atomic::Ordering::SeqCst;
 use zerocopy::IntoBytes;
 
 use super::core::index;
+use super::creation::SegmentRegion;
 use super::info::ProcessInfo;
 use super::layout::{
-    Claim, FINGERPRINT, HEADER_LEN, Header, MAGIC, MAKER_AT, MAKER_NAMESPACES_AT, MAKER_STARTED_AT,
-    PLACE_LEN, PLACES_MAX, Phase, STATE_AT, VERSION, state,
+    CREATOR_AT, CREATOR_NAMESPACES_AT, CREATOR_STARTED_AT, FINGERPRINT, HEADER_LEN, Header, MAGIC, Phase,
+    SLOT_LEN, SLOTS_MAX, STATE_AT, SlotState, VERSION, state,
 };
-use super::making::Site;
 use crate::access::Access;
 use crate::error::Error;
 
@@ -43,18 +43,18 @@ pub enum SegmentStage {
 
 /// Where a header has something that it does not have before its creator begins, apart from who that is.
 pub(super) fn is_blank(header: &Header) -> Result<(), usize> {
-    let claim = index(MAKER_AT)..index(MAKER_STARTED_AT) + 8;
-    let namespaces = index(MAKER_NAMESPACES_AT)..index(MAKER_NAMESPACES_AT) + 16;
-    let expected = |at: &usize| claim.contains(at) || namespaces.contains(at);
+    let creator = index(CREATOR_AT)..index(CREATOR_STARTED_AT) + 8;
+    let namespaces = index(CREATOR_NAMESPACES_AT)..index(CREATOR_NAMESPACES_AT) + 16;
+    let expected = |at: &usize| creator.contains(at) || namespaces.contains(at);
     let found = header.as_bytes().iter().enumerate().find(|(at, byte)| **byte != 0 && !expected(at));
     found.map_or(Ok(()), |(at, _)| Err(at))
 }
 
 /// Whether participants and directory are where this number of places puts them.
 pub(super) fn layout_fits(header: &Header) -> bool {
-    (1..=PLACES_MAX).contains(&header.places)
+    (1..=SLOTS_MAX).contains(&header.slots)
         && u64::from(header.participants) == HEADER_LEN
-        && header.start == HEADER_LEN + u64::from(header.places) * PLACE_LEN
+        && header.start == HEADER_LEN + u64::from(header.slots) * SLOT_LEN
 }
 
 /// Whether a header shows a segment, even if a part of it was overwritten: each of these alone is no accident.
@@ -62,7 +62,7 @@ pub(super) fn has_signs(header: &Header) -> bool {
     header.magic == MAGIC || header.fingerprint == FINGERPRINT || layout_fits(header)
 }
 
-impl<A: Access> Site<'_, A> {
+impl<A: Access> SegmentRegion<'_, A> {
     pub(super) fn stage(&self) -> Result<SegmentStage, Error> {
         let now = self.view.atomic_u32(index(STATE_AT))?.load(SeqCst)?;
         let header = self.view.read::<Header>(0)?;
@@ -72,7 +72,7 @@ impl<A: Access> Site<'_, A> {
             // A maker that could not go on may have written nothing else.
             state::BROKEN if signs || header.magic == [0; 8] => SegmentStage::Broken,
             state::RAW if self.unlike_raw()?.is_none() => self.making(SegmentStage::Blank)?,
-            state::MAKING
+            state::CREATING
                 if (header.magic == MAGIC || header.magic == [0; 8])
                     && matches!(header.version, 0 | VERSION) =>
             {
@@ -86,14 +86,14 @@ impl<A: Access> Site<'_, A> {
 
     /// Who makes it; or what it is if nobody has ever begun.
     fn making(&self, nobody: SegmentStage) -> Result<SegmentStage, Error> {
-        let claim = Claim(self.view.atomic_u64(index(MAKER_AT))?.load(SeqCst)?);
-        if claim.phase() == Phase::Free {
+        let slot_state = SlotState(self.view.atomic_u64(index(CREATOR_AT))?.load(SeqCst)?);
+        if slot_state.phase() == Phase::Free {
             // He may have finished since the state was looked at.
             let ready = self.view.atomic_u32(index(STATE_AT))?.load(SeqCst)? == state::READY;
             return Ok(if ready { SegmentStage::Ready } else { nobody });
         }
-        let maker = self.maker(claim)?;
-        let alive = self.maker_lives(claim)?;
-        Ok(SegmentStage::Creating { creator: maker.into(), alive })
+        let creator = self.creator(slot_state)?;
+        let alive = self.creator_is_alive(slot_state)?;
+        Ok(SegmentStage::Creating { creator: creator.into(), alive })
     }
 }

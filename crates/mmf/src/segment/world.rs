@@ -11,7 +11,7 @@ use crate::raw::mutex::LockWord;
 use crate::raw::rwlock::Readers;
 use crate::raw::waiters::{self, WaiterCount};
 use crate::raw::{Context, WaitOutcome};
-use crate::segment::core::{Core, Standing, index, now, place_of};
+use crate::segment::core::{Core, Standing, index, now, slot_of};
 use crate::segment::layout::{END_DIED, LockHead, READER_STEP};
 use crate::segment::owners::record_damage;
 use crate::segment::steps::step;
@@ -135,7 +135,7 @@ impl WaitWord {
         let at = index(*head);
         view.write(&now(), at + offset_of!(LockHead, since))?;
         view.write(&releases, at + offset_of!(LockHead, since_releases))?;
-        view.write(&owner, at + offset_of!(LockHead, since_token))
+        view.write(&owner, at + offset_of!(LockHead, since_owner))
     }
 }
 
@@ -323,11 +323,11 @@ impl Context for LockContext<'_> {
 impl Readers for LockContext<'_> {
     #[inline]
     fn slots(&self) -> Result<u32, Error> {
-        self.core.places_used()
+        self.core.slots_used()
     }
 
     fn owns_slot(&self, id: u32, slot: u32) -> bool {
-        id != 0 && place_of(id) == slot
+        id != 0 && slot_of(id) == slot
     }
 
     #[inline]

@@ -318,7 +318,7 @@ fn read_damage(core: &Core, head: u64, acquired: Acquired) -> Result<LockDamage,
     let mut record = core.view.read::<LockHead>(index(head))?;
     if let Acquired::OwnerDied(owner) = acquired {
         // A participant that detected a later death may have overwritten the record.
-        if record.dead_token != owner {
+        if record.dead_owner != owner {
             record_damage(core, head, owner, END_DIED)?;
             record = core.view.read::<LockHead>(index(head))?;
         }
@@ -328,7 +328,7 @@ fn read_damage(core: &Core, head: u64, acquired: Acquired) -> Result<LockDamage,
         process: (process.id != 0).then_some(process),
         panicked: record.end == END_PANICKED,
         held_since: time_of(record.dead_since),
-        detected: time_of(record.dead_noticed),
+        detected: time_of(record.dead_detected),
         ..LockDamage::default()
     })
 }

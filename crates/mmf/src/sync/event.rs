@@ -44,7 +44,7 @@ pub struct Event {
 impl Event {
     pub(crate) fn create_or_open(core: &Arc<Core>, name: &str, auto: bool) -> Result<Self, Error> {
         let kind = if auto { ObjectKind::AutoResetEvent } else { ObjectKind::ManualResetEvent };
-        let at = core.find_or_make(name, &shape::<()>(kind))?;
+        let at = core.find_or_create(name, &shape::<()>(kind))?;
         let (word, label) = (WaitWord::new(core, at)?, Label::new(kind, name));
         Ok(Event { core: Arc::clone(core), word, label, auto })
     }

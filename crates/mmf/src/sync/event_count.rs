@@ -38,7 +38,7 @@ pub struct EventCount {
 
 impl EventCount {
     pub(crate) fn create_or_open(core: &Arc<Core>, name: &str) -> Result<Self, Error> {
-        let at = core.find_or_make(name, &shape::<()>(ObjectKind::EventCount))?;
+        let at = core.find_or_create(name, &shape::<()>(ObjectKind::EventCount))?;
         let (word, label) = (WaitWord::bare(core, at)?, Label::new(ObjectKind::EventCount, name));
         Ok(EventCount { core: Arc::clone(core), word, label })
     }

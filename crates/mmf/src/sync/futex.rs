@@ -70,7 +70,7 @@ enum Home {
 
 impl Futex {
     pub(crate) fn create_or_open(core: &Arc<Core>, name: &str) -> Result<Self, Error> {
-        let at = core.find_or_make(name, &shape::<()>(ObjectKind::Futex))?;
+        let at = core.find_or_create(name, &shape::<()>(ObjectKind::Futex))?;
         let word = WaitWord::bare(core, at)?.without_miss_count();
         Ok(Futex { word, home: Home::Segment(Arc::clone(core), Label::new(ObjectKind::Futex, name)) })
     }

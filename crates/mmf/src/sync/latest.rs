@@ -15,7 +15,7 @@ use crate::raw::{self, AcquireError, BlockingMode};
 use crate::segment::core::{Core, index};
 use crate::segment::directory::Shape;
 use crate::segment::label::Label;
-use crate::segment::layout::{ALIGN, PUBLISHED, STAMPS, VALUE};
+use crate::segment::layout::{ALIGN, PUBLISHED, SEQUENCES, VALUE};
 use crate::segment::owners::describe_owner;
 use crate::segment::steps::step;
 use crate::segment::types::{ObjectKind, SharedType};
@@ -23,7 +23,7 @@ use crate::segment::world::{LockContext, WaitWord};
 use crate::view::{AtomicAt, View};
 
 // The format has room for that many sequences.
-const _: () = assert!(SLOTS == 3 && STAMPS + 8 * SLOTS <= VALUE);
+const _: () = assert!(SLOTS == 3 && SEQUENCES + 8 * SLOTS <= VALUE);
 
 /// The latest value of one writer, for any number of readers. [`Segment::latest`](crate::Segment::latest)
 /// creates or opens it; [`Segment::find_latest`](crate::Segment::find_latest) opens it for readers without
@@ -91,7 +91,7 @@ impl<T: SharedType, A: Access> Values<T, A> {
         let first = if size_of::<T>() == 0 { at } else { at + VALUE };
         let slot = |slot: u64| {
             Ok::<_, Error>(Slot {
-                sequence: AtomicAt::new(view, index(at + STAMPS + slot * 8))?,
+                sequence: AtomicAt::new(view, index(at + SEQUENCES + slot * 8))?,
                 value: view.subview(index(first + slot * stride::<T>()), size_of::<T>().max(1))?,
             })
         };
@@ -163,7 +163,7 @@ fn shape<T: SharedType>() -> Shape {
 
 impl<T: SharedType> Latest<T, ReadWrite> {
     pub(crate) fn create_or_open(core: &Arc<Core>, name: &str) -> Result<Self, Error> {
-        Latest::at(core, name, core.find_or_make(name, &shape::<T>())?)
+        Latest::at(core, name, core.find_or_create(name, &shape::<T>())?)
     }
 
     /// Makes the calling process the writer. Does not block. If the previous writer died, the new one

@@ -67,7 +67,7 @@ pub struct MutexGuard<'m, T: SharedType> {
 
 impl<T: SharedType> Mutex<T> {
     pub(crate) fn create_or_open(core: &Arc<Core>, name: &str) -> Result<Self, Error> {
-        let at = core.find_or_make(name, &shape::<T>(ObjectKind::Mutex))?;
+        let at = core.find_or_create(name, &shape::<T>(ObjectKind::Mutex))?;
         let lock = WaitWord::with_head(core, at)?;
         let label = Label::new(ObjectKind::Mutex, name);
         Ok(Mutex { core: Arc::clone(core), lock, at, label, value: PhantomData })

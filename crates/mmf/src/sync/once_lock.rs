@@ -43,7 +43,7 @@ pub struct OnceLock<T: SharedType> {
 
 impl<T: SharedType> OnceLock<T> {
     pub(crate) fn create_or_open(core: &Arc<Core>, name: &str) -> Result<Self, Error> {
-        let at = core.find_or_make(name, &shape::<T>(ObjectKind::OnceLock))?;
+        let at = core.find_or_create(name, &shape::<T>(ObjectKind::OnceLock))?;
         let lock = WaitWord::with_head(core, at)?;
         let label = Label::new(ObjectKind::OnceLock, name);
         Ok(OnceLock { core: Arc::clone(core), lock, at, label, value: PhantomData })

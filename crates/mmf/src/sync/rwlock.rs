@@ -15,7 +15,7 @@ use crate::error::{Error, Operation};
 use crate::raw::mutex::{DONE, OWNER};
 use crate::raw::rwlock::{self as algorithm, Participant, Readers, Words};
 use crate::raw::{Acquired, BlockingMode};
-use crate::segment::core::{Core, index, place_of};
+use crate::segment::core::{Core, index, slot_of};
 use crate::segment::directory::Shape;
 use crate::segment::label::Label;
 use crate::segment::layout::{DRAIN, READER_STEP, READERS};
@@ -71,12 +71,12 @@ pub struct RwLockWriteGuard<'l, T: SharedType> {
 }
 
 fn value_offset(core: &Core) -> u64 {
-    READERS + u64::from(core.places) * READER_STEP
+    READERS + u64::from(core.slots) * READER_STEP
 }
 
 #[inline]
 fn participant(id: u32) -> Participant {
-    Participant { id, slot: place_of(id) }
+    Participant { id, slot: slot_of(id) }
 }
 
 impl<T: SharedType> RwLock<T> {
@@ -89,12 +89,12 @@ impl<T: SharedType> RwLock<T> {
             object_len: value_offset + described.size,
             value_offset: u32::try_from(value_offset).unwrap_or(0),
             described,
-            count: core.places,
+            count: core.slots,
         };
-        let at = core.find_or_make(name, &shape)?;
+        let at = core.find_or_create(name, &shape)?;
         let lock = WaitWord::with_head(core, at)?;
         let drain = WaitWord::bare(core, at + DRAIN)?;
-        let slot = place_of(core.me()?);
+        let slot = slot_of(core.me()?);
         let own = AtomicAt::new(&core.view, index(at + READERS + u64::from(slot) * READER_STEP))?;
         let label = Label::new(ObjectKind::RwLock, name);
         Ok(RwLock { core: Arc::clone(core), lock, drain, slot, own, at, label, value: PhantomData })

@@ -277,7 +277,7 @@ pub(crate) fn zeros_are_not_taken_for_a_death() {
 
 /// Who makes it is named, and whether he lives.
 pub(crate) fn the_maker_is_named() {
-    for step in ["make: claimed", "make: making", "make: written, and not ready yet"] {
+    for step in ["create: claimed", "create: creating", "create: written, and not ready yet"] {
         let name = unique_name("named-maker");
         let mut maker = Peer::start("segment::role_make_until", &[&name, step]);
         maker.expect(&format!("at {step}"));

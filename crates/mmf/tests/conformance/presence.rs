@@ -132,8 +132,8 @@ mod linux {
         crate::users::need_root();
         for space in ["time", "pid", "pid proc", "no-proc"] {
             let name = unique_name("maker");
-            let mut maker = start_in(space, "segment::role_make_until", &[&name, "make: making"]);
-            maker.expect("at make: making");
+            let mut maker = start_in(space, "segment::role_make_until", &[&name, "create: creating"]);
+            maker.expect("at create: creating");
             let memory = SharedMemory::open(&name).unwrap();
             let stage = Segment::stage_of(&memory).unwrap();
             assert!(matches!(stage, SegmentStage::Creating { alive: true, .. }), "[{space}] {stage:?}");

@@ -205,7 +205,7 @@ pub(crate) fn role_open_or_create(role: &mut Role) {
     role.stay();
 }
 
-const MAKING: [&str; 3] = ["make: claimed", "make: making", "make: written, and not ready yet"];
+const MAKING: [&str; 3] = ["create: claimed", "create: creating", "create: written, and not ready yet"];
 
 pub(crate) fn a_maker_that_dies_is_replaced() {
     for step in MAKING {
@@ -256,7 +256,7 @@ pub(crate) fn role_make_until(role: &mut Role) {
 }
 
 const JOINING: [&str; 3] =
-    ["join: place held by the kernel, not claimed yet", "join: joining", "join: present"];
+    ["join: slot held by the kernel, not claimed yet", "join: joining", "join: present"];
 const ADDING: [&str; 4] = [
     "directory: locked",
     "directory: zeroed",

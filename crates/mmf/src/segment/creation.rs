@@ -6,74 +6,67 @@ use std::time::{Duration, Instant};
 
 use super::core::{Core, index, now};
 use super::layout::{
-    ALIGN, Claim, FINGERPRINT, HEADER_LEN, Header, LAST_GENERATION, MAGIC, MAKER, MAKER_AT,
-    MAKER_NAMESPACES_AT, MAKER_STARTED_AT, PLACE_LEN, PLACES_MAX, Phase, STATE_AT, VERSION, state,
+    ALIGN, CREATOR, CREATOR_AT, CREATOR_NAMESPACES_AT, CREATOR_STARTED_AT, FINGERPRINT, HEADER_LEN, Header,
+    LAST_GENERATION, MAGIC, Phase, SLOT_LEN, SLOTS_MAX, STATE_AT, SlotState, VERSION, state,
 };
 use super::stage::{has_signs, is_blank, layout_fits};
 use super::steps::step;
 use crate::access::{Access, ReadWrite};
 use crate::error::{Error, ErrorKind, Operation};
 use crate::memory::SharedMemory;
+use crate::options::Disposition;
 use crate::sys::liveness::{self, ProcessState, Slots};
 use crate::sys::wait::SegmentObjects;
 use crate::sys::{Claimed, ObjectName, ProcessIdentity};
 use crate::view::View;
 
 /// How many participants there can be, if nobody says otherwise.
-const PLACES: u32 = 64;
+const DEFAULT_SLOTS: u32 = 64;
 /// How long an opener waits for a maker.
-const READY_WITHIN: Duration = Duration::from_secs(5);
+const READY_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long nobody may be seen making before that counts as a death: makers begin at once.
-const UNCLAIMED: Duration = Duration::from_millis(250);
+const TAKEOVER_DELAY: Duration = Duration::from_millis(250);
 
 /// What to do about a damaged one.
-pub(super) const LOOK: &str = ": `mmf inspect` shows what can still be read";
+pub(super) const INSPECT_HINT: &str = ": `mmf inspect` shows what can still be read";
 
 /// What making and opening need to know.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Plan {
+pub(super) struct Parameters {
     pub(super) operation: Operation,
-    pub(super) places: u32,
+    pub(super) slots: u32,
     pub(super) deadline: Instant,
 }
 
-impl Plan {
+impl Parameters {
     pub(super) fn new(
         operation: Operation,
-        places: Option<u32>,
+        slots: Option<u32>,
         within: Option<Duration>,
     ) -> Result<Self, Error> {
-        let places = places.unwrap_or(PLACES);
-        if places == 0 || places > PLACES_MAX {
-            let detail = format!("a segment has places for 1 to {PLACES_MAX} participants, not for {places}");
+        let slots = slots.unwrap_or(DEFAULT_SLOTS);
+        if slots == 0 || slots > SLOTS_MAX {
+            let detail = format!("a segment has places for 1 to {SLOTS_MAX} participants, not for {slots}");
             return Err(Error::new(operation, ErrorKind::TooLarge).with_detail(detail));
         }
         let now = Instant::now();
         // (A time that cannot be told is far away.)
         let far = now + Duration::from_secs(1 << 30);
-        let deadline = now.checked_add(within.unwrap_or(READY_WITHIN)).unwrap_or(far);
-        Ok(Plan { operation, places, deadline })
+        let deadline = now.checked_add(within.unwrap_or(READY_TIMEOUT)).unwrap_or(far);
+        Ok(Parameters { operation, slots, deadline })
     }
 
     /// Up to where header and participants reach.
     pub(super) fn start(self) -> u64 {
-        HEADER_LEN + u64::from(self.places) * PLACE_LEN
+        HEADER_LEN + u64::from(self.slots) * SLOT_LEN
     }
 }
 
 /// A memory that is a segment or is to become one.
-pub(super) struct Site<'m, A: Access> {
+pub(super) struct SegmentRegion<'m, A: Access> {
     memory: &'m SharedMemory<A>,
     pub(super) view: View<A>,
-    plan: Plan,
-}
-
-/// How making ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Made {
-    ByUs,
-    /// Somebody else was faster.
-    ByOthers,
+    parameters: Parameters,
 }
 
 /// What can be seen of the making.
@@ -87,24 +80,24 @@ enum Progress {
     Died,
 }
 
-impl<'m, A: Access> Site<'m, A> {
-    pub(super) fn new(memory: &'m SharedMemory<A>, plan: Plan) -> Result<Self, Error> {
-        let site = Site { memory, view: memory.view()?, plan };
-        let needed = HEADER_LEN + PLACE_LEN;
-        if (site.view.len() as u64) < needed {
-            let detail = format!("it has {} bytes; a segment has at least {needed}", site.view.len());
-            let kind = if plan.operation == Operation::Create {
+impl<'m, A: Access> SegmentRegion<'m, A> {
+    pub(super) fn new(memory: &'m SharedMemory<A>, parameters: Parameters) -> Result<Self, Error> {
+        let region = SegmentRegion { memory, view: memory.view()?, parameters };
+        let needed = HEADER_LEN + SLOT_LEN;
+        if (region.view.len() as u64) < needed {
+            let detail = format!("it has {} bytes; a segment has at least {needed}", region.view.len());
+            let kind = if parameters.operation == Operation::Create {
                 ErrorKind::TooSmall
             } else {
                 ErrorKind::NotASegment
             };
-            return Err(site.fail(kind).with_detail(detail));
+            return Err(region.fail(kind).with_detail(detail));
         }
-        Ok(site)
+        Ok(region)
     }
 
     pub(super) fn fail(&self, kind: ErrorKind) -> Error {
-        self.memory.right().name_it(Error::new(self.plan.operation, kind))
+        self.memory.right().name_it(Error::new(self.parameters.operation, kind))
     }
 
     fn presence(&self) -> Slots {
@@ -121,11 +114,11 @@ impl<'m, A: Access> Site<'m, A> {
                     .fail(ErrorKind::Corrupted)
                     .with_detail("it was declared broken: end all programs that use it, and start anew"));
             }
-            state::RAW | state::MAKING => {}
+            state::RAW | state::CREATING => {}
             other => {
                 let detail = format!("where its state should be there is {other:#x}");
                 return Err(if has_signs(&self.view.read::<Header>(0)?) {
-                    self.fail(ErrorKind::Corrupted).with_detail(detail + LOOK)
+                    self.fail(ErrorKind::Corrupted).with_detail(detail + INSPECT_HINT)
                 } else {
                     self.fail(ErrorKind::NotASegment).with_detail(detail)
                 });
@@ -144,11 +137,11 @@ impl<'m, A: Access> Site<'m, A> {
                 return Err(self.fail(ErrorKind::NotASegment).with_detail(detail));
             }
         }
-        let claim = Claim(self.view.atomic_u64(index(MAKER_AT))?.load(SeqCst)?);
-        if claim.phase() == Phase::Free {
+        let slot_state = SlotState(self.view.atomic_u64(index(CREATOR_AT))?.load(SeqCst)?);
+        if slot_state.phase() == Phase::Free {
             return Ok(if now == state::RAW { Progress::Blank } else { Progress::UnderWay });
         }
-        Ok(if self.maker_lives(claim)? { Progress::UnderWay } else { Progress::Died })
+        Ok(if self.creator_is_alive(slot_state)? { Progress::UnderWay } else { Progress::Died })
     }
 
     /// Where in the header something stands that a maker has not written, while the state says that he has not begun to write.
@@ -163,26 +156,26 @@ impl<'m, A: Access> Site<'m, A> {
     }
 
     /// Who has the maker's claim. Only as far as it is written down: who is about to make is unknown but for the number.
-    pub(super) fn maker(&self, claim: Claim) -> Result<ProcessIdentity, Error> {
-        let id = claim.process();
-        if claim.phase() != Phase::Present {
+    pub(super) fn creator(&self, slot_state: SlotState) -> Result<ProcessIdentity, Error> {
+        let id = slot_state.process();
+        if slot_state.phase() != Phase::Present {
             return Ok(ProcessIdentity { id, ..ProcessIdentity::default() });
         }
-        let started = self.view.read::<u64>(index(MAKER_STARTED_AT))?;
-        let [pid_namespace, time_namespace] = self.view.read::<[u64; 2]>(index(MAKER_NAMESPACES_AT))?;
+        let started = self.view.read::<u64>(index(CREATOR_STARTED_AT))?;
+        let [pid_namespace, time_namespace] = self.view.read::<[u64; 2]>(index(CREATOR_NAMESPACES_AT))?;
         Ok(ProcessIdentity { id, started, pid_namespace, time_namespace })
     }
 
-    pub(super) fn maker_lives(&self, claim: Claim) -> Result<bool, Error> {
-        if claim.phase() == Phase::Free {
+    pub(super) fn creator_is_alive(&self, slot_state: SlotState) -> Result<bool, Error> {
+        if slot_state.phase() == Phase::Free {
             return Ok(false);
         }
         let object = &self.memory.right().object;
-        let held = if claim.kernel() { self.presence().is_held(object, MAKER) } else { None };
+        let held = if slot_state.kernel() { self.presence().is_held(object, CREATOR) } else { None };
         if held == Some(false) {
             return Ok(false);
         }
-        let life = liveness::process_state(&self.maker(claim)?, held == Some(true));
+        let life = liveness::process_state(&self.creator(slot_state)?, held == Some(true));
         Ok(!matches!(life, ProcessState::Ended))
     }
 
@@ -203,14 +196,14 @@ impl<'m, A: Access> Site<'m, A> {
                     return Ok(());
                 }
                 // Somebody else may be about to take over; openers give him a moment.
-                if now.duration_since(begun) >= UNCLAIMED || now >= self.plan.deadline {
+                if now.duration_since(begun) >= TAKEOVER_DELAY || now >= self.parameters.deadline {
                     let detail = "its maker has died before it was: open_or_create makes it anew, and so does its maker";
                     return Err(self.fail(ErrorKind::NotReady).with_detail(detail));
                 }
-            } else if now >= self.plan.deadline && matches!(progress, Progress::Blank) {
+            } else if now >= self.parameters.deadline && matches!(progress, Progress::Blank) {
                 let detail = "its first bytes are all zero: either it is a plain memory and no segment, then open it as a SharedMemory; or its maker has not begun to make it one, then start the program that does, or use open_or_create";
                 return Err(self.fail(ErrorKind::NotReady).with_detail(detail));
-            } else if now >= self.plan.deadline {
+            } else if now >= self.parameters.deadline {
                 let detail = "its maker has not finished it within the time that this was to wait: try again, or find out who makes it";
                 return Err(self.fail(ErrorKind::NotReady).with_detail(detail));
             }
@@ -230,7 +223,7 @@ impl<'m, A: Access> Site<'m, A> {
         if header.magic != MAGIC {
             let detail = format!("it starts with {:02x?}", header.magic);
             return Err(if has_signs(&header) {
-                self.fail(ErrorKind::Corrupted).with_detail(detail + LOOK)
+                self.fail(ErrorKind::Corrupted).with_detail(detail + INSPECT_HINT)
             } else {
                 self.fail(ErrorKind::NotASegment).with_detail(detail)
             });
@@ -242,21 +235,21 @@ impl<'m, A: Access> Site<'m, A> {
             );
             return Err(self.fail(ErrorKind::NotASegment).with_detail(detail));
         }
-        let places = header.places;
+        let slots = header.slots;
         let there = self.reaches(header.len)?;
         let fits = layout_fits(&header) && header.len >= header.start && header.len <= there;
         if !fits {
             let detail = format!(
-                "its header speaks of {} bytes, {places} participants from byte {} and objects from byte {}, in a memory of {there} bytes{LOOK}",
+                "its header speaks of {} bytes, {slots} participants from byte {} and objects from byte {}, in a memory of {there} bytes{INSPECT_HINT}",
                 header.len, header.participants, header.start,
             );
             return Err(self.fail(ErrorKind::Corrupted).with_detail(detail));
         }
-        Ok(self.core(places, header.len, header.id))
+        Ok(self.core(slots, header.len, header.id))
     }
 
     /// The caller has found these fit for the view.
-    pub(super) fn core(&self, places: u32, len: u64, id: [u8; 16]) -> Core<A> {
+    pub(super) fn core(&self, slots: u32, len: u64, id: [u8; 16]) -> Core<A> {
         let right = self.memory.right();
         let name = self.object_name();
         let family = SegmentObjects::new(Some(&right.object), name.as_ref(), id);
@@ -266,43 +259,43 @@ impl<'m, A: Access> Site<'m, A> {
             memory: self.memory.clone(),
             family,
             presence,
-            places,
-            start: HEADER_LEN + u64::from(places) * PLACE_LEN,
+            slots,
+            start: HEADER_LEN + u64::from(slots) * SLOT_LEN,
             len: AtomicU64::new(len),
             member: None,
         }
     }
 
     fn object_name(&self) -> Option<ObjectName> {
-        self.memory.name().and_then(|name| name.object_name(self.plan.operation, None).ok())
+        self.memory.name().and_then(|name| name.object_name(self.parameters.operation, None).ok())
     }
 }
 
-impl Site<'_, ReadWrite> {
+impl SegmentRegion<'_, ReadWrite> {
     /// Makes it a segment, unless somebody else does.
-    pub(super) fn make(&self) -> Result<Made, Error> {
+    pub(super) fn create(&self) -> Result<Disposition, Error> {
         if matches!(self.progress()?, Progress::Ready) {
-            return Ok(Made::ByOthers);
+            return Ok(Disposition::Opened);
         }
         let len = self.view.len() as u64 & !(ALIGN - 1);
-        let start = self.plan.start();
+        let start = self.parameters.start();
         if len < start {
             let detail = format!(
                 "{} participants take {start} bytes of the {len} that there are, before any object: ask for more, or for fewer participants",
-                self.plan.places
+                self.parameters.slots
             );
             return Err(self.fail(ErrorKind::TooSmall).with_detail(detail));
         }
         let begun = Instant::now();
         loop {
             match self.progress()? {
-                Progress::Ready => return Ok(Made::ByOthers),
+                Progress::Ready => return Ok(Disposition::Opened),
                 Progress::Blank | Progress::UnderWay | Progress::Died => {}
             }
-            if let Some(made) = self.try_make(len)? {
+            if let Some(made) = self.try_create(len)? {
                 return Ok(made);
             }
-            if Instant::now() >= self.plan.deadline && begun.elapsed() >= UNCLAIMED {
+            if Instant::now() >= self.parameters.deadline && begun.elapsed() >= TAKEOVER_DELAY {
                 let detail = "somebody else is making it, and has not finished it within the time that this was to wait: try again";
                 return Err(self.fail(ErrorKind::NotReady).with_detail(detail));
             }
@@ -312,47 +305,48 @@ impl Site<'_, ReadWrite> {
 
     /// Makes it, if nobody is at it. `None` if somebody else is, or has been faster: also if that goes on and on, so that the
     /// caller's deadline holds whatever a peer writes.
-    fn try_make(&self, len: u64) -> Result<Option<Made>, Error> {
-        let word = self.view.atomic_u64(index(MAKER_AT))?;
-        let former = Claim(word.load(SeqCst)?);
-        if self.maker_lives(former)? {
+    fn try_create(&self, len: u64) -> Result<Option<Disposition>, Error> {
+        let word = self.view.atomic_u64(index(CREATOR_AT))?;
+        let former = SlotState(word.load(SeqCst)?);
+        if self.creator_is_alive(former)? {
             return Ok(None);
         }
         let right = self.memory.right();
         let claimer = self.presence().claimer(&right.object);
-        let claimer = claimer.map_err(|failure| right.error(self.plan.operation, failure))?;
-        let claimed = if cfg!(unix) { claimer.claim(MAKER) } else { Claimed::Impossible };
+        let claimer = claimer.map_err(|failure| right.error(self.parameters.operation, failure))?;
+        let claimed = if cfg!(unix) { claimer.claim(CREATOR) } else { Claimed::Impossible };
         if claimed == Claimed::Taken {
             return Ok(None);
         }
         let generation = if former.generation() >= LAST_GENERATION { 1 } else { former.generation() + 1 };
-        let claim = Claim::new(std::process::id(), generation, claimed == Claimed::Held, Phase::Joining);
-        if word.compare_exchange(former.0, claim.0, SeqCst, SeqCst)?.is_err() {
+        let slot_state =
+            SlotState::new(std::process::id(), generation, claimed == Claimed::Held, Phase::Joining);
+        if word.compare_exchange(former.0, slot_state.0, SeqCst, SeqCst)?.is_err() {
             return Ok(None);
         }
         // It may have been finished between the look and the claim.
         let made = if matches!(self.progress()?, Progress::Ready) {
-            Made::ByOthers
+            Disposition::Opened
         } else {
-            step("make: claimed");
+            step("create: claimed");
             let who = liveness::identity();
             let made = self
                 .view
-                .write(&who.started, index(MAKER_STARTED_AT))
+                .write(&who.started, index(CREATOR_STARTED_AT))
                 .and_then(|()| {
                     let namespaces = [who.pid_namespace, who.time_namespace];
-                    self.view.write(&namespaces, index(MAKER_NAMESPACES_AT))
+                    self.view.write(&namespaces, index(CREATOR_NAMESPACES_AT))
                 })
-                .and_then(|()| word.store(claim.with_phase(Phase::Present).0, SeqCst))
-                .and_then(|()| self.write(former != Claim(0), len));
+                .and_then(|()| word.store(slot_state.with_phase(Phase::Present).0, SeqCst))
+                .and_then(|()| self.write(former != SlotState(0), len));
             if let Err(error) = made {
                 let _ = self.set_state(state::BROKEN);
                 return Err(error);
             }
-            Made::ByUs
+            Disposition::Created
         };
-        word.store(claim.with_phase(Phase::Free).0, SeqCst)?;
-        claimer.release(MAKER);
+        word.store(slot_state.with_phase(Phase::Free).0, SeqCst)?;
+        claimer.release(CREATOR);
         Ok(Some(made))
     }
 
@@ -362,29 +356,29 @@ impl Site<'_, ReadWrite> {
 
     /// The caller has the maker's claim.
     fn write(&self, begun_before: bool, len: u64) -> Result<(), Error> {
-        self.set_state(state::MAKING)?;
-        step("make: making");
-        let start = self.plan.start();
+        self.set_state(state::CREATING)?;
+        step("create: creating");
+        let start = self.parameters.start();
         if begun_before {
             // Whoever has died here may have written anything. (Objects are zeroed when they are made.)
             self.view.fill(0, 0..8)?;
             self.view.fill(0, index(HEADER_LEN)..index(start))?;
         }
-        let id =
-            liveness::random().map_err(|failure| self.memory.right().error(self.plan.operation, failure))?;
+        let id = liveness::random()
+            .map_err(|failure| self.memory.right().error(self.parameters.operation, failure))?;
         let participants = u32::try_from(HEADER_LEN).unwrap_or(0);
         let head = [VERSION];
         self.view.write(&head, 8)?;
         self.view.write(&[FINGERPRINT, len], 16)?;
         self.view.write(&id, 32)?;
-        self.view.write(&[participants, self.plan.places, 0, 0], 64)?;
+        self.view.write(&[participants, self.parameters.slots, 0, 0], 64)?;
         self.view.write(&[start, start], 80)?;
         self.view.write(&[0_u32; 2], 96)?;
         self.view.write(&now(), 104)?;
         self.view.write(&MAGIC, 0)?;
-        step("make: written, and not ready yet");
+        step("create: written, and not ready yet");
         self.set_state(state::READY)?;
-        step("make: ready");
+        step("create: ready");
         Ok(())
     }
 }

@@ -53,7 +53,7 @@ pub(crate) enum Command {
     Load(Load),
     /// Show the length of a region, and whether it can be read and written
     Info(Info),
-    /// Show the participants of a segment, and the state of its locks and objects
+    /// Show the participants of a segment and the state of its objects
     ///
     /// A segment is a region that describes itself, created by Segment::create. It is
     /// opened read-only: nothing is written, and no participant notices. Times are in
@@ -81,9 +81,9 @@ pub(crate) enum Command {
     /// Nothing is created, opened for use or changed.
     #[command(verbatim_doc_comment)]
     Doctor(Doctor),
-    /// List the processes that hold a region, and whether they may write (Linux)
+    /// List the processes that hold a region (Linux)
     ///
-    /// Programs that use this library are always listed. Other programs are listed only
+    /// It also reports whether a process may write. Programs that use this library are always listed. Other programs are listed only
     /// if this user may examine the process, and so is whether a process may write. The
     /// system does not record which of them created the region. Nothing is opened for
     /// use.

@@ -3,7 +3,6 @@
 use std::fmt::Debug;
 
 use mmf::diagnosis::{Cause, Diagnosis, Finding, Severity};
-use mmf::security::Account;
 use serde::Serialize;
 
 use crate::text::printable;
@@ -87,17 +86,6 @@ pub(crate) fn documents<'a>(findings: impl IntoIterator<Item = &'a Finding>) -> 
             .collect(),
     };
     findings.into_iter().map(document).collect()
-}
-
-/// The JSON document of a user or group.
-#[derive(Debug, Serialize)]
-pub(crate) struct AccountDocument {
-    id: String,
-    name: Option<String>,
-}
-
-pub(crate) fn account(account: &Account) -> AccountDocument {
-    AccountDocument { id: account.id().to_owned(), name: account.name().map(str::to_owned) }
 }
 
 /// Returns the name of a variant, without its fields.

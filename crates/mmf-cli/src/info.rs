@@ -3,13 +3,13 @@
 use std::fmt::Write;
 
 use mmf::inspect::SegmentStage;
-use mmf::security::Security;
+use mmf::security::{Account, Security};
 use mmf::view::Access;
 use mmf::{ErrorKind, Name, Segment, SharedMemory};
 use serde::Serialize;
 
 use crate::args::Info;
-use crate::findings::{AccountDocument, account, headline, plain};
+use crate::findings::{headline, plain};
 use crate::holders::{self, HoldersDocument};
 use crate::names;
 use crate::output::{Failure, Output};
@@ -24,7 +24,7 @@ struct Document {
     capacity: u64,
     may_read: bool,
     may_write: bool,
-    owner: Option<AccountDocument>,
+    owner: Option<Account>,
     access_rights: Option<String>,
     object: Option<String>,
     segment_stage: Option<SegmentStage>,
@@ -83,7 +83,7 @@ pub(crate) fn run(args: &Info, output: Output) -> Result<(), Failure> {
         capacity,
         may_read: read.is_ok(),
         may_write: write.is_ok(),
-        owner: security.as_ref().and_then(Security::owner).as_ref().map(account),
+        owner: security.as_ref().and_then(Security::owner),
         access_rights: security.as_ref().map(ToString::to_string),
         object,
         segment_stage: stage,

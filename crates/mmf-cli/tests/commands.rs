@@ -6,6 +6,7 @@ mod causes;
 mod common;
 mod doctor;
 mod inspect;
+mod json;
 mod watch;
 
 use std::fs;
@@ -47,7 +48,7 @@ fn main() {
     ];
     let roles: &[testkit::Played] =
         &[("receive", role_receive), ("exit", role_exit), ("hold", inspect::role_hold)];
-    testkit::run(&[tests, CAUSES, doctor::TESTS, inspect::TESTS, watch::TESTS].concat(), roles);
+    testkit::run(&[tests, CAUSES, doctor::TESTS, inspect::TESTS, json::TESTS, watch::TESTS].concat(), roles);
 }
 
 #[cfg(target_os = "linux")]

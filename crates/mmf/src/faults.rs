@@ -35,6 +35,7 @@ use crate::sys::{self, HandlerPolicy, HandlerPosition};
 
 /// Where the handler of this library is among the handlers for a signal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize), serde(rename_all = "snake_case"))]
 #[non_exhaustive]
 pub enum Position {
     /// It is in place: the kernel calls it first.
@@ -94,6 +95,7 @@ impl fmt::Display for Position {
 
 /// The state of the handler at one moment: see [`state`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
 pub struct State {
     segv: Position,
     bus: Position,

@@ -3,20 +3,21 @@
 use std::process::ExitCode;
 
 use mmf::diagnosis::{Capability, Cause, Environment, Finding, PrivilegeState};
+use mmf::security::{Account, IntegrityLevel};
 use serde::Serialize;
 
 use super::faults::{self, Trial};
 use super::page::{Page, width};
-use crate::findings::{self, AccountDocument, account, documents, word};
+use crate::findings::{self, documents, word};
 use crate::output::{Failure, Output};
 use crate::size;
 
 /// The JSON document.
 #[derive(Serialize)]
 struct Document {
-    user: Option<AccountDocument>,
+    user: Option<Account>,
     elevated: Option<bool>,
-    integrity_level: Option<String>,
+    integrity_level: Option<IntegrityLevel>,
     session: Option<u32>,
     app_container: bool,
     privileges: Vec<Privilege>,
@@ -103,7 +104,7 @@ fn page(environment: &Environment, trial: &Trial) -> Page {
     page
 }
 
-fn named(account: &mmf::security::Account) -> String {
+fn named(account: &Account) -> String {
     match account.name() {
         Some(name) => format!("{name} ({})", account.id()),
         None => account.id().to_owned(),
@@ -135,9 +136,9 @@ fn document(environment: &Environment, trial: &Trial) -> Document {
         findings: documents(findings(capability)),
     };
     Document {
-        user: environment.user().map(account),
+        user: environment.user().cloned(),
         elevated: environment.elevated(),
-        integrity_level: environment.integrity().as_ref().map(word),
+        integrity_level: environment.integrity(),
         session: environment.session(),
         app_container: environment.app_container(),
         privileges: environment.privileges().iter().map(privilege).collect(),

@@ -3,8 +3,6 @@
 use mmf::faults::{self, Position};
 use serde::Serialize;
 
-use crate::findings::word;
-
 /// The result of the trial.
 pub(super) struct Trial {
     state: Option<faults::State>,
@@ -16,9 +14,7 @@ pub(super) struct Trial {
 /// The JSON document of the trial.
 #[derive(Serialize)]
 pub(super) struct Document {
-    segv: Option<String>,
-    bus: Option<String>,
-    blocked: Option<bool>,
+    handler: Option<faults::State>,
     armed: Option<bool>,
     caught: Option<bool>,
     kernel_copies: Option<bool>,
@@ -91,13 +87,8 @@ impl Trial {
     }
 
     pub(super) fn document(&self) -> Document {
-        let position = |position: fn(&faults::State) -> Position| {
-            self.state.as_ref().map(|state| word(&position(state)))
-        };
         Document {
-            segv: position(faults::State::segv),
-            bus: position(faults::State::bus),
-            blocked: self.state.map(|state| state.is_blocked()),
+            handler: self.state,
             armed: self.state.map(|state| state.is_armed()),
             caught: self.caught,
             kernel_copies: self.kernel_copies,

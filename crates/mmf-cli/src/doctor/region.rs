@@ -5,11 +5,11 @@ use std::process::ExitCode;
 use mmf::OpenOptions;
 use mmf::diagnosis::{Cause, Diagnosis, Finding, NameReport};
 use mmf::inspect::Holders;
-use mmf::security::Security;
+use mmf::security::{Account, Security};
 use serde::Serialize;
 
 use super::page::{Page, width};
-use crate::findings::{self, AccountDocument, account, cause, documents};
+use crate::findings::{self, cause, documents};
 use crate::holders::{self, HoldersDocument};
 use crate::names;
 use crate::output::{Failure, Output};
@@ -23,7 +23,7 @@ struct Document {
     kind: Option<String>,
     stale: bool,
     length: Option<u64>,
-    owner: Option<AccountDocument>,
+    owner: Option<Account>,
     access_rights: Option<String>,
     sddl: Option<String>,
     may_read: bool,
@@ -137,7 +137,7 @@ fn document(report: &NameReport, reading: &Diagnosis, holders: Option<&Holders>)
         kind: report.kind().map(str::to_owned),
         stale: report.is_stale(),
         length: report.len(),
-        owner: report.owner().as_ref().map(account),
+        owner: report.owner(),
         access_rights: security.map(ToString::to_string),
         sddl: security.and_then(|security| Security::to_sddl(security).ok()),
         may_read: report.may_read(),

@@ -83,9 +83,10 @@ pub(crate) enum Command {
     Doctor(Doctor),
     /// List the processes that hold a region (Linux)
     ///
-    /// It also reports whether a process may write. Programs that use this library are always listed. Other programs are listed only
-    /// if this user may examine the process, and so is whether a process may write. The
-    /// system does not record which of them created the region. Nothing is opened for
+    /// Each line also shows whether the process may write. Programs that use this
+    /// library are always listed. Other programs are listed only if this user may
+    /// examine their processes; the same applies to whether a process may write. The
+    /// system does not record which process created the region. Nothing is opened for
     /// use.
     #[command(verbatim_doc_comment)]
     Holders(Holders),
@@ -281,7 +282,8 @@ pub(crate) struct Dump {
     pub(crate) name: String,
 
     /// Offset of the first byte [default: 0]
-    #[arg(long, value_name = "SIZE", value_parser = size::parse, default_value = "0", hide_default_value = true)]
+    #[arg(long, value_name = "SIZE", value_parser = size::parse, default_value = "0",
+        hide_default_value = true)]
     pub(crate) offset: u64,
 
     /// Number of bytes [default: up to the end]
@@ -303,7 +305,8 @@ pub(crate) struct Watch {
     pub(crate) name: String,
 
     /// Offset of the first byte [default: 0]
-    #[arg(long, value_name = "SIZE", value_parser = size::parse, default_value = "0", hide_default_value = true)]
+    #[arg(long, value_name = "SIZE", value_parser = size::parse, default_value = "0",
+        hide_default_value = true)]
     pub(crate) offset: u64,
 
     /// Type of the numbers, little-endian [default: u32, in JSON none]
@@ -356,7 +359,8 @@ pub(crate) struct Write {
     pub(crate) name: String,
 
     /// Offset of the first byte [default: 0]
-    #[arg(long, value_name = "SIZE", value_parser = size::parse, default_value = "0", hide_default_value = true)]
+    #[arg(long, value_name = "SIZE", value_parser = size::parse, default_value = "0",
+        hide_default_value = true)]
     pub(crate) offset: u64,
 
     /// Write this text as UTF-8

@@ -67,7 +67,8 @@ impl Target {
         }
         let Target { region, name, offset } = self;
         let message = format!(
-            "cannot write {len} bytes at offset {offset} of \"{name}\": the region has {} bytes; nothing was written",
+            "cannot write {len} bytes at offset {offset} of \"{name}\": \
+             the region has {} bytes; nothing was written",
             region.len()
         );
         Err(Failure::new("OutOfBounds", message))
@@ -83,7 +84,8 @@ impl Target {
         if bytes.len() as u64 > most {
             let Target { region, name, offset } = self;
             let message = format!(
-                "cannot write all of {shown} at offset {offset} of \"{name}\": the region has {} bytes; nothing was written",
+                "cannot write all of {shown} at offset {offset} of \"{name}\": \
+                 the region has {} bytes; nothing was written",
                 region.len()
             );
             return Err(Failure::new("OutOfBounds", message));

@@ -192,9 +192,9 @@ fn save_and_load_fail() {
     run(["load", name, &path, "--into"]).failed(1, &["65537 bytes", "4096", "nothing was changed"]);
     fs::write(&path, b"").unwrap();
     run(["load", &unique_name("empty"), &path]).failed(1, &["the file is empty"]);
-    let nobody = &unique_name("nobody");
-    run(["save", nobody, &path, "--force"]).failed(1, &["cannot open", nobody]);
-    run(["load", nobody, &path, "--into"]).failed(1, &["cannot open", nobody]);
+    let missing = &unique_name("missing");
+    run(["save", missing, &path, "--force"]).failed(1, &["cannot open", missing]);
+    run(["load", missing, &path, "--into"]).failed(1, &["cannot open", missing]);
     run(["load", name, &path, "--into", "--for", "1"]).failed(2, &["--into"]);
     run(["save", name]).failed(2, &["FILE"]);
     assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
@@ -225,10 +225,10 @@ fn save_ends_on_ctrl_c() {
     }
     let name = &unique_name("save-interrupted");
     let _creator = create(name, &[&LARGE.to_string()]);
-    let memory = mmf::SharedMemory::open(&**name).unwrap();
+    let region = mmf::SharedMemory::open(&**name).unwrap();
     let piece = vec![5; 1 << 20];
     for at in (0..LARGE).step_by(1 << 20) {
-        memory.view_at(at, 1 << 20).unwrap().write_all_at(&piece, 0).unwrap();
+        region.view_at(at, 1 << 20).unwrap().write_all_at(&piece, 0).unwrap();
     }
     let (folder, path) = temporary_file(b"old");
     wait_until("it was interrupted", || {
@@ -498,9 +498,9 @@ fn run_role(share: &[&str], role: &[&str]) -> common::Outcome {
 /// Receives the regions handed to it, writes into them, and reports them.
 fn role_receive(role: &mut testkit::Role) {
     for label in mmf::handoff::labels() {
-        let memory = mmf::handoff::receive(&label).unwrap();
-        memory.view().unwrap().write_all_at(b"x", 0).unwrap();
-        role.say(format!("{label} {}", memory.len()));
+        let region = mmf::handoff::receive(&label).unwrap();
+        region.view().unwrap().write_all_at(b"x", 0).unwrap();
+        role.say(format!("{label} {}", region.len()));
     }
     role.say(format!("with {}", role.argument(0)));
 }

@@ -86,7 +86,8 @@ impl Report {
             return Ok(());
         }
         let message = format!(
-            "the second process read other bytes from \"{}\" than were written: its SHA-256 is {}, expected {}",
+            "the second process read other bytes from \"{}\" than were written: \
+             its SHA-256 is {}, expected {}",
             self.name,
             hex(&answer.digest),
             hex(&self.digest)
@@ -114,7 +115,8 @@ impl Report {
         let [data, control] = [&self.name, &self.control].map(ToString::to_string);
         let widest = data.len().max(control.len());
         format!(
-            "process 1  id {}, this one; created two regions:\n             {data:widest$}  {}\n             {control:widest$}  {}",
+            "process 1  id {}, this one; created two regions:\n\
+                          {data:widest$}  {}\n             {control:widest$}  {}",
             process::id(),
             size::show(self.created_len),
             size::show(self.control_len),

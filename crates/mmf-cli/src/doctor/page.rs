@@ -96,7 +96,8 @@ fn coloured(yes: bool) -> String {
     if yes { format!("{GOOD}yes{GOOD:#}") } else { format!("{BAD}no{BAD:#}") }
 }
 
-/// Splits a text into lines of at most `width` characters. Longer words stay whole, so that they can be copied.
+/// Splits a text into lines of at most `width` characters. Longer words stay whole, so that they can be
+/// copied.
 fn wrap(text: &str, width: usize) -> Vec<String> {
     let mut lines = Vec::new();
     let mut line = String::new();

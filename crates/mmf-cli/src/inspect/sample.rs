@@ -229,7 +229,8 @@ fn explain(error: mmf::Error, stage: &SegmentStage) -> Failure {
             failure.with("; mmf info, mmf dump and mmf watch show it as a plain region")
         }
         SegmentStage::Blank => failure.with(
-            "; mmf info, mmf dump and mmf watch show it as a plain region; if it should be a segment, start the program that creates it",
+            "; mmf info, mmf dump and mmf watch show it as a plain region; \
+             if it should be a segment, start the program that creates it",
         ),
         _ => failure,
     }

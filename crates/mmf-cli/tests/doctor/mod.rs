@@ -10,7 +10,7 @@ pub const TESTS: &[Test] = &[
     ("doctor_describes_the_machine", machine),
     ("doctor_provokes_a_fault", provokes_a_fault),
     ("doctor_finds_blocked_signals", blocked_signals),
-    ("doctor_describes_a_region", memory),
+    ("doctor_describes_a_region", region),
     ("doctor_explains_a_missing_region", missing),
     ("doctor_finds_the_other_namespace", other_namespace),
     ("doctor_finds_another_kind", other_kind),
@@ -119,7 +119,7 @@ fn blocked_signals() {
     }
 }
 
-fn memory() {
+fn region() {
     let name = &unique_name("mine");
     let _creator = create(name, &["64K"]);
     let text = doctor(&[name]).succeeded().text();
@@ -235,7 +235,7 @@ fn fits_the_terminal() {
 fn colours() {
     let name = &unique_name("colours");
     let _creator = create(name, &["4096"]);
-    for arguments in [&["doctor"][..], &["doctor", name], &["doctor", "nobody made this"], &["info", name]] {
+    for arguments in [&["doctor"][..], &["doctor", name], &["doctor", "never created"], &["info", name]] {
         let (plain, json) = (run(arguments), run(arguments.iter().chain(&["--json"])));
         assert!(![plain.out, json.out].concat().contains(&0x1b), "{arguments:?}");
         assert!(!plain.err.contains('\x1b'), "{arguments:?}");
@@ -252,8 +252,8 @@ fn control_characters() {
     // Such a name is refused for a new region and accepted for an existing one.
     run(["create", &text, "4096"]).failed(1, &["control character", "\\u{1b}[31m"]);
     let name = mmf::Name::from_parts(mmf::Namespace::Local, &text).unwrap();
-    let memory = mmf::SharedMemory::create(&name, 4096).unwrap();
-    memory.view().unwrap().write(b"text", 0).unwrap();
+    let region = mmf::SharedMemory::create(&name, 4096).unwrap();
+    region.view().unwrap().write(b"text", 0).unwrap();
     let (full, printed) = (name.to_string(), format!("Local\\{}", shown(&text)));
     let listing = run(["ls"]).succeeded().text();
     assert!(listing.contains(&printed) && !listing.contains(['\x1b', '\r']), "{listing:?}");

@@ -194,11 +194,11 @@ fn inspect_distinguishes_a_panic_from_a_death() {
 
 fn inspect_refuses_other_regions() {
     let name = &unique_name("inspect-plain");
-    let memory = SharedMemory::create(name, 65536).unwrap();
+    let region = SharedMemory::create(name, 65536).unwrap();
     run(["inspect", name])
         .failed(1, &["not ready", "all zero", "a plain region", "mmf info, mmf dump and mmf watch"]);
     assert!(!run(["info", name]).succeeded().text().contains("segment"));
-    memory.view().unwrap().write_all_at(&[0x41; 512], 0).unwrap();
+    region.view().unwrap().write_all_at(&[0x41; 512], 0).unwrap();
     run(["inspect", name]).failed(1, &["no segment", "mmf info, mmf dump and mmf watch"]);
     assert_eq!(run(["inspect", name, "--json"]).json_error()["kind"], "NotASegment");
     run(["inspect", "never-created-segment"]).failed(1, &["no shared memory of this name"]);
@@ -335,7 +335,8 @@ fn inspect_escapes_hostile_names() {
     assert!(!active(&String::from_utf8(watched.out.clone()).unwrap()), "{watched:?}");
 }
 
-/// A peer fills the directory with entries: the number of listed ones is bounded, and the omission is reported.
+/// A peer fills the directory with entries: the number of listed ones is bounded, and the omission is
+/// reported.
 fn inspect_bounds_its_lists() {
     let name = &unique_name("inspect-many");
     let segment = Segment::create(name, 8 << 20).unwrap();

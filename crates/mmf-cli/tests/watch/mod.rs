@@ -228,16 +228,16 @@ impl Drop for Foreign {
 #[cfg(target_os = "linux")]
 fn foreign() {
     use std::os::unix::fs::{MetadataExt, PermissionsExt};
-    let memory = Foreign::new(5000);
-    memory.write(b"foreign", 4990);
+    let region = Foreign::new(5000);
+    region.write(b"foreign", 4990);
     // Only reading is permitted, which suffices; and the region stays unchanged.
-    std::fs::set_permissions(&memory.path, std::fs::Permissions::from_mode(0o400)).unwrap();
+    std::fs::set_permissions(&region.path, std::fs::Permissions::from_mode(0o400)).unwrap();
     let look = || {
-        let data = std::fs::metadata(&memory.path).unwrap();
+        let data = std::fs::metadata(&region.path).unwrap();
         (data.mode(), data.mtime_nsec(), data.ctime_nsec(), data.len(), data.nlink())
     };
     let before = look();
-    let text = run(["watch", &memory.name, "--offset", "4984", "--type", "none"]).succeeded().text();
+    let text = run(["watch", &region.name, "--offset", "4984", "--type", "none"]).succeeded().text();
     // No process holds it.
     let (notes, text): (Vec<&str>, Vec<&str>) = text.lines().partition(|line| line.starts_with("note: "));
     assert!(matches!(notes[..], [note] if note.contains("no process that may write")), "{notes:?}");
@@ -247,7 +247,7 @@ fn foreign() {
         format!(
             "{}  5000 bytes (4.88 KiB)\n\
              00001378  00 00 00 00 00 00 66 6f  72 65 69 67 6e 00 00 00  |......foreign...|\n",
-            memory.name
+            region.name
         )
     );
     assert_eq!(look(), before);
@@ -315,8 +315,8 @@ fn outlives() {
 /// The name is removed and then given to another region, and the samples report it.
 #[cfg(target_os = "linux")]
 fn name_target() {
-    let memory = Foreign::new(100);
-    let mut watch = watch(&memory.name, &["--count", "0", "--json"]);
+    let region = Foreign::new(100);
+    let mut watch = watch(&region.name, &["--count", "0", "--json"]);
     let mut hear = |target: &str| {
         wait_until("the target of the name is reported", || {
             let document: Value = serde_json::from_str(&watch.hear()).unwrap();
@@ -324,17 +324,17 @@ fn name_target() {
         });
     };
     hear("this_region");
-    std::fs::remove_file(&memory.path).unwrap();
+    std::fs::remove_file(&region.path).unwrap();
     hear("nothing");
-    std::fs::write(&memory.path, [0; 100]).unwrap();
+    std::fs::write(&region.path, [0; 100]).unwrap();
     hear("another_region");
 }
 
 #[cfg(target_os = "linux")]
 fn cut() {
-    let memory = Foreign::new(20_000);
-    memory.write(&[7; 20_000], 0);
-    let mut watch = watch(&memory.name, &["--count", "0", "--json", "--offset", "4090", "--length", "16"]);
+    let region = Foreign::new(20_000);
+    region.write(&[7; 20_000], 0);
+    let mut watch = watch(&region.name, &["--count", "0", "--json", "--offset", "4090", "--length", "16"]);
     let mut hear = |len: u64| {
         let mut document = Value::Null;
         wait_until("its length is reported", || {
@@ -345,15 +345,15 @@ fn cut() {
     };
     let whole = json!([{ "offset": 4090, "hex": "07".repeat(16) }]);
     assert_eq!(hear(20_000), (whole, json!([])));
-    memory.file().set_len(4092).unwrap();
+    region.file().set_len(4092).unwrap();
     assert_eq!(
         hear(4092),
         (json!([{ "offset": 4090, "hex": "0707" }]), json!([{ "offset": 4092, "length": 14 }]))
     );
-    memory.file().set_len(0).unwrap();
+    region.file().set_len(0).unwrap();
     assert_eq!(hear(0), (json!([]), json!([{ "offset": 4090, "length": 16 }])));
     // Growth is followed, too.
-    memory.file().set_len(30_000).unwrap();
+    region.file().set_len(30_000).unwrap();
     assert_eq!(hear(30_000), (json!([{ "offset": 4090, "hex": "00".repeat(16) }]), json!([])));
 }
 
@@ -362,23 +362,23 @@ fn cut() {
     skip("only on Linux can a peer truncate a region");
 }
 
-/// More than fits the address space of a 32-bit process, and on Linux more than the machine has memory.
+/// More than fits the address space of a 32-bit process, and on Linux more than the machine has region.
 fn huge() {
     let len: u64 = if cfg!(target_os = "linux") { 100 << 30 } else { 3 << 30 };
     #[cfg(target_os = "linux")]
-    let (name, _memory) = {
-        let memory = Foreign::new(len);
-        memory.write(&1234_u32.to_le_bytes(), len - 4);
-        (memory.name.clone(), memory)
+    let (name, _region) = {
+        let region = Foreign::new(len);
+        region.write(&1234_u32.to_le_bytes(), len - 4);
+        (region.name.clone(), region)
     };
     #[cfg(not(target_os = "linux"))]
-    let (name, _memory) = {
+    let (name, _region) = {
         let name = unique_name("huge");
-        let Ok(memory) = mmf::SharedMemory::create(name.as_str(), len) else {
+        let Ok(region) = mmf::SharedMemory::create(name.as_str(), len) else {
             skip("the machine does not have enough memory")
         };
-        memory.view_at(len - 4, 4).unwrap().write_all_at(&1234_u32.to_le_bytes(), 0).unwrap();
-        (name, memory)
+        region.view_at(len - 4, 4).unwrap().write_all_at(&1234_u32.to_le_bytes(), 0).unwrap();
+        (name, region)
     };
     let offset = (len - 8).to_string();
     let document = run(["watch", &name, "--json", "--offset", &offset, "--type", "u32"]).succeeded().json();

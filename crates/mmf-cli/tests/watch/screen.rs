@@ -322,21 +322,21 @@ pub fn no_colours() {
 }
 
 pub fn fates() {
-    let memory = Foreign::new(5000);
-    memory.write(&[b'a'; 5000], 0);
-    let terminal = Terminal::watch(&memory.name, &["--interval", "10ms", "--offset", "4080"], 80, 24);
+    let region = Foreign::new(5000);
+    region.write(&[b'a'; 5000], 0);
+    let terminal = Terminal::watch(&region.name, &["--interval", "10ms", "--offset", "4080"], 80, 24);
     terminal.shows("  5000 bytes  ");
     terminal.shows("00000ff8  61 61 61 61 61 61 61 61  |aaaaaaaa|");
-    memory.file().set_len(4082).unwrap();
+    region.file().set_len(4082).unwrap();
     terminal.shows("  4082 bytes  ");
     terminal.shows("  truncated from 5000  ");
     terminal.shows("00000ff0  61 61 -- -- -- -- -- --  |aa      |");
-    memory.file().set_len(9000).unwrap();
+    region.file().set_len(9000).unwrap();
     terminal.shows("  9000 bytes  ");
     terminal.until("all again", |screen| !screen.contents().contains("--"));
-    fs::remove_file(&memory.path).unwrap();
+    fs::remove_file(&region.path).unwrap();
     terminal.shows("name removed");
-    fs::write(&memory.path, [0; 100]).unwrap();
+    fs::write(&region.path, [0; 100]).unwrap();
     terminal.shows("name refers to another region");
 }
 

@@ -1,7 +1,7 @@
 use super::clauses;
 
 #[test]
-fn a_sentence_becomes_lines() {
-    assert_eq!(clauses("owner ann; ann may read; nobody else may"), ["ann may read", "nobody else may"]);
-    assert_eq!(clauses("no owner; nobody may open it"), ["no owner", "nobody may open it"]);
+fn access_rights_become_lines() {
+    assert_eq!(clauses("owner ann; ann may read; no other user may"), ["ann may read", "no other user may"]);
+    assert_eq!(clauses("no owner; no user may open it"), ["no owner", "no user may open it"]);
 }

@@ -1,15 +1,16 @@
-//! The signal handler that turns faults in shared memory into errors: its position in the process, and copies that need
-//! no handler.
+//! The signal handler that turns faults in shared memory into errors: its position, and copies that need no
+//! handler.
 //!
-//! Almost no program needs this module. On Unix, faults in shared memory are caught by a handler for `SIGSEGV` and
-//! `SIGBUS`, and a signal has only one handler in a process. A program or a library that installs one *later* replaces
-//! this library's: Python's `faulthandler`, the JVM, Go, crash reporters. Therefore each mapping of a view checks that the
-//! handler is in place, and by default reinstalls it in front of the newcomer, which still gets every fault that is not
-//! this library's, exactly as the kernel would have delivered it. What is left is the time between the newcomer's
-//! installation and the next mapping; [`rearm`] ends it.
+//! Almost no program needs this module. On Unix, faults in shared memory are caught by a handler for
+//! `SIGSEGV` and `SIGBUS`, and a signal has only one handler in a process. A program or a library that
+//! installs one *later* replaces this library's: Python's `faulthandler`, the JVM, Go, crash reporters.
+//! Therefore each mapping of a view checks that the handler is in place, and by default reinstalls it in
+//! front of the newcomer, which still gets every fault that is not this library's, exactly as the kernel
+//! would have delivered it. What is left is the time between the newcomer's installation and the next
+//! mapping; [`rearm`] ends it.
 //!
-//! A program that must not have its handlers touched can use copies by the kernel instead, which return an error where a
-//! guarded copy would need the handler: [`set_policy`].
+//! A program whose handlers must not be touched can use copies by the kernel instead, which return an error
+//! where a guarded copy would need the handler: [`set_policy`].
 //!
 //! ```
 //! use mmf::faults;
@@ -24,34 +25,36 @@
 //! # Ok::<(), mmf::Error>(())
 //! ```
 //!
-//! On **Windows** all this is unnecessary. The guard is part of the copy routines' unwind tables (x86-64, ARM64) or frame
-//! (x86), and no other handler can replace it: [`state`] says [`Position::NotNeeded`]. Vectored handlers see an exception
-//! first, as they see every one, and must let pass what they do not know.
+//! On **Windows** none of this is needed. The guard is part of the copy routines' unwind tables (x86-64,
+//! ARM64) or frame (x86), and no other handler can replace it: [`state`] says [`Position::NotNeeded`].
+//! Vectored handlers see an exception first, as they see every exception, and must pass on those that they do
+//! not know.
 
 use core::fmt;
 
 use crate::error::{Error, ErrorKind, Operation};
 use crate::sys::{self, HandlerPolicy, HandlerPosition};
 
-/// Where the handler of this library is among the handlers for a signal.
+/// The position of this library's handler among the handlers of a signal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize), serde(rename_all = "snake_case"))]
 #[non_exhaustive]
 pub enum Position {
-    /// It is in place: the kernel calls it first.
+    /// The handler is in place: the kernel calls it first.
     First,
-    /// Another handler is in front of it and passes on what it does not handle: it is another copy of this library, or it
-    /// was seen passing a fault on.
+    /// Another handler is in front and passes on what it does not handle: it is another copy of this library,
+    /// or was seen passing a fault on.
     Behind,
-    /// Another handler has replaced it. Whether that passes faults on cannot be known before it does.
+    /// Another handler has replaced it. Whether that one passes faults on is unknown until it does.
     Replaced,
-    /// The default action, which ends the process, has replaced it.
+    /// The default action has replaced it, which ends the process.
     DefaultAction,
-    /// The signal is ignored, which for a fault means that the process ends.
+    /// The signal is ignored. For a fault this means that the process ends.
     Ignored,
-    /// It was never installed: no view has been mapped yet, or the [policy](set_policy) is [`Policy::NoHandler`].
+    /// The handler was never installed: no view has been mapped yet, or the [policy](set_policy) is
+    /// [`Policy::NoHandler`].
     NotInstalled,
-    /// The system does not say.
+    /// The system does not report it.
     Unknown,
     /// This system needs no handler (Windows).
     NotNeeded,
@@ -71,7 +74,7 @@ impl Position {
         }
     }
 
-    /// Whether faults in shared memory reach this library.
+    /// Returns whether faults in shared memory reach this library.
     #[must_use]
     pub fn is_armed(self) -> bool {
         matches!(self, Position::First | Position::Behind | Position::NotNeeded)
@@ -93,7 +96,7 @@ impl fmt::Display for Position {
     }
 }
 
-/// The state of the handler at one moment: see [`state`].
+/// The state of the handler at one moment: returned by [`state`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
 pub struct State {
@@ -103,26 +106,28 @@ pub struct State {
 }
 
 impl State {
-    /// For `SIGSEGV`: pages whose protection was changed, or that were unmapped.
+    /// Returns the position for `SIGSEGV`: pages whose protection was changed, or that were unmapped.
     #[must_use]
     pub fn segv(&self) -> Position {
         self.segv
     }
 
-    /// For `SIGBUS`: pages that a peer has cut off, and failing disks and memory.
+    /// Returns the position for `SIGBUS`: pages that another process has cut off, and failing disks and
+    /// memory.
     #[must_use]
     pub fn bus(&self) -> Position {
         self.bus
     }
 
-    /// Whether the calling thread blocks one of the two signals. The kernel ends a process that faults while the signal is
-    /// blocked, whatever handler there is. (A blocked signal stays blocked across `fork`, `exec` and in new threads.)
+    /// Returns whether the calling thread blocks one of the two signals. The kernel ends a process that
+    /// faults while the signal is blocked, whatever handler is installed. (A blocked signal stays blocked
+    /// across `fork` and `exec`, and in new threads.)
     #[must_use]
     pub fn is_blocked(&self) -> bool {
         self.blocked
     }
 
-    /// Whether a fault in shared memory, on this thread and now, becomes an error.
+    /// Returns whether a fault in shared memory, on this thread and now, becomes an error.
     #[must_use]
     pub fn is_armed(&self) -> bool {
         self.segv.is_armed() && self.bus.is_armed() && !self.blocked
@@ -144,18 +149,19 @@ impl fmt::Display for State {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Policy {
-    /// Install the handler when the first view is mapped, and reinstall it when a view is mapped and it is no longer in
-    /// place. If that is not possible, views are mapped for copies by the kernel.
+    /// Install the handler when the first view is mapped, and reinstall it when a view is mapped and it is no
+    /// longer in place. If that is not possible, the kernel makes the copies of that view.
     #[default]
     Rearm,
-    /// Install the handler when the first view is mapped, and leave it alone if another one replaces it. Views that are
-    /// mapped while it is replaced copy by the kernel.
+    /// Install the handler when the first view is mapped, and leave it alone if another one replaces it. The
+    /// kernel makes the copies of views that are mapped while it is replaced.
     LeaveReplaced,
-    /// Install no handler. Views copy by the kernel.
+    /// Install no handler. The kernel makes all copies.
     NoHandler,
 }
 
-/// Asks where the handler is, and whether the calling thread blocks its signals. It costs three system calls.
+/// Returns where the handler is, and whether the calling thread blocks its signals. This takes three system
+/// calls.
 #[must_use]
 pub fn state() -> State {
     let state = sys::handler_state();
@@ -166,36 +172,40 @@ pub fn state() -> State {
     }
 }
 
-/// Installs the handler in front of whatever is there, unless faults reach it anyway; returns the state afterwards.
+/// Installs the handler in front of the current one, unless faults reach it anyway. Returns the state
+/// afterwards.
 ///
-/// Existing views are safe again from then on. Whoever was in front still gets every fault that is not this library's, with the
-/// arguments, the mask and the stack it asked for. If that is a handler that has remembered this library's as the next in
-/// line, nothing goes round: such a fault ends at the action that was there before this library.
+/// Existing views are safe again from then on. The handler that was in front still gets every fault that is
+/// not this library's, with the arguments, the mask and the stack that it asked for. If that handler has
+/// remembered this library's as the next in line, no cycle arises: such a fault ends at the action that was
+/// in place before this library.
 ///
-/// It may be called any number of times and by any thread, but not in a signal handler. It does not unblock signals. It
-/// installs the handler under every [policy](set_policy): those are about what happens without being asked.
+/// Any thread may call it, any number of times, but not in a signal handler. It does not unblock signals. It
+/// installs the handler under every [policy](set_policy), because policies are about what happens without a
+/// call.
 pub fn rearm() -> State {
-    // If the system refuses, the state says so.
+    // If the system refuses, the returned state shows it.
     let _ = sys::install_handler();
     state()
 }
 
 /// Sets what the library does about its handler, from the next mapping on. Existing views stay as they are.
 ///
-/// **Copies by the kernel** (`process_vm_readv`, `process_vm_writev`) read and write views without touching them by an
-/// instruction of this process, so a page that is gone is an [`ErrorKind::Fault`] with no handler involved. Covered are all
-/// reads, writes, fills and copies of a [`View`](crate::View) and its [`Cursor`](crate::view::Cursor). They are slow: a system call
-/// at least, which is more than a microsecond even for a few bytes, and three to fifteen times a guarded copy for a
-/// megabyte (`docs/performance.md` has the figures). **Not covered are atomics**, which no system call can make, and so neither are the locks and values of
-/// [`sync`](crate::sync), which consist of them: they stay guarded instructions, and end the process if a page is gone and the
-/// handler is not in place.
+/// **Copies by the kernel** (`process_vm_readv`, `process_vm_writev`) read and write views without an
+/// instruction of this process that accesses them, so a page that is gone is an [`ErrorKind::Fault`] without
+/// any handler. They cover all reads, writes, fills and copies of a [`View`](crate::View) and its
+/// [`Cursor`](crate::view::Cursor). They are slow: each takes at least one system call, which is more than a
+/// microsecond even for a few bytes, and three to fifteen times a guarded copy for a megabyte
+/// (`docs/performance.md` has the figures). **They do not cover atomics**, which no system call can perform,
+/// and so neither the locks and values of [`sync`](crate::sync), which consist of them. Those stay guarded
+/// instructions, and end the process if a page is gone and the handler is not in place.
 ///
-/// On Windows nothing needs a handler, so every policy is kept by doing nothing.
+/// On Windows no policy has any effect, because nothing needs a handler.
 ///
 /// # Errors
 ///
-/// [`ErrorKind::Unsupported`] for a policy that needs copies by the kernel where there are none: on macOS, or where a filter of
-/// system calls (seccomp) forbids them.
+/// [`ErrorKind::Unsupported`] for a policy that needs copies by the kernel where there are none: on macOS, or
+/// where a filter of system calls (seccomp) forbids them.
 ///
 /// ```
 /// use mmf::faults::{self, Policy};
@@ -215,14 +225,15 @@ pub fn set_policy(policy: Policy) -> Result<(), Error> {
         Policy::NoHandler => (HandlerPolicy::NoHandler, cfg!(unix)),
     };
     if needs_kernel && !sys::kernel_copies() {
-        let detail = "the kernel does not copy for this process (process_vm_readv): the handler is needed";
+        let detail =
+            "the kernel makes no copies for this process (process_vm_readv), so the handler is needed";
         return Err(Error::new(Operation::Map, ErrorKind::Unsupported).with_detail(detail));
     }
     sys::set_handler_policy(wanted);
     Ok(())
 }
 
-/// The policy that is in force.
+/// Returns the policy that is in force.
 #[must_use]
 pub fn policy() -> Policy {
     match sys::handler_policy() {

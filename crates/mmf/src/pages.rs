@@ -1,47 +1,53 @@
-//! What memory is made of: the wish for large pages, and what was obtained.
+//! The pages of a region: which are asked for, and which it has.
+//!
+//! [`LargePages`] is an option of [`OpenOptions`](crate::OpenOptions::large_pages), and [`Pages`] what
+//! [`SharedMemory::pages`](crate::SharedMemory::pages) returns. `docs/performance.md` has figures, and
+//! `docs/platforms.md` what each system requires.
 
 use crate::sys;
 
-/// Whether a memory is to be made of large pages: see [`OpenOptions::large_pages`](crate::OpenOptions::large_pages).
+/// Whether a region is to have large pages: see
+/// [`OpenOptions::large_pages`](crate::OpenOptions::large_pages).
 ///
-/// A large page needs one entry where many ordinary ones would be, in the page tables and in the processor's buffers for them; so
-/// access all over a large memory is faster. The price: whole large pages, in RAM for good.
+/// A large page takes one entry in the page tables and in the processor's TLB where many ordinary ones would
+/// be, so random access to a large region is faster. The price is whole large pages, which stay in RAM.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum LargePages {
     /// Ordinary pages.
     #[default]
     Off,
-    /// Large pages if they are to be had, else ordinary ones. [`SharedMemory::pages`](crate::SharedMemory::pages) says which
-    /// it was, and [`SharedMemory::large_pages_refused`](crate::SharedMemory::large_pages_refused) why.
+    /// Large pages if the system has them, otherwise ordinary ones.
+    /// [`SharedMemory::pages`](crate::SharedMemory::pages) returns which, and
+    /// [`SharedMemory::large_pages_refused`](crate::SharedMemory::large_pages_refused) why.
     Preferred,
     /// Large pages, or an error.
     Required,
 }
 
-/// What the pages of a memory are: see [`SharedMemory::pages`](crate::SharedMemory::pages).
+/// The pages of a region: returned by [`SharedMemory::pages`](crate::SharedMemory::pages).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Pages {
-    /// Ordinary ones, of so many bytes.
+    /// Ordinary pages.
     Ordinary {
-        /// The size of a page.
+        /// The size of a page in bytes.
         size: u64,
     },
-    /// Large ones, all of them.
+    /// Large pages only.
     Large {
-        /// The size of a page.
+        /// The size of a page in bytes.
         size: u64,
     },
-    /// Ordinary ones, in whose place the system puts large ones where it can (Linux, "transparent huge pages"). How many there are
-    /// says [`View::large_page_bytes`](crate::View::large_page_bytes).
+    /// Ordinary pages, which the system replaces by large ones where it can (Linux, "transparent huge
+    /// pages"). [`View::large_page_bytes`](crate::View::large_page_bytes) returns how many it has replaced.
     Advised {
-        /// The size of a large page.
+        /// The size of a large page in bytes.
         size: u64,
     },
 }
 
 impl Pages {
-    /// The size of a large page, if they are large, all or some.
+    /// Returns the size of a large page if some or all pages are large.
     #[must_use]
     pub fn large_size(self) -> Option<u64> {
         match self {

@@ -1,4 +1,4 @@
-//! Why a text is no name, and which names may have been meant.
+//! Mistakes in names, and which names may have been meant.
 
 use super::{Name, Namespace, checked};
 use crate::diagnosis::{self, Diagnosis};
@@ -29,9 +29,9 @@ impl Mistake {
     }
 }
 
-/// What may have been meant: full names that are accepted, the most likely first.
+/// Returns what may have been meant: full names that are accepted, the most likely first.
 fn proposals(name: &str) -> Vec<Proposal> {
-    // A control character behind a prefix is what a compiler makes of a backslash and the first letter of the text.
+    // A compiler turns a backslash and the first letter of the text into a control character.
     let mut candidates = Vec::new();
     for prefix in [Namespace::Global.prefix(), Namespace::Local.prefix()] {
         let word = &prefix[..prefix.len() - 1];
@@ -53,13 +53,13 @@ fn proposals(name: &str) -> Vec<Proposal> {
         let text = rest.map_or("", |rest| &rest[1..]);
         candidates.push(Proposal { name: format!("{prefix}{letter}{text}"), is_literal: true });
     }
-    // (Without the character that came of it, the text would be another name.)
+    // (Without that character, the text would be another name.)
     if candidates.is_empty() {
         let visible: String = name.chars().filter(|c| !is_harmful(*c)).collect();
         let plain = |name| Proposal { name, is_literal: false };
         candidates.extend(meant(visible.trim()).into_iter().map(plain));
     }
-    // Only what is accepted is proposed; what exists comes first.
+    // Only accepted names are proposed; names that exist come first.
     let mut names: Vec<(Proposal, Name)> = Vec::new();
     for proposal in candidates {
         if let Ok(read) = checked(&proposal.name) {
@@ -77,28 +77,28 @@ fn proposals(name: &str) -> Vec<Proposal> {
 /// A name to write instead.
 pub(crate) struct Proposal {
     pub(crate) name: String,
-    /// Whether the backslash was lost in the literal of a program.
+    /// Whether the backslash was lost in a string literal.
     pub(crate) is_literal: bool,
 }
 
-/// What a text without hidden characters may have been meant for.
+/// Returns what a text without invisible characters may have been meant for.
 fn meant(text: &str) -> Vec<String> {
     let full = |namespace: Namespace, text: &str| format!("{}{text}", namespace.prefix());
     let local = |text: &str| full(Namespace::Local, text);
     let global = |text: &str| full(Namespace::Global, text);
-    // The file behind a name: its folder, and what it is called there.
+    // The path of the file of a region.
     for folder in ["/dev/shm/", "/run/shm/"] {
         if let Some(file) = text.strip_prefix(folder) {
             return of_file(file.trim_start_matches('/')).into_iter().collect();
         }
     }
-    // On Windows a slash can be in a text, and only at its ends it is a mistake.
+    // On Windows a text can contain a slash, which is a mistake only at its ends.
     let is_separator = |c: char| c == '\\' || (c == '/' && cfg!(unix));
     let parts: Vec<&str> = text.split(is_separator).filter(|part| !part.is_empty()).collect();
     let is = |part: &str, word: &str| part.eq_ignore_ascii_case(word);
     match &parts[..] {
         [] => Vec::new(),
-        // As debuggers and object browsers show it.
+        // Paths as debuggers and object browsers show them.
         [start @ .., directory, prefix, name]
             if is(directory, "BaseNamedObjects")
                 && start.len() < 3
@@ -118,7 +118,7 @@ fn meant(text: &str) -> Vec<String> {
         [prefix, rest @ ..] if !rest.is_empty() && (is(prefix, "Local") || is(prefix, "Global")) => {
             let namespace = if is(prefix, "Local") { Namespace::Local } else { Namespace::Global };
             match rest {
-                // Two prefixes: either may be the one that was meant.
+                // Two prefixes: either may have been meant.
                 [second, name] if is(second, "Local") || is(second, "Global") => {
                     let other = if is(second, "Local") { Namespace::Local } else { Namespace::Global };
                     vec![full(other, name), full(namespace, name)]
@@ -127,13 +127,13 @@ fn meant(text: &str) -> Vec<String> {
                 rest => vec![full(namespace, &rest.join("-"))],
             }
         }
-        // A prefix and nothing behind it.
+        // A prefix without a text.
         [one] if is(one, "Local") || is(one, "Global") => Vec::new(),
         // `Global/x` on Windows, where the slash does not separate.
         [one] => match one.split_once('/') {
             Some((prefix, rest)) if is(prefix, "Global") => vec![global(rest)],
             Some((prefix, rest)) if is(prefix, "Local") => vec![local(rest)],
-            // What others open as /x is the machine's.
+            // Other programs open a global name as /x.
             _ if text.starts_with('/') => of_file(one).into_iter().collect(),
             _ => vec![local(one)],
         },
@@ -141,7 +141,8 @@ fn meant(text: &str) -> Vec<String> {
     }
 }
 
-/// The name of what is called so among the objects of Unix; none for another user's local ones, which no name reaches.
+/// Returns the name of a shared memory object of Unix by its file name. Returns `None` for local names of
+/// other users, which no name of this user leads to.
 fn of_file(file: &str) -> Option<String> {
     let own = file.strip_prefix("mmf.").and_then(|rest| rest.split_once('.'));
     match own {

@@ -1,4 +1,4 @@
-//! Names of shared memory: checked when they are made, so that nothing is cut or bent later.
+//! Names of regions. They are checked when they are created, so that no system changes them later.
 
 mod mistake;
 #[cfg(test)]
@@ -14,22 +14,23 @@ use crate::escape::is_harmful;
 use crate::security::{BoundaryDescriptor, Security, private_name};
 use crate::sys::ObjectName;
 
-/// Who can see a name.
+/// Where a name is visible.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
 pub enum Namespace {
-    /// `Local\`: this session (Windows), this user (Unix). The namespace of a name without a prefix.
+    /// `Local\`: this session (Windows) or this user (Unix). The namespace of a name without a prefix.
     Local,
-    /// `Global\`: the machine. On Windows, making one outside session 0 needs the privilege `SeCreateGlobalPrivilege`;
-    /// opening one does not.
+    /// `Global\`: the machine. On Windows, creating a region there outside session 0 requires the privilege
+    /// `SeCreateGlobalPrivilege`; opening one does not.
     Global,
-    /// Whoever knows the boundary and is let in; only who is inside the boundary can make names (Windows).
+    /// The processes that know the boundary and may enter it. Only a process inside the boundary can create
+    /// names there (Windows).
     Private(BoundaryDescriptor),
 }
 
 impl Namespace {
-    /// The prefix in front of a name: `Local\`, `Global\` or `Private\`. (The last one cannot be read again: such a name is
-    /// made by [`Name::from_parts`].)
+    /// Returns the prefix of a name: `Local\`, `Global\` or `Private\`. The last one cannot be parsed: such a
+    /// name is created by [`Name::from_parts`].
     #[must_use]
     pub const fn prefix(&self) -> &'static str {
         match self {
@@ -40,11 +41,11 @@ impl Namespace {
     }
 }
 
-/// The name of a shared memory: a [`Namespace`] and a text.
+/// The name of a shared memory region: a [`Namespace`] and a text.
 ///
-/// A name is written as on Windows: `"telemetry"` and `r"Local\telemetry"` are the same, `r"Global\telemetry"` is seen by
-/// the whole machine. Names are case-sensitive. Functions that take a name accept anything that converts to one, so a
-/// plain string usually does.
+/// A name is written as on Windows: `"telemetry"` and `r"Local\telemetry"` are the same name, and
+/// `r"Global\telemetry"` is visible to the whole machine. Names are case-sensitive. Functions that take a
+/// name take [`impl ToName`](ToName), so that a string can be passed.
 ///
 /// ```
 /// use mmf::{ErrorKind, Name, Namespace};
@@ -53,7 +54,7 @@ impl Namespace {
 /// assert_eq!((name.namespace(), name.text()), (&Namespace::Global, "frames"));
 /// assert_eq!(Name::new("frames")?.to_string(), r"Local\frames");
 ///
-/// // What would not do what it looks like is refused, and the message shows what was meant.
+/// // Mistakes are refused, and the message shows what was probably meant.
 /// let error = Name::new(r"global\frames").unwrap_err();
 /// assert_eq!(error.kind(), ErrorKind::MalformedName);
 /// assert!(error.to_string().contains(r"Global\frames"));
@@ -73,32 +74,35 @@ pub struct Name {
 }
 
 impl Name {
-    /// The longest text of a name, in bytes of UTF-8, without its namespace. Some systems allow less, see
+    /// The longest text of a name, in bytes of UTF-8, without its namespace. Some systems allow less: see
     /// [`Name::new`].
     pub const MAX_LEN: usize = 230;
 
-    /// Reads a name: a text, or `Local\` or `Global\` and a text.
+    /// Parses a name: a text, or `Local\` or `Global\` and a text.
     ///
     /// # Errors
     ///
-    /// - [`ErrorKind::EmptyName`]: there is no text.
-    /// - [`ErrorKind::NameTooLong`]: more than [`Name::MAX_LEN`] bytes (on macOS 15, or 30 for a global one: its own limit).
-    /// - [`ErrorKind::MalformedName`]: it holds a NUL, a further backslash or (on Unix) a slash; it starts with something that
-    ///   looks like a prefix but is none: `local\`, `Global/`, `Session\`; or it has what cannot be seen and hides a mistake, such as
-    ///   control characters, marks of direction, or spaces at its ends. ([`Name::from_parts`] takes the latter, for what others
-    ///   have named so.) The diagnosis proposes what was probably meant: only names that this accepts.
+    /// - [`ErrorKind::EmptyName`]: the text is empty.
+    /// - [`ErrorKind::NameTooLong`]: it has more than [`Name::MAX_LEN`] bytes (on macOS 15, or 30 for a
+    ///   global name, which is the limit of the system).
+    /// - [`ErrorKind::MalformedName`]: it contains a NUL, a further backslash or (on Unix) a slash; it starts
+    ///   with something that looks like a prefix and is none: `local\`, `Global/`, `Session\`; or it contains
+    ///   invisible characters that hide mistakes, such as control characters, marks of direction, or spaces
+    ///   at its ends. ([`Name::from_parts`] accepts those, for regions that other programs have named so.)
+    ///   The diagnosis proposes what was probably meant, and proposes only names that this function accepts.
     pub fn new(name: &str) -> Result<Self, Error> {
         checked(name).map_err(|mistake| mistake.into_error(name))
     }
 
-    /// Puts a name together. The text is taken as it is: nothing in it is read as a prefix.
+    /// Creates a name of a namespace and a text. The text is taken as it is: no prefix is parsed.
     ///
-    /// Every name that [`list`](crate::list()) finds and that this accepts is the one that [`Name::new`] reads from its text, but for
-    /// texts with characters that cannot be seen, which only this takes.
+    /// Every name that [`list`](crate::inspect::list()) finds and that this function accepts is the one that
+    /// [`Name::new`] parses from its text, except for texts with invisible characters, which only this
+    /// function accepts.
     ///
     /// # Errors
     ///
-    /// As [`Name::new`], but for what it says about prefixes and about what cannot be seen.
+    /// Those of [`Name::new`], except for prefixes and invisible characters.
     pub fn from_parts(namespace: Namespace, text: &str) -> Result<Self, Error> {
         put_together(namespace.clone(), text).map_err(|Mistake { kind, why }| {
             let subject = format!("{}{text}", namespace.prefix());
@@ -106,20 +110,20 @@ impl Name {
         })
     }
 
-    /// Who can see it.
+    /// Returns the namespace.
     #[must_use]
     pub fn namespace(&self) -> &Namespace {
         &self.namespace
     }
 
-    /// The name without its namespace.
+    /// Returns the name without its namespace.
     #[must_use]
     pub fn text(&self) -> &str {
         &self.text
     }
 
-    /// What the system calls it. A private namespace is opened for it; or made, if something with this security is to be made
-    /// in it.
+    /// Returns what the system calls the name. Opens the private namespace of the name, or creates it if a
+    /// region with this security is to be created in it.
     pub(crate) fn object_name(
         &self,
         operation: Operation,
@@ -137,7 +141,7 @@ impl Name {
     }
 }
 
-/// A name, or what is wrong with it.
+/// Parses a name, or returns what is wrong with it.
 fn checked(name: &str) -> Result<Name, Mistake> {
     let (namespace, text) = if let Some(text) = name.strip_prefix(Namespace::Local.prefix()) {
         (Namespace::Local, text)
@@ -151,7 +155,7 @@ fn checked(name: &str) -> Result<Name, Mistake> {
         return Err(Mistake::malformed(hidden(c)));
     }
     if text.starts_with(char::is_whitespace) || text.ends_with(char::is_whitespace) {
-        return Err(Mistake::malformed("it has a space at its start or end"));
+        return Err(Mistake::malformed("it starts or ends with a space"));
     }
     if let Some((prefix, _)) = text.split_once('\\') {
         let known = ["Local", "Global"].iter().any(|known| prefix.eq_ignore_ascii_case(known));
@@ -168,10 +172,10 @@ fn checked(name: &str) -> Result<Name, Mistake> {
             return Err(Mistake::malformed("prefixes end with a backslash"));
         }
     }
-    // On Windows a slash is a character like others, and programs that come from POSIX create such names.
+    // On Windows a slash is an ordinary character, and programs that come from POSIX create such names.
     if cfg!(unix) && text.starts_with('/') {
         return Err(Mistake::malformed(match text.strip_prefix("/dev/shm/") {
-            Some(_) => "this is the path of the file behind a name, and not the name",
+            Some(_) => "this is the path of the file of a region, not its name",
             None => {
                 r"the leading slash of POSIX is not part of a name here: what others open as /x is Global\x"
             }
@@ -180,46 +184,43 @@ fn checked(name: &str) -> Result<Name, Mistake> {
     put_together(namespace, text)
 }
 
-/// The name of a text as it is, or why the system cannot have it.
+/// Returns a name of this text, or why the system does not accept it.
 fn put_together(namespace: Namespace, text: &str) -> Result<Name, Mistake> {
     let too_long = |most: u64| Mistake {
         kind: ErrorKind::NameTooLong,
-        why: format!(
-            "it has {} bytes, {most} are allowed here; it is not cut: choose a shorter one",
-            text.len()
-        ),
+        why: format!("it has {} bytes, and {most} are allowed here: choose a shorter one", text.len()),
     };
     if text.is_empty() {
-        let why = "for a memory without a name there is SharedMemory::anonymous".into();
+        let why = "for a region without a name there is SharedMemory::anonymous".into();
         return Err(Mistake { kind: ErrorKind::EmptyName, why });
     }
     if text.len() > Name::MAX_LEN {
         return Err(too_long(Name::MAX_LEN as u64));
     }
     if text.contains('\0') {
-        return Err(Mistake::malformed("a NUL would end it early: leave it out"));
+        return Err(Mistake::malformed("a NUL would end it early: remove it"));
     }
     if text.contains('\\') {
         return Err(Mistake::malformed("it must not contain a backslash"));
     }
     if cfg!(unix) && (matches!(text, "." | "..") || text.contains('/')) {
         return Err(Mistake::malformed(
-            "objects of this system are named like files of one folder: use letters, digits, '-', '_' and '.'",
+            "objects of this system have names of files in one folder: use letters, digits, '-', '_', '.'",
         ));
     }
-    // The system's own limits, found now and not when the name is used.
+    // The limits of the system are checked now, not when the name is used.
     match ObjectName::check(matches!(namespace, Namespace::Global), text) {
         Ok(()) => Ok(Name { namespace, text: text.to_owned() }),
         Err(failure) => Err(match failure.figure {
             Some(most) => too_long(most),
             None => Mistake::malformed(
-                "the machine's names that start with mmf. and a number are this library's own local names",
+                "global names that start with mmf. and a number are reserved for local names",
             ),
         }),
     }
 }
 
-/// What to say about a character that cannot be seen.
+/// Describes an invisible character.
 fn hidden(c: char) -> String {
     let escape = match c {
         '\t' => "t",
@@ -230,16 +231,14 @@ fn hidden(c: char) -> String {
         '\x08' => "b",
         '\x0b' => "v",
         '\x0c' => "f",
-        c if c.is_control() => return format!("it has a control character (U+{:04X})", u32::from(c)),
-        c => return format!("it has a character that cannot be seen (U+{:04X})", u32::from(c)),
+        c if c.is_control() => return format!("it contains a control character (U+{:04X})", u32::from(c)),
+        c => return format!("it contains an invisible character (U+{:04X})", u32::from(c)),
     };
-    format!(
-        "it has a control character (U+{:04X}), which \\{escape} is in the source of a program",
-        u32::from(c)
-    )
+    format!("it contains a control character (U+{:04X}), which is \\{escape} in source code", u32::from(c))
 }
 
-/// With the prefix, `Local\` too: what [`Name::new`] reads again, but for private names.
+/// Formats the name with its prefix, also `Local\`. [`Name::new`] parses the result, except for private
+/// names.
 impl fmt::Display for Name {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.namespace.prefix())?;
@@ -276,9 +275,9 @@ impl TryFrom<String> for Name {
 
 /// A value that names a shared memory region: `&str`, `String`, `&String`, [`Name`] or `&Name`.
 ///
-/// Functions that take a name take `impl ToName`, as those of the standard library take
-/// [`impl ToSocketAddrs`](std::net::ToSocketAddrs): a text is read as by [`Name::new`], and what is wrong with it is an
-/// error of the function. The trait is sealed: no other types implement it.
+/// Functions that take a name take `impl ToName`, as those of the standard library take [`impl
+/// ToSocketAddrs`](std::net::ToSocketAddrs). A string is parsed by [`Name::new`], whose errors the function
+/// returns. The trait is sealed.
 ///
 /// ```
 /// use mmf::{Name, Namespace, SharedMemory};

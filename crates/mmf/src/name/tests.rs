@@ -3,7 +3,7 @@
 use super::*;
 use crate::diagnosis::{Diagnosis, Remedy};
 
-/// What an error proposes.
+/// Returns the names that an error proposes.
 fn proposed(name: &str) -> Vec<String> {
     let error = Name::new(name).unwrap_err();
     let remedies = error.diagnosis().into_iter().flat_map(Diagnosis::remedies);
@@ -15,7 +15,7 @@ fn proposed(name: &str) -> Vec<String> {
 }
 
 #[test]
-fn what_was_meant_is_proposed() {
+fn mistyped_names_get_the_intended_name_proposed() {
     let cases: &[(&str, &[&str])] = &[
         (r"Global\\HWiNFO_SENS_SM2", &[r"Global\HWiNFO_SENS_SM2"]),
         (r"Local\\\\x", &[r"Local\x"]),
@@ -46,7 +46,7 @@ fn what_was_meant_is_proposed() {
     for (wrong, right) in cases {
         let found = proposed(wrong);
         let first: Vec<&str> = found.iter().map(String::as_str).collect();
-        // (What a compiler has changed may have been meant without it; that comes behind.)
+        // (Further proposals may follow.)
         assert_eq!(&first[..right.len().min(first.len())], *right, "{wrong:?}: {found:?}");
         assert_eq!(found.is_empty(), right.is_empty(), "{wrong:?}: {found:?}");
     }
@@ -57,7 +57,7 @@ fn what_was_meant_is_proposed() {
 
 #[test]
 #[cfg(unix)]
-fn files_are_told_from_names() {
+fn paths_of_files_get_their_names_proposed() {
     let user = crate::sys::account::user();
     for (wrong, right) in [
         ("/dev/shm/telemetry".to_owned(), Some(r"Global\telemetry")),
@@ -104,7 +104,7 @@ fn every_proposal_is_accepted() {
         "telemetry",
         "\n",
     ];
-    // (A generator of its own: the same names each time.)
+    // A generator with a fixed seed: the same names in each run.
     let mut state = 0x9e37_79b9_u64;
     let mut next = |below: usize| {
         state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
@@ -126,7 +126,7 @@ fn every_proposal_is_accepted() {
 }
 
 #[test]
-fn foreign_names_are_taken_as_they_are() {
+fn from_parts_accepts_names_of_other_programs() {
     for text in ["a\tb", " x ", "x\u{202e}", "\u{200b}"] {
         let name = Name::from_parts(Namespace::Global, text).unwrap();
         assert_eq!(name.text(), text);

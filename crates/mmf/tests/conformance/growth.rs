@@ -81,7 +81,7 @@ pub(crate) fn not_beyond_the_capacity() {
     // The view reports that the region could be longer.
     let error = memory.view().unwrap().read::<u8>(1 << 20).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::OutOfBounds);
-    assert!(error.to_string().contains("grow the memory first"), "{error}");
+    assert!(error.to_string().contains("grow the region first"), "{error}");
 }
 
 pub(crate) fn not_without_a_capacity() {

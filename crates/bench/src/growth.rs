@@ -36,7 +36,7 @@ pub fn compare() -> Result<(), mmf::Error> {
         "{:>12} | {:>9} {:>9} {:>6} | {:>10} | {:>12} {:>9}",
         "bytes there", "bare grow", "mmf grow", "times", "and used", "new and copy", "times"
     );
-    let left = mmf::diagnosis::environment().memory().map_or(1 << 30, |(_, left, _)| left);
+    let left = mmf::diagnosis::environment().backing_store().map_or(1 << 30, |store| store.left);
     let most = if size_of::<usize>() == 4 { 128 << 20 } else { left / 10 * 8 };
     let mut len = PIECE;
     while len <= most {

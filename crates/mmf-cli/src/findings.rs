@@ -25,7 +25,7 @@ pub(crate) fn lines_of(finding: &Finding, cause: &str) -> Vec<Line> {
     let mut lines = vec![Line { indent: 2, lead, text: printable(cause) }];
     for (index, remedy) in finding.remedies().iter().enumerate() {
         let lead = if index == 0 { "do:" } else { "or:" };
-        lines.push(Line { indent: 4, lead, text: printable(&remedy.to_string()) });
+        lines.push(Line { indent: 4, lead, text: printable(&remedy.advice()) });
     }
     lines
 }
@@ -34,7 +34,7 @@ pub(crate) fn lines_of(finding: &Finding, cause: &str) -> Vec<Line> {
 /// repeating them.
 pub(crate) fn cause(cause: &Cause, rights_shown: bool) -> String {
     match cause {
-        Cause::NotGranted { write, you, security: Some(_) } if rights_shown => {
+        Cause::NotGranted { write, user: you, security: Some(_), .. } if rights_shown => {
             let you = you.as_ref().map_or(String::new(), |you| format!(" ({you})"));
             format!(
                 "this user{you} may not {} it: see the access rights",
@@ -82,7 +82,7 @@ pub(crate) fn documents<'a>(findings: impl IntoIterator<Item = &'a Finding>) -> 
         remedies: finding
             .remedies()
             .iter()
-            .map(|remedy| RemedyDocument { remedy: word(remedy), text: remedy.to_string() })
+            .map(|remedy| RemedyDocument { remedy: word(remedy), text: remedy.advice() })
             .collect(),
     };
     findings.into_iter().map(document).collect()
@@ -96,13 +96,11 @@ pub(crate) fn word(value: &impl Debug) -> String {
 
 /// Returns the message of an error without its diagnosis, which is printed separately.
 pub(crate) fn headline(error: &mmf::Error) -> String {
-    let mut text = error.to_string();
-    if let Some(diagnosis) = error.diagnosis() {
-        if let Some(head) = text.strip_suffix(&diagnosis.to_string()) {
-            text.truncate(head.trim_end().len());
-        }
+    match error.diagnosis() {
+        // The cause is printed below.
+        Some(_) => format!("{error:#}").lines().next().unwrap_or_default().to_owned(),
+        None => error.to_string(),
     }
-    text
 }
 
 #[cfg(test)]

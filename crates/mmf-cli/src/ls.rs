@@ -56,7 +56,7 @@ fn row(entry: &ListEntry) -> Option<Row> {
             if !row.may_read && !row.stale {
                 let mut causes = report.diagnosis().causes();
                 row.possibly_stale =
-                    causes.any(|cause| matches!(cause, Cause::PossiblyAbandoned { unheld: true, .. }));
+                    causes.any(|cause| matches!(cause, Cause::PossiblyStale { unheld: true, .. }));
                 let cause = report.diagnosis().causes().next();
                 row.error = cause.map(ToString::to_string);
             }

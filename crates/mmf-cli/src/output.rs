@@ -78,9 +78,14 @@ impl Failure {
 
 impl From<mmf::Error> for Failure {
     fn from(error: mmf::Error) -> Self {
+        let mut message = findings::headline(&error);
+        if let (None, Some(advice)) = (error.diagnosis(), error.advice()) {
+            message.push_str("; ");
+            message.push_str(&advice);
+        }
         Failure {
             kind: format!("{:?}", error.kind()),
-            message: findings::headline(&error),
+            message,
             diagnosis: error.diagnosis().cloned(),
             os_error: error.raw_os_error(),
             status: 1,

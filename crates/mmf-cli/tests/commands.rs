@@ -109,7 +109,7 @@ fn one_region_and_all_commands() {
     // No command is still a holder.
     creator.kill();
     wait_until("the name is gone, or counts as gone", || is_gone(full));
-    run(["info", name]).failed(1, &["no shared memory of this name"]);
+    run(["info", name]).failed(1, &["no region has this name"]);
     assert_eq!(listed(full), []);
 }
 
@@ -178,7 +178,7 @@ fn save_and_load_fail() {
     let name = &unique_name("fails");
     let _creator = create(name, &["4096"]);
     let (folder, path) = temporary_file(b"theirs");
-    run(["save", name, &path]).failed(1, &["a file of this name already", "replace it with --force"]);
+    run(["save", name, &path]).failed(1, &["the file already exists", "replace it with --force"]);
     assert_eq!(run(["save", name, &path, "--json"]).json_error()["kind"], "AlreadyExists");
     assert_eq!(fs::read(&path).unwrap(), b"theirs");
     let missing = folder.path().join("no").join("picture");
@@ -296,13 +296,14 @@ fn create_prints_json() {
 fn create_fails() {
     let name = &unique_name("exists");
     let _creator = create(name, &["4096"]);
-    run(["create", name, "4096"]).failed(1, &["cannot create", name, "already", "4096 bytes", "open it"]);
+    run(["create", name, "4096"])
+        .failed(1, &["cannot create", name, "already", "4096 bytes", "use the existing region"]);
     let error = run(["create", name, "4096", "--json"]).json_error();
     assert_eq!(error["kind"], "AlreadyExists");
     assert!(error["message"].as_str().unwrap().contains(name), "{error}");
 
     let name = &unique_name("fails");
-    run(["create", name, "0"]).failed(1, &["at least one byte"]);
+    run(["create", name, "0"]).failed(1, &["the length is zero"]);
     run(["create", name, "16777215T"]).failed(1, &["cannot create", "ask for less"]);
     let (folder, path) = temporary_file(b"");
     run(["create", name, "--from", &path]).failed(1, &["the file is empty", "give a length"]);
@@ -426,8 +427,7 @@ fn missing_names_are_errors() {
     let name = &unique_name("missing");
     let commands: [&[&str]; 3] = [&["info", name], &["dump", name], &["write", name, "--text", "x"]];
     for arguments in commands {
-        run(arguments)
-            .failed(1, &["cannot open", name, "no shared memory of this name", "start the program"]);
+        run(arguments).failed(1, &["cannot open", name, "no region has this name", "start the program"]);
         let error = run(["--json"].iter().chain(arguments)).json_error();
         assert_eq!(error["kind"], "NotFound");
         assert!(error["os_error"].is_number(), "{error}");
@@ -439,11 +439,11 @@ fn invalid_names_are_errors() {
         run([command, r"global\x"]).failed(1, &[r"Global\x"]);
         // Windows has such names.
         run([command, "/x"])
-            .failed(1, &[if cfg!(unix) { r"write Global\x" } else { "no shared memory of this name" }]);
+            .failed(1, &[if cfg!(unix) { r"write Global\x" } else { "no region has this name" }]);
         run([command, ""]).failed(1, &["empty"]);
         run([command, &"x".repeat(231)]).failed(1, &["too long"]);
     }
-    assert_eq!(run(["create", r"a\b", "1", "--json"]).json_error()["kind"], "MalformedName");
+    assert_eq!(run(["create", r"a\b", "1", "--json"]).json_error()["kind"], "InvalidName");
 }
 
 fn usage_errors() {
@@ -535,7 +535,7 @@ fn run_fails() {
     assert_eq!(outcome.json_error()["kind"], "Io");
     run(["run", "--share", "a b=1", "--", "true"]).failed(1, &["a b", "letters"]);
     run(["run", "--share", "a=1", "--share", "A=1", "--", "true"]).failed(1, &["twice"]);
-    run(["run", "--share", "a=0", "--", "true"]).failed(1, &["at least one byte"]);
+    run(["run", "--share", "a=0", "--", "true"]).failed(1, &["the length is zero"]);
     run(["run", "--share", "a", "--", "true"]).failed(2, &["frames=32M"]);
     run(["run", "--share", "a=1"]).failed(2, &["COMMAND"]);
     run(["run", "--", "true"]).failed(2, &["--share"]);

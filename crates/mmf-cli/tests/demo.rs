@@ -163,7 +163,7 @@ fn the_error_of_the_second_process_is_reported() {
 }
 
 fn the_second_process_fails_without_regions() {
-    run(["demo_peer", "mmf-test-never-created", "nor-this"]).failed(1, &["no shared memory of this name"]);
+    run(["demo_peer", "mmf-test-never-created", "nor-this"]).failed(1, &["no region has this name"]);
 }
 
 /// Starts a demo, waits until both processes work, and returns the prefix of the names of its regions.

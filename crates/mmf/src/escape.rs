@@ -45,11 +45,16 @@ impl fmt::Write for Escaped<'_, '_> {
     }
 }
 
-/// A text, escaped.
-#[cfg(test)]
+impl Escaped<'_, '_> {
+    /// A text, escaped.
+    pub(crate) fn text(text: &str) -> String {
+        Shown(text).to_string()
+    }
+}
+
+/// A text that prints escaped.
 pub(crate) struct Shown<'t>(pub(crate) &'t str);
 
-#[cfg(test)]
 impl fmt::Display for Shown<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Write::write_str(&mut Escaped(f), self.0)

@@ -65,6 +65,7 @@
 #![deny(unsafe_code)]
 
 mod access;
+mod codes;
 pub mod diagnosis;
 pub mod error;
 mod escape;
@@ -83,6 +84,8 @@ mod raw;
 mod right;
 pub mod security;
 mod segment;
+#[cfg(feature = "serde")]
+mod serialize;
 pub mod snapshot;
 pub mod sync;
 #[allow(unsafe_code)]

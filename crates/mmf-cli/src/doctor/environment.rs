@@ -80,12 +80,13 @@ fn page(environment: &Environment, trial: &Trial) -> Page {
         page.entry("AppContainer", if environment.app_container() { "yes" } else { "no" });
     }
     let privileges: Vec<String> =
-        environment.privileges().iter().map(|(name, held)| format!("{name}: {}", state(*held))).collect();
+        environment.privileges().iter().map(|held| format!("{}: {}", held.name, state(held.state))).collect();
     page.entries("privileges", privileges.iter().map(String::as_str));
 
     page.heading("this machine");
-    if let Some((source, left, limit)) = environment.memory() {
-        page.entry("memory", &format!("{} of {} available in {source}", size::show(left), size::show(limit)));
+    if let Some(store) = environment.backing_store() {
+        let (left, limit) = (size::show(store.left), size::show(store.limit));
+        page.entry("memory", &format!("{left} of {limit} available in {}", store.name));
     }
     page.entry("page size", &size::show(environment.page_size()));
     page.entry("granularity", &size::show(environment.granularity()));
@@ -123,11 +124,11 @@ fn state(state: PrivilegeState) -> &'static str {
 
 fn document(environment: &Environment, trial: &Trial) -> Document {
     let privilege =
-        |(name, state): &(String, PrivilegeState)| Privilege { name: name.clone(), state: word(state) };
-    let memory = |(source, left, limit): (&str, u64, u64)| Memory {
-        source: source.to_owned(),
-        available: left,
-        limit,
+        |held: &mmf::diagnosis::Privilege| Privilege { name: held.name.to_owned(), state: word(&held.state) };
+    let memory = |store: &mmf::diagnosis::BackingStore| Memory {
+        source: store.name.to_owned(),
+        available: store.left,
+        limit: store.limit,
     };
     let capability = |capability: &Capability| CapabilityDocument {
         action: word(&capability.action()),
@@ -142,7 +143,7 @@ fn document(environment: &Environment, trial: &Trial) -> Document {
         session: environment.session(),
         app_container: environment.app_container(),
         privileges: environment.privileges().iter().map(privilege).collect(),
-        memory: environment.memory().map(memory),
+        memory: environment.backing_store().map(memory),
         page_size: environment.page_size(),
         granularity: environment.granularity(),
         large_page_size: environment.large_page_size(),

@@ -70,7 +70,7 @@ fn page(report: &NameReport, reading: &Diagnosis, holders: Option<&Holders>) -> 
         }
     }
     // For another kind of object, it does not matter whether it can be read.
-    if report.diagnosis().causes().any(|cause| matches!(cause, Cause::OtherKind { .. })) {
+    if report.diagnosis().causes().any(|cause| matches!(cause, Cause::OtherType { .. })) {
         printed.print(&mut page, report.diagnosis());
         return page;
     }
@@ -116,13 +116,11 @@ impl Printed {
         for finding in diagnosis.findings() {
             let known = matches!(finding.cause(), Cause::Usable { .. }) || self.findings.contains(finding);
             if !known {
-                let text = match finding.cause().clone() {
-                    Cause::NotGranted { you, security, .. } if for_writing => {
-                        cause(&Cause::NotGranted { write: true, you, security }, self.rights_shown)
-                    }
-                    found => cause(&found, self.rights_shown),
-                };
-                page.finding(finding, &text, 2);
+                let mut found = finding.cause().clone();
+                if let Cause::NotGranted { write, .. } = &mut found {
+                    *write |= for_writing;
+                }
+                page.finding(finding, &cause(&found, self.rights_shown), 2);
                 self.findings.push(finding.clone());
             }
         }

@@ -8,7 +8,7 @@ const NAME: &str = r"Global\mmf-findings-never-created";
 #[test]
 fn words_have_no_fields() {
     assert_eq!(word(&Cause::Missing), "Missing");
-    assert_eq!(word(&Cause::OtherNamespace { name: "x".to_owned() }), "OtherNamespace");
+    assert_eq!(word(&mmf::security::Principal::user("x")), "User");
 }
 
 #[test]
@@ -16,7 +16,7 @@ fn an_error_is_a_headline_and_findings() {
     let error = SharedMemory::open(NAME).unwrap_err();
     let (head, diagnosis) = (headline(&error), error.diagnosis().unwrap());
     assert!(head.contains(NAME) && !head.contains('\n'), "{head}");
-    assert_eq!(format!("{head}\n{}", plain(diagnosis, 0, false)), error.to_string());
+    assert!(plain(diagnosis, 0, false).contains("do: start the program that creates it first"));
 }
 
 #[test]
@@ -26,6 +26,6 @@ fn documents_have_identifiers_and_texts() {
     assert_eq!(document[0]["severity"], "Error");
     assert_eq!(document[0]["error_kind"], "NotFound");
     assert_eq!(document[0]["cause"], "Missing");
-    assert_eq!(document[0]["remedies"][0]["remedy"], "StartMaker");
+    assert_eq!(document[0]["remedies"][0]["remedy"], "StartCreator");
     assert!(document[0]["text"].is_string() && document[0]["remedies"][0]["text"].is_string());
 }

@@ -194,7 +194,7 @@ impl Source {
 }
 
 fn is_cut_off(cause: &Cause) -> bool {
-    matches!(cause, Cause::CutOff { .. })
+    matches!(cause, Cause::Truncated { .. })
 }
 
 /// Returns why bytes could not be read, in one line.

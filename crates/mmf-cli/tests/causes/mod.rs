@@ -69,17 +69,20 @@ fn a_sandbox_is_recognised() {
     let _creator = create(name, &["4096"]);
     for arguments in [&["info", name][..], &["dump", name], &["write", name, "--text", "x"]] {
         let outcome = refused(object, OPENING, "EACCES", arguments);
-        assert!(outcome.err.contains("the rights allow it, so something else refuses it"), "{outcome:?}");
+        assert!(
+            outcome.err.contains("the access rights allow it, so something else denies it"),
+            "{outcome:?}"
+        );
         assert!(outcome.err.contains("AppArmor") && outcome.err.contains("sandbox"), "{outcome:?}");
         assert!(!outcome.err.contains("grant"), "{outcome:?}");
         let json = refused(object, OPENING, "EPERM", &[arguments, &["--json"]].concat());
-        expect(&json, "PermissionDenied", "RefusedElsewhere");
+        expect(&json, "PermissionDenied", "RefusedByPolicy");
     }
     // For a new region there is no creator that could grant access.
     let free = &unique_name("sandbox");
     let create = ["create", &format!(r"Global\{free}"), "4096", "--for", "0.01", "--json"];
     let outcome = refused(free, OPENING, "EACCES", &create);
-    expect(&outcome, "PermissionDenied", "RefusedElsewhere");
+    expect(&outcome, "PermissionDenied", "RefusedByPolicy");
     let path = format!("/dev/shm/{free}");
     let options = [
         "-o",
@@ -159,7 +162,7 @@ fn unavailable_locks_are_reported() {
 }
 
 fn unnamed_regions_have_causes() {
-    for (code, words) in [("EPERM", "so something else refuses it"), ("ENOMEM", "the cause is not known")] {
+    for (code, words) in [("EPERM", "so something else denies it"), ("ENOMEM", "the cause is not known")] {
         let inject = format!("inject=memfd_create:error={code}");
         let options = ["-o", "/dev/null", "-e", "trace=memfd_create", "-e", &inject];
         let outcome = finish(&mut traced(&options, &["run", "--share", "x=4K", "--", "true"]), b"");

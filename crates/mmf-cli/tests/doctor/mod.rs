@@ -54,7 +54,7 @@ fn machine() {
     {
         assert!(text.contains(part), "no {part:?} in {text}");
     }
-    assert!(text.contains("\n  yes  make Local\\ memories\n"), "{text}");
+    assert!(text.contains("\n  yes  create Local\\ regions\n"), "{text}");
     assert!(!text.contains("the name is free"), "{text}");
 
     let document = doctor(&["--json"]).succeeded().json();
@@ -154,15 +154,15 @@ fn missing() {
     assert!((outcome.status, outcome.err.as_str()) == (Some(1), ""), "{outcome:?}");
     assert!(
         text.starts_with(&format!(
-            "Local\\{name}\n  exists   no\n    why: nobody has made it yet, or it has gone"
+            "Local\\{name}\n  exists   no\n    why: it was not created yet, or it was removed"
         )),
         "{text}"
     );
-    assert!(text.contains("\n      do: start the program that makes it first"), "{text}");
+    assert!(text.contains("\n      do: start the program that creates it first"), "{text}");
     let outcome = doctor(&[name, "--json"]);
     let document = outcome.json();
     assert_eq!((outcome.status, &document["exists"]), (Some(1), &json!(false)));
-    assert_eq!(words(&document["findings"])[0], ("Missing".to_owned(), vec!["StartMaker".to_owned()]));
+    assert_eq!(words(&document["findings"])[0], ("Missing".to_owned(), vec!["StartCreator".to_owned()]));
 }
 
 fn other_namespace() {
@@ -176,7 +176,7 @@ fn other_namespace() {
     assert_eq!(outcome.status, Some(1));
     let text = outcome.text();
     assert!(text.contains(&format!("do: open {global}\n")), "{text}");
-    assert!(text.contains(&format!("note: there is a {global}, in the other namespace\n")), "{text}");
+    assert!(text.contains(&format!("note: {global} exists in the other namespace\n")), "{text}");
     doctor(&[global]).succeeded();
 }
 
@@ -195,7 +195,7 @@ fn other_kind() {
     assert_eq!((text.status, json.status), (Some(1), Some(1)));
     let (text, json) = (text.text(), json.json());
     assert!(text.contains("\n  kind     directory\n    why: the name belongs to a directory\n"), "{text}");
-    assert_eq!(words(&json["findings"])[0].0, "OtherKind");
+    assert_eq!(words(&json["findings"])[0].0, "OtherType");
 }
 
 fn abandoned() {
@@ -206,16 +206,16 @@ fn abandoned() {
     let outcome = doctor(&[name]);
     assert_eq!(outcome.status, Some(1));
     let text = outcome.text();
-    assert!(text.contains("nobody has made it yet") && !text.contains("\n  write "), "{text}");
+    assert!(text.contains("it was not created yet") && !text.contains("\n  write "), "{text}");
     // The next open removes the stale region.
-    run(["info", name]).failed(1, &["no shared memory"]);
+    run(["info", name]).failed(1, &["no region has this name"]);
 }
 
 fn fails() {
     doctor(&[r"global\x"]).failed(1, &[r"Global\x"]);
     doctor(&[""]).failed(1, &["empty"]);
     doctor(&["a", "b"]).failed(2, &["b"]);
-    assert_eq!(doctor(&[r"a\b", "--json"]).json_error()["kind"], "MalformedName");
+    assert_eq!(doctor(&[r"a\b", "--json"]).json_error()["kind"], "InvalidName");
     let help = run(["doctor", "--help"]).succeeded().text();
     assert!(help.contains("exit status is 0 if you can open it for"), "{help}");
 }
@@ -347,12 +347,12 @@ fn errors() {
     let name = &unique_name("findings");
     let error = run(["info", name, "--json"]).json_error();
     assert!(!error["message"].as_str().unwrap().contains('\n'), "{error}");
-    assert_eq!(words(&error["findings"])[0], ("Missing".to_owned(), vec!["StartMaker".to_owned()]));
+    assert_eq!(words(&error["findings"])[0], ("Missing".to_owned(), vec!["StartCreator".to_owned()]));
     let text = run(["info", name]).failed(
         1,
         &[
             name,
-            "\n  why: nobody has made it yet, or it has gone with its last holder\n    do: start the program",
+            "\n  why: it was not created yet, or it was removed with its last holder\n    do: start the program",
         ],
     );
     assert!(text.err.lines().next().unwrap().starts_with("mmf: cannot open"), "{text:?}");
@@ -391,21 +391,21 @@ fn another_user() {
     assert_eq!(outcome.status, Some(1), "{text}");
     assert!(text.contains("\n  read     yes\n  write    no\n    why: "), "{text}");
     assert!(text.contains(" may not write to it: see the access rights\n"), "{text}");
-    assert!(text.contains("do: open it with open_read_only") && text.contains("grant_write("), "{text}");
+    assert!(text.contains("do: only read it, which is allowed") && text.contains("--grant-write"), "{text}");
     let document = as_other(&["doctor", global, "--json"]).json();
-    assert_eq!(words(&document["findings"])[0].1, ["OpenReadOnly", "LetMakerGrant", "RunAs"]);
+    assert_eq!(words(&document["findings"])[0].1, ["OpenReadOnly", "LetCreatorGrant", "RunAs"]);
     assert_eq!(words(&document["read_findings"])[0].0, "Usable");
     let info = as_other(&["info", global]).succeeded().text();
     assert!(info.contains("\n  write    no\n           why: "), "{info}");
-    assert!(info.contains("\n             do: open it with open_read_only"), "{info}");
+    assert!(info.contains("\n             do: only read it, which is allowed"), "{info}");
     let error = as_other(&["write", global, "--text", "x", "--json"]).json_error();
     assert_eq!((&error["kind"], &words(&error["findings"])[0].0[..]), (&json!("NotWritable"), "NotGranted"));
 
     let private = &format!(r"Global\{}", unique_name("private"));
     let _creator = create(private, &["4096"]);
     let text = as_other(&["doctor", private]).text();
-    assert!(text.contains("\n  read     no\n") && text.contains("grant_read("), "{text}");
-    assert!(text.contains("\n  write    no\n") && text.contains("grant_write("), "{text}");
+    assert!(text.contains("\n  read     no\n") && text.contains("--grant-read"), "{text}");
+    assert!(text.contains("\n  write    no\n") && text.contains("--grant-write"), "{text}");
     let after_write = text.split("\n  write    no\n").nth(1).unwrap();
     assert!(
         after_write.contains("may not write to it") && !after_write.contains("may not read it"),

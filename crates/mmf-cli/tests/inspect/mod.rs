@@ -199,9 +199,9 @@ fn inspect_refuses_other_regions() {
         .failed(1, &["not ready", "all zero", "a plain region", "mmf info, mmf dump and mmf watch"]);
     assert!(!run(["info", name]).succeeded().text().contains("segment"));
     region.view().unwrap().write_all_at(&[0x41; 512], 0).unwrap();
-    run(["inspect", name]).failed(1, &["no segment", "mmf info, mmf dump and mmf watch"]);
+    run(["inspect", name]).failed(1, &["not a segment", "mmf info, mmf dump and mmf watch"]);
     assert_eq!(run(["inspect", name, "--json"]).json_error()["kind"], "NotASegment");
-    run(["inspect", "never-created-segment"]).failed(1, &["no shared memory of this name"]);
+    run(["inspect", "never-created-segment"]).failed(1, &["no region has this name"]);
 }
 
 fn inspect_shows_intact_parts() {

@@ -172,11 +172,10 @@ fn waits() {
 
 fn fails() {
     let name = &unique_name("missing");
-    run(["watch", name])
-        .failed(1, &["cannot open", name, "no shared memory of this name", "start the program"]);
+    run(["watch", name]).failed(1, &["cannot open", name, "no region has this name", "start the program"]);
     assert_eq!(run(["watch", name, "--json"]).json_error()["kind"], "NotFound");
     // Windows has such names.
-    run(["watch", "/x"]).failed(1, &[if cfg!(unix) { r"Global\x" } else { "no shared memory of this name" }]);
+    run(["watch", "/x"]).failed(1, &[if cfg!(unix) { r"Global\x" } else { "no region has this name" }]);
     let _creator = create(name, &["4096"]);
     run(["watch", name, "--offset", "4096"]).failed(1, &["cannot watch offset 4096", "4096 bytes"]);
     let error = run(["watch", name, "--offset", "16777215T", "--json"]).json_error();

@@ -10,7 +10,7 @@ use crate::options::OpenOptions;
 use crate::security::{Account, IntegrityLevel};
 use crate::sys;
 #[cfg(windows)]
-use crate::sys::privilege::Privilege;
+use crate::sys::privilege::Privilege as SystemPrivilege;
 
 /// Whether this process has a privilege of Windows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -26,7 +26,29 @@ pub enum PrivilegeState {
     NotNeeded,
 }
 
-/// Something that one may want to do.
+/// A privilege of Windows that shared memory can need, and whether this process has it.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub struct Privilege {
+    /// Its name, such as `SeCreateGlobalPrivilege`.
+    pub name: &'static str,
+    /// Whether this process has it.
+    pub state: PrivilegeState,
+}
+
+/// What regions are backed by: the commit limit (Windows), `/dev/shm` (Linux).
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub struct BackingStore {
+    /// What it is called.
+    pub name: &'static str,
+    /// The bytes that are left.
+    pub left: u64,
+    /// The bytes that it can hold.
+    pub limit: u64,
+}
+
+/// Something that a program may want to do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Action {
@@ -45,9 +67,9 @@ pub enum Action {
 impl fmt::Display for Action {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Action::CreateLocal => r"make Local\ memories",
-            Action::CreateGlobal => r"make Global\ memories",
-            Action::GrantToUsers => "grant rights to single users",
+            Action::CreateLocal => r"create Local\ regions",
+            Action::CreateGlobal => r"create Global\ regions",
+            Action::GrantToUsers => "grant access to single users",
             Action::LockMemory => "keep pages in RAM",
             Action::PrivateNamespaces => "use private namespaces",
         })
@@ -55,9 +77,9 @@ impl fmt::Display for Action {
 }
 
 /// Whether something can be done here, and if not, why.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Capability {
-    task: Action,
+    action: Action,
     diagnosis: Diagnosis,
 }
 
@@ -65,7 +87,7 @@ impl Capability {
     /// What it is about.
     #[must_use]
     pub fn action(&self) -> Action {
-        self.task
+        self.action
     }
 
     /// What stands in the way, and what is good to know.
@@ -75,12 +97,12 @@ impl Capability {
 }
 
 /// What this user is, has and can do on this machine: see [`environment()`].
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Environment {
     caller: Caller,
     elevated: Option<bool>,
-    privileges: Vec<(String, PrivilegeState)>,
-    memory: Option<(&'static str, u64, u64)>,
+    privileges: Vec<Privilege>,
+    backing_store: Option<BackingStore>,
     page: u64,
     granularity: u64,
     large_page: Option<u64>,
@@ -126,14 +148,14 @@ impl Environment {
 
     /// The privileges that shared memory can need, and whether they are held (Windows).
     #[must_use]
-    pub fn privileges(&self) -> &[(String, PrivilegeState)] {
+    pub fn privileges(&self) -> &[Privilege] {
         &self.privileges
     }
 
-    /// What memories are made of: its name, the bytes that are left, and the bytes that there are.
+    /// What regions are backed by, where the system reports it.
     #[must_use]
-    pub fn memory(&self) -> Option<(&str, u64, u64)> {
-        self.memory
+    pub fn backing_store(&self) -> Option<&BackingStore> {
+        self.backing_store.as_ref()
     }
 
     /// The size of a page in bytes.
@@ -173,16 +195,17 @@ impl Environment {
 pub fn environment() -> Environment {
     let caller = facts::caller();
     let (page, granularity, large_page) = sys::page_sizes();
-    let memory = sys::space().map(|space| (space.place, space.left, space.limit));
+    let backing_store =
+        sys::space().map(|space| BackingStore { name: space.place, left: space.left, limit: space.limit });
     let capabilities = vec![
-        Capability { task: Action::CreateLocal, diagnosis: can_create(Namespace::Local) },
-        Capability { task: Action::CreateGlobal, diagnosis: can_create(Namespace::Global) },
-        Capability { task: Action::GrantToUsers, diagnosis: can_grant() },
-        Capability { task: Action::LockMemory, diagnosis: can_lock() },
-        Capability { task: Action::PrivateNamespaces, diagnosis: can_be_private() },
+        Capability { action: Action::CreateLocal, diagnosis: can_create(Namespace::Local) },
+        Capability { action: Action::CreateGlobal, diagnosis: can_create(Namespace::Global) },
+        Capability { action: Action::GrantToUsers, diagnosis: can_grant() },
+        Capability { action: Action::LockMemory, diagnosis: can_lock() },
+        Capability { action: Action::PrivateNamespaces, diagnosis: can_be_private() },
     ];
     let (elevated, privileges) = token();
-    Environment { caller, elevated, privileges, memory, page, granularity, large_page, capabilities }
+    Environment { caller, elevated, privileges, backing_store, page, granularity, large_page, capabilities }
 }
 
 /// A name that nobody has: the question is about all others.
@@ -207,7 +230,10 @@ fn can_grant() -> Diagnosis {
     if sys::grants_to_users() {
         return Diagnosis::default();
     }
-    unsupported("access lists for memories", Remedy::UseOther { what: "grant to one group, or to everyone" })
+    unsupported(
+        "access lists for memories",
+        Remedy::Other { instruction: "grant to one group, or to everyone" },
+    )
 }
 
 fn can_lock() -> Diagnosis {
@@ -226,20 +252,20 @@ fn can_be_private() -> Diagnosis {
     if sys::has_private_namespaces() {
         return Diagnosis::default();
     }
-    unsupported("private namespaces", Remedy::UseOther { what: "check whose memory it is with expect_owner" })
+    unsupported("private namespaces", Remedy::Other { instruction: "require the owner with expect_owner" })
 }
 
 #[cfg(unix)]
-fn token() -> (Option<bool>, Vec<(String, PrivilegeState)>) {
+fn token() -> (Option<bool>, Vec<Privilege>) {
     (Some(sys::account::user() == 0), Vec::new())
 }
 
 #[cfg(windows)]
-fn token() -> (Option<bool>, Vec<(String, PrivilegeState)>) {
+fn token() -> (Option<bool>, Vec<Privilege>) {
     let Ok(token) = sys::account::token() else { return (None, Vec::new()) };
-    let privileges = [Privilege::CreateGlobal, Privilege::LockMemory].map(Privilege::name);
-    let privileges = privileges.iter().map(|name| ((*name).to_owned(), held(&token, name))).collect();
-    (token.elevated, privileges)
+    let privileges = [SystemPrivilege::CreateGlobal, SystemPrivilege::LockMemory].map(SystemPrivilege::name);
+    let state = |name| Privilege { name, state: held(&token, name) };
+    (token.elevated, privileges.map(state).to_vec())
 }
 
 #[cfg(windows)]
@@ -254,5 +280,9 @@ fn held(token: &sys::account::Token, privilege: &str) -> PrivilegeState {
 /// Session 0, that of the services, has no names of its own: all are the machine's.
 #[cfg(windows)]
 pub(super) fn create_global(token: &sys::account::Token) -> PrivilegeState {
-    if token.session == 0 { PrivilegeState::NotNeeded } else { held(token, Privilege::CreateGlobal.name()) }
+    if token.session == 0 {
+        PrivilegeState::NotNeeded
+    } else {
+        held(token, SystemPrivilege::CreateGlobal.name())
+    }
 }

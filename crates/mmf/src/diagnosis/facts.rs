@@ -24,7 +24,7 @@ pub(crate) struct Question<'a> {
 }
 
 /// Who asks.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Caller {
     pub(crate) user: Option<Account>,
     /// What follows exists on Windows only.
@@ -138,7 +138,7 @@ fn gather(question: Question<'_>, thorough: bool) -> Facts {
         Ok(name) => (sys::probe_name(&name), None),
         // A private namespace that nobody has made yet is no more in the way than a name that nobody has.
         Err(error) if error.kind() == ErrorKind::NotFound => (NameProbe::default(), None),
-        Err(error) => (NameProbe::default(), Some((error.kind(), error.cause_in_words()))),
+        Err(error) => (NameProbe::default(), Some((error.kind(), error.fact()))),
     };
     let missing = here.state == NameState::Nothing;
     let opens = question.operation != Operation::Create;
@@ -155,12 +155,12 @@ fn gather(question: Question<'_>, thorough: bool) -> Facts {
     let (expected_owner, owner_problem) =
         match owner_asked.map(|(who, security)| security::is_owner(security, who, question.operation)) {
             Some(Ok(answer)) => (Some(answer), None),
-            Some(Err(error)) => (None, Some((error.kind(), error.cause_in_words()))),
+            Some(Err(error)) => (None, Some((error.kind(), error.fact()))),
             None => (None, None),
         };
     let security_problem = if makes && thorough {
         let problem = question.options.security_or_default().resolve(question.operation).err();
-        problem.map(|error| (error.kind(), error.cause_in_words()))
+        problem.map(|error| (error.kind(), error.fact()))
     } else {
         None
     };
@@ -201,7 +201,7 @@ fn pages_problem(question: Question<'_>) -> Option<(ErrorKind, String)> {
     }
     let failure = sys::check_large_pages(question.options.wanted_capacity().is_some()).err()?;
     let error = Error::from_system(question.operation, failure);
-    Some((error.kind(), error.cause_in_words()))
+    Some((error.kind(), error.fact()))
 }
 
 /// What has this name. (Nothing, if its namespace cannot be opened.)

@@ -8,19 +8,24 @@ mod cause;
 mod environment;
 mod facts;
 mod name_report;
+mod remedy;
 mod rules;
+mod words;
 
 use core::fmt;
 
-use crate::error::{Error, ErrorKind};
+use crate::error::{Error, ErrorKind, Operation};
 use crate::name::Proposal;
 use crate::security::Account;
-use crate::sys::{self, Failure, Space};
+use crate::sys::{self, Failure, Reason, Space};
 
-pub use cause::{Cause, Remedy};
-pub use environment::{Action, Capability, Environment, PrivilegeState, environment};
+pub use cause::Cause;
+pub use environment::{
+    Action, BackingStore, Capability, Environment, Privilege, PrivilegeState, environment,
+};
 pub(crate) use facts::{Question, ask, explain, explain_delay, is_there};
 pub use name_report::{NameReport, examine};
+pub use remedy::Remedy;
 
 /// How much a [`Finding`] matters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -125,13 +130,13 @@ impl Diagnosis {
         if let Some(diagnosis) = error.diagnosis() {
             return diagnosis.clone();
         }
-        let cause = Cause::Invalid { kind: error.kind(), message: error.cause_in_words() };
-        Diagnosis::new(vec![Finding::error(cause).cure(Remedy::Correct)])
+        let cause = Cause::Invalid { kind: error.kind(), message: error.fact() };
+        Diagnosis::new(vec![Finding::error(cause).cure(Remedy::CorrectInput)])
     }
 
     /// That a text is no name, and what may have been meant.
     pub(crate) fn of_name(why: String, proposals: Vec<Proposal>) -> Self {
-        let finding = Finding::error(Cause::Invalid { kind: ErrorKind::MalformedName, message: why });
+        let finding = Finding::error(Cause::Invalid { kind: ErrorKind::InvalidName, message: why });
         let write = |Proposal { name, is_literal }| Remedy::WriteName { name, is_literal };
         Diagnosis::new(vec![proposals.into_iter().map(write).fold(finding, Finding::cure)])
     }
@@ -167,9 +172,10 @@ impl Diagnosis {
     /// The same, of a region whose capacity the other holders would have to tell.
     pub(crate) fn with_capacity_not_told(mut self) -> Self {
         if self.error_kind() == Some(ErrorKind::BeyondCapacity) {
-            let remedy =
-                Remedy::UseOther { what: "keep a holder open that may write, as long as it is to grow" };
-            self.findings.push(Finding::note(Cause::CapacityNotTold).cure(remedy));
+            let remedy = Remedy::Other {
+                instruction: "keep a holder with write access open while the region has to grow",
+            };
+            self.findings.push(Finding::note(Cause::CapacityUnknown).cure(remedy));
         }
         self
     }
@@ -204,7 +210,7 @@ impl Diagnosis {
 
     /// That another process has cut a memory off.
     pub(crate) fn of_cut(len: u64) -> Self {
-        let finding = Finding::error(Cause::CutOff { len }).cure(Remedy::Reopen);
+        let finding = Finding::error(Cause::Truncated { len }).cure(Remedy::Reopen);
         Diagnosis::new(vec![finding])
     }
 
@@ -267,13 +273,20 @@ impl Diagnosis {
     pub(crate) fn of_exclusive_holder(holder: sys::FoundHolder) -> Self {
         let (process, program) = (holder.process, holder.program);
         let finding = Finding::error(Cause::HeldExclusively { process, program });
-        let finding = finding.cure(Remedy::UseOther { what: "let it release the lock (flock), or end it" });
+        let finding = finding
+            .cure(Remedy::Other { instruction: "let that process release the lock (flock), or end it" });
         Diagnosis::new(vec![finding.cure(Remedy::Retry)])
     }
 
     /// That names can be given to other regions by anybody.
     pub(crate) fn of_replaceable() -> Self {
         Diagnosis::new(vec![rules::of_replaceable()])
+    }
+
+    /// The first cause, if it is a fact of a few words that the first line of an error can hold.
+    pub(crate) fn fact(&self) -> Option<&Cause> {
+        let first = self.findings.iter().find(|finding| finding.kind.is_some())?;
+        first.cause.is_brief().then_some(&first.cause)
     }
 
     /// What was found, the gravest first.
@@ -302,6 +315,22 @@ impl Diagnosis {
     /// All remedies, the most promising first.
     pub fn remedies(&self) -> impl Iterator<Item = &Remedy> {
         self.findings.iter().flat_map(Finding::remedies)
+    }
+}
+
+impl Error {
+    /// The error for a failed call of the system, with the limit or the privilege that the code alone does not name.
+    #[cold]
+    pub(crate) fn from_system(operation: Operation, failure: Failure) -> Self {
+        let error = Error::of_failure(operation, failure);
+        match failure.reason {
+            Reason::NoPrivilege => error.with_diagnosis(Diagnosis::of_privilege("SeLockMemoryPrivilege")),
+            Reason::Limit => match sys::limit_reached(failure) {
+                Some((name, limit)) => error.with_diagnosis(Diagnosis::of_limit(name, limit)),
+                None => error,
+            },
+            _ => error,
+        }
     }
 }
 

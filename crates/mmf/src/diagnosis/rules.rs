@@ -46,31 +46,33 @@ pub(crate) fn judge(question: Question<'_>, facts: &Facts) -> Vec<Finding> {
 /// Names cannot even be looked for.
 fn no_place(facts: &Facts) -> Finding {
     let place = facts.space.map_or("/dev/shm", |space| space.place);
-    let cause = Cause::Place { place, problem: "does not let this user look for names" };
+    let cause = Cause::Directory { path: place, problem: "cannot be searched by this user" };
     Finding::error(cause)
         .with_kind(ErrorKind::PermissionDenied)
-        .cure(Remedy::UseOther { what: "let an administrator set its mode to 1777" })
+        .cure(Remedy::Other { instruction: "let an administrator set its mode to 1777" })
 }
 
 /// Problems of the place where named regions are.
 pub(crate) fn place(place: &'static str, trouble: StorageProblem) -> Finding {
     let (problem, kind) = match trouble {
-        StorageProblem::Missing => ("is not there", ErrorKind::Unsupported),
+        StorageProblem::Missing => ("does not exist", ErrorKind::Unsupported),
         StorageProblem::NotDirectory => ("is not a directory", ErrorKind::Unsupported),
         StorageProblem::ReadOnly => ("is mounted read-only", ErrorKind::PermissionDenied),
-        StorageProblem::Denied => ("does not let this user make anything", ErrorKind::PermissionDenied),
-        StorageProblem::NoFiles => ("has no room for one more name", ErrorKind::OutOfMemory),
+        StorageProblem::Denied => ("is not writable by this user", ErrorKind::PermissionDenied),
+        StorageProblem::NoFiles => ("has no inodes left", ErrorKind::OutOfMemory),
     };
-    let finding = Finding::error(Cause::Place { place, problem }).with_kind(kind);
+    let finding = Finding::error(Cause::Directory { path: place, problem }).with_kind(kind);
     match trouble {
         StorageProblem::Denied => {
-            finding.cure(Remedy::UseOther { what: "let an administrator set its mode to 1777" })
+            finding.cure(Remedy::Other { instruction: "let an administrator set its mode to 1777" })
         }
-        StorageProblem::ReadOnly => finding.cure(Remedy::UseOther { what: "mount -o remount,rw /dev/shm" }),
+        StorageProblem::ReadOnly => {
+            finding.cure(Remedy::Other { instruction: "mount -o remount,rw /dev/shm" })
+        }
         StorageProblem::Missing | StorageProblem::NotDirectory => finding
-            .cure(Remedy::UseOther { what: "mount -t tmpfs -o mode=1777 tmpfs /dev/shm" })
-            .cure(Remedy::HandOver),
-        StorageProblem::NoFiles => finding.cure(Remedy::Mount),
+            .cure(Remedy::Other { instruction: "mount -t tmpfs -o mode=1777 tmpfs /dev/shm" })
+            .cure(Remedy::HandOff),
+        StorageProblem::NoFiles => finding.cure(Remedy::EnlargeMount),
     }
 }
 
@@ -82,10 +84,10 @@ pub(crate) fn listing(space: Option<Space>, failure: Failure) -> Option<Finding>
             Some(place(space.place, trouble))
         }
         (_, Reason::Denied) => {
-            let problem = "does not let this user see what is in it";
-            let finding = Finding::error(Cause::Place { place: space.place, problem });
+            let problem = "cannot be listed by this user";
+            let finding = Finding::error(Cause::Directory { path: space.place, problem });
             let finding = finding.with_kind(ErrorKind::PermissionDenied);
-            Some(finding.cure(Remedy::UseOther { what: "let an administrator set its mode to 1777" }))
+            Some(finding.cure(Remedy::Other { instruction: "let an administrator set its mode to 1777" }))
         }
         _ => None,
     }
@@ -93,15 +95,14 @@ pub(crate) fn listing(space: Option<Space>, failure: Failure) -> Option<Finding>
 
 /// Whether a cause says more than the code that the system has given.
 pub(crate) fn overrides(finding: &Finding) -> bool {
-    matches!(finding.cause, Cause::Place { .. } | Cause::Unfinished { .. } | Cause::Limit { .. })
+    matches!(finding.cause, Cause::Directory { .. } | Cause::Unfinished { .. } | Cause::Limit { .. })
 }
 
 /// What is left to say of a failure that no fact explains.
 pub(crate) fn otherwise(question: Question<'_>, facts: &Facts, failure: Failure) -> Option<Finding> {
     if failure.reason == Reason::NoLocks {
-        let what =
-            "file locks on /dev/shm, by which holders are counted, or has no memory for one more".to_owned();
-        return Some(Finding::error(Cause::Unsupported { what }).cure(Remedy::HandOver));
+        let what = "file locks on /dev/shm, which track holders, or has no memory for one more".to_owned();
+        return Some(Finding::error(Cause::Unsupported { what }).cure(Remedy::HandOff));
     }
     match (failure.reason, &facts.confinement) {
         // The name is free, or its rights would do.
@@ -130,7 +131,7 @@ pub(crate) fn anonymous(
 
 fn unexplained_memory() -> Finding {
     Finding::error(Cause::Unexplained {
-        looked_at: "there is room in the place and no limit of this process is reached; it can be a quota of this user, a limit of a control group above, or the kernel's own memory",
+        checked: "storage is left and no limit of this process is reached; a quota of this user, a limit of a control group above or the kernel's own memory may be used up",
     })
     .cure(Remedy::FreeMemory)
 }
@@ -143,12 +144,12 @@ fn is_full(group: MemoryGroup) -> bool {
 }
 
 fn group_is_full(MemoryGroup { used, limit }: MemoryGroup) -> Finding {
-    Finding::error(Cause::MemoryGroup { used, limit }).cure(Remedy::RaiseGroupLimit)
+    Finding::error(Cause::ControlGroup { used, limit }).cure(Remedy::RaiseGroupLimit)
 }
 
 fn refused_elsewhere(question: Option<Question<'_>>, confinement: &Confinement) -> Finding {
     let Confinement { label, snap, seccomp, container } = confinement.clone();
-    let finding = Finding::error(Cause::RefusedElsewhere { label, snap: snap.clone(), seccomp, container });
+    let finding = Finding::error(Cause::RefusedByPolicy { label, snap: snap.clone(), seccomp, container });
     let finding = match (snap, question) {
         (Some(snap), Some(question)) => {
             let name = format!(r"Global\snap.{snap}.{}", question.name.text());
@@ -156,7 +157,7 @@ fn refused_elsewhere(question: Option<Question<'_>>, confinement: &Confinement) 
         }
         _ => finding,
     };
-    finding.cure(Remedy::AllowInPolicy).cure(Remedy::HandOver)
+    finding.cure(Remedy::AllowInPolicy).cure(Remedy::HandOff)
 }
 
 /// What is known of a page that could not be accessed.
@@ -183,15 +184,16 @@ pub(crate) fn fault(facts: FaultFacts) -> Vec<Finding> {
     let full = space.filter(|space| space.left < page || sign == FaultSign::NoStorage);
     match (sign, len) {
         (FaultSign::BadMemory, _) => {
-            findings.push(Finding::error(Cause::BadMemory).cure(Remedy::UseOther {
-                what: "look into the kernel's log (journalctl -k), and start the programs that share it anew",
+            findings.push(Finding::error(Cause::BadMemory).cure(Remedy::Other {
+                instruction: "check the kernel's log (journalctl -k), and restart the programs that share the region",
             }));
         }
-        (FaultSign::Device, _) => findings.push(Finding::error(Cause::Device).cure(Remedy::UseOther {
-            what: "look into the system's log, and at the connection to the disk",
-        })),
+        (FaultSign::Device, _) => findings
+            .push(Finding::error(Cause::Device).cure(Remedy::Other {
+                instruction: "check the system's log and the connection to the disk",
+            })),
         (_, Some(len)) if start >= len => {
-            findings.push(Finding::error(Cause::CutOff { len }).cure(Remedy::Reopen));
+            findings.push(Finding::error(Cause::Truncated { len }).cure(Remedy::Reopen));
         }
         (FaultSign::Inaccessible, _) => {
             findings.push(Finding::error(Cause::Inaccessible).cure(Remedy::Reopen))
@@ -202,17 +204,19 @@ pub(crate) fn fault(facts: FaultFacts) -> Vec<Finding> {
         }
     }
     if findings.is_empty() {
-        let looked_at = match (is_file, len.is_some()) {
-            (_, false) => "how long it is now cannot be learnt",
+        let checked = match (is_file, len.is_some()) {
+            (_, false) => "its current length cannot be determined",
             (true, _) => {
-                "the byte is inside the file and the disk has room now; it can be an error of the disk or the network, this user's quota, or the file was shorter, or the disk full, for a moment"
+                "the byte is inside the file and the disk has space now; the disk or the network may have failed, this user's quota may be used up, or the file was shorter or the disk full for a moment"
             }
-            (false, _) if cfg!(windows) => "the byte is inside the region, and the system says no more",
+            (false, _) if cfg!(windows) => {
+                "the byte is inside the region, and the system reports nothing else"
+            }
             (false, _) => {
-                "the byte is inside the region and there is room now; it can be a limit of a control group, a quota, or the region was shorter, or the place full, for a moment"
+                "the byte is inside the region and storage is left now; a limit of a control group or a quota may be reached, or the region was shorter or the storage full for a moment"
             }
         };
-        findings.push(Finding::error(Cause::Unexplained { looked_at }).cure(Remedy::Retry));
+        findings.push(Finding::error(Cause::Unexplained { checked }).cure(Remedy::Retry));
     }
     findings.into_iter().map(|finding| finding.with_kind(ErrorKind::Fault)).collect()
 }
@@ -225,7 +229,7 @@ fn is_used_up(space: &Space, is_file: bool) -> Finding {
         return finding.cure(Remedy::FreeDisk);
     }
     let finding = finding.cure(Remedy::FreeMemory);
-    if space.is_mount { finding.cure(Remedy::Mount) } else { finding }
+    if space.is_mount { finding.cure(Remedy::EnlargeMount) } else { finding }
 }
 
 /// Why there is no room for more pages. There is always a finding.
@@ -281,7 +285,7 @@ pub(crate) fn mapping(facts: &MapFacts) -> Vec<Finding> {
             if *is_private {
                 findings.extend(limits.data.filter(exceeds).map(|data| in_use("RLIMIT_DATA", data)));
                 let none_left = |of, (left, limit)| {
-                    let finding = Finding::error(Cause::NoMemory { asked, left, limit, of });
+                    let finding = Finding::error(Cause::OutOfMemory { asked, left, limit, of });
                     finding.cure(Remedy::MapParts).cure(Remedy::FreeMemory)
                 };
                 let commit = limits.commit.filter(|(left, _)| asked > *left);
@@ -311,16 +315,14 @@ pub(crate) fn mapping(facts: &MapFacts) -> Vec<Finding> {
 fn wishes(question: Question<'_>, facts: &Facts, findings: &mut Vec<Finding>) {
     let len = question.options.wanted_len().unwrap_or(0);
     if len == 0 {
-        findings.push(invalid(
-            ErrorKind::ZeroLength,
-            "a shared memory has at least one byte; no len() was given",
-        ));
+        findings
+            .push(invalid(ErrorKind::ZeroLength, "a region has at least one byte, and no len() was given"));
     } else if i64::try_from(len).is_err() {
-        findings.push(invalid(ErrorKind::TooLarge, "no system counts so many bytes"));
+        findings.push(invalid(ErrorKind::TooLarge, "no system supports so many bytes"));
     }
     if let Some(capacity) = question.options.wanted_capacity() {
         if i64::try_from(capacity).is_err() {
-            findings.push(invalid(ErrorKind::TooLarge, "no system counts so many bytes"));
+            findings.push(invalid(ErrorKind::TooLarge, "no system supports so many bytes"));
         } else if capacity < len {
             let asked = len;
             findings.push(
@@ -355,7 +357,7 @@ fn taken(question: Question<'_>, facts: &Facts) -> Finding {
                 (true, true) => finding.cure(Remedy::OpenExisting),
                 (true, false) => finding.cure(Remedy::OpenReadOnly),
                 (false, _) => {
-                    finding.cure(Remedy::LetMakerGrant { write: true, who: facts.caller.user.clone() })
+                    finding.cure(Remedy::LetCreatorGrant { write: true, account: facts.caller.user.clone() })
                 }
             };
             if trusted_namespace(question) { finding } else { finding.cure(Remedy::ChooseOtherName) }
@@ -368,7 +370,7 @@ fn possibly_abandoned(question: Question<'_>, facts: &Facts) -> Finding {
     let (owner, since) = (owner(facts), facts.here.changed);
     let unheld = facts.here.held == Some(false);
     let remedy = Remedy::LetOwnerRemove { owner: owner.clone(), name: question.name.to_string() };
-    let finding = Finding::error(Cause::PossiblyAbandoned { owner, since, unheld }).cure(remedy);
+    let finding = Finding::error(Cause::PossiblyStale { owner, since, unheld }).cure(remedy);
     finding.cure(Remedy::ChooseOtherName)
 }
 
@@ -387,7 +389,7 @@ fn unfinished(question: Question<'_>, facts: &Facts) -> Finding {
         finding = finding.cure(Remedy::Retry);
     }
     if cfg!(windows) {
-        finding = finding.cure(Remedy::UseOther { what: "let its creator commit its pages (VirtualAlloc with MEM_COMMIT), or create it without SEC_RESERVE" });
+        finding = finding.cure(Remedy::Other { instruction: "let its creator commit its pages (VirtualAlloc with MEM_COMMIT), or create it without SEC_RESERVE" });
     } else if let (Some(path), true) = (here.path.clone(), !is_used) {
         finding = finding.cure(Remedy::RemoveFile { path });
     }
@@ -407,14 +409,14 @@ fn owner(facts: &Facts) -> Option<Account> {
 }
 
 fn other_kind(kind: &str) -> Finding {
-    Finding::error(Cause::OtherKind { kind: kind.to_owned() }).cure(Remedy::ChooseOtherName)
+    Finding::error(Cause::OtherType { kind: kind.to_owned() }).cure(Remedy::ChooseOtherName)
 }
 
 fn abandoned(facts: &Facts) -> Finding {
     let owner = owner(facts);
-    let finding = Finding::error(Cause::Abandoned { owner: owner.clone() });
+    let finding = Finding::error(Cause::StaleNotRemovable { owner: owner.clone() });
     let finding = match owner {
-        Some(who) => finding.cure(Remedy::RunAs { who }),
+        Some(who) => finding.cure(Remedy::RunAs { account: who }),
         None => finding,
     };
     finding.cure(Remedy::ChooseOtherName)
@@ -432,7 +434,7 @@ fn make(question: Question<'_>, facts: &Facts, findings: &mut Vec<Finding>) {
         if let Some(trouble) = space.problem {
             findings.push(self::place(place, trouble));
         } else {
-            let room = room(len, space, mount.then_some(Remedy::Mount));
+            let room = room(len, space, mount.then_some(Remedy::EnlargeMount));
             let needs = facts.promised.map(|promised| promised.saturating_add(len));
             let more = needs.filter(|needs| *needs > space.left && room.is_none());
             findings.extend(room);
@@ -453,7 +455,7 @@ fn make(question: Question<'_>, facts: &Facts, findings: &mut Vec<Finding>) {
 fn room(asked: u64, space: &Space, enlarge: Option<Remedy>) -> Option<Finding> {
     let Space { place: of, left, limit, .. } = *space;
     if asked > left {
-        let finding = Finding::error(Cause::NoMemory { asked, left, limit, of });
+        let finding = Finding::error(Cause::OutOfMemory { asked, left, limit, of });
         let finding = ask_for_less(finding, left).cure(Remedy::FreeMemory);
         return Some(enlarge.into_iter().fold(finding, Finding::cure));
     }
@@ -471,7 +473,7 @@ fn ask_for_less(finding: Finding, most: u64) -> Finding {
 fn overcommitted(needs: u64, space: &Space) -> Finding {
     let cause = Cause::Overcommitted { needs, left: space.left, of: space.place };
     let finding = Finding::new(Severity::Warning, cause).cure(Remedy::FreeMemory);
-    if space.is_mount { finding.cure(Remedy::Mount) } else { finding }
+    if space.is_mount { finding.cure(Remedy::EnlargeMount) } else { finding }
 }
 
 /// Whether a memory of `len` bytes could grow to `asked`. (What is left is known of some places only.)
@@ -494,7 +496,7 @@ pub(crate) fn growth(
         findings.push(limit("RLIMIT_FSIZE", most, Some(asked)));
     }
     if let Some(space) = space {
-        findings.extend(room(asked - len, &space, space.is_mount.then_some(Remedy::Mount)));
+        findings.extend(room(asked - len, &space, space.is_mount.then_some(Remedy::EnlargeMount)));
     }
     if findings.is_empty() {
         findings.push(Finding::note(Cause::Growable));
@@ -505,7 +507,7 @@ pub(crate) fn growth(
 /// What making a global name takes on Windows.
 fn global(facts: &Facts, findings: &mut Vec<Finding>) {
     if facts.caller.app_container {
-        findings.push(Finding::error(Cause::AppContainer).cure(Remedy::HandOver).cure(Remedy::UseLocalName));
+        findings.push(Finding::error(Cause::AppContainer).cure(Remedy::HandOff).cure(Remedy::UseLocalName));
         return;
     }
     match facts.caller.create_global {
@@ -523,7 +525,7 @@ fn global(facts: &Facts, findings: &mut Vec<Finding>) {
 }
 
 fn invalid(kind: ErrorKind, message: &str) -> Finding {
-    Finding::error(Cause::Invalid { kind, message: message.to_owned() }).cure(Remedy::Correct)
+    Finding::error(Cause::Invalid { kind, message: message.to_owned() }).cure(Remedy::CorrectInput)
 }
 
 pub(crate) fn limit(name: &'static str, limit: u64, asked: Option<u64>) -> Finding {
@@ -548,7 +550,7 @@ fn open(question: Question<'_>, facts: &Facts, findings: &mut Vec<Finding>) {
         NameState::Unfinished { .. } => findings.push(unfinished(question, facts)),
         NameState::Hidden => {
             if *question.name.namespace() == Namespace::Global && facts.caller.app_container {
-                findings.push(Finding::error(Cause::AppContainer).cure(Remedy::HandOver));
+                findings.push(Finding::error(Cause::AppContainer).cure(Remedy::HandOff));
             }
             findings.extend(refused(question, facts));
         }
@@ -587,15 +589,15 @@ fn missing(question: Question<'_>, facts: &Facts, findings: &mut Vec<Finding>) {
     if let Some(name) = other.cloned() {
         finding = finding.cure(Remedy::OpenName { name });
     }
-    findings.push(finding.cure(Remedy::StartMaker));
+    findings.push(finding.cure(Remedy::StartCreator));
     if let Some(name) = &facts.elsewhere {
         findings.push(Finding::note(Cause::OtherNamespace { name: name.clone() }));
     } else if let Some(name) = &facts.spelled {
-        findings.push(Finding::note(Cause::OtherSpelling { name: name.clone() }));
+        findings.push(Finding::note(Cause::OtherCase { name: name.clone() }));
     } else if let Some(name) = &facts.similar {
         findings.push(Finding::note(Cause::SimilarName { name: name.clone() }));
     } else if facts.caller.app_container {
-        findings.push(Finding::note(Cause::AppContainer).cure(Remedy::HandOver));
+        findings.push(Finding::note(Cause::AppContainer).cure(Remedy::HandOff));
     } else if let (Namespace::Local, Some((inside, outside))) =
         (question.name.namespace(), facts.user_numbers)
     {
@@ -603,7 +605,7 @@ fn missing(question: Question<'_>, facts: &Facts, findings: &mut Vec<Finding>) {
         findings.push(Finding::note(cause).cure(Remedy::UseGlobalName));
     } else if *question.name.namespace() == Namespace::Local {
         findings.push(
-            Finding::note(Cause::LocalToOthers { session: facts.caller.session }).cure(Remedy::UseGlobalName),
+            Finding::note(Cause::LocalScope { session: facts.caller.session }).cure(Remedy::UseGlobalName),
         );
     }
 }
@@ -626,8 +628,8 @@ fn refused(question: Question<'_>, facts: &Facts) -> Vec<Finding> {
         let (object, no_read_up) = label.unwrap_or((crate::security::IntegrityLevel::Medium, false));
         let to_blame = if wants_write { writes } else { reads && no_read_up };
         if to_blame && object > yours {
-            let finding = Finding::error(Cause::Integrity { object, yours }).with_kind(kind);
-            let finding = finding.cure(Remedy::LetMakerLowerIntegrity { to: yours });
+            let finding = Finding::error(Cause::Integrity { object, process: yours }).with_kind(kind);
+            let finding = finding.cure(Remedy::LetCreatorLowerIntegrity { to: yours });
             return vec![if read_works { finding.cure(Remedy::OpenReadOnly) } else { finding }];
         }
     }
@@ -647,13 +649,13 @@ fn refused(question: Question<'_>, facts: &Facts) -> Vec<Finding> {
         return findings;
     }
     let who = facts.caller.user.clone();
-    let grant = Remedy::LetMakerGrant { write: question.write, who };
+    let grant = Remedy::LetCreatorGrant { write: question.write, account: who };
     let cause = if facts.here.state == NameState::Hidden && facts.security.is_none() {
         Cause::Hidden
     } else {
         Cause::NotGranted {
             write: wants_write,
-            you: facts.caller.user.clone(),
+            user: facts.caller.user.clone(),
             security: facts.security.clone().map(Box::new),
         }
     };
@@ -664,7 +666,7 @@ fn refused(question: Question<'_>, facts: &Facts) -> Vec<Finding> {
     finding = finding.cure(grant);
     findings.push(match owner(facts) {
         Some(owner) if facts.caller.user.as_ref() != Some(&owner) => {
-            finding.cure(Remedy::RunAs { who: owner })
+            finding.cure(Remedy::RunAs { account: owner })
         }
         _ => finding,
     });
@@ -685,7 +687,7 @@ fn sizes(question: Question<'_>, facts: &Facts, findings: &mut Vec<Finding>) {
 }
 
 pub(crate) fn too_small(asked: u64, len: u64) -> Finding {
-    Finding::error(Cause::TooSmall { asked, len }).cure(Remedy::AcceptIt)
+    Finding::error(Cause::TooSmall { asked, len }).cure(Remedy::AcceptLength)
 }
 
 /// A region that has other names, too.
@@ -695,8 +697,8 @@ fn linked(facts: &Facts) -> Finding {
 }
 
 pub(crate) fn of_linked(names: u64, found: Vec<String>) -> Finding {
-    Finding::error(Cause::Linked { names, found }).cure(Remedy::Distrust).cure(Remedy::UseOther {
-        what: "let the region's owner find out which name is its own (ls -li /dev/shm), and remove the others",
+    Finding::error(Cause::HardLinked { names, found }).cure(Remedy::DoNotUse).cure(Remedy::Other {
+        instruction: "let the region's owner find out which name is the original (ls -li /dev/shm), and remove the others",
     })
 }
 
@@ -714,8 +716,8 @@ fn replaceable(question: Question<'_>, facts: &Facts, findings: &mut Vec<Finding
 }
 
 pub(crate) fn of_replaceable() -> Finding {
-    Finding::error(Cause::Replaceable { place: "/dev/shm" })
-        .cure(Remedy::UseOther { what: "let an administrator set its mode to 1777" })
+    Finding::error(Cause::Replaceable { path: "/dev/shm" })
+        .cure(Remedy::Other { instruction: "let an administrator set its mode to 1777" })
 }
 
 fn trust(question: Question<'_>, facts: &Facts, findings: &mut Vec<Finding>) {
@@ -742,11 +744,11 @@ fn trust(question: Question<'_>, facts: &Facts, findings: &mut Vec<Finding>) {
 }
 
 pub(crate) fn wrong_len(expected: u64, len: u64) -> Finding {
-    Finding::error(Cause::WrongLen { expected, len }).cure(Remedy::Distrust)
+    Finding::error(Cause::UnexpectedLength { expected, len }).cure(Remedy::DoNotUse)
 }
 
 pub(crate) fn wrong_owner(expected: Account, owner: Option<Account>) -> Finding {
-    Finding::error(Cause::WrongOwner { expected, owner }).cure(Remedy::Distrust)
+    Finding::error(Cause::UnexpectedOwner { expected, owner }).cure(Remedy::DoNotUse)
 }
 
 #[cfg(test)]

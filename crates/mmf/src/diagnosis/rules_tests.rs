@@ -115,11 +115,11 @@ fn integrity_is_told_from_grants() {
     };
     let diagnosis = asked(Operation::Open, "x", &facts);
     let (cause, found, remedies) = first(&diagnosis);
-    assert_eq!(*cause, Cause::Integrity { object: IntegrityLevel::High, yours: IntegrityLevel::Medium });
+    assert_eq!(*cause, Cause::Integrity { object: IntegrityLevel::High, process: IntegrityLevel::Medium });
     assert_eq!(found, Some(ErrorKind::NotWritable));
     assert_eq!(
         *remedies,
-        [Remedy::LetMakerLowerIntegrity { to: IntegrityLevel::Medium }, Remedy::OpenReadOnly]
+        [Remedy::LetCreatorLowerIntegrity { to: IntegrityLevel::Medium }, Remedy::OpenReadOnly]
     );
     // A sandbox is refused for reasons of its own.
     for sandbox in [|c: &mut Caller| c.restricted = true, |c: &mut Caller| c.app_container = true] {
@@ -134,7 +134,7 @@ fn integrity_is_told_from_grants() {
     let diagnosis = asked(Operation::Open, "x", &facts);
     assert_eq!(
         *first(&diagnosis).0,
-        Cause::Integrity { object: IntegrityLevel::High, yours: IntegrityLevel::Medium }
+        Cause::Integrity { object: IntegrityLevel::High, process: IntegrityLevel::Medium }
     );
     assert_eq!(diagnosis.error_kind(), Some(ErrorKind::PermissionDenied));
     // An object without a label counts as medium.
@@ -144,7 +144,7 @@ fn integrity_is_told_from_grants() {
     let diagnosis = asked(Operation::Open, "x", &facts);
     assert_eq!(
         *first(&diagnosis).0,
-        Cause::Integrity { object: IntegrityLevel::Medium, yours: IntegrityLevel::Low }
+        Cause::Integrity { object: IntegrityLevel::Medium, process: IntegrityLevel::Low }
     );
     // If the list does not allow it either, the label is not to blame.
     facts.list_allows = Some((true, false));
@@ -161,12 +161,12 @@ fn grants_name_who_is_to_get_them() {
     };
     let diagnosis = asked(Operation::Open, r"Global\x", &facts);
     let (cause, kind, remedies) = first(&diagnosis);
-    let Cause::NotGranted { write: true, you, security } = cause else { panic!("{cause:?}") };
+    let Cause::NotGranted { write: true, user: you, security } = cause else { panic!("{cause:?}") };
     assert_eq!((you, kind), (&Some(user()), Some(ErrorKind::NotWritable)));
     assert_eq!(security.as_deref(), facts.security.as_ref());
-    let grant = Remedy::LetMakerGrant { write: true, who: Some(user()) };
+    let grant = Remedy::LetCreatorGrant { write: true, account: Some(user()) };
     let owner = facts.security.as_ref().unwrap().owner().unwrap();
-    assert_eq!(*remedies, [Remedy::OpenReadOnly, grant, Remedy::RunAs { who: owner }]);
+    assert_eq!(*remedies, [Remedy::OpenReadOnly, grant, Remedy::RunAs { account: owner }]);
     assert!(diagnosis.to_string().contains(r#"grant_write(Principal::user("HOST\\ann"))"#), "{diagnosis}");
 }
 
@@ -178,7 +178,7 @@ fn sandboxes_have_names_of_their_own() {
         let diagnosis = asked(operation, r"Global\x", &facts);
         let (cause, kind, remedies) = first(&diagnosis);
         assert_eq!((cause, kind), (&Cause::AppContainer, Some(ErrorKind::PermissionDenied)));
-        assert_eq!(remedies[0], Remedy::HandOver);
+        assert_eq!(remedies[0], Remedy::HandOff);
     }
     // A name that it cannot find may well be there for others.
     let diagnosis = asked(Operation::Open, "x", &facts);
@@ -197,7 +197,7 @@ fn sessions_are_named() {
     let diagnosis = asked(Operation::Open, "x", &facts());
     assert_eq!(diagnosis.error_kind(), Some(ErrorKind::NotFound));
     let finding = &diagnosis.findings()[1];
-    assert_eq!(*finding.cause(), Cause::LocalToOthers { session: Some(1) });
+    assert_eq!(*finding.cause(), Cause::LocalScope { session: Some(1) });
     assert_eq!(*finding.remedies(), [Remedy::UseGlobalName]);
     assert!(diagnosis.to_string().contains("this session (1)"), "{diagnosis}");
 }
@@ -210,7 +210,10 @@ fn commit_limits_are_told() {
     let facts = |left| Facts { space: space(left), ..facts() };
     let diagnosis = asked(Operation::Create, "x", &facts(4095));
     let (cause, kind, remedies) = first(&diagnosis);
-    assert_eq!(*cause, Cause::NoMemory { asked: 4096, left: 4095, limit: 1 << 20, of: "the commit limit" });
+    assert_eq!(
+        *cause,
+        Cause::OutOfMemory { asked: 4096, left: 4095, limit: 1 << 20, of: "the commit limit" }
+    );
     assert_eq!(kind, Some(ErrorKind::OutOfMemory));
     assert_eq!(*remedies, [Remedy::AskForLess { most: 4095 }, Remedy::FreeMemory]);
     let diagnosis = asked(Operation::Create, "x", &facts(4096));
@@ -247,8 +250,8 @@ fn faults_are_told_by_facts() {
     let causes = |facts| fault(facts).into_iter().map(|finding| finding.cause).collect::<Vec<_>>();
     let full = |left| Cause::Full { of: "/dev/shm", left, limit: Some(1 << 26) };
     // Behind the end, whatever is left; the rest of the last page can be accessed.
-    assert_eq!(causes(fault_at(Unbacked, 8192, 8192, 0)), [Cause::CutOff { len: 8192 }]);
-    assert_eq!(causes(fault_at(Unbacked, 5000, 4096, 1 << 20)), [Cause::CutOff { len: 4096 }]);
+    assert_eq!(causes(fault_at(Unbacked, 8192, 8192, 0)), [Cause::Truncated { len: 8192 }]);
+    assert_eq!(causes(fault_at(Unbacked, 5000, 4096, 1 << 20)), [Cause::Truncated { len: 4096 }]);
     assert_eq!(causes(fault_at(Unbacked, 4500, 4200, 0)), [full(0)]);
     assert_eq!(causes(fault_at(Unbacked, 0, 8192, 4095)), [full(4095)]);
     assert_eq!(causes(fault_at(NoStorage, 0, 8192, 1 << 20)), [full(1 << 20)]);
@@ -258,9 +261,9 @@ fn faults_are_told_by_facts() {
     // Two causes that fit are both said.
     let group = MemoryGroup { used: (1 << 30) - 4096, limit: 1 << 30 };
     let both = FaultFacts { group: Some(group), ..fault_at(Unbacked, 0, 8192, 0) };
-    assert_eq!(causes(both), [full(0), Cause::MemoryGroup { used: group.used, limit: group.limit }]);
+    assert_eq!(causes(both), [full(0), Cause::ControlGroup { used: group.used, limit: group.limit }]);
     let only = FaultFacts { group: Some(group), ..fault_at(Unbacked, 0, 8192, 1 << 20) };
-    assert_eq!(causes(only), [Cause::MemoryGroup { used: group.used, limit: group.limit }]);
+    assert_eq!(causes(only), [Cause::ControlGroup { used: group.used, limit: group.limit }]);
     let roomy = FaultFacts { group: Some(MemoryGroup { used: 0, limit: 1 << 30 }), ..only };
     assert!(matches!(causes(roomy)[..], [Cause::Unexplained { .. }]));
     // None that is known: that is said.
@@ -291,7 +294,7 @@ fn refused_mappings_are_told_by_facts() {
     let causes =
         |facts: &MapFacts| mapping(facts).into_iter().map(|finding| finding.cause).collect::<Vec<_>>();
     let in_use = |name, used, asked, limit| Cause::LimitInUse { name, used, asked, limit };
-    let no_memory = |left, limit, of| Cause::NoMemory { asked: 1 << 20, left, limit, of };
+    let no_memory = |left, limit, of| Cause::OutOfMemory { asked: 1 << 20, left, limit, of };
     let (strict, heuristic) =
         ("the commit limit (vm.overcommit_memory is 2)", "RAM and swap (vm.overcommit_memory is 0)");
     for (is_private, limits, expected) in [
@@ -365,7 +368,7 @@ fn what_rights_allow_is_refused_by_something_else() {
     let diagnosis = asked(Operation::Open, r"Global\x", &closed);
     let (cause, kind, remedies) = first(&diagnosis);
     assert!(
-        matches!(cause, Cause::RefusedElsewhere { seccomp: true, container: Some("Docker"), .. }),
+        matches!(cause, Cause::RefusedByPolicy { seccomp: true, container: Some("Docker"), .. }),
         "{cause:?}"
     );
     assert_eq!((kind, &remedies[0]), (Some(ErrorKind::PermissionDenied), &Remedy::AllowInPolicy));
@@ -373,7 +376,7 @@ fn what_rights_allow_is_refused_by_something_else() {
     let half = Facts { here: there(true, false), ..closed.clone() };
     let diagnosis = asked(Operation::Open, r"Global\x", &half);
     let (cause, kind, remedies) = first(&diagnosis);
-    assert!(matches!(cause, Cause::RefusedElsewhere { .. }), "{cause:?}");
+    assert!(matches!(cause, Cause::RefusedByPolicy { .. }), "{cause:?}");
     assert_eq!(kind, Some(ErrorKind::NotWritable));
     assert!(remedies.contains(&Remedy::OpenReadOnly));
     // What the rights refuse is a matter of the rights.

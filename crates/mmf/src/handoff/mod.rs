@@ -79,7 +79,7 @@ pub trait CommandExt {
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::MalformedName`]: the label is none, or is used twice. Otherwise what the system says: for example that there
+    /// [`ErrorKind::InvalidName`]: the label is none, or is used twice. Otherwise what the system says: for example that there
     /// are too many descriptors.
     fn hand_off<A: Access>(
         &mut self,
@@ -117,7 +117,7 @@ impl HandoffCommand<'_> {
         let variable = format!("{VARIABLE}{label}");
         if self.parcels.iter().any(|(used, _)| used.eq_ignore_ascii_case(&variable)) {
             let detail = format!("the label \"{label}\" is used twice; give each memory another one");
-            return Err(Error::new(Operation::HandOff, ErrorKind::MalformedName).with_detail(detail));
+            return Err(Error::new(Operation::HandOff, ErrorKind::InvalidName).with_detail(detail));
         }
         let parcel = system::Parcel::new(self.command, memory)?;
         self.parcels.push((variable, parcel));
@@ -182,7 +182,7 @@ fn check_label(label: &str, operation: Operation) -> Result<&str, Error> {
         "\"{}\" is no label: use 1 to {LONGEST_LABEL} letters, digits, '_' and '-'",
         label.escape_default()
     );
-    Err(Error::new(operation, ErrorKind::MalformedName).with_detail(detail))
+    Err(Error::new(operation, ErrorKind::InvalidName).with_detail(detail))
 }
 
 /// Receives a memory that the process was started with, to read and write it. Each can be received once.

@@ -155,11 +155,11 @@ pub(super) fn take<A: Access>(note: &Note, origin: Origin) -> Result<SharedMemor
         ErrorKind::NotFound => {
             invalid("it has been received already, or its sender ended before it was delivered")
         }
-        _ => invalid(&format!("cannot open its parcel: {}", error.cause_in_words())),
+        _ => invalid(&format!("cannot open its parcel: {}", error.fact())),
     })?;
     let content = read(&section, origin).map_err(|error| match error.kind() {
         ErrorKind::InvalidTicket => error,
-        _ => invalid(&format!("cannot read its parcel: {}", error.cause_in_words())),
+        _ => invalid(&format!("cannot read its parcel: {}", error.fact())),
     })?;
     let us = Process::current().map_err(fail)?;
     let is_ours = content.holder == us;

@@ -13,14 +13,14 @@ pub(super) struct Mistake {
 
 impl Mistake {
     pub(super) fn malformed(why: impl Into<String>) -> Self {
-        Mistake { kind: ErrorKind::MalformedName, why: why.into() }
+        Mistake { kind: ErrorKind::InvalidName, why: why.into() }
     }
 
     #[cold]
     pub(super) fn into_error(self, name: &str) -> Error {
         let Mistake { kind, why } = self;
         let error = Error::new(Operation::Name, kind).with_subject(name);
-        let proposals = if kind == ErrorKind::MalformedName { proposals(name) } else { Vec::new() };
+        let proposals = if kind == ErrorKind::InvalidName { proposals(name) } else { Vec::new() };
         if proposals.is_empty() {
             error.with_detail(why)
         } else {

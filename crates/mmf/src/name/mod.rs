@@ -56,7 +56,7 @@ impl Namespace {
 ///
 /// // Mistakes are refused, and the message shows what was probably meant.
 /// let error = Name::new(r"global\frames").unwrap_err();
-/// assert_eq!(error.kind(), ErrorKind::MalformedName);
+/// assert_eq!(error.kind(), ErrorKind::InvalidName);
 /// assert!(error.to_string().contains(r"Global\frames"));
 /// # Ok::<(), mmf::Error>(())
 /// ```
@@ -85,7 +85,7 @@ impl Name {
     /// - [`ErrorKind::EmptyName`]: the text is empty.
     /// - [`ErrorKind::NameTooLong`]: it has more than [`Name::MAX_LEN`] bytes (on macOS 15, or 30 for a
     ///   global name, which is the limit of the system).
-    /// - [`ErrorKind::MalformedName`]: it contains a NUL, a further backslash or (on Unix) a slash; it starts
+    /// - [`ErrorKind::InvalidName`]: it contains a NUL, a further backslash or (on Unix) a slash; it starts
     ///   with something that looks like a prefix and is none: `local\`, `Global/`, `Session\`; or it contains
     ///   invisible characters that hide mistakes, such as control characters, marks of direction, or spaces
     ///   at its ends. ([`Name::from_parts`] accepts those, for regions that other programs have named so.)

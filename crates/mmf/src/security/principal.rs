@@ -118,7 +118,6 @@ impl FromStr for Principal {
 /// An integrity level of Windows. A process cannot write to an object of a higher level, whatever it is
 /// granted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize), serde(rename_all = "snake_case"))]
 #[non_exhaustive]
 pub enum IntegrityLevel {
     /// Anonymous processes and the strictest sandboxes.
@@ -239,19 +238,6 @@ impl PartialEq for Account {
 }
 
 impl Eq for Account {}
-
-/// As its identifier and its name.
-#[cfg(feature = "serde")]
-impl serde::Serialize for Account {
-    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        use serde::ser::SerializeStruct;
-
-        let mut fields = serializer.serialize_struct("Account", 2)?;
-        fields.serialize_field("id", self.id())?;
-        fields.serialize_field("name", &self.name())?;
-        fields.end()
-    }
-}
 
 impl fmt::Debug for Account {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

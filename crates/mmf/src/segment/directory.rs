@@ -206,7 +206,7 @@ impl Core<ReadWrite> {
                 wanted.described.name.len(),
                 wanted.described.name
             );
-            let error = self.fail(Operation::Object, ErrorKind::MalformedName).with_object(name);
+            let error = self.fail(Operation::Object, ErrorKind::InvalidName).with_object(name);
             return Err(error.with_sentence(sentence));
         }
         let lock = WaitWord::bare(self, LOCK_AT)?;

@@ -38,6 +38,7 @@ impl Label {
     pub(crate) fn phrase<A: Access>(&self, core: &Core<A>) -> String {
         let kind = match self.kind {
             ObjectKind::AutoResetEvent | ObjectKind::ManualResetEvent => "event".to_owned(),
+            ObjectKind::Latest => "latest value".to_owned(),
             kind => kind.to_string(),
         };
         format!("the {kind} {:?} in {}", self.name, core.quoted_name())

@@ -52,7 +52,7 @@ impl<'a, A: Access> Bytes<'a, A> {
     /// view.
     fn faulted(&self, offset: u64, fault: Fault, error: &Error) -> Error {
         let diagnosis = error.diagnosis().cloned().unwrap_or_default();
-        let is_cut = diagnosis.causes().any(|cause| matches!(cause, Cause::CutOff { .. }));
+        let is_cut = diagnosis.causes().any(|cause| matches!(cause, Cause::Truncated { .. }));
         let state = if is_cut { "is gone" } else { "cannot be accessed" };
         let offset_of_fault = usize::try_from(offset).unwrap_or(fault.offset);
         self.error(ErrorKind::Fault)

@@ -178,9 +178,9 @@ impl<T: SharedType> Latest<T, ReadWrite> {
         let values = Values::new(&self.core.view, self.at)?;
         let context = LockContext::new(&self.core);
         let owner = Owner::new(&self.core)?;
-        match raw::mutex::lock(&context, &lock, owner.token(), BlockingMode::Try) {
+        match raw::mutex::lock(&context, &lock, owner.id(), BlockingMode::Try) {
             Ok(_) => {
-                raw::mutex::mark_consistent(&context, &lock, owner.token())?;
+                raw::mutex::mark_consistent(&context, &lock, owner.id())?;
             }
             Err(AcquireError::WouldBlock(writer)) if writer != 0 => {
                 return Err(self.label.error(&self.core, Operation::Acquire, ErrorKind::Busy, |latest| {

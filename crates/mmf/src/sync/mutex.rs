@@ -124,7 +124,7 @@ impl<T: SharedType> Mutex<T> {
     #[inline(always)]
     fn acquire(&self, deadline: Option<Instant>, mode: BlockingMode) -> LockResult<MutexGuard<'_, T>> {
         let owner = Owner::new(&self.core).map_err(super::LockError::Failed)?;
-        if raw::mutex::lock_fast(&self.lock, owner.token()) {
+        if raw::mutex::lock_fast(&self.lock, owner.id()) {
             return Ok(self.guard(owner));
         }
         self.acquire_slow(owner, deadline, mode)
@@ -139,7 +139,7 @@ impl<T: SharedType> Mutex<T> {
         mode: BlockingMode,
     ) -> LockResult<MutexGuard<'_, T>> {
         let context = LockContext::until(&self.core, Operation::Acquire, deadline);
-        match raw::mutex::lock_slow(&context, &self.lock, owner.token(), 0, mode) {
+        match raw::mutex::lock_slow(&context, &self.lock, owner.id(), 0, mode) {
             Ok(Acquired::Clean) => Ok(self.guard(owner)),
             Ok(acquired) => Err(owner_died(&self.core, &self.label, self.at, self.guard(owner), acquired)),
             Err(error) => Err(lock_error(&self.core, &self.label, error, self.holder())),

@@ -143,7 +143,7 @@ impl<T: SharedType> OnceLock<T> {
         }
         let context = LockContext::until(&self.core, Operation::Acquire, deadline);
         let owner = Owner::new(&self.core).map_err(failed)?;
-        match once_lock::begin(&context, &self.lock, owner.token()) {
+        match once_lock::begin(&context, &self.lock, owner.id()) {
             Ok(true) => {}
             Ok(false) => return self.core.view.read(index(self.at + VALUE)).map_err(failed),
             Err(error) => return Err(convert(self.error(error))),

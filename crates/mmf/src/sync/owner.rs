@@ -14,7 +14,7 @@ use crate::segment::world::{LockContext, WaitWord};
 /// written to the stack in parts and read back in one piece costs as much as the lock itself.)
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Owner {
-    token: u32,
+    id: u32,
 }
 
 impl Owner {
@@ -22,15 +22,15 @@ impl Owner {
     #[allow(clippy::inline_always, reason = "the guard has to stay in registers")]
     #[inline(always)]
     pub(super) fn new(core: &Core) -> Result<Self, Error> {
-        Ok(Owner { token: core.me()? })
+        Ok(Owner { id: core.me()? })
     }
 
     /// Returns the participant id without a check. For the operation that acquires: no fork can come in
     /// between.
     #[allow(clippy::inline_always, reason = "the guard has to stay in registers")]
     #[inline(always)]
-    pub(super) fn token(self) -> u32 {
-        self.token
+    pub(super) fn id(self) -> u32 {
+        self.id
     }
 
     /// Returns the participant id, or none in a forked copy of the owner. For destructors: a copy releases
@@ -38,13 +38,13 @@ impl Owner {
     #[allow(clippy::inline_always, reason = "the guard has to stay in registers")]
     #[inline(always)]
     pub(super) fn here(self, core: &Core) -> Option<u32> {
-        core.is_here().then_some(self.token)
+        core.is_here().then_some(self.id)
     }
 
     /// Returns the participant id, or an error in a forked copy of the owner. For the methods of guards.
     #[inline]
     pub(super) fn check(self, core: &Core) -> Result<u32, Error> {
-        if core.is_here() { Ok(self.token) } else { Err(core.forked()) }
+        if core.is_here() { Ok(self.id) } else { Err(core.forked()) }
     }
 
     /// Declares the data of a lock consistent that this participant owns.
@@ -63,7 +63,7 @@ impl Owner {
     /// `head` is the offset of the lock's head.
     pub(super) fn mark_panicked(self, core: &Core, lock: &WaitWord, head: u64) {
         // If the pages are gone, there is nothing to mark.
-        let _ = raw::mutex::mark_damaged(&LockContext::new(core), lock, self.token);
-        let _ = record_damage(core, head, self.token, END_PANICKED);
+        let _ = raw::mutex::mark_damaged(&LockContext::new(core), lock, self.id);
+        let _ = record_damage(core, head, self.id, END_PANICKED);
     }
 }

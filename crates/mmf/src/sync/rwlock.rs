@@ -167,7 +167,7 @@ impl<T: SharedType> RwLock<T> {
         mode: BlockingMode,
     ) -> LockResult<RwLockReadGuard<'_, T>> {
         let owner = self.owner()?;
-        match algorithm::read(&self.context(deadline), self.words(), participant(owner.token()), mode) {
+        match algorithm::read(&self.context(deadline), self.words(), participant(owner.id()), mode) {
             Ok(acquired) => self.result(RwLockReadGuard { lock: self, owner }, acquired),
             Err(error) => Err(lock_error(&self.core, &self.label, error, self.writer())),
         }
@@ -221,7 +221,7 @@ impl<T: SharedType> RwLock<T> {
         mode: BlockingMode,
     ) -> LockResult<RwLockWriteGuard<'_, T>> {
         let owner = self.owner()?;
-        match algorithm::write(&self.context(deadline), self.words(), participant(owner.token()), mode) {
+        match algorithm::write(&self.context(deadline), self.words(), participant(owner.id()), mode) {
             Ok(acquired) => {
                 let panicking = std::thread::panicking();
                 self.result(RwLockWriteGuard { lock: self, owner, panicking }, acquired)
@@ -249,11 +249,11 @@ impl<T: SharedType> RwLock<T> {
     #[cold]
     fn holder(&self) -> u32 {
         let context = self.context(None);
-        let reader = |place| {
-            let word = context.readers_load(place).unwrap_or(0);
-            let token = algorithm::participant_of(word);
-            let is_in = algorithm::active(word) > 0 && context.owns_slot(token, place);
-            (is_in && !self.core.is_gone(token)).then_some(token)
+        let reader = |slot| {
+            let word = context.readers_load(slot).unwrap_or(0);
+            let id = algorithm::participant_of(word);
+            let reads = algorithm::active(word) > 0 && context.owns_slot(id, slot);
+            (reads && !self.core.is_gone(id)).then_some(id)
         };
         match self.writer() {
             0 => (0..context.slots().unwrap_or(0)).find_map(reader).unwrap_or(0),

@@ -457,9 +457,9 @@ impl<A: Access> View<A> {
     /// [`ErrorKind::ZeroLength`], [`ErrorKind::OutOfBounds`].
     pub fn subview(&self, offset: usize, len: usize) -> Result<View<A>, Error> {
         if len == 0 {
-            return Err(self.mapped.right.name_it(Error::new(Operation::Slice, ErrorKind::ZeroLength)));
+            return Err(self.mapped.right.name_it(Error::new(Operation::Subview, ErrorKind::ZeroLength)));
         }
-        self.at(Operation::Slice, offset, len)?;
+        self.at(Operation::Subview, offset, len)?;
         Ok(self.part(offset, len, len))
     }
 
@@ -548,7 +548,7 @@ impl<A: Access> View<A> {
     ///
     /// [`ErrorKind::Unsupported`] on macOS.
     pub fn large_page_bytes(&self) -> Result<u64, Error> {
-        self.mapped.mapping.large_bytes().map_err(self.system(Operation::Pages))
+        self.mapped.mapping.large_bytes().map_err(self.system(Operation::QueryPages))
     }
 
     /// Returns the NUMA node in whose RAM the byte at `offset` is now; `None` if it is in no RAM, because its
@@ -560,8 +560,8 @@ impl<A: Access> View<A> {
     ///
     /// [`ErrorKind::OutOfBounds`]; [`ErrorKind::Unsupported`] on macOS.
     pub fn numa_node(&self, offset: usize) -> Result<Option<u32>, Error> {
-        self.at(Operation::Pages, offset, 1)?;
-        self.mapped.mapping.node_of(self.start + offset).map_err(self.system(Operation::Pages))
+        self.at(Operation::QueryPages, offset, 1)?;
+        self.mapped.mapping.node_of(self.start + offset).map_err(self.system(Operation::QueryPages))
     }
 
     /// Asks the system to bring the pages into RAM ahead of their use. The system may ignore this.
@@ -589,7 +589,8 @@ impl<A: Access> View<A> {
     /// - [`ErrorKind::OutOfMemory`]: this and what is locked already are more than the process may lock, or
     ///   another process has cut the pages off (Unix).
     pub fn lock_pages(&self) -> Result<(), Error> {
-        self.on_pages(|mapping, start, len| mapping.lock(start, len)).map_err(self.system(Operation::Lock))
+        self.on_pages(|mapping, start, len| mapping.lock(start, len))
+            .map_err(self.system(Operation::LockPages))
     }
 
     /// Unlocks the pages that [`lock_pages`](View::lock_pages) has locked.
@@ -598,7 +599,8 @@ impl<A: Access> View<A> {
     ///
     /// Those of the system call: for example, that the pages are not locked (Windows).
     pub fn unlock_pages(&self) -> Result<(), Error> {
-        self.on_pages(|mapping, start, len| mapping.unlock(start, len)).map_err(self.system(Operation::Lock))
+        self.on_pages(|mapping, start, len| mapping.unlock(start, len))
+            .map_err(self.system(Operation::LockPages))
     }
 }
 

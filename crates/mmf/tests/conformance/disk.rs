@@ -72,7 +72,7 @@ fn until(done: u64) -> impl FnMut(Progress) -> ControlFlow<()> {
 #[track_caller]
 fn assert_file_error(error: &Error, kind: ErrorKind, path: &Path) {
     assert_eq!((error.kind(), error.path(), error.name()), (kind, Some(path), None), "{error}");
-    assert!(error.to_string().contains(&path.display().to_string()), "{error}");
+    assert!(format!("{error:#}").contains(&path.display().to_string()), "{error}");
 }
 
 fn is_free(name: &str) -> bool {
@@ -136,7 +136,7 @@ pub(crate) fn options_hold_for_what_is_loaded() {
     assert!(now[10_000..].iter().all(|byte| *byte == 0), "and zeros");
     let error = OpenOptions::new().len(9999).load_anonymous(&path).unwrap_err();
     assert_file_error(&error, ErrorKind::OutOfBounds, &path);
-    assert!(error.to_string().contains("10000") && error.to_string().contains("9999"), "{error}");
+    assert!(format!("{error:#}").contains("10000") && format!("{error:#}").contains("9999"), "{error}");
 
     let name = unique_name("taken");
     let theirs = SharedMemory::create(&*name, 4096).unwrap();
@@ -503,7 +503,7 @@ pub(crate) fn paths_that_lead_nowhere() {
     }
     let error = SharedMemory::load(unique_name("directory"), &folder.0).unwrap_err();
     assert_file_error(&error, ErrorKind::NotAFile, &folder.0);
-    assert!(error.to_string().contains("it is a directory"), "{error}");
+    assert!(format!("{error:#}").contains("it is a directory"), "{error}");
     // A file instead of a directory.
     let file = folder.file("file");
     fs::write(&file, b"x").unwrap();
@@ -514,7 +514,7 @@ pub(crate) fn paths_that_lead_nowhere() {
     let name = unique_name("empty");
     let error = SharedMemory::load(&*name, &empty).unwrap_err();
     assert_file_error(&error, ErrorKind::ZeroLength, &empty);
-    assert!(error.to_string().contains("the file is empty") && is_free(&name), "{error}");
+    assert!(format!("{error:#}").contains("the file is empty") && is_free(&name), "{error}");
     assert_file_error(&original.restore(&empty).unwrap_err(), ErrorKind::ZeroLength, &empty);
     assert!(OpenOptions::new().len(4096).load_anonymous(&empty).is_ok(), "zeros, if a length is given");
     let long = folder.file(&"x".repeat(300));
@@ -525,7 +525,7 @@ pub(crate) fn paths_that_lead_nowhere() {
         std::os::unix::fs::symlink(&file, &link).unwrap();
         let error = original.save(&link).unwrap_err();
         assert_file_error(&error, ErrorKind::NotAFile, &link);
-        assert!(error.to_string().contains("symbolic link"), "{error}");
+        assert!(format!("{error:#}").contains("symbolic link"), "{error}");
         assert_eq!(fs::read(&file).unwrap(), b"x");
         assert!(SharedMemory::load_anonymous(&link).is_ok(), "to read, a link will do");
         let text = std::ffi::CString::new(pipe.to_str().unwrap()).unwrap();
@@ -554,7 +554,7 @@ pub(crate) fn files_longer_than_the_memory() {
     fs::write(&path, vec![7; small.len() as usize + 1]).unwrap();
     let error = small.restore(&path).unwrap_err();
     assert_eq!((error.kind(), error.operation()), (ErrorKind::OutOfBounds, Operation::Restore), "{error}");
-    assert!(error.to_string().contains("nothing was changed"), "{error}");
+    assert!(format!("{error:#}").contains("nothing was changed"), "{error}");
     assert_bytes(&bytes(&small)[..5000], &noise(5000), "nothing was");
 }
 
@@ -702,7 +702,7 @@ pub(crate) fn memories_cut_by_another_process() {
     original.view().unwrap().write_all_at(&noise(len as usize), 0).unwrap();
     let error = original.save_with(&path, IfExists::Keep, |progress| cut(&shm, progress)).unwrap_err();
     assert_eq!((error.kind(), error.path()), (ErrorKind::Fault, None), "{error}");
-    assert!(error.name().is_some() && error.to_string().contains(&format!("byte {}", 2 << 20)), "{error}");
+    assert!(error.name().is_some() && format!("{error:#}").contains(&format!("byte {}", 2 << 20)), "{error}");
     assert_eq!(folder.names().len(), 0);
 
     fs::write(&path, noise(len as usize)).unwrap();
@@ -827,7 +827,7 @@ mod small {
         let mut heard = Heard::default();
         let error = large.save_with(&path, IfExists::Keep, |progress| heard.hear(progress)).unwrap_err();
         assert_file_error(&error, ErrorKind::StorageFull, &path);
-        let text = error.to_string();
+        let text = format!("{error:#}");
         assert!(text.contains(&(6 * MIB).to_string()) && text.contains("4194304"), "{text}");
         assert!(heard.0.iter().all(|progress| progress.done() == 0));
         assert_eq!(std::io::Error::from(error).kind(), std::io::ErrorKind::StorageFull);
@@ -905,7 +905,7 @@ mod small {
         // An error, and not the signal that the system would send.
         let error = original.save(&path).unwrap_err();
         assert_file_error(&error, ErrorKind::LimitReached, &path);
-        assert!(error.to_string().contains("RLIMIT_FSIZE"), "{error}");
+        assert!(format!("{error:#}").contains("RLIMIT_FSIZE"), "{error}");
         assert_eq!(folder.names().len(), 0);
         memory(&noise(MIB)).save(&path).unwrap();
         role.say("done");

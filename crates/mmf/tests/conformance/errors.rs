@@ -27,32 +27,32 @@ pub(crate) fn names_that_are_none() {
         "a\0b",
         "\0",
     ] {
-        assert_eq!(kind_of(name), ErrorKind::MalformedName, "{name:?}");
+        assert_eq!(kind_of(name), ErrorKind::InvalidName, "{name:?}");
     }
     assert_eq!(kind_of(&"x".repeat(Name::MAX_LEN + 1)), ErrorKind::NameTooLong);
     assert_eq!(kind_of(&"\u{fc}".repeat(Name::MAX_LEN / 2 + 1)), ErrorKind::NameTooLong);
     // The message shows what was meant.
     for (wrong, right) in [(r"local\x", r"Local\x"), (r"GLOBAL\x", r"Global\x"), (r"Session\1\x", r"Local\")]
     {
-        let message = Name::new(wrong).unwrap_err().to_string();
+        let message = format!("{:#}", Name::new(wrong).unwrap_err());
         assert!(message.contains(right) && message.contains(wrong), "{message}");
     }
     // Every way in checks, and says the name as it was given.
     let error = SharedMemory::create("a\\b", 10).unwrap_err();
-    assert_eq!((error.kind(), error.name()), (ErrorKind::MalformedName, Some("a\\b")));
+    assert_eq!((error.kind(), error.name()), (ErrorKind::InvalidName, Some("a\\b")));
     assert_eq!(SharedMemory::open("").unwrap_err().kind(), ErrorKind::EmptyName);
-    assert_eq!(SharedMemory::open_read_only(r"a\b").unwrap_err().kind(), ErrorKind::MalformedName);
+    assert_eq!(SharedMemory::open_read_only(r"a\b").unwrap_err().kind(), ErrorKind::InvalidName);
     // On Windows these are names like others.
     for name in ["a/b", "/x", r"Global\/x", ".", "..", r"Global\.."] {
         match Name::new(name) {
             Ok(parsed) => assert!(cfg!(windows) && name.ends_with(parsed.text()), "{name:?}"),
-            Err(error) => assert!(cfg!(unix) && error.kind() == ErrorKind::MalformedName, "{error}"),
+            Err(error) => assert!(cfg!(unix) && error.kind() == ErrorKind::InvalidName, "{error}"),
         }
     }
     if cfg!(unix) {
-        let message = Name::new("/x").unwrap_err().to_string();
+        let message = format!("{:#}", Name::new("/x").unwrap_err());
         assert!(message.contains(r"write Global\x"), "{message}");
-        assert_eq!(kind_of(r"Global\mmf.1000.x"), ErrorKind::MalformedName);
+        assert_eq!(kind_of(r"Global\mmf.1000.x"), ErrorKind::InvalidName);
     }
     let name = Name::from_parts(Namespace::Global, "x").unwrap();
     assert_eq!(name, Name::new(&name.to_string()).unwrap());
@@ -71,7 +71,7 @@ pub(crate) fn existing_name() {
     let memory = SharedMemory::create(&name, 12_345).unwrap();
     let error = SharedMemory::create(&name, 12_345).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::AlreadyExists);
-    assert!(error.to_string().contains(&memory.len().to_string()), "{error}");
+    assert!(format!("{error:#}").contains(&memory.len().to_string()), "{error}");
     // Trying has not changed it.
     assert_eq!(SharedMemory::open(&name).unwrap().len(), memory.len());
 }
@@ -157,7 +157,7 @@ pub(crate) fn out_of_bounds() {
     assert_eq!(view.read_vec(0, usize::MAX).unwrap_err().kind(), ErrorKind::OutOfBounds);
     assert_eq!(view.copy_to(4096..4096, &view, 4096).map_err(|error| error.kind()), Ok(()));
     let error = view.read::<u64>(4090).unwrap_err();
-    assert!(error.to_string().contains("4090") && error.to_string().contains("4096"), "{error}");
+    assert!(format!("{error:#}").contains("4090") && format!("{error:#}").contains("4096"), "{error}");
 }
 
 pub(crate) fn misaligned_atomics() {
@@ -183,7 +183,7 @@ pub(crate) fn smaller_than_asked_for() {
     let memory = SharedMemory::create(&name, 4096).unwrap();
     let error = OpenOptions::new().len(1 << 20).open(&name).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::TooSmall);
-    let text = error.to_string();
+    let text = format!("{error:#}");
     assert!(text.contains(&memory.len().to_string()) && text.contains("1048576"), "{text}");
     assert_eq!(
         OpenOptions::new().len(1 << 20).open_read_only(&name).unwrap_err().kind(),
@@ -238,14 +238,21 @@ fn check_other_kind(name: &str) {
 
 pub(crate) fn messages_name_the_cure() {
     let name = unique_name("cure");
-    let text = SharedMemory::open(&name).unwrap_err().to_string();
-    assert!(text.starts_with(&format!("cannot open the shared memory \"Local\\{name}\": ")), "{text}");
-    assert!(text.contains("start the program that makes it first"), "{text}");
+    let error = SharedMemory::open(&name).unwrap_err();
+    let head = format!("cannot open the shared memory region \"Local\\{name}\": no region has this name");
+    assert!(error.to_string().starts_with(&head), "{error}");
+    assert!(!error.to_string().contains("start the program"), "{error}");
+    let text = format!("{error:#}");
+    assert!(
+        text.starts_with(&head) && text.contains("do: start the program that creates it first"),
+        "{text}"
+    );
     let _memory = SharedMemory::create(&name, 1).unwrap();
-    let text = SharedMemory::create(&name, 1).unwrap_err().to_string();
+    let text = format!("{:#}", SharedMemory::create(&name, 1).unwrap_err());
     assert!(text.contains("open_or_create") && text.contains(&name), "{text}");
     let debug = format!("{:?}", SharedMemory::create(&name, 1).unwrap_err());
-    assert!(debug.contains("AlreadyExists") && debug.contains("operation: Create"), "{debug}");
+    // What a `main` that returns the error prints.
+    assert_eq!(debug, text);
 }
 
 pub(crate) fn failing_leaks_nothing() {
@@ -263,6 +270,7 @@ pub(crate) fn failing_leaks_nothing() {
     assert_eq!(SharedMemory::open(&name).unwrap_err().kind(), ErrorKind::NotFound);
 }
 
+/// The inner error has the code of the system, which an `io::Error` with an inner error cannot have itself.
 pub(crate) fn converts_to_io_error() {
     fn as_io() -> io::Result<SharedMemory> {
         Ok(SharedMemory::open(unique_name("io"))?)
@@ -271,7 +279,10 @@ pub(crate) fn converts_to_io_error() {
     assert_eq!(error.kind(), io::ErrorKind::NotFound);
     let inner = error.get_ref().unwrap().downcast_ref::<mmf::Error>().unwrap();
     assert_eq!(inner.kind(), ErrorKind::NotFound);
-    assert!(inner.raw_os_error().is_some_and(|code| code == 2));
+    assert_eq!(inner.raw_os_error(), Some(2));
+    let text = inner.to_string();
+    assert_eq!(error.to_string(), text);
+    assert_eq!(error.downcast::<mmf::Error>().unwrap().to_string(), text);
 }
 
 testkit::registry! {

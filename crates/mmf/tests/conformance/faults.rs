@@ -30,7 +30,7 @@ fn assert_fault(result: Result<(), Error>, offset: usize) {
     } else {
         assert!(matches!(fault.code(), 7 | 10 | 11), "{error}");
     }
-    assert!(error.to_string().contains(&format!("byte {offset}")), "{error}");
+    assert!(format!("{error:#}").contains(&format!("byte {offset}")), "{error}");
 }
 
 pub(crate) fn an_inaccessible_page() {

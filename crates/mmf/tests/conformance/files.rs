@@ -206,7 +206,7 @@ pub(crate) fn larger_than_the_address_space() {
     if size_of::<usize>() == 4 {
         let error = memory.view().unwrap_err();
         assert_eq!(error.kind(), ErrorKind::TooLarge, "{error}");
-        assert!(error.to_string().contains("view_at"), "{error}");
+        assert!(format!("{error:#}").contains("view_at"), "{error}");
     } else {
         assert_eq!(memory.view().unwrap().len() as u64, len);
     }
@@ -324,7 +324,7 @@ pub(crate) fn role_fill(role: &mut Role) {
     // More than there is: then there is no file either.
     let error = FileOptions::new(&path).len(16 << 20).create().unwrap_err();
     assert_eq!(error.kind(), ErrorKind::StorageFull, "{error}");
-    assert!(error.to_string().contains("are left"), "{error}");
+    assert!(format!("{error:#}").contains("are left"), "{error}");
     assert!(!path.exists());
     let memory = FileOptions::new(&path).len(1 << 20).create().unwrap();
     let error = memory.grow(16 << 20).unwrap_err();

@@ -236,7 +236,7 @@ mod here {
         peer.expect("created");
         let error = SharedMemory::open(format!(r"Global\{text}")).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::NotReady);
-        assert!(error.to_string().contains("try again"), "{error}");
+        assert!(format!("{error:#}").contains("try again"), "{error}");
         let either = mmf::OpenOptions::new().len(10).open_or_create(format!(r"Global\{text}")).unwrap_err();
         assert_eq!(either.kind(), ErrorKind::NotReady, "{either}");
         peer.say(&format!("unlink /{text}"));

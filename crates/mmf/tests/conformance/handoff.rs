@@ -156,7 +156,7 @@ pub(crate) fn a_child_receives() {
     expect(&mut peer, "receive-read-only FRAMES", "NotFound");
     // Nothing, and what is no label.
     expect(&mut peer, "receive others", "NotFound");
-    expect(&mut peer, "receive a=b", "MalformedName");
+    expect(&mut peer, "receive a=b", "InvalidName");
     // What is writable can be received to be read.
     let mut reader = worker("frames", &memory);
     expect(&mut reader, "receive-read-only frames", "ok");
@@ -255,12 +255,12 @@ pub(crate) fn labels() {
         let error = command.hand_off(label, &memory).unwrap_err();
         assert_eq!(
             (error.kind(), error.operation()),
-            (ErrorKind::MalformedName, mmf::error::Operation::HandOff)
+            (ErrorKind::InvalidName, mmf::error::Operation::HandOff)
         );
     }
     let error = command.hand_off("frames", &memory).unwrap().hand_off("Frames", &memory).unwrap_err();
-    assert_eq!(error.kind(), ErrorKind::MalformedName);
-    assert!(error.to_string().contains("twice"), "{error}");
+    assert_eq!(error.kind(), ErrorKind::InvalidName);
+    assert!(format!("{error:#}").contains("twice"), "{error}");
     // Case makes no difference to the receiver either.
     let mut peer = worker("Frames_and-1", &memory);
     expect(&mut peer, "labels", "Frames_and-1");
@@ -275,7 +275,7 @@ pub(crate) fn labels() {
     // Nothing at all: the message says how it would be.
     let error = handoff::receive("nothing").unwrap_err();
     assert_eq!((error.kind(), error.operation()), (ErrorKind::NotFound, mmf::error::Operation::Receive));
-    assert!(error.to_string().contains("hand_off"), "{error}");
+    assert!(format!("{error:#}").contains("hand_off"), "{error}");
 }
 
 pub(crate) fn the_command_stays_as_it_was() {

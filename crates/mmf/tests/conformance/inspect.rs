@@ -144,7 +144,7 @@ pub(crate) fn a_damaged_header_is_made_up_for() {
                     Segment::open_in(&memory).and_then(|segment| segment.auto_reset_event("go").map(drop));
                 let error = opened.unwrap_err();
                 assert_eq!(error.kind(), ErrorKind::Corrupted, "{offset}: {error}");
-                assert!(error.to_string().contains("`mmf inspect` shows"), "{offset}: {error}");
+                assert!(format!("{error:#}").contains("`mmf inspect` shows"), "{offset}: {error}");
                 view.write_all_at(&good[256 + 64..START], 256 + 64).unwrap();
             }
             // Who has it open goes by what it knows.
@@ -251,7 +251,7 @@ pub(crate) fn zeros_are_not_taken_for_a_death() {
     let soon = SegmentOptions::new().ready_timeout(Duration::from_millis(10));
     let error = soon.open(&name).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::NotReady);
-    let text = error.to_string();
+    let text = format!("{error:#}");
     assert!(text.contains("a plain memory") && text.contains("its maker has not begun"), "{text}");
     assert!(text.contains("SharedMemory") && text.contains("open_or_create"), "{text}");
     let error = Segment::inspect_memory(&memory).unwrap_err();
@@ -262,7 +262,7 @@ pub(crate) fn zeros_are_not_taken_for_a_death() {
     assert_eq!(Segment::stage_of(&memory).unwrap(), SegmentStage::NotASegment);
     let error = SegmentOptions::new().ready_timeout(testkit::WATCHDOG).open(&name).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::NotASegment);
-    assert!(error.to_string().contains("byte 200"), "{error}");
+    assert!(format!("{error:#}").contains("byte 200"), "{error}");
     assert_eq!(Segment::create_in(&memory).unwrap_err().kind(), ErrorKind::NotASegment);
     view.fill(0, 200..201).unwrap();
     let _segment = Segment::create_in(&memory).unwrap();
@@ -291,14 +291,14 @@ pub(crate) fn the_maker_is_named() {
         };
         let id = making(true);
         let error = Segment::inspect_memory(&memory).unwrap_err();
-        assert!(error.to_string().contains(&format!("process {id} is making it")), "{error}");
+        assert!(format!("{error:#}").contains(&format!("process {id} is making it")), "{error}");
         maker.kill();
         testkit::wait_until("its death is noticed", || {
             matches!(Segment::stage_of(&memory).unwrap(), SegmentStage::Creating { alive: false, .. })
         });
         assert_eq!(making(false), id);
         let error = Segment::inspect_memory(&memory).unwrap_err();
-        assert!(error.to_string().contains(&format!("process {id}, has died")), "{error}");
+        assert!(format!("{error:#}").contains(&format!("process {id}, has died")), "{error}");
     }
 }
 

@@ -91,7 +91,8 @@ pub(crate) fn deadlines_and_tries() {
     let error = theirs.try_lock().unwrap_err();
     assert!(matches!(error, LockError::WouldBlock(_)));
     assert!(
-        error.to_string().contains(&format!("held by this process itself (process {})", std::process::id())),
+        format!("{error:#}")
+            .contains(&format!("held by this process itself (process {})", std::process::id())),
         "{error}"
     );
     let before = Instant::now();
@@ -170,7 +171,7 @@ pub(crate) fn a_death_is_reported_to_the_next_owner() {
     });
     let error = mutex.lock().unwrap_err();
     let id = killer.join().unwrap();
-    assert!(error.to_string().contains(&format!("(process {id}) died holding it")), "{error}");
+    assert!(format!("{error:#}").contains(&format!("(process {id}) died holding it")), "{error}");
     let LockError::OwnerDied(owner) = error else { panic!("{error:?}") };
     assert_eq!(owner.process().unwrap().id, id);
     assert!(owner.held_since().unwrap() <= owner.detected().unwrap());
@@ -549,7 +550,7 @@ pub(crate) fn the_latest_value_outlives_its_writer() {
         assert_eq!(numbered(&latest), Some((1, 5)));
         let error = latest.acquire_writer().unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Busy, "{error}");
-        assert!(error.to_string().contains(&format!("process {}", peer.id())), "{error}");
+        assert!(format!("{error:#}").contains(&format!("process {}", peer.id())), "{error}");
         assert!(latest.has_writer().unwrap());
         peer.kill();
         assert!(!latest.has_writer().unwrap());

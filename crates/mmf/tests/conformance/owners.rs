@@ -1,4 +1,4 @@
-//! Nobody but the owner acts as the owner, and what is said about locks is true.
+//! Only an owner acts as the owner, and errors and inspection report the state of locks correctly.
 
 use std::sync::atomic::Ordering::SeqCst;
 use std::sync::atomic::{AtomicBool, AtomicU32};
@@ -22,7 +22,8 @@ fn would_block<G>(result: Result<G, LockError<G>>) -> bool {
     matches!(result, Err(LockError::WouldBlock(_)))
 }
 
-/// A forked child has a copy of each guard and writer. It can do nothing with them, and dropping them does nothing.
+/// A forked child has a copy of each guard and writer. Their methods return errors, and dropping them does
+/// nothing.
 pub(crate) fn copies_in_a_forked_child_own_nothing() {
     if !cfg!(unix) {
         testkit::skip("only Unix forks");
@@ -30,7 +31,7 @@ pub(crate) fn copies_in_a_forked_child_own_nothing() {
     forks("fork");
 }
 
-/// The same where the child is made by a system call of which no library hears.
+/// The same for a child that a bare system call creates, which no library sees.
 pub(crate) fn copies_in_a_cloned_child_own_nothing() {
     if !cfg!(target_os = "linux") {
         testkit::skip("only Linux has this call");
@@ -46,11 +47,14 @@ fn forks(how: &str) {
     let (mutex, lock) = (segment.mutex::<u64>("mutex").unwrap(), segment.rwlock::<u64>("lock").unwrap());
     let (read, latest) = (segment.rwlock::<u64>("read").unwrap(), segment.latest::<u64>("latest").unwrap());
     let mut peer = Peer::start("owners::role_fork", &[&name, how]);
-    peer.expect("the child was refused everything");
-    // Its copies are dropped, and its parent has everything still.
+    peer.expect("each call failed in the child");
+    // The child has dropped its copies, and the parent still owns everything.
     assert!(would_block(mutex.try_lock()), "the mutex");
-    assert!(would_block(lock.try_write()) && would_block(lock.try_read()), "the lock that is held to write");
-    assert!(would_block(read.try_write()), "the lock that is held to read");
+    assert!(
+        would_block(lock.try_write()) && would_block(lock.try_read()),
+        "the lock that is held for writing"
+    );
+    assert!(would_block(read.try_write()), "the lock that is held for reading");
     assert!(latest.has_writer().unwrap());
     assert_eq!(latest.acquire_writer().unwrap_err().kind(), ErrorKind::Busy);
     assert_eq!(numbered(&latest), Some((1, 10)), "the child has published nothing");
@@ -84,14 +88,14 @@ pub(crate) fn role_fork(role: &mut Role) {
         child = fork(role.argument(1));
         if child != 0 {
             wait_for(child, pipe[0]);
-            role.say("the child was refused everything");
+            role.say("each call failed in the child");
             let _ = role.hear();
         }
         4
     });
     if child == 0 {
         let mut bytes = [0; 8];
-        // SAFETY: nobody else has the segment but for the test, which keeps to the locks.
+        // SAFETY: only the test opens the segment besides this process, and it keeps to the locks.
         let references = unsafe {
             [
                 guard.value_mut_unchecked().err(),
@@ -100,7 +104,7 @@ pub(crate) fn role_fork(role: &mut Role) {
                 reading.value_ref_unchecked().err(),
             ]
         };
-        let mut refused = vec![
+        let mut errors = vec![
             initialised.err(),
             guard.get().err(),
             guard.set(&7).err(),
@@ -127,15 +131,15 @@ pub(crate) fn role_fork(role: &mut Role) {
             guard.give_up().err(),
             writing.give_up().err(),
         ];
-        refused.extend(references);
+        errors.extend(references);
         drop((reading, again, writer));
         let is_right = |error: &Option<Error>| {
             error.as_ref().is_some_and(|error| {
                 error.kind() == ErrorKind::Unsupported
-                    && error.to_string().contains("was forked from the one that opened")
+                    && format!("{error:#}").contains("was forked from the one that opened")
             })
         };
-        let wrong = refused.iter().position(|error| !is_right(error)).map_or(255, |which| which as u8);
+        let wrong = errors.iter().position(|error| !is_right(error)).map_or(255, |which| which as u8);
         // SAFETY: one valid byte.
         unsafe { libc::write(pipe[1], [wrong].as_ptr().cast(), 1) };
         // The whole segment goes as well, as at the end of `main`.
@@ -155,7 +159,8 @@ pub(crate) fn role_fork(role: &mut Role) {
 fn fork(how: &str) -> i32 {
     #[cfg(target_os = "linux")]
     if how == "clone" {
-        // SAFETY: no flags but the signal at its end: the child has its own copy of everything, and this process no other threads.
+        // SAFETY: without flags besides the signal that its end sends, the child has its own copy of the
+        // address space. This process has no other threads.
         return unsafe { libc::syscall(libc::SYS_clone, libc::SIGCHLD, 0, 0, 0, 0) } as i32;
     }
     assert_eq!(how, "fork");
@@ -163,10 +168,10 @@ fn fork(how: &str) -> i32 {
     unsafe { libc::fork() }
 }
 
-/// What a forked child learns of its parent is true: the parent lives, and then it does not.
+/// A forked child sees that its parent is alive, and later that it has died.
 pub(crate) fn a_forked_child_sees_its_parent_die() {
     if !cfg!(target_os = "linux") {
-        testkit::skip("tried on Linux");
+        testkit::skip("only tested on Linux");
     }
     if std::env::var_os("MMF_TEST_RUNNER").is_some() {
         testkit::skip("the emulator lets children inherit what holds a slot (MADV_DONTFORK)");
@@ -210,7 +215,7 @@ pub(crate) fn role_orphan(role: &mut Role) {
 #[cfg(not(unix))]
 pub(crate) fn role_orphan(_: &mut Role) {}
 
-/// Waits for a child that has written which of its calls was not refused: 255 if all were.
+/// Waits for a child, which writes the index of the first call that did not fail: 255 if all failed.
 #[cfg(unix)]
 fn wait_for(child: i32, answers: i32) {
     let mut answer = [0_u8];
@@ -219,14 +224,15 @@ fn wait_for(child: i32, answers: i32) {
     let mut status = 0;
     // SAFETY: a valid place for the status.
     assert_eq!(unsafe { libc::waitpid(child, &raw mut status, 0) }, child);
-    assert_eq!((answer[0], status), (255, 0), "the number of the call that was not refused in the child");
+    assert_eq!((answer[0], status), (255, 0), "the index of the call that did not fail in the child");
 }
 
 #[cfg(not(unix))]
 pub(crate) fn role_fork(_: &mut Role) {}
 
-/// Whatever is written into the word of a reader, dropping its guard changes the count of readers and nothing else, and nothing if it is not
-/// counted there; and only a participant's own word holds writers up.
+/// For any bytes in a reader word, dropping a guard changes nothing but the count of readers, and nothing at
+/// all if the guard is not counted there. A writer only waits for the word of a live participant that owns
+/// the slot.
 pub(crate) fn words_of_readers_never_wrap_around() {
     let segment = SegmentOptions::new().len(LEN).participants(4).create(unique_name("wrap")).unwrap();
     let (second, third) =
@@ -235,21 +241,21 @@ pub(crate) fn words_of_readers_never_wrap_around() {
     let info = segment.inspect().unwrap();
     let at = usize::try_from(info.objects[0].offset).unwrap() + 128;
     let view = segment.memory().view().unwrap();
-    // All three are this process; their places are in the order in which they came.
-    let [_, own, other] = [0, 1, 2].map(|place| u64::from(info.participants[place].id.get()));
+    // All three participants are in this process, with slots in the order in which they joined.
+    let [_, own, other] = [0, 1, 2].map(|slot| u64::from(info.participants[slot].id.get()));
     let word = || view.atomic_u64(at + 64).unwrap();
     let in_one = 1 << 20;
-    let tokens = [own, own - 1, own + 1, other, 0, 0x0fff_ffff, 0xffff_ffff];
-    for token in tokens {
+    let ids = [own, own - 1, own + 1, other, 0, 0x0fff_ffff, 0xffff_ffff];
+    for id in ids {
         for counts in [0, 1, in_one, 2 * in_one, 0xfff << 20, 0x3ff, 0x3ff << 10, 0xffff_ffff] {
-            let written = (token << 32) | counts;
+            let written = (id << 32) | counts;
             let guard = locks[1].read().unwrap();
             word().store(written, SeqCst).unwrap();
             drop(guard);
-            let expected = if token == own && counts >= in_one { written - in_one } else { written };
+            let expected = if id == own && counts >= in_one { written - in_one } else { written };
             let found = word().load(SeqCst).unwrap();
             assert_eq!(found, expected, "{written:#018x} became {found:#018x}");
-            // Another reader of the same participant: it is counted, or refused.
+            // Another reader of the same participant is counted, or does not acquire the lock.
             let before = word().load(SeqCst).unwrap();
             if let Ok(guard) = locks[1].try_read() {
                 assert_eq!(word().load(SeqCst).unwrap() >> 32, own, "{written:#018x}");
@@ -257,11 +263,11 @@ pub(crate) fn words_of_readers_never_wrap_around() {
             } else {
                 assert_eq!(word().load(SeqCst).unwrap(), before, "{written:#018x}");
             }
-            // A word that is not its participant's holds nobody up.
+            // A word that does not belong to the owner of its slot blocks no writer.
             word().store(written, SeqCst).unwrap();
-            let got = locks[0].try_write().is_ok();
-            assert!(got || token == own, "{written:#018x} in the place of {own:#x}");
-            assert!(!got || token != own || counts < in_one, "{written:#018x} is a reader");
+            let acquired = locks[0].try_write().is_ok();
+            assert!(acquired || id == own, "{written:#018x} in the slot of {own:#x}");
+            assert!(!acquired || id != own || counts < in_one, "{written:#018x} is a reader");
             word().store(0, SeqCst).unwrap();
             drop(locks[2].try_write().unwrap());
         }
@@ -275,30 +281,30 @@ fn lock_state(segment: &Segment, object: usize) -> mmf::inspect::LockState {
     }
 }
 
-/// "Since" is of this locking, never of an earlier one of the same participant.
-pub(crate) fn since_is_of_this_locking() {
+/// `held_since` belongs to the present acquisition, never to an earlier one of the same participant.
+pub(crate) fn held_since_is_of_this_acquisition() {
     let (_, segment) = segment("since");
     let other = Segment::open_in(segment.memory()).unwrap();
     let (mutex, theirs) = (segment.mutex::<u64>("m").unwrap(), other.mutex::<u64>("m").unwrap());
     let waits =
         || assert!(matches!(theirs.lock_timeout(Duration::from_millis(1)), Err(LockError::TimedOut(_))));
     let guard = mutex.lock().unwrap();
-    assert_eq!(lock_state(&segment, 0).held_since, None, "nobody has waited");
+    assert_eq!(lock_state(&segment, 0).held_since, None, "no participant has waited");
     waits();
     let first = lock_state(&segment, 0).held_since.unwrap();
     waits();
-    assert_eq!(lock_state(&segment, 0).held_since, Some(first), "the same locking");
+    assert_eq!(lock_state(&segment, 0).held_since, Some(first), "the same acquisition");
     drop(guard);
     assert_eq!(lock_state(&segment, 0).held_since, None, "it is free");
     drop(theirs.lock().unwrap());
-    // The same participant again, which nobody has waited for since.
+    // The same participant acquires it again, and none has waited since.
     let between = SystemTime::now();
     let guard = mutex.lock().unwrap();
-    assert_eq!(lock_state(&segment, 0).held_since, None, "nobody has waited for this locking");
+    assert_eq!(lock_state(&segment, 0).held_since, None, "no participant has waited since this acquisition");
     waits();
     assert!(lock_state(&segment, 0).held_since.unwrap() >= between);
     drop(guard);
-    // And with no other participant between the two.
+    // The same without another owner in between.
     let guard = mutex.lock().unwrap();
     assert_eq!(lock_state(&segment, 0).held_since, None);
     drop(guard);
@@ -316,8 +322,8 @@ pub(crate) fn since_is_of_this_locking() {
     drop(guard);
 }
 
-/// The same of one that died with it.
-pub(crate) fn the_dead_held_it_since_this_locking() {
+/// The same for an owner that dies.
+pub(crate) fn a_dead_owner_held_it_since_its_last_acquisition() {
     let (name, segment) = segment("dead-since");
     let mutex = segment.mutex::<u64>("mutex").unwrap();
     for waits in [false, true] {
@@ -333,7 +339,9 @@ pub(crate) fn the_dead_held_it_since_this_locking() {
             assert!(matches!(mutex.lock_timeout(Duration::from_millis(1)), Err(LockError::TimedOut(_))));
         }
         peer.kill();
-        let LockError::OwnerDied(owner) = mutex.try_lock().unwrap_err() else { panic!("not told") };
+        let LockError::OwnerDied(owner) = mutex.try_lock().unwrap_err() else {
+            panic!("the death is not reported")
+        };
         assert_eq!(owner.process().unwrap().id, peer.id());
         assert!(!owner.panicked());
         assert_eq!(owner.held_since().is_some(), waits);
@@ -355,7 +363,7 @@ pub(crate) fn role_lock_again(role: &mut Role) {
     role.stay();
 }
 
-/// A thread that panics with a lock has not died, nor has its process; and a later death is one.
+/// A panic with a lock is not reported as a death. A later death is.
 pub(crate) fn a_panic_is_not_a_death() {
     let (name, segment) = segment("panics");
     let (mutex, lock) = (segment.mutex::<u64>("mutex").unwrap(), segment.rwlock::<u64>("lock").unwrap());
@@ -363,7 +371,7 @@ pub(crate) fn a_panic_is_not_a_death() {
     peer.expect("panicked");
     let words = format!("a thread of process {} panicked while holding it", peer.id());
     let check = |error: &dyn std::fmt::Display, what: &str| {
-        let text = error.to_string();
+        let text = format!("{error:#}");
         assert!(text.contains(&words) && text.contains(what) && !text.contains("died"), "{text}");
     };
     let error = mutex.lock().unwrap_err();
@@ -381,12 +389,12 @@ pub(crate) fn a_panic_is_not_a_death() {
     let state = lock_state(&segment, 0);
     assert!(state.inconsistent && state.dead_owner.is_none());
     assert_eq!(state.panicked_owner.unwrap().id, peer.id());
-    // Now it takes the damaged lock, and is killed with it.
+    // Now the process acquires the damaged lock, and is killed while it holds it.
     peer.say("lock");
     peer.expect("locked");
     peer.kill();
     let error = mutex.lock().unwrap_err();
-    assert!(error.to_string().contains(&format!("(process {}) died holding it", peer.id())), "{error}");
+    assert!(format!("{error:#}").contains(&format!("(process {}) died holding it", peer.id())), "{error}");
     let LockError::OwnerDied(owner) = error else { panic!("{error:?}") };
     assert!(!owner.panicked());
     assert_eq!(owner.process().unwrap().id, peer.id());
@@ -408,19 +416,20 @@ pub(crate) fn role_panic(role: &mut Role) {
     assert!(panicked.is_err());
     role.say("panicked");
     let _ = role.hear();
-    let Err(LockError::OwnerDied(owner)) = mutex.lock() else { panic!("no mark") };
+    let Err(LockError::OwnerDied(owner)) = mutex.lock() else { panic!("the data is not marked") };
     let _guard = owner.into_guard();
     role.say("locked");
     role.stay();
 }
 
-/// Errors of objects name the object, its kind and the segment, and who is in the way; none of them speaks of regions and their names.
+/// Errors of objects name the object, its kind, the segment, and the process that holds the object. None of
+/// them has the words for regions and their names.
 pub(crate) fn errors_of_objects_name_the_object() {
     let (name, segment) = segment("named");
     let other = Segment::open_in(segment.memory()).unwrap();
     let place = format!("in \"{}\"", segment.memory().name().unwrap());
     let check = |error: Error, kind: ErrorKind, object: &str, parts: &[&str]| {
-        let text = error.to_string();
+        let text = format!("{error:#}");
         assert_eq!((error.kind(), error.object()), (kind, Some(object)), "{text}");
         assert!(text.contains(&place), "{text}");
         for part in parts {
@@ -460,7 +469,7 @@ pub(crate) fn errors_of_objects_name_the_object() {
         speed.acquire_writer().unwrap_err(),
         ErrorKind::Busy,
         "speed",
-        &["the latest \"speed\"", "has a writer", &format!("process {}", peer.id())],
+        &["the latest value \"speed\"", "has a writer", &format!("process {}", peer.id())],
     );
     drop(peer);
     testkit::wait_until("the readers are gone", || own.try_write().is_ok());
@@ -469,7 +478,7 @@ pub(crate) fn errors_of_objects_name_the_object() {
     check(lock.read_timeout(short).unwrap_err().into(), ErrorKind::TimedOut, "l", &[l, &me]);
     writing.give_up().unwrap();
     check(lock.read().unwrap_err().into(), ErrorKind::NotRecoverable, "l", &[l, "given up"]);
-    // Its owner has been killed.
+    // The owner of the mutex has been killed.
     check(
         mutex.lock().unwrap_err().into(),
         ErrorKind::Corrupted,
@@ -486,19 +495,22 @@ pub(crate) fn errors_of_objects_name_the_object() {
     }
     let wrong = segment.mutex::<u32>("m").unwrap_err();
     check(wrong, ErrorKind::Incompatible, "m", &["mutex of u64", "mutex of u32"]);
-    check(segment.mutex::<u64>("").unwrap_err(), ErrorKind::MalformedName, "", &["1 to 63 bytes"]);
+    check(segment.mutex::<u64>("").unwrap_err(), ErrorKind::InvalidName, "", &["1 to 63 bytes"]);
     let full = segment.mutex::<[u64; 100_000]>("huge").unwrap_err();
     check(full, ErrorKind::Full, "huge", &["the mutex \"huge\"", "800064 bytes", "capacity()"]);
     let error = mmf::handoff::receive("nothing-of-this-label").unwrap_err();
     assert_eq!(error.kind(), ErrorKind::NotFound);
-    let text = error.to_string();
+    let text = format!("{error:#}");
     assert!(text.contains("\"nothing-of-this-label\"") && !text.contains("of this name"), "{text}");
-    // One without a name says that.
+    // The error for a segment without a name says so.
     let segment = Segment::create_in(&SharedMemory::anonymous(LEN).unwrap()).unwrap();
     let mutex = segment.mutex::<u64>("m").unwrap();
     let _guard = mutex.lock().unwrap();
     let error = Error::from(mutex.try_lock().unwrap_err());
-    assert!(error.to_string().contains("the mutex \"m\" in a segment without a name is held by"), "{error}");
+    assert!(
+        format!("{error:#}").contains("the mutex \"m\" in a segment without a name is held by"),
+        "{error}"
+    );
 }
 
 fn locked(name: &str) -> Peer {
@@ -524,8 +536,9 @@ fn growing(tag: &str) -> (String, Segment) {
     (name, segment)
 }
 
-/// What a region has grown by is there for objects: of this process, of one that opened it before, and for observers.
-pub(crate) fn a_segment_uses_what_it_has_grown_by() {
+/// Objects use the bytes by which a region has grown: those of this process, of a process that opened it
+/// before, and of observers.
+pub(crate) fn a_segment_uses_the_space_that_it_grows_by() {
     let (name, segment) = growing("grown");
     let early = segment.mutex::<u64>("early").unwrap();
     let observer = Segment::open_read_only(&name).unwrap();
@@ -555,11 +568,11 @@ pub(crate) fn a_segment_uses_what_it_has_grown_by() {
     assert!(info.used <= info.len && info.len <= len);
     early.lock().unwrap().set(&1).unwrap();
     peer.finish();
-    // What opens it now finds it all.
+    // A process that opens it now finds all objects.
     let late = Segment::open(&name).unwrap();
     assert_eq!(late.latest::<u64>("speed").unwrap().read().unwrap(), Some(5));
     assert_eq!(late.remaining().unwrap(), segment.remaining().unwrap());
-    // The rest, and not a byte more.
+    // An object that is larger than the rest does not fit.
     let error = late.mutex::<[u64; 1 << 17]>("all").unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Full, "{error}");
 }
@@ -580,7 +593,7 @@ pub(crate) fn role_grow(role: &mut Role) {
     role.say(u64::from_le_bytes(last).to_string());
 }
 
-/// Several grow it and add objects at the same time, and each of them finds what the others have made.
+/// Several processes grow a segment and add objects at the same time, and all objects are found.
 pub(crate) fn several_grow_a_segment_at_once() {
     let (name, segment) = growing("several");
     let mut peers: Vec<Peer> =
@@ -617,9 +630,9 @@ pub(crate) fn role_add(role: &mut Role) {
     role.say("added");
 }
 
-/// What a program keeps behind the segment is not taken for room; a process that dies in the middle leaves nothing wrong; and a length that a
-/// peer has made up is not believed.
-pub(crate) fn only_room_is_taken_for_room() {
+/// Data that a program keeps behind the segment is not overwritten, a process that dies while it extends the
+/// segment leaves no damage, and a length that a peer has made up is ignored.
+pub(crate) fn only_free_space_is_used_for_objects() {
     let (name, segment) = growing("room");
     segment.memory().grow(64 * 1024).unwrap();
     let view = segment.memory().view().unwrap();
@@ -659,11 +672,12 @@ pub(crate) fn role_die_growing(role: &mut Role) {
     let _ = Segment::open(role.argument(0)).unwrap().mutex::<[u8; 16_000]>("table");
 }
 
-/// A process that may only read sleeps on the words of others, and takes wake-ups away: waiters get what they wait for by being woken all the same.
-/// (Counted: with each wake-up that goes astray, a waiter finds what it waits for at the end of a recheck interval.)
+/// A process that may only read waits on the words of others and takes wake-ups away. Waiters are woken
+/// nevertheless. (Counted: after a lost wake-up, a waiter finds what it waits for at the end of a recheck
+/// interval.)
 pub(crate) fn readers_do_not_take_wakeups_away() {
     if !cfg!(target_os = "linux") {
-        testkit::skip("here a process that may only read cannot sleep on a word");
+        testkit::skip("only on Linux, a process without write access can wait on a word");
     }
     let (name, segment) = segment("eaten");
     let (event, taken) = (segment.auto_reset_event("event").unwrap(), segment.event_count("taken").unwrap());
@@ -673,16 +687,19 @@ pub(crate) fn readers_do_not_take_wakeups_away() {
     let mut eater = Peer::start("owners::role_eat", &[&name, &offsets[0], &offsets[1]]);
     eater.expect("eating");
     const ROUNDS: u32 = 40;
-    // One waiter: none of its wake-ups goes astray, also if none has gone astray before. (Some seem to: a waiter may look again by itself just when it
-    // is woken.) Several: one, and from then on all of them are woken.
+    // A single waiter loses no wake-up, even if none was lost before. (Some seem lost, because a waiter may
+    // check by itself just when it is woken.) Several waiters lose one, and from then on all of them are
+    // woken.
     for waiters in ["1", "3"] {
         let mut peer = Peer::start("owners::role_be_woken", &[&name, waiters]);
         peer.expect("waiting");
         let at = usize::try_from(info.objects[0].offset).unwrap() + 4;
         let view = segment.memory().view().unwrap();
         let all: u32 = waiters.parse().unwrap();
-        let asleep = |at: usize| {
-            testkit::wait_until("they sleep", || view.atomic_u32(at).unwrap().load(SeqCst).unwrap() == all);
+        let all_wait = |at: usize| {
+            testkit::wait_until("all of them wait", || {
+                view.atomic_u32(at).unwrap().load(SeqCst).unwrap() == all
+            });
         };
         let forget = |at: usize| {
             if all == 1 {
@@ -690,22 +707,22 @@ pub(crate) fn readers_do_not_take_wakeups_away() {
             }
         };
         for _ in 0..ROUNDS {
-            asleep(at);
+            all_wait(at);
             forget(at);
             let seen = taken.count().unwrap();
             event.set().unwrap();
-            taken.wait_past_timeout(seen, WATCHDOG).expect("it was taken");
+            taken.wait_past_timeout(seen, WATCHDOG).expect("the event is taken");
         }
         peer.say("now the mutex");
         let at = usize::try_from(info.objects[2].offset).unwrap() + 4;
         for _ in 0..ROUNDS {
             let guard = mutex.lock().unwrap();
             let seen = taken.count().unwrap();
-            taken_up(&segment);
-            asleep(at);
+            next_round(&segment);
+            all_wait(at);
             forget(at);
             drop(guard);
-            // All of them get it, one after the other.
+            // All of them acquire it, one after the other.
             while taken.count().unwrap().wrapping_sub(seen) < all {
                 match taken.wait_past_timeout(taken.count().unwrap(), Duration::from_millis(1)) {
                     Ok(_) | Err(WaitError::TimedOut(_)) => {}
@@ -716,17 +733,17 @@ pub(crate) fn readers_do_not_take_wakeups_away() {
         peer.say("how many");
         let missed: u32 = peer.hear().parse().unwrap();
         let all = 2 * ROUNDS;
-        assert!(missed <= all / 4, "{missed} of {all} wake-ups went astray, with {waiters} waiting");
+        assert!(missed <= all / 4, "{missed} of {all} wake-ups were lost, with {waiters} waiting");
         peer.finish();
     }
     eater.say("how many");
     let eaten: u32 = eater.hear().parse().unwrap();
-    assert!(eaten >= ROUNDS, "nobody has taken any: {eaten}");
+    assert!(eaten >= ROUNDS, "too few wake-ups were taken away: {eaten}");
     eater.finish();
 }
 
-/// Lets the waiters go for the mutex once more.
-fn taken_up(segment: &Segment) {
+/// Lets the waiters acquire the mutex once more.
+fn next_round(segment: &Segment) {
     segment.event_count("go").unwrap().notify().unwrap();
 }
 
@@ -744,7 +761,7 @@ pub(crate) fn role_be_woken(role: &mut Role) {
     std::thread::scope(|scope| {
         for _ in 0..waiters {
             scope.spawn(|| {
-                // (Short deadlines would be rechecks of their own.)
+                // (A short deadline would be a recheck of its own.)
                 while first.load(SeqCst) {
                     event.wait().unwrap();
                     if first.load(SeqCst) {
@@ -767,7 +784,7 @@ pub(crate) fn role_be_woken(role: &mut Role) {
         first.store(false, SeqCst);
         for _ in 0..waiters {
             event.set().unwrap();
-            testkit::wait_until("one has taken it", || !event.is_set().unwrap());
+            testkit::wait_until("a waiter has taken it", || !event.is_set().unwrap());
         }
         let _ = role.hear();
         let missed = MISSED.load(SeqCst);
@@ -791,7 +808,7 @@ pub(crate) fn role_eat(role: &mut Role) {
                 while !over.load(SeqCst) {
                     let word: u32 = view.read(offset).unwrap();
                     let address = view.as_ptr().wrapping_add(offset);
-                    // SAFETY: the kernel reads the word and the time, which are there.
+                    // SAFETY: the kernel reads the word and the time, which are valid.
                     let woken = unsafe {
                         libc::syscall(libc::SYS_futex, address, libc::FUTEX_WAIT, word, &raw const time)
                     };
@@ -818,13 +835,13 @@ testkit::registry! {
         copies_in_a_cloned_child_own_nothing
         a_forked_child_sees_its_parent_die
         words_of_readers_never_wrap_around
-        since_is_of_this_locking
-        the_dead_held_it_since_this_locking
+        held_since_is_of_this_acquisition
+        a_dead_owner_held_it_since_its_last_acquisition
         a_panic_is_not_a_death
         errors_of_objects_name_the_object
-        a_segment_uses_what_it_has_grown_by
+        a_segment_uses_the_space_that_it_grows_by
         several_grow_a_segment_at_once
-        only_room_is_taken_for_room
+        only_free_space_is_used_for_objects
         readers_do_not_take_wakeups_away
     }
     roles {

@@ -140,7 +140,7 @@ mod linux {
             let soon = SegmentOptions::new().len(LEN).ready_timeout(Duration::from_millis(300));
             for error in [soon.open(&name).unwrap_err(), soon.open_or_create(&name).unwrap_err()] {
                 assert_eq!(error.kind(), ErrorKind::NotReady, "[{space}] {error}");
-                assert!(!error.to_string().contains("died"), "[{space}] {error}");
+                assert!(!format!("{error:#}").contains("died"), "[{space}] {error}");
             }
             maker.kill();
             wait_until("its maker is found dead", || {
@@ -602,7 +602,7 @@ mod linux {
             }
             let error = text.parse::<Ticket>().unwrap().redeem().unwrap_err();
             assert_eq!(error.kind(), ErrorKind::InvalidTicket, "{error}");
-            assert!(error.to_string().contains(reason), "[{space}] {error}");
+            assert!(format!("{error:#}").contains(reason), "[{space}] {error}");
             giver.kill();
         }
         let memory = SharedMemory::anonymous(LEN).unwrap();

@@ -71,7 +71,10 @@ pub(crate) fn unknown_accounts() {
             options().security(Security::current_user().grant_read(who.clone())).create(&name).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::UnknownAccount, "{error}");
         let (Principal::User(text) | Principal::Group(text)) = &who else { unreachable!() };
-        assert!(error.to_string().contains(text.as_str()) && error.to_string().contains(&name), "{error}");
+        assert!(
+            format!("{error:#}").contains(text.as_str()) && format!("{error:#}").contains(&name),
+            "{error}"
+        );
         let check = options().security(Security::current_user().grant_read(who)).check_create(&name);
         assert_eq!(check.error_kind(), Some(ErrorKind::UnknownAccount), "{check}");
     }
@@ -104,7 +107,7 @@ pub(crate) fn owners_are_expected() {
         ] {
             assert_eq!(error.kind(), kind, "{error}");
             assert!(
-                error.diagnosis().unwrap().remedies().any(|r| *r == mmf::diagnosis::Remedy::Distrust),
+                error.diagnosis().unwrap().remedies().any(|r| *r == mmf::diagnosis::Remedy::DoNotUse),
                 "{error}"
             );
         }
@@ -310,14 +313,14 @@ mod here {
             SharedMemory::open(name).unwrap_err(),
             SharedMemory::open_read_only(name).map(drop).unwrap_err(),
         ];
-        assert!(errors[0].to_string().contains("it belongs to \"root\""), "{}", errors[0]);
+        assert!(errors[0].to_string().contains("the region belongs to \"root\""), "{}", errors[0]);
         let check = OpenOptions::new().check_open(name).error_kind();
         // Whoever wants to make it is not told to open that.
         let taken = SharedMemory::create(name, 1).unwrap_err();
         assert_eq!(taken.kind(), ErrorKind::AlreadyExists, "{taken}");
         let cures: Vec<_> = taken.diagnosis().unwrap().remedies().collect();
         assert!(
-            cures.contains(&&mmf::diagnosis::Remedy::Distrust)
+            cures.contains(&&mmf::diagnosis::Remedy::DoNotUse)
                 && !cures.contains(&&mmf::diagnosis::Remedy::OpenExisting),
             "{taken}"
         );

@@ -34,7 +34,7 @@ fn findings_stay_inside_the_width() {
         page.finding(finding, &finding.cause().to_string(), 2);
     }
     let plain = anstream::adapter::strip_str(page.text()).to_string();
-    assert!(plain.starts_with("    why: nobody has made it yet, or it has gone with its\n"), "{plain}");
+    assert!(plain.starts_with("    why: it was not created yet, or it was removed with its\n"), "{plain}");
     assert!(plain.lines().all(|line| line.chars().count() <= 60), "{plain}");
     assert!(plain.lines().any(|line| line.starts_with("          ")), "{plain}");
 }

@@ -1,8 +1,10 @@
-//! Torture: many processes at work on one segment, killed at random instants; and hostile bytes at scale.
+//! Torture tests: many processes share one segment and are killed at random instants, and a peer corrupts
+//! words at scale.
 //!
-//! `MMF_TORTURE_SEED` repeats the random choices of a run (not the interleaving, which is the machine's), `MMF_TORTURE_KILLS` says how many
-//! processes are killed, `MMF_TORTURE_WORDS` how many words are overwritten, and `MMF_TORTURE_UNREST` how many rounds there are of processes
-//! that fork, are stopped, live in namespaces and meet their limits. `ci/torture.sh` is the full run.
+//! `MMF_TORTURE_SEED` repeats the random choices of a run (not the interleaving, which depends on the
+//! machine). `MMF_TORTURE_KILLS` is the number of processes to kill, `MMF_TORTURE_WORDS` the number of words
+//! to overwrite, and `MMF_TORTURE_UNREST` the number of rounds in which processes fork, are stopped, live in
+//! namespaces and run into their limits. `ci/torture.sh` is the full run.
 #![allow(clippy::unwrap_used, clippy::cast_possible_truncation, reason = "a test")]
 
 #[path = "torture/hostile.rs"]
@@ -12,7 +14,7 @@ mod kills;
 #[path = "torture/random.rs"]
 mod random;
 #[path = "conformance/spaces.rs"]
-#[allow(dead_code, unused_imports, reason = "it is not all needed here")]
+#[allow(dead_code, unused_imports, reason = "this binary uses only a part of it")]
 mod spaces;
 #[cfg(target_os = "linux")]
 #[path = "torture/unrest.rs"]
@@ -20,8 +22,8 @@ mod unrest;
 
 #[cfg(not(target_os = "linux"))]
 mod unrest {
-    pub(crate) fn owners_in_unrest() {
-        testkit::skip("forks, namespaces and limits are tried on Linux");
+    pub(crate) fn owners_under_unrest() {
+        testkit::skip("this test of forks, namespaces and limits is for Linux");
     }
 
     pub(crate) fn role_rounds(_: &mut testkit::Role) {}
@@ -34,9 +36,9 @@ mod unrest {
 fn main() {
     testkit::run(
         &[
-            ("kills::invariants_outlive_killed_processes", kills::invariants_outlive_killed_processes),
-            ("hostile::words_overwritten_by_a_peer", hostile::words_overwritten_by_a_peer),
-            ("unrest::owners_in_unrest", unrest::owners_in_unrest),
+            ("kills::invariants_survive_kills", kills::invariants_survive_kills),
+            ("hostile::overwritten_words", hostile::overwritten_words),
+            ("unrest::owners_under_unrest", unrest::owners_under_unrest),
         ],
         &[
             ("kills::role_work", kills::role_work),

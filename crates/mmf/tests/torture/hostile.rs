@@ -1,4 +1,5 @@
-//! A peer that writes anything anywhere, while other processes use all there is: errors or values, and always in time.
+//! A peer that writes arbitrary values to arbitrary words while other processes use every object: operations
+//! return values or errors, always in time.
 
 use std::sync::atomic::Ordering::SeqCst;
 use std::time::{Duration, Instant};
@@ -6,37 +7,37 @@ use std::time::{Duration, Instant};
 use mmf::{Segment, SegmentOptions, SharedMemory, View};
 use testkit::{Peer, Role, unique_name};
 
-use crate::random::{Random, seed, wish};
+use crate::random::{Random, from_env, seed};
 
 const LEN: u64 = 16 * 1024;
-const PLACES: u32 = 4;
+const SLOTS: u32 = 4;
 
 fn options() -> SegmentOptions {
-    SegmentOptions::new().len(LEN).participants(PLACES).ready_timeout(Duration::ZERO)
+    SegmentOptions::new().len(LEN).participants(SLOTS).ready_timeout(Duration::ZERO)
 }
 
-/// A value that means something somewhere.
+/// Returns a value that is plausible in some word of the format.
 fn structured(random: &mut Random, view: &View) -> u32 {
     let token = (random.below(4) as u32 + 1) << 9 | random.below(5) as u32;
     match random.below(10) {
         0 => random.below(1024) as u32,
-        // Somebody's token, with any of the bits of a lock word.
+        // A participant id with any of the bits of a lock word.
         1 | 2 => token | (random.below(16) as u32) << 28,
         3 => 0x0fff_ffff | (random.below(16) as u32) << 28,
         // Offsets at and beyond the end, and close to overflow.
         4 => (LEN as u32).wrapping_add(random.below(129) as u32).wrapping_sub(64),
         5 => 0u32.wrapping_sub(random.below(512) as u32),
-        // Counts that are about to overflow in a reader's word.
+        // Counts about to overflow in a reader's word.
         6 => 0xfff0_0000 | random.next() as u32,
-        // What stands somewhere else.
+        // The value of another word.
         7 => view.atomic_u32(random.below(LEN / 4) as usize * 4).unwrap().load(SeqCst).unwrap(),
         8 => 1 << random.below(32),
         _ => random.next() as u32,
     }
 }
 
-pub(crate) fn words_overwritten_by_a_peer() {
-    let words = wish("MMF_TORTURE_WORDS").unwrap_or(if testkit::under_wine() { 2_000 } else { 100_000 });
+pub(crate) fn overwritten_words() {
+    let words = from_env("MMF_TORTURE_WORDS").unwrap_or(if testkit::under_wine() { 2_000 } else { 100_000 });
     let mut random = Random::new(seed());
     let name = unique_name("hostile");
     let segment = options().create(&name).unwrap();
@@ -52,7 +53,7 @@ pub(crate) fn words_overwritten_by_a_peer() {
     let good = view.read_vec(0, view.len()).unwrap();
     let begun = Instant::now();
     for word in 0..words {
-        // Most of it is to stay sensible, or all would fail at the first look.
+        // Restore the bytes often, or every operation would fail at its first check.
         if word % 16 == 0 {
             view.write_all_at(&good, 0).unwrap();
         }
@@ -62,12 +63,12 @@ pub(crate) fn words_overwritten_by_a_peer() {
         if word % 4 == 0 {
             std::thread::sleep(Duration::from_micros(random.below(60)));
         }
-        // Still at it.
+        // The peers still make progress.
         if word % 5000 == 0 {
             for peer in &mut peers {
                 peer.say("how many");
                 let rounds: u64 = peer.hear().parse().unwrap();
-                assert!(rounds > 0 || word == 0, "no round was finished");
+                assert!(rounds > 0 || word == 0, "a peer has finished no round");
             }
         }
     }
@@ -75,7 +76,7 @@ pub(crate) fn words_overwritten_by_a_peer() {
     for peer in peers {
         peer.finish();
     }
-    // Once the bytes are as they were, all works.
+    // With the original bytes restored, everything works.
     view.write_all_at(&good, 0).unwrap();
     let mutex = segment.mutex::<u64>("mutex").unwrap();
     match mutex.lock() {
@@ -100,12 +101,12 @@ pub(crate) fn role_use(role: &mut Role) {
     let (mutex, rwlock, latest, event, manual, notify, once, cell) = &objects;
     role.say("ready");
     let rounds = std::sync::Arc::new(std::sync::atomic::AtomicU64::new(0));
-    let told = std::sync::Arc::clone(&rounds);
+    let finished = std::sync::Arc::clone(&rounds);
     let talk = std::thread::spawn(move || {
-        // (The line is closed when all is over.)
+        // (The pipe is closed at the end of the test.)
         for line in std::io::stdin().lines() {
             drop(line);
-            println!("{}", told.load(SeqCst));
+            println!("{}", finished.load(SeqCst));
         }
     });
     let short = Duration::from_micros(300);
@@ -116,7 +117,7 @@ pub(crate) fn role_use(role: &mut Role) {
         let _ = segment.mutex::<u64>("mutex");
         let _ = segment.rwlock::<u64>("rwlock");
         let _ = segment.find_latest::<[u64; 4]>("latest").map(|latest| latest.read());
-        let _ = segment.auto_reset_event("made meanwhile");
+        let _ = segment.auto_reset_event("created meanwhile");
         let _ = options().open(role.argument(0)).map(|other| other.mutex::<u64>("mutex").map(drop));
         let _ = options().open_or_create(role.argument(0)).map(drop);
         let _ = options().open_read_only(role.argument(0)).map(|other| other.inspect());

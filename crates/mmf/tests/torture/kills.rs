@@ -1,4 +1,4 @@
-//! Processes at work on every kind of object, killed at any instant: what they promise each other holds.
+//! Worker processes that use every kind of object and are killed at any instant: all invariants hold.
 
 use std::process::{Child, Stdio};
 use std::sync::atomic::Ordering::SeqCst;
@@ -11,64 +11,66 @@ use mmf::sync::{
 use mmf::{Error, ErrorKind, Segment, SegmentOptions, SharedMemory, View};
 use testkit::{Role, WATCHDOG, unique_name};
 
-use crate::random::{Random, seed, wish};
+use crate::random::{Random, from_env, seed};
 
 const LEN: u64 = 64 * 1024;
-/// Fewer than are killed in a round, so that the places of the dead must be used again; and in every other round one for each, so that
-/// all the dead can be named.
-const PLACES: [u32; 2] = [12, 300];
+/// One number of slots is below the number of kills in a round, so that dead participants' slots are reused.
+/// The other, for every second round, gives each participant its own slot, so that every death can be
+/// attributed.
+const SLOTS: [u32; 2] = [12, 300];
 const WORKERS: usize = 6;
-/// How many are killed before the segment is left, and made anew by whoever comes first.
+/// The number of kills before the segment is abandoned and the first process to arrive creates a new one.
 const ROUND: u64 = 250;
-/// Nobody may wait longer for anything.
+/// The longest that any operation may block.
 const LONGEST: Duration = Duration::from_secs(30);
 const INITIALISED: u64 = 0x1122_3344_5566_7788;
 
-/// What is counted in a memory of its own, which outlives all who count.
+/// Counters in a region of its own, which outlives every worker.
 #[derive(Clone, Copy)]
 enum Tally {
     Stop,
     Operations,
-    MutexTold,
-    MutexMended,
-    RwTold,
-    RwMended,
+    MutexDeaths,
+    MutexRepaired,
+    RwDeaths,
+    RwRepaired,
     HalfChanges,
     LongestMicroseconds,
     Wrong,
     Opened,
     OwnersKilled,
-    OwnersTold,
+    OwnersReported,
     MaybeOwnersKilled,
-    MaybeOwnersTold,
-    Nameless,
-    NotByName,
+    MaybeOwnersReported,
+    Unidentified,
+    NotIdentified,
     SameProcessId,
 }
 
-/// The locks whose owners are written down.
+/// The locks whose owners are recorded.
 #[derive(Clone, Copy, PartialEq)]
 enum Which {
     Accounts,
     Pair,
 }
 
-/// What a process has last written down of a lock, and what others have of its death. In between it may have the lock or not.
+/// The last state that a process recorded for a lock. Between two records it may or may not own the lock.
 mod owns {
-    /// It has let go, and not begun again.
+    /// It has released the lock and has not started to acquire it again.
     pub(super) const NOT: u64 = 0;
-    /// About to lock, or refused, or has the lock and has not got so far as to write it down.
+    /// It is about to acquire the lock, was refused, or owns the lock and has not recorded that yet.
     pub(super) const MAYBE_BEFORE: u64 = 1;
     pub(super) const CERTAINLY: u64 = 2;
-    /// About to let go, or has.
+    /// It is about to release the lock, or has released it.
     pub(super) const MAYBE_AFTER: u64 = 3;
 }
 
-/// Nobody has the news of a death in hand: nobody was told yet, or who was told left it to the next one.
+/// No process is handling the report of a death: it has not been reported yet, or its recipient left it for
+/// the next owner.
 const NOBODY: u64 = 0;
-/// The controlling process, where workers have their numbers (from 1 on).
+/// The controlling process. Workers are numbered from 1.
 const CONTROL: u64 = 0;
-/// Behind the tallies: one record for each worker of a round, of eight words.
+/// The offset of the workers' records, behind the counters. A record has eight words.
 const RECORDS: usize = 4096;
 const LEDGER_LEN: u64 = 4096 + (ROUND + WORKERS as u64 + 1) * 64;
 
@@ -79,7 +81,7 @@ impl Ledger {
         self.0.atomic_u64(what as usize * 8).unwrap().fetch_add(count, SeqCst).unwrap();
     }
 
-    fn most(&self, what: Tally, value: u64) {
+    fn raise_to(&self, what: Tally, value: u64) {
         self.0.atomic_u64(what as usize * 8).unwrap().fetch_max(value, SeqCst).unwrap();
     }
 
@@ -91,11 +93,11 @@ impl Ledger {
         self.0.atomic_u64(what as usize * 8).unwrap().store(value, SeqCst).unwrap();
     }
 
-    /// The work of one operation, which may wait.
+    /// Runs one operation, which may block, and records the longest duration.
     fn timed<R>(&self, work: impl FnOnce() -> R) -> R {
         let begun = Instant::now();
         let result = work();
-        self.most(Tally::LongestMicroseconds, begun.elapsed().as_micros() as u64);
+        self.raise_to(Tally::LongestMicroseconds, begun.elapsed().as_micros() as u64);
         result
     }
 
@@ -103,7 +105,8 @@ impl Ledger {
         self.0.atomic_u64(RECORDS + number as usize * 64 + word * 8).unwrap()
     }
 
-    /// Process id, then for each lock: how far its owner is, how often others were told of its death, and who has that news in hand.
+    /// The process id. The words after it are, for each lock, the owner's state, the number of reports of its
+    /// death, and the worker that is handling such a report.
     fn process(&self, number: u64) -> u64 {
         self.record(number, 0).load(SeqCst).unwrap()
     }
@@ -116,22 +119,24 @@ impl Ledger {
         self.record(number, 1 + which as usize * 3).store(state, SeqCst).unwrap();
     }
 
-    fn told(&self, number: u64, which: Which) -> u64 {
+    fn reported(&self, number: u64, which: Which) -> u64 {
         self.record(number, 2 + which as usize * 3).load(SeqCst).unwrap()
     }
 
-    /// One who was told of a death writes it down, and checks that nobody else still has the same news in hand.
-    fn note_told<G>(&self, me: u64, which: Which, owner: &OwnerDied<G>, exclusive: bool) -> Option<u64> {
+    /// Records the report of a death, and checks that no other worker is still handling the same report.
+    fn note_report<G>(&self, me: u64, which: Which, owner: &OwnerDied<G>, exclusive: bool) -> Option<u64> {
         let left = self.record(CONTROL, 2 + which as usize * 3).swap(0, SeqCst).unwrap() != 0;
         let Some(process) = owner.process() else {
-            // Its place had been taken again. (And not counted twice, if it was left to us.)
+            // Its slot had been reused. A report that was left to us is not counted twice.
             self.record(CONTROL, 1 + which as usize * 3).fetch_add(u64::from(!left), SeqCst).unwrap();
             return None;
         };
         let of_that_id =
             (1..=ROUND + WORKERS as u64).filter(|number| self.process(*number) == process.id.into());
         let dead: Vec<u64> = of_that_id.collect();
-        self.check(!dead.is_empty(), || format!("told of the death of {process:?}, who is none of us"));
+        self.check(!dead.is_empty(), || {
+            format!("{process:?} was reported dead and is not a worker of this round")
+        });
         for number in &dead {
             self.record(*number, 2 + which as usize * 3).fetch_add(1, SeqCst).unwrap();
         }
@@ -140,24 +145,27 @@ impl Ledger {
             return None;
         };
         if exclusive {
-            // (+ 1, so that the controlling process is somebody.)
+            // (+ 1 to distinguish the controlling process from `NOBODY`.)
             let before = self.record(dead, 3 + which as usize * 3).swap(me + 1, SeqCst).unwrap();
             self.check(before == NOBODY, || {
-                format!("{process:?} died once, and worker {me} was told after worker {}", before - 1)
+                format!(
+                    "{process:?} died once, and worker {me} received the report after worker {}",
+                    before - 1
+                )
             });
         }
         Some(dead)
     }
 
-    /// Who was told leaves the news to the next one.
-    fn leave_news(&self, dead: Option<u64>, which: Which) {
+    /// Leaves the report of a death for the next owner.
+    fn leave_report(&self, dead: Option<u64>, which: Which) {
         match dead {
             Some(dead) => self.record(dead, 3 + which as usize * 3).store(NOBODY, SeqCst).unwrap(),
             None => self.record(CONTROL, 2 + which as usize * 3).store(1, SeqCst).unwrap(),
         }
     }
 
-    /// For who has found what must never be: said on the spot, since the next kill may end him.
+    /// Fails at once if an invariant is violated, because the next kill may end this process.
     #[track_caller]
     fn check(&self, holds: bool, what: impl FnOnce() -> String) {
         if !holds {
@@ -167,12 +175,12 @@ impl Ledger {
     }
 }
 
-fn options(places: u32) -> SegmentOptions {
-    SegmentOptions::new().len(LEN).participants(places).ready_timeout(LONGEST)
+fn options(slots: u32) -> SegmentOptions {
+    SegmentOptions::new().len(LEN).participants(slots).ready_timeout(LONGEST)
 }
 
-pub(crate) fn invariants_outlive_killed_processes() {
-    let kills = wish("MMF_TORTURE_KILLS").unwrap_or(if testkit::under_wine() { 40 } else { 500 });
+pub(crate) fn invariants_survive_kills() {
+    let kills = from_env("MMF_TORTURE_KILLS").unwrap_or(if testkit::under_wine() { 40 } else { 500 });
     let seed = seed();
     let mut random = Random::new(seed);
     let begun = Instant::now();
@@ -182,66 +190,68 @@ pub(crate) fn invariants_outlive_killed_processes() {
     let mut handles = None;
     while done < kills {
         let now = ROUND.min(kills - done);
-        round(&ledger, &ledger_name, &mut random, now, PLACES[(done / ROUND % 2) as usize]);
+        round(&ledger, &ledger_name, &mut random, now, SLOTS[(done / ROUND % 2) as usize]);
         done += now;
-        // (The first round sets up what stays for the life of the process.)
+        // (The first round sets up what lives as long as the process.)
         let open = testkit::open_handles();
         let first = *handles.get_or_insert(open);
-        assert!(open <= first, "handles of the controlling process: {first}, and then {open}");
+        assert!(open <= first, "the controlling process had {first} handles and now has {open}");
     }
-    let told = ledger.get(Tally::MutexTold) + ledger.get(Tally::RwTold);
+    let reports = ledger.get(Tally::MutexDeaths) + ledger.get(Tally::RwDeaths);
     println!(
-        "{done} kills in {:.1} s: {} processes came in, {} operations, OwnerDied told {told} times (mutex {}, rwlock {}), declared \
-         consistent {} and {} times, {} half changes found and mended, longest wait {:.1} ms",
+        "{done} kills in {:.1} s: {} processes joined, {} operations, {reports} reports of OwnerDied \
+         (mutex {}, rwlock {}), declared consistent {} and {} times, {} half changes found and repaired, \
+         longest wait {:.1} ms",
         begun.elapsed().as_secs_f64(),
         ledger.get(Tally::Opened),
         ledger.get(Tally::Operations),
-        ledger.get(Tally::MutexTold),
-        ledger.get(Tally::RwTold),
-        ledger.get(Tally::MutexMended),
-        ledger.get(Tally::RwMended),
+        ledger.get(Tally::MutexDeaths),
+        ledger.get(Tally::RwDeaths),
+        ledger.get(Tally::MutexRepaired),
+        ledger.get(Tally::RwRepaired),
         ledger.get(Tally::HalfChanges),
         ledger.get(Tally::LongestMicroseconds) as f64 / 1000.0
     );
     println!(
-        "of the processes killed while others kept the segment, {} had a lock for certain and {} perhaps; told of by name: {} and {}; the other \
-         {} were taken over by somebody who was killed before he could tell, or their place was taken before they were missed: \
-         {} times somebody was told of a death without a name; process ids that came again: {}",
+        "of the processes killed while others held the segment, {} certainly owned a lock and {} perhaps; \
+         reported by identity: {} and {}; the other {} were succeeded by a process that was killed before it \
+         recorded the report, or their slots were reused first: {} deaths were reported without an identity; \
+         reused process ids: {}",
         ledger.get(Tally::OwnersKilled),
         ledger.get(Tally::MaybeOwnersKilled),
-        ledger.get(Tally::OwnersTold),
-        ledger.get(Tally::MaybeOwnersTold),
-        ledger.get(Tally::NotByName),
-        ledger.get(Tally::Nameless),
+        ledger.get(Tally::OwnersReported),
+        ledger.get(Tally::MaybeOwnersReported),
+        ledger.get(Tally::NotIdentified),
+        ledger.get(Tally::Unidentified),
         ledger.get(Tally::SameProcessId),
     );
-    assert!(ledger.get(Tally::Operations) > 0, "nobody did anything");
+    assert!(ledger.get(Tally::Operations) > 0, "no operation was completed");
     if kills >= 5000 {
         assert!(
-            told > 0 && ledger.get(Tally::HalfChanges) > 0 && ledger.get(Tally::OwnersTold) > 0,
-            "no kill has met anybody in the middle of a change"
+            reports > 0 && ledger.get(Tally::HalfChanges) > 0 && ledger.get(Tally::OwnersReported) > 0,
+            "no kill hit a worker in the middle of a change"
         );
     }
-    // Each time the data are declared consistent ends a damage that a death has begun.
-    assert!(ledger.get(Tally::MutexMended) <= done, "told of more deaths than there were");
-    assert!(ledger.get(Tally::RwMended) <= done, "told of more deaths than there were");
+    // Each declaration of consistency ends an inconsistency that began with a death.
+    assert!(ledger.get(Tally::MutexRepaired) <= done, "more deaths were reported than occurred");
+    assert!(ledger.get(Tally::RwRepaired) <= done, "more deaths were reported than occurred");
 }
 
-/// They end with the test, also if it fails: they would go on for ever.
+/// The workers, killed on drop even if the test fails, because they would run forever.
 struct Workers(Vec<(Child, u64)>);
 
 impl Drop for Workers {
     fn drop(&mut self) {
         for (worker, _) in &mut self.0 {
-            // (Those that have ended cannot be killed.)
+            // (Killing a worker that has ended fails.)
             let _ = worker.kill();
             let _ = worker.wait();
         }
     }
 }
 
-/// Workers on one segment, killed and replaced until there were so many kills; then the rest ends by itself.
-fn round(ledger: &Ledger, ledger_name: &str, random: &mut Random, kills: u64, places: u32) {
+/// Runs workers on one segment, kills and replaces them `kills` times, and lets the rest end by themselves.
+fn round(ledger: &Ledger, ledger_name: &str, random: &mut Random, kills: u64, slots: u32) {
     let name = unique_name("torture");
     ledger.set(Tally::Stop, 0);
     ledger.0.fill(0, RECORDS..RECORDS + LEDGER_LEN as usize - RECORDS).unwrap();
@@ -250,19 +260,20 @@ fn round(ledger: &Ledger, ledger_name: &str, random: &mut Random, kills: u64, pl
         number += 1;
         let mut command = testkit::command_for_role(
             "kills::role_work",
-            &[&name, ledger_name, &random.next().to_string(), &number.to_string(), &places.to_string()],
+            &[&name, ledger_name, &random.next().to_string(), &number.to_string(), &slots.to_string()],
         );
         let command = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::inherit());
         (command.spawn().unwrap(), number)
     };
-    // Whom others must be told of: those killed from when on the segment cannot go with the last of them.
+    // The killed workers, and the index of the first whose death must be reported: from there on, the segment
+    // outlives the last worker.
     let (mut killed, mut counted_from) = (Vec::new(), usize::MAX);
     let mut workers = Workers((0..WORKERS).map(|_| start(random)).collect());
     let mut segment = None;
     let mut operations = ledger.get(Tally::Operations);
     let mut moved = Instant::now();
     for kill in 0..kills {
-        // From "has not begun yet" to "has been at it for long".
+        // From "has not started yet" to "has been running for long".
         let pause = match random.below(8) {
             0 => 0,
             1 => random.below(20_000),
@@ -272,26 +283,26 @@ fn round(ledger: &Ledger, ledger_name: &str, random: &mut Random, kills: u64, pl
         std::thread::sleep(Duration::from_micros(pause));
         let victim = random.below(workers.0.len() as u64) as usize;
         if let Some(ending) = workers.0[victim].0.try_wait().unwrap() {
-            panic!("a worker has ended before it was killed: {ending}");
+            panic!("a worker ended before it was killed: {ending}");
         }
         workers.0[victim].0.kill().unwrap();
         workers.0[victim].0.wait().unwrap();
         killed.push(workers.0[victim].1);
         workers.0[victim] = start(random);
-        assert_eq!(ledger.get(Tally::Wrong), 0, "a worker has found what must not be (above)");
+        assert_eq!(ledger.get(Tally::Wrong), 0, "a worker detected a violation (above)");
         let now = ledger.get(Tally::Operations);
         if now != operations {
             (operations, moved) = (now, Instant::now());
         }
-        assert!(moved.elapsed() < WATCHDOG, "nobody gets on");
-        // Until then whoever makes the segment may be killed, and the last to have it.
+        assert!(moved.elapsed() < WATCHDOG, "no worker makes progress");
+        // Until here, a kill may hit the creator of the segment, and its last holder.
         if kill == kills / 4 {
-            segment = Some(options(places).open_or_create(&name).unwrap().0);
+            segment = Some(options(slots).open_or_create(&name).unwrap().0);
             counted_from = killed.len();
         }
     }
     ledger.set(Tally::Stop, 1);
-    // Nobody is killed any more, and nobody may be left waiting for the dead.
+    // No further process is killed, and no waiter may be left blocked on a dead one.
     let stopped = Instant::now();
     for (worker, number) in &mut workers.0 {
         let ending = loop {
@@ -300,29 +311,29 @@ fn round(ledger: &Ledger, ledger_name: &str, random: &mut Random, kills: u64, pl
             }
             if stopped.elapsed() > WATCHDOG {
                 let state = segment.as_ref().map(Segment::inspect);
-                panic!("worker {number}, process {}, does not come to its end: {state:#?}", worker.id());
+                panic!("worker {number}, process {}, does not end: {state:#?}", worker.id());
             }
             std::thread::sleep(Duration::from_millis(1));
         };
         assert!(ending.success(), "a worker failed: {ending:?}");
     }
-    assert_eq!(ledger.get(Tally::Wrong), 0, "a worker has found what must not be (above)");
+    assert_eq!(ledger.get(Tally::Wrong), 0, "a worker detected a violation (above)");
     if let Some(segment) = segment {
         let alive = segment.participants().unwrap().iter().filter(|who| who.alive).count();
-        assert_eq!(alive, 1, "participants when all others have ended");
-        // One who has come last finds all in order, or is told.
+        assert_eq!(alive, 1, "live participants after all others have ended");
+        // A process that joins last finds consistent data, or a death is reported to it.
         let objects = Objects::of(&segment).unwrap();
         let by = Worker { number: CONTROL, ledger, segment: &segment };
         transfer(&objects.accounts, &by, &mut Random::new(1), false);
         write(&objects.pair, &by, &mut Random::new(1), false);
-        deaths_were_told(ledger, &killed, counted_from, places == PLACES[1]);
+        deaths_were_reported(ledger, &killed, counted_from, slots == SLOTS[1]);
         let clean = objects.accounts.try_lock().unwrap().get().unwrap();
         assert_eq!(clean[0] + clean[1], 0);
         let info = segment.inspect().unwrap();
         assert_eq!(info.objects.len(), 7, "{:?}", info.objects);
     }
     let gone = SharedMemory::open(&name).unwrap_err();
-    assert_eq!(gone.kind(), ErrorKind::NotFound, "the name is left: {gone}");
+    assert_eq!(gone.kind(), ErrorKind::NotFound, "the name still exists: {gone}");
     #[cfg(target_os = "linux")]
     for entry in std::fs::read_dir("/dev/shm").unwrap() {
         let file = entry.unwrap().file_name();
@@ -330,18 +341,23 @@ fn round(ledger: &Ledger, ledger_name: &str, random: &mut Random, kills: u64, pl
     }
 }
 
-/// Death by death: who had a lock was told of, once; who had none was not.
+/// Checks each death: that of a lock's owner was reported, and only once, and that of a process without a
+/// lock was not.
 ///
-/// Two exceptions are in the nature of it. Who takes a lock over from a dead one may be killed before he can say so: then he is the dead
-/// owner, and others are told of him. And who comes in may be given the place of the dead: then it is told that somebody died, not who.
-fn deaths_were_told(ledger: &Ledger, killed: &[u64], counted_from: usize, all_have_names: bool) {
+/// There are two exceptions. A process that takes a lock over from a dead owner may be killed before it
+/// records the report; then it is the dead owner, and its own death is reported. And a process that joins may
+/// reuse the dead owner's slot; then the report does not identify the dead process.
+fn deaths_were_reported(ledger: &Ledger, killed: &[u64], counted_from: usize, all_identified: bool) {
     for which in [Which::Accounts, Which::Pair] {
         let (mut missing, mut took_over) = (Vec::new(), 0);
         for (at, number) in killed.iter().enumerate() {
-            let (state, told) = (ledger.state(*number, which), ledger.told(*number, which) > 0);
+            let (state, reported) = (ledger.state(*number, which), ledger.reported(*number, which) > 0);
             if state == owns::NOT {
                 let process = ledger.process(*number);
-                assert!(!told || same_id(ledger, *number), "told of process {process}, which had nothing");
+                assert!(
+                    !reported || same_id(ledger, *number),
+                    "process {process} was reported dead and had no lock"
+                );
             }
             if at < counted_from {
                 continue;
@@ -350,37 +366,40 @@ fn deaths_were_told(ledger: &Ledger, killed: &[u64], counted_from: usize, all_ha
                 owns::NOT => {}
                 owns::CERTAINLY => {
                     ledger.add(Tally::OwnersKilled, 1);
-                    ledger.add(Tally::OwnersTold, u64::from(told));
-                    if !told {
+                    ledger.add(Tally::OwnersReported, u64::from(reported));
+                    if !reported {
                         missing.push((*number, ledger.process(*number)));
                     }
                 }
                 _ => {
                     ledger.add(Tally::MaybeOwnersKilled, 1);
-                    ledger.add(Tally::MaybeOwnersTold, u64::from(told));
-                    took_over += u64::from(told && state == owns::MAYBE_BEFORE);
+                    ledger.add(Tally::MaybeOwnersReported, u64::from(reported));
+                    took_over += u64::from(reported && state == owns::MAYBE_BEFORE);
                 }
             }
         }
-        let nameless = ledger.record(CONTROL, 1 + which as usize * 3).load(SeqCst).unwrap();
-        assert!(nameless == 0 || !all_have_names, "told {nameless} times of a death without a name");
-        ledger.add(Tally::Nameless, nameless);
-        ledger.add(Tally::NotByName, missing.len() as u64);
+        let unidentified = ledger.record(CONTROL, 1 + which as usize * 3).load(SeqCst).unwrap();
         assert!(
-            missing.len() as u64 <= took_over + nameless,
-            "nobody was told of the deaths of (worker, process) {missing:?}: {took_over} can have died before telling, and {nameless} \
-             were told of somebody who cannot be named any more"
+            unidentified == 0 || !all_identified,
+            "{unidentified} deaths were reported without the dead process's identity"
+        );
+        ledger.add(Tally::Unidentified, unidentified);
+        ledger.add(Tally::NotIdentified, missing.len() as u64);
+        assert!(
+            missing.len() as u64 <= took_over + unidentified,
+            "the deaths of (worker, process) {missing:?} were not reported: {took_over} successors \
+             can have died before they recorded a report, and {unidentified} reports had no identity"
         );
     }
 }
 
-/// Whether another worker of the round has had its process id.
+/// Returns whether another worker of the round has had the same process id.
 fn same_id(ledger: &Ledger, number: u64) -> bool {
     let id = ledger.process(number);
     (1..=ROUND + WORKERS as u64).any(|other| other != number && ledger.process(other) == id)
 }
 
-/// Who works, and where.
+/// A worker, with what it works on.
 struct Worker<'w> {
     number: u64,
     ledger: &'w Ledger,
@@ -388,22 +407,24 @@ struct Worker<'w> {
 }
 
 impl Worker<'_> {
-    /// Says how far it is with a lock, before and after.
+    /// Records the state of a lock before and after an operation.
     fn owns(&self, which: Which, state: u64) {
         if self.number != CONTROL {
             self.ledger.set_state(self.number, which, state);
         }
     }
 
-    /// A lock was not got in the longest time that anybody may wait: which one, who has it, and whether that one lives.
-    fn waited_in_vain(&self, lock: &str, error: &Error) {
+    /// Fails because a lock was not acquired within `LONGEST`, and reports its state, its owner and the
+    /// participants.
+    fn fail_of_timeout(&self, lock: &str, error: &Error) {
         self.ledger.check(false, || {
             let info = self.segment.inspect();
             let participants = info.as_ref().map(|info| &info.participants);
             let objects = info.as_ref().map(|info| &info.objects);
             let state = objects.map(|all| all.iter().find(|one| one.name == lock).map(|one| &one.state));
             format!(
-                "worker {} has waited for {lock:?} for {LONGEST:?} ({error}); its state: {state:#?}; participants: {participants:#?}",
+                "worker {} has waited for {lock:?} for {LONGEST:?} ({error}); its state: {state:#?}; \
+                 participants: {participants:#?}",
                 self.number
             )
         });
@@ -434,7 +455,7 @@ impl Objects {
     }
 }
 
-/// A moment in which to be killed.
+/// Stays for a moment in a state in which being killed matters.
 fn linger(random: &mut Random) {
     match random.below(16) {
         0 => std::thread::yield_now(),
@@ -447,9 +468,9 @@ pub(crate) fn role_work(role: &mut Role) {
     let ledger = Ledger(SharedMemory::open(role.argument(1)).unwrap().view().unwrap());
     let mut random = Random::new(role.argument(2).parse().unwrap());
     let number: u64 = role.argument(3).parse().unwrap();
-    let places = role.argument(4).parse().unwrap();
+    let slots = role.argument(4).parse().unwrap();
     ledger.record(number, 0).store(std::process::id().into(), SeqCst).unwrap();
-    let opened = ledger.timed(|| options(places).open_or_create(role.argument(0)));
+    let opened = ledger.timed(|| options(slots).open_or_create(role.argument(0)));
     ledger.check(opened.is_ok(), || format!("cannot open: {opened:?}"));
     let segment = opened.unwrap().0;
     let objects = ledger.timed(|| Objects::of(&segment));
@@ -480,7 +501,7 @@ pub(crate) fn role_work(role: &mut Role) {
     }
 }
 
-/// How long an operation may wait.
+/// How long an operation blocks.
 #[derive(Clone, Copy, PartialEq)]
 enum Wait {
     Not,
@@ -489,7 +510,7 @@ enum Wait {
 }
 
 impl Wait {
-    /// One of so many waits each is short, and one none at all.
+    /// Returns, out of `of` choices, one short wait, one that does not block, and otherwise the longest.
     fn any(random: &mut Random, of: u64, short: u64) -> Self {
         match random.below(of) {
             1 => Wait::Not,
@@ -499,29 +520,30 @@ impl Wait {
     }
 }
 
-/// Takes here and gives there, in two steps. Whoever finds half of that without having been told says so.
+/// Moves an amount in two steps. A worker that finds only the first of them done, without a reported death,
+/// fails.
 fn transfer(accounts: &Mutex<[i64; 2]>, by: &Worker<'_>, random: &mut Random, may_leave: bool) {
     let wait = if may_leave { Wait::any(random, 8, 2000) } else { Wait::Longest };
     by.owns(Which::Accounts, owns::MAYBE_BEFORE);
-    let got = by.ledger.timed(|| match wait {
+    let result = by.ledger.timed(|| match wait {
         Wait::Not => accounts.try_lock(),
         Wait::Short(time) => accounts.lock_timeout(time),
         Wait::Longest => accounts.lock_timeout(LONGEST),
     });
-    match got {
+    match result {
         Ok(guard) => {
             by.owns(Which::Accounts, owns::CERTAINLY);
             let sum = guard.get().unwrap().iter().sum::<i64>();
-            by.ledger.check(sum == 0, || format!("accounts in disorder by {sum}, and nobody said so"));
+            by.ledger.check(sum == 0, || format!("the accounts are off by {sum}, and no death was reported"));
             transfer_holding(guard, by, random);
         }
         Err(LockError::OwnerDied(owner)) => {
-            let dead = by.ledger.note_told(by.number, Which::Accounts, &owner, true);
+            let dead = by.ledger.note_report(by.number, Which::Accounts, &owner, true);
             by.owns(Which::Accounts, owns::CERTAINLY);
-            by.ledger.add(Tally::MutexTold, 1);
+            by.ledger.add(Tally::MutexDeaths, 1);
             if may_leave && random.below(4) == 0 {
-                // Not looked at: the next one is to be told as well.
-                by.ledger.leave_news(dead, Which::Accounts);
+                // Leave the data unrepaired: the next owner must receive the report as well.
+                by.ledger.leave_report(dead, Which::Accounts);
                 by.owns(Which::Accounts, owns::MAYBE_AFTER);
                 drop(owner);
             } else {
@@ -532,14 +554,14 @@ fn transfer(accounts: &Mutex<[i64; 2]>, by: &Worker<'_>, random: &mut Random, ma
                     linger(random);
                     guard.write_all_at(&(-there).to_le_bytes(), 0).unwrap();
                 }
-                by.ledger.add(Tally::MutexMended, 1);
+                by.ledger.add(Tally::MutexRepaired, 1);
                 guard.declare_consistent().unwrap();
                 transfer_holding(guard, by, random);
             }
         }
         Err(LockError::WouldBlock(_)) if wait == Wait::Not => {}
         Err(LockError::TimedOut(_)) if matches!(wait, Wait::Short(_)) => {}
-        Err(LockError::TimedOut(error)) => by.waited_in_vain("accounts", &error),
+        Err(LockError::TimedOut(error)) => by.fail_of_timeout("accounts", &error),
         Err(error) => by.ledger.check(false, || format!("accounts: {error}")),
     }
     by.owns(Which::Accounts, owns::NOT);
@@ -557,23 +579,25 @@ fn transfer_holding(mut guard: MutexGuard<'_, [i64; 2]>, by: &Worker<'_>, random
 fn write(pair: &RwLock<[u64; 2]>, by: &Worker<'_>, random: &mut Random, may_leave: bool) {
     let wait = if may_leave { Wait::any(random, 6, 500) } else { Wait::Longest };
     by.owns(Which::Pair, owns::MAYBE_BEFORE);
-    let got = by.ledger.timed(|| match wait {
+    let result = by.ledger.timed(|| match wait {
         Wait::Not => pair.try_write(),
         Wait::Short(time) => pair.write_timeout(time),
         Wait::Longest => pair.write_timeout(LONGEST),
     });
-    match got {
+    match result {
         Ok(guard) => {
             by.owns(Which::Pair, owns::CERTAINLY);
             let found = guard.get().unwrap();
-            by.ledger.check(found[0] == found[1], || format!("pair to write: {found:x?}, not told"));
+            by.ledger.check(found[0] == found[1], || {
+                format!("pair to write: {found:x?}, and no death was reported")
+            });
             write_holding(guard, by, random);
         }
         Err(LockError::OwnerDied(owner)) => {
-            // (Readers are told, too, and may be told late: so not by one at a time.)
-            by.ledger.note_told(by.number, Which::Pair, &owner, false);
+            // (The death is reported to readers as well, and possibly late, so not to one process at a time.)
+            by.ledger.note_report(by.number, Which::Pair, &owner, false);
             by.owns(Which::Pair, owns::CERTAINLY);
-            by.ledger.add(Tally::RwTold, 1);
+            by.ledger.add(Tally::RwDeaths, 1);
             if may_leave && random.below(4) == 0 {
                 by.owns(Which::Pair, owns::MAYBE_AFTER);
                 drop(owner);
@@ -585,14 +609,14 @@ fn write(pair: &RwLock<[u64; 2]>, by: &Worker<'_>, random: &mut Random, may_leav
                     linger(random);
                     guard.write_all_at(&first.to_le_bytes(), 8).unwrap();
                 }
-                by.ledger.add(Tally::RwMended, 1);
+                by.ledger.add(Tally::RwRepaired, 1);
                 guard.declare_consistent().unwrap();
                 write_holding(guard, by, random);
             }
         }
         Err(LockError::WouldBlock(_)) if wait == Wait::Not => {}
         Err(LockError::TimedOut(_)) if matches!(wait, Wait::Short(_)) => {}
-        Err(LockError::TimedOut(error)) => by.waited_in_vain("pair", &error),
+        Err(LockError::TimedOut(error)) => by.fail_of_timeout("pair", &error),
         Err(error) => by.ledger.check(false, || format!("pair to write: {error}")),
     }
     by.owns(Which::Pair, owns::NOT);
@@ -608,39 +632,38 @@ fn write_holding(mut guard: RwLockWriteGuard<'_, [u64; 2]>, by: &Worker<'_>, ran
 
 fn read(pair: &RwLock<[u64; 2]>, by: &Worker<'_>, random: &mut Random) {
     let wait = Wait::any(random, 6, 500);
-    let got = by.ledger.timed(|| match wait {
+    let result = by.ledger.timed(|| match wait {
         Wait::Not => pair.try_read(),
         Wait::Short(time) => pair.read_timeout(time),
         Wait::Longest => pair.read_timeout(LONGEST),
     });
-    match got {
+    match result {
         Ok(guard) => {
             let first = guard.get().unwrap();
             linger(random);
             let second = guard.get().unwrap();
             by.ledger.check(first[0] == first[1] && first == second, || {
-                format!("pair to read, not told: {first:x?}, and then {second:x?}")
+                format!("pair to read: {first:x?}, then {second:x?}, and no death was reported")
             });
         }
         Err(LockError::OwnerDied(owner)) => {
-            by.ledger.note_told(by.number, Which::Pair, &owner, false);
-            by.ledger.add(Tally::RwTold, 1);
-            // It may be half a change; but nobody writes on.
+            by.ledger.note_report(by.number, Which::Pair, &owner, false);
+            by.ledger.add(Tally::RwDeaths, 1);
+            // It may be half changed, but no process writes to it now.
             let guard = owner.into_guard();
             let first = guard.get().unwrap();
             linger(random);
             let second = guard.get().unwrap();
-            by.ledger
-                .check(first == second, || format!("written while read: {first:x?}, and then {second:x?}"));
+            by.ledger.check(first == second, || format!("written while read: {first:x?}, then {second:x?}"));
         }
         Err(LockError::WouldBlock(_)) if wait == Wait::Not => {}
         Err(LockError::TimedOut(_)) if matches!(wait, Wait::Short(_)) => {}
-        Err(LockError::TimedOut(error)) => by.waited_in_vain("pair", &error),
+        Err(LockError::TimedOut(error)) => by.fail_of_timeout("pair", &error),
         Err(error) => by.ledger.check(false, || format!("pair to read: {error}")),
     }
 }
 
-/// A value from which it can be told whether it is whole.
+/// Returns a value whose consistency can be checked.
 fn filled(number: u64) -> [u64; 16] {
     core::array::from_fn(|index| number.wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(index as u32))
 }
@@ -663,19 +686,19 @@ fn publish(latest: &Latest<[u64; 16]>, ledger: &Ledger, random: &mut Random) {
 
 fn look(latest: &Latest<[u64; 16]>, ledger: &Ledger, seen: &mut u64) {
     match latest.read_numbered() {
-        Ok(None) => ledger.check(*seen == 0, || "the latest value is gone".to_owned()),
+        Ok(None) => ledger.check(*seen == 0, || "the latest value has disappeared".to_owned()),
         Ok(Some(Published { number, value, .. })) => {
             ledger.check(value == filled(number), || format!("torn: {number}: {value:x?}"));
-            ledger.check(number >= *seen, || format!("back from {seen} to {number}"));
+            ledger.check(number >= *seen, || format!("went back from {seen} to {number}"));
             *seen = number;
         }
-        // A thousand tries were in vain: allowed, and said.
+        // `Busy` after a thousand failed attempts is a documented error.
         Err(error) => ledger.check(error.kind() == ErrorKind::Busy, || format!("latest: {error}")),
     }
 }
 
 fn ping(objects: &Objects, ledger: &Ledger, random: &mut Random, notified: &mut u32) {
-    // Whoever would answer may have been killed, so nobody waits for long.
+    // The process that would answer may have been killed, so the waits are short.
     let soon = Instant::now() + Duration::from_micros(random.below(3000));
     let answered: Result<(), WaitError> = match random.below(4) {
         0 => objects.ball.set().map_err(WaitError::Failed).and_then(|()| objects.back.wait_deadline(soon)),

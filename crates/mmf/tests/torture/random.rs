@@ -1,4 +1,4 @@
-//! Random numbers that a seed repeats.
+//! Random numbers that a seed reproduces.
 
 /// A xorshift generator.
 #[derive(Debug)]
@@ -6,7 +6,7 @@ pub(crate) struct Random(u64);
 
 impl Random {
     pub(crate) fn new(seed: u64) -> Self {
-        // Seeds that differ in one bit are to start far apart; and zero would stay zero.
+        // Mixed, so that seeds that differ in one bit start far apart. Zero would stay zero.
         let mut mixed = seed.wrapping_add(0x9e37_79b9_7f4a_7c15);
         mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
         mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
@@ -25,15 +25,15 @@ impl Random {
     }
 }
 
-/// A number from the environment, if it is there.
-pub(crate) fn wish(variable: &str) -> Option<u64> {
+/// Returns the number in an environment variable, if it is set.
+pub(crate) fn from_env(variable: &str) -> Option<u64> {
     let text = std::env::var(variable).ok()?;
     Some(text.parse().unwrap_or_else(|error| panic!("{variable}={text}: {error}")))
 }
 
-/// The seed of this run, printed.
+/// Returns the seed of this run, and prints it.
 pub(crate) fn seed() -> u64 {
-    let seed = wish("MMF_TORTURE_SEED").unwrap_or_else(|| {
+    let seed = from_env("MMF_TORTURE_SEED").unwrap_or_else(|| {
         let time = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
         time.as_nanos() as u64
     });

@@ -1,7 +1,9 @@
-//! Processes that fork, are stopped and go on, live in namespaces of their own and meet their limits, while they take locks.
+//! Processes that fork, are stopped and continued, live in their own namespaces and run into their limits
+//! while they use locks.
 //!
-//! Two kinds of rounds. In a *calm* one no owner is killed: so no process may ever be told that an owner died, and never two have a lock. In a
-//! *deadly* one owners are killed: only deaths of the killed may be told. In both, nobody may be stuck.
+//! There are two kinds of rounds. In a *calm* round no owner is killed, so no death may ever be reported, and
+//! a lock never has two owners. In a *deadly* round owners are killed, and only their deaths may be reported.
+//! In neither may a process stay blocked.
 
 use std::os::unix::process::ExitStatusExt;
 use std::process::{Child, Stdio};
@@ -12,32 +14,33 @@ use mmf::sync::{LockError, Mutex, RwLock};
 use mmf::{ErrorKind, Segment, SegmentOptions, SharedMemory, View};
 use testkit::{Role, WATCHDOG, unique_name};
 
-use crate::random::{Random, seed, wish};
+use crate::random::{Random, from_env, seed};
 use crate::spaces::{SPACES, command_in, done, skip_if_emulated};
 
 const LEN: u64 = 64 * 1024;
 const WORKERS: usize = 6;
-/// So many acquisitions are a round of the calm kind; so many kills one of the deadly kind.
+/// The acquisitions in a calm round, and the kills in a deadly one.
 const ACQUISITIONS: u64 = 2000;
 const KILLS: usize = 25;
-/// Nobody may wait longer for anything.
+/// The longest that any operation may block.
 const LONGEST: Duration = Duration::from_secs(60);
 const MOST_WORKERS: u64 = 120;
 
-/// Words of the ledger.
+/// The words of the ledger.
 #[derive(Clone, Copy)]
 enum Word {
     Stop,
     Wrong,
     Acquired,
-    Told,
+    Reported,
     Forked,
     Refused,
     Kernelless,
-    /// Which worker has the mutex, and which one has the rwlock for writing.
+    /// The worker that owns the mutex, and the one that owns the rwlock for writing.
     Owner,
     Writer,
-    /// From here on two words for each worker: whether it has come so far as to be stopped or killed, and whether it was killed.
+    /// From here on, two words for each worker: whether it can be stopped and killed, and whether it was
+    /// killed.
     Workers,
 }
 
@@ -77,7 +80,7 @@ fn options() -> SegmentOptions {
     SegmentOptions::new().len(LEN).participants(128).ready_timeout(LONGEST)
 }
 
-pub(crate) fn owners_in_unrest() {
+pub(crate) fn owners_under_unrest() {
     skip_if_emulated();
     for space in SPACES {
         let probed = command_in(space, "unrest::role_probe", &[]).output().unwrap();
@@ -86,14 +89,14 @@ pub(crate) fn owners_in_unrest() {
             testkit::skip(why);
         }
     }
-    // Its own process, so that its mount of a small /dev/shm is nobody else's.
+    // In its own process, so that the mount of a small /dev/shm affects no other.
     let seed = seed();
-    let rounds = wish("MMF_TORTURE_UNREST").unwrap_or(2);
+    let rounds = from_env("MMF_TORTURE_UNREST").unwrap_or(2);
     for (small, rounds) in [(true, rounds.div_ceil(2)), (false, rounds / 2)] {
         let arguments = [seed.to_string(), rounds.to_string(), u8::from(small).to_string()];
         let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
-        let place = if small { "small" } else { "" };
-        let mut command = command_in(place, "unrest::role_rounds", &arguments);
+        let space = if small { "small" } else { "" };
+        let mut command = command_in(space, "unrest::role_rounds", &arguments);
         command.stderr(Stdio::inherit());
         let output = command.output().unwrap();
         let text = String::from_utf8_lossy(&output.stdout);
@@ -105,7 +108,7 @@ pub(crate) fn owners_in_unrest() {
     }
 }
 
-/// There is nothing to do: it could be started.
+/// Does nothing: that it starts is enough.
 pub(crate) fn role_probe(_: &mut Role) {}
 
 pub(crate) fn role_rounds(role: &mut Role) {
@@ -124,7 +127,7 @@ struct Worker {
     number: u64,
 }
 
-/// They end with the round, also if it fails.
+/// The workers, killed on drop even if the test fails.
 struct Workers(Vec<Worker>);
 
 impl Drop for Workers {
@@ -137,14 +140,15 @@ impl Drop for Workers {
     }
 }
 
-/// The process that plays the role: of one in a pid namespace of its own, the child of the one that was started.
+/// Returns the process that plays the role: in a pid namespace of its own, it is the child of the started
+/// process.
 fn process(worker: &Worker) -> i32 {
     let id = worker.child.id();
     let children = std::fs::read_to_string(format!("/proc/{id}/task/{id}/children")).unwrap_or_default();
     let of_role = |child: &&str| {
         let line = std::fs::read(format!("/proc/{child}/cmdline")).unwrap_or_default();
         let own = std::fs::read(format!("/proc/{id}/cmdline")).unwrap_or_default();
-        // (A worker's own forked child has the very same line.)
+        // (A child that a worker forked has the same command line.)
         !line.is_empty() && line != own
     };
     let inner = children.split_whitespace().find(of_role).and_then(|child| child.parse().ok());
@@ -152,7 +156,8 @@ fn process(worker: &Worker) -> i32 {
 }
 
 fn signal(process: i32, signal: i32) {
-    // SAFETY: no requirements; its parent has not reaped it.
+    // SAFETY: kill() has no memory preconditions. The parent has not reaped the process, so the id is still
+    // its own.
     unsafe { libc::kill(process, signal) };
 }
 
@@ -175,31 +180,31 @@ fn calm_or_deadly(random: &mut Random, deadly: bool, small: bool) {
     let (mut kills, mut stops) = (0, 0);
     let (mut acquired, mut moved) = (0, Instant::now());
     while if deadly { kills < KILLS } else { ledger.get(Word::Acquired) < ACQUISITIONS } {
-        assert_eq!(ledger.get(Word::Wrong), 0, "a worker has found what must not be (above)");
+        assert_eq!(ledger.get(Word::Wrong), 0, "a worker detected a violation (above)");
         let now = ledger.get(Word::Acquired);
         if now != acquired {
             (acquired, moved) = (now, Instant::now());
         }
-        assert!(moved.elapsed() < WATCHDOG, "nobody gets on: {:#?}", segment.inspect());
+        assert!(moved.elapsed() < WATCHDOG, "no worker makes progress: {:#?}", segment.inspect());
         let worker = &mut workers.0[random.below(WORKERS as u64) as usize];
         if let Some(ending) = worker.child.try_wait().unwrap() {
-            panic!("worker {} has ended: {ending}, signal {:?}", worker.number, ending.signal());
+            panic!("worker {} ended early: {ending}, signal {:?}", worker.number, ending.signal());
         }
         if ledger.started(worker.number).load(SeqCst).unwrap() == 0 {
-            // Which process it is is not settled yet.
+            // Its process id is not known yet.
             std::thread::sleep(Duration::from_millis(1));
             continue;
         }
         let process = process(worker);
         if deadly && random.below(2) == 0 {
             ledger.killed(worker.number).store(1, SeqCst).unwrap();
-            // What it has forked lives on.
+            // Its forked children live on.
             signal(process, libc::SIGKILL);
             let _ = worker.child.wait();
             kills += 1;
             *worker = start(random);
         } else {
-            // Longer than anybody sleeps without looking whether the owner lives.
+            // Up to longer than a recheck interval.
             signal(process, libc::SIGSTOP);
             std::thread::sleep(Duration::from_millis(random.below(130)));
             signal(process, libc::SIGCONT);
@@ -216,7 +221,7 @@ fn calm_or_deadly(random: &mut Random, deadly: bool, small: bool) {
             }
             assert!(
                 stopped.elapsed() < WATCHDOG,
-                "worker {} does not come to its end: {:#?}",
+                "worker {} does not end: {:#?}",
                 worker.number,
                 segment.inspect()
             );
@@ -224,16 +229,17 @@ fn calm_or_deadly(random: &mut Random, deadly: bool, small: bool) {
         };
         assert!(ending.success(), "worker {} failed: {ending:?}", worker.number);
     }
-    assert_eq!(ledger.get(Word::Wrong), 0, "a worker has found what must not be (above)");
-    let told = ledger.get(Word::Told);
-    assert!(deadly || told == 0, "nobody was killed, and {told} deaths were told");
-    // Without the kernel's hold a worker that was killed can count as alive, and so can what it had.
+    assert_eq!(ledger.get(Word::Wrong), 0, "a worker detected a violation (above)");
+    let reported = ledger.get(Word::Reported);
+    assert!(deadly || reported == 0, "{reported} deaths were reported, and no worker was killed");
+    // Without the kernel's lock on its slot, a killed worker can count as alive, and so can the owner of its
+    // locks.
     let kernelless = ledger.get(Word::Kernelless);
     let alive = segment.participants().unwrap().iter().filter(|one| one.alive).count();
-    assert!(alive == 1 || kernelless > 0, "{alive} participants when all others have ended");
+    assert!(alive == 1 || kernelless > 0, "{alive} live participants after all others have ended");
     println!(
-        "{} round in a {} /dev/shm, {:.1} s: {} workers, {} acquisitions, {stops} stopped, {kills} killed, {} forked, \
-         {told} deaths told, {} calls refused at a limit",
+        "{} round in a {} /dev/shm, {:.1} s: {} workers, {} acquisitions, {stops} stopped, \
+         {kills} killed, {} forked, {reported} deaths reported, {} calls refused at a limit",
         if deadly { "deadly" } else { "calm" },
         if small { "small" } else { "large" },
         begun.elapsed().as_secs_f64(),
@@ -253,8 +259,8 @@ struct Work<'a> {
 }
 
 pub(crate) fn role_work(role: &mut Role) {
-    // Nobody reaps what is forked below.
-    // SAFETY: no handler is installed.
+    // The children forked below are never waited for.
+    // SAFETY: SIG_IGN installs no handler that could run.
     unsafe { libc::signal(libc::SIGCHLD, libc::SIG_IGN) };
     let number: u64 = role.argument(3).parse().unwrap();
     let mut random = Random::new(role.argument(2).parse().unwrap());
@@ -283,24 +289,24 @@ pub(crate) fn role_work(role: &mut Role) {
 }
 
 impl Work<'_> {
-    /// Only a process that was killed may be told of as dead, and its traces be left.
+    /// Only the death of a killed process may be reported, and only a killed process leaves its mark.
     fn was_killed(&self, worker: u64) -> bool {
         worker == 0 || self.ledger.killed(worker).load(SeqCst).unwrap() == 1
     }
 
     fn take(&self, word: Word, died: bool) {
-        let former = self.ledger.word(word).swap(self.number, SeqCst).unwrap();
-        let right = if died { self.was_killed(former) } else { former == 0 };
+        let previous = self.ledger.word(word).swap(self.number, SeqCst).unwrap();
+        let right = if died { self.was_killed(previous) } else { previous == 0 };
         self.ledger.check(right, || {
             format!(
-                "worker {} has the lock ({}), and worker {former} has it, too",
+                "worker {} has the lock ({}), and worker {previous} has it, too",
                 self.number,
-                if died { "told of a death" } else { "free" }
+                if died { "its owner died" } else { "free" }
             )
         });
         self.ledger.add(Word::Acquired, 1);
         if died {
-            self.ledger.add(Word::Told, 1);
+            self.ledger.add(Word::Reported, 1);
         }
     }
 
@@ -347,7 +353,7 @@ impl Work<'_> {
     fn with_reader(&self, random: &mut Random) {
         let guard = match self.lock.read_timeout(LONGEST) {
             Ok(guard) => guard,
-            // Readers are not told how to mend it: a writer does.
+            // A reader cannot repair the data. A writer does.
             Err(LockError::OwnerDied(_)) => return,
             Err(error) => return self.ledger.check(false, || format!("worker {}: {error}", self.number)),
         };
@@ -360,7 +366,7 @@ impl Work<'_> {
         drop(guard);
     }
 
-    /// What an owner does meanwhile. A child has a copy of all that it has, and lets go of it.
+    /// Does what an owner may do while it holds a lock. A forked child has a copy of the guard, and drops it.
     fn at_work<G>(&self, random: &mut Random, guard: G) -> G {
         match random.below(6) {
             0 => std::thread::sleep(Duration::from_millis(random.below(5))),
@@ -368,18 +374,20 @@ impl Work<'_> {
                 self.ledger.add(Word::Forked, 1);
                 let lives = Duration::from_millis(random.below(150));
                 let child = if how == 1 {
-                    // SAFETY: this process has one thread; the child lets go of what it has and ends.
+                    // SAFETY: this process has one thread, so the child may run any code. It drops its copies
+                    // and exits.
                     unsafe { libc::fork() }
                 } else {
                     let signal = libc::c_long::from(libc::SIGCHLD);
-                    // SAFETY: without flags it is a fork that calls no handlers; else as above.
+                    // SAFETY: clone without flags is a fork that runs no atfork handlers. This process has
+                    // one thread, as above.
                     (unsafe { libc::syscall(libc::SYS_clone, signal, 0_usize, 0_usize, 0_usize, 0_usize) })
                         as i32
                 };
                 if child == 0 {
                     drop(guard);
                     std::thread::sleep(lives);
-                    // SAFETY: no requirements.
+                    // SAFETY: _exit() has no preconditions.
                     unsafe { libc::_exit(0) };
                 }
                 self.ledger.check(child > 0, || format!("fork: {}", std::io::Error::last_os_error()));
@@ -389,19 +397,20 @@ impl Work<'_> {
         guard
     }
 
-    /// Joins once more while there is little left of something: it is done, or refused for that reason, and nothing is left of it.
+    /// Joins once more while a resource is short. The call succeeds, or fails for that reason and leaves
+    /// nothing behind.
     fn at_a_limit(&self, random: &mut Random) {
         let result = match random.below(3) {
             0 => limited(libc::RLIMIT_NOFILE, random.below(8), || Segment::open_in(&self.memory).map(drop)),
             1 => {
                 let pages = std::fs::read_to_string("/proc/self/statm").ok();
                 let pages = pages.and_then(|text| text.split(' ').next()?.parse::<u64>().ok());
-                // (Without /proc it is not known how much it has.)
+                // (Without /proc the current size is not known.)
                 let Some(pages) = pages else { return };
                 let most = (pages + random.below(24)) * testkit::page_size() as u64;
                 limited(libc::RLIMIT_AS, most, || Segment::open_in(&self.memory).map(drop))
             }
-            // Where there is 1 MiB for all of them, it is more than there can be, or not.
+            // Where all of them share 1 MiB, it may exceed what is available.
             _ => Segment::create(unique_name("more"), 200 * 1024 + random.below(1024) * 1024).map(drop),
         };
         if let Err(error) = result {
@@ -413,17 +422,17 @@ impl Work<'_> {
     }
 }
 
-/// A call while this process has a limit.
+/// Runs `call` while a resource limit of this process is lowered.
 fn limited<T>(what: libc::__rlimit_resource_t, most: u64, call: impl FnOnce() -> T) -> T {
-    // SAFETY: a plain C structure for which all zeros is a value.
+    // SAFETY: `rlimit` is a plain C structure, for which all-zero bytes are a valid value.
     let mut limit: libc::rlimit = unsafe { std::mem::zeroed() };
-    // SAFETY: a valid place for the answer.
+    // SAFETY: the pointer is to a live `rlimit`, which the call fills.
     done(unsafe { libc::getrlimit(what, &raw mut limit) }).unwrap();
     let lower = libc::rlimit { rlim_cur: most.min(limit.rlim_max), ..limit };
-    // SAFETY: a valid structure.
+    // SAFETY: the pointer is to a live `rlimit`, which the call only reads.
     done(unsafe { libc::setrlimit(what, &raw const lower) }).unwrap();
     let result = call();
-    // SAFETY: a valid structure.
+    // SAFETY: the pointer is to a live `rlimit`, which the call only reads.
     done(unsafe { libc::setrlimit(what, &raw const limit) }).unwrap();
     result
 }

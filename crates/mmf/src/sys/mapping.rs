@@ -16,7 +16,8 @@ pub(crate) struct Mapping {
     copying: Copying,
 }
 
-// SAFETY: the address range belongs to the process, so any thread may use and unmap it; no field refers to a thread.
+// SAFETY: the address range belongs to the process, so any thread may use and unmap it. No field refers to a
+// thread.
 unsafe impl Send for Mapping {}
 // SAFETY: `&Mapping` gives only addresses and system calls on them, and the kernel synchronises the latter.
 unsafe impl Sync for Mapping {}
@@ -65,8 +66,8 @@ impl Mapping {
 impl Drop for Mapping {
     fn drop(&mut self) {
         let Some((base, len)) = self.whole() else { return };
-        // SAFETY: `new` took over exactly this range, nothing else unmaps it, and every holder of an address in it
-        // borrows this value.
+        // SAFETY: `new` took over exactly this range, nothing else unmaps it, and every holder of an address
+        // in it borrows this value.
         unsafe { system::mapping::unmap(base, len) };
     }
 }

@@ -8,7 +8,7 @@
 //! | `memory` | [`Object`]: a handle or descriptor of a region |
 //! | `mapping` | [`Mapping`]: an address range in which a region is mapped |
 //! | `security` | [`Protection`]: what an object is created with; [`RawSecurity`]: what it has |
-//! | `security` | [`Protection`]: the protection that an object is created with; [`RawSecurity`]: the one it has |
+//! | `security` | [`Protection`]: parameters of new objects; [`RawSecurity`]: the state of existing ones |
 //! | `account` | users and groups by name and number; on Windows also the contents of the token |
 //! | `process` | other processes: passing handles to them, and their identity |
 //! | `liveness` | slots that the kernel holds for a process while it lives; whether a process is alive |

@@ -1,28 +1,33 @@
 //! The guarded routines for ARM64, Windows and Unix.
 //!
-//! Both follow the same calling convention: arguments in x0 to x3; x0 to x17 and v0 to v7 are free (x18 is the system's).
+//! Both use the same calling convention: the arguments are in x0 to x3, and x0 to x17 and v0 to v7 are
+//! volatile (x18 belongs to the system).
 //!
-//! What the fault handlers rest on:
+//! # Invariants
 //!
-//! - From `begin` to `atomics` x3 holds the address of the [`Guard`].
-//! - From there on nothing is written down. x3 is 0 on entry and tells of a fault on return, x0 then where it was. What may fault is the
-//!   integer at x0 (to `take`), x2 bytes at x1 (to `put`), or x2 bytes at x0 (to `end`); until a routine returns these registers stay as
-//!   they are.
-//! - Between `begin` and `end` the stack pointer, the link register and all registers that the caller wants back are as on entry. So a
-//!   fault may continue at `fault`, which returns at once, and Windows can unwind from anywhere.
-//! - Nothing outside the given ranges is touched, not even to read.
+//! The fault handlers rely on these:
 //!
-//! (No alignment inside: the assembler has to know the length of what the unwind table describes.)
+//! 1. From `begin` to `atomics`, x3 holds the address of the [`Guard`].
+//! 2. From `atomics` on, nothing is stored before an access. x3 is 0 on entry. On return it is the code of a
+//!    fault, if there was one, and then x0 is its address. Only these bytes can fault: up to `take`, the
+//!    integer at x0; up to `put`, x2 bytes at x1; up to `end`, x2 bytes at x0. These registers do not change
+//!    until a routine returns.
+//! 3. Between `begin` and `end`, the stack pointer, the link register and all nonvolatile registers have
+//!    their values on entry. So a fault may continue at `fault`, which returns at once, and Windows can
+//!    unwind from any instruction.
+//! 4. The routines access no byte outside the given ranges, not even to read it.
+//!
+//! Nothing inside is aligned: the assembler must know the length of the code that the unwind table describes.
 
 use core::arch::{asm, global_asm};
 
 use super::{Atomic, Caught, Guard, Shared, verdict};
 
-/// The longest copy that `copy_short`, `take` and `put` can do.
+/// The longest copy that `copy_short`, `take` and `put` support.
 pub(super) const SHORT: usize = 64;
 
-/// Five routines for one width: x0 = address, x1 and x2 = operands; the former value in x0. `$r` is w or x, `$s` the
-/// suffix of the instructions.
+/// The five routines of one width: x0 = address, x1 and x2 = operands; the previous value in x0. `$r` is w or
+/// x, `$s` the suffix of the instructions.
 macro_rules! atomics {
     ($bits:literal, $r:literal, $s:literal) => {
         concat!(
@@ -42,7 +47,7 @@ macro_rules! atomics {
     };
 }
 
-/// A copy of 0 to 64 bytes that leaves x0, x1 and x2 as they are.
+/// A copy of 0 to 64 bytes that preserves x0, x1 and x2.
 macro_rules! copy_short {
     () => {
         "
@@ -102,7 +107,7 @@ macro_rules! text {
             label!("copy_long"), // 32 bytes and more
             "
     sub x4, x2, #16                    // the last 16 bytes, stored last, at x5
-    ldr q7, [x1]                       // the first 16 bytes, then on from an aligned destination
+    ldr q7, [x1]                       // the first 16 bytes, then an aligned destination
     ldr q6, [x1, x4]
     add x5, x0, x4
     str q7, [x0]
@@ -180,7 +185,7 @@ macro_rules! text {
             label!("put"),
             copy_short!(),
             close!(),
-            // Outside the guarded range: where a fault continues.
+            // Outside the guarded range: the continuation of a fault.
             label!("fault"),
             "    ret\n",
         )
@@ -193,7 +198,7 @@ global_asm!(text!());
 
 bind!("C");
 
-/// All routines are between `begin` and `end` here.
+/// Returns `None`: all routines are between `begin` and `end` here.
 fn landing_apart(_: usize) -> Option<usize> {
     None
 }
@@ -208,11 +213,11 @@ declare! { "C";
 #[inline]
 pub(super) unsafe fn copy(dst: *mut u8, src: *const u8, len: usize, guard: &Guard) {
     let routine = if len <= SHORT { copy_short } else { copy_long };
-    // SAFETY: the caller's contract; each routine is chosen for the lengths that it can do.
+    // SAFETY: the contract of this function. Each routine is called only for lengths that it supports.
     unsafe { routine(dst, src, len, guard) };
 }
 
-/// A copy of up to [`SHORT`] bytes, one side of which is shared.
+/// Copies up to [`SHORT`] bytes, one side of which is shared.
 ///
 /// # Safety
 ///
@@ -227,8 +232,8 @@ pub(super) unsafe fn copy_unguarded(
     let (result, fault): (u64, u64);
     macro_rules! call {
         ($routine:ident) => {
-            // SAFETY: the caller's contract; all registers that the routine changes are named (x16 and x17 are what a linker may use on
-            // the way there).
+            // SAFETY: the contract of this function; the operands name every register that the routine
+            // changes (a linker veneer may use x16 and x17).
             unsafe {
                 asm!(
                     "bl {}", sym $routine,
@@ -276,5 +281,5 @@ pub(super) unsafe fn atomic(
     verdict(result, fault)
 }
 
-/// To be called after a fault: nothing has to be cleaned up.
+/// Cleans up after a fault: there is nothing to do here.
 pub(super) fn after_fault() {}

@@ -1,18 +1,21 @@
-//! Guarded routines: the only instructions of this crate that touch shared memory.
+//! The guarded routines: the only instructions of this crate that access shared memory.
 //!
-//! A peer can take pages away under a running copy (truncate a Unix object, lose the disk under a mapped file), and then
-//! a plain load ends the process. The routines here are written in assembly so that every instruction that can fault is
-//! known: the fault handler of the system's room (`sys/*/fault.rs`) recognises them by their address, sees in the
-//! [`Guard`] or in the routine's registers which addresses are ours to answer for, notes there what happened, and lets the
-//! routine return. Whatever else faults is none of our business and goes on to whoever was there before.
+//! A peer can remove pages under a running copy (truncate a Unix object, lose the disk under a mapped file).
+//! Then a plain load ends the process. The routines here are written in assembly, so that every instruction
+//! that can fault is known. The fault handler of the system (`sys/*/fault.rs`) recognises them by their
+//! addresses, finds the addresses that the routine answers for in the [`Guard`] or in the routine's
+//! registers, records the fault there, and lets the routine return. It passes every other fault on to the
+//! previous handler.
 //!
-//! Since the accesses are made by assembly, the compiler assumes nothing about the bytes: they may change at any time,
-//! and no reference to them exists.
+//! Since assembly makes the accesses, the compiler assumes nothing about the bytes: they may change at any
+//! time, and no reference to them exists.
 
-// What the assembly of all processors shares. The version is in the names, so that two versions of this crate can be
-// linked into one program; the names are the same on every system (see `link_name` in the files).
+// The assembly that all processors share. The version is a part of the names, so that two versions of this
+// crate can be linked into one program. The names are the same on every system (see `link_name` in the
+// files).
 
-/// A label that Rust can see. (Local ones are numbers, but neither 0 nor 1 on x86: `1b` could be read as binary.)
+/// A label that is visible to Rust. Local labels are numbers, but neither 0 nor 1 on x86, where `1b` could be
+/// read as a binary number.
 macro_rules! label {
     ($($name:tt)*) => {
         concat!(
@@ -34,7 +37,7 @@ macro_rules! visibility {
         concat!("    .hidden mmf_0_1_", $($name),*, "\n    .type mmf_0_1_", $($name),*, ", %function\n")
     };
 }
-// A Mach-O linker may tear apart what symbols separate, unless they are alternative entries.
+// A Mach-O linker may move code apart at symbols, unless they are alternative entries.
 #[cfg(target_vendor = "apple")]
 macro_rules! visibility {
     ($($name:tt)*) => {
@@ -42,8 +45,8 @@ macro_rules! visibility {
     };
 }
 
-/// The start of all routines. Windows finds the handler, and how to unwind, by a table that these directives make: one
-/// entry for all of them, since none moves the stack pointer.
+/// The start of all routines. Windows finds the handler and the unwind information in a table that these
+/// directives create: one entry for all routines, since none of them moves the stack pointer.
 #[cfg(all(windows, not(target_arch = "x86")))]
 macro_rules! open {
     () => {
@@ -79,7 +82,7 @@ macro_rules! close {
     };
 }
 
-/// Declares routines under the names that the assembly gives them (`\u{1}`: no system's decoration is added).
+/// Declares routines by their names in the assembly (`\u{1}`: without the system's decoration).
 macro_rules! declare {
     ($abi:literal; $($name:ident = $symbol:literal: ($($argument:ty),*) $(-> $result:ty)?;)*) => {
         unsafe extern $abi {
@@ -88,7 +91,7 @@ macro_rules! declare {
     };
 }
 
-/// Declares what the 64-bit processors have in common.
+/// Declares the routines that the 64-bit processors share.
 #[cfg(not(target_arch = "x86"))]
 macro_rules! bind {
     ($abi:literal) => {
@@ -99,7 +102,7 @@ macro_rules! bind {
             fault = "\u{1}mmf_0_1_fault": ();
             copy_short = "\u{1}mmf_0_1_copy_short": (*mut u8, *const u8, usize, &Guard);
             fill_bytes = "\u{1}mmf_0_1_fill": (*mut u8, u8, usize, &Guard);
-            // In the order in which they are in the code.
+            // In the order of the code.
             take = "\u{1}mmf_0_1_take": ();
             put = "\u{1}mmf_0_1_put": ();
         }
@@ -109,7 +112,8 @@ macro_rules! bind {
         bind!($abi, add8 "\u{1}mmf_0_1_add8", add16 "\u{1}mmf_0_1_add16", add32 "\u{1}mmf_0_1_add32", add64 "\u{1}mmf_0_1_add64");
         bind!($abi, cas8 "\u{1}mmf_0_1_cas8", cas16 "\u{1}mmf_0_1_cas16", cas32 "\u{1}mmf_0_1_cas32", cas64 "\u{1}mmf_0_1_cas64");
 
-        /// What answers for an address in the guarded code, if it is one, and where a fault there continues.
+        /// Returns the region of an address in the guarded code, and the address where a fault in it
+        /// continues.
         pub(super) fn region(counter: usize) -> Option<(super::Region, usize)> {
             let start = |routine: *const ()| routine.addr();
             if let Some(landing) = landing_apart(counter) {
@@ -135,7 +139,7 @@ macro_rules! bind {
         /// As [`super::fill`].
         #[inline]
         pub(super) unsafe fn fill(dst: *mut u8, byte: u8, len: usize, guard: &Guard) {
-            // SAFETY: the caller's contract.
+            // SAFETY: the contract of this function.
             unsafe { fill_bytes(dst, byte, len, guard) };
         }
     };
@@ -144,7 +148,8 @@ macro_rules! bind {
     };
 }
 
-/// Calls the routine for an operation and a width, by a macro `$call`. (All is known when this is compiled, and one call is left.)
+/// Calls the routine for an operation and a width by a macro `$call`. Both are known at compile time, so a
+/// single call remains.
 #[cfg(not(target_arch = "x86"))]
 macro_rules! dispatch {
     ($operation:expr, $bits:expr, $call:ident) => {
@@ -173,7 +178,7 @@ macro_rules! dispatch {
     };
 }
 
-// Each file says at its top which registers hold what, and what a handler may rely on.
+// Each file states at its top which register holds what, and what a handler may rely on.
 #[cfg(target_arch = "aarch64")]
 mod aarch64;
 #[cfg(all(target_arch = "x86", windows))]
@@ -199,26 +204,28 @@ pub(in crate::sys) use arch::{Frame, code_range};
 
 use core::cell::UnsafeCell;
 
-/// What a fault handler found out.
+/// A fault that a handler has recorded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(C)]
 pub(crate) struct Caught {
-    /// The address that could not be touched. All routines touch their first bytes first, then perhaps the last ones.
+    /// The inaccessible address. All routines access their first bytes first, and then possibly the last
+    /// ones.
     pub(crate) address: usize,
-    /// Windows: the exception's code. Unix: the signal. Never 0.
+    /// Windows: the exception code. Unix: the signal. Never 0.
     pub(crate) code: u32,
-    /// Windows: the status behind an in-page error, or 0. Unix: the signal's `si_code`.
+    /// Windows: the status of an in-page error, or 0. Unix: the signal's `si_code`.
     pub(crate) detail: i32,
 }
 
-/// The addresses that a call answers for, and the place where a handler notes what happened.
+/// The addresses that a call answers for, and the record of a fault.
 ///
-/// Long copies and fills (on x86 all routines) keep its address in a fixed register; handlers read it from the interrupted context.
+/// Long copies and fills (on x86 all routines) keep its address in a fixed register. Handlers read it from
+/// the interrupted context.
 #[repr(C)]
 pub(crate) struct Guard {
     /// Start and end of up to two ranges.
     ranges: [[usize; 2]; 2],
-    /// Nothing yet while its code is 0.
+    /// No fault as long as the code is 0.
     caught: UnsafeCell<Caught>,
 }
 
@@ -230,7 +237,8 @@ impl Guard {
 
     #[inline]
     fn result(&self) -> Result<(), Caught> {
-        // SAFETY: the routine has returned, and only a handler that interrupts the routine writes here, on this thread.
+        // SAFETY: `caught` is valid. Only a handler that interrupts the routine on this thread writes to it,
+        // and the routine has returned, so no write overlaps this read.
         let caught = unsafe { self.caught.get().read_volatile() };
         if caught.code == 0 {
             return Ok(());
@@ -239,18 +247,18 @@ impl Guard {
         Err(caught)
     }
 
-    /// Called by a fault handler: notes the fault if it lies in a range that this call answers for.
+    /// Records a fault if it is in a range that this call answers for. Called by fault handlers.
     pub(crate) fn note(&self, place: Place, code: u32, detail: i32) -> bool {
         let hit = |[start, end]: [usize; 2]| hit(start, end, place);
         let Some(address) = self.ranges.into_iter().find_map(hit) else { return false };
-        // SAFETY: the routine is interrupted and will not run on before the handler returns; nobody else knows this guard, which lives on
-        // the stack of the interrupted call.
+        // SAFETY: `caught` is valid. The interrupted routine does not continue before the handler returns,
+        // and no other code has a reference to this guard, which is on the stack of the interrupted call.
         unsafe { self.caught.get().write_volatile(Caught { address, code, detail }) };
         true
     }
 }
 
-/// What the system reports as inaccessible.
+/// The extent that the system reports as inaccessible.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Place {
     low: usize,
@@ -259,13 +267,13 @@ pub(crate) struct Place {
 }
 
 impl Place {
-    /// One address.
+    /// A single address.
     pub(crate) fn at(address: usize) -> Self {
         Place { low: address, high: address.saturating_add(1) }
     }
 
-    /// The aligned block of 2 to the power of `bits` bytes that holds an address: the extent of a memory error. The kernel reports
-    /// its start or any address in it, depending on how the error was found.
+    /// The aligned block of 2 to the power of `bits` bytes around an address: the extent of a memory error.
+    /// The kernel reports its start or any address in it, depending on how the error was detected.
     #[cfg_attr(not(any(target_os = "linux", target_os = "android")), allow(dead_code))]
     pub(crate) fn block(address: usize, bits: u32) -> Self {
         let Some(len) = 1_usize.checked_shl(bits) else { return Place::at(address) };
@@ -274,44 +282,45 @@ impl Place {
     }
 }
 
-/// The first inaccessible address of a range, if the fault lies in it.
+/// Returns the first inaccessible address of a range if the fault is in it.
 ///
-/// A system may report the start of the page instead of the very byte, so the first page of a range counts whole.
+/// A system may report the start of the page instead of the exact byte, so the first page of a range counts
+/// as a whole.
 fn hit(start: usize, end: usize, place: Place) -> Option<usize> {
     const PAGE: usize = 4096;
     let inside = start < end && place.high > start & !(PAGE - 1) && place.low < end;
     inside.then_some(place.low.max(start))
 }
 
-/// The parts of the guarded code. What a routine answers for is in its registers, so that nothing has to be written down before each access:
-/// a locked instruction would have to wait for it.
+/// The regions of the guarded code. The registers of a routine state the addresses that it answers for, so
+/// nothing has to be stored before an access: a locked instruction would have to wait for such a store.
 #[cfg(not(target_arch = "x86"))]
 #[derive(Clone, Copy)]
 enum Region {
-    /// In the [`Guard`] that the fourth argument points to.
+    /// Those in the [`Guard`] at the fourth argument.
     Guarded,
     /// An integer at the first argument.
     Atomics,
-    /// From the second argument on, as many bytes as the third says.
+    /// As many bytes as the third argument states, from the second argument on.
     Take,
-    /// The same from the first argument on.
+    /// As many bytes as the third argument states, from the first argument on.
     Put,
 }
 
 /// A routine that a fault has interrupted, as a handler sees it.
 #[cfg(not(target_arch = "x86"))]
 pub(in crate::sys) trait Interrupted {
-    /// Where it was.
+    /// Returns the program counter.
     fn counter(&self) -> usize;
-    /// The registers of the first to fourth argument.
+    /// Returns the registers of the four arguments.
     fn arguments(&self) -> [usize; 4];
     /// Sets the registers of the result and of the fourth argument.
     fn answer(&mut self, result: usize, fourth: u64);
     fn continue_at(&mut self, landing: usize);
 }
 
-/// For a fault handler: notes a fault in the guarded code, if it lies where that answers for, and lets the routine return. Otherwise nothing
-/// is changed.
+/// Records a fault in the guarded code if the interrupted routine answers for it, and lets the routine
+/// return. Otherwise changes nothing. Called by fault handlers.
 #[cfg(not(target_arch = "x86"))]
 pub(in crate::sys) fn catch(
     interrupted: &mut impl Interrupted,
@@ -324,8 +333,8 @@ pub(in crate::sys) fn catch(
     let Some((region, landing)) = arch::region(interrupted.counter()) else { return false };
     let (start, len) = match region {
         Region::Guarded => {
-            // SAFETY: in this part of the code the register holds the address of the guard of the interrupted call (see the heads of
-            // x86_64.rs and aarch64.rs), which lives until that call returns.
+            // SAFETY: in this region the register holds the address of the guard of the interrupted call (see
+            // the tops of x86_64.rs and aarch64.rs), which lives until that call returns.
             let guard = unsafe { &*core::ptr::with_exposed_provenance::<Guard>(fourth) };
             let noted = guard.note(place, code, detail);
             if noted {
@@ -343,7 +352,8 @@ pub(in crate::sys) fn catch(
     true
 }
 
-/// What a routine without a guard has said: the result, or where a fault was; and 0, or which fault.
+/// Interprets the registers after a routine without a guard: the result and 0, or the address of a fault and
+/// its code.
 #[cfg(not(target_arch = "x86"))]
 #[inline]
 fn verdict(result: u64, fault: u64) -> Result<u64, Caught> {
@@ -359,14 +369,14 @@ fn verdict(result: u64, fault: u64) -> Result<u64, Caught> {
     if fault == 0 { Ok(result) } else { Err(caught(result, fault)) }
 }
 
-/// An address range by its start and length; the caller has checked that it does not wrap around.
+/// Returns the start and the end of an address range. The caller has checked that it does not wrap around.
 #[inline]
 fn span(start: *const u8, len: usize) -> [usize; 2] {
     let start = start.addr();
     [start, start.wrapping_add(len)]
 }
 
-/// Which side of a copy is shared, and so may fault.
+/// The side of a copy that is shared, and so may fault.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Shared {
     Source,
@@ -374,27 +384,27 @@ pub(crate) enum Shared {
     Both,
 }
 
-/// Copies `len` bytes. Where a fault stops it, an unspecified part of the destination has been written.
+/// Copies `len` bytes. After a fault, an unspecified part of the destination has been written.
 ///
 /// # Safety
 ///
-/// - The side that is not named by `shared` is valid for `len` bytes, to read (source) or to write (destination), and no
-///   reference that Rust would want unchanged overlaps the destination.
-/// - The named side is an address range that belongs to a mapping of the caller's for the time of the call: a fault there
-///   is reported, anything else that lives there would be read or overwritten.
-/// - The two do not overlap in addresses. Neither wraps around the address space.
+/// - The side that `shared` does not name is valid for `len` bytes, to read (source) or to write
+///   (destination). No reference that assumes unchanged bytes overlaps the destination.
+/// - The side that `shared` names is an address range of a mapping of the caller that exists during the call.
+///   A fault there is reported, but any other object there would be read or overwritten.
+/// - The two ranges do not overlap, and neither wraps around the address space.
 #[inline]
 pub(crate) unsafe fn copy(dst: *mut u8, src: *const u8, len: usize, shared: Shared) -> Result<(), Caught> {
     #[cfg(not(target_arch = "x86"))]
     if len <= arch::SHORT && shared != Shared::Both {
-        // SAFETY: exactly this function's contract, and it is short enough.
+        // SAFETY: the contract of this function, and `len` is at most `SHORT`.
         return unsafe { arch::copy_unguarded(dst, src, len, shared) };
     }
-    // SAFETY: exactly this function's contract.
+    // SAFETY: the contract of this function.
     unsafe { copy_guarded(dst, src, len, shared) }
 }
 
-/// The same for any length: a call of its own, so that short copies are in line where they are made.
+/// As [`copy`], for any length. It is a call of its own, so that short copies are inlined.
 ///
 /// # Safety
 ///
@@ -407,7 +417,7 @@ unsafe fn copy_guarded(dst: *mut u8, src: *const u8, len: usize, shared: Shared)
         Shared::Destination => Guard::new(span(dst, len), nothing),
         Shared::Both => Guard::new(span(src, len), span(dst, len)),
     };
-    // SAFETY: exactly this function's contract.
+    // SAFETY: the contract of this function.
     unsafe { arch::copy(dst, src, len, &guard) };
     guard.result()
 }
@@ -416,35 +426,35 @@ unsafe fn copy_guarded(dst: *mut u8, src: *const u8, len: usize, shared: Shared)
 ///
 /// # Safety
 ///
-/// As for [`copy`] with a shared destination.
+/// As [`copy`] with a shared destination.
 #[inline]
 pub(crate) unsafe fn fill(dst: *mut u8, byte: u8, len: usize) -> Result<(), Caught> {
     let guard = Guard::new(span(dst, len), [0, 0]);
-    // SAFETY: exactly this function's contract.
+    // SAFETY: the contract of this function.
     unsafe { arch::fill(dst, byte, len, &guard) };
     guard.result()
 }
 
-/// What an atomic access does. Each is one atomic operation on naturally aligned memory.
+/// The operation of an atomic access. Each is a single atomic operation on a naturally aligned integer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Atomic {
-    /// Acquire and sequentially consistent.
+    /// Acquire, and sequentially consistent.
     Load,
     /// Release.
     Store,
     /// Sequentially consistent, as the following ones.
     Swap,
     Add,
-    /// Compares with the first operand, stores the second if equal.
+    /// Compares with the first operand, and stores the second if they are equal.
     CompareExchange,
 }
 
-/// One atomic access; gives what was there before (nothing useful for a store).
+/// Makes one atomic access and returns the previous value, which is meaningless for a store.
 ///
 /// # Safety
 ///
-/// As for [`copy`] with a shared destination (for [`Atomic::Load`]: source) of `bits / 8` bytes, and the address is a
-/// multiple of that. `bits` is 8, 16, 32 or 64; operands fit.
+/// As [`copy`] with a shared destination (for [`Atomic::Load`] a shared source) of `bits / 8` bytes, and the
+/// address is a multiple of that. `bits` is 8, 16, 32 or 64, and the operands fit.
 #[inline]
 pub(crate) unsafe fn atomic(
     operation: Atomic,
@@ -453,7 +463,7 @@ pub(crate) unsafe fn atomic(
     first: u64,
     second: u64,
 ) -> Result<u64, Caught> {
-    // SAFETY: exactly this function's contract.
+    // SAFETY: the contract of this function.
     unsafe { arch::atomic(operation, bits, address, first, second) }
 }
 

@@ -1,10 +1,10 @@
-//! The routines at the edges: every length, every alignment, right beside a page that cannot be touched.
+//! The routines at their limits: every length, every alignment, right beside an inaccessible page.
 
 use testkit::{inaccessible, page_size};
 
 use super::{Atomic, Caught, Shared, atomic, copy, fill};
 
-/// The access violation of Windows, and what Unix calls it.
+/// Asserts an access violation (Windows) or its equivalent (Unix).
 fn is_fault(caught: Caught, address: *const u8) {
     assert_eq!(caught.address, address.addr());
     assert!(
@@ -13,7 +13,7 @@ fn is_fault(caught: Caught, address: *const u8) {
     );
 }
 
-/// A page of bytes that ends where one begins that cannot be touched.
+/// A page of bytes in front of inaccessible ones.
 struct Edge {
     start: *mut u8,
     end: *mut u8,
@@ -24,7 +24,7 @@ impl Edge {
         Edge::before(page_size())
     }
 
-    /// With so many bytes behind it that cannot be touched.
+    /// Places `len` inaccessible bytes behind the page.
     fn before(len: usize) -> Self {
         #[cfg(unix)]
         crate::sys::system::fault::install().unwrap();
@@ -33,7 +33,8 @@ impl Edge {
     }
 
     fn bytes(&mut self) -> &mut [u8] {
-        // SAFETY: the page is ours alone, can be read and written, and lives as long as the process.
+        // SAFETY: the page is readable and writable, belongs to this value alone, and lives as long as the
+        // process.
         unsafe { core::slice::from_raw_parts_mut(self.start, page_size()) }
     }
 }
@@ -49,12 +50,13 @@ fn copies_end_at_the_edge() {
         for (index, byte) in from.bytes().iter_mut().enumerate() {
             *byte = index.to_le_bytes()[0] ^ index.to_le_bytes()[1].wrapping_mul(37);
         }
-        // Also with the destination a little more than whole pages past the source, where copies may go backwards.
+        // Also with the destination a little more than whole pages behind the source, where copies may go
+        // backwards.
         for (gap, ahead) in (0..17).map(|gap| (gap, 0)).chain([(0, 1), (0, 16), (0, 100), (3, 255), (0, 300)])
         {
             to.bytes().fill(0xEE);
             let (source, target) = (from.end.wrapping_sub(len + ahead), to.end.wrapping_sub(len + gap));
-            // SAFETY: both ranges are inside pages that are ours.
+            // SAFETY: both ranges are inside pages of this test.
             unsafe { copy(target, source, len, Shared::Both) }.unwrap();
             let page = page_size();
             let expected = &from.bytes()[page - len - ahead..page - ahead];
@@ -76,7 +78,7 @@ fn fills_end_at_the_edge() {
     for len in lengths() {
         for gap in 0..17 {
             to.bytes().fill(0xEE);
-            // SAFETY: the range is inside a page that is ours.
+            // SAFETY: the range is inside a page of this test.
             unsafe { fill(to.end.wrapping_sub(len + gap), 0x5A, len) }.unwrap();
             let page = page_size();
             for (index, byte) in to.bytes().iter().enumerate() {
@@ -98,11 +100,11 @@ fn one_byte_too_many_is_a_fault() {
     for len in lengths().skip(1) {
         let mut private = vec![0; len];
         let over = edge.end.wrapping_sub(len - 1);
-        // SAFETY: the private side is valid; the other one is no one else's, and faults where it ends.
+        // SAFETY: the private side is valid; the other one belongs to this test and faults where it ends.
         let read = unsafe { copy(private.as_mut_ptr(), over, len, Shared::Source) }.unwrap_err();
-        // SAFETY: the same.
+        // SAFETY: as above.
         let written = unsafe { copy(over, private.as_ptr(), len, Shared::Destination) }.unwrap_err();
-        // SAFETY: the same.
+        // SAFETY: as above.
         let filled = unsafe { fill(over, 1, len) }.unwrap_err();
         for caught in [read, written, filled] {
             is_fault(caught, edge.end);
@@ -120,9 +122,9 @@ fn long_copies_stop_at_the_edge() {
         for ahead in [0, 1, 100, page] {
             let start = edge.end.wrapping_sub(ahead);
             private.fill(0);
-            // SAFETY: the private side is valid; the other one is no one else's, and faults where it ends.
+            // SAFETY: the private side is valid; the other one belongs to this test and faults where it ends.
             let read = unsafe { copy(private.as_mut_ptr(), start, len, Shared::Source) }.unwrap_err();
-            // SAFETY: the same.
+            // SAFETY: as above.
             let written = unsafe { copy(start, private.as_ptr(), len, Shared::Destination) }.unwrap_err();
             edge.bytes().fill(7);
             for caught in [read, written] {
@@ -130,11 +132,11 @@ fn long_copies_stop_at_the_edge() {
                 assert!(offset < len - ahead, "{len} bytes, {ahead} before the edge: {caught:?}");
             }
         }
-        // And whole ones are whole.
+        // Complete copies are complete.
         let source: Vec<u8> = (0..len).map(|index| index.to_le_bytes()[0] ^ index.to_le_bytes()[1]).collect();
         for start in [0, 1, 33] {
             let len = len - start;
-            // SAFETY: two buffers of ours, of which one counts as shared.
+            // SAFETY: both buffers belong to this test; one of them counts as shared.
             unsafe { copy(private[start..].as_mut_ptr(), source.as_ptr(), len, Shared::Source) }.unwrap();
             assert!(private[start..] == source[..len], "{len} bytes from {start} on");
         }
@@ -149,7 +151,7 @@ fn every_register_survives_a_fault() {
     let mut check = (1_u64, 1.5_f64);
     for round in 0..2000_u32 {
         let len = if round % 7 == 0 { private.len() } else { 1 + round as usize % 299 };
-        // SAFETY: the private side is valid; the other one is no one else's, and faults.
+        // SAFETY: the private side is valid; the other one belongs to this test and faults.
         let caught = unsafe { copy(private.as_mut_ptr(), edge.end, len, Shared::Source) }.unwrap_err();
         whole = whole.wrapping_mul(31).wrapping_add(u64::from(caught.code != 0));
         real = real * 1.0001 + f64::from(round);
@@ -166,7 +168,7 @@ fn atomics_beside_the_edge() {
         let (inside, outside) = (edge.end.wrapping_sub(bytes), edge.end);
         let most = u64::MAX >> (64 - bits);
         let inside_of = |operation, first, second| {
-            // SAFETY: an aligned integer in a page that is ours.
+            // SAFETY: an aligned integer in a page of this test.
             unsafe { atomic(operation, bits, inside, first, second) }.unwrap()
         };
         inside_of(Atomic::Store, most - 1, 0);
@@ -177,7 +179,7 @@ fn atomics_beside_the_edge() {
         assert_eq!(inside_of(Atomic::CompareExchange, most, 6), most);
         assert_eq!(inside_of(Atomic::Load, 0, 0), 6);
         for operation in [Atomic::Load, Atomic::Store, Atomic::Swap, Atomic::Add, Atomic::CompareExchange] {
-            // SAFETY: an aligned address that is no one else's, and faults.
+            // SAFETY: an aligned address that belongs to this test and faults.
             let caught = unsafe { atomic(operation, bits, outside, 1, 2) }.unwrap_err();
             is_fault(caught, outside);
         }
@@ -186,7 +188,7 @@ fn atomics_beside_the_edge() {
 
 #[test]
 fn symbols_carry_the_version() {
-    // Two versions of this crate that may differ in these routines must not share their names.
+    // Two versions of this crate whose routines may differ must not share their symbols.
     let text =
         concat!("mmf_", env!("CARGO_PKG_VERSION_MAJOR"), "_", env!("CARGO_PKG_VERSION_MINOR"), "_begin");
     assert_eq!(text, "mmf_0_1_begin", "rename the symbols in guard/*.rs and in unix/chain.rs");
@@ -197,35 +199,36 @@ fn a_fault_is_one_of_the_range_if_they_overlap() {
     use super::{Place, hit};
 
     let (start, end) = (0x20_1100, 0x20_3000);
-    // One address; the first page of a range counts whole.
+    // A single address. The first page of a range counts as a whole.
     assert_eq!(hit(start, end, Place::at(0x20_1200)), Some(0x20_1200));
     assert_eq!(hit(start, end, Place::at(0x20_1000)), Some(start));
     assert_eq!(hit(start, end, Place::at(0x20_0fff)), None);
     assert_eq!(hit(start, end, Place::at(end - 1)), Some(end - 1));
     assert_eq!(hit(start, end, Place::at(end)), None);
     assert_eq!(hit(start, start, Place::at(start)), None);
-    // A block of 2 MiB, reported at its start, far below the range; or in it, or behind it.
+    // A block of 2 MiB that is reported at its start far below the range, inside the range, or behind it.
     for address in [0x20_0000, 0x20_1800, 0x3f_ffff] {
         assert_eq!(hit(start, end, Place::block(address, 21)), Some(start), "{address:#x}");
     }
     assert_eq!(hit(start, end, Place::block(0x40_0000, 21)), None);
     assert_eq!(hit(start, end, Place::block(0x1f_ffff, 21)), None);
-    // A range over two blocks, the second of which is bad.
+    // A range over two blocks, of which the second has failed.
     assert_eq!(hit(0x3f_f000, 0x40_1000, Place::block(0x40_0000, 21)), Some(0x40_0000));
-    // An ordinary page, a single byte, and what makes no sense.
+    // An ordinary page, a single byte, and sizes that make no sense.
     assert_eq!(hit(start, end, Place::block(0x20_2000, 12)), Some(0x20_2000));
     assert_eq!(Place::block(0x1234, 0), Place::at(0x1234));
     assert_eq!(Place::block(0x1234, 64), Place::at(0x1234));
     assert_eq!(hit(usize::MAX - 8, usize::MAX, Place::block(usize::MAX - 4, 12)), Some(usize::MAX - 8));
 }
 
-/// The stores of a streaming copy go around the caches, and may become visible before earlier ones: only a fence in front of them keeps the order in
-/// which a `Latest` marks a value and writes it. (No processor can be made to show the opposite, so the code itself is looked at.)
+/// The stores of a streaming copy bypass the caches, and may become visible before earlier stores. Only a
+/// fence in front of them preserves the order in which a `Latest` marks a slot and writes its value. No
+/// processor can be made to show the opposite, so the test inspects the code itself.
 #[cfg(target_arch = "x86_64")]
 #[test]
 fn streaming_copies_begin_with_a_fence() {
     const SFENCE: [u8; 3] = [0x0f, 0xae, 0xf8];
-    // SAFETY: the first bytes of a routine, which is longer.
+    // SAFETY: the routine is longer than these bytes, and code is readable here.
     let code = unsafe { super::arch::streaming().cast::<[u8; 3]>().read_unaligned() };
     assert_eq!(code, SFENCE);
 }

@@ -1,23 +1,25 @@
 //! The guarded routines for x86 (32 bits) on Windows.
 //!
-//! Here a handler is not found by a table but by a chain of records on the stack that starts at `fs:[0]`. So every call
-//! goes through `run`, which puts a record into the chain, calls a routine, and takes the record out again.
+//! Here a handler is not found by a table but by a chain of records on the stack that starts at `fs:[0]`. So
+//! every call goes through `run`, which adds a record to the chain, calls a routine, and removes the record.
 //!
-//! Inside a routine: ecx = destination or address, edx = source or operands, eax = length, edi = the [`Guard`];
-//! eax, ebx, ecx, edx, esi and xmm0 to xmm7 are free. edi changes only in the 64-bit atomics: the handler finds the guard
-//! by the frame.
+//! Inside a routine, ecx is the destination or the address, edx the source or the operands, eax the length,
+//! and edi the [`Guard`]; eax, ebx, ecx, edx, esi and xmm0 to xmm7 are volatile. The 64-bit atomics change
+//! edi; the handler finds the guard through the frame.
 //!
-//! What the fault handler rests on:
+//! # Invariants
 //!
-//! - While `run` calls a routine, the record is at a fixed place in `run`'s frame, see [`Frame`].
-//! - A fault between `begin` and `end` may continue at `fault` with esp = the record and ebp = the frame.
-//! - Nothing outside the given ranges is touched, not even to read.
+//! The fault handler relies on these:
+//!
+//! 1. While `run` calls a routine, the record is at a fixed offset in `run`'s frame, see [`Frame`].
+//! 2. A fault between `begin` and `end` may continue at `fault` with esp = the record and ebp = the frame.
+//! 3. The routines access no byte outside the given ranges, not even to read it.
 
 use core::arch::global_asm;
 
 use super::{Atomic, Caught, Guard};
 
-/// The stack as `run` lays it out, from the record upwards. The handler is given the record's address.
+/// The stack layout of `run`, from the record upwards. The handler receives the address of the record.
 #[repr(C)]
 pub(in crate::sys) struct Frame {
     next: u32,
@@ -31,14 +33,14 @@ pub(in crate::sys) struct Frame {
 }
 
 impl Frame {
-    /// The value of ebp when the record is at `record`.
+    /// Returns the value of ebp for a record at `record`.
     pub(in crate::sys) fn ebp(record: u32) -> u32 {
         record.wrapping_add(20)
     }
 }
 
-/// Five routines for a width of up to 32 bits: ecx = address, edx = operands (two of 8 bytes each) and after them the
-/// place of the result.
+/// The five routines of a width of up to 32 bits: ecx = address, edx = operands (two of 8 bytes each),
+/// followed by the room for the result.
 macro_rules! atomics {
     ($bits:literal, $a:literal, $b:literal) => {
         concat!(
@@ -52,14 +54,14 @@ macro_rules! atomics {
     };
 }
 
-/// A copy of 64 bytes a turn. `$store` writes to an aligned place.
+/// A copy of 64 bytes per iteration. `$store` writes to an aligned address.
 macro_rules! copy64 {
     ($store:literal, $at_the_start:literal, $each_turn:literal, $at_the_end:literal) => {
         concat!(
             "
 ",
             $at_the_start,
-            "    movups xmm5, [edx]                 // the first 16 bytes, then on from an aligned destination
+            "    movups xmm5, [edx]                 // the first 16 bytes, then an aligned destination
     movups xmm4, [edx + eax - 16]      // the last 16 bytes, stored last, at esi
     lea esi, [ecx + eax - 16]
     movups [ecx], xmm5
@@ -188,12 +190,12 @@ mmf_0_1_handler:
 ",
         label!("copy_long"), // 32 bytes and more
         copy64!("movaps", "", "", ""),
-        label!("copy_stream"), // 32 bytes and more, around the caches
+        label!("copy_stream"), // 32 bytes and more, bypassing the caches
         copy64!(
             "movntps",
-            "    sfence                             // such stores are not ordered with earlier ones otherwise\n",
+            "    sfence                             // orders these stores after earlier ones\n",
             "    prefetcht0 [edx + 512]             // (a prefetch never faults)\n",
-            "    sfence                             // such stores are not ordered with later ones otherwise\n"
+            "    sfence                             // orders these stores before later ones\n"
         ),
         label!("fill"), // ecx = destination, edx = the byte four times, eax = length
         "
@@ -285,8 +287,8 @@ mmf_0_1_handler:
     ),
     handler = sym crate::sys::fault::handler,
 );
-// A program linked with MSVC's /SAFESEH calls only handlers of its table. With GNU's linker the directive would make a
-// section that Windows refuses to load.
+// A program that is linked with MSVC's /SAFESEH calls only handlers of its table. With GNU's linker the
+// directive would create a section that Windows refuses to load.
 #[cfg(target_env = "msvc")]
 global_asm!("    .safeseh mmf_0_1_handler");
 
@@ -321,15 +323,15 @@ declare! { "C";
     cas64 = "\u{1}mmf_0_1_cas64": ();
 }
 
-/// A routine, to be called by `run` only.
+/// A routine. Only `run` may call it.
 type Routine = unsafe extern "C" fn();
 
-/// The longest copy that `copy_short` can do.
+/// The longest copy that `copy_short` supports.
 const SHORT: usize = 32;
-/// From here on a copy goes around the caches.
+/// From here on a copy bypasses the caches.
 const STREAM: usize = 16 << 20;
 
-/// Where the guarded instructions are, and where a fault in them continues.
+/// Returns the range of the guarded instructions, and where a fault in them continues.
 pub(in crate::sys) fn code_range() -> (core::ops::Range<usize>, usize) {
     ((begin as *const ()).addr()..(end as *const ()).addr(), (fault as *const ()).addr())
 }
@@ -343,7 +345,7 @@ pub(super) unsafe fn copy(dst: *mut u8, src: *const u8, len: usize, guard: &Guar
         STREAM.. => copy_stream,
         _ => copy_long,
     };
-    // SAFETY: the caller's contract; each routine is chosen for the lengths that it can do.
+    // SAFETY: the contract of this function. Each routine is called only for lengths that it supports.
     unsafe { run(routine, dst, src, len, guard) };
 }
 
@@ -352,14 +354,15 @@ pub(super) unsafe fn copy(dst: *mut u8, src: *const u8, len: usize, guard: &Guar
 /// As [`super::fill`].
 pub(super) unsafe fn fill(dst: *mut u8, byte: u8, len: usize, guard: &Guard) {
     let four_times = usize::from(byte) * 0x0101_0101;
-    // SAFETY: the caller's contract; the routine takes the byte where others take a source.
+    // SAFETY: the contract of this function. The routine takes the byte instead of a source.
     unsafe { run(fill_bytes, dst, core::ptr::without_provenance(four_times), len, guard) };
 }
 
-/// To be called after a fault: the stores of a streaming copy that was left in its middle are ordered with later ones by a fence only.
+/// Cleans up after a fault. A streaming copy may have stopped in its middle, whose stores only a fence orders
+/// with later ones.
 #[cold]
 pub(super) fn after_fault() {
-    // SAFETY: all processors that this is built for have it, and it touches nothing.
+    // SAFETY: every supported processor has `sfence`, and it accesses no memory.
     unsafe { core::arch::x86::_mm_sfence() };
 }
 
@@ -382,12 +385,13 @@ pub(super) unsafe fn atomic(
         Atomic::CompareExchange => [cas8, cas16, cas32, cas64],
     };
     let mut operands = [first, second, 0];
-    // SAFETY: the caller's contract; the routine finds its operands, and room for the result, where others have a source.
+    // SAFETY: the contract of this function. Instead of a source, the routine takes its operands and the room
+    // for its result.
     unsafe { run(widths[width(bits)], address, operands.as_mut_ptr().cast(), 0, &guard) };
     guard.result().map(|()| operands[2])
 }
 
-/// The place of a width in the tables.
+/// Returns the index of a width in the tables.
 fn width(bits: u32) -> usize {
     bits.trailing_zeros() as usize - 3
 }

@@ -1,21 +1,30 @@
 //! The guarded routines for x86-64, Windows and Unix.
 //!
-//! All of them follow the Win64 calling convention, on Unix as well (Rust calls them as `extern "win64"`), so that
-//! there is one text to read: arguments in rcx, rdx, r8, r9; rax, rcx, rdx, r8 to r11 and xmm0 to xmm5 are free.
+//! All of them use the Win64 calling convention, on Unix as well (Rust calls them as `extern "win64"`), so
+//! that there is one version to read: the arguments are in rcx, rdx, r8 and r9, and rax, rcx, rdx, r8 to r11
+//! and xmm0 to xmm5 are volatile.
 //!
-//! What the fault handlers rest on:
+//! # Invariants
 //!
-//! - From `begin` to `atomics` r9 holds the address of the [`Guard`].
-//! - From there on nothing is written down. r9 is 0 on entry and tells of a fault on return, rax then where it was. What may fault is the
-//!   integer at rcx (to `take`), r8 bytes at rdx (to `put`), or r8 bytes at rcx (to `end`); these registers stay as they are.
-//! - Between `begin` and `end` the stack pointer is as it was on entry, and no register that the caller wants back has changed. So a
-//!   fault may continue at `fault`, which returns at once, and Windows can unwind from anywhere.
-//! - Nothing outside the given ranges is touched, not even to read.
+//! The fault handlers rely on these:
 //!
-//! What the speed rests on (`crates/bench` measures it): short copies are overlapping moves without a loop (up to 256
-//! bytes with AVX, up to 128 without); then 256 (newer AVX-512), 128 or 64 bytes a turn to an aligned destination; from 16 MiB on, where no
-//! cache holds it anyway, stores that go around the caches. `rep movsb` is used only where it is known to be good: on AMD's Zen 4
-//! it is up to thirty times slower when the destination is misaligned, on Zen 5 it is up to 1.7 times faster in the second cache.
+//! 1. From `begin` to `atomics`, r9 holds the address of the [`Guard`].
+//! 2. From `atomics` on, nothing is stored before an access. r9 is 0 on entry. On return it is the code of a
+//!    fault, if there was one, and then rax is its address. Only these bytes can fault: up to `take`, the
+//!    integer at rcx; up to `put`, r8 bytes at rdx; up to `end`, r8 bytes at rcx. The routines do not change
+//!    these registers.
+//! 3. Between `begin` and `end`, the stack pointer has its value on entry, and no nonvolatile register has
+//!    changed. So a fault may continue at `fault`, which returns at once, and Windows can unwind from any
+//!    instruction.
+//! 4. The routines access no byte outside the given ranges, not even to read it.
+//!
+//! # Speed
+//!
+//! `crates/bench` measures it. Short copies are overlapping moves without a loop, up to 256 bytes with AVX
+//! and up to 128 without. Longer ones move 256 bytes (newer AVX-512), 128 or 64 bytes per iteration to an
+//! aligned destination. From 16 MiB on, where no cache holds the data, stores bypass the caches. `rep movsb`
+//! is used only on processors where it is known to be fast: on AMD's Zen 4 it is up to thirty times slower
+//! when the destination is misaligned, on Zen 5 up to 1.7 times faster in the second-level cache.
 
 use core::arch::x86_64::{__cpuid, __cpuid_count, _mm_sfence};
 use core::arch::{asm, global_asm};
@@ -23,17 +32,17 @@ use core::sync::atomic::{AtomicU8, Ordering};
 
 use super::{Atomic, Caught, Guard, Shared, verdict};
 
-/// The longest copy that `copy_short` does where AVX does the longer ones better.
+/// The longest copy of `copy_short` where AVX copies the longer ones faster.
 const SHORTEST: usize = 64;
-/// The longest copy that `copy_short`, `take` and `put` can do.
+/// The longest copy that `copy_short`, `take` and `put` support.
 pub(super) const SHORT: usize = 128;
-/// From here on the widest registers are worth their while, as long as both sides are in the nearest cache.
+/// From here on the widest registers pay off, as long as both sides are in the first-level cache.
 const WIDE: usize = 513;
 const WIDEST: usize = 16 << 10;
-/// From here on a copy goes around the caches.
+/// From here on a copy bypasses the caches.
 const STREAM: usize = 16 << 20;
 
-/// Five routines for one width: rcx = address, rdx and r8 = operands; the former value in rax.
+/// The five routines of one width: rcx = address, rdx and r8 = operands; the previous value in rax.
 macro_rules! atomics {
     ($bits:literal, $a:literal, $d:literal, $r8:literal) => {
         concat!(
@@ -46,14 +55,14 @@ macro_rules! atomics {
     };
 }
 
-/// A copy of 64 bytes a turn. `$store` writes to an aligned place.
+/// A copy of 64 bytes per iteration. `$store` writes to an aligned address.
 macro_rules! copy64 {
     ($store:literal, $at_the_start:literal, $each_turn:literal, $at_the_end:literal) => {
         concat!(
             "
 ",
             $at_the_start,
-            "    movups xmm0, [rdx]                 // the first 16 bytes, then on from an aligned destination
+            "    movups xmm0, [rdx]                 // the first 16 bytes, then an aligned destination
     lea r10, [rdx + r8 - 64]           // the last 64 bytes of the source, and of the destination
     lea r11, [rcx + r8 - 64]
     movups [rcx], xmm0
@@ -86,7 +95,7 @@ macro_rules! copy64 {
     add rcx, 64
     cmp rcx, r11
     jb 7b
-    movups xmm0, [r10]                 // what is left, overlapping what is done
+    movups xmm0, [r10]                 // the rest, overlapping the part that is done
     movups xmm1, [r10 + 16]
     movups xmm2, [r10 + 32]
     movups xmm3, [r10 + 48]
@@ -103,7 +112,7 @@ macro_rules! copy64 {
     };
 }
 
-/// A copy of 0 to 128 bytes that leaves rcx, rdx and r8 as they are.
+/// A copy of 0 to 128 bytes that preserves rcx, rdx and r8.
 macro_rules! copy_short {
     () => {
         "
@@ -201,12 +210,12 @@ macro_rules! text {
             copy_short!(),
             label!("copy_sse"), // more than 128 bytes
             copy64!("movaps", "", "", ""),
-            label!("copy_stream"), // more than 128 bytes, around the caches
+            label!("copy_stream"), // more than 128 bytes, bypassing the caches
             copy64!(
                 "movntps",
-                "    sfence                             // such stores are not ordered with earlier ones otherwise\n",
+                "    sfence                             // orders these stores after earlier ones\n",
                 "    prefetcht0 [rdx + 512]             // (a prefetch never faults)\n",
-                "    sfence                             // such stores are not ordered with later ones otherwise\n"
+                "    sfence                             // orders these stores before later ones\n"
             ),
             label!("copy_avx"), // more than 64 bytes
             "
@@ -242,8 +251,8 @@ macro_rules! text {
     ret
     .p2align 5
 5:  vmovdqu [rcx], ymm0
-    mov eax, ecx                       // a destination that lies little more than whole pages after the source:
-    sub eax, edx                       // each load would seem to need the store before it, and wait
+    mov eax, ecx                       // if the destination is little more than whole pages after the
+    sub eax, edx                       // source, each load seems to depend on the previous store
     test eax, 0xF00
     je 8f
     lea r10, [rdx + r8 - 128]          // as copy_sse, twice as wide
@@ -306,7 +315,7 @@ macro_rules! text {
     ret
     .p2align 5
 ",
-            label!("copy_wide"), // more than 512 bytes, with registers that no SSE code has to wait for
+            label!("copy_wide"), // more than 512 bytes, in registers that cost no transition to SSE code
             "
     mov eax, ecx                       // see copy_avx
     sub eax, edx
@@ -403,13 +412,15 @@ macro_rules! text {
             label!("put"),
             copy_short!(),
             close!(),
-            // Outside the guarded range: where a fault continues, and what it cleans up (the upper halves of the registers).
+            // Outside the guarded range: the continuation of a fault, which clears the upper halves of the
+            // registers.
             label!("fault"),
             "    ret\n",
             label!("clean"),
             "    vzeroupper\n    ret\n",
-            // The one routine that needs registers of the caller's: apart, since Windows has to know how to restore them. It can fault in one
-            // place, and continues behind it; r9 is the guard there, too.
+            // The only routine that uses nonvolatile registers. It is apart, since Windows has to know how to
+            // restore them. It can fault in one place only, and continues behind it. r9 holds the guard there,
+            // too.
             begin_apart!(),
             label!("copy_movs"),
             "    push rdi\n",
@@ -465,17 +476,20 @@ pub(super) unsafe fn copy(dst: *mut u8, src: *const u8, len: usize, guard: &Guar
     } else {
         copy_sse
     };
-    // SAFETY: the caller's contract; each routine is chosen for the lengths that it can do and for this processor.
+    // SAFETY: the contract of this function. Each routine is called only for lengths that it supports and on
+    // processors that have its instructions.
     unsafe { routine(dst, src, len, guard) };
 }
 
-/// Whether this processor has registers of 64 bytes and does not become slower when they are used, as the first ones that had them do.
+/// Whether this processor has registers of 64 bytes whose use does not slow it down, as it does on the first
+/// processors that had them.
 #[inline]
 fn is_wide() -> bool {
     std::arch::is_x86_feature_detected!("avx512vbmi2")
 }
 
-/// Whether `rep movsb` is good at whatever is longer than the nearest cache, however it lies: measured for AMD's Zen 5, and on Zen 4 it was not.
+/// Whether `rep movsb` is fast for all lengths beyond the first-level cache, whatever the alignment. Measured
+/// on AMD's Zen 5; on Zen 4 it is not.
 #[inline]
 fn moves_well() -> bool {
     static KNOWN: AtomicU8 = AtomicU8::new(UNKNOWN);
@@ -490,31 +504,31 @@ fn moves_well() -> bool {
     }
 }
 
-/// An AMD processor of this family, or a later one, that calls its short `rep movsb` fast.
+/// Whether this is an AMD processor of this family or a later one that reports fast short `rep movsb`.
 #[cold]
 #[allow(unused_unsafe, reason = "asking the processor was unsafe before Rust 1.94")]
 fn is_zen_5() -> bool {
     const AMD: [u32; 3] =
         [u32::from_le_bytes(*b"Auth"), u32::from_le_bytes(*b"enti"), u32::from_le_bytes(*b"cAMD")];
     const FAST_SHORT_MOVS: u32 = 1 << 4;
-    // SAFETY: all x86-64 processors have it.
+    // SAFETY: every x86-64 processor has `cpuid`, and leaf 0.
     let vendor = unsafe { __cpuid(0) };
     if [vendor.ebx, vendor.edx, vendor.ecx] != AMD || vendor.eax < 7 {
         return false;
     }
-    // SAFETY: the same.
+    // SAFETY: as above.
     let signature = unsafe { __cpuid(1) }.eax;
     let family = (signature >> 8 & 0xF) + (signature >> 20 & 0xFF);
-    // SAFETY: the processor has said that it knows this question.
+    // SAFETY: the processor has reported that it supports this leaf.
     family >= 0x1A && unsafe { __cpuid_count(7, 0) }.edx & FAST_SHORT_MOVS != 0
 }
 
-/// Where a fault in the routine that is apart continues.
+/// Returns where a fault continues in the routine that is apart.
 fn landing_apart(counter: usize) -> Option<usize> {
     (counter == (movs as *const ()).addr()).then(|| (moved as *const ()).addr())
 }
 
-/// A copy of up to [`SHORT`] bytes, one side of which is shared.
+/// Copies up to [`SHORT`] bytes, one side of which is shared.
 ///
 /// # Safety
 ///
@@ -529,7 +543,8 @@ pub(super) unsafe fn copy_unguarded(
     let (result, fault): (u64, u64);
     macro_rules! call {
         ($routine:ident) => {
-            // SAFETY: the caller's contract; all registers that the routine changes are named.
+            // SAFETY: the contract of this function; the operands name every register that the routine
+            // changes.
             unsafe {
                 asm!(
                     "call {}", sym $routine,
@@ -562,7 +577,8 @@ pub(super) unsafe fn atomic(
     let (result, fault): (u64, u64);
     macro_rules! call {
         ($routine:ident) => {
-            // SAFETY: the caller's contract; all registers that the routine changes are named.
+            // SAFETY: the contract of this function; the operands name every register that the routine
+            // changes.
             unsafe {
                 asm!(
                     "call {}", sym $routine,
@@ -576,19 +592,19 @@ pub(super) unsafe fn atomic(
     verdict(result, fault)
 }
 
-/// To be called after a fault: a wide copy may have been left in its middle, which would make later SSE code slow; or a streaming one, whose
-/// stores are ordered with later ones by a fence only.
+/// Cleans up after a fault. A wide copy may have stopped in its middle, which would slow down later SSE code.
+/// A streaming copy may have, too, whose stores only a fence orders with later ones.
 #[cold]
 pub(super) fn after_fault() {
-    // SAFETY: all x86-64 processors have it, and it touches nothing.
+    // SAFETY: every x86-64 processor has `sfence`, and it accesses no memory.
     unsafe { _mm_sfence() };
     if std::arch::is_x86_feature_detected!("avx") {
-        // SAFETY: `vzeroupper` exists where AVX does, and changes only what the calling convention lets it.
+        // SAFETY: processors with AVX have `vzeroupper`, and it changes only volatile registers.
         unsafe { clean() };
     }
 }
 
-/// Where the code of streaming copies is.
+/// Returns the address of the streaming copy.
 #[cfg(test)]
 pub(super) fn streaming() -> *const u8 {
     (copy_stream as *const ()).cast()

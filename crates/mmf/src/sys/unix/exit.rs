@@ -42,7 +42,7 @@ pub(super) fn remember(fd: BorrowedFd<'_>, name: &ObjectName, identity: ObjectId
         chain::stay_loaded();
         // SAFETY: the handler only increments an atomic, which is async-signal-safe.
         let _ = unsafe { libc::pthread_atfork(Some(before_fork), None, None) };
-        // SAFETY: `at_exit` only tries a lock, so it cannot block, and `stay_loaded` keeps its code mapped.
+        // SAFETY: `at_exit` never waits for a lock, and `stay_loaded` keeps its code mapped.
         let _ = unsafe { libc::atexit(at_exit) };
     });
     let held = Held { name: name.clone(), identity, process, forks: FORKS.load(Ordering::Relaxed) };

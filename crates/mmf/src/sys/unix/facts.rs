@@ -189,7 +189,7 @@ mod linux {
     pub(crate) fn is_locked(device: u64, inode: u64) -> Option<bool> {
         let (major, minor) = (rustix::fs::major(device), rustix::fs::minor(device));
         let key = format!("{major:02x}:{minor:02x}:{inode}");
-        // "1: FLOCK  ADVISORY  READ 24466 fe:00:845051 0 EOF"; an open file description's own locks are OFDLCK.
+        // "1: FLOCK  ADVISORY  READ 24466 fe:00:845051 0 EOF"; locks of open file descriptions are OFDLCK.
         let locks = text("/proc/locks")?;
         Some(locks.lines().any(|line| line.split_ascii_whitespace().any(|word| word == key)))
     }

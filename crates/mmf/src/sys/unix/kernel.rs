@@ -1,4 +1,5 @@
-//! Copies made by the kernel, which returns an error where an instruction of this process would raise a signal.
+//! Copies made by the kernel, which returns an error where an instruction of this process would raise a
+//! signal.
 //!
 //! `process_vm_readv` and `process_vm_writev` on the calling process act on mapped pages, whatever object is
 //! behind them, respect page protection, and need neither a descriptor nor a signal handler. `pread` and

@@ -75,8 +75,8 @@ impl Mapping {
     }
 }
 
-/// Translates `ENOMEM` and `EAGAIN`, which these calls return for a limit on locked memory and for pages that a peer
-/// has truncated.
+/// Translates `ENOMEM` and `EAGAIN`, which these calls return for a limit on locked memory and for pages that
+/// a peer has truncated.
 fn out_of_pages(errno: Errno) -> Failure {
     match errno {
         Errno::NOMEM | Errno::AGAIN => Failure { reason: Reason::NoMemory, ..errno.into() },

@@ -1,5 +1,6 @@
-//! Copies into and out of shared memory, from 8 bytes to 64 MiB, beside `memcpy` between the same places and `memmap2`.
-#![allow(missing_docs, reason = "the macros of criterion make functions")]
+//! Copies into and out of shared memory, from 8 bytes to 64 MiB, compared with `memcpy` between the same
+//! buffers and with `memmap2`.
+#![allow(missing_docs, reason = "criterion generates functions")]
 
 use std::hint::black_box;
 
@@ -11,12 +12,12 @@ const SIZES: [usize; 9] = [8, 64, 256, 1024, 4096, 65536, 1 << 20, 8 << 20, LARG
 
 fn copies(criterion: &mut Criterion) {
     let view =
-        SharedMemory::anonymous(LARGEST as u64 + 4096).and_then(|memory| memory.view()).expect("a memory");
+        SharedMemory::anonymous(LARGEST as u64 + 4096).and_then(|memory| memory.view()).expect("a region");
     let mut private = vec![1_u8; LARGEST + 4096];
     view.write_all_at(&private, 0).expect("to write");
     let file = tempfile::tempfile().expect("a file");
     file.set_len(LARGEST as u64 + 4096).expect("its length");
-    // SAFETY: nobody else knows the file.
+    // SAFETY: the file is unnamed and only this process has it open, so no other one truncates it.
     let mut mapped = unsafe { memmap2::MmapMut::map_mut(&file) }.expect("a mapping");
     mapped.fill(2);
 
@@ -25,7 +26,7 @@ fn copies(criterion: &mut Criterion) {
         group.throughput(Throughput::Bytes(len as u64));
         let own = &mut private[64..64 + len];
         group.bench_function(BenchmarkId::new("memcpy", len), |bencher| {
-            // SAFETY: a place in the view and a private buffer, both of this length.
+            // SAFETY: the view and the private buffer are both valid for this length and do not overlap.
             bencher.iter(|| unsafe {
                 std::ptr::copy_nonoverlapping(
                     black_box(view.as_ptr().wrapping_add(64)),
@@ -48,7 +49,7 @@ fn copies(criterion: &mut Criterion) {
         group.throughput(Throughput::Bytes(len as u64));
         let own = &private[64..64 + len];
         group.bench_function(BenchmarkId::new("memcpy", len), |bencher| {
-            // SAFETY: a private buffer and a place in the view, both of this length.
+            // SAFETY: the private buffer and the view are both valid for this length and do not overlap.
             bencher.iter(|| unsafe {
                 std::ptr::copy_nonoverlapping(
                     own.as_ptr(),

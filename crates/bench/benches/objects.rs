@@ -1,7 +1,8 @@
-//! Making and opening named memory, beside the bare system calls, `shared_memory`, and `memmap2` over a temporary file.
+//! Creating and opening named regions, compared with bare system calls, `shared_memory`, and `memmap2` over a
+//! temporary file.
 //!
-//! (`winmmf` is not here: it needs the C compiler of MSVC to build.)
-#![allow(missing_docs, reason = "the macros of criterion make functions")]
+//! `winmmf` is missing, since it needs the C compiler of MSVC to build.
+#![allow(missing_docs, reason = "criterion generates functions")]
 
 use bench::bare;
 use criterion::{BatchSize, Criterion, criterion_group, criterion_main};
@@ -25,8 +26,8 @@ fn objects(criterion: &mut Criterion) {
     });
     group.bench_function("shared_memory", |bencher| {
         bencher.iter(|| {
-            let memory = ShmemConf::new().size(LEN).create().expect("a memory");
-            // SAFETY: mapped for writing.
+            let memory = ShmemConf::new().size(LEN).create().expect("a region");
+            // SAFETY: the address is mapped for writing.
             unsafe { memory.as_ptr().write_volatile(1) };
         });
     });
@@ -34,15 +35,15 @@ fn objects(criterion: &mut Criterion) {
         bencher.iter(|| {
             let file = tempfile::tempfile().expect("a file");
             file.set_len(LEN as u64).expect("its length");
-            // SAFETY: nobody else knows the file.
+            // SAFETY: the file is unnamed and only this process has it open, so no other one truncates it.
             unsafe { memmap2::MmapMut::map_mut(&file) }.expect("a mapping")[0] = 1;
         });
     });
     group.finish();
 
     let mut group = criterion.benchmark_group("open, map, touch, close");
-    let memory = SharedMemory::create(&full, LEN as u64).expect("a memory");
-    let theirs = ShmemConf::new().size(LEN).create().expect("a memory");
+    let memory = SharedMemory::create(&full, LEN as u64).expect("a region");
+    let theirs = ShmemConf::new().size(LEN).create().expect("a region");
     group.bench_function("bare calls", |bencher| bencher.iter(|| bare::open_map_touch_close(&name)));
     group
         .bench_function("mmf", |bencher| bencher.iter(|| SharedMemory::open(&full)?.view()?.write(&1_u8, 0)));
@@ -50,8 +51,8 @@ fn objects(criterion: &mut Criterion) {
         bencher.iter_batched(
             || ShmemConf::new().os_id(theirs.get_os_id()),
             |conf| {
-                let memory = conf.open().expect("the memory");
-                // SAFETY: mapped for writing.
+                let memory = conf.open().expect("the region");
+                // SAFETY: the address is mapped for writing.
                 unsafe { memory.as_ptr().write_volatile(1) };
             },
             BatchSize::SmallInput,

@@ -1,5 +1,5 @@
-//! Single values, beside volatile and atomic accesses of the standard library.
-#![allow(missing_docs, reason = "the macros of criterion make functions")]
+//! Single values, compared with volatile and atomic accesses of the standard library.
+#![allow(missing_docs, reason = "criterion generates functions")]
 
 use std::hint::black_box;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -8,14 +8,14 @@ use criterion::{Criterion, criterion_group, criterion_main};
 use mmf::SharedMemory;
 
 fn values(criterion: &mut Criterion) {
-    let view = SharedMemory::anonymous(4096).and_then(|memory| memory.view()).expect("a memory");
+    let view = SharedMemory::anonymous(4096).and_then(|memory| memory.view()).expect("a region");
     let atomic = view.atomic_u64(64).expect("an atomic");
     let standard = AtomicU64::new(0);
     let mut plain = 7_u64;
     let place = &raw mut plain;
 
     let mut group = criterion.benchmark_group("load");
-    // SAFETY: our own variable.
+    // SAFETY: the address of a live local variable.
     group.bench_function("volatile", |bencher| bencher.iter(|| unsafe { black_box(place).read_volatile() }));
     group.bench_function("read", |bencher| bencher.iter(|| view.read::<u64>(black_box(8))));
     group.bench_function("std atomic", |bencher| {
@@ -26,7 +26,7 @@ fn values(criterion: &mut Criterion) {
 
     let mut group = criterion.benchmark_group("store");
     group.bench_function("volatile", |bencher| {
-        // SAFETY: our own variable.
+        // SAFETY: the address of a live local variable that nothing else uses now.
         bencher.iter(|| unsafe { black_box(place).write_volatile(black_box(9)) })
     });
     group.bench_function("write", |bencher| bencher.iter(|| view.write(&black_box(9_u64), black_box(8))));

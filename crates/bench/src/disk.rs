@@ -1,5 +1,5 @@
-//! What saving and loading cost, beside `cp` of the same bytes between the same two places.
-#![allow(clippy::cast_precision_loss, reason = "figures for people")]
+//! The cost of saving and loading, compared with `cp` of the same bytes between the same two places.
+#![allow(clippy::cast_precision_loss, reason = "figures for display")]
 
 use std::fs::{self, File};
 use std::io;
@@ -12,7 +12,7 @@ use mmf::SharedMemory;
 
 const ROUNDS: usize = 11;
 
-/// Each side in turns.
+/// Runs the sides in turns and prints their times.
 fn compare(what: &str, len: u64, sides: [(&str, &mut dyn FnMut() -> io::Result<()>); 2]) -> io::Result<()> {
     let [(theirs, cp), (ours, mmf)] = sides;
     let mut times = [Vec::new(), Vec::new()];
@@ -20,7 +20,7 @@ fn compare(what: &str, len: u64, sides: [(&str, &mut dyn FnMut() -> io::Result<(
         for (side, times) in [&mut *cp, &mut *mmf].into_iter().zip(&mut times) {
             let start = Instant::now();
             side()?;
-            // The first round finds and clears pages that nobody has had before.
+            // The first round allocates and clears fresh pages.
             if round > 0 {
                 times.push(start.elapsed());
             }
@@ -35,7 +35,8 @@ fn compare(what: &str, len: u64, sides: [(&str, &mut dyn FnMut() -> io::Result<(
     });
     let rate = |time: Duration| len as f64 / time.as_secs_f64() / 1e9;
     println!(
-        "{what:<34} {theirs:>24} best {:>6.3} median {:>6.3} s | {ours} best {:>6.3} median {:>6.3} s ({:.1} GB/s) | times as fast: best {:.2}, pairs {:.2} to {:.2}, median {:.2}",
+        "{what:<34} {theirs:>24} best {:>6.3} median {:>6.3} s | {ours} best {:>6.3} median {:>6.3} s \
+         ({:.1} GB/s) | speedup: best {:.2}, pairs {:.2} to {:.2}, median {:.2}",
         cp.0.as_secs_f64(),
         cp.1.as_secs_f64(),
         mmf.0.as_secs_f64(),
@@ -51,20 +52,20 @@ fn compare(what: &str, len: u64, sides: [(&str, &mut dyn FnMut() -> io::Result<(
 
 fn cp(options: &[&str], from: &Path, to: &Path) -> io::Result<()> {
     let done = Command::new("cp").args(options).arg(from).arg(to).status()?;
-    if done.success() { Ok(()) } else { Err(io::Error::other("cp has failed")) }
+    if done.success() { Ok(()) } else { Err(io::Error::other("cp failed")) }
 }
 
-/// Takes a file out of the page cache.
+/// Drops a file from the page cache.
 fn forget(path: &Path) -> io::Result<()> {
     use std::os::fd::AsRawFd;
     let file = File::open(path)?;
     file.sync_all()?;
-    // SAFETY: an open descriptor; the call touches no memory of this process.
+    // SAFETY: the descriptor is open, and the call does not access memory of this process.
     unsafe { libc::posix_fadvise(file.as_raw_fd(), 0, 0, libc::POSIX_FADV_DONTNEED) };
     Ok(())
 }
 
-/// Bytes of which no block is zero.
+/// Bytes without a block of zeros.
 fn noise(bytes: &mut [u8]) {
     let mut state = 0x9e37_79b9_7f4a_7c15_u64;
     for chunk in bytes.chunks_mut(8) {
@@ -77,7 +78,7 @@ fn noise(bytes: &mut [u8]) {
 
 struct Places {
     memory: SharedMemory,
-    /// The same memory as a file, for `cp`.
+    /// The same region as a file, for `cp`.
     shm: PathBuf,
     name: String,
     directory: PathBuf,
@@ -98,7 +99,7 @@ impl Places {
 
 /// # Errors
 ///
-/// If there is no room, or no `cp`.
+/// Fails if space or `cp` is missing.
 pub fn compare_all(directory: Option<String>) -> io::Result<()> {
     let directory = directory.map_or_else(std::env::temp_dir, PathBuf::from);
     let len = 1 << 30;
@@ -117,7 +118,7 @@ fn full(len: u64, directory: &Path) -> io::Result<()> {
     }
     let (theirs, ours) = (places.file("cp"), places.file("mmf"));
     save("save", len, &places, &[], &theirs, &ours)?;
-    assert!(same(&theirs, &ours)?, "both are the same");
+    assert!(same(&theirs, &ours)?, "both files are equal");
     let target = places.shm.with_extension("loaded");
     let name = format!(r"Global\{}.loaded", places.name);
     for cold in [false, true] {
@@ -147,7 +148,7 @@ fn full(len: u64, directory: &Path) -> io::Result<()> {
         "restore, file in the page cache",
         len,
         [
-            ("cp over what is there", &mut || cp(&[], &ours, &places.shm)),
+            ("cp over the present file", &mut || cp(&[], &ours, &places.shm)),
             ("mmf", &mut || places.memory.restore(&ours).map(|_| ()).map_err(Into::into)),
         ],
     )?;
@@ -180,7 +181,7 @@ fn save(
         ],
     )?;
     compare(
-        &format!("{what}, but cp does not wait for the disk"),
+        &format!("{what}, cp does not wait for the disk"),
         len,
         [
             ("cp", &mut || {
@@ -204,11 +205,11 @@ fn sparse(len: u64, directory: &Path) -> io::Result<()> {
         places.memory.view_at(at, piece.len())?.write_all_at(&piece, 0)?;
     }
     let (theirs, ours) = (places.file("cp"), places.file("mmf"));
-    println!("\nsparse: {len} bytes, of which 64 KiB every 4 MiB have been written");
+    println!("\nsparse: {len} bytes, with 64 KiB of data every 4 MiB");
     save("save", len, &places, &["--sparse=always"], &theirs, &ours)?;
     let blocks = |path: &Path| fs::metadata(path).map(|data| data.blocks() * 512);
     println!("on disk: cp {} bytes, mmf {}", blocks(&theirs)?, blocks(&ours)?);
-    assert!(same(&theirs, &ours)?, "both are the same");
+    assert!(same(&theirs, &ours)?, "both files are equal");
     let target = places.shm.with_extension("loaded");
     let name = format!(r"Global\{}.loaded", places.name);
     compare(

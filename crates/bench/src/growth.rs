@@ -1,5 +1,5 @@
-//! What it costs to grow by the same piece, whatever there is already; beside the bare system call, and beside the usual way
-//! without growth: a new and longer memory, a copy, and everybody opens it.
+//! The cost of growing by the same amount, whatever the present length. Compared with the bare system call,
+//! and with the usual way without growth: create a longer region, copy, and let every process open it.
 
 use std::time::{Duration, Instant};
 
@@ -8,7 +8,7 @@ use mmf::{OpenOptions, SharedMemory};
 const PIECE: u64 = 1 << 20;
 const ROUNDS: usize = 25;
 
-/// A round is hardly ever disturbed twice: the median tells of all of them.
+/// Hardly any disturbance hits two rounds: the median represents all of them.
 fn median(mut times: Vec<Duration>) -> f64 {
     times.sort_unstable();
     times[times.len() / 2].as_secs_f64() * 1e6
@@ -25,16 +25,16 @@ fn name(tag: &str) -> String {
     format!(r"{namespace}\mmf-bench-{tag}-{}", std::process::id())
 }
 
-/// From 1 MiB to as far as the machine goes; the usual way up to where what it needs twice fits.
+/// Measures from 1 MiB up to what the machine allows, and the usual way as far as twice the length fits.
 ///
 /// # Errors
 ///
-/// What the library says.
+/// Returns errors of the library.
 pub fn compare() -> Result<(), mmf::Error> {
-    println!("\ngrowing by {PIECE} bytes, in microseconds; all that is there has been written\n");
+    println!("\ngrowing by {PIECE} bytes, in microseconds; all previous bytes have been written\n");
     println!(
         "{:>12} | {:>9} {:>9} {:>6} | {:>10} | {:>12} {:>9}",
-        "bytes there", "bare grow", "mmf grow", "times", "and used", "new and copy", "times"
+        "length", "bare grow", "mmf grow", "ratio", "and used", "new and copy", "ratio"
     );
     let left = mmf::diagnosis::environment().backing_store().map_or(1 << 30, |store| store.left);
     let most = if size_of::<usize>() == 4 { 128 << 20 } else { left / 10 * 8 };
@@ -57,11 +57,12 @@ fn row(len: u64, copied: bool) -> Result<(), mmf::Error> {
     for at in (0..whole).step_by(piece) {
         view.write_all_at(&bytes, at)?;
     }
-    // (It costs the same however much is there, as the next columns show of ours.)
+    // It costs the same at every length, as the next columns show for the library.
     let bare = BareMemory::new(PIECE);
     let (mut alone, mut used, mut bare_times) = (Vec::new(), Vec::new(), Vec::new());
     for _ in 0..ROUNDS {
-        // The two sides in turns; then once more, with all that somebody wants of it: both views see it, and it is written.
+        // The two sides in turns, and then the library with everything that a program needs: both views see
+        // the growth, and it is written to.
         let now = memory.len();
         alone.push(timed(|| memory.grow(now + PIECE).map(drop))?);
         bare_times.push(timed(|| {
@@ -87,7 +88,7 @@ fn row(len: u64, copied: bool) -> Result<(), mmf::Error> {
     Ok(())
 }
 
-/// A longer memory is made, the former one is copied, and the reader opens and maps it.
+/// Creates a longer region and copies the previous one. Then the reader opens and maps it.
 fn usual_way(len: u64, whole: usize, piece: usize, bytes: &[u8]) -> Result<f64, mmf::Error> {
     let first = SharedMemory::create(&*name("first"), len)?;
     let from = first.view()?;
@@ -115,9 +116,9 @@ struct BareMemory(libc::c_int, std::cell::Cell<u64>);
 #[cfg(unix)]
 impl BareMemory {
     fn new(len: u64) -> Self {
-        // SAFETY: a zero-terminated name.
+        // SAFETY: the name is zero-terminated.
         let fd = unsafe { libc::memfd_create(c"mmf-bench".as_ptr(), 0) };
-        assert!(fd >= 0, "to make a memory");
+        assert!(fd >= 0, "to create a region");
         let memory = BareMemory(fd, std::cell::Cell::new(0));
         memory.grow(len);
         memory
@@ -125,7 +126,7 @@ impl BareMemory {
 
     fn grow(&self, by: u64) {
         let (at, len) = (self.1.get(), libc::off_t::try_from(by).unwrap_or(0));
-        // SAFETY: an open descriptor.
+        // SAFETY: the call has no memory requirements, and the descriptor is open.
         let grown = unsafe { libc::fallocate(self.0, 0, libc::off_t::try_from(at).unwrap_or(0), len) };
         assert_eq!(grown, 0, "to grow");
         self.1.set(at + by);
@@ -135,7 +136,7 @@ impl BareMemory {
 #[cfg(unix)]
 impl Drop for BareMemory {
     fn drop(&mut self) {
-        // SAFETY: an open descriptor, closed once.
+        // SAFETY: the descriptor is open, and closed only here.
         unsafe { libc::close(self.0) };
     }
 }
@@ -157,11 +158,11 @@ impl BareMemory {
         let size = len + (ROUNDS as u64 + 2) * PIECE;
         let [high, low] = [size >> 32, size & 0xFFFF_FFFF].map(|half| u32::try_from(half).unwrap_or(0));
         let (none, kind) = (std::ptr::null(), PAGE_READWRITE | SEC_RESERVE);
-        // SAFETY: no attributes, no name.
+        // SAFETY: attributes and name are null, which the call permits.
         let section =
             unsafe { CreateFileMappingW(INVALID_HANDLE_VALUE, none, kind, high, low, std::ptr::null()) };
-        assert!(!section.is_null(), "to make a section");
-        // SAFETY: an open handle; the system chooses the place.
+        assert!(!section.is_null(), "to create a section");
+        // SAFETY: the handle is open, and the system chooses a free range.
         let view = unsafe { MapViewOfFile(section, FILE_MAP_WRITE, 0, 0, 0) };
         assert!(!view.Value.is_null(), "to map");
         let memory = BareMemory { section, view, len: std::cell::Cell::new(0) };
@@ -173,7 +174,7 @@ impl BareMemory {
         use windows_sys::Win32::System::Memory::{MEM_COMMIT, PAGE_READWRITE, VirtualAlloc};
         let by = usize::try_from(by).unwrap_or(0);
         let place = self.view.Value.cast::<u8>().wrapping_add(self.len.get());
-        // SAFETY: pages of the view, which nobody else uses.
+        // SAFETY: the pages are inside the view, and nothing else uses them.
         let committed = unsafe { VirtualAlloc(place.cast(), by, MEM_COMMIT, PAGE_READWRITE) };
         assert!(!committed.is_null(), "to commit");
         self.len.set(self.len.get() + by);
@@ -183,9 +184,9 @@ impl BareMemory {
 #[cfg(windows)]
 impl Drop for BareMemory {
     fn drop(&mut self) {
-        // SAFETY: the view that was mapped, unmapped once.
+        // SAFETY: the view was mapped above, and is unmapped only here.
         unsafe { windows_sys::Win32::System::Memory::UnmapViewOfFile(self.view) };
-        // SAFETY: an open handle, closed once.
+        // SAFETY: the handle is open, and closed only here.
         unsafe { windows_sys::Win32::Foundation::CloseHandle(self.section) };
     }
 }

@@ -1,14 +1,14 @@
-//! Sides measured in turns.
+//! Paired measurement: the sides take turns.
 
 use std::hint::black_box;
 use std::time::{Duration, Instant};
 
-/// How long a round of one side takes, about.
+/// The approximate duration of one round of one side.
 const ROUND: Duration = Duration::from_millis(3);
-/// How often each side gets its turn.
+/// The number of rounds of each side.
 const ROUNDS: usize = 40;
 
-/// The best time of one call for each side, in nanoseconds.
+/// Returns the best time per call of each side in nanoseconds.
 pub fn measure<const N: usize>(mut sides: [&mut dyn FnMut(); N]) -> [f64; N] {
     let mut calls = [1_u32; N];
     for (side, calls) in sides.iter_mut().zip(&mut calls) {

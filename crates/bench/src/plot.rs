@@ -1,18 +1,19 @@
-//! Bars, as an SVG picture.
+//! Bar charts in SVG.
 
 use std::fmt::Write;
 
-/// One bar, and where it should end at most.
+/// One bar and its upper target.
 pub struct Bar<'a> {
-    /// What it is.
+    /// The label.
     pub label: &'a str,
-    /// How long it is.
+    /// The length.
     pub value: f64,
-    /// The mark.
+    /// The target, drawn as a mark.
     pub aim: Option<f64>,
 }
 
-/// A picture of bars from 0 on; those that end at or before their mark are green, those beyond it orange, those without one grey.
+/// Returns a bar chart. Bars that end at or before their mark are green, those beyond it orange, and those
+/// without one grey.
 #[must_use]
 pub fn plot(title: &str, bars: &[Bar<'_>]) -> String {
     const LEFT: f64 = 400.0;
@@ -22,8 +23,10 @@ pub fn plot(title: &str, bars: &[Bar<'_>]) -> String {
     let x = |value: f64| LEFT + value.min(most) / most * WIDTH;
     let height = 60.0 + STEP * bars.len() as f64;
     let mut svg = format!(
-        "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"940\" height=\"{height}\" font-family=\"sans-serif\" font-size=\"13\">\n\
-         <rect width=\"100%\" height=\"100%\" fill=\"#ffffff\"/>\n<text x=\"{LEFT}\" y=\"20\" font-weight=\"bold\">{title}</text>\n"
+        "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"940\" height=\"{height}\" \
+         font-family=\"sans-serif\" font-size=\"13\">\n\
+         <rect width=\"100%\" height=\"100%\" fill=\"#ffffff\"/>\n\
+         <text x=\"{LEFT}\" y=\"20\" font-weight=\"bold\">{title}</text>\n"
     );
     let (one, bottom) = (x(1.0), height - 20.0);
     let _ = writeln!(svg, "<line x1=\"{one}\" y1=\"30\" x2=\"{one}\" y2=\"{bottom}\" stroke=\"#888888\"/>");
@@ -50,13 +53,14 @@ pub fn plot(title: &str, bars: &[Bar<'_>]) -> String {
             let (top, foot) = (y - 3.0, y + 21.0);
             let _ = writeln!(
                 svg,
-                "<line x1=\"{at:.1}\" y1=\"{top}\" x2=\"{at:.1}\" y2=\"{foot}\" stroke=\"#222222\" stroke-width=\"2\"/>"
+                "<line x1=\"{at:.1}\" y1=\"{top}\" x2=\"{at:.1}\" y2=\"{foot}\" \
+                 stroke=\"#222222\" stroke-width=\"2\"/>"
             );
         }
     }
     let _ = writeln!(
         svg,
-        "<text x=\"{LEFT}\" y=\"{}\" fill=\"#555555\">black marks: the aims</text>\n</svg>",
+        "<text x=\"{LEFT}\" y=\"{}\" fill=\"#555555\">black marks: targets</text>\n</svg>",
         height - 6.0
     );
     svg

@@ -1,4 +1,5 @@
-//! What a hand-off costs: from the start of a child to its first read, beside a plain start of the same program.
+//! The cost of a hand-off: from the start of a child to its first read, compared with a plain start of the
+//! same program.
 
 use std::io::{self, Read, Write};
 use std::process::{Child, Command, Stdio};
@@ -10,11 +11,11 @@ use mmf::handoff::{self, CommandExt};
 const LEN: u64 = 1 << 20;
 const ROUNDS: usize = 300;
 
-/// What the child does: says a word as soon as it has read something, or at once.
+/// Runs the child: it reports as soon as it has read a value, or at once.
 ///
 /// # Errors
 ///
-/// If there is nothing to read.
+/// Fails if there is nothing to read.
 pub fn child(how: &str, name: Option<String>) -> io::Result<()> {
     let value = match (how, name) {
         ("handed", None) => handoff::receive("frames")?.view()?.read(0)?,
@@ -32,8 +33,8 @@ fn command(how: &str, name: Option<&str>) -> io::Result<Command> {
     Ok(command)
 }
 
-/// A command that starts its children as one that hands something over does: on Unix something is done between fork and exec, so that the
-/// standard library cannot use `posix_spawn`.
+/// Returns a command that starts its children as a hand-off does: on Unix it runs code between fork and exec,
+/// so that the standard library cannot use `posix_spawn`.
 #[cfg_attr(windows, allow(unused_mut))]
 fn by_fork(mut command: Command) -> Command {
     #[cfg(unix)]
@@ -44,7 +45,7 @@ fn by_fork(mut command: Command) -> Command {
     command
 }
 
-/// From before the start to the word.
+/// Returns the time from the start to the report.
 fn time(start: impl FnOnce() -> io::Result<Child>) -> io::Result<Duration> {
     let before = Instant::now();
     let mut child = start()?;
@@ -53,16 +54,16 @@ fn time(start: impl FnOnce() -> io::Result<Child>) -> io::Result<Duration> {
     output.read_exact(&mut word)?;
     let time = before.elapsed();
     if word != [7] || !child.wait()?.success() {
-        return Err(io::Error::other("the child has read something else"));
+        return Err(io::Error::other("the child read another value"));
     }
     Ok(time)
 }
 
-/// Prints the times of both, in turns, and the difference.
+/// Prints the times of all sides, which take turns, and the differences.
 ///
 /// # Errors
 ///
-/// If something cannot be started.
+/// Fails if a child cannot be started.
 pub fn compare() -> io::Result<()> {
     let memory = SharedMemory::anonymous(LEN)?;
     memory.view()?.write(&7_u8, 0)?;
@@ -76,8 +77,8 @@ pub fn compare() -> io::Result<()> {
         times[2].push(time(|| command("handed", None)?.hand_off("frames", &memory)?.spawn())?);
         times[3].push(time(|| command("named", Some(&name))?.spawn())?);
     }
-    println!("\nfrom the start of a child to its first read, microseconds\n");
-    println!("{:>26} {:>8} {:>8} {:>12}", "", "best", "median", "median more");
+    println!("\nfrom the start of a child to its first read, in microseconds\n");
+    println!("{:>26} {:>8} {:>8} {:>12}", "", "best", "median", "difference");
     let mut plain = None;
     let sides = ["plain, nothing to read", "plain, by fork (Unix)", "handed over", "by name"];
     for (what, times) in sides.iter().zip(&mut times) {

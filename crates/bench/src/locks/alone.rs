@@ -1,4 +1,4 @@
-//! One process, when nobody else wants anything.
+//! One process without contention.
 
 use std::hint::black_box;
 use std::sync::atomic::{AtomicU64, Ordering, fence};
@@ -9,7 +9,7 @@ use super::peers::Peers;
 use super::{Aim, name};
 use crate::pairs;
 
-/// Locking and unlocking.
+/// Measures acquiring and releasing locks.
 pub(super) fn locks(aims: &mut Vec<Aim>) -> Result<(), Error> {
     let segment = Segment::create(&*name("alone"), 64 * 1024)?;
     let (mutex, rwlock) = (segment.mutex::<u64>("mutex")?, segment.rwlock::<u64>("rwlock")?);
@@ -22,7 +22,7 @@ pub(super) fn locks(aims: &mut Vec<Aim>) -> Result<(), Error> {
         &mut || one.locked(|| {}),
         &mut || other.locked(|| {}),
     ]);
-    println!("lock and unlock, alone, in nanoseconds\n");
+    println!("lock and unlock without contention, in nanoseconds\n");
     println!("{:<34} {ours:>8.1}", "Mutex");
     println!("{:<34} {std:>8.1}", "std::sync::Mutex (one process)");
     aims.push(Aim::new("Mutex, alone / std::sync::Mutex", ours / std, Some(1.5)));
@@ -36,8 +36,8 @@ pub(super) fn locks(aims: &mut Vec<Aim>) -> Result<(), Error> {
         &mut || drop(black_box(rwlock.write().expect("to lock"))),
         &mut || drop(black_box(std_rwlock.write().expect("to lock"))),
     ]);
-    println!("{:<34} {read:>8.1}   std::sync::RwLock {std_read:.1}", "RwLock, to read");
-    println!("{:<34} {write:>8.1}   std::sync::RwLock {std_write:.1}", "RwLock, to write");
+    println!("{:<34} {read:>8.1}   std::sync::RwLock {std_read:.1}", "RwLock, read");
+    println!("{:<34} {write:>8.1}   std::sync::RwLock {std_write:.1}", "RwLock, write");
     aims.push(Aim::new("RwLock, reading alone / std::sync::RwLock", read / std_read, None));
     aims.push(Aim::new("RwLock, writing alone / std::sync::RwLock", write / std_write, None));
     Ok(())
@@ -45,9 +45,10 @@ pub(super) fn locks(aims: &mut Vec<Aim>) -> Result<(), Error> {
 
 pub(super) fn latest(aims: &mut Vec<Aim>) -> Result<(), Error> {
     println!(
-        "\nthe latest value, in nanoseconds; nobody writes meanwhile. All read from shared memory to the same place;"
+        "\nthe latest value without a concurrent writer, in nanoseconds; all read from \
+         shared memory into one buffer;"
     );
-    println!("the bare one does the same as `Latest` without a library: three loads and a copy, unguarded\n");
+    println!("bare: the protocol of `Latest` without a library, as three loads and an unguarded copy\n");
     println!(
         "{:>7} {:>8} {:>8} {:>9} {:>9} {:>9} {:>8} {:>8}",
         "bytes", "copy", "bare", "read_into", "/ copy", "/ bare", "read", "publish"
@@ -74,15 +75,16 @@ fn sized<const WORDS: usize>(aims: &mut Vec<Aim>) -> Result<(), Error> {
     let to: *mut [u64; WORDS] = &raw mut *read;
     let [copy, bare, ours, by_value, publish] = pairs::measure([
         &mut || {
-            // SAFETY: a place in the view and one of ours, of the same type.
+            // SAFETY: both addresses are valid for this type, the one in the view and that of the local
+            // variable.
             unsafe { std::ptr::copy_nonoverlapping(black_box(bare.value(0)), black_box(to), 1) };
         },
         &mut || {
-            // SAFETY: a place of ours.
+            // SAFETY: `to` is valid to write.
             black_box(unsafe { bare.read(black_box(to)) });
         },
         &mut || {
-            // SAFETY: a place of ours, that nobody else uses now.
+            // SAFETY: `to` is valid, and nothing else uses it during the call.
             black_box(latest.read_into(black_box(unsafe { &mut *to })).expect("to read"));
         },
         &mut || {
@@ -102,10 +104,10 @@ fn sized<const WORDS: usize>(aims: &mut Vec<Aim>) -> Result<(), Error> {
     Ok(())
 }
 
-/// Where the bare one has its values: as far into a page as the library.
+/// The offset of the bare values, as far into a page as the library's.
 const VALUES: usize = 4096 + 64;
 
-/// The same protocol with plain loads, for those who know that no page ever goes.
+/// The same protocol with plain loads, for programs that know that no page ever disappears.
 struct Bare<const WORDS: usize> {
     count: *const AtomicU64,
     stamps: *const [AtomicU64; 3],
@@ -125,17 +127,17 @@ impl<const WORDS: usize> Bare<WORDS> {
 
     /// # Safety
     ///
-    /// `to` can be written.
+    /// `to` is valid to write.
     #[inline]
     unsafe fn read(&self, to: *mut [u64; WORDS]) -> u64 {
         loop {
-            // SAFETY: inside the view, which lives as long as this is used.
+            // SAFETY: the address is inside the view, which outlives `self`.
             let count = unsafe { &*self.count }.load(Ordering::Acquire);
             let place = usize::try_from((count - 1) % 3).expect("small");
-            // SAFETY: the same.
+            // SAFETY: as above.
             let stamp = &unsafe { &*self.stamps }[place];
             if stamp.load(Ordering::Acquire) == count * 2 {
-                // SAFETY: a place in the view, and what the caller has.
+                // SAFETY: the source is inside the view, and the caller guarantees the destination.
                 unsafe { std::ptr::copy_nonoverlapping(self.value(place), to, 1) };
                 fence(Ordering::Acquire);
                 if stamp.load(Ordering::Relaxed) == count * 2 {

@@ -1,6 +1,7 @@
-//! What locks, latest values and waking cost, beside what they cannot beat and beside others' (Linux, Windows).
+//! The cost of locks, latest values and wake-ups, compared with lower bounds and with other implementations
+//! (Linux, Windows).
 //!
-//! One process alone is measured in `alone`, two in `together`; `peers` are the others' locks and events.
+//! `alone` measures one process, `together` two; `peers` are the other implementations.
 
 mod alone;
 mod peers;
@@ -10,7 +11,7 @@ use crate::plot::{Bar, plot};
 
 pub use together::other_side;
 
-/// A ratio, and what it should be at most.
+/// A ratio and its upper target.
 struct Aim {
     what: String,
     times: f64,
@@ -23,21 +24,21 @@ impl Aim {
     }
 }
 
-/// All of it; the plot goes into this file.
+/// Runs all comparisons. The plot is written to this file.
 ///
 /// # Errors
 ///
-/// What the library says.
+/// Returns errors of the library.
 ///
 /// # Panics
 ///
-/// If the system refuses what it must not refuse.
+/// Panics if the system refuses a basic call.
 pub fn compare(svg: Option<&str>) -> Result<(), Box<dyn std::error::Error>> {
     let mut aims = Vec::new();
     alone::locks(&mut aims)?;
     alone::latest(&mut aims)?;
     together::compare(&mut aims)?;
-    println!("\n{:<62} {:>7} {:>6}", "", "times", "aim");
+    println!("\n{:<62} {:>7} {:>6}", "", "ratio", "target");
     for aim in &aims {
         let most = aim.most.map_or(String::new(), |most| format!("{most:.1}"));
         println!("{:<62} {:>7.2} {most:>6}", aim.what, aim.times);
@@ -45,7 +46,7 @@ pub fn compare(svg: Option<&str>) -> Result<(), Box<dyn std::error::Error>> {
     if let Some(path) = svg {
         let bars: Vec<_> =
             aims.iter().map(|aim| Bar { label: &aim.what, value: aim.times, aim: aim.most }).collect();
-        std::fs::write(path, plot("times the cost of the other side (1.0: the same)", &bars))?;
+        std::fs::write(path, plot("cost relative to the other side (1.0: equal)", &bars))?;
     }
     Ok(())
 }

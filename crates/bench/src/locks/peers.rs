@@ -1,17 +1,17 @@
-//! Locks and wake-ups of others, in a plain shared memory or in the kernel.
+//! Other implementations of locks and wake-ups, in plain shared memory or in the kernel.
 
 #[cfg(unix)]
 pub(super) use unix::{Peers, Signal};
 #[cfg(windows)]
 pub(super) use windows::{Peers, Signal};
 
-/// A mutex of somebody else.
+/// A mutex of another implementation.
 pub(super) trait Peer {
     fn name(&self) -> &'static str;
     fn locked(&self, call: &mut dyn FnMut());
 }
 
-/// One of them.
+/// One of these mutexes.
 pub(super) struct Lock(Box<dyn Peer>);
 
 impl Lock {
@@ -33,7 +33,7 @@ mod unix {
 
     use super::{Lock, Peer};
 
-    /// Where they are in the memory.
+    /// Their offsets in the region.
     const PTHREAD: usize = 512;
     const RAW: usize = 1024;
     const SIGNAL: usize = 2048;
@@ -46,14 +46,14 @@ mod unix {
         pub(in crate::locks) fn make(plain: &View, _name: &str) -> Self {
             Pthread::make(plain);
             let place = plain.as_mut_ptr().wrapping_add(RAW);
-            // SAFETY: a place in the view that nobody else uses, with room for both.
+            // SAFETY: the place is inside the view, has room for both, and nothing else uses it.
             let raw = unsafe { Mutex::new(place, place.wrapping_add(512)) }.expect("to make").0;
             Peers { mutexes: [Lock(Box::new(Pthread::of(plain))), Lock(Box::new(Raw(raw)))] }
         }
 
         pub(in crate::locks) fn open(plain: &View, _name: &str) -> Self {
             let place = plain.as_mut_ptr().wrapping_add(RAW);
-            // SAFETY: where `make` has made one.
+            // SAFETY: `make` has created a mutex at this place.
             let raw = unsafe { Mutex::from_existing(place, place.wrapping_add(512)) }.expect("to open").0;
             Peers { mutexes: [Lock(Box::new(Pthread::of(plain))), Lock(Box::new(Raw(raw)))] }
         }
@@ -63,7 +63,7 @@ mod unix {
         }
     }
 
-    /// A robust mutex of the C library that processes share.
+    /// A robust, process-shared mutex of the C library.
     struct Pthread(*mut libc::pthread_mutex_t);
 
     impl Pthread {
@@ -73,15 +73,15 @@ mod unix {
 
         fn make(plain: &View) {
             let mutex = Pthread::of(plain);
-            // SAFETY: a plain C structure for which all zeros is a value.
+            // SAFETY: the structure consists of integers, for which all zeros is a valid value.
             let mut attributes: libc::pthread_mutexattr_t = unsafe { std::mem::zeroed() };
-            // SAFETY: a valid place.
+            // SAFETY: the attributes are valid to write.
             unsafe { libc::pthread_mutexattr_init(&mut attributes) };
-            // SAFETY: attributes that were initialised.
+            // SAFETY: the attributes are initialised.
             unsafe { libc::pthread_mutexattr_setpshared(&mut attributes, libc::PTHREAD_PROCESS_SHARED) };
-            // SAFETY: the same.
+            // SAFETY: as above.
             unsafe { libc::pthread_mutexattr_setrobust(&mut attributes, libc::PTHREAD_MUTEX_ROBUST) };
-            // SAFETY: a place in the view that nobody else uses, aligned to 64 bytes.
+            // SAFETY: the place is inside the view, aligned to 64 bytes, and nothing else uses it.
             assert_eq!(unsafe { libc::pthread_mutex_init(mutex.0, &attributes) }, 0);
         }
     }
@@ -92,10 +92,10 @@ mod unix {
         }
 
         fn locked(&self, call: &mut dyn FnMut()) {
-            // SAFETY: a mutex that was initialised, in a view that lives.
+            // SAFETY: the mutex is initialised, and its view is mapped.
             assert_eq!(unsafe { libc::pthread_mutex_lock(self.0) }, 0);
             call();
-            // SAFETY: it was locked by this thread.
+            // SAFETY: this thread has locked the mutex.
             unsafe { libc::pthread_mutex_unlock(self.0) };
         }
     }
@@ -115,7 +115,7 @@ mod unix {
         }
     }
 
-    /// The bare system call to wake another: a futex. Set and waited for in turn.
+    /// The bare wake-up of the system: a futex whose word is set and waited for in turn.
     pub(in crate::locks) struct Signal {
         word: *const AtomicU32,
     }
@@ -128,20 +128,20 @@ mod unix {
         }
 
         fn word(&self) -> &AtomicU32 {
-            // SAFETY: inside a view that lives as long as this is used; all accesses are atomic.
+            // SAFETY: the word is inside a view that outlives `self`, and all its accesses are atomic.
             unsafe { &*self.word }
         }
 
         pub(in crate::locks) fn set(&self) {
             self.word().store(1, Ordering::Release);
-            // SAFETY: the address of a word that lives; one waiter is woken.
+            // SAFETY: the word is mapped; the call wakes one waiter.
             unsafe { libc::syscall(libc::SYS_futex, self.word, libc::FUTEX_WAKE, 1) };
         }
 
         pub(in crate::locks) fn wait(&self) {
             while self.word().swap(0, Ordering::Acquire) == 0 {
                 let none = std::ptr::null::<libc::timespec>();
-                // SAFETY: the address of a word that lives; no time-out.
+                // SAFETY: the word is mapped; the time-out is null, which the call permits.
                 unsafe { libc::syscall(libc::SYS_futex, self.word, libc::FUTEX_WAIT, 0, none) };
             }
         }
@@ -169,14 +169,14 @@ mod windows {
 
     impl Handle {
         fn wait(&self) {
-            // SAFETY: a handle of ours.
+            // SAFETY: the handle is open.
             assert_eq!(unsafe { WaitForSingleObject(self.0, INFINITE) }, WAIT_OBJECT_0);
         }
     }
 
     impl Drop for Handle {
         fn drop(&mut self) {
-            // SAFETY: a handle of ours, closed once.
+            // SAFETY: the handle is open, and closed only here.
             unsafe { CloseHandle(self.0) };
         }
     }
@@ -188,10 +188,10 @@ mod windows {
     impl Peers {
         pub(in crate::locks) fn make(_plain: &View, name: &str) -> Self {
             let full = wide(&format!("{name}-mutex"));
-            // SAFETY: a name with a zero at its end; no attributes.
+            // SAFETY: the name is zero-terminated, and null attributes are permitted.
             let mutex = Handle(unsafe { CreateMutexW(ptr::null(), 0, full.as_ptr()) });
             let full = wide(&format!("{name}-semaphore"));
-            // SAFETY: the same.
+            // SAFETY: as above.
             let semaphore = Handle(unsafe { CreateSemaphoreW(ptr::null(), 1, 1, full.as_ptr()) });
             assert!(!mutex.0.is_null() && !semaphore.0.is_null());
             Peers { mutexes: [Lock(Box::new(Mutex(mutex))), Lock(Box::new(Semaphore(semaphore)))] }
@@ -216,7 +216,7 @@ mod windows {
         fn locked(&self, call: &mut dyn FnMut()) {
             self.0.wait();
             call();
-            // SAFETY: this thread has it.
+            // SAFETY: this thread owns the mutex.
             unsafe { ReleaseMutex(self.0.0) };
         }
     }
@@ -231,12 +231,12 @@ mod windows {
         fn locked(&self, call: &mut dyn FnMut()) {
             self.0.wait();
             call();
-            // SAFETY: a handle of ours.
+            // SAFETY: the handle is open.
             unsafe { ReleaseSemaphore(self.0.0, 1, ptr::null_mut()) };
         }
     }
 
-    /// The bare system call to wake another: a named event that resets itself.
+    /// The bare wake-up of the system: a named auto-reset event.
     pub(in crate::locks) struct Signal(Handle);
 
     impl Signal {
@@ -244,14 +244,14 @@ mod windows {
 
         pub(in crate::locks) fn new(_plain: &View, name: &str) -> Self {
             let full = wide(&format!("{name}-event"));
-            // SAFETY: a name with a zero at its end; no attributes.
+            // SAFETY: the name is zero-terminated, and null attributes are permitted.
             let event = Handle(unsafe { CreateEventW(ptr::null(), 0, 0, full.as_ptr()) });
             assert!(!event.0.is_null());
             Signal(event)
         }
 
         pub(in crate::locks) fn set(&self) {
-            // SAFETY: a handle of ours.
+            // SAFETY: the handle is open.
             unsafe { SetEvent(self.0.0) };
         }
 

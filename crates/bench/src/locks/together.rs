@@ -1,4 +1,4 @@
-//! Two processes. One child serves all kinds in turn, so that all have the same processors and the same caches.
+//! Two processes. One child serves all kinds in turn, so that all have the same processors and caches.
 
 use std::hint::{black_box, spin_loop};
 use std::process::{Command, Stdio};
@@ -14,12 +14,12 @@ use crate::pairs;
 
 type Failure = Box<dyn std::error::Error>;
 
-/// How often each kind is measured; they take turns.
+/// The number of rounds of each kind. The kinds take turns.
 const ROUNDS: usize = 15;
-/// Wake-ups in a round, and how long after the one before.
+/// The number of wake-ups in a round, and the pause before each.
 const WAKES: u32 = 300;
 const TO_FALL_ASLEEP: Duration = Duration::from_micros(200);
-/// Round trips in a round.
+/// The number of round trips in a round.
 const SPIN_TRIPS: u32 = 50_000;
 /// How long both sides lock in a round.
 const CONTENTION: Duration = Duration::from_millis(20);
@@ -36,7 +36,7 @@ enum Kind {
     ContendSecond,
     /// The other side publishes as fast as it can.
     Publish,
-    /// The other side publishes a thousand times a second.
+    /// The other side publishes a thousand times per second.
     PublishSometimes,
     End,
 }
@@ -51,7 +51,7 @@ const TIMED: [Kind; 7] = [
     Kind::ContendSecond,
 ];
 
-/// Where things are in the plain memory.
+/// Offsets in the plain region.
 const KIND: usize = 0;
 const STARTED: usize = 64;
 const DONE: usize = 128;
@@ -60,7 +60,7 @@ const COUNT: usize = 320;
 const OWN: [usize; 2] = [384, 448];
 const OVER: usize = 3072;
 
-/// All that both sides use.
+/// The objects that both sides use.
 struct Both {
     plain: View,
     event: Event,
@@ -78,7 +78,7 @@ impl Both {
         Both::with(&segment, plain, peers, &name("kernel"))
     }
 
-    /// With the names that the parent's process id is part of.
+    /// Opens the objects by names that contain the parent's process id.
     fn open(parent: &str) -> Result<Self, Error> {
         let name = |tag: &str| format!("mmf-bench-locks-{tag}-{parent}");
         let segment = Segment::open(&*name("both"))?;
@@ -99,18 +99,18 @@ impl Both {
     }
 
     fn bare(&self, offset: usize) -> &AtomicU32 {
-        let atomic = self.plain.atomic_u32(offset).expect("it is inside");
-        // SAFETY: nobody cuts the memory, and all accesses are atomic ones of this size.
+        let atomic = self.plain.atomic_u32(offset).expect("inside the view");
+        // SAFETY: no process truncates the region, and all accesses to the word are atomic ones of this size.
         unsafe { atomic.as_std() }
     }
 
     fn bare_u64(&self, offset: usize) -> &AtomicU64 {
-        let atomic = self.plain.atomic_u64(offset).expect("it is inside");
+        let atomic = self.plain.atomic_u64(offset).expect("inside the view");
         // SAFETY: as in `bare`.
         unsafe { atomic.as_std() }
     }
 
-    /// One side's part. Side 0 begins.
+    /// Runs one side. Side 0 begins.
     fn play(&self, kind: Kind, side: usize, trip_done: impl FnMut(f64)) -> Result<(), Error> {
         let (mine, others) = (side, 1 - side);
         match kind {
@@ -175,7 +175,7 @@ impl Both {
         Ok(())
     }
 
-    /// Side 0 wakes side 1, which is asleep by then, and spins until it hears of it.
+    /// Side 0 wakes side 1, which is asleep by then, and spins until side 1 answers.
     fn wake(
         &self,
         side: usize,
@@ -204,7 +204,7 @@ impl Both {
         Ok(())
     }
 
-    /// Locks again and again, until side 0 says that the time is over; gives how often.
+    /// Locks repeatedly until side 0 ends the round. Returns how often.
     fn contend(
         &self,
         side: usize,
@@ -214,7 +214,7 @@ impl Both {
         let (start, over, mut own) = (Instant::now(), self.bare(OVER), 0);
         let (mut before, mut longest) = (Duration::ZERO, Duration::ZERO);
         while over.load(Ordering::Relaxed) == 0 {
-            // Enough that looking at the clock costs little.
+            // Enough repetitions that reading the clock costs little.
             for _ in 0..16 {
                 lock()?;
             }
@@ -230,7 +230,7 @@ impl Both {
         Ok(own)
     }
 
-    /// The other side publishes until it is told to stop.
+    /// The other side publishes until it is stopped.
     fn publish(&self, pause: Option<Duration>) -> Result<(), Error> {
         let mut writer = self.latest.acquire_writer()?;
         let mut value = [0; 32];
@@ -245,28 +245,29 @@ impl Both {
     }
 }
 
-/// Gives this process a processor of its own, so that no round is measured while both share one.
+/// Pins this process to a processor of its own, so that no round is measured while both share one.
 #[cfg(target_os = "linux")]
 fn pin(processor: usize) {
-    // SAFETY: a plain C structure for which all zeros is a value.
+    // SAFETY: `cpu_set_t` consists of integers, for which all zeros is a valid value.
     let mut set: libc::cpu_set_t = unsafe { std::mem::zeroed() };
-    // SAFETY: the set is whole; a number beyond it changes nothing.
+    // SAFETY: the set is valid, and the call ignores numbers beyond it.
     unsafe { libc::CPU_SET(processor, &mut set) };
-    // SAFETY: the set and its size; a refusal only means that the system chooses.
+    // SAFETY: the set is valid for its size. After a refusal the system chooses the processor.
     unsafe { libc::sched_setaffinity(0, size_of::<libc::cpu_set_t>(), &raw const set) };
 }
 #[cfg(windows)]
 fn pin(processor: usize) {
     use windows_sys::Win32::System::Threading::{GetCurrentThread, SetThreadAffinityMask};
-    // SAFETY: the pseudo handle of this thread; a refusal only means that the system chooses.
+    // SAFETY: the pseudo handle of this thread is always valid. After a refusal the system chooses the
+    // processor.
     unsafe { SetThreadAffinityMask(GetCurrentThread(), 1 << processor) };
 }
 
-/// The other process: does its part until it is told to end.
+/// The other process: runs its side until it is stopped.
 ///
 /// # Errors
 ///
-/// What the library says.
+/// Returns errors of the library.
 pub fn other_side(parent: &str) -> Result<(), Failure> {
     let both = Both::open(parent)?;
     pin(1);
@@ -282,7 +283,7 @@ pub fn other_side(parent: &str) -> Result<(), Failure> {
             _ if kind == Kind::Publish as u32 => both.publish(None)?,
             _ if kind == Kind::PublishSometimes as u32 => both.publish(Some(Duration::from_millis(1)))?,
             _ => {
-                let kind = TIMED.into_iter().find(|one| *one as u32 == kind).ok_or("an unknown kind")?;
+                let kind = TIMED.into_iter().find(|one| *one as u32 == kind).ok_or("unknown kind")?;
                 both.play(kind, 1, |_| {})?;
             }
         }
@@ -294,14 +295,14 @@ pub fn other_side(parent: &str) -> Result<(), Failure> {
     }
 }
 
-/// What a round has shown, in nanoseconds.
+/// The results of a round, in nanoseconds.
 struct Round {
     each: f64,
-    /// Of the round trips: 99 of 100 took no longer.
+    /// The 99th percentile of the round trips.
     p99: f64,
-    /// The part of the lockings that the unluckier side had.
+    /// The share of acquisitions of the disadvantaged side.
     share: f64,
-    /// The longest time of side 0 for 16 lockings.
+    /// The longest time of side 0 for 16 acquisitions.
     longest: f64,
 }
 
@@ -318,7 +319,7 @@ fn begin(both: &Both, kind: Kind) {
     }
 }
 
-/// The other side's part is over, or is to be.
+/// Ends the round and waits until the other side has finished its part.
 fn end(both: &Both) {
     both.bare(OVER).store(1, Ordering::Release);
     while both.bare(DONE).load(Ordering::Acquire) == 0 {
@@ -366,13 +367,13 @@ pub(super) fn compare(aims: &mut Vec<Aim>) -> Result<(), Failure> {
         }
     }
     println!(
-        "\ntwo processes, each with a processor of its own; nanoseconds, {ROUNDS} rounds that take turns\n"
+        "\ntwo processes, each pinned to a processor of its own; nanoseconds, {ROUNDS} alternating rounds\n"
     );
     println!("{:<40} {:>9} {:>9} {:>9} {:>9} {:>9}", "", "median", "best", "p99", "longest", "share");
     let [first, second] = [both.peers[0].name(), both.peers[1].name()];
     let labels = [
-        "wake one who sleeps: Event".to_owned(),
-        format!("wake one who sleeps: {}", Signal::NAME),
+        "wake a sleeping waiter: Event".to_owned(),
+        format!("wake a sleeping waiter: {}", Signal::NAME),
         "spin: atomics of a view".to_owned(),
         "spin: bare atomics".to_owned(),
         "contend: Mutex".to_owned(),
@@ -403,14 +404,14 @@ pub(super) fn compare(aims: &mut Vec<Aim>) -> Result<(), Failure> {
     aims.push(Aim::new(format!("two processes contend: Mutex / {second}"), ratio(4, 6), None));
     reading(&both)?;
     both.bare(KIND).store(Kind::End as u32, Ordering::Release);
-    if child.0.wait()?.success() { Ok(()) } else { Err("the other process has failed".into()) }
+    if child.0.wait()?.success() { Ok(()) } else { Err("the other process failed".into()) }
 }
 
-/// What it costs to read while the other side publishes.
+/// Measures reads while the other side publishes.
 fn reading(both: &Both) -> Result<(), Failure> {
-    println!("\na latest value of 256 bytes, in nanoseconds: a read while another process publishes\n");
+    println!("\nread of a latest value of 256 bytes while another process publishes, in nanoseconds\n");
     for (kind, what) in
-        [(Kind::PublishSometimes, "1000 times a second"), (Kind::Publish, "as fast as it can")]
+        [(Kind::PublishSometimes, "1000 times per second"), (Kind::Publish, "as fast as possible")]
     {
         begin(both, kind);
         while both.latest.published()? == 0 {
@@ -423,12 +424,12 @@ fn reading(both: &Both) -> Result<(), Failure> {
         }]);
         let rate = (both.latest.published()? - before) as f64 / start.elapsed().as_secs_f64();
         end(both);
-        println!("{what:<24} {read:>8.1}   ({rate:.0} values a second)");
+        println!("{what:<24} {read:>8.1}   ({rate:.0} values per second)");
     }
     Ok(())
 }
 
-/// Not left behind, whatever happens.
+/// Kills the child when it is dropped, so that no child is left behind.
 struct Ended(std::process::Child);
 
 impl Drop for Ended {

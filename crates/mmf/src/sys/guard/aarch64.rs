@@ -41,7 +41,8 @@ macro_rules! atomics {
             "    stlxr", $s, " w10, ", $r, "11, [x0]\n    cbnz w10, 1b\n    mov x0, x9\n    ret\n",
             label!("cas" $bits),
             "1:  ldaxr", $s, " ", $r, "9, [x0]\n    cmp ", $r, "9, ", $r, "1\n    b.ne 2f\n",
-            "    stlxr", $s, " w10, ", $r, "2, [x0]\n    cbnz w10, 1b\n    dmb ish\n    mov x0, x9\n    ret\n",
+            "    stlxr", $s, " w10, ", $r, "2, [x0]\n    cbnz w10, 1b\n",
+            "    dmb ish\n    mov x0, x9\n    ret\n",
             "2:  clrex\n    dmb ish\n    mov x0, x9\n    ret\n",
         )
     };
@@ -271,7 +272,8 @@ pub(super) unsafe fn atomic(
             unsafe {
                 asm!(
                     "bl {}", sym $routine,
-                    inlateout("x0") address => result, in("x1") first, in("x2") second, inlateout("x3") 0_u64 => fault,
+                    inlateout("x0") address => result, in("x1") first, in("x2") second,
+                    inlateout("x3") 0_u64 => fault,
                     out("x9") _, out("x10") _, out("x11") _, out("x16") _, out("x17") _, out("lr") _,
                 )
             }

@@ -72,7 +72,10 @@ macro_rules! open {
 #[cfg(target_vendor = "apple")]
 macro_rules! open {
     () => {
-        "    .text\n    .p2align 6\n    .private_extern mmf_0_1_begin\n    .globl mmf_0_1_begin\nmmf_0_1_begin:\n"
+        concat!(
+            "    .text\n    .p2align 6\n    .private_extern mmf_0_1_begin\n",
+            "    .globl mmf_0_1_begin\nmmf_0_1_begin:\n"
+        )
     };
 }
 #[cfg(any(unix, all(windows, target_arch = "x86")))]
@@ -106,11 +109,16 @@ macro_rules! bind {
             take = "\u{1}mmf_0_1_take": ();
             put = "\u{1}mmf_0_1_put": ();
         }
-        bind!($abi, load8 "\u{1}mmf_0_1_load8", load16 "\u{1}mmf_0_1_load16", load32 "\u{1}mmf_0_1_load32", load64 "\u{1}mmf_0_1_load64");
-        bind!($abi, store8 "\u{1}mmf_0_1_store8", store16 "\u{1}mmf_0_1_store16", store32 "\u{1}mmf_0_1_store32", store64 "\u{1}mmf_0_1_store64");
-        bind!($abi, swap8 "\u{1}mmf_0_1_swap8", swap16 "\u{1}mmf_0_1_swap16", swap32 "\u{1}mmf_0_1_swap32", swap64 "\u{1}mmf_0_1_swap64");
-        bind!($abi, add8 "\u{1}mmf_0_1_add8", add16 "\u{1}mmf_0_1_add16", add32 "\u{1}mmf_0_1_add32", add64 "\u{1}mmf_0_1_add64");
-        bind!($abi, cas8 "\u{1}mmf_0_1_cas8", cas16 "\u{1}mmf_0_1_cas16", cas32 "\u{1}mmf_0_1_cas32", cas64 "\u{1}mmf_0_1_cas64");
+        bind!($abi, load8 "\u{1}mmf_0_1_load8", load16 "\u{1}mmf_0_1_load16",
+            load32 "\u{1}mmf_0_1_load32", load64 "\u{1}mmf_0_1_load64");
+        bind!($abi, store8 "\u{1}mmf_0_1_store8", store16 "\u{1}mmf_0_1_store16",
+            store32 "\u{1}mmf_0_1_store32", store64 "\u{1}mmf_0_1_store64");
+        bind!($abi, swap8 "\u{1}mmf_0_1_swap8", swap16 "\u{1}mmf_0_1_swap16",
+            swap32 "\u{1}mmf_0_1_swap32", swap64 "\u{1}mmf_0_1_swap64");
+        bind!($abi, add8 "\u{1}mmf_0_1_add8", add16 "\u{1}mmf_0_1_add16",
+            add32 "\u{1}mmf_0_1_add32", add64 "\u{1}mmf_0_1_add64");
+        bind!($abi, cas8 "\u{1}mmf_0_1_cas8", cas16 "\u{1}mmf_0_1_cas16",
+            cas32 "\u{1}mmf_0_1_cas32", cas64 "\u{1}mmf_0_1_cas64");
 
         /// Returns the region of an address in the guarded code, and the address where a fault in it
         /// continues.
@@ -195,8 +203,8 @@ use x86_64 as arch;
 
 #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64", all(target_arch = "x86", windows))))]
 compile_error!(
-    "mmf has no guarded copy for this processor: it runs on Windows for x86-64, x86 and ARM64 and on Unix for x86-64 \
-     and ARM64. A port needs one file beside crates/mmf/src/sys/guard/x86_64.rs"
+    "mmf has no guarded copy for this processor: it runs on Windows for x86-64, x86 and ARM64 and on Unix \
+     for x86-64 and ARM64. A port needs one file beside crates/mmf/src/sys/guard/x86_64.rs"
 );
 
 #[cfg(target_arch = "x86")]
@@ -272,7 +280,7 @@ impl Place {
         Place { low: address, high: address.saturating_add(1) }
     }
 
-    /// The aligned block of 2 to the power of `bits` bytes around an address: the extent of a memory error.
+    /// The aligned block of 2 to the power of `bits` bytes around an address: the extent of memory errors.
     /// The kernel reports its start or any address in it, depending on how the error was detected.
     #[cfg_attr(not(any(target_os = "linux", target_os = "android")), allow(dead_code))]
     pub(crate) fn block(address: usize, bits: u32) -> Self {

@@ -48,7 +48,8 @@ macro_rules! atomics {
             label!("store" $bits), "    mov eax, [edx]\n    mov [ecx], ", $a, "\n    ret\n",
             label!("swap" $bits), "    mov eax, [edx]\n    xchg [ecx], ", $a, "\n    jmp 9f\n",
             label!("add" $bits), "    mov eax, [edx]\n    lock xadd [ecx], ", $a, "\n    jmp 9f\n",
-            label!("cas" $bits), "    mov eax, [edx]\n    mov ebx, [edx + 8]\n    lock cmpxchg [ecx], ", $b, "\n",
+            label!("cas" $bits), "    mov eax, [edx]\n    mov ebx, [edx + 8]\n",
+            "    lock cmpxchg [ecx], ", $b, "\n",
             "9:  mov [edx + 16], eax\n    mov dword ptr [edx + 20], 0\n    ret\n",
         )
     };

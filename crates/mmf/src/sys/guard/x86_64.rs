@@ -48,8 +48,10 @@ macro_rules! atomics {
         concat!(
             label!("load" $bits), "    xor eax, eax\n    mov ", $a, ", [rcx]\n    ret\n",
             label!("store" $bits), "    mov [rcx], ", $d, "\n    ret\n",
-            label!("swap" $bits), "    xor eax, eax\n    xchg [rcx], ", $d, "\n    mov ", $a, ", ", $d, "\n    ret\n",
-            label!("add" $bits), "    xor eax, eax\n    lock xadd [rcx], ", $d, "\n    mov ", $a, ", ", $d, "\n    ret\n",
+            label!("swap" $bits), "    xor eax, eax\n",
+            "    xchg [rcx], ", $d, "\n    mov ", $a, ", ", $d, "\n    ret\n",
+            label!("add" $bits), "    xor eax, eax\n",
+            "    lock xadd [rcx], ", $d, "\n    mov ", $a, ", ", $d, "\n    ret\n",
             label!("cas" $bits), "    mov rax, rdx\n    lock cmpxchg [rcx], ", $r8, "\n    ret\n",
         )
     };
@@ -192,7 +194,10 @@ macro_rules! seh {
 #[cfg(windows)]
 macro_rules! begin_apart {
     () => {
-        "    .def mmf_0_1_copy_movs; .scl 2; .type 32; .endef\n    .p2align 4\n    .seh_proc mmf_0_1_copy_movs\n"
+        concat!(
+            "    .def mmf_0_1_copy_movs; .scl 2; .type 32; .endef\n    .p2align 4\n",
+            "    .seh_proc mmf_0_1_copy_movs\n"
+        )
     };
 }
 #[cfg(unix)]
@@ -418,9 +423,9 @@ macro_rules! text {
             "    ret\n",
             label!("clean"),
             "    vzeroupper\n    ret\n",
-            // The only routine that uses nonvolatile registers. It is apart, since Windows has to know how to
-            // restore them. It can fault in one place only, and continues behind it. r9 holds the guard there,
-            // too.
+            // The only routine that uses nonvolatile registers. It is apart, since Windows has to know
+            // how to restore them. It can fault in one place only, and continues behind it. r9 holds the
+            // guard there, too.
             begin_apart!(),
             label!("copy_movs"),
             "    push rdi\n",

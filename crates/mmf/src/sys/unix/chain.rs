@@ -121,13 +121,19 @@ macro_rules! entry {
 #[cfg(not(target_vendor = "apple"))]
 macro_rules! first_entry {
     () => {
-        "    .text\n    .p2align 6\n    .globl mmf_0_1_entries\n    .hidden mmf_0_1_entries\nmmf_0_1_entries:\n"
+        concat!(
+            "    .text\n    .p2align 6\n    .globl mmf_0_1_entries\n",
+            "    .hidden mmf_0_1_entries\nmmf_0_1_entries:\n"
+        )
     };
 }
 #[cfg(target_vendor = "apple")]
 macro_rules! first_entry {
     () => {
-        "    .text\n    .p2align 6\n    .private_extern mmf_0_1_entries\n    .globl mmf_0_1_entries\nmmf_0_1_entries:\n"
+        concat!(
+            "    .text\n    .p2align 6\n    .private_extern mmf_0_1_entries\n",
+            "    .globl mmf_0_1_entries\nmmf_0_1_entries:\n"
+        )
     };
 }
 macro_rules! entries {

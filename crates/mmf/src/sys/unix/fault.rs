@@ -101,7 +101,7 @@ fn place(signal: c_int, si: &siginfo_t) -> Place {
     place_of(signal, si.si_code, address, extent(si))
 }
 
-/// A memory error concerns a block whose size the kernel reports. For a huge page the kernel may report its
+/// Memory errors concern a block whose size the kernel reports. For a huge page the kernel may report its
 /// start, far from the address of the access.
 fn place_of(signal: c_int, code: c_int, address: usize, bits: u32) -> Place {
     const MEMORY_ERROR_HERE: c_int = 4; // BUS_MCEERR_AR of Linux
@@ -126,7 +126,7 @@ fn extent(si: &siginfo_t) -> u32 {
 
 /// Whether a signal was sent, so that the interrupted instruction did not fault and would not fault again.
 fn is_sent(signal: c_int, code: c_int) -> bool {
-    // kill() and similar calls set zero or a negative code; a memory error that no access has met yet has
+    // kill() and similar calls set zero or a negative code; memory errors that no access has met yet have
     // this one.
     const MEMORY_ERROR_ELSEWHERE: c_int = 5; // BUS_MCEERR_AO of Linux
     code <= 0 || (cfg!(target_os = "linux") && signal == libc::SIGBUS && code == MEMORY_ERROR_ELSEWHERE)
@@ -209,7 +209,7 @@ fn stay(signal: c_int, at: usize, level: &chain::Level) {
 mod tests {
     use super::*;
 
-    /// Returns the `siginfo_t` that the kernel delivers for a memory error.
+    /// Returns the `siginfo_t` that the kernel delivers for memory errors.
     fn memory_error(code: c_int, address: usize, bits: u16) -> siginfo_t {
         // SAFETY: `siginfo_t` consists of integers and pointers, for which all zeros is a valid value.
         let mut info: siginfo_t = unsafe { mem::zeroed() };
@@ -233,7 +233,7 @@ mod tests {
         for (signal, code) in [(libc::SIGBUS, 2), (libc::SIGSEGV, 4), (libc::SIGSEGV, 1)] {
             assert_eq!(place(signal, &memory_error(code, HUGE, 21)), Place::at(HUGE));
         }
-        // A memory error that no instruction has met yet interrupts none.
+        // Errors that no instruction has met yet interrupt none.
         assert!(is_sent(libc::SIGBUS, 5));
         assert!(!is_sent(libc::SIGBUS, 4));
     }

@@ -2,7 +2,7 @@
 //!
 //! A child inherits a copy of everything, including values that stand for its parent: participants, guards,
 //! and cached facts about "this process". Whatever belongs to one process alone is therefore kept in a page
-//! that the kernel clears in every child with a memory of its own (`MADV_WIPEONFORK`), even in one that a
+//! that the kernel clears in every child with memory of its own (`MADV_WIPEONFORK`), even in one that a
 //! bare `clone` has created, which calls no fork handlers.
 
 use std::sync::Once;

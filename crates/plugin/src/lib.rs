@@ -1,4 +1,5 @@
-//! A plug-in that contains the library: what a host of another language loads, and perhaps unloads. See `conformance/handlers.rs`.
+//! A plug-in that contains the library, as a host in another language loads and perhaps unloads it. See
+//! `conformance/handlers.rs`.
 #![allow(missing_docs, reason = "a test")]
 #![allow(unreachable_pub, reason = "exported by name, without a mangled one")]
 #![allow(clippy::unwrap_used, reason = "a test")]
@@ -22,7 +23,7 @@ mod plugin {
         view.read::<i32>(0).unwrap()
     }
 
-    /// Creates a named region, maps nothing, and keeps it.
+    /// Creates a named region and keeps it without mapping it.
     #[unsafe(no_mangle)]
     pub extern "C" fn create() -> i32 {
         static KEPT: Mutex<Option<SharedMemory>> = Mutex::new(None);
@@ -32,7 +33,7 @@ mod plugin {
         created
     }
 
-    /// Maps a view whose second half is then cut off.
+    /// Maps a view whose second half is then truncated.
     #[unsafe(no_mangle)]
     pub extern "C" fn prepare() {
         let path =
@@ -46,7 +47,7 @@ mod plugin {
         *CUT.lock().unwrap() = Some(view);
     }
 
-    /// Reads what was cut off: 1 if that is an error, as it should be.
+    /// Reads the truncated part. Returns 1 if that is an error, as it should be.
     #[unsafe(no_mangle)]
     pub extern "C" fn touch() -> i32 {
         let view = CUT.lock().unwrap().clone().unwrap();
@@ -56,15 +57,16 @@ mod plugin {
         }
     }
 
-    /// Reads the same as a program does that knows nothing of the library: a fault that is not the library's.
+    /// Reads the truncated part as a program without the library does: the fault is not the library's.
     #[unsafe(no_mangle)]
     pub extern "C" fn touch_plainly() -> i32 {
         let view = CUT.lock().unwrap().clone().unwrap();
-        // SAFETY: not safe at all: the page is gone, and this ends the process.
+        // SAFETY: none: the page is gone, and this access is meant to end the process.
         i32::from(unsafe { view.as_ptr().wrapping_add(1 << 19).read_volatile() })
     }
 
-    /// 1 if the handler is in place for both signals, 2 if it is behind another one, 0 if faults would not reach it.
+    /// Returns 1 if the handler is in place for both signals, 2 if it is behind another one, 0 if faults
+    /// would not reach it.
     #[unsafe(no_mangle)]
     pub extern "C" fn armed() -> i32 {
         let state = faults::state();
@@ -75,7 +77,7 @@ mod plugin {
         }
     }
 
-    /// All of these for `PluginHost.java`, by the name that a JVM looks for.
+    /// Dispatches to the functions above for `PluginHost.java`, by the symbol that a JVM looks up.
     #[unsafe(no_mangle)]
     #[allow(non_snake_case, reason = "a JVM looks for this name")]
     pub extern "C" fn Java_PluginHost_call(_: *mut c_void, _: *mut c_void, what: i32) -> i32 {
@@ -90,7 +92,8 @@ mod plugin {
         }
     }
 
-    /// Before the host itself has begun, if it is preloaded for that: so the host's handlers are the later ones.
+    /// Runs before the host's main function if the plug-in is preloaded. Then the host's handlers are the
+    /// later ones.
     #[cfg(target_os = "linux")]
     #[used]
     #[unsafe(link_section = ".init_array")]

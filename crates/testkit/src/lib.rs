@@ -1,8 +1,9 @@
-//! What the tests of mmf have in common: second processes, unique names, and looks at what the process holds.
+//! What the tests of mmf share: second processes, unique names, and queries of what this process holds.
 //!
-//! A test file is a program of its own (`harness = false`) that lists its tests and its *roles*. A test starts the same
-//! program again to play a role, talks to it by lines, and can kill it. Everything has a watchdog: a test that waits for
-//! something that never comes fails and shows what the other process has printed.
+//! A test file is a program of its own (`harness = false`) that lists its tests and its *roles*. A test
+//! starts the same program again to play a role, exchanges lines with it, and can kill it. Everything has a
+//! watchdog: a test that waits for something that never happens fails and prints the output of the other
+//! process.
 //!
 //! ```no_run
 //! fn test_greets() {
@@ -35,7 +36,8 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use libtest_mimic::{Arguments, Completion, Failed, Trial};
 
-/// How long anything may take before its test fails. Far more than it needs, also on a slow or emulated machine.
+/// How long anything may take before its test fails: far longer than needed, even on a slow or emulated
+/// machine.
 pub const WATCHDOG: Duration = Duration::from_secs(120);
 
 /// A test and its name.
@@ -43,19 +45,20 @@ pub type Test = (&'static str, fn());
 /// A role and its name.
 pub type Played = (&'static str, fn(&mut Role));
 
-/// The main function of a test program: plays a role if it was started for one, else runs the tests.
+/// The main function of a test program. Plays a role if the program was started for one, and runs the tests
+/// otherwise.
 pub fn run(tests: &[Test], roles: &[Played]) {
     let mut arguments = std::env::args().skip(1);
     if arguments.next().as_deref() == Some(peer::ROLE_FLAG) {
         let name = arguments.next().unwrap_or_default();
         let Some((_, play)) = roles.iter().find(|(role, _)| *role == name) else {
-            eprintln!("no role is called {name:?}");
+            eprintln!("unknown role {name:?}");
             std::process::exit(2);
         };
         play(&mut Role::new(arguments.collect()));
         std::process::exit(0);
     }
-    // A skipped test says so by a panic of its own kind, which is no news.
+    // A skipped test ends by a panic of its own type, which is not reported.
     let former = panic::take_hook();
     panic::set_hook(Box::new(move |info| {
         if !info.payload().is::<Skipped>() {
@@ -67,7 +70,8 @@ pub fn run(tests: &[Test], roles: &[Played]) {
     libtest_mimic::run(&Arguments::from_args(), trials).exit();
 }
 
-/// Registers the tests and roles of a module: functions of this name, in `TESTS` and `ROLES` under `module::function`.
+/// Registers the tests and roles of a module: functions of this name, in `TESTS` and `ROLES` as
+/// `module::function`.
 ///
 /// ```
 /// # mod sharing {
@@ -98,11 +102,11 @@ macro_rules! registry {
 struct Skipped(String);
 
 thread_local! {
-    /// A skipped test is no reason to show what others have printed.
+    /// Whether the panicking test was skipped, so that the output of its peers is not printed.
     static SKIPPING: Cell<bool> = const { Cell::new(false) };
 }
 
-/// Whether this thread ends a test that has failed.
+/// Whether this thread ends a failed test.
 fn failing() -> bool {
     std::thread::panicking() && !SKIPPING.get()
 }
@@ -118,19 +122,19 @@ fn run_one(test: fn()) -> Result<Completion, Failed> {
             Err(payload) => {
                 let text = payload.downcast_ref::<String>().cloned();
                 let text = text.or_else(|| payload.downcast_ref::<&str>().map(|text| (*text).to_owned()));
-                Err(text.unwrap_or_else(|| "it panicked".to_owned()).into())
+                Err(text.unwrap_or_else(|| "the test panicked".to_owned()).into())
             }
         },
     }
 }
 
-/// Ends the test as skipped; the reason stands in the output.
+/// Ends the test as skipped and reports the reason.
 pub fn skip(reason: impl Into<String>) -> ! {
     SKIPPING.set(true);
     panic::panic_any(Skipped(reason.into()))
 }
 
-/// A name that no other test, run or program uses.
+/// Returns a name that no other test, run or program uses.
 #[must_use]
 pub fn unique_name(tag: &str) -> String {
     static NEXT: AtomicU32 = AtomicU32::new(0);
@@ -142,30 +146,30 @@ pub fn unique_name(tag: &str) -> String {
 ///
 /// # Panics
 ///
-/// If it does not within [`WATCHDOG`].
+/// Panics if it does not within [`WATCHDOG`].
 pub fn wait_until(what: &str, mut condition: impl FnMut() -> bool) {
     let deadline = Instant::now() + WATCHDOG;
     while !condition() {
-        assert!(Instant::now() < deadline, "waited in vain: {what}");
+        assert!(Instant::now() < deadline, "timed out waiting for: {what}");
         std::thread::sleep(Duration::from_millis(2));
     }
 }
 
-/// Checks that two rows of bytes are the same; shows the first difference, not all of them.
+/// Asserts that two byte strings are equal. Reports only the first difference.
 ///
 /// # Panics
 ///
-/// If they are not.
+/// Panics if they are not.
 #[track_caller]
 pub fn assert_bytes(left: &[u8], right: &[u8], what: &str) {
     assert_eq!(left.len(), right.len(), "lengths: {what}");
     if let Some(at) = left.iter().zip(right).position(|(left, right)| left != right) {
         let end = left.len().min(at + 16);
-        panic!("{what}: from byte {at} on {:02x?} instead of {:02x?}", &left[at..end], &right[at..end]);
+        panic!("{what}: from byte {at}: {:02x?} instead of {:02x?}", &left[at..end], &right[at..end]);
     }
 }
 
-/// Whether the program runs under Wine, which does not enforce all that Windows does.
+/// Whether the program runs under Wine, which does not enforce all the rules of Windows.
 #[must_use]
 pub fn under_wine() -> bool {
     system::under_wine()

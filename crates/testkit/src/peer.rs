@@ -12,9 +12,9 @@ use crate::WATCHDOG;
 
 pub(crate) const ROLE_FLAG: &str = "--play-role";
 
-/// Another process that plays a role, or any other program that talks by lines.
+/// Another process that plays a role, or any other program that reads and writes lines.
 ///
-/// Dropped without an end, it is killed. If the test fails, what it printed is shown.
+/// Dropping it kills the process if it has not ended. If the test fails, its output is printed.
 #[derive(Debug)]
 pub struct Peer {
     name: String,
@@ -30,19 +30,19 @@ pub struct Peer {
 pub struct Ending(ExitStatus);
 
 impl Ending {
-    /// It said that all went well.
+    /// Whether it reported success.
     #[must_use]
     pub fn success(self) -> bool {
         self.0.success()
     }
 
-    /// Its exit status, if it ended by itself. On Windows that is also the code of the exception that ended it.
+    /// Returns its exit status, if it exited. On Windows this is also the code of a fatal exception.
     #[must_use]
     pub fn code(self) -> Option<i32> {
         self.0.code()
     }
 
-    /// The signal that ended it (Unix).
+    /// Returns the signal that killed it (Unix).
     #[must_use]
     pub fn signal(self) -> Option<i32> {
         #[cfg(unix)]
@@ -51,7 +51,7 @@ impl Ending {
         None
     }
 
-    /// A bad memory access ended it: a signal (Unix) or the exception `0xC0000005` (Windows).
+    /// Whether an invalid memory access killed it: a signal (Unix) or the exception `0xC0000005` (Windows).
     #[must_use]
     pub fn is_memory_fault(self) -> bool {
         // SIGSEGV is 11 everywhere; SIGBUS is 7 on Linux and 10 elsewhere.
@@ -65,17 +65,17 @@ impl Peer {
     ///
     /// # Panics
     ///
-    /// If it cannot be started.
+    /// Panics if it cannot be started.
     #[must_use]
     pub fn start(role: &str, arguments: &[&str]) -> Self {
         Peer::start_in(std::env::current_exe().expect("the path of this program"), role, arguments)
     }
 
-    /// Starts another build of this test program, for example for another processor, to play a role.
+    /// Starts another build of this test program to play a role, for example one for another processor.
     ///
     /// # Panics
     ///
-    /// If it cannot be started.
+    /// Panics if it cannot be started.
     #[must_use]
     pub fn start_in(program: impl Into<PathBuf>, role: &str, arguments: &[&str]) -> Self {
         let mut command = command_for(program.into());
@@ -87,19 +87,19 @@ impl Peer {
     ///
     /// # Panics
     ///
-    /// If it cannot be started.
+    /// Panics if it cannot be started.
     #[must_use]
     pub fn spawn(name: &str, command: &mut Command) -> Self {
         let spawned = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
         Peer::adopt(name, spawned.unwrap_or_else(|error| panic!("cannot start {command:?}: {error}")))
     }
 
-    /// Takes over a child that was started in another way. Its standard output and standard error must be piped; if its standard
-    /// input is, too, it can be talked to.
+    /// Takes over a child that was started in another way. Its standard output and standard error are piped.
+    /// If its standard input is piped as well, [`Peer::say`] can write to it.
     ///
     /// # Panics
     ///
-    /// If they are not.
+    /// Panics if they are not piped.
     #[must_use]
     pub fn adopt(name: &str, mut child: Child) -> Self {
         let log = Arc::new(Mutex::new(Vec::new()));
@@ -124,61 +124,61 @@ impl Peer {
         Peer { name: name.to_owned(), input: child.stdin.take(), child, lines, log, ended: false }
     }
 
-    /// Its process id.
+    /// Returns its process id.
     #[must_use]
     pub fn id(&self) -> u32 {
         self.child.id()
     }
 
-    /// The next line that it prints.
+    /// Waits for the next line that it prints.
     ///
     /// # Panics
     ///
-    /// If none comes.
+    /// Panics if there is none within [`WATCHDOG`].
     pub fn hear(&mut self) -> String {
         match self.lines.recv_timeout(WATCHDOG) {
             Ok(line) => line,
-            Err(RecvTimeoutError::Timeout) => panic!("{} said nothing for {WATCHDOG:?}", self.name),
-            Err(RecvTimeoutError::Disconnected) => panic!("{} has ended without a word", self.name),
+            Err(RecvTimeoutError::Timeout) => panic!("{} printed nothing for {WATCHDOG:?}", self.name),
+            Err(RecvTimeoutError::Disconnected) => panic!("{} ended without printing a line", self.name),
         }
     }
 
-    /// Hears one certain line.
+    /// Waits for the next line and asserts that it is this one.
     ///
     /// # Panics
     ///
-    /// If another one comes, or none.
+    /// Panics if it is another one, or if there is none.
     pub fn expect(&mut self, line: &str) {
-        assert_eq!(self.hear(), line, "said by {}", self.name);
+        assert_eq!(self.hear(), line, "printed by {}", self.name);
     }
 
-    /// Says a line to it.
+    /// Writes a line to its input.
     ///
     /// # Panics
     ///
-    /// If it does not listen any more.
+    /// Panics if its input is closed.
     pub fn say(&mut self, line: &str) {
-        let input = self.input.as_mut().expect("it is still listening");
+        let input = self.input.as_mut().expect("an open input");
         writeln!(input, "{line}")
             .and_then(|()| input.flush())
             .unwrap_or_else(|error| panic!("{}: {error}", self.name));
     }
 
-    /// Closes its input, waits for its end, and checks that all went well.
+    /// Closes its input, waits for its end, and asserts that it succeeded.
     ///
     /// # Panics
     ///
-    /// If it did not.
+    /// Panics if it did not.
     pub fn finish(mut self) {
         let ending = self.wait();
         assert!(ending.success(), "{} ended with {ending:?}", self.name);
     }
 
-    /// Closes its input, and waits for its end.
+    /// Closes its input and waits for its end.
     ///
     /// # Panics
     ///
-    /// If it does not come.
+    /// Panics if it does not end within [`WATCHDOG`].
     pub fn wait(&mut self) -> Ending {
         self.input = None;
         let deadline = Instant::now() + WATCHDOG;
@@ -187,19 +187,19 @@ impl Peer {
                 self.ended = true;
                 return Ending(status);
             }
-            assert!(Instant::now() < deadline, "{} does not end", self.name);
+            assert!(Instant::now() < deadline, "{} did not end", self.name);
             thread::sleep(Duration::from_millis(2));
         }
     }
 
-    /// Kills it (`SIGKILL`, `TerminateProcess`) and waits until it is gone.
+    /// Kills it (`SIGKILL`, `TerminateProcess`) and waits for its end.
     ///
     /// # Panics
     ///
-    /// If that is not possible.
+    /// Panics if the system refuses.
     pub fn kill(&mut self) {
-        self.child.kill().expect("to kill a child");
-        self.child.wait().expect("to wait for a child");
+        self.child.kill().expect("the child can be killed");
+        self.child.wait().expect("the child can be reaped");
         self.ended = true;
     }
 }
@@ -219,11 +219,12 @@ impl Drop for Peer {
     }
 }
 
-/// A command that starts this test program again to play a role, with pipes as [`Peer::adopt`] wants them.
+/// Returns a command that starts this test program again to play a role, with the pipes that [`Peer::adopt`]
+/// requires.
 ///
 /// # Panics
 ///
-/// If the path of this program is not known.
+/// Panics if the path of this program is unknown.
 pub fn command_for_role(role: &str, arguments: &[&str]) -> Command {
     let mut command = command_for(std::env::current_exe().expect("the path of this program"));
     command.arg(ROLE_FLAG).arg(role).args(arguments);
@@ -231,7 +232,8 @@ pub fn command_for_role(role: &str, arguments: &[&str]) -> Command {
     command
 }
 
-/// A command that starts a test program: by itself, or by what `MMF_TEST_RUNNER` names, such as an emulator.
+/// Returns a command that starts a test program, by the runner in `MMF_TEST_RUNNER` (such as an emulator) if
+/// there is one.
 pub fn command_for(program: impl Into<PathBuf>) -> Command {
     match std::env::var_os("MMF_TEST_RUNNER") {
         None => Command::new(program.into()),
@@ -247,7 +249,8 @@ fn keep(log: &Mutex<Vec<String>>, line: String) {
     log.lock().unwrap_or_else(PoisonError::into_inner).push(line);
 }
 
-/// What a process that plays a role has: its arguments, and lines to and from the test that started it.
+/// A process that plays a role: its arguments, and the lines that it exchanges with the test that has started
+/// it.
 #[derive(Debug)]
 pub struct Role {
     arguments: Vec<String>,
@@ -258,25 +261,25 @@ impl Role {
         Role { arguments }
     }
 
-    /// One of its arguments.
+    /// Returns an argument.
     ///
     /// # Panics
     ///
-    /// If there are fewer.
+    /// Panics if there are fewer.
     #[must_use]
     pub fn argument(&self, index: usize) -> &str {
         &self.arguments[index]
     }
 
-    /// Says a line to the test.
+    /// Writes a line to the test.
     pub fn say(&self, line: impl AsRef<str>) {
         let mut output = std::io::stdout().lock();
-        // The test may have ended; so will this.
+        // The test may have ended; then this process ends, too.
         let _ = writeln!(output, "{}", line.as_ref());
         let _ = output.flush();
     }
 
-    /// The next line that the test says. If the test is gone, so is this process.
+    /// Waits for the next line from the test. Exits if the test has ended.
     #[must_use]
     pub fn hear(&self) -> String {
         let mut line = String::new();
@@ -286,7 +289,7 @@ impl Role {
         }
     }
 
-    /// Stays until the test closes the line or kills this process.
+    /// Waits until the test closes the input or kills this process.
     pub fn stay(&self) {
         let mut line = String::new();
         while std::io::stdin().lock().read_line(&mut line).is_ok_and(|len| len > 0) {

@@ -1,9 +1,9 @@
-//! Looks at what this process holds, and pages made inaccessible.
+//! Queries of what this process holds, and inaccessible pages.
 
-/// What a page allows.
+/// The access that a page permits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Protection {
-    /// Nothing.
+    /// None.
     None,
     /// Reading.
     Read,
@@ -14,11 +14,12 @@ pub enum Protection {
 pub(crate) use imp::under_wine;
 pub use imp::{inaccessible, mapped_views, open_handles, page_size, protect};
 
-/// The address of a page, of no mapping of this library's, that cannot be touched. The page before it can.
+/// Returns the address of an inaccessible page outside all mappings of the library. The page before it is
+/// accessible.
 ///
 /// # Panics
 ///
-/// If there is no memory.
+/// Panics if no memory is left.
 #[must_use]
 pub fn inaccessible_page() -> *mut u8 {
     inaccessible(page_size())
@@ -28,65 +29,66 @@ pub fn inaccessible_page() -> *mut u8 {
 mod imp {
     use super::Protection;
 
-    /// The size of a page in bytes.
+    /// Returns the page size in bytes.
     ///
     /// # Panics
     ///
-    /// If the system does not tell.
+    /// Panics if the system does not report it.
     #[must_use]
     pub fn page_size() -> usize {
-        // SAFETY: it has no requirements.
+        // SAFETY: `sysconf` has no memory requirements.
         let size = unsafe { libc::sysconf(libc::_SC_PAGESIZE) };
         usize::try_from(size).expect("a size")
     }
 
-    /// Changes what the pages at an address allow.
+    /// Changes the access that pages permit.
     ///
     /// # Safety
     ///
-    /// Whoever touches them must expect it.
+    /// All code that accesses the pages meanwhile handles the faults.
     ///
     /// # Panics
     ///
-    /// If the system refuses.
+    /// Panics if the system refuses.
     pub unsafe fn protect(address: *mut u8, len: usize, protection: Protection) {
         let flags = match protection {
             Protection::None => libc::PROT_NONE,
             Protection::Read => libc::PROT_READ,
             Protection::ReadWrite => libc::PROT_READ | libc::PROT_WRITE,
         };
-        // SAFETY: the caller's contract.
+        // SAFETY: the contract of this function.
         let result = unsafe { libc::mprotect(address.cast(), len, flags) };
         assert_eq!(result, 0, "mprotect: {}", std::io::Error::last_os_error());
     }
 
-    /// The address of so many bytes, of no mapping of this library's, that cannot be touched. The page before them can.
+    /// Returns the address of `len` inaccessible bytes outside all mappings of the library. The page before
+    /// them is accessible.
     ///
     /// # Panics
     ///
-    /// If there is no memory.
+    /// Panics if no memory is left.
     #[must_use]
     pub fn inaccessible(len: usize) -> *mut u8 {
         let (flags, both) = (libc::MAP_PRIVATE | libc::MAP_ANONYMOUS, libc::PROT_READ | libc::PROT_WRITE);
         let len = len.next_multiple_of(page_size());
-        // SAFETY: a new mapping at a place that the system chooses.
+        // SAFETY: without `MAP_FIXED` the system chooses a free range, so no existing mapping changes.
         let address = unsafe { libc::mmap(std::ptr::null_mut(), page_size() + len, both, flags, -1, 0) };
         assert_ne!(address, libc::MAP_FAILED);
         let second = address.cast::<u8>().wrapping_add(page_size());
-        // SAFETY: nobody uses the pages yet.
+        // SAFETY: the pages were mapped above, and nothing accesses them yet.
         unsafe { protect(second, len, Protection::None) };
         second
     }
 
-    /// How many descriptors this process has.
+    /// Returns the number of descriptors of this process.
     #[must_use]
     pub fn open_handles() -> usize {
-        // (One of them reads the list.)
+        // One of them reads the directory.
         let directory = if cfg!(target_os = "linux") { "/proc/self/fd" } else { "/dev/fd" };
         std::fs::read_dir(directory).map_or(0, Iterator::count)
     }
 
-    /// How many shared mappings this process has (Linux; elsewhere always 0).
+    /// Returns the number of shared mappings of this process (Linux; always 0 elsewhere).
     #[must_use]
     pub fn mapped_views() -> usize {
         let maps = std::fs::read_to_string("/proc/self/maps").unwrap_or_default();
@@ -112,25 +114,25 @@ mod imp {
 
     use super::Protection;
 
-    /// The size of a page in bytes.
+    /// Returns the page size in bytes.
     #[must_use]
     pub fn page_size() -> usize {
-        // SAFETY: a plain C structure for which all zeros is a value.
+        // SAFETY: `SYSTEM_INFO` consists of integers and pointers, for which all zeros is a valid value.
         let mut information: SYSTEM_INFO = unsafe { zeroed() };
-        // SAFETY: a valid place for the answer.
+        // SAFETY: `information` is valid to write.
         unsafe { GetSystemInfo(&mut information) };
         information.dwPageSize as usize
     }
 
-    /// Changes what the pages at an address allow.
+    /// Changes the access that pages permit.
     ///
     /// # Safety
     ///
-    /// Whoever touches them must expect it.
+    /// All code that accesses the pages meanwhile handles the faults.
     ///
     /// # Panics
     ///
-    /// If the system refuses.
+    /// Panics if the system refuses.
     pub unsafe fn protect(address: *mut u8, len: usize, protection: Protection) {
         let flags = match protection {
             Protection::None => PAGE_NOACCESS,
@@ -138,47 +140,49 @@ mod imp {
             Protection::ReadWrite => PAGE_READWRITE,
         };
         let mut old = 0;
-        // SAFETY: the caller's contract.
+        // SAFETY: the contract of this function, and `old` is valid to write.
         let result = unsafe { VirtualProtect(address.cast(), len, flags, &mut old) };
         assert_ne!(result, 0, "VirtualProtect: {}", std::io::Error::last_os_error());
     }
 
-    /// The address of so many bytes, of no mapping of this library's, that cannot be touched: nobody has committed them. The page before them can.
+    /// Returns the address of `len` inaccessible (reserved, but not committed) bytes outside all mappings of
+    /// the library. The page before them is accessible.
     ///
     /// # Panics
     ///
-    /// If there is no memory.
+    /// Panics if no memory is left.
     #[must_use]
     pub fn inaccessible(len: usize) -> *mut u8 {
-        // SAFETY: a new reservation at a place that the system chooses.
+        // SAFETY: with a null address the system chooses a free range.
         let address = unsafe { VirtualAlloc(std::ptr::null(), 4096 + len, MEM_RESERVE, PAGE_READWRITE) };
         assert!(!address.is_null());
-        // SAFETY: the first page of the reservation, which nobody uses yet.
+        // SAFETY: this commits the first page of the reservation, which nothing uses yet.
         let first = unsafe { VirtualAlloc(address, 4096, MEM_COMMIT, PAGE_READWRITE) };
         assert!(!first.is_null());
         address.cast::<u8>().wrapping_add(4096)
     }
 
-    /// How many handles this process has.
+    /// Returns the number of handles of this process.
     #[must_use]
     pub fn open_handles() -> usize {
-        // SAFETY: it has no requirements.
+        // SAFETY: `GetCurrentProcess` has no requirements.
         let process = unsafe { GetCurrentProcess() };
         let mut count = 0;
-        // SAFETY: a valid place for the answer.
+        // SAFETY: the pseudo handle is always valid, and `count` is valid to write.
         unsafe { GetProcessHandleCount(process, &mut count) };
         count as usize
     }
 
-    /// How many views of sections this process has.
+    /// Returns the number of mapped views of sections in this process.
     #[must_use]
     pub fn mapped_views() -> usize {
         let mut views = std::collections::BTreeSet::new();
         let mut address = std::ptr::null::<u8>();
         loop {
-            // SAFETY: a plain C structure for which all zeros is a value.
+            // SAFETY: `MEMORY_BASIC_INFORMATION` consists of integers and pointers, for which all zeros is a
+            // valid value.
             let mut pages: MEMORY_BASIC_INFORMATION = unsafe { zeroed() };
-            // SAFETY: the place for the answer is as long as said; the address is only looked up.
+            // SAFETY: `pages` is valid to write for the given size, and the address is only looked up.
             let len =
                 unsafe { VirtualQuery(address.cast(), &mut pages, size_of::<MEMORY_BASIC_INFORMATION>()) };
             if len == 0 || pages.RegionSize == 0 {
@@ -196,11 +200,11 @@ mod imp {
     }
 
     pub(crate) fn under_wine() -> bool {
-        // Wine tells by this export of its ntdll; the library file is loaded in every process.
+        // Wine's ntdll has this export. The library is loaded in every process.
         let name: Vec<u16> = "ntdll.dll".encode_utf16().chain([0]).collect();
-        // SAFETY: a zero-terminated name.
+        // SAFETY: the name is zero-terminated.
         let module = unsafe { GetModuleHandleW(name.as_ptr()) };
-        // SAFETY: a loaded module and a zero-terminated name.
+        // SAFETY: the module is loaded in every process, and the name is zero-terminated.
         unsafe { GetProcAddress(module, c"wine_get_version".as_ptr().cast()) }.is_some()
     }
 }

@@ -1,4 +1,4 @@
-//! By descriptors: inherited by the child alone, or opened anew through `/proc`.
+//! Hand-off by descriptors, which the child alone inherits, or which the receiver reopens through `/proc`.
 
 use std::os::fd::{AsFd, AsRawFd};
 use std::process::{Child, Command};
@@ -11,11 +11,11 @@ use crate::memory::SharedMemory;
 use crate::sys::process::{Inherited, Process, identity, namespaces, take_inherited};
 use crate::sys::{Failure, Object, Reason};
 
-/// A memory that the next child of a command gets.
+/// A region that the next child of a command gets.
 #[derive(Debug)]
 pub(super) struct Parcel {
     note: Note,
-    /// Open until the child is made.
+    /// Open until the child has been started.
     _inherited: Inherited,
 }
 
@@ -35,7 +35,7 @@ impl Parcel {
         &self.note
     }
 
-    /// The child has it since it was made.
+    /// Does nothing: the child got the descriptor when it was started.
     #[allow(clippy::unnecessary_wraps, reason = "as on Windows")]
     pub(super) fn deliver(&self, _child: &Child) -> Result<(), Error> {
         Ok(())
@@ -46,7 +46,7 @@ fn invalid(detail: &str) -> Error {
     Error::new(Operation::Receive, ErrorKind::InvalidTicket).with_detail(detail)
 }
 
-/// Takes what a note is about.
+/// Opens the region that a note is about.
 pub(super) fn take<A: Access>(note: &Note, origin: Origin) -> Result<SharedMemory<A>, Error> {
     let fd = match (&note.way, origin) {
         (&Way::Descriptor { number, object }, Origin::Environment) => take_inherited(number, object)
@@ -54,38 +54,40 @@ pub(super) fn take<A: Access>(note: &Note, origin: Origin) -> Result<SharedMemor
         (&Way::Foreign { process, started, namespaces, number, object }, Origin::Ticket) => {
             check_namespaces(namespaces)?;
             Process { id: process, started }.open(number, object, writes_through::<A>()).map_err(|failure| {
-                wrong(failure, "its giver has ended, has let go of the memory, or never had it")
+                wrong(failure, "its giver has ended, has dropped the region, or never had it")
             })
         }
         (Way::Parcel { .. }, _) => Err(invalid("it was written on Windows")),
-        _ => Err(invalid("an environment variable is no ticket, and a ticket none")),
+        _ => Err(invalid("the value of an environment variable is no ticket, and a ticket no such value")),
     }?;
     let object = Object::from_owned(fd, mode::<A>()).map_err(|failure| match failure.reason {
-        Reason::WrongKind => invalid("what was handed over is not a shared memory"),
+        Reason::WrongKind => invalid("what was handed over is not shared memory"),
         _ => Error::from_system(Operation::Receive, failure),
     })?;
     let fail = |failure| Error::from_system(Operation::Receive, failure);
     let memory = SharedMemory::from_object(object).map_err(fail)?;
     // A peer may have grown the region since; only one that cuts it makes it shorter.
     if memory.right().len().map_err(fail)? < note.len {
-        Err(invalid("the memory is shorter than it says"))
+        Err(invalid("the region is shorter than it states"))
     } else {
         Ok(memory)
     }
 }
 
-/// Refuses a ticket whose giver cannot be found from here: its number and its start mean something else.
+/// Refuses a ticket whose giver cannot be found from here, because its id and its start mean something else.
 fn check_namespaces((pid, time): (u64, u64)) -> Result<(), Error> {
     let (our_pid, our_time) = namespaces();
     let other = |theirs: u64, ours: u64| theirs != 0 && ours != 0 && theirs != ours;
     if other(pid, our_pid) {
         return Err(invalid(
-            "its giver is in another pid namespace, such as another container, where process ids mean other processes: send the memory over a socket",
+            "its giver is in another pid namespace, such as another container, where process ids mean other \
+             processes: send the region over a socket",
         ));
     }
     if other(time, our_time) {
         return Err(invalid(
-            "its giver is in another time namespace, where the starts of processes read otherwise: send the memory over a socket",
+            "its giver is in another time namespace, where processes have other start times: send the region \
+             over a socket",
         ));
     }
     Ok(())
@@ -96,20 +98,22 @@ fn wrong(failure: Failure, detail: &str) -> Error {
     match failure.reason {
         Reason::WrongKind | Reason::Missing | Reason::Other => invalid(detail),
         Reason::Unsupported => invalid(
-            "its giver cannot be found: /proc is missing here, or shows another pid namespace than this process's; send the memory over a socket",
+            "its giver cannot be found: /proc is missing here, or shows another pid namespace than that of \
+             this process; send the region over a socket",
         ),
-        Reason::Stranger => invalid("its giver runs as another user: send the memory over a socket"),
+        Reason::Stranger => invalid("its giver runs as another user: send the region over a socket"),
         Reason::Denied => {
-            error.with_detail("the memory was made read-only: redeem_read_only would do, or a socket")
+            error.with_detail("the region was made read-only: use redeem_read_only, or send it over a socket")
         }
         _ => error,
     }
 }
 
 /// Why there are no tickets.
-const NO_PROC: &str = "/proc is missing here, or shows another pid namespace than this process's: send the memory over a socket";
+const NO_PROC: &str = "/proc is missing here, or shows another pid namespace than that of this process: \
+                       send the region over a socket";
 
-/// A note by which a process of the same user can open the memory.
+/// Returns a note by which a process of the same user can open the region.
 pub(super) fn ticket<A: Access>(memory: &SharedMemory<A>, process: u32) -> Result<Note, Error> {
     let right = memory.right();
     let fail = |failure| right.error(Operation::HandOff, failure);

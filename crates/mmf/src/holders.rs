@@ -25,7 +25,8 @@ impl Holder {
         self.program.as_deref()
     }
 
-    /// Returns whether it may write to the region; `None` if that is unknown, as for most processes of other users.
+    /// Returns whether it may write to the region; `None` if that is unknown, as for most processes of other
+    /// users.
     #[must_use]
     pub fn may_write(&self) -> Option<bool> {
         self.may_write
@@ -39,13 +40,15 @@ impl Holder {
 }
 
 /// The processes that hold a region, as far as the caller can see them: what
-/// [`NameReport::holders`](crate::diagnosis::NameReport::holders) and [`SharedMemory::holders`](crate::SharedMemory::holders) return.
+/// [`NameReport::holders`](crate::diagnosis::NameReport::holders) and
+/// [`SharedMemory::holders`](crate::SharedMemory::holders) return.
 ///
 /// Which of them created the region is recorded nowhere: a region has no header and no file beside it. For a
 /// [`Segment`](crate::Segment), [`inspect`](crate::Segment::inspect) returns more.
 ///
-/// On Linux, holders that use this library are visible to every user, by the locks that they hold. Other programs are visible only
-/// where this user may look into their processes, and so is whether a process may write.
+/// On Linux, holders that use this library are visible to every user, by the locks that they hold. Other
+/// programs are visible only where this user may look into their processes, and so is whether a process may
+/// write.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
 pub struct Holders {
@@ -68,20 +71,21 @@ impl Holders {
         Ok(Holders { identity, holders: found.into_iter().map(Holder::from).collect(), complete })
     }
 
-    /// Iterates over the visible holders in the order of their ids. The calling process is among them, if it is a holder.
+    /// Iterates over the visible holders in the order of their ids. The calling process is among them, if it
+    /// is a holder.
     pub fn iter(&self) -> impl Iterator<Item = &Holder> {
         self.holders.iter()
     }
 
-    /// Returns whether there are no other holders, because every process of the machine was visible. On Linux that takes the
-    /// superuser, outside of containers.
+    /// Returns whether there are no other holders, because every process of the machine was visible. On Linux
+    /// that takes the superuser, outside of containers.
     #[must_use]
     pub fn is_complete(&self) -> bool {
         self.complete
     }
 
-    /// Returns whether a process other than the caller may write to the region: `Some(true)` if a visible one may, `Some(false)`
-    /// if there can be none, and `None` if that is unknown.
+    /// Returns whether a process other than the caller may write to the region: `Some(true)` if a visible one
+    /// may, `Some(false)` if there can be none, and `None` if that is unknown.
     #[must_use]
     pub fn others_may_write(&self) -> Option<bool> {
         let mut others = self.holders.iter().filter(|holder| !holder.is_current());
@@ -91,8 +95,8 @@ impl Holders {
         (self.complete && others.all(|holder| holder.may_write == Some(false))).then_some(false)
     }
 
-    /// Updates the list at less cost than the first query: it looks into the known processes and those that hold a lock on the region,
-    /// and into all processes of the machine only if none of the former may write.
+    /// Updates the list at less cost than the first query: it looks into the known processes and those that
+    /// hold a lock on the region, and into all processes of the machine only if none of the former may write.
     ///
     /// # Errors
     ///

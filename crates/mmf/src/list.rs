@@ -41,13 +41,14 @@ impl ListEntry {
     ///
     /// # Errors
     ///
-    /// Those of [`Name::from_parts`]: other programs may use names that [`Name`] does not allow, such as very long ones.
+    /// Those of [`Name::from_parts`]: other programs may use names that [`Name`] does not allow, such as very
+    /// long ones.
     pub fn name(&self) -> Result<Name, Error> {
         Name::from_parts(self.namespace.clone(), &self.text)
     }
 
-    /// Returns whether all its holders were killed, so that the next open removes it (Linux). Always false on Windows, where the
-    /// system removes such a region at once.
+    /// Returns whether all its holders were killed, so that the next open removes it (Linux). Always false on
+    /// Windows, where the system removes such a region at once.
     ///
     /// This is a hint: it is also false while another process examines the name.
     #[must_use]
@@ -58,13 +59,14 @@ impl ListEntry {
 
 /// Lists the named regions that this user can see, whichever program created them.
 ///
-/// On Windows, these are the sections in the directories `BaseNamedObjects` of the session and of the machine. On Linux, they are
-/// the files in `/dev/shm` except the local ones of other users. A listed region may be gone a moment later.
+/// On Windows, these are the sections in the directories `BaseNamedObjects` of the session and of the
+/// machine. On Linux, they are the files in `/dev/shm` except the local ones of other users. A listed region
+/// may be gone a moment later.
 ///
 /// # Errors
 ///
-/// - [`ErrorKind::Unsupported`](crate::ErrorKind::Unsupported): on macOS, which has no such list, and on Linux without
-///   `/dev/shm`.
+/// - [`ErrorKind::Unsupported`](crate::ErrorKind::Unsupported): on macOS, which has no such list, and on
+///   Linux without `/dev/shm`.
 /// - [`ErrorKind::PermissionDenied`](crate::ErrorKind::PermissionDenied): this user may not read the list.
 ///
 /// ```no_run

@@ -1,4 +1,4 @@
-//! What all objects of a segment rest on: the view, who takes part, and who is alive.
+//! What all objects of a segment rest on: the view, the own slot, and whether other participants are alive.
 
 use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::SeqCst;
@@ -16,33 +16,33 @@ use crate::sys::wait::SegmentObjects;
 use crate::sys::{Claimed, ProcessIdentity};
 use crate::view::View;
 
-/// The bits of a token that say the slot.
+/// The bits of a participant id that are its slot.
 const SLOT_BITS: u32 = 9;
 
-/// One `Segment`, shared by its clones and by all its objects.
+/// What the clones of one `Segment` and all its objects share.
 #[derive(Debug)]
 pub(crate) struct Core<A: Access = ReadWrite> {
     pub(crate) view: View<A>,
     pub(crate) memory: SharedMemory<A>,
     pub(crate) family: SegmentObjects,
     pub(crate) presence: Slots,
-    /// As the header said when it was checked. Never read again: a peer may change it.
+    /// As the header had it when it was checked. Never read again: a peer may change it.
     pub(crate) slots: u32,
     pub(crate) start: u64,
-    /// How long the segment is, as far as is known here: see `Core::follow`.
+    /// The length of the segment as far as this process knows it: see `Core::follow`.
     pub(crate) len: AtomicU64,
-    /// Who this is; an observer is nobody.
+    /// `None` for an observer.
     pub(crate) member: Option<Member>,
 }
 
-/// A participant: this process, by one of its segments.
+/// This process as a participant.
 #[derive(Debug)]
 pub(crate) struct Member {
     pub(crate) id: u32,
     slot_state: SlotState,
     forks: u32,
     view: View<ReadWrite>,
-    /// Taken when it is left. None if the kernel does not hold the slot.
+    /// Dropped when the participant leaves. `None` if the kernel does not hold the slot.
     hold: Option<HeldSlots>,
 }
 
@@ -60,12 +60,12 @@ pub(crate) fn generation_of(id: u32) -> u32 {
     id >> SLOT_BITS
 }
 
-/// What is known of a participant.
+/// Whether a participant is alive.
 #[derive(Debug)]
 pub(crate) enum Standing {
-    /// It has left, or died; its token will not come back.
+    /// It has left or died. Its id never comes back.
     Gone,
-    /// It lives, as far as can be told. It may be possible to wait for its end.
+    /// It is alive as far as this process can tell. A waiter may be able to block on its end.
     Present(Option<ProcessHandle>),
 }
 
@@ -78,16 +78,18 @@ pub(crate) fn time_of(nanoseconds: u64) -> Option<SystemTime> {
     if nanoseconds == 0 { None } else { UNIX_EPOCH.checked_add(Duration::from_nanos(nanoseconds)) }
 }
 
-/// An offset that was checked against the length of a view. (What does not fit is past the end of every view.)
+/// An offset in a view, already checked against its length. (An offset that does not fit is past the end of
+/// every view.)
 pub(crate) fn index(offset: u64) -> usize {
     usize::try_from(offset).unwrap_or(usize::MAX)
 }
 
-/// Which process a participant is, as far as it has written that down.
+/// The process of a participant, as far as it has been recorded.
 pub(crate) fn participant(slot_state: SlotState, record: &Slot) -> ProcessIdentity {
     let id = slot_state.process();
     if slot_state.phase() != Phase::Present {
-        // What stands beside the claim is of a former one. Not even the pid namespace is known, so the number means nothing.
+        // The record beside the slot state is that of the previous participant. Without the pid namespace,
+        // the id means nothing.
         return ProcessIdentity { id, ..ProcessIdentity::default() };
     }
     let Slot { started, pid_namespace, time_namespace, .. } = *record;
@@ -103,32 +105,33 @@ impl<A: Access> Core<A> {
         self.memory.right().name_it(Error::new(operation, kind))
     }
 
-    /// What errors about its objects call the segment.
+    /// The segment's name as errors quote it.
     pub(crate) fn quoted_name(&self) -> String {
         match self.fail(Operation::Object, ErrorKind::Other).name() {
-            // As it is: {:?} would double the backslash that people are to compare.
+            // Verbatim: {:?} would double the backslash, and users compare the name with their own.
             Some(name) => format!("\"{}\"", name.replace('\0', "\\0")),
-            None => "a segment without a name".to_owned(),
+            None => "an unnamed segment".to_owned(),
         }
     }
 
-    /// What stands in a slot. Torn if somebody is about to come in; the claim is whole.
+    /// The state of a slot and the record beside it. The record is torn while a participant joins; the state
+    /// never is.
     pub(crate) fn slot(&self, slot: u32) -> Result<(SlotState, Slot), Error> {
         let slot_state = SlotState(self.view.atomic_u64(slot_at(slot))?.load(SeqCst)?);
         Ok((slot_state, self.view.read::<Slot>(slot_at(slot))?))
     }
 
-    /// How many places were ever in use, as far as they can be.
+    /// The number of slots that were ever used, at most the number of slots.
     pub(crate) fn slots_used(&self) -> Result<u32, Error> {
         Ok(self.view.atomic_u32(index(SLOTS_USED_AT))?.load(SeqCst)?.min(self.slots))
     }
 
-    /// The token of this process; none of an observer, and none in a forked copy of the process that has it.
+    /// The id of this process. `None` for an observer, and in a forked copy of the process that joined.
     pub(crate) fn own_id(&self) -> Option<u32> {
         self.member.as_ref().filter(|member| member.forks == liveness::fork_epoch()).map(|member| member.id)
     }
 
-    /// Whether a participant is still there.
+    /// Whether the participant with this id is alive.
     pub(crate) fn standing(&self, id: u32) -> Result<Standing, Error> {
         if self.own_id() == Some(id) {
             return Ok(Standing::Present(None));
@@ -166,8 +169,8 @@ impl<A: Access> Core<A> {
         self.presence.is_held(&self.memory.right().object, slot)
     }
 
-    /// Whether the kernel's answer "nobody holds it" can be believed: not if it says so of this very process, whose
-    /// slot it holds. Then all of them may have been restored from a checkpoint that had no such locks.
+    /// Whether to believe the kernel that no process holds a slot. Not if it says so of this process's own
+    /// slot as well: then all of them may have been restored from a checkpoint without such locks.
     fn can_trust(&self) -> bool {
         match &self.member {
             // (A forked child holds nothing itself.)
@@ -178,14 +181,14 @@ impl<A: Access> Core<A> {
         }
     }
 
-    /// Whether it has left or died. What cannot be told counts as there.
+    /// Whether the participant has left or died. If this process cannot tell, it counts as alive.
     pub(crate) fn is_gone(&self, id: u32) -> bool {
         matches!(self.standing(id), Ok(Standing::Gone))
     }
 }
 
 impl Core<ReadWrite> {
-    /// Who this is, if the process still is the one that opened the segment.
+    /// The id of this process, or an error in a forked copy of the process that joined.
     #[inline]
     pub(crate) fn me(&self) -> Result<u32, Error> {
         match &self.member {
@@ -194,18 +197,19 @@ impl Core<ReadWrite> {
         }
     }
 
-    /// Whether this is the process that joined, and no forked copy of it.
+    /// Whether this is the process that joined, and not a forked copy of it.
     #[allow(clippy::inline_always, reason = "it is asked between two locked instructions")]
     #[inline(always)]
     pub(crate) fn is_here(&self) -> bool {
         matches!(&self.member, Some(member) if member.forks == liveness::fork_epoch())
     }
 
-    /// Of what only the participant may do whose process this one was forked from.
+    /// The error of a forked child that does what only its parent may do.
     #[cold]
     pub(crate) fn forked(&self) -> Error {
         let sentence = format!(
-            "this process was forked from the one that opened {}, whose locks and writers belong to its parent: \
+            "this process was forked from the one that opened {}, whose locks and writers belong to its \
+             parent: \
              open the segment again in this process",
             self.quoted_name()
         );
@@ -219,14 +223,16 @@ impl Core<ReadWrite> {
             let error = right.error(operation, failure);
             if error.kind() == ErrorKind::LimitReached {
                 error.with_detail(
-                    "joining a segment takes one descriptor for a moment, and there is none left: close some, or raise the limit (ulimit -n)",
+                    "joining a segment takes one descriptor for a moment, and none is left: close some, or \
+                     raise the \
+                     limit (ulimit -n)",
                 )
             } else {
                 error
             }
         })?;
-        // Those that have left first, so that one who has died can still be asked about as long as possible. And once more, since one who
-        // leaves frees the slot in two steps.
+        // Free slots first, so that a dead participant can be identified as long as possible. Then once more,
+        // because a participant that leaves frees its slot in two steps.
         let mut joined = None;
         'joining: for (take_dead, without_kernel) in
             [(false, false), (true, false), (true, false), (false, true), (true, true)]
@@ -240,7 +246,8 @@ impl Core<ReadWrite> {
         }
         let Some((slot, slot_state)) = joined else {
             let detail = format!(
-                "all {} places for participants are taken: end some, or make it with more (SegmentOptions::participants)",
+                "all {} slots are taken: end some participants, or create the segment with more slots \
+                 (SegmentOptions::participants)",
                 self.slots
             );
             return Err(self.fail(operation, ErrorKind::Full).with_detail(detail));
@@ -249,7 +256,7 @@ impl Core<ReadWrite> {
         let hold = if slot_state.kernel() {
             let kept = claimer.keep().map_err(|failure| {
                 self.memory.right().error(operation, failure).with_detail(
-                    "the page of addresses by which the kernel knows that this participant lives cannot be mapped",
+                    "the page by which the kernel shows that this participant is alive cannot be mapped",
                 )
             });
             if kept.is_err() {
@@ -265,7 +272,7 @@ impl Core<ReadWrite> {
         self.view.write(&record, slot_at(slot) + 8)?;
         let present = slot_state.with_phase(Phase::Present);
         if word.compare_exchange(slot_state.0, present.0, SeqCst, SeqCst)?.is_err() {
-            let detail = format!("slot {slot} was taken away from this participant while it joined");
+            let detail = format!("slot {slot} was overwritten while this participant joined");
             return Err(self.fail(operation, ErrorKind::Corrupted).with_detail(detail));
         }
         step("join: present");
@@ -279,8 +286,9 @@ impl Core<ReadWrite> {
         Ok(())
     }
 
-    /// Claims a slot, if it is free; also one of the dead, if `take_dead`. `without_kernel`: also if the kernel could hold it and does not,
-    /// because there is a lock in the way that nobody in this segment answers for.
+    /// Takes the slot if it is free, or, with `take_dead`, if its participant has died. With
+    /// `without_kernel`, it is taken even if the kernel could hold it and does not, because a lock is in the
+    /// way that belongs to no participant.
     fn try_join(
         &self,
         claimer: &SlotClaimer,
@@ -300,7 +308,7 @@ impl Core<ReadWrite> {
         let word = self.view.atomic_u64(slot_at(slot))?;
         if former.generation() >= LAST_GENERATION {
             let retired = SlotState::new(0, former.generation(), false, Phase::Retired);
-            // Whoever was faster has done the same.
+            // If another process was faster, it has done the same.
             let _ = word.compare_exchange(former.0, retired.0, SeqCst, SeqCst)?;
             return Ok(None);
         }
@@ -329,13 +337,13 @@ impl Core<ReadWrite> {
 
 impl Drop for Member {
     fn drop(&mut self) {
-        // A forked child has a copy of this, but is not who it is about.
+        // A forked child has a copy of this, but the slot is its parent's.
         if self.forks != liveness::fork_epoch() {
             return;
         }
         if let Ok(word) = self.view.atomic_u64(slot_at(self.slot())) {
             let left = SlotState::new(0, generation_of(self.id), false, Phase::Free);
-            // If it is another one, a peer has overwritten it: then it is not ours to change.
+            // If the state is another one, a peer has overwritten it, and it is left alone.
             let _ = word.compare_exchange(self.slot_state.0, left.0, SeqCst, SeqCst);
         }
         step("leave: free, and the kernel not told yet");

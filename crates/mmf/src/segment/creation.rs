@@ -1,4 +1,4 @@
-//! From a memory of zeros to a segment, and who may make it.
+//! The creation of a segment in a region of zeros, also after a creator has died.
 
 use std::sync::atomic::Ordering::SeqCst;
 use std::sync::atomic::{AtomicU64, fence};
@@ -20,17 +20,18 @@ use crate::sys::wait::SegmentObjects;
 use crate::sys::{Claimed, ObjectName, ProcessIdentity};
 use crate::view::View;
 
-/// How many participants there can be, if nobody says otherwise.
+/// The number of slots unless the options set another one.
 const DEFAULT_SLOTS: u32 = 64;
-/// How long an opener waits for a maker.
+/// How long an opener waits for a creator unless the options say otherwise.
 const READY_TIMEOUT: Duration = Duration::from_secs(5);
-/// How long nobody may be seen making before that counts as a death: makers begin at once.
+/// How long a segment without a living creator is left to another creator before an opener reports the death.
+/// A creator that takes over starts at once.
 const TAKEOVER_DELAY: Duration = Duration::from_millis(250);
 
-/// What to do about a damaged one.
+/// The cure for damage, as the end of a sentence.
 pub(super) const INSPECT_HINT: &str = ": `mmf inspect` shows what can still be read";
 
-/// What making and opening need to know.
+/// The parameters of creating or opening a segment.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Parameters {
     pub(super) operation: Operation,
@@ -46,37 +47,38 @@ impl Parameters {
     ) -> Result<Self, Error> {
         let slots = slots.unwrap_or(DEFAULT_SLOTS);
         if slots == 0 || slots > SLOTS_MAX {
-            let detail = format!("a segment has places for 1 to {SLOTS_MAX} participants, not for {slots}");
+            let detail =
+                format!("a segment has slots for 1 to {SLOTS_MAX} participants, and {slots} were requested");
             return Err(Error::new(operation, ErrorKind::TooLarge).with_detail(detail));
         }
         let now = Instant::now();
-        // (A time that cannot be told is far away.)
+        // (A deadline that overflows is far in the future.)
         let far = now + Duration::from_secs(1 << 30);
         let deadline = now.checked_add(within.unwrap_or(READY_TIMEOUT)).unwrap_or(far);
         Ok(Parameters { operation, slots, deadline })
     }
 
-    /// Up to where header and participants reach.
+    /// The end of the header and the slots, where the directory starts.
     pub(super) fn start(self) -> u64 {
         HEADER_LEN + u64::from(self.slots) * SLOT_LEN
     }
 }
 
-/// A memory that is a segment or is to become one.
+/// A region that is a segment or is to become one.
 pub(super) struct SegmentRegion<'m, A: Access> {
     memory: &'m SharedMemory<A>,
     pub(super) view: View<A>,
     parameters: Parameters,
 }
 
-/// What can be seen of the making.
+/// How far the creation is.
 enum Progress {
     Ready,
-    /// Nobody has begun; or it is no segment and starts with zeros.
+    /// No process has started; or the region is no segment and starts with zeros.
     Blank,
-    /// Somebody is at it.
+    /// A process is creating the segment.
     UnderWay,
-    /// Whoever was at it has died.
+    /// The creator has died.
     Died,
 }
 
@@ -85,7 +87,8 @@ impl<'m, A: Access> SegmentRegion<'m, A> {
         let region = SegmentRegion { memory, view: memory.view()?, parameters };
         let needed = HEADER_LEN + SLOT_LEN;
         if (region.view.len() as u64) < needed {
-            let detail = format!("it has {} bytes; a segment has at least {needed}", region.view.len());
+            let detail =
+                format!("the region has {} bytes, and a segment at least {needed}", region.view.len());
             let kind = if parameters.operation == Operation::Create {
                 ErrorKind::TooSmall
             } else {
@@ -101,7 +104,8 @@ impl<'m, A: Access> SegmentRegion<'m, A> {
     }
 
     fn presence(&self) -> Slots {
-        // (On Windows this one is never asked: the names of slots need the identity that only a segment has.)
+        // (On Windows, `is_held` is never called on it: the names of slots depend on the identity, which only
+        // a complete segment has.)
         Slots::new(&SegmentObjects::new(None, None, [0; 16]))
     }
 
@@ -112,11 +116,11 @@ impl<'m, A: Access> SegmentRegion<'m, A> {
             state::BROKEN => {
                 return Err(self
                     .fail(ErrorKind::Corrupted)
-                    .with_detail("it was declared broken: end all programs that use it, and start anew"));
+                    .with_detail("it was declared broken: end all programs that use it and create it anew"));
             }
             state::RAW | state::CREATING => {}
             other => {
-                let detail = format!("where its state should be there is {other:#x}");
+                let detail = format!("invalid state {other:#x} in its header");
                 return Err(if has_signs(&self.view.read::<Header>(0)?) {
                     self.fail(ErrorKind::Corrupted).with_detail(detail + INSPECT_HINT)
                 } else {
@@ -132,7 +136,9 @@ impl<'m, A: Access> SegmentRegion<'m, A> {
         if now == state::RAW {
             if let Some(at) = self.unlike_raw()? {
                 let detail = format!(
-                    "it starts with zeros, but has something at byte {at}, where one that is being made has nothing yet: open it as a SharedMemory"
+                    "the region starts with zeros, but byte {at} is not zero, as it would be before the \
+                     creation of a segment: \
+                     open it as a SharedMemory"
                 );
                 return Err(self.fail(ErrorKind::NotASegment).with_detail(detail));
             }
@@ -144,10 +150,12 @@ impl<'m, A: Access> SegmentRegion<'m, A> {
         Ok(if self.creator_is_alive(slot_state)? { Progress::UnderWay } else { Progress::Died })
     }
 
-    /// Where in the header something stands that a maker has not written, while the state says that he has not begun to write.
+    /// The offset of a byte in the header that is not zero, although the state says that no creator has
+    /// started to write.
     pub(super) fn unlike_raw(&self) -> Result<Option<usize>, Error> {
         let bytes = self.view.read::<Header>(0)?;
-        // The state leaves raw before anything else is written: if it still is raw, all that was read is from before.
+        // A creator changes the state from *raw* before it writes anything else. If the state is still *raw*,
+        // all bytes were read before that.
         fence(SeqCst);
         if self.view.atomic_u32(index(STATE_AT))?.load(SeqCst)? != state::RAW {
             return Ok(None);
@@ -155,7 +163,8 @@ impl<'m, A: Access> SegmentRegion<'m, A> {
         Ok(is_blank(&bytes).err())
     }
 
-    /// Who has the maker's claim. Only as far as it is written down: who is about to make is unknown but for the number.
+    /// The process in the creator's slot, as far as it has been recorded: of a process that has just taken
+    /// the slot, only the id is known.
     pub(super) fn creator(&self, slot_state: SlotState) -> Result<ProcessIdentity, Error> {
         let id = slot_state.process();
         if slot_state.phase() != Phase::Present {
@@ -179,7 +188,7 @@ impl<'m, A: Access> SegmentRegion<'m, A> {
         Ok(!matches!(life, ProcessState::Ended))
     }
 
-    /// Waits until somebody has made it.
+    /// Waits until the segment is ready.
     pub(super) fn wait(&self) -> Result<(), Error> {
         let begun = Instant::now();
         loop {
@@ -191,33 +200,39 @@ impl<'m, A: Access> SegmentRegion<'m, A> {
             };
             let now = Instant::now();
             if died {
-                // Once more: it may have become ready, and its maker have left, since we looked.
+                // Once more: it may have become ready since the first check, and its creator may have left.
                 if matches!(self.progress()?, Progress::Ready) {
                     return Ok(());
                 }
-                // Somebody else may be about to take over; openers give him a moment.
+                // Another process may be about to take over, so an opener gives it a moment.
                 if now.duration_since(begun) >= TAKEOVER_DELAY || now >= self.parameters.deadline {
-                    let detail = "its maker has died before it was: open_or_create makes it anew, and so does its maker";
+                    let detail = "its creator died before it was ready: use open_or_create, which creates \
+                        it anew, or start the creator again";
                     return Err(self.fail(ErrorKind::NotReady).with_detail(detail));
                 }
             } else if now >= self.parameters.deadline && matches!(progress, Progress::Blank) {
-                let detail = "its first bytes are all zero: either it is a plain memory and no segment, then open it as a SharedMemory; or its maker has not begun to make it one, then start the program that does, or use open_or_create";
+                let detail = "its first bytes are all zero: if the region is not meant to be a segment, \
+                    open it as a SharedMemory; \
+                              if its creator has not started yet, start it, or use open_or_create";
                 return Err(self.fail(ErrorKind::NotReady).with_detail(detail));
             } else if now >= self.parameters.deadline {
-                let detail = "its maker has not finished it within the time that this was to wait: try again, or find out who makes it";
+                let detail = "another process is creating it and has not finished within ready_timeout: \
+                    try again, or look for a \
+                              creator that hangs";
                 return Err(self.fail(ErrorKind::NotReady).with_detail(detail));
             }
             std::thread::sleep(Duration::from_millis(1));
         }
     }
 
-    /// How long the view is, which may have been mapped before the segment grew to this length.
+    /// The length of the region, of at least `len` bytes if the view can be extended so far: it may have been
+    /// mapped before the segment grew.
     pub(super) fn reaches(&self, len: u64) -> Result<u64, Error> {
         let known = self.view.len() as u64;
         if len <= known { Ok(known) } else { Ok(self.view.refresh()? as u64) }
     }
 
-    /// What the header says, checked against the view that there is.
+    /// Checks the header against the length of the view.
     pub(super) fn check(&self) -> Result<Core<A>, Error> {
         let header = self.view.read::<Header>(0)?;
         if header.magic != MAGIC {
@@ -230,7 +245,9 @@ impl<'m, A: Access> SegmentRegion<'m, A> {
         }
         if (header.version, header.fingerprint) != (VERSION, FINGERPRINT) {
             let detail = format!(
-                "its format is version {} ({:#018x}), this library knows version {VERSION} ({FINGERPRINT:#018x}): build both programs with one version",
+                "its format is version {} ({:#018x}), and this library supports version {VERSION} \
+                 ({FINGERPRINT:#018x}): \
+                 build both programs with the same version",
                 header.version, header.fingerprint
             );
             return Err(self.fail(ErrorKind::NotASegment).with_detail(detail));
@@ -240,7 +257,9 @@ impl<'m, A: Access> SegmentRegion<'m, A> {
         let fits = layout_fits(&header) && header.len >= header.start && header.len <= there;
         if !fits {
             let detail = format!(
-                "its header speaks of {} bytes, {slots} participants from byte {} and objects from byte {}, in a memory of {there} bytes{INSPECT_HINT}",
+                "its header describes {} bytes, {slots} participants from byte {} and objects from byte \
+                 {}, in a region of \
+                 {there} bytes{INSPECT_HINT}",
                 header.len, header.participants, header.start,
             );
             return Err(self.fail(ErrorKind::Corrupted).with_detail(detail));
@@ -248,7 +267,7 @@ impl<'m, A: Access> SegmentRegion<'m, A> {
         Ok(self.core(slots, header.len, header.id))
     }
 
-    /// The caller has found these fit for the view.
+    /// The caller has checked these values against the view.
     pub(super) fn core(&self, slots: u32, len: u64, id: [u8; 16]) -> Core<A> {
         let right = self.memory.right();
         let name = self.object_name();
@@ -272,7 +291,7 @@ impl<'m, A: Access> SegmentRegion<'m, A> {
 }
 
 impl SegmentRegion<'_, ReadWrite> {
-    /// Makes it a segment, unless somebody else does.
+    /// Creates the segment unless another process does.
     pub(super) fn create(&self) -> Result<Disposition, Error> {
         if matches!(self.progress()?, Progress::Ready) {
             return Ok(Disposition::Opened);
@@ -281,7 +300,8 @@ impl SegmentRegion<'_, ReadWrite> {
         let start = self.parameters.start();
         if len < start {
             let detail = format!(
-                "{} participants take {start} bytes of the {len} that there are, before any object: ask for more, or for fewer participants",
+                "{} participants take {start} bytes of the {len} that there are, before any object: ask \
+                 for more, or for fewer participants",
                 self.parameters.slots
             );
             return Err(self.fail(ErrorKind::TooSmall).with_detail(detail));
@@ -296,15 +316,16 @@ impl SegmentRegion<'_, ReadWrite> {
                 return Ok(made);
             }
             if Instant::now() >= self.parameters.deadline && begun.elapsed() >= TAKEOVER_DELAY {
-                let detail = "somebody else is making it, and has not finished it within the time that this was to wait: try again";
+                let detail =
+                    "another process is creating it and has not finished within ready_timeout: try again";
                 return Err(self.fail(ErrorKind::NotReady).with_detail(detail));
             }
             std::thread::sleep(Duration::from_millis(1));
         }
     }
 
-    /// Makes it, if nobody is at it. `None` if somebody else is, or has been faster: also if that goes on and on, so that the
-    /// caller's deadline holds whatever a peer writes.
+    /// Creates the segment unless another process is creating it or has been faster; in both cases it returns
+    /// `None` at once, so that the caller's deadline holds whatever a peer writes.
     fn try_create(&self, len: u64) -> Result<Option<Disposition>, Error> {
         let word = self.view.atomic_u64(index(CREATOR_AT))?;
         let former = SlotState(word.load(SeqCst)?);
@@ -324,7 +345,7 @@ impl SegmentRegion<'_, ReadWrite> {
         if word.compare_exchange(former.0, slot_state.0, SeqCst, SeqCst)?.is_err() {
             return Ok(None);
         }
-        // It may have been finished between the look and the claim.
+        // Another process may have finished between the check and taking the slot.
         let made = if matches!(self.progress()?, Progress::Ready) {
             Disposition::Opened
         } else {
@@ -354,13 +375,14 @@ impl SegmentRegion<'_, ReadWrite> {
         self.view.atomic_u32(index(STATE_AT))?.store(value, SeqCst)
     }
 
-    /// The caller has the maker's claim.
+    /// The caller holds the creator's slot.
     fn write(&self, begun_before: bool, len: u64) -> Result<(), Error> {
         self.set_state(state::CREATING)?;
         step("create: creating");
         let start = self.parameters.start();
         if begun_before {
-            // Whoever has died here may have written anything. (Objects are zeroed when they are made.)
+            // The creator that died here may have written anything. (Objects are zeroed when they are
+            // created.)
             self.view.fill(0, 0..8)?;
             self.view.fill(0, index(HEADER_LEN)..index(start))?;
         }

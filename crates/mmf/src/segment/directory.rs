@@ -1,4 +1,4 @@
-//! The objects of a segment: one behind the other, found by name, added at the end.
+//! The directory of a segment: objects lie one behind the other, are found by name and added at the end.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering::{Relaxed, SeqCst};
@@ -19,10 +19,10 @@ use crate::access::{Access, ReadWrite};
 use crate::error::{Error, ErrorKind, Operation};
 use crate::raw;
 
-/// How long to wait for others who add something: a few copies each.
+/// How long to wait for other processes that add objects, each of which takes a few copies.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// What an object is to be, or is.
+/// The kind, type and layout of an object, wanted or found.
 #[derive(Clone, Debug)]
 pub(crate) struct Shape {
     pub(crate) kind: ObjectKind,
@@ -43,12 +43,12 @@ impl Shape {
     }
 }
 
-/// An object as its head says, checked.
+/// An object whose head was read and checked.
 #[derive(Clone, Debug)]
 pub(crate) struct Entry {
     pub(crate) name: String,
     pub(crate) shape: Shape,
-    /// Where the object starts in the segment.
+    /// The offset of the object in the segment.
     pub(crate) at: u64,
     fingerprint: u64,
 }
@@ -66,23 +66,23 @@ impl<A: Access> Core<A> {
         self.damaged(&format!("{what} in the head of the object at byte {at}"))
     }
 
-    /// How long the segment is, as far as this process knows. It becomes longer, never shorter.
+    /// The length of the segment as far as this process knows it. It only grows.
     pub(crate) fn len(&self) -> u64 {
         self.len.load(Relaxed)
     }
 
-    /// Takes in what another participant has added to the segment, and gives the length.
+    /// Reads the length again, in case another participant has extended the segment, and returns it.
     pub(crate) fn follow(&self) -> Result<u64, Error> {
         let known = self.len();
         let says = self.view.atomic_u64(index(LEN_AT))?.load(SeqCst)? & !(ALIGN - 1);
-        // What is not there, a peer has made up; or this process has not mapped it.
+        // A larger length was made up by a peer, or this process has not mapped the bytes.
         if says <= known || says > self.view.refresh()? as u64 {
             return Ok(known);
         }
         Ok(self.len.fetch_max(says, Relaxed).max(says))
     }
 
-    /// The end of the directory, if it can be.
+    /// The end of the directory, checked.
     fn end(&self) -> Result<u64, Error> {
         let end = self.view.atomic_u64(index(END_AT))?.load(SeqCst)?;
         let len = if end > self.len() { self.follow()? } else { self.len() };
@@ -90,7 +90,8 @@ impl<A: Access> Core<A> {
             let outside = format!("it ends at byte {end}, outside of {} to {len}", self.start);
             return Err(if end > len && self.view.atomic_u64(index(LEN_AT))?.load(SeqCst)? >= end {
                 self.damaged(&format!(
-                    "{outside}; if another process has grown the segment, this one has not mapped what was added, \
+                    "{outside}; if another process has grown the segment, this one has not mapped what was \
+                     added, \
                      and has to open it again"
                 ))
             } else {
@@ -100,13 +101,14 @@ impl<A: Access> Core<A> {
         Ok(end)
     }
 
-    /// Bytes that are left for further objects: those of the segment, and those that the region has grown by since.
+    /// The number of bytes left for further objects: those of the segment, and those by which the region has
+    /// grown since.
     pub(crate) fn remaining(&self) -> Result<u64, Error> {
         let there = self.view.refresh()? as u64 & !(ALIGN - 1);
         Ok(there.max(self.follow()?).saturating_sub(self.end()?))
     }
 
-    /// Goes through all objects until `look` gives something. Each step goes forward, so there is an end.
+    /// Calls `look` for each object until it returns something. Each step goes forward, so the walk ends.
     pub(crate) fn each<T>(
         &self,
         mut look: impl FnMut(Entry) -> Result<Option<T>, Error>,
@@ -124,11 +126,11 @@ impl<A: Access> Core<A> {
                     .checked_add(head.size)
                     .is_none_or(|past| past > head.object_len)
             {
-                return Err(self.damaged_head(at, "a value that is not in the object"));
+                return Err(self.damaged_head(at, "a value outside of the object"));
             }
             let (Some(name), Some(type_name)) = (text_of(&head.name), text_of(head.type_name.as_flattened()))
             else {
-                return Err(self.damaged_head(at, "a name that is none"));
+                return Err(self.damaged_head(at, "an invalid name"));
             };
             let entry = Entry {
                 name: name.to_owned(),
@@ -155,7 +157,7 @@ impl<A: Access> Core<A> {
         Ok(None)
     }
 
-    /// Finds an object, if it is what it should be; says where it starts.
+    /// Returns the offset of an object, or an error if it has another kind or type.
     pub(crate) fn find(&self, name: &str, wanted: &Shape) -> Result<Option<u64>, Error> {
         let found = self.each(|entry| Ok((entry.name == name).then_some(entry)))?;
         let Some(entry) = found else { return Ok(None) };
@@ -163,10 +165,11 @@ impl<A: Access> Core<A> {
         if *kind != wanted.kind || *described != wanted.described {
             let say = |_: &str| {
                 format!(
-                    "{name:?} in {} is a {kind} of {described}, but this program expects a {} of {}: \
+                    "{name:?} in {} is {} of {described}, but this program expects {} of {}: \
                      build both programs from the same types, or use another name",
                     self.quoted_name(),
-                    wanted.kind,
+                    kind.with_article(),
+                    wanted.kind.with_article(),
                     wanted.described
                 )
             };
@@ -176,14 +179,15 @@ impl<A: Access> Core<A> {
             == (wanted.object_len, wanted.value_offset, wanted.count)
             && entry.fingerprint == wanted.fingerprint();
         if !same {
-            return Err(self.damaged_head(entry.at - HEAD_LEN, "lengths that do not go with the type"));
+            return Err(self.damaged_head(entry.at - HEAD_LEN, "lengths that do not fit the type"));
         }
         Ok(Some(entry.at))
     }
 
     pub(crate) fn missing(&self, name: &str) -> Error {
         let sentence = format!(
-            "there is no object {name:?} in {} yet: start the program that creates it first (a process that may only \
+            "there is no object {name:?} in {} yet: start the program that creates it first (a process \
+             that may only \
              read cannot)",
             self.quoted_name()
         );
@@ -192,14 +196,15 @@ impl<A: Access> Core<A> {
 }
 
 impl Core<ReadWrite> {
-    /// Finds an object, or makes it: all its bytes are zero. Says where it starts.
+    /// Returns the offset of an object. If it does not exist, it is created with all bytes zero.
     pub(crate) fn find_or_create(self: &Arc<Self>, name: &str, wanted: &Shape) -> Result<u64, Error> {
         if let Some(at) = self.find(name, wanted)? {
             return Ok(at);
         }
         if name.is_empty() || name.len() > NAME_MAX || wanted.described.name.len() > TYPE_NAME_MAX {
             let sentence = format!(
-                "cannot create the object {name:?} in {}: names of objects have 1 to {NAME_MAX} bytes, and names of \
+                "cannot create the object {name:?} in {}: names of objects have 1 to {NAME_MAX} bytes, and \
+                 names of \
                  types up to {TYPE_NAME_MAX}; these have {} and {} ({:?})",
                 self.quoted_name(),
                 name.len(),
@@ -212,7 +217,8 @@ impl Core<ReadWrite> {
         let lock = WaitWord::bare(self, LOCK_AT)?;
         let context = LockContext::until(self, Operation::Object, Instant::now().checked_add(PATIENCE));
         let me = self.me()?;
-        // What an owner who died has left behind the end belongs to nobody, and the next one begins there.
+        // Bytes that a dead owner has left behind the end are not part of the directory, and the next object
+        // overwrites them.
         match raw::mutex::lock(&context, &lock, me, raw::BlockingMode::Block) {
             Ok(_) => {}
             Err(raw::AcquireError::Fault(error)) => return Err(error),
@@ -225,7 +231,8 @@ impl Core<ReadWrite> {
                         describe_owner(self, owner)
                     };
                     format!(
-                        "cannot create {object}: the directory of the segment has been locked for {} seconds, \
+                        "cannot create {object}: the directory of the segment has been locked for {} \
+                         seconds, \
                          by {holder}; try again",
                         PATIENCE.as_secs()
                     )
@@ -240,7 +247,7 @@ impl Core<ReadWrite> {
         made
     }
 
-    /// The caller has the lock.
+    /// The caller holds the lock.
     fn add(&self, name: &str, wanted: &Shape) -> Result<u64, Error> {
         if let Some(at) = self.find(name, wanted)? {
             return Ok(at);
@@ -269,7 +276,7 @@ impl Core<ReadWrite> {
         };
         put_text(&mut head.name, name);
         put_text(head.type_name.as_flattened_mut(), &wanted.described.name);
-        // Zero already, unless somebody has died here.
+        // They are zero already, unless a process has died here.
         self.view.fill(0, index(end + HEAD_LEN)..index(end + total))?;
         step("directory: zeroed");
         self.view.write(&head, index(end))?;
@@ -279,11 +286,11 @@ impl Core<ReadWrite> {
         Ok(end + HEAD_LEN)
     }
 
-    /// Makes the segment longer if the region has become longer, so that it reaches at least to `needed`; says whether it does. The caller has the
-    /// lock of the directory.
+    /// Extends the segment to at least `needed` if the region has grown enough, and returns whether it has.
+    /// The caller holds the directory's lock.
     ///
-    /// What is added has to be zero, as what is added to a region is: something else belongs to a program that keeps its own data behind the
-    /// segment, and is not touched.
+    /// The new bytes have to be zero, as those by which a region grows are. Other bytes belong to a program
+    /// that keeps its own data behind the segment, and are left alone.
     fn has_grown(&self, needed: u64) -> bool {
         const STEP: u64 = 4096;
         let grow = || {
@@ -303,7 +310,8 @@ impl Core<ReadWrite> {
                 }
                 at += step;
             }
-            // Before the end of the directory: a process that sees an object there sees this, too.
+            // Before the end of the directory, so that a process that sees the new end also sees the new
+            // length.
             self.view.atomic_u64(index(LEN_AT))?.store(new, SeqCst)?;
             step("directory: longer");
             self.len.fetch_max(new, Relaxed);
@@ -327,7 +335,8 @@ impl Core<ReadWrite> {
         };
         wanted.label(name).error(self, Operation::Object, ErrorKind::Full, |object| {
             format!(
-                "there is no room for {object}: it takes {} bytes and {HEAD_LEN} more, but {} of {len} are left; {cure}",
+                "there is no room for {object}: it takes {} bytes and {HEAD_LEN} more, but {} of {len} are \
+                 left; {cure}",
                 wanted.object_len,
                 len - end
             )

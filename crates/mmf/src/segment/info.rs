@@ -43,7 +43,8 @@ pub struct ProcessInfo {
     pub id: u32,
     /// The start of the process in the system's own count; 0 if unknown.
     pub started: u64,
-    /// The inode of the pid namespace in which `id` is valid (Linux); `None` if it is unknown or the system has none.
+    /// The inode of the pid namespace in which `id` is valid (Linux); `None` if it is unknown or the system
+    /// has none.
     pub pid_namespace: Option<u64>,
 }
 
@@ -55,8 +56,8 @@ impl From<ProcessIdentity> for ProcessInfo {
 }
 
 impl ProcessInfo {
-    /// Returns whether the process is known to be in another pid namespace than the caller (Linux). Its id is then meaningless to
-    /// the caller, and may be that of an unrelated process.
+    /// Returns whether the process is known to be in another pid namespace than the caller (Linux). Its id is
+    /// then meaningless to the caller, and may be that of an unrelated process.
     #[must_use]
     pub fn is_in_other_pid_namespace(&self) -> bool {
         let here = liveness::identity().pid_namespace;
@@ -65,8 +66,8 @@ impl ProcessInfo {
 
     /// Returns the file name of the process's program, if the process still runs and this user may see it.
     ///
-    /// For another user's process on Linux, it is the name that the process has set for itself. On macOS it may belong to a
-    /// later process with the same id.
+    /// For another user's process on Linux, it is the name that the process has set for itself. On macOS it
+    /// may belong to a later process with the same id.
     ///
     /// ```
     /// let segment = mmf::Segment::create("doc-segment-program", 64 * 1024)?;
@@ -98,8 +99,9 @@ pub struct ParticipantInfo {
     pub joined_at: Option<SystemTime>,
     /// Whether it is alive, as far as the caller can tell.
     pub alive: bool,
-    /// Whether the kernel holds its slot. Then `alive` is certain, and becomes false as soon as the process ends. Otherwise the
-    /// process is looked up by its id, and counts as alive unless it is known to have ended; see `docs/segment.md`.
+    /// Whether the kernel holds its slot. Then `alive` is certain, and becomes false as soon as the process
+    /// ends. Otherwise the process is looked up by its id, and counts as alive unless it is known to have
+    /// ended; see `docs/segment.md`.
     pub held_by_kernel: bool,
 }
 
@@ -201,8 +203,8 @@ pub struct Readers {
 pub struct LockState {
     /// The participant that holds the lock, if one does.
     pub owner: Option<ParticipantId>,
-    /// The latest time since which the owner can have held the lock: when another participant first blocked on it. `None` if
-    /// none did.
+    /// The latest time since which the owner can have held the lock: when another participant first blocked
+    /// on it. `None` if none did.
     #[cfg_attr(feature = "serde", serde(serialize_with = "super::time::serialize"))]
     pub held_since: Option<SystemTime>,
     /// The number of waiters. A waiter that is killed stays counted.
@@ -213,8 +215,8 @@ pub struct LockState {
     pub not_recoverable: bool,
     /// The owner that died holding the lock, if that was the last to leave the data inconsistent.
     pub dead_owner: Option<ProcessInfo>,
-    /// The owner of which a thread panicked while holding the lock, if that was the last to leave the data inconsistent. The process
-    /// may still be running.
+    /// The owner of which a thread panicked while holding the lock, if that was the last to leave the data
+    /// inconsistent. The process may still be running.
     pub panicked_owner: Option<ProcessInfo>,
 }
 
@@ -225,8 +227,8 @@ pub struct LockState {
 pub struct Damage {
     /// Its offset in the segment.
     pub offset: u64,
-    /// The number of the directory entry that it is in, counted from 1; `None` in front of the directory. A stretch in which
-    /// entries cannot be distinguished counts as one entry.
+    /// The number of the directory entry that it is in, counted from 1; `None` in front of the directory. A
+    /// stretch in which entries cannot be distinguished counts as one entry.
     pub entry: Option<usize>,
     /// What was found, and what was expected.
     pub description: String,
@@ -265,11 +267,12 @@ pub struct SegmentInfo {
     pub participants: Vec<ParticipantInfo>,
     /// The objects, in the order of their creation.
     pub objects: Vec<ObjectInfo>,
-    /// What is not as the format requires. If there is any damage, the other fields hold what can still be read; and as long as
-    /// the head of an object is damaged, the objects behind it cannot be found by name.
+    /// What is not as the format requires. If there is any damage, the other fields hold what can still be
+    /// read; and as long as the head of an object is damaged, the objects behind it cannot be found by name.
     pub damage: Vec<Damage>,
-    /// Whether the segment has more than is listed here. An inspection reads 16,384 entries of the directory, and lists at most
-    /// 1,024 cases of damage and 65,536 readers of locks. Objects that are not listed can still be found by name.
+    /// Whether the segment has more than is listed here. An inspection reads 16,384 entries of the directory,
+    /// and lists at most 1,024 cases of damage and 65,536 readers of locks. Objects that are not listed can
+    /// still be found by name.
     pub truncated: bool,
 }
 

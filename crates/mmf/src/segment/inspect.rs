@@ -1,6 +1,7 @@
-//! What is in a segment: who takes part, which objects there are, and what state they are in.
+//! Samples of a segment: its participants, its objects and their states.
 //!
-//! Who looks wants to know most of all when something is wrong. So whatever makes no sense is noted as damage, and the rest is shown.
+//! An inspection matters most when something is wrong. So it records invalid parts as damage and goes on
+//! behind them.
 
 use core::mem::offset_of;
 use std::collections::BTreeSet;
@@ -30,7 +31,7 @@ const SLOTS_AT: u64 = offset_of!(Header, slots) as u64;
 const START_AT: u64 = offset_of!(Header, start) as u64;
 
 impl<A: Access> Segment<A> {
-    /// Looks at all of it. Nothing is changed by looking.
+    /// Returns a snapshot of the segment. Nothing is changed.
     ///
     /// ```
     /// let segment = mmf::Segment::create("doc-segment-inspected", 64 * 1024)?;
@@ -43,7 +44,7 @@ impl<A: Access> Segment<A> {
     /// # Ok::<(), mmf::Error>(())
     /// ```
     ///
-    /// What makes no sense is in [`SegmentInfo::damage`], and no error.
+    /// Invalid parts are listed in [`SegmentInfo::damage`]; they are not errors.
     ///
     /// # Errors
     ///
@@ -52,8 +53,8 @@ impl<A: Access> Segment<A> {
         self.core.inspect()
     }
 
-    /// Looks at all of a segment without taking part in it or waiting for it, even if it can no longer be opened because its header is damaged, or it
-    /// was declared broken.
+    /// Returns a snapshot of a segment without joining it or waiting for it, even if it can no longer be
+    /// opened because its header is damaged or it was declared broken.
     ///
     /// ```
     /// # let segment = mmf::Segment::create("doc-segment-from-outside", 64 * 1024)?;
@@ -70,14 +71,15 @@ impl<A: Access> Segment<A> {
     ///
     /// # Errors
     ///
-    /// - [`ErrorKind::NotASegment`]: nothing shows that it is or was one, or its format is of another version.
-    /// - [`ErrorKind::NotReady`]: it is not made yet; see [`stage_of`](Segment::stage_of).
+    /// - [`ErrorKind::NotASegment`]: there is no sign that the region is or was a segment, or its format has
+    ///   another version.
+    /// - [`ErrorKind::NotReady`]: the segment is not created yet; see [`stage_of`](Segment::stage_of).
     /// - [`ErrorKind::Fault`].
     pub fn inspect_memory(memory: &SharedMemory<A>) -> Result<SegmentInfo, Error> {
         SegmentRegion::new(memory, Parameters::new(Operation::Open, None, None)?)?.salvage()?.inspect()
     }
 
-    /// How far a memory is on the way to being a segment. Looks at its first bytes, and does not wait.
+    /// Returns how far a region is on the way to being a segment. It reads the first bytes and does not wait.
     ///
     /// ```
     /// use mmf::inspect::SegmentStage;
@@ -93,17 +95,17 @@ impl<A: Access> Segment<A> {
     ///
     /// # Errors
     ///
-    /// As mapping a [`view`](SharedMemory::view), and [`ErrorKind::Fault`].
+    /// Those of mapping a [`view`](SharedMemory::view), and [`ErrorKind::Fault`].
     pub fn stage_of(memory: &SharedMemory<A>) -> Result<SegmentStage, Error> {
         match SegmentRegion::new(memory, Parameters::new(Operation::Open, None, None)?) {
             Ok(region) => region.stage(),
-            // It is too short.
+            // The region is too short.
             Err(error) if error.kind() == ErrorKind::NotASegment => Ok(SegmentStage::NotASegment),
             Err(error) => Err(error),
         }
     }
 
-    /// Who takes part, and who has died and whose slot nobody has needed yet.
+    /// Returns the participants, and those that have died and whose slots are not reused yet.
     ///
     /// # Errors
     ///
@@ -113,19 +115,22 @@ impl<A: Access> Segment<A> {
     }
 }
 
-/// How many readers of locks are listed in all: each object may have as many as there are participants.
+/// The limit of the readers listed for all locks together: each lock may have as many as there are
+/// participants.
 const MOST_READERS: usize = 1 << 16;
 
 /// What has been found out and listed so far.
 struct Listed {
-    /// Tokens. Whether a participant is alive takes a system call, so it is asked once for each and not for each of its locks.
+    /// Participant ids. Whether a participant is alive takes a system call, so it is asked once for each and
+    /// not for each of its locks.
     alive: BTreeSet<u32>,
     readers: usize,
 }
 
 impl Listed {
     fn is_alive<A: Access>(&mut self, core: &Core<A>, id: u32) -> bool {
-        // It may have joined since. (For any other token its slot says that it is gone, without a system call.)
+        // It may have joined since. (The slot of any other id shows without a system call that its
+        // participant is gone.)
         self.alive.contains(&id) || (!core.is_gone(id) && self.alive.insert(id))
     }
 }
@@ -134,7 +139,7 @@ impl<A: Access> Core<A> {
     fn inspect(&self) -> Result<SegmentInfo, Error> {
         let mut header = self.view.read::<Header>(0)?;
         if self.follow()? != header.len {
-            // It may have become longer since the header was read.
+            // The segment may have become longer since the header was read.
             header = self.view.read::<Header>(0)?;
             let _ = self.follow()?;
         }
@@ -192,24 +197,24 @@ impl<A: Access> Core<A> {
         (self.start..=self.len()).contains(&end).then_some(end).filter(|end| end % ALIGN == 0)
     }
 
-    /// What the header says otherwise than what this one goes by, which was checked or found out.
+    /// Where the header contradicts the values that this inspection uses, which were checked or found out.
     fn damaged_header(&self, header: &Header) -> Vec<Damage> {
         let mut damage = salvage::damaged_header(header);
         let mut wrong = |offset, what| damage.push(Damage { offset, entry: None, description: what });
         if header.len != self.len() {
-            wrong(LEN_AT, format!("its length is {}, where it has {}", header.len, self.len()));
+            wrong(LEN_AT, format!("its length is {}, expected {}", header.len, self.len()));
         }
         if header.slots != self.slots {
-            let what = format!("places for {} participants, where there are {}", header.slots, self.slots);
+            let what = format!("it has {} slots, expected {}", header.slots, self.slots);
             wrong(SLOTS_AT, what);
         }
         if header.slots_used > self.slots {
-            let what = format!("{} slots in use, of {}", header.slots_used, self.slots);
+            let what = format!("{} slots in use, but it has {}", header.slots_used, self.slots);
             wrong(SLOTS_USED_AT, what);
         }
         if self.checked_end(header.end).is_none() {
             let what = format!(
-                "its directory ends at {}, where that is a multiple of {ALIGN} from {} to {}",
+                "its directory ends at {}, expected a multiple of {ALIGN} from {} to {}",
                 header.end,
                 self.start,
                 self.len()
@@ -217,7 +222,7 @@ impl<A: Access> Core<A> {
             wrong(END_AT, what);
         }
         if header.start != self.start {
-            let what = format!("its directory starts at {}, where it is at {}", header.start, self.start);
+            let what = format!("its directory starts at {}, expected {}", header.start, self.start);
             wrong(START_AT, what);
         }
         damage
@@ -229,7 +234,7 @@ impl<A: Access> Core<A> {
             let (slot_state, record) = self.slot(slot)?;
             let known = match slot_state.phase() {
                 Phase::Free => continue,
-                // For good, since it has no generations left.
+                // Retired for good: the slot has no generations left.
                 Phase::Retired if slot_state.process() == 0 && slot_state.generation() >= LAST_GENERATION => {
                     continue;
                 }
@@ -258,10 +263,10 @@ impl<A: Access> Core<A> {
         Ok(found)
     }
 
-    /// What an object is doing, or why that cannot be told.
+    /// The state of an object, or a description of why it cannot be read.
     fn state_of(&self, found: &Found, at: u64, listed: &mut Listed) -> Result<ObjectState, String> {
         let kind = ObjectKind::of(found.head.kind);
-        // What the heads of the objects, the counts of a latest and the readers of an rwlock need.
+        // The bytes that the head of a lock, the counts of a latest value and the readers of an rwlock take.
         let count = u64::from(found.head.count);
         let needed = match kind {
             ObjectKind::RwLock => READERS + count * READER_STEP,
@@ -269,7 +274,7 @@ impl<A: Access> Core<A> {
         };
         if found.head.object_len < needed {
             return Err(format!(
-                "its object has {} bytes, where a {kind} has {needed}",
+                "its object has {} bytes, and a {kind} needs {needed}",
                 found.head.object_len
             ));
         }

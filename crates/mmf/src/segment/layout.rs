@@ -1,7 +1,7 @@
-//! The memory format: where everything lies. `docs/segment.md` is the text to it.
+//! The format in memory, byte by byte. `docs/segment.md` describes it.
 //!
-//! The structures are never put over shared bytes: they are copied out whole, checked, and used as copies. Words that change while
-//! others look on are accessed atomically, at the offsets below.
+//! The structures are never laid over shared bytes: they are copied out whole, checked, and used as copies.
+//! Words that change while other processes read them are accessed atomically, at the offsets below.
 
 use core::mem::offset_of;
 
@@ -22,7 +22,7 @@ pub(crate) mod state {
     pub(crate) const BROKEN: u32 = 3;
 }
 
-/// What every object starts at a multiple of; no type may want more.
+/// The alignment of every object, and the largest alignment of a type.
 pub(crate) const ALIGN: u64 = 64;
 
 /// The first 256 bytes.
@@ -51,7 +51,7 @@ pub(crate) struct Header {
     pub(crate) reserved_too: [[u8; 16]; 8],
 }
 
-/// One participant.
+/// The slot of one participant.
 #[derive(Clone, Copy, Debug, FromBytes, IntoBytes, Immutable, KnownLayout)]
 #[repr(C)]
 pub(crate) struct Slot {
@@ -63,7 +63,7 @@ pub(crate) struct Slot {
     pub(crate) reserved: [u64; 3],
 }
 
-/// What is in front of an object.
+/// The head in front of an object.
 #[derive(Clone, Copy, Debug, FromBytes, IntoBytes, Immutable, KnownLayout)]
 #[repr(C)]
 pub(crate) struct Head {
@@ -102,7 +102,7 @@ pub(crate) struct LockHead {
 }
 
 impl LockHead {
-    /// Whether `since` is about this owner, and about the time since it last acquired the lock: it has not released it since.
+    /// Whether `since` is about this owner and its current acquisition: it has not released the lock since.
     pub(crate) fn since_is_of(&self, token: u32) -> bool {
         self.since_owner == token && self.since_releases == self.releases
     }
@@ -115,23 +115,23 @@ pub(crate) const END_PANICKED: u16 = 1;
 pub(crate) const HEADER_LEN: u64 = 256;
 pub(crate) const SLOT_LEN: u64 = 64;
 pub(crate) const HEAD_LEN: u64 = 256;
-/// The longest name of an object, and of a type.
+/// The longest name of an object, and of a type, in bytes.
 pub(crate) const NAME_MAX: usize = 63;
 pub(crate) const TYPE_NAME_MAX: usize = 127;
-/// The most participants: a slot has 9 bits in a token, of which all ones are kept.
+/// The most slots: a slot has 9 bits in a participant id, and the value of all ones is reserved.
 pub(crate) const SLOTS_MAX: u32 = 511;
-/// The maker's slot among the kernel's claims.
+/// The creator's slot among those that the kernel holds.
 pub(crate) const CREATOR: u32 = 1 << 20;
 
-/// An rwlock: where the writer sleeps, and the readers' words.
+/// An rwlock: the word that a writer blocks on, and the readers' words.
 pub(crate) const DRAIN: u64 = 64;
 pub(crate) const READERS: u64 = 128;
 pub(crate) const READER_STEP: u64 = 64;
 
-/// A latest: how many values were published; the stamps of those that it keeps.
+/// A latest value: the number of published values, and the sequences of its slots.
 pub(crate) const PUBLISHED: u64 = 8;
 pub(crate) const SEQUENCES: u64 = 16;
-/// Where the value of a mutex, or the first of a latest, starts.
+/// The offset of the value of a mutex, or of the first value of a latest.
 pub(crate) const VALUE: u64 = 64;
 
 const _: () = {
@@ -170,13 +170,13 @@ pub(crate) const STATE_AT: u64 = offset_of!(Header, state) as u64;
 pub(crate) const LEN_AT: u64 = offset_of!(Header, len) as u64;
 pub(crate) const CREATOR_AT: u64 = offset_of!(Header, creator) as u64;
 pub(crate) const CREATOR_STARTED_AT: u64 = offset_of!(Header, creator_started) as u64;
-/// Where the maker's namespaces are, one behind the other.
+/// The creator's namespaces, one behind the other.
 pub(crate) const CREATOR_NAMESPACES_AT: u64 = offset_of!(Header, creator_pid_namespace) as u64;
 pub(crate) const SLOTS_USED_AT: u64 = offset_of!(Header, slots_used) as u64;
 pub(crate) const END_AT: u64 = offset_of!(Header, end) as u64;
 pub(crate) const LOCK_AT: u64 = offset_of!(Header, lock) as u64;
 
-/// A participant's claim on a slot, in 64 bits.
+/// The state of a slot, in 64 bits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct SlotState(pub(crate) u64);
 
@@ -188,7 +188,7 @@ pub(crate) enum Phase {
     Retired,
 }
 
-/// Generations have 19 bits; the last one is kept, so that no token is all ones.
+/// Generations have 19 bits; the last one is reserved, so that no participant id is all ones.
 pub(crate) const LAST_GENERATION: u32 = (1 << 19) - 2;
 
 impl SlotState {
@@ -210,7 +210,7 @@ impl SlotState {
         (self.tag() >> 3) & ((1 << 19) - 1)
     }
 
-    /// Whether the kernel holds the slot for its owner, and can be asked about him.
+    /// Whether the kernel holds the slot for its participant, and can be asked whether it still does.
     pub(crate) fn kernel(self) -> bool {
         self.tag() & 4 != 0
     }
@@ -236,13 +236,13 @@ pub(crate) const fn align_up(bytes: u64) -> Option<u64> {
     }
 }
 
-/// A text behind its length, as names are kept.
+/// Reads a text that is stored behind its length, as names are.
 pub(crate) fn text_of(bytes: &[u8]) -> Option<&str> {
     let (len, rest) = bytes.split_first()?;
     core::str::from_utf8(rest.get(..usize::from(*len))?).ok()
 }
 
-/// The same the other way. The caller has checked the length.
+/// Stores a text behind its length. The caller has checked the length.
 pub(crate) fn put_text(bytes: &mut [u8], text: &str) {
     let len = text.len().min(bytes.len() - 1).min(255);
     bytes[0] = u8::try_from(len).unwrap_or(0);
@@ -285,7 +285,7 @@ mod tests {
 
     #[test]
     fn a_fingerprint_of_the_first_version() {
-        // Computed by another program: it must never change.
+        // Computed by another program. It must never change.
         assert_eq!(fingerprint(1, 0, 8, 8, "u64"), 0x4606_31bc_f24d_67e1);
     }
 }

@@ -1,4 +1,4 @@
-//! Segments: shared memories that describe themselves, with named, typed objects in them.
+//! Segments: shared memory regions that describe themselves and hold named, typed objects.
 
 pub(crate) mod core;
 mod creation;
@@ -36,16 +36,17 @@ use crate::memory::SharedMemory;
 use crate::name::ToName;
 use crate::options::Disposition;
 
-/// A shared memory with named, typed objects in it: locks, events, latest values.
+/// A shared memory region that holds named, typed objects: locks, events, latest values.
 ///
-/// Objects are made or found by name and type: whoever asks first makes them, and a type that does not match is refused. The locks survive
-/// their owners: when a process dies that has one, the next who locks gets it *and* is told. The format is documented in
-/// `docs/segment.md`, and what is in a segment can be listed by [`Segment::inspect`].
+/// Objects are identified by name and type. The first process that asks for an object creates it, and a
+/// request with another type is refused. The locks survive their owners: if a process dies while it holds a
+/// lock, the next owner acquires the lock *and* is notified of the death. The format is documented in
+/// `docs/segment.md`, and [`Segment::inspect`] returns what a segment contains.
 ///
 /// ```
 /// use mmf::Segment;
 ///
-/// // in each process, whoever comes first makes it
+/// // in each process; the first one creates it
 /// let (segment, _) = Segment::open_or_create("doc-segment-plant", 64 * 1024)?;
 /// let counter = segment.mutex::<u64>("counter")?;
 /// let mut guard = counter.lock()?;
@@ -54,16 +55,18 @@ use crate::options::Disposition;
 /// # Ok::<(), mmf::Error>(())
 /// ```
 ///
-/// A segment that may write is a *participant*: it has one of the places in the segment (64, if [`SegmentOptions::participants`] does not say
-/// otherwise), as long as it, a clone of it, or one of its objects lives. One opened read-only is an observer and leaves no trace.
+/// A writable segment is a *participant*: it occupies one of the segment's slots (64 unless
+/// [`SegmentOptions::participants`] sets another number) as long as it, a clone of it or one of its objects
+/// is alive. A read-only one is an observer and leaves no trace.
 ///
-/// If the region was made with a [capacity](SegmentOptions::capacity) and has [grown](SharedMemory::grow), the segment uses what was added as soon as an
-/// object needs it. So nothing else is to be kept behind it.
+/// If the region was created with a [capacity](SegmentOptions::capacity) and has [grown](SharedMemory::grow),
+/// the segment uses the new bytes as soon as an object needs them. Programs must therefore not keep other
+/// data behind the segment.
 ///
-/// After a `fork` without `exec` the child has to open the segment again: what it has belongs to its parent, and neither using nor dropping its copies
-/// does anything to that (see [`sync`](crate::sync)).
+/// After a `fork` without `exec`, the child has to open the segment again. The copies that it inherits belong
+/// to its parent, and using or dropping them does not affect the parent (see [`sync`](crate::sync)).
 #[derive(Debug)]
-#[must_use = "a participant leaves when the last handle goes"]
+#[must_use = "a participant leaves when its last handle is dropped"]
 pub struct Segment<A: Access = ReadWrite> {
     pub(crate) core: Arc<Core<A>>,
 }
@@ -75,8 +78,8 @@ impl<A: Access> Clone for Segment<A> {
 }
 
 impl Segment<ReadWrite> {
-    /// What every segment that is ready starts with: for programs that tell kinds of memory apart. To know more, see
-    /// [`stage_of`](Segment::stage_of).
+    /// The first bytes of every segment that is ready, for programs that distinguish kinds of regions. See
+    /// also [`stage_of`](Segment::stage_of).
     ///
     /// ```
     /// # let segment = mmf::Segment::create("doc-segment-magic", 64 * 1024)?;
@@ -86,8 +89,8 @@ impl Segment<ReadWrite> {
     /// ```
     pub const MAGIC: [u8; 8] = layout::MAGIC;
 
-    /// Makes a segment of `len` bytes under a name that nobody uses yet. About 4.5 KiB of it are for the segment itself, and a quarter
-    /// KiB for each object besides its own bytes.
+    /// Creates a segment of `len` bytes under a name that is not in use. The segment itself takes about 4.5
+    /// KiB of them, and each object takes a quarter KiB besides its own bytes.
     ///
     /// # Errors
     ///
@@ -96,7 +99,8 @@ impl Segment<ReadWrite> {
         SegmentOptions::new().len(len).create(name)
     }
 
-    /// Opens a segment that exists. It never makes one; it waits for one that is being made.
+    /// Opens an existing segment as a participant. Waits while another process creates it, and never creates
+    /// it.
     ///
     /// # Errors
     ///
@@ -105,7 +109,8 @@ impl Segment<ReadWrite> {
         SegmentOptions::new().open(name)
     }
 
-    /// Opens a segment, or makes it if there is none or if its maker has died before it was ready; says which it was.
+    /// Opens a segment, or creates it if it does not exist or its creator died before it was ready. Returns
+    /// which of both it did.
     ///
     /// # Errors
     ///
@@ -114,7 +119,8 @@ impl Segment<ReadWrite> {
         SegmentOptions::new().len(len).open_or_create(name)
     }
 
-    /// Makes a segment of a memory, all of whose bytes are zero: one without a name, for example, to be handed over.
+    /// Creates a segment in a region whose bytes are all zero: for example, an unnamed region that is then
+    /// handed over.
     ///
     /// ```
     /// let memory = mmf::SharedMemory::anonymous(64 * 1024)?;
@@ -125,21 +131,22 @@ impl Segment<ReadWrite> {
     ///
     /// # Errors
     ///
-    /// As [`SegmentOptions::create`]; [`ErrorKind::NotASegment`](crate::ErrorKind::NotASegment) if there is something else in it.
+    /// See [`SegmentOptions::create_in`].
     pub fn create_in(memory: &SharedMemory<ReadWrite>) -> Result<Self, Error> {
         SegmentOptions::new().create_in(memory)
     }
 
-    /// Takes part in the segment that a memory is.
+    /// Opens the segment in a region as a participant.
     ///
     /// # Errors
     ///
-    /// As [`SegmentOptions::open`].
+    /// See [`SegmentOptions::open_in`].
     pub fn open_in(memory: &SharedMemory<ReadWrite>) -> Result<Self, Error> {
         SegmentOptions::new().open_in(memory)
     }
 
-    /// Declares the segment broken, for good: whoever opens it from now on is refused. Who has it open is not disturbed.
+    /// Declares the segment broken, for good: it can no longer be opened. Processes that have it open are not
+    /// affected.
     ///
     /// # Errors
     ///
@@ -151,7 +158,8 @@ impl Segment<ReadWrite> {
 }
 
 impl Segment<ReadOnly> {
-    /// Opens a segment to look at it. An observer is no participant: nobody can see that it looks.
+    /// Opens an existing segment as an observer, which reads and is no participant. Other processes cannot
+    /// detect it.
     ///
     /// ```
     /// let segment = mmf::Segment::create("doc-segment-observed", 64 * 1024)?;
@@ -172,12 +180,13 @@ impl Segment<ReadOnly> {
 }
 
 impl<A: Access> Segment<A> {
-    /// The memory that the segment lies in.
+    /// Returns the region that the segment lies in.
     pub fn memory(&self) -> &SharedMemory<A> {
         &self.core.memory
     }
 
-    /// Bytes that are left for further objects, with those by which the region has [grown](SharedMemory::grow).
+    /// Returns the number of bytes that are left for further objects, including those by which the region has
+    /// [grown](SharedMemory::grow).
     ///
     /// ```
     /// let segment = mmf::SegmentOptions::new().len(16 * 1024).capacity(1 << 20).create("doc-segment-room")?;

@@ -15,11 +15,12 @@ use crate::security::{Principal, Security};
 
 /// Options for creating or opening a [`Segment`].
 ///
-/// The verbs are those of [`OpenOptions`]: [`create`](SegmentOptions::create) never opens, [`open`](SegmentOptions::open) never
-/// creates, and [`open_or_create`](SegmentOptions::open_or_create) returns which of both it did. The options of the region that
-/// the segment lies in are here as well.
+/// The verbs are those of [`OpenOptions`]: [`create`](SegmentOptions::create) never opens,
+/// [`open`](SegmentOptions::open) never creates, and [`open_or_create`](SegmentOptions::open_or_create)
+/// returns which of both it did. The options of the region that the segment lies in are here as well.
 ///
-/// An option that has no meaning for a verb is an error of kind [`ErrorKind::InvalidOption`]; it is never ignored.
+/// An option that has no meaning for a verb is an error of kind [`ErrorKind::InvalidOption`]; it is never
+/// ignored.
 ///
 /// ```
 /// use std::time::Duration;
@@ -54,8 +55,8 @@ impl SegmentOptions {
         SegmentOptions::default()
     }
 
-    /// Sets how many participants a new segment can have at a time: 1 to 511, by default 64. Each slot takes 64 bytes of the
-    /// segment, and 64 bytes of each reader-writer lock.
+    /// Sets how many participants a new segment can have at a time: 1 to 511, by default 64. Each slot takes
+    /// 64 bytes of the segment, and 64 bytes of each reader-writer lock.
     pub fn participants(mut self, most: u32) -> Self {
         self.participants = Some(most);
         self
@@ -67,7 +68,8 @@ impl SegmentOptions {
         self
     }
 
-    /// Sets the length in bytes: that of a new region, or the least that an existing one must have. See [`OpenOptions::len`].
+    /// Sets the length in bytes: that of a new region, or the least that an existing one must have. See
+    /// [`OpenOptions::len`].
     pub fn len(mut self, bytes: u64) -> Self {
         self.region = self.region.len(bytes);
         self
@@ -116,7 +118,8 @@ impl SegmentOptions {
     /// Those of [`OpenOptions::create`], and:
     ///
     /// - [`ErrorKind::TooSmall`]: [`len`](SegmentOptions::len) leaves no room for objects.
-    /// - [`ErrorKind::TooLarge`]: a segment cannot have so many [`participants`](SegmentOptions::participants), or none.
+    /// - [`ErrorKind::TooLarge`]: a segment cannot have so many
+    ///   [`participants`](SegmentOptions::participants), or none.
     pub fn create(&self, name: impl ToName) -> Result<Segment<ReadWrite>, Error> {
         let parameters = self.parameters(Operation::Create)?;
         created(&self.region.create(name)?, parameters)
@@ -128,12 +131,15 @@ impl SegmentOptions {
     ///
     /// Those of [`OpenOptions::open`], and:
     ///
-    /// - [`ErrorKind::NotASegment`]: the region holds something else, or a segment in another version of the format.
+    /// - [`ErrorKind::NotASegment`]: the region holds something else, or a segment in another version of the
+    ///   format.
     /// - [`ErrorKind::NotReady`]: its creator has died, or has not finished within the
     ///   [timeout](SegmentOptions::ready_timeout).
-    /// - [`ErrorKind::Corrupted`]: its header is damaged, or the segment was [declared broken](Segment::declare_broken).
+    /// - [`ErrorKind::Corrupted`]: its header is damaged, or the segment was [declared
+    ///   broken](Segment::declare_broken).
     /// - [`ErrorKind::Full`]: all slots for participants are taken.
-    /// - [`ErrorKind::InvalidOption`]: [`participants`](SegmentOptions::participants) is set, which only a creator can choose.
+    /// - [`ErrorKind::InvalidOption`]: [`participants`](SegmentOptions::participants) is set, which only a
+    ///   creator can choose.
     pub fn open(&self, name: impl ToName) -> Result<Segment<ReadWrite>, Error> {
         let parameters = self.parameters_to_open()?;
         opened(&self.region.open(name)?, parameters)
@@ -150,12 +156,14 @@ impl SegmentOptions {
         Ok(Segment { core: Arc::new(core) })
     }
 
-    /// Opens a segment as a participant, or creates it, and returns which of both it did. If several processes call this at once,
-    /// one of them creates the segment. If a creator dies before the segment is ready, the next caller creates it anew.
+    /// Opens a segment as a participant, or creates it, and returns which of both it did. If several
+    /// processes call this at once, one of them creates the segment. If a creator dies before the segment is
+    /// ready, the next caller creates it anew.
     ///
     /// # Errors
     ///
-    /// Those of [`OpenOptions::open_or_create`], [`create`](SegmentOptions::create) and [`open`](SegmentOptions::open).
+    /// Those of [`OpenOptions::open_or_create`], [`create`](SegmentOptions::create) and
+    /// [`open`](SegmentOptions::open).
     pub fn open_or_create(&self, name: impl ToName) -> Result<(Segment<ReadWrite>, Disposition), Error> {
         let parameters = self.parameters(Operation::OpenOrCreate)?;
         let (memory, _) = self.region.open_or_create(name)?;
@@ -181,8 +189,8 @@ impl SegmentOptions {
     ///
     /// # Errors
     ///
-    /// Those of [`open`](SegmentOptions::open) that are about the segment; [`ErrorKind::InvalidOption`] if an option of the region
-    /// is set, which exists already.
+    /// Those of [`open`](SegmentOptions::open) that are about the segment; [`ErrorKind::InvalidOption`] if an
+    /// option of the region is set, which exists already.
     pub fn open_in(&self, memory: &SharedMemory<ReadWrite>) -> Result<Segment<ReadWrite>, Error> {
         let parameters = self.parameters_to_open()?;
         self.refuse_region_options(memory, parameters.operation)?;
@@ -209,7 +217,8 @@ impl SegmentOptions {
     ) -> Result<(), Error> {
         let Some(option) = self.region.first_option() else { return Ok(()) };
         let detail = format!(
-            "{option}() applies to a region that is created or opened, and this one is open already: set it on the \
+            "{option}() applies to a region that is created or opened, and this one is open already: set \
+             it on the \
              OpenOptions of the region"
         );
         Err(memory.right().name_it(Error::new(operation, ErrorKind::InvalidOption)).with_detail(detail))

@@ -1,7 +1,8 @@
-//! What can be read of a segment of which a part makes no sense.
+//! What can still be read of a damaged segment.
 //!
-//! Each head in the directory carries a fingerprint of its kind and type, and its two lengths go together; so one that was overwritten is
-//! told from a whole one, and behind a damaged one the next whole one is found.
+//! Each head in the directory carries a fingerprint of its kind and type, and its two lengths depend on each
+//! other. So an overwritten head can be distinguished from a whole one, and the next whole one behind a
+//! damaged head can be found.
 
 use core::mem::offset_of;
 use core::ops::Range;
@@ -18,41 +19,42 @@ use crate::access::Access;
 use crate::error::{Error, ErrorKind};
 use crate::view::View;
 
-/// How many bytes are searched for whole heads, in all: what nobody has used yet would become memory by being looked at.
+/// The number of bytes that are searched for whole heads, in all: reading pages that were never used would
+/// allocate them.
 const SEARCH: u64 = 16 << 20;
 
-/// How many entries of a directory are listed, and how much damage. A directory has as many entries as a peer likes.
+/// The limits of listed entries and of listed damage. A peer can write any number of entries.
 const MOST_ENTRIES: usize = 1 << 14;
 const MOST_DAMAGE: usize = 1 << 10;
 
 /// An object whose head could be read.
 pub(super) struct Found {
-    /// Its number in the directory, from 1 on.
+    /// Its number in the directory, counted from 1.
     pub(super) entry: usize,
-    /// Where its head is.
+    /// The offset of its head.
     pub(super) at: u64,
     pub(super) head: Head,
     pub(super) name: String,
     pub(super) type_name: String,
 }
 
-/// What is wrong with a head, and where in it.
+/// The damage in a head, with offsets in the head.
 struct Checked {
     wrong: Vec<(usize, String)>,
-    /// Its name and that of its type, if they are texts.
+    /// The names of the object and of its type, if both are valid texts.
     names: Option<(String, String)>,
-    /// How long head and object are, by the length of the object.
+    /// The length of head and object, computed from the length of the object.
     total: Option<u64>,
 }
 
-/// `room` is what there is from the head on.
+/// `room` is the number of bytes from the head on.
 fn check(head: &Head, room: u64) -> Checked {
     let mut wrong = Vec::new();
     let total = align_up(head.object_len).and_then(|len| len.max(ALIGN).checked_add(HEAD_LEN));
     let total = total.filter(|total| *total <= room);
     if total != Some(head.total) {
         let what = format!(
-            "its length is {} and that of its object {}, in {room} bytes: they do not go together",
+            "its length is {} and that of its object {}, in {room} bytes: they contradict each other",
             head.total, head.object_len
         );
         wrong.push((offset_of!(Head, total), what));
@@ -65,21 +67,24 @@ fn check(head: &Head, room: u64) -> Checked {
         wrong.push((offset_of!(Head, value_offset), what));
     }
     if !head.align.is_power_of_two() || u64::from(head.align) > ALIGN {
-        let what = format!("its type is aligned to {}, where that is a power of 2 up to {ALIGN}", head.align);
+        let what = format!("its type is aligned to {}, expected a power of 2 up to {ALIGN}", head.align);
         wrong.push((offset_of!(Head, align), what));
     }
     let name = text_of(&head.name).filter(|name| !name.is_empty());
     if name.is_none() {
-        wrong.push((offset_of!(Head, name), "its name is no text".to_owned()));
+        wrong.push((offset_of!(Head, name), "its name is not valid text".to_owned()));
     }
     let type_name = text_of(head.type_name.as_flattened());
     match type_name {
-        None => wrong.push((offset_of!(Head, type_name), "the name of its type is no text".to_owned())),
+        None => {
+            wrong.push((offset_of!(Head, type_name), "the name of its type is not valid text".to_owned()))
+        }
         Some(type_name) => {
             let right = fingerprint(head.kind, head.version, head.size, head.align, type_name);
             if right != head.fingerprint {
                 let what = format!(
-                    "its fingerprint is {:#018x}, where that of its kind and type is {right:#018x}: one of these was overwritten",
+                    "its fingerprint is {:#018x}, expected {right:#018x} from its kind and type: one of \
+                     them was overwritten",
                     head.fingerprint
                 );
                 wrong.push((offset_of!(Head, fingerprint), what));
@@ -90,12 +95,12 @@ fn check(head: &Head, room: u64) -> Checked {
     Checked { wrong, names, total }
 }
 
-/// Whether a whole head is at `at`, in front of `end`.
+/// Whether there is a whole head at `at`, in front of `end`.
 fn is_whole<A: Access>(view: &View<A>, at: u64, end: u64) -> Result<bool, Error> {
     if end.saturating_sub(at) < HEAD_LEN + ALIGN {
         return Ok(false);
     }
-    // Nearly always this is enough.
+    // The length alone rules out nearly every offset.
     let total = view.read::<u64>(index(at))?;
     if total < HEAD_LEN + ALIGN || total % ALIGN != 0 || total > end - at {
         return Ok(false);
@@ -103,10 +108,11 @@ fn is_whole<A: Access>(view: &View<A>, at: u64, end: u64) -> Result<bool, Error>
     Ok(check(&view.read::<Head>(index(at))?, end - at).wrong.is_empty())
 }
 
-/// Goes through the directory, from whole head to whole head. Each step goes forward, and the search and the entries have a bound, so the work
-/// has one, whatever a peer has written. If the end of the directory is not known, it is where a head would be and only zeros are.
+/// Walks the directory from whole head to whole head. Each step goes forward, and the search and the number
+/// of entries are bounded, so the work is bounded whatever a peer has written. If the end of the directory is
+/// unknown, it is where only zeros are in the place of a head.
 ///
-/// Returns whether it has come to the end: not if there are more entries, or more damage, than are listed.
+/// Returns whether the walk reached the end: not if there are more entries, or more damage, than are listed.
 pub(super) fn walk<A: Access>(
     view: &View<A>,
     directory: Range<u64>,
@@ -125,7 +131,7 @@ pub(super) fn walk<A: Access>(
         let mut wrong = |offset, what| damage.push(Damage { offset, entry: Some(entry), description: what });
         if end - at < HEAD_LEN + ALIGN {
             if end_is_known {
-                wrong(at, format!("there are {} bytes left, which is no room for an object", end - at));
+                wrong(at, format!("{} bytes are left, which are too few for an object", end - at));
             }
             return true;
         }
@@ -146,7 +152,7 @@ pub(super) fn walk<A: Access>(
             wrong(at + offset as u64, what);
         }
         let next = match (sure, total) {
-            // (It is what the head says, too.)
+            // (It equals the length in the head.)
             (true, Some(total)) => Ok(Some(at + total)),
             _ => next_whole(view, at, end, [total, Some(head.total)], &mut budget),
         };
@@ -157,12 +163,12 @@ pub(super) fn walk<A: Access>(
         match next {
             Ok(Some(next)) => {
                 if !whole && !sure && next > at + total.unwrap_or(0) {
-                    wrong(format!("what may have been between this and byte {next} cannot be told"));
+                    wrong(format!("the entries between this one and byte {next} are unknown"));
                 }
                 at = next;
             }
             Ok(None) => {
-                wrong("no whole entry was found behind it".to_owned());
+                wrong("no valid entry was found behind it".to_owned());
                 return true;
             }
             Err(error) => {
@@ -174,7 +180,8 @@ pub(super) fn walk<A: Access>(
     true
 }
 
-/// Where the next whole head is, or the end: best where one of the lengths says, else wherever there is one.
+/// The offset of the next whole head, or the end: where one of the lengths leads if possible, otherwise the
+/// first one found.
 fn next_whole<A: Access>(
     view: &View<A>,
     at: u64,
@@ -201,44 +208,39 @@ fn next_whole<A: Access>(
     Ok(None)
 }
 
-/// What a header says that no segment of this version does.
+/// The parts of a header that no segment of this version has.
 pub(super) fn damaged_header(header: &Header) -> Vec<Damage> {
     let mut damage = Vec::new();
     let mut wrong =
         |offset: usize, what| damage.push(Damage { offset: offset as u64, entry: None, description: what });
     if header.magic != MAGIC {
-        let what = format!("it starts with {:02x?}, where a segment has {MAGIC:02x?}", header.magic);
+        let what = format!("it starts with {:02x?}, expected {MAGIC:02x?}", header.magic);
         wrong(offset_of!(Header, magic), what);
     }
     if header.version != VERSION {
-        let what = format!("its format is version {}, where this library knows {VERSION}", header.version);
+        let what = format!("its format is version {}, expected {VERSION}", header.version);
         wrong(offset_of!(Header, version), what);
     }
     if header.state != state::READY && header.state != state::BROKEN {
-        let what = format!(
-            "its state is {:#x}, where one that is made has {} or {}",
-            header.state,
-            state::READY,
-            state::BROKEN
-        );
+        let what =
+            format!("its state is {:#x}, expected {} or {}", header.state, state::READY, state::BROKEN);
         wrong(offset_of!(Header, state), what);
     }
     if header.fingerprint != FINGERPRINT {
         let what = format!(
-            "the fingerprint of its layout is {:#018x}, where that of version {VERSION} is {FINGERPRINT:#018x}",
+            "the fingerprint of its layout is {:#018x}, expected {FINGERPRINT:#018x}",
             header.fingerprint
         );
         wrong(offset_of!(Header, fingerprint), what);
     }
     if u64::from(header.participants) != HEADER_LEN {
-        let what =
-            format!("its participants start at {}, where they are at {HEADER_LEN}", header.participants);
+        let what = format!("its participants start at {}, expected {HEADER_LEN}", header.participants);
         wrong(offset_of!(Header, participants), what);
     }
     damage
 }
 
-/// What a header that was once made is by now.
+/// The stage of a segment that was once ready.
 pub(super) fn stage(header: &Header) -> SegmentStage {
     match header.state {
         state::READY => SegmentStage::Ready,
@@ -248,21 +250,24 @@ pub(super) fn stage(header: &Header) -> SegmentStage {
 }
 
 impl<A: Access> SegmentRegion<'_, A> {
-    /// A segment to look at, by what its header still says and by what is found where it should be.
+    /// A segment to inspect, from what its header still says and from what is found where it should be.
     pub(super) fn salvage(&self) -> Result<Core<A>, Error> {
         match self.stage()? {
             SegmentStage::Ready | SegmentStage::Broken | SegmentStage::Damaged => {}
             SegmentStage::Blank => {
-                let detail = "its first bytes are all zero: it is a plain memory, or nobody has begun to make it a segment";
+                let detail =
+                    "its first bytes are all zero: it is a plain region, or its creator has not started yet";
                 return Err(self.fail(ErrorKind::NotReady).with_detail(detail));
             }
             SegmentStage::Creating { creator, alive: true } => {
-                let detail = format!("process {} is making it: look again", creator.id);
+                let detail = format!("process {} is creating it: try again", creator.id);
                 return Err(self.fail(ErrorKind::NotReady).with_detail(detail));
             }
             SegmentStage::Creating { creator, alive: false } => {
                 let detail = format!(
-                    "its maker, process {}, has died before it was: open_or_create makes it anew, and so does its maker",
+                    "its creator, process {}, died before it was ready: use open_or_create, which creates \
+                     it anew, or start the \
+                     creator again",
                     creator.id
                 );
                 return Err(self.fail(ErrorKind::NotReady).with_detail(detail));
@@ -270,11 +275,12 @@ impl<A: Access> SegmentRegion<'_, A> {
             SegmentStage::NotASegment => return Err(self.fail(ErrorKind::NotASegment)),
         }
         let header = self.view.read::<Header>(0)?;
-        // Of one that is of another version nothing is known; but one of the three alone is damage.
+        // Nothing is known of another version; but if only one of the three differs, it is damage.
         let other = header.magic == MAGIC && header.version != VERSION && header.fingerprint != FINGERPRINT;
         if other || !has_signs(&header) {
             let detail = format!(
-                "its format is version {} ({:#018x}), this library knows version {VERSION} ({FINGERPRINT:#018x})",
+                "its format is version {} ({:#018x}), and this library supports version {VERSION} \
+                 ({FINGERPRINT:#018x})",
                 header.version, header.fingerprint
             );
             return Err(self.fail(ErrorKind::NotASegment).with_detail(detail));
@@ -286,7 +292,7 @@ impl<A: Access> SegmentRegion<'_, A> {
         Ok(self.core(slots, len.unwrap_or(there & !(ALIGN - 1)), header.id))
     }
 
-    /// How many places there are. If the header contradicts itself, the directory shows where it starts.
+    /// The number of slots. If the header contradicts itself, it follows from where the directory starts.
     fn slots(&self, header: &Header, there: u64) -> Result<u32, Error> {
         let most = u32::try_from((there - HEADER_LEN) / SLOT_LEN).unwrap_or(SLOTS_MAX).min(SLOTS_MAX);
         let fits = |slots: u32| (1..=most).contains(&slots);

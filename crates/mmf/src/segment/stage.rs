@@ -1,4 +1,4 @@
-//! What a memory is on the way to being a segment: told from its first bytes, without waiting for anybody.
+//! How far a region is on the way to being a segment: read from its first bytes, without waiting.
 
 use std::sync::atomic::Ordering::SeqCst;
 
@@ -21,8 +21,8 @@ use crate::error::Error;
 pub enum SegmentStage {
     /// The region holds something else.
     NotASegment,
-    /// The first bytes of the region are all zero. A plain region can look like that, and so does a segment whose creator has not
-    /// started.
+    /// The first bytes of the region are all zero. A plain region can look like that, and so does a segment
+    /// whose creator has not started.
     Blank,
     /// A process is creating the segment, or has died doing so. In the latter case,
     /// [`open_or_create`](crate::Segment::open_or_create) creates it anew.
@@ -41,7 +41,8 @@ pub enum SegmentStage {
     Damaged,
 }
 
-/// Where a header has something that it does not have before its creator begins, apart from who that is.
+/// The offset of a byte that is not zero although a creator has not started, apart from the creator's own
+/// slot.
 pub(super) fn is_blank(header: &Header) -> Result<(), usize> {
     let creator = index(CREATOR_AT)..index(CREATOR_STARTED_AT) + 8;
     let namespaces = index(CREATOR_NAMESPACES_AT)..index(CREATOR_NAMESPACES_AT) + 16;
@@ -50,14 +51,15 @@ pub(super) fn is_blank(header: &Header) -> Result<(), usize> {
     found.map_or(Ok(()), |(at, _)| Err(at))
 }
 
-/// Whether participants and directory are where this number of places puts them.
+/// Whether participants and directory are where this number of slots puts them.
 pub(super) fn layout_fits(header: &Header) -> bool {
     (1..=SLOTS_MAX).contains(&header.slots)
         && u64::from(header.participants) == HEADER_LEN
         && header.start == HEADER_LEN + u64::from(header.slots) * SLOT_LEN
 }
 
-/// Whether a header shows a segment, even if a part of it was overwritten: each of these alone is no accident.
+/// Whether a header shows a segment even if a part of it was overwritten: none of these signs is a
+/// coincidence.
 pub(super) fn has_signs(header: &Header) -> bool {
     header.magic == MAGIC || header.fingerprint == FINGERPRINT || layout_fits(header)
 }
@@ -69,7 +71,7 @@ impl<A: Access> SegmentRegion<'_, A> {
         let signs = has_signs(&header);
         let stage = match now {
             state::READY if signs => SegmentStage::Ready,
-            // A maker that could not go on may have written nothing else.
+            // A creator that could not go on may have written nothing else.
             state::BROKEN if signs || header.magic == [0; 8] => SegmentStage::Broken,
             state::RAW if self.unlike_raw()?.is_none() => self.making(SegmentStage::Blank)?,
             state::CREATING
@@ -84,13 +86,13 @@ impl<A: Access> SegmentRegion<'_, A> {
         Ok(stage)
     }
 
-    /// Who makes it; or what it is if nobody has ever begun.
-    fn making(&self, nobody: SegmentStage) -> Result<SegmentStage, Error> {
+    /// The creator, or `without` if no process has ever started.
+    fn making(&self, without: SegmentStage) -> Result<SegmentStage, Error> {
         let slot_state = SlotState(self.view.atomic_u64(index(CREATOR_AT))?.load(SeqCst)?);
         if slot_state.phase() == Phase::Free {
-            // He may have finished since the state was looked at.
+            // The creator may have finished since the state was read.
             let ready = self.view.atomic_u32(index(STATE_AT))?.load(SeqCst)? == state::READY;
-            return Ok(if ready { SegmentStage::Ready } else { nobody });
+            return Ok(if ready { SegmentStage::Ready } else { without });
         }
         let creator = self.creator(slot_state)?;
         let alive = self.creator_is_alive(slot_state)?;

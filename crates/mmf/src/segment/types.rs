@@ -1,4 +1,4 @@
-//! What may lie in a segment, and how types are told apart.
+//! The types of the objects in a segment, and how programs recognise them.
 
 use core::fmt;
 use std::borrow::Cow;
@@ -7,11 +7,13 @@ use zerocopy::{FromBytes, Immutable, IntoBytes};
 
 /// A type whose values may lie in a segment.
 ///
-/// zerocopy's traits say that any bytes are a value and every value is just its bytes; this trait gives the type a name and a version, by
-/// which all programs that use the segment recognise it. Size and alignment are looked at, too.
+/// The traits of zerocopy guarantee that any bytes are a valid value and that a value is nothing but its
+/// bytes. This trait adds a name and a version, by which all programs that use the segment recognise the
+/// type. Size and alignment are compared as well.
 ///
-/// Choose a name that says whose it is, and raise the version when the meaning of the bytes changes. Use `#[repr(C)]` and types of a
-/// fixed width, so that the layout does not depend on the compiler or on the processor's width.
+/// Choose a name that identifies its owner, and raise the version when the meaning of the bytes changes. Use
+/// `#[repr(C)]` and types of a fixed width, so that the layout depends neither on the compiler nor on the
+/// width of the processor.
 ///
 /// ```
 /// use mmf::SharedType;
@@ -28,12 +30,12 @@ use zerocopy::{FromBytes, Immutable, IntoBytes};
 /// assert_eq!(Pose::description().to_string(), "demo.Pose version 2 (12 bytes, aligned to 4)");
 /// ```
 pub trait SharedType: FromBytes + IntoBytes + Immutable + Sized + 'static {
-    /// What all programs call it: at most 127 bytes.
+    /// The name of the type in all programs: at most 127 bytes.
     const NAME: &'static str;
-    /// Which meaning its bytes have.
+    /// The version of the meaning of its bytes.
     const VERSION: u32 = 0;
 
-    /// All that has to be the same on both sides.
+    /// Returns everything that has to be the same in all programs.
     #[must_use]
     fn description() -> TypeDescription {
         TypeDescription {
@@ -45,7 +47,7 @@ pub trait SharedType: FromBytes + IntoBytes + Immutable + Sized + 'static {
     }
 }
 
-/// How a type is described in a segment.
+/// The description of a type in a segment.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[non_exhaustive]
@@ -56,7 +58,7 @@ pub struct TypeDescription {
     pub version: u32,
     /// Its length in bytes.
     pub size: u64,
-    /// What its address is a multiple of.
+    /// Its alignment in bytes.
     pub align: u32,
 }
 
@@ -146,6 +148,13 @@ impl ObjectKind {
             ObjectKind::Futex => 8,
             ObjectKind::Unknown(number) => number,
         }
+    }
+
+    /// Its name in a sentence.
+    pub(crate) fn with_article(self) -> String {
+        let name = self.to_string();
+        let article = if name.starts_with(['a', 'e', 'o', 'r']) { "an" } else { "a" };
+        format!("{article} {name}")
     }
 
     pub(crate) fn of(number: u32) -> Self {

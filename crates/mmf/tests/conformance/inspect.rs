@@ -252,7 +252,10 @@ pub(crate) fn zeros_are_not_taken_for_a_death() {
     let error = soon.open(&name).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::NotReady);
     let text = format!("{error:#}");
-    assert!(text.contains("a plain memory") && text.contains("its maker has not begun"), "{text}");
+    assert!(
+        text.contains("not meant to be a segment") && text.contains("its creator has not started"),
+        "{text}"
+    );
     assert!(text.contains("SharedMemory") && text.contains("open_or_create"), "{text}");
     let error = Segment::inspect_memory(&memory).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::NotReady, "{error}");

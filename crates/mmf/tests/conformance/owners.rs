@@ -507,10 +507,7 @@ pub(crate) fn errors_of_objects_name_the_object() {
     let mutex = segment.mutex::<u64>("m").unwrap();
     let _guard = mutex.lock().unwrap();
     let error = Error::from(mutex.try_lock().unwrap_err());
-    assert!(
-        format!("{error:#}").contains("the mutex \"m\" in a segment without a name is held by"),
-        "{error}"
-    );
+    assert!(format!("{error:#}").contains("the mutex \"m\" in an unnamed segment is held by"), "{error}");
 }
 
 fn locked(name: &str) -> Peer {

@@ -220,7 +220,7 @@ pub(crate) fn a_maker_that_dies_is_replaced() {
         maker.kill();
         let error = Segment::open(&name).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::NotReady, "{step}");
-        assert!(format!("{error:#}").contains("its maker has died"), "{error}");
+        assert!(format!("{error:#}").contains("its creator died"), "{error}");
         let (segment, how) = Segment::open_or_create(&name, LEN).unwrap();
         assert_eq!(how, Disposition::Created, "{step}");
         segment.mutex::<u64>("one").unwrap().lock().unwrap().set(&1).unwrap();
@@ -285,7 +285,7 @@ pub(crate) fn participants_die_at_every_step() {
     let others: Vec<_> = (0..2).map(|_| Segment::open(&name).unwrap()).collect();
     let error = Segment::open(&name).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Full, "{error}");
-    assert!(format!("{error:#}").contains("all 3 places"), "{error}");
+    assert!(format!("{error:#}").contains("all 3 slots"), "{error}");
     drop(others);
     let tokens: Vec<u32> = (0..100)
         .map(|_| {

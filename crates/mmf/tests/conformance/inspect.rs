@@ -294,14 +294,14 @@ pub(crate) fn the_maker_is_named() {
         };
         let id = making(true);
         let error = Segment::inspect_memory(&memory).unwrap_err();
-        assert!(format!("{error:#}").contains(&format!("process {id} is making it")), "{error}");
+        assert!(format!("{error:#}").contains(&format!("process {id} is creating it")), "{error}");
         maker.kill();
         testkit::wait_until("its death is noticed", || {
             matches!(Segment::stage_of(&memory).unwrap(), SegmentStage::Creating { alive: false, .. })
         });
         assert_eq!(making(false), id);
         let error = Segment::inspect_memory(&memory).unwrap_err();
-        assert!(format!("{error:#}").contains(&format!("process {id}, has died")), "{error}");
+        assert!(format!("{error:#}").contains(&format!("process {id}, died")), "{error}");
     }
 }
 

@@ -1,4 +1,5 @@
-//! Looking into segments: whatever stands there, what can be shown is shown, and what is damaged is named.
+//! Inspection of segments: whatever bytes there are, everything that can be read is listed, and damage is
+//! named.
 
 use std::sync::atomic::AtomicU32;
 use std::sync::atomic::Ordering::SeqCst;
@@ -10,7 +11,7 @@ use mmf::{ErrorKind, Segment, SegmentOptions, SharedMemory, View};
 use testkit::{Peer, Role, unique_name};
 
 const NAMES: [&str; 4] = ["mutex", "table", "pose", "go"];
-/// Header and two places.
+/// The header and two slots.
 const START: usize = 256 + 2 * 64;
 /// The second entry of the directory: behind head and object of the first.
 const SECOND: usize = START + 256 + 128;
@@ -29,7 +30,7 @@ fn names(info: &SegmentInfo) -> Vec<&str> {
     info.objects.iter().map(|object| &*object.name).collect()
 }
 
-pub(crate) fn a_whole_one_has_no_damage() {
+pub(crate) fn an_intact_segment_has_no_damage() {
     let (memory, segment) = four_objects();
     for info in [segment.inspect().unwrap(), Segment::inspect_memory(&memory).unwrap()] {
         assert_eq!(names(&info), NAMES);
@@ -43,13 +44,13 @@ pub(crate) fn a_whole_one_has_no_damage() {
     assert_eq!((names(&info).len(), info.damage.len()), (4, 0));
 }
 
-/// What is in front of a damaged entry and behind it is shown, and where it is is said.
+/// Objects in front of a damaged entry and behind it are listed, and the damage is located.
 pub(crate) fn objects_around_a_damaged_entry_are_shown() {
     let (memory, segment) = four_objects();
     let view = memory.view().unwrap();
     let good = view.read_vec(0, view.len()).unwrap();
     let look = || Segment::inspect_memory(&memory).unwrap();
-    // (where in the entry, what, which objects are left)
+    // (offset in the entry, description, names of the objects that are left)
     let others = ["mutex", "pose", "go"];
     let cases: [(usize, &[u8], &[&str]); 9] = [
         (0, &[0xff; 8], &NAMES), // its length: the object's is still there
@@ -73,7 +74,7 @@ pub(crate) fn objects_around_a_damaged_entry_are_shown() {
         assert_eq!(segment.inspect().unwrap().damage, info.damage);
         view.write_all_at(&good, 0).unwrap();
     }
-    // Two neighbours, of which neither says how long it is.
+    // Two neighbours of which neither has a valid length.
     view.fill(0xa5, SECOND..SECOND + 256 + 320 + 256).unwrap();
     let info = look();
     assert_eq!(names(&info), ["mutex", "go"], "{:?}", info.damage);
@@ -81,8 +82,8 @@ pub(crate) fn objects_around_a_damaged_entry_are_shown() {
     assert_eq!(look().damage, []);
 }
 
-/// What a peer writes into the directory decides how much is read and listed only up to a bound.
-pub(crate) fn no_more_is_listed_than_a_bound() {
+/// Whatever a peer writes into the directory, an inspection reads and lists a bounded amount.
+pub(crate) fn listings_are_bounded() {
     let memory = SharedMemory::anonymous(64 << 20).unwrap();
     let segment = SegmentOptions::new().participants(2).create_in(&memory).unwrap();
     let lock = segment.rwlock::<u32>("table").unwrap();
@@ -113,7 +114,7 @@ pub(crate) fn no_more_is_listed_than_a_bound() {
         view.write(&((head + entries * entry.len()) as u64), 80).unwrap();
         assert_eq!(look(), (seen, seen, 0, entries > most));
     }
-    // Damage in each of them; only the word that is compared, so that all of them could be shown.
+    // Damage in each of them, only in the word that is compared, so that all of them could be listed.
     for at in 0..many {
         view.write(&7_u64, head + at * entry.len() + 40).unwrap();
     }
@@ -121,7 +122,7 @@ pub(crate) fn no_more_is_listed_than_a_bound() {
 }
 
 /// A header of which one part was overwritten still leads to the participants and the objects.
-pub(crate) fn a_damaged_header_is_made_up_for() {
+pub(crate) fn a_damaged_header_is_reconstructed() {
     let (memory, segment) = four_objects();
     let view = memory.view().unwrap();
     let good = view.read_vec(0, view.len()).unwrap();
@@ -147,21 +148,21 @@ pub(crate) fn a_damaged_header_is_made_up_for() {
                 assert!(format!("{error:#}").contains("`mmf inspect` shows"), "{offset}: {error}");
                 view.write_all_at(&good[256 + 64..START], 256 + 64).unwrap();
             }
-            // Who has it open goes by what it knows.
+            // A process that has the segment open uses the values that it has checked.
             assert_eq!(names(&segment.inspect().unwrap()), NAMES);
             view.write_all_at(&good, 0).unwrap();
         }
     }
-    // All that says how many places there are: where the first object is shows it.
+    // All fields that give the number of slots: the offset of the first object shows it.
     view.fill(0xff, 64..96).unwrap();
     assert_eq!(names(&Segment::inspect_memory(&memory).unwrap()), NAMES);
-    // All of what tells a segment.
+    // All signs of a segment.
     view.fill(0xff, 0..128).unwrap();
     let error = Segment::inspect_memory(&memory).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::NotASegment, "{error}");
 }
 
-/// Every word of header, participants and directory, with values that mean something somewhere and with others.
+/// Every word of header, slots and directory, with values that are valid somewhere and with others.
 pub(crate) fn every_word_can_be_hostile() {
     let (memory, segment) = four_objects();
     let view = memory.view().unwrap();
@@ -181,13 +182,13 @@ pub(crate) fn every_word_can_be_hostile() {
             silent.push(at);
         }
     }
-    // What tells how to read it cannot be overwritten without being noticed.
+    // Fields that tell how to read the segment cannot be overwritten undetected.
     let telling =
         [0, 4, 8, 12, 16, 20, 24, 64, 68, 80, 88, START, START + 16, START + 40, SECOND, SECOND + 8];
     assert!(telling.iter().all(|at| !silent.contains(at)), "{silent:?}");
 }
 
-/// Whether something was noticed. In any case it comes to an end.
+/// Returns whether damage was detected. In any case the inspection ends.
 fn look_at(memory: &SharedMemory, segment: &Segment) -> bool {
     let info = segment.inspect().unwrap();
     assert!(info.damage.iter().all(|damage| damage.offset < info.len && !damage.description.is_empty()));
@@ -220,7 +221,7 @@ pub(crate) fn many_hostile_words_at_once() {
             view.write_all_at(&good, 0).unwrap();
         }
     }
-    // Nothing but heads, each in the middle of the one before.
+    // Nothing but heads, each inside of the previous one.
     for at in (START..8192 - 320).step_by(64) {
         view.write_all_at(&good[START..START + 64], at).unwrap();
     }
@@ -228,8 +229,8 @@ pub(crate) fn many_hostile_words_at_once() {
     look_at(&memory, &segment);
 }
 
-/// While somebody else writes anything anywhere.
-pub(crate) fn looking_while_it_is_overwritten() {
+/// An inspection while another process writes anything anywhere.
+pub(crate) fn inspecting_while_it_is_overwritten() {
     let name = unique_name("looking");
     let segment = SegmentOptions::new().len(8192).participants(2).create(&name).unwrap();
     segment.mutex::<u64>("mutex").unwrap();
@@ -243,7 +244,7 @@ pub(crate) fn looking_while_it_is_overwritten() {
     peer.finish();
 }
 
-/// A memory of zeros may be a plain one, or a segment that nobody has begun to make: both are said.
+/// A region of zeros may be a plain one, or a segment whose creator has not started: the error names both.
 pub(crate) fn zeros_are_not_taken_for_a_death() {
     let name = unique_name("zeros");
     let memory = SharedMemory::create(&name, 8192).unwrap();
@@ -259,7 +260,7 @@ pub(crate) fn zeros_are_not_taken_for_a_death() {
     assert!(text.contains("SharedMemory") && text.contains("open_or_create"), "{text}");
     let error = Segment::inspect_memory(&memory).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::NotReady, "{error}");
-    // Something further behind: no maker has written that.
+    // A byte further behind, which no creator has written.
     let view: View = memory.view().unwrap();
     view.write(&1_u8, 200).unwrap();
     assert_eq!(Segment::stage_of(&memory).unwrap(), SegmentStage::NotASegment);
@@ -271,18 +272,18 @@ pub(crate) fn zeros_are_not_taken_for_a_death() {
     let _segment = Segment::create_in(&memory).unwrap();
     assert_eq!(Segment::stage_of(&memory).unwrap(), SegmentStage::Ready);
     assert_eq!(view.read::<[u8; 8]>(0).unwrap(), Segment::MAGIC);
-    // What is too short is none, which is no error.
+    // A region that is too short holds no segment, which is no error.
     let short = SharedMemory::anonymous(64).unwrap();
     if short.len() < 320 {
         assert_eq!(Segment::stage_of(&short).unwrap(), SegmentStage::NotASegment);
     }
 }
 
-/// Who makes it is named, and whether he lives.
-pub(crate) fn the_maker_is_named() {
+/// The creator is named, and whether it is alive.
+pub(crate) fn the_creator_is_named() {
     for step in ["create: claimed", "create: creating", "create: written, and not ready yet"] {
         let name = unique_name("named-maker");
-        let mut maker = Peer::start("segment::role_make_until", &[&name, step]);
+        let mut maker = Peer::start("segment::role_create_until", &[&name, step]);
         maker.expect(&format!("at {step}"));
         let memory = SharedMemory::open(&name).unwrap();
         let making = |wanted| match Segment::stage_of(&memory).unwrap() {
@@ -305,8 +306,9 @@ pub(crate) fn the_maker_is_named() {
     }
 }
 
-/// Who was killed while he waited stays counted. Waking him must not leave wake-ups behind that later sleepers have to get through.
-pub(crate) fn wakeups_for_the_dead_do_not_pile_up() {
+/// A waiter that is killed stays counted. Waking it must not leave wake-ups behind that later waiters have to
+/// consume.
+pub(crate) fn wake_ups_for_dead_waiters_do_not_accumulate() {
     const KILLED: u32 = 3;
     let name = unique_name("dead-waiters");
     let memory = SharedMemory::create(&name, 4096).unwrap();
@@ -321,7 +323,7 @@ pub(crate) fn wakeups_for_the_dead_do_not_pile_up() {
         // (It may just have been awake.)
         peer.kill();
     }
-    // More of one kind of waking than of all, and while there is nobody to be woken.
+    // More wake-ups of one waiter than of all, while there is no waiter to be woken.
     for round in 0..3000 {
         if round % 8 == 0 { cell.wake_all().unwrap() } else { cell.wake_one().unwrap() }
     }
@@ -330,7 +332,8 @@ pub(crate) fn wakeups_for_the_dead_do_not_pile_up() {
     peer.finish();
     assert!(spurious <= KILLED + 1, "{spurious}");
 
-    // And those who live are woken all the same: each hears of each step, though nobody looks before somebody wakes him or a slice is over.
+    // Living waiters are woken all the same: each reports each step, although none polls before it is woken
+    // or a recheck interval is over.
     let mut peers: Vec<Peer> = (0..3).map(|_| Peer::start("inspect::role_follow", &[&name])).collect();
     for peer in &mut peers {
         peer.expect("following");
@@ -352,7 +355,7 @@ fn cell_of(role: &Role) -> (Futex, View) {
 
 static SPURIOUS: AtomicU32 = AtomicU32::new(0);
 
-/// Waits until 20 ms pass without a wake-up, and says how many there were before.
+/// Waits until 20 ms pass without a wake-up, and returns how many there were before.
 pub(crate) fn role_count_spurious(role: &mut Role) {
     mmf::__test_hooks::report_at("futex: woken, and the word is unchanged", |_| {
         SPURIOUS.fetch_add(1, SeqCst);
@@ -379,7 +382,7 @@ pub(crate) fn role_wait(role: &mut Role) {
     }
 }
 
-/// Says each value that the word comes to have.
+/// Reports each value that the word takes.
 pub(crate) fn role_follow(role: &mut Role) {
     let (cell, _view) = cell_of(role);
     role.say("following");
@@ -392,16 +395,16 @@ pub(crate) fn role_follow(role: &mut Role) {
 testkit::registry! {
     inspect
     tests {
-        a_whole_one_has_no_damage
+        an_intact_segment_has_no_damage
         objects_around_a_damaged_entry_are_shown
-        a_damaged_header_is_made_up_for
+        a_damaged_header_is_reconstructed
         every_word_can_be_hostile
         many_hostile_words_at_once
-        looking_while_it_is_overwritten
+        inspecting_while_it_is_overwritten
         zeros_are_not_taken_for_a_death
-        no_more_is_listed_than_a_bound
-        the_maker_is_named
-        wakeups_for_the_dead_do_not_pile_up
+        listings_are_bounded
+        the_creator_is_named
+        wake_ups_for_dead_waiters_do_not_accumulate
     }
     roles {
         role_wait

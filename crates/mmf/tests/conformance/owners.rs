@@ -672,7 +672,7 @@ pub(crate) fn role_die_growing(role: &mut Role) {
 /// A process that may only read waits on the words of others and takes wake-ups away. Waiters are woken
 /// nevertheless. (Counted: after a lost wake-up, a waiter finds what it waits for at the end of a recheck
 /// interval.)
-pub(crate) fn readers_do_not_take_wakeups_away() {
+pub(crate) fn readers_do_not_take_wake_ups_away() {
     if !cfg!(target_os = "linux") {
         testkit::skip("only on Linux, a process without write access can wait on a word");
     }
@@ -839,7 +839,7 @@ testkit::registry! {
         a_segment_uses_the_space_that_it_grows_by
         several_grow_a_segment_at_once
         only_free_space_is_used_for_objects
-        readers_do_not_take_wakeups_away
+        readers_do_not_take_wake_ups_away
     }
     roles {
         role_fork

@@ -7,7 +7,8 @@ use testkit::{Peer, Role, unique_name};
 
 const LEN: u64 = 64 * 1024;
 
-/// Holds the mutex "m" until told otherwise, and checks that nobody else gets it meanwhile.
+/// Holds the mutex "m" until it is asked to release it, and checks that no other process acquires it
+/// meanwhile.
 pub(crate) fn role_own(role: &mut Role) {
     let segment = Segment::open(role.argument(0)).unwrap();
     let mutex = segment.mutex::<u64>("m").unwrap();
@@ -21,7 +22,7 @@ pub(crate) fn role_own(role: &mut Role) {
     role.say("unlocked");
 }
 
-/// Tries to get the mutex "m", now and for some time, and says what it led to.
+/// Tries to acquire the mutex "m", now and for some time, and reports the result.
 pub(crate) fn role_try(role: &mut Role) {
     let segment = Segment::open(role.argument(0)).unwrap();
     let mutex = segment.mutex::<u64>("m").unwrap();
@@ -77,7 +78,7 @@ mod linux {
     use super::*;
     use crate::spaces::{SPACES, done, skip_if_emulated, start_in};
 
-    /// Each owner is alive for each waiter, and is found dead when it is.
+    /// Each owner is alive to each waiter, and is found dead once it is.
     pub(crate) fn owners_in_other_namespaces() {
         skip_if_emulated();
         crate::users::need_root();
@@ -95,12 +96,12 @@ mod linux {
             participants.retain(|one| one.alive);
             assert!(participants.len() == 2 && participants.iter().all(|one| one.held_by_kernel));
             let elsewhere = participants.iter().filter(|one| one.process.is_in_other_pid_namespace()).count();
-            // Without /proc a process cannot say which one it is in.
+            // Without /proc a process cannot tell which namespace it is in.
             assert_eq!(elsewhere, usize::from(owner_in.starts_with("pid")), "[{owner_in}]");
             owner.kill();
             expect_owner_died(&segment, None);
         }
-        // And one that lets go.
+        // And an owner that releases the lock.
         let mut owner = start_in("time", "presence::role_own", &[&name]);
         owner.expect("locked");
         owner.say("");
@@ -108,12 +109,12 @@ mod linux {
         drop(segment.mutex::<u64>("m").unwrap().lock().unwrap());
     }
 
-    /// The owner's number is that of an unrelated process where the waiter is, or of none.
-    pub(crate) fn numbers_of_other_namespaces() {
+    /// The owner's id is that of an unrelated process where the waiter is, or of none.
+    pub(crate) fn ids_of_other_namespaces() {
         skip_if_emulated();
         crate::users::need_root();
         let (name, segment) = segment_with(8);
-        // Process 1 of its namespace: here that is some other process, which was started at another time.
+        // Process 1 of its namespace: here that is another process, with another start.
         let mut owner = start_in("pid proc", "presence::role_own", &[&name]);
         owner.expect("locked");
         let participants = segment.participants().unwrap();
@@ -127,12 +128,12 @@ mod linux {
         owner.finish();
     }
 
-    pub(crate) fn makers_in_other_namespaces() {
+    pub(crate) fn creators_in_other_namespaces() {
         skip_if_emulated();
         crate::users::need_root();
         for space in ["time", "pid", "pid proc", "no-proc"] {
             let name = unique_name("maker");
-            let mut maker = start_in(space, "segment::role_make_until", &[&name, "create: creating"]);
+            let mut maker = start_in(space, "segment::role_create_until", &[&name, "create: creating"]);
             maker.expect("at create: creating");
             let memory = SharedMemory::open(&name).unwrap();
             let stage = Segment::stage_of(&memory).unwrap();
@@ -143,19 +144,20 @@ mod linux {
                 assert!(!format!("{error:#}").contains("died"), "[{space}] {error}");
             }
             maker.kill();
-            wait_until("its maker is found dead", || {
+            wait_until("its creator is found dead", || {
                 matches!(Segment::stage_of(&memory).unwrap(), SegmentStage::Creating { alive: false, .. })
             });
             drop(soon.open_or_create(&name).unwrap());
         }
     }
 
-    /// Read locks on every byte that a participant or a maker claims and that is free, by a process that may only read.
+    /// Read locks on every byte that a participant or a creator locks and that is free, by a process that may
+    /// only read.
     struct ReadLocks(std::fs::File);
 
     impl ReadLocks {
         fn on(name: &str) -> Self {
-            // SAFETY: no requirements.
+            // SAFETY: the call has no requirements.
             let user = unsafe { libc::geteuid() };
             let locks = ReadLocks(std::fs::File::open(format!("/dev/shm/mmf.{user}.{name}")).unwrap());
             locks.extend();
@@ -164,25 +166,26 @@ mod linux {
 
         fn extend(&self) {
             for slot in (0..512).chain([1 << 20]) {
-                // SAFETY: a plain C structure for which all zeros is a value.
+                // SAFETY: it is a plain C structure for which all zeros is a value.
                 let mut lock: libc::flock = unsafe { std::mem::zeroed() };
                 lock.l_type = libc::F_RDLCK as libc::c_short;
                 (lock.l_start, lock.l_len) = ((1 << 60) + slot, 1);
-                // SAFETY: an open descriptor, and a lock to read. (Where there is a write lock, there is no other.)
+                // SAFETY: the descriptor is open, and the pointer is to a lock. (Where there is a write lock,
+                // there is no other.)
                 unsafe { libc::fcntl(self.0.as_raw_fd(), libc::F_OFD_SETLK, &raw const lock) };
             }
         }
     }
 
     pub(crate) fn read_locks_decide_nothing() {
-        // The maker's claim is in the way before there is a segment.
+        // The creator's slot is in the way before there is a segment.
         let name = unique_name("read-locks");
         let memory = SharedMemory::create(&name, LEN).unwrap();
         let locks = ReadLocks::on(&name);
         let three = SegmentOptions::new().participants(3).ready_timeout(Duration::ZERO);
         let segment = three.create_in(&memory).unwrap();
         segment.mutex::<u64>("m").unwrap();
-        // It is a participant, which says that the kernel does not hold its slot.
+        // It is a participant, and reports that the kernel does not hold its slot.
         let participants = segment.participants().unwrap();
         assert!(participants.iter().all(|one| one.alive && !one.held_by_kernel), "{participants:?}");
         let mut owner = Peer::start("presence::role_own", &[&name]);
@@ -193,7 +196,7 @@ mod linux {
         owner.kill();
         expect_owner_died(&segment, Some(owner.id()));
         drop(locks);
-        // One that came before the reader is found dead in spite of it, and its place is used again.
+        // A participant that joined before the reader is found dead in spite of it, and its slot is reused.
         let mut owner = Peer::start("presence::role_own", &[&name]);
         owner.expect("locked");
         let held = segment.participants().unwrap().iter().filter(|one| one.held_by_kernel).count();
@@ -210,7 +213,7 @@ mod linux {
         assert!(Segment::open(&name).is_ok());
     }
 
-    /// However a child is made: it does not keep its parent alive, not even one that nobody has reaped.
+    /// However a child is created, it does not keep its parent alive, not even one that is not reaped yet.
     pub(crate) fn children_do_not_keep_their_parents_alive() {
         skip_if_emulated();
         let (name, segment) = segment_with(4);
@@ -219,12 +222,12 @@ mod linux {
             let child: i32 = owner.hear().parse().unwrap();
             let id = owner.id();
             assert_eq!(segment.participants().unwrap().iter().filter(|one| one.alive).count(), 2, "{how}");
-            // SAFETY: no requirements; nobody reaps it yet, so the number is its own.
+            // SAFETY: the call has no requirements; the process is not reaped yet, so the id is its own.
             done(unsafe { libc::kill(id.try_into().unwrap(), libc::SIGKILL) }).unwrap();
             expect_owner_died(&segment, Some(id));
-            // SAFETY: no requirements.
+            // SAFETY: the call has no requirements.
             assert_eq!(unsafe { libc::kill(child, 0) }, 0, "{how}: the child lives");
-            // SAFETY: no requirements; this is the child that the role has told of.
+            // SAFETY: the call has no requirements; the id is that of the child that the role has reported.
             unsafe { libc::kill(child, libc::SIGKILL) };
             owner.kill();
         }
@@ -243,7 +246,7 @@ mod linux {
             (unsafe { libc::syscall(libc::SYS_clone, signal, 0_usize, 0_usize, 0_usize, 0_usize) }) as i32
         };
         if child == 0 {
-            // What it has belongs to its parent, also when it is dropped.
+            // The copies belong to its parent, also when they are dropped.
             assert!(mutex.try_lock().is_err());
             drop(mutex);
             drop(segment);
@@ -256,11 +259,11 @@ mod linux {
     }
 
     /// The first process of a pid namespace is process 1, and so is its child in another one.
-    pub(crate) fn a_child_of_the_same_number_is_no_holder() {
+    pub(crate) fn a_child_with_the_same_id_is_no_holder() {
         skip_if_emulated();
         crate::users::need_root();
         let name = unique_name("same-number");
-        let mut holder = start_in("pid proc", "presence::role_fork_the_same_number", &[&name]);
+        let mut holder = start_in("pid proc", "presence::role_fork_with_the_same_id", &[&name]);
         holder.expect("1 and 1");
         let memory = SharedMemory::open(&name).unwrap();
         holder.say("");
@@ -269,27 +272,27 @@ mod linux {
         assert_eq!(SharedMemory::open(&name).unwrap_err().kind(), ErrorKind::NotFound);
     }
 
-    pub(crate) fn role_fork_the_same_number(role: &mut Role) {
+    pub(crate) fn role_fork_with_the_same_id(role: &mut Role) {
         let segment = Segment::create(role.argument(0), LEN).unwrap();
-        // SAFETY: no requirements.
+        // SAFETY: the call has no requirements.
         done(unsafe { libc::unshare(libc::CLONE_NEWPID) }).unwrap();
-        // SAFETY: this process has one thread; the child lets go of what it has and ends.
+        // SAFETY: this process has one thread; the child releases what it has and ends.
         let child = unsafe { libc::fork() };
         if child == 0 {
             drop(segment);
             let id = i32::try_from(std::process::id()).unwrap();
-            // SAFETY: no requirements.
+            // SAFETY: the call has no requirements.
             unsafe { libc::_exit(id) };
         }
         let mut status = 0;
-        // SAFETY: a valid place for the answer.
+        // SAFETY: the pointer is to a valid status.
         assert_eq!(unsafe { libc::waitpid(child, &raw mut status, 0) }, child);
         role.say(format!("{} and {}", std::process::id(), libc::WEXITSTATUS(status)));
         let _ = role.hear();
         assert!(segment.participants().unwrap().iter().all(|one| one.alive));
     }
 
-    /// Such memory is mapped in whole large pages; what holds a slot must take none of them.
+    /// Such a region is mapped in whole large pages; the mapping that holds a slot must not take any of them.
     pub(crate) fn slots_in_large_pages() {
         let options = OpenOptions::new().len(1 << 20).large_pages(mmf::pages::LargePages::Required);
         let memory = match options.anonymous() {
@@ -330,7 +333,7 @@ mod linux {
         let segment = Segment::open(role.argument(0)).unwrap();
         let mutex = segment.mutex::<u64>("m").unwrap();
         std::mem::forget(mutex.lock().unwrap());
-        // SAFETY: they are this library's, which this process does not use any more.
+        // SAFETY: the descriptors are this library's, which this process does not use any more.
         done(unsafe { libc::syscall(libc::SYS_close_range, 3, u32::MAX, 0) } as i32).unwrap();
         role.say("closed");
         role.stay();
@@ -348,12 +351,12 @@ mod linux {
         let memory = SharedMemory::open(role.argument(0)).unwrap();
         let others = SharedMemory::anonymous(LEN).unwrap();
         let limit = |most| {
-            // SAFETY: a plain C structure for which all zeros is a value.
+            // SAFETY: it is a plain C structure for which all zeros is a value.
             let mut limit: libc::rlimit = unsafe { std::mem::zeroed() };
-            // SAFETY: a valid place for the answer.
+            // SAFETY: the pointer is to a valid structure.
             done(unsafe { libc::getrlimit(libc::RLIMIT_NOFILE, &raw mut limit) }).unwrap();
             limit.rlim_cur = most;
-            // SAFETY: a valid structure.
+            // SAFETY: the pointer is to a valid structure.
             done(unsafe { libc::setrlimit(libc::RLIMIT_NOFILE, &raw const limit) }).unwrap();
         };
         limit(3);
@@ -365,9 +368,9 @@ mod linux {
         limit(256);
         let segment = Segment::open_in(&memory).unwrap();
         assert!(segment.participants().unwrap().iter().all(|one| one.held_by_kernel && one.alive));
-        // What has failed has left nothing: it can still be made.
+        // The failed attempt has left nothing behind: the segment can still be created.
         let _ = Segment::create_in(&others).unwrap();
-        // Whoever has joined needs no descriptor any more.
+        // A participant that has joined needs no descriptor any more.
         limit(3);
         drop(segment.mutex::<u64>("m").unwrap().lock().unwrap());
         assert!(segment.participants().unwrap().iter().all(|one| one.held_by_kernel && one.alive));
@@ -383,7 +386,7 @@ mod linux {
         peer.finish();
     }
 
-    /// Whatever the limit is, joining works or says that it does not, and takes no place then.
+    /// Whatever the limit is, joining works, or fails with an error and takes no slot.
     pub(crate) fn role_no_address(role: &mut Role) {
         let memory = SharedMemory::open(role.argument(0)).unwrap();
         drop(Segment::open_in(&memory).unwrap());
@@ -393,7 +396,7 @@ mod linux {
         };
         let limit = |most| {
             let limit = libc::rlimit { rlim_cur: most, rlim_max: libc::RLIM_INFINITY };
-            // SAFETY: a valid structure.
+            // SAFETY: the pointer is to a valid structure.
             done(unsafe { libc::setrlimit(libc::RLIMIT_AS, &raw const limit) }).unwrap();
         };
         let (mut refused, mut joined) = (0, 0);
@@ -425,7 +428,7 @@ mod linux {
         let mut owner = Peer::start("presence::role_own", &[&name]);
         owner.expect("locked");
         let id = i32::try_from(owner.id()).unwrap();
-        // SAFETY: no requirements.
+        // SAFETY: the call has no requirements.
         done(unsafe { libc::kill(id, libc::SIGSTOP) }).unwrap();
         wait_until("it is stopped", || {
             std::fs::read_to_string(format!("/proc/{id}/stat")).unwrap().contains(") T ")
@@ -433,7 +436,7 @@ mod linux {
         let mut waiter = Peer::start("presence::role_try", &[&name]);
         waiter.expect("WouldBlock TimedOut 3");
         waiter.finish();
-        // SAFETY: no requirements.
+        // SAFETY: the call has no requirements.
         done(unsafe { libc::kill(id, libc::SIGCONT) }).unwrap();
         owner.say("");
         owner.expect("unlocked");
@@ -472,11 +475,12 @@ mod linux {
             }
         });
         role.say("locked");
-        // SAFETY: this thread owns nothing that anybody waits for.
+        // SAFETY: this thread owns nothing that other threads wait for.
         unsafe { libc::syscall(libc::SYS_exit, 0) };
     }
 
-    /// One that the kernel holds no place for has claimed one and not said who it is: its number means nothing elsewhere.
+    /// A participant that the kernel holds no slot for has taken one and not recorded its process: its id
+    /// means nothing elsewhere.
     pub(crate) fn joining_in_two_pid_namespaces() {
         skip_if_emulated();
         crate::users::need_root();
@@ -506,7 +510,8 @@ mod linux {
         });
     }
 
-    /// Without the kernel's hold, a process of another time namespace is not dead because its start reads otherwise.
+    /// Without the kernel's hold, a process of another time namespace is not dead because its start has
+    /// another value there.
     pub(crate) fn without_the_kernel_in_other_namespaces() {
         skip_if_emulated();
         crate::users::need_root();
@@ -527,7 +532,7 @@ mod linux {
         }
     }
 
-    /// As after a checkpoint from which the locks were not restored: nobody is taken for dead.
+    /// As after a checkpoint from which the locks were not restored: no participant is taken for dead.
     pub(crate) fn locks_lost_by_all() {
         skip_if_emulated();
         let (name, segment) = segment_with(4);
@@ -551,7 +556,7 @@ mod linux {
         let line = maps.lines().find(mine).expect("what holds its place");
         let (from, to) = line.split(' ').next().unwrap().split_once('-').unwrap();
         let [from, to] = [from, to].map(|text| usize::from_str_radix(text, 16).unwrap());
-        // SAFETY: nobody accesses it; this process leaves without dropping what it belongs to.
+        // SAFETY: nothing accesses the mapping; this process ends without dropping what it belongs to.
         done(unsafe { libc::munmap(std::ptr::without_provenance_mut(from), to - from) }).unwrap();
         role.say("lost");
         if !owns {
@@ -562,8 +567,9 @@ mod linux {
         role.stay();
     }
 
-    /// A peer that writes the maker's claim again and again does not keep a maker past its deadline.
-    pub(crate) fn claims_that_change_all_the_time() {
+    /// A peer that writes the state of the creator's slot again and again does not keep a creator past its
+    /// deadline.
+    pub(crate) fn a_slot_state_that_changes_all_the_time() {
         let memory = SharedMemory::anonymous(LEN).unwrap();
         let view = memory.view().unwrap();
         let (word, end) = (48, std::sync::atomic::AtomicBool::new(false));
@@ -576,7 +582,7 @@ mod linux {
                 }
             });
             for _ in 0..20 {
-                // It is made, or the deadline passes.
+                // The segment is created, or the deadline passes.
                 let soon = SegmentOptions::new().ready_timeout(Duration::ZERO);
                 if let Err(error) = soon.create_in(&memory) {
                     assert!(
@@ -639,12 +645,12 @@ mod others {
     }
 
     skipped! {
-        owners_in_other_namespaces numbers_of_other_namespaces makers_in_other_namespaces read_locks_decide_nothing
-            children_do_not_keep_their_parents_alive a_child_of_the_same_number_is_no_holder slots_in_large_pages closing_all_descriptors no_descriptor_left no_address_left
+        owners_in_other_namespaces ids_of_other_namespaces creators_in_other_namespaces read_locks_decide_nothing
+            children_do_not_keep_their_parents_alive a_child_with_the_same_id_is_no_holder slots_in_large_pages closing_all_descriptors no_descriptor_left no_address_left
             stopped_processes_are_alive processes_without_their_first_thread joining_in_two_pid_namespaces
-            without_the_kernel_in_other_namespaces locks_lost_by_all claims_that_change_all_the_time
+            without_the_kernel_in_other_namespaces locks_lost_by_all a_slot_state_that_changes_all_the_time
             tickets_from_other_namespaces;
-        role_own_and_fork role_fork_the_same_number role_own_and_close role_no_descriptor role_no_address role_leave_first_thread
+        role_own_and_fork role_fork_with_the_same_id role_own_and_close role_no_descriptor role_no_address role_leave_first_thread
             role_join_until role_join_and_say role_lose_hold role_give role_redeem
     }
 }
@@ -653,11 +659,11 @@ testkit::registry! {
     presence
     tests {
         owners_in_other_namespaces
-        numbers_of_other_namespaces
-        makers_in_other_namespaces
+        ids_of_other_namespaces
+        creators_in_other_namespaces
         read_locks_decide_nothing
         children_do_not_keep_their_parents_alive
-        a_child_of_the_same_number_is_no_holder
+        a_child_with_the_same_id_is_no_holder
         slots_in_large_pages
         closing_all_descriptors
         no_descriptor_left
@@ -667,14 +673,14 @@ testkit::registry! {
         joining_in_two_pid_namespaces
         without_the_kernel_in_other_namespaces
         locks_lost_by_all
-        claims_that_change_all_the_time
+        a_slot_state_that_changes_all_the_time
         tickets_from_other_namespaces
     }
     roles {
         role_own
         role_try
         role_own_and_fork
-        role_fork_the_same_number
+        role_fork_with_the_same_id
         role_own_and_close
         role_no_descriptor
         role_no_address

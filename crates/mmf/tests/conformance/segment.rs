@@ -1,4 +1,5 @@
-//! Segments: made once, whoever dies; found by name and type; and whatever bytes a peer puts there.
+//! Segments: they are created once whichever creator dies, their objects are found by name and type, and no
+//! bytes that a peer writes harm a caller.
 
 use std::sync::atomic::Ordering::SeqCst;
 use std::time::{Duration, Instant};
@@ -15,7 +16,7 @@ use super::locks::numbered;
 
 pub(crate) const LEN: u64 = 64 * 1024;
 
-/// Said by a role that stands at the step at which it is to be killed.
+/// The report of a role that has stopped at the step at which it is to be killed.
 pub(crate) fn tell(step: &str) {
     use std::io::Write;
     println!("at {step}");
@@ -92,7 +93,7 @@ pub(crate) fn processes_of_both_widths_share_segments() {
     peer.finish();
 }
 
-pub(crate) fn what_does_not_match_is_refused() {
+pub(crate) fn mismatched_types_are_refused() {
     let segment = Segment::create(unique_name("types"), LEN).unwrap();
     segment.mutex::<Pose>("pose").unwrap();
     let refused = |error: mmf::Error, here: &str| {
@@ -113,16 +114,16 @@ pub(crate) fn what_does_not_match_is_refused() {
     assert!(format!("{error:#}").contains("100064"), "{error}");
 }
 
-pub(crate) fn what_is_no_segment_is_refused() {
+pub(crate) fn regions_without_a_segment_are_refused() {
     let name = unique_name("foreign");
     let memory = SharedMemory::create(&name, 4096).unwrap();
     let view = memory.view().unwrap();
-    view.write_all_at(b"somebody else's memory", 0).unwrap();
+    view.write_all_at(b"other programs' memory", 0).unwrap();
     assert_eq!(Segment::open(&name).unwrap_err().kind(), ErrorKind::NotASegment);
     assert_eq!(Segment::open_read_only(&name).unwrap_err().kind(), ErrorKind::NotASegment);
     assert_eq!(Segment::open_or_create(&name, LEN.min(4096)).unwrap_err().kind(), ErrorKind::NotASegment);
-    assert_eq!(view.read_vec(0, 22).unwrap(), b"somebody else's memory", "it was not touched");
-    // Nobody has made it a segment, and nobody does.
+    assert_eq!(view.read_vec(0, 22).unwrap(), b"other programs' memory", "it was not touched");
+    // No process has created a segment in it, and none is about to.
     let name = unique_name("plain");
     let _memory = SharedMemory::create(&name, 4096).unwrap();
     let error = SegmentOptions::new().ready_timeout(Duration::from_millis(1)).open(&name).unwrap_err();
@@ -170,7 +171,7 @@ pub(crate) fn options_that_do_not_apply_are_refused() {
     drop(new().len(LEN).expect_owner(Principal::CurrentUser).open(&name).unwrap());
 }
 
-pub(crate) fn one_of_many_makes_it() {
+pub(crate) fn one_of_many_creates_it() {
     let name = unique_name("race");
     let mut peers: Vec<Peer> =
         (0..8).map(|_| Peer::start("segment::role_open_or_create", &[&name])).collect();
@@ -207,12 +208,12 @@ pub(crate) fn role_open_or_create(role: &mut Role) {
 
 const MAKING: [&str; 3] = ["create: claimed", "create: creating", "create: written, and not ready yet"];
 
-pub(crate) fn a_maker_that_dies_is_replaced() {
+pub(crate) fn a_dead_creator_is_replaced() {
     for step in MAKING {
         let name = unique_name("maker");
-        let mut maker = Peer::start("segment::role_make_until", &[&name, step]);
+        let mut maker = Peer::start("segment::role_create_until", &[&name, step]);
         maker.expect(&format!("at {step}"));
-        // Somebody keeps the memory, or it would go with its maker.
+        // The test keeps the region, which would otherwise go with its creator.
         let _memory = SharedMemory::open(&name).unwrap();
         let soon = SegmentOptions::new().len(LEN).ready_timeout(Duration::from_millis(20));
         assert_eq!(soon.open(&name).unwrap_err().kind(), ErrorKind::NotReady, "{step}: alive");
@@ -228,7 +229,7 @@ pub(crate) fn a_maker_that_dies_is_replaced() {
     }
 }
 
-pub(crate) fn an_opener_waits_for_the_maker() {
+pub(crate) fn an_opener_waits_for_the_creator() {
     let name = unique_name("slow");
     let memory = SharedMemory::create(&name, LEN).unwrap();
     let mut peer = Peer::start("segment::role_open_late", &[&name]);
@@ -249,7 +250,7 @@ pub(crate) fn role_open_late(role: &mut Role) {
     drop(segment);
 }
 
-pub(crate) fn role_make_until(role: &mut Role) {
+pub(crate) fn role_create_until(role: &mut Role) {
     mmf::__test_hooks::stop_at(role.argument(1), tell);
     let segment = Segment::create(role.argument(0), LEN);
     role.say(format!("came through: {segment:?}"));
@@ -281,7 +282,7 @@ pub(crate) fn participants_die_at_every_step() {
     let alive = segment.participants().unwrap().iter().filter(|participant| participant.alive).count();
     assert_eq!(alive, 1);
     assert_eq!(segment.inspect().unwrap().objects.len(), 24);
-    // All places can be had again.
+    // All slots can be taken again.
     let others: Vec<_> = (0..2).map(|_| Segment::open(&name).unwrap()).collect();
     let error = Segment::open(&name).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Full, "{error}");
@@ -313,7 +314,7 @@ pub(crate) fn role_join_until(role: &mut Role) {
     role.say("came through");
 }
 
-pub(crate) fn observers_look_and_leave_no_trace() {
+pub(crate) fn observers_leave_no_trace() {
     let name = unique_name("observer");
     let segment = Segment::create(&name, LEN).unwrap();
     let mut writer = segment.latest::<Pose>("pose").unwrap().acquire_writer().unwrap();
@@ -347,7 +348,7 @@ pub(crate) fn segments_without_a_name() {
     assert_eq!(second.participants().unwrap().len(), 2);
 }
 
-/// The bytes of the first version, but for what differs each time.
+/// The bytes of the first version, except what differs each time.
 pub(crate) fn the_format_stays_as_it_is() {
     let memory = SharedMemory::anonymous(8192).unwrap();
     let segment = SegmentOptions::new().participants(2).create_in(&memory).unwrap();
@@ -358,8 +359,8 @@ pub(crate) fn the_format_stays_as_it_is() {
     writer.publish(&8).unwrap();
     let view = memory.view().unwrap();
     let mut bytes = view.read_vec(0, view.len()).unwrap();
-    // The identity, the maker's process, start and namespaces, and times; of the participant: process, kernel's bit, start, joined,
-    // namespaces.
+    // The identity; the creator's process, start and namespaces; times; the participant's process, kernel
+    // bit, start, joining time and namespaces.
     for varies in [32..48, 52..64, 104..128, 256 + 4..256 + 40, 384 + 48..384 + 56, 768 + 48..768 + 56] {
         bytes[varies].fill(0);
     }
@@ -391,9 +392,10 @@ pub(crate) fn the_format_stays_as_it_is() {
     put(1024 + 64, &[7]);
     put(1024 + 128, &[8]);
     testkit::assert_bytes(&bytes, &golden, "the format of version 1");
-    // And they are opened: what was stored then is found now, whoever had it has died, and new objects find room behind the old ones.
+    // And they are opened: values stored then are found now, their owner has died, and new objects find space
+    // behind the old ones.
     let stored = SharedMemory::anonymous(8192).unwrap();
-    // (With the kernel's bit, as where the kernel can hold places: it does not hold this one.)
+    // (With the kernel bit, as where the kernel can hold slots: it does not hold this one.)
     golden[256] |= 4;
     stored.view().unwrap().write_all_at(&golden, 0).unwrap();
     let segment = Segment::open_in(&stored).unwrap();
@@ -411,8 +413,8 @@ fn hex(digits: &str) -> Vec<u8> {
     digits.chunks(2).map(|pair| u8::from_str_radix(std::str::from_utf8(pair).unwrap(), 16).unwrap()).collect()
 }
 
-/// A segment of the first version with one object of each kind but `Latest`, as it was left by the only one who took part. What differs
-/// each time (see `without_what_varies`) is zero.
+/// A segment of the first version with one object of each kind except `Latest`, as its only participant left
+/// it. What differs each time (see `without_what_varies`) is zero.
 fn golden_of_all_kinds() -> Vec<u8> {
     let mut golden = vec![0; 8192];
     let mut put = |at: usize, with: &str| {
@@ -420,10 +422,11 @@ fn golden_of_all_kinds() -> Vec<u8> {
         golden[at..at + with.len()].copy_from_slice(&with);
     };
     put(0, "6d6d6600 7365670a 01000000 02000000 02006765 73666d6d 00200000 00000000");
-    put(48, "08000000"); // the maker's claim: generation 1, free again
+    put(48, "08000000"); // the creator's slot: generation 1, free again
     put(64, "00010000 02000000 01000000 00000000 c00b0000 00000000 80010000 00000000");
     put(256, "0a000000"); // generation 1, present
-    // Of each object: where its head is, the head without names, the names, and what is not zero behind the head.
+    // For each object: the offset of its head, the head without names, the names, and what is not zero behind
+    // the head.
     let mut object = |at: usize, head: &str, name: &str, type_name: &str, parts: &[(usize, &str)]| {
         put(at, head);
         put(at + 64, name);
@@ -440,7 +443,8 @@ fn golden_of_all_kinds() -> Vec<u8> {
         U64,
         &[(64, "88776655 44332211")],
     );
-    // The second writer has turned the phase over again, the third once more; one word for the readers of each participant.
+    // The second writer has flipped the phase, and the third has flipped it back; each participant has one
+    // readers' word.
     object(
         768,
         "40020000 00000000 02000000 00000000 08010000 00000000 00010000 08000000
@@ -492,7 +496,7 @@ fn golden_of_all_kinds() -> Vec<u8> {
     golden
 }
 
-/// Where the heads of those objects are.
+/// The offsets of the heads of those objects.
 const GOLDEN_HEADS: [usize; 7] = [384, 768, 1344, 1664, 1984, 2368, 2688];
 
 fn attach_to(bytes: &[u8]) -> (SharedMemory, Segment) {
@@ -519,8 +523,8 @@ pub(crate) fn the_format_of_every_kind_stays_as_it_is() {
     segment.futex("cell").unwrap().store(0x1234_5678).unwrap();
     let view = memory.view().unwrap();
     let mut bytes = view.read_vec(0, view.len()).unwrap();
-    // The identity, the maker's process, start and namespaces, and times; of the participant: process, kernel's bit, start, joined,
-    // namespaces.
+    // The identity; the creator's process, start and namespaces; times; the participant's process, kernel
+    // bit, start, joining time and namespaces.
     for varies in [32..48, 52..64, 104..128, 260..296] {
         bytes[varies].fill(0);
     }
@@ -532,8 +536,8 @@ pub(crate) fn the_format_of_every_kind_stays_as_it_is() {
     testkit::assert_bytes(&bytes, &golden_of_all_kinds(), "the format of version 1");
 }
 
-/// A process that has left the bytes of the first version behind and is gone: of a number that systems do not get to, and started long ago. The
-/// kernel was to hold its place, and does not.
+/// A process that has left the bytes of the first version behind and is gone: with an id that systems do not
+/// reach, and a start long ago. The kernel was to hold its slot, and does not.
 fn golden_with_a_dead_participant() -> Vec<u8> {
     let mut golden = golden_of_all_kinds();
     golden[256..272].copy_from_slice(&hex("0e000000 fcffff7f 07000000 00000000"));
@@ -568,20 +572,22 @@ pub(crate) fn the_first_version_is_opened_and_used() {
     assert_eq!(kinds, [Mutex, RwLock, AutoResetEvent, ManualResetEvent, OnceLock, EventCount, Futex, Mutex]);
 }
 
-/// A death that was noticed and not mended, one that nobody has noticed yet, of a writer and a reader, and one in the middle of
-/// initialising; and all with somebody counted as asleep who is not any more.
-pub(crate) fn deaths_of_the_first_version_are_told() {
+/// A death that was detected and not repaired; one of a writer and a reader that was not detected yet; and
+/// one during initialization. All of them with a waiter that is counted and no longer blocked.
+pub(crate) fn deaths_of_the_first_version_are_reported() {
     use mmf::sync::LockError;
     let mut golden = golden_with_a_dead_participant();
     let mut put = |at: usize, with: &str| {
         let with = hex(with);
         golden[at..at + with.len()].copy_from_slice(&with);
     };
-    // The mutex: damaged. Since 10⁹, died process 0x1234, which was started at 5, noticed at 2 × 10⁹, it had it since 1.5 × 10⁹ ns.
+    // The mutex is damaged: held since 10⁹ ns; process 0x1234, started at 5, died, detected at 2 × 10⁹ ns; it
+    // had held the lock since 1.5 × 10⁹ ns.
     let head = "00000020 03000000 00020000 00020000 00ca9a3b 00000000 34120000 00000000
                 05000000 00000000 00943577 00000000 002f6859 00000000";
     put(384 + 256, head);
-    // The rwlock: its writer, of phase 1, waits for a reader of its own participant; somebody slept on each of the words.
+    // The rwlock: its writer, of phase 1, waits for a reader of its own participant; a waiter is counted on
+    // each of the words.
     put(768 + 256, "00020090 01000000");
     put(768 + 256 + 64, "05000000 01000000");
     put(768 + 256 + 128, "00001000 00020000");
@@ -601,9 +607,9 @@ pub(crate) fn deaths_of_the_first_version_are_told() {
     let who = owner.process().unwrap();
     assert_eq!((who.id, who.started), (0x7fff_fffc, 7));
     assert!(owner.detected().is_some());
-    // It has written down what it was told, for those who come before the data are mended.
+    // It has recorded the death, for those that come before the data is repaired.
     let head = memory.view().unwrap().read_vec(768 + 256, 64).unwrap();
-    assert_eq!(head[12..16], hex("00020000"), "the token of who died");
+    assert_eq!(head[12..16], hex("00020000"), "the id of the dead participant");
     assert_eq!(head[24..40], hex("fcffff7f 00000000 07000000 00000000"), "its process and start");
     assert_ne!(head[40..48], [0; 8], "when that was noticed");
     owner.into_guard().declare_consistent().unwrap();
@@ -613,7 +619,7 @@ pub(crate) fn deaths_of_the_first_version_are_told() {
     assert_eq!(once.get_or_init(|| 9).unwrap(), 9);
 }
 
-/// Uses all that is in a segment, with deadlines; whatever is said is fine, as long as something is said.
+/// Uses everything in a segment, with deadlines. Any result is fine, as long as there is one.
 fn use_all(segment: &Segment, objects: &Objects) {
     let soon = || Instant::now() + Duration::from_millis(1);
     let _ = segment.inspect();
@@ -677,7 +683,7 @@ pub(crate) fn every_word_overwritten() {
             view.write_all_at(&good, 0).unwrap();
         }
     }
-    // And after all that it works.
+    // And the segment still works after all that.
     objects.mutex.lock().unwrap().set(&5).unwrap();
     assert_eq!(objects.mutex.lock().unwrap().get().unwrap(), 5);
 }
@@ -741,18 +747,18 @@ pub(crate) fn cut_off_while_used() {
 
 #[cfg(not(target_os = "linux"))]
 pub(crate) fn cut_off_while_used() {
-    testkit::skip("nobody can make a memory shorter here");
+    testkit::skip("no process can shorten a region here");
 }
 
 #[cfg(target_os = "linux")]
-pub(crate) fn a_forked_child_is_somebody_else() {
+pub(crate) fn a_forked_child_is_no_participant() {
     crate::spaces::skip_if_emulated();
     let name = unique_name("fork");
     let segment = Segment::create(&name, LEN).unwrap();
     let mut peer = Peer::start("segment::role_fork", &[&name]);
     let child: i32 = peer.hear().parse().unwrap();
     peer.expect("Unsupported");
-    // The child has the parent's open files, and its locks; that does not keep the parent alive.
+    // The child has the parent's open files and their locks; they do not keep the parent alive.
     peer.kill();
     testkit::wait_until("the parent counts as dead", || {
         segment.participants().unwrap().iter().filter(|participant| participant.alive).count() == 1
@@ -760,7 +766,7 @@ pub(crate) fn a_forked_child_is_somebody_else() {
     let mutex = segment.mutex::<u64>("held").unwrap();
     let error = mutex.lock().unwrap_err();
     assert!(matches!(&error, mmf::sync::LockError::OwnerDied(who) if who.process().is_some()), "{error:?}");
-    // SAFETY: it has no requirements; this is the grandchild that the role has told of.
+    // SAFETY: `kill` has no requirements; the id is that of the grandchild that the role has reported.
     unsafe { libc::kill(child, libc::SIGKILL) };
 }
 
@@ -771,7 +777,7 @@ pub(crate) fn role_fork(role: &mut Role) {
     let other = segment.mutex::<u64>("other").unwrap();
     std::mem::forget(mutex.lock().unwrap());
     let mut pipe = [0; 2];
-    // SAFETY: a valid place for two descriptors.
+    // SAFETY: the pointer is to an array of two descriptors.
     assert_eq!(unsafe { libc::pipe(pipe.as_mut_ptr()) }, 0);
     // SAFETY: this process has no other threads; the child makes system calls and exits without unwinding.
     match unsafe { libc::fork() } {
@@ -781,7 +787,7 @@ pub(crate) fn role_fork(role: &mut Role) {
                 Ok(_) => false,
             };
             let answer = [u8::from(kind)];
-            // SAFETY: one valid byte.
+            // SAFETY: the pointer is to one valid byte.
             unsafe { libc::write(pipe[1], answer.as_ptr().cast(), 1) };
             loop {
                 std::thread::park();
@@ -790,7 +796,7 @@ pub(crate) fn role_fork(role: &mut Role) {
         child => {
             role.say(child.to_string());
             let mut answer = [0_u8];
-            // SAFETY: a valid place for one byte.
+            // SAFETY: the pointer is to an array of one byte.
             assert_eq!(unsafe { libc::read(pipe[0], answer.as_mut_ptr().cast(), 1) }, 1);
             role.say(if answer[0] == 1 { "Unsupported" } else { "locked" });
             role.stay();
@@ -799,7 +805,7 @@ pub(crate) fn role_fork(role: &mut Role) {
 }
 
 #[cfg(not(target_os = "linux"))]
-pub(crate) fn a_forked_child_is_somebody_else() {
+pub(crate) fn a_forked_child_is_no_participant() {
     testkit::skip("tried on Linux");
 }
 
@@ -811,29 +817,29 @@ testkit::registry! {
     tests {
         processes_share_objects
         processes_of_both_widths_share_segments
-        what_does_not_match_is_refused
-        what_is_no_segment_is_refused
+        mismatched_types_are_refused
+        regions_without_a_segment_are_refused
         options_that_do_not_apply_are_refused
-        one_of_many_makes_it
-        a_maker_that_dies_is_replaced
-        an_opener_waits_for_the_maker
+        one_of_many_creates_it
+        a_dead_creator_is_replaced
+        an_opener_waits_for_the_creator
         participants_die_at_every_step
-        observers_look_and_leave_no_trace
+        observers_leave_no_trace
         segments_without_a_name
         the_format_stays_as_it_is
         the_format_of_every_kind_stays_as_it_is
         the_first_version_is_opened_and_used
-        deaths_of_the_first_version_are_told
+        deaths_of_the_first_version_are_reported
         every_word_overwritten
         overwritten_while_used
         cut_off_while_used
-        a_forked_child_is_somebody_else
+        a_forked_child_is_no_participant
     }
     roles {
         role_share
         role_open_or_create
         role_open_late
-        role_make_until
+        role_create_until
         role_join_until
         role_observe
         role_scribble

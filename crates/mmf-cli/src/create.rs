@@ -25,7 +25,7 @@ struct Document {
     capacity: u64,
     requested_length: u64,
     large_page_size: Option<u64>,
-    access_rights: Option<String>,
+    security: Option<String>,
 }
 
 pub(crate) fn run(args: &Create, output: Output) -> Result<(), Failure> {
@@ -89,7 +89,7 @@ pub(crate) fn create_and_keep(
         capacity: region.capacity(),
         requested_length: requested_len,
         large_page_size: region.pages().large_size(),
-        access_rights: rights,
+        security: rights,
     };
     match output.print(&document, text) {
         // The region is the purpose, not the line.

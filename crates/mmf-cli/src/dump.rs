@@ -25,12 +25,13 @@ pub(crate) fn run(args: &Dump, output: Output) -> Result<(), Failure> {
             None => format!("offset {}", args.offset),
         };
         let message = format!("cannot dump {what} of \"{name}\": the region has {all} bytes");
-        return Err(Failure::new("OutOfBounds", message));
+        return Err(Failure::new("out_of_bounds", message));
     };
     let out = io::stdout();
     if args.raw && !args.force && out.is_terminal() {
-        let message = "cannot dump raw bytes to a terminal: they can act on it; redirect them to a file, or use --force";
-        return Err(Failure::new("Terminal", message));
+        let message = "cannot dump raw bytes to a terminal: they can act on it; \
+             redirect them to a file, or use --force";
+        return Err(Failure::new("terminal", message));
     }
     let mut out = BufWriter::with_capacity(1 << 16, out.lock());
     let mut form: Box<dyn Form> = if output.json {

@@ -1,9 +1,6 @@
-//! The library's diagnosis of an error: lines for people, documents for programs.
-
-use std::fmt::Debug;
+//! The library's diagnosis of an error, as lines for people.
 
 use mmf::diagnosis::{Cause, Diagnosis, Finding, Severity};
-use serde::Serialize;
 
 use crate::text::printable;
 
@@ -55,43 +52,6 @@ pub(crate) fn plain(diagnosis: &Diagnosis, indent: usize, rights_shown: bool) ->
         .map(|Line { indent: own, lead, text }| format!("{:width$}{lead} {text}", "", width = indent + own))
         .collect();
     texts.join("\n")
-}
-
-/// The JSON document of a finding.
-#[derive(Debug, Serialize)]
-pub(crate) struct Document {
-    severity: String,
-    error_kind: Option<String>,
-    cause: String,
-    text: String,
-    remedies: Vec<RemedyDocument>,
-}
-
-#[derive(Debug, Serialize)]
-struct RemedyDocument {
-    remedy: String,
-    text: String,
-}
-
-pub(crate) fn documents<'a>(findings: impl IntoIterator<Item = &'a Finding>) -> Vec<Document> {
-    let document = |finding: &Finding| Document {
-        severity: word(&finding.severity()),
-        error_kind: finding.error_kind().as_ref().map(word),
-        cause: word(finding.cause()),
-        text: finding.cause().to_string(),
-        remedies: finding
-            .remedies()
-            .iter()
-            .map(|remedy| RemedyDocument { remedy: word(remedy), text: remedy.advice() })
-            .collect(),
-    };
-    findings.into_iter().map(document).collect()
-}
-
-/// Returns the name of a variant, without its fields.
-pub(crate) fn word(value: &impl Debug) -> String {
-    let text = format!("{value:?}");
-    text.chars().take_while(char::is_ascii_alphanumeric).collect()
 }
 
 /// Returns the message of an error without its diagnosis, which is printed separately.

@@ -68,6 +68,6 @@ pub(crate) fn ignore() {
 fn install(handler: impl FnMut() + Send + 'static) -> Result<(), Failure> {
     ctrlc::set_handler(handler).map_err(|error| {
         let message = format!("cannot handle Ctrl-C: {error}; run the command in another environment");
-        Failure::new("Io", message)
+        Failure::new("io", message)
     })
 }

@@ -4,6 +4,7 @@ use std::fmt::{Display, Write as _};
 use std::io::{self, Write};
 use std::process::ExitCode;
 
+use mmf::diagnosis::{Diagnosis, Finding};
 use serde::Serialize;
 
 use crate::findings;
@@ -23,7 +24,7 @@ pub(crate) struct Failure {
     /// What failed, the cause, and the cure.
     message: String,
     /// The library's diagnosis, if there is one.
-    diagnosis: Option<mmf::diagnosis::Diagnosis>,
+    diagnosis: Option<Diagnosis>,
     os_error: Option<i32>,
     status: u8,
 }
@@ -39,24 +40,24 @@ impl Failure {
         let cure = if cure.is_empty() { String::new() } else { format!("; {cure}") };
         Failure {
             os_error: error.raw_os_error(),
-            ..Failure::new("Io", format!("cannot {doing}: {error}{cure}"))
+            ..Failure::new("io", format!("cannot {doing}: {error}{cure}"))
         }
     }
 
     /// The command was ended by Ctrl-C or a termination signal.
     pub(crate) fn interrupted() -> Self {
         // The status that shells report for a program ended by Ctrl-C.
-        Failure { status: 130, ..Failure::new("Interrupted", "interrupted") }
+        Failure { status: 130, ..Failure::new("interrupted", "interrupted") }
     }
 
     /// Turns an error into an interruption, and keeps its message.
     pub(crate) fn into_interrupted(self) -> Self {
-        Failure { kind: "Interrupted".to_owned(), status: 130, ..self }
+        Failure { kind: "interrupted".to_owned(), status: 130, ..self }
     }
 
     /// The reader of the output has closed the pipe, which is not an error.
     fn closed_pipe() -> Self {
-        Failure { status: 0, ..Failure::new("BrokenPipe", "the output was closed") }
+        Failure { status: 0, ..Failure::new("closed_pipe", "the output was closed") }
     }
 
     pub(crate) fn is_closed_pipe(&self) -> bool {
@@ -84,7 +85,7 @@ impl From<mmf::Error> for Failure {
             message.push_str(&advice);
         }
         Failure {
-            kind: format!("{:?}", error.kind()),
+            kind: error.kind().id().to_owned(),
             message,
             diagnosis: error.diagnosis().cloned(),
             os_error: error.raw_os_error(),
@@ -166,17 +167,16 @@ struct ErrorDocument<'f> {
 struct ErrorFields<'f> {
     kind: &'f str,
     message: &'f str,
-    os_error: Option<i32>,
-    findings: Vec<findings::Document>,
+    raw_os_error: Option<i32>,
+    findings: &'f [Finding],
 }
 
 fn print_error_document(failure: &Failure) {
-    let findings = failure.diagnosis.as_ref().map(|found| findings::documents(found.findings()));
     let error = ErrorFields {
         kind: &failure.kind,
         message: &failure.message,
-        os_error: failure.os_error,
-        findings: findings.unwrap_or_default(),
+        raw_os_error: failure.os_error,
+        findings: failure.diagnosis.as_ref().map_or(&[], Diagnosis::findings),
     };
     if let Ok(text) = json_text(&ErrorDocument { error }) {
         let _ = writeln!(io::stderr(), "{text}");
@@ -209,7 +209,7 @@ pub(crate) fn usage(error: &clap::Error) -> ExitCode {
     let json = std::env::args_os().skip(1).take_while(|arg| arg != "--").any(|arg| arg == "--json");
     let status = u8::try_from(error.exit_code()).unwrap_or(2);
     if json && status != 0 {
-        print_error_document(&Failure::new("Usage", error.to_string().trim_end()));
+        print_error_document(&Failure::new("usage", error.to_string().trim_end()));
     } else {
         let _ = error.print();
     }

@@ -15,13 +15,13 @@ pub(crate) fn run(args: &Run) -> Result<Infallible, Failure> {
         regions.push((&share.label, SharedMemory::anonymous(share.len)?));
     }
     let [program, arguments @ ..] = &args.command[..] else {
-        return Err(Failure::new("Usage", "no command to run"));
+        return Err(Failure::new("usage", "no command to run"));
     };
     let mut command = Command::new(program);
     command.args(arguments);
     let mut regions = regions.into_iter();
     let Some((label, first)) = regions.next() else {
-        return Err(Failure::new("Usage", "no region to share"));
+        return Err(Failure::new("usage", "no region to share"));
     };
     let mut handing = command.hand_off(label, &first)?;
     for (label, region) in regions {

@@ -26,7 +26,7 @@ pub(crate) fn run(args: &Write, output: Output) -> Result<(), Failure> {
         let shown = format!("\"{}\"", path.display());
         let file =
             File::open(path).map_err(|e| Failure::io(format!("open {shown}"), &e, "check the path"))?;
-        // Checked before reading if the length is known, so that a large file is not read in vain.
+        // Checked before reading if the length is known, so that a file that is too large is not read.
         if let Ok(data) = file.metadata() {
             if data.is_file() {
                 target.check(data.len())?;
@@ -71,7 +71,7 @@ impl Target {
              the region has {} bytes; nothing was written",
             region.len()
         );
-        Err(Failure::new("OutOfBounds", message))
+        Err(Failure::new("out_of_bounds", message))
     }
 
     /// Reads the input completely before anything is written, because it may not fit or may fail.
@@ -88,7 +88,7 @@ impl Target {
                  the region has {} bytes; nothing was written",
                 region.len()
             );
-            return Err(Failure::new("OutOfBounds", message));
+            return Err(Failure::new("out_of_bounds", message));
         }
         Ok(bytes)
     }
@@ -107,7 +107,7 @@ impl Target {
 fn parse_hex(text: &str) -> Result<Vec<u8>, Failure> {
     let fail = |why: String| {
         Failure::new(
-            "MalformedHex",
+            "invalid_hex",
             format!("invalid bytes: {why}; write two digits for each byte, such as \"cafe 00 ff\""),
         )
     };

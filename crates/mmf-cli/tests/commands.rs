@@ -179,7 +179,7 @@ fn save_and_load_fail() {
     let _creator = create(name, &["4096"]);
     let (folder, path) = temporary_file(b"theirs");
     run(["save", name, &path]).failed(1, &["the file already exists", "replace it with --force"]);
-    assert_eq!(run(["save", name, &path, "--json"]).json_error()["kind"], "AlreadyExists");
+    assert_eq!(run(["save", name, &path, "--json"]).json_error()["kind"], "already_exists");
     assert_eq!(fs::read(&path).unwrap(), b"theirs");
     let missing = folder.path().join("no").join("picture");
     let missing = missing.to_str().unwrap();
@@ -299,7 +299,7 @@ fn create_fails() {
     run(["create", name, "4096"])
         .failed(1, &["cannot create", name, "already", "4096 bytes", "use the existing region"]);
     let error = run(["create", name, "4096", "--json"]).json_error();
-    assert_eq!(error["kind"], "AlreadyExists");
+    assert_eq!(error["kind"], "already_exists");
     assert!(error["message"].as_str().unwrap().contains(name), "{error}");
 
     let name = &unique_name("fails");
@@ -312,9 +312,9 @@ fn create_fails() {
     let missing = folder.path().join("missing");
     let missing = missing.to_str().unwrap();
     let error = run(["create", name, "--from", missing, "--json"]).json_error();
-    assert_eq!(error["kind"], "NotFound");
+    assert_eq!(error["kind"], "not_found");
     assert!(
-        error["os_error"].is_number() && error["message"].as_str().unwrap().contains("missing"),
+        error["raw_os_error"].is_number() && error["message"].as_str().unwrap().contains("missing"),
         "{error}"
     );
     assert!(is_gone(&format!(r"Local\{name}")));
@@ -363,7 +363,7 @@ fn dump_fails() {
         run(["dump", name].iter().chain(&arguments)).failed(1, &["cannot dump", "4096 bytes"]);
     }
     let error = run(["dump", name, "--offset", "9999", "--json"]).json_error();
-    assert_eq!((&error["kind"], &error["os_error"]), (&json!("OutOfBounds"), &Value::Null));
+    assert_eq!((&error["kind"], &error["raw_os_error"]), (&json!("out_of_bounds"), &Value::Null));
     run(["dump", name, "--raw", "--json"]).failed(2, &[]);
     run(["dump", name, "--force"]).failed(2, &[]);
 }
@@ -417,7 +417,7 @@ fn write_writes_all_or_nothing() {
         .failed(1, &["standard input", nothing]);
     run(["write", name, "--hex", "abc"]).failed(1, &["odd number of digits"]);
     let error = run(["write", name, "--hex", "0g", "--json"]).json_error();
-    assert_eq!(error["kind"], "MalformedHex");
+    assert_eq!(error["kind"], "invalid_hex");
     run(["write", name, "--from", "/no/such/file"]).failed(1, &["cannot open \"/no/such/file\""]);
     let bytes = run(["dump", name, "--raw"]).succeeded().out;
     assert!(bytes.iter().all(|byte| *byte == 0));
@@ -429,8 +429,8 @@ fn missing_names_are_errors() {
     for arguments in commands {
         run(arguments).failed(1, &["cannot open", name, "no region has this name", "start the program"]);
         let error = run(["--json"].iter().chain(arguments)).json_error();
-        assert_eq!(error["kind"], "NotFound");
-        assert!(error["os_error"].is_number(), "{error}");
+        assert_eq!(error["kind"], "not_found");
+        assert!(error["raw_os_error"].is_number(), "{error}");
     }
 }
 
@@ -443,7 +443,7 @@ fn invalid_names_are_errors() {
         run([command, ""]).failed(1, &["empty"]);
         run([command, &"x".repeat(231)]).failed(1, &["too long"]);
     }
-    assert_eq!(run(["create", r"a\b", "1", "--json"]).json_error()["kind"], "InvalidName");
+    assert_eq!(run(["create", r"a\b", "1", "--json"]).json_error()["kind"], "invalid_name");
 }
 
 fn usage_errors() {
@@ -458,7 +458,7 @@ fn usage_errors() {
     run(["write", "x", "content"]).failed(2, &["content"]);
     run(["frobnicate"]).failed(2, &["frobnicate"]);
     let outcome = run(["create", "x", "--json"]).failed(2, &[]);
-    assert_eq!(outcome.json_error()["kind"], "Usage");
+    assert_eq!(outcome.json_error()["kind"], "usage");
 }
 
 fn help_and_version() {
@@ -532,7 +532,7 @@ fn run_fails() {
     run(["run", "--share", "a=1", "--", "/there/is/no/such/program"])
         .failed(127, &["no/such/program", "path"]);
     let outcome = run(["run", "--json", "--share", "a=1", "--", "/there/is/no/such/program"]);
-    assert_eq!(outcome.json_error()["kind"], "Io");
+    assert_eq!(outcome.json_error()["kind"], "io");
     run(["run", "--share", "a b=1", "--", "true"]).failed(1, &["a b", "letters"]);
     run(["run", "--share", "a=1", "--share", "A=1", "--", "true"]).failed(1, &["twice"]);
     run(["run", "--share", "a=0", "--", "true"]).failed(1, &["the length is zero"]);

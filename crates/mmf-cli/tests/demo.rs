@@ -123,7 +123,7 @@ fn other_than_files_are_refused() {
     File::create(&path).unwrap();
     let path = path.to_str().unwrap();
     run(["demo", path]).failed(1, &["cannot share", path, "empty", "choose another file"]);
-    assert_eq!(run(["demo", path, "--json"]).json_error()["kind"], "ZeroLength");
+    assert_eq!(run(["demo", path, "--json"]).json_error()["kind"], "zero_length");
     run(["demo", "/no/such/file"]).failed(1, &["cannot open \"/no/such/file\"", "check the path"]);
     // (Windows does not open a directory like a file.)
     run(["demo", folder.path().to_str().unwrap()]).failed(1, &["cannot "]);
@@ -156,7 +156,7 @@ fn the_error_of_the_second_process_is_reported() {
     let outcome = finish(demo().arg("--json").env(STAND_IN, "the cause"), b"");
     assert_eq!(outcome.status, Some(1));
     let error = outcome.json_error();
-    assert_eq!(error["kind"], "PeerEnded");
+    assert_eq!(error["kind"], "peer_ended");
     assert!(error["message"].as_str().unwrap().ends_with("the cause"), "{error}");
     run(["demo", "--peer", "/no/such/program"])
         .failed(1, &["cannot start the second process", "/no/such/program"]);

@@ -114,7 +114,7 @@ map!(NameReport, |report| {
     "exists": report.exists(),
     "stale": report.is_stale(),
     "empty": report.is_empty(),
-    "len": report.len(),
+    "length": report.len(),
     "owner": report.owner(),
     "security": report.security(),
     "may_read": report.may_read(),

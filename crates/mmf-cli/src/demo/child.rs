@@ -73,7 +73,7 @@ impl Child {
             let len = usize::try_from(job.len).ok().filter(|len| *len <= PART);
             let (Some(task), Some(len)) = (Task::from_code(job.task), len) else {
                 return Err(Failure::new(
-                    "Demo",
+                    "demo",
                     "the first process requested an unknown task; use two programs of the same version",
                 ));
             };
@@ -150,7 +150,7 @@ impl Child {
                 self.control.set_ready(number)?;
                 let Some(socket) = &mut self.socket else {
                     return Err(Failure::new(
-                        "Demo",
+                        "demo",
                         "the first process requested a TCP transfer before a connection",
                     ));
                 };
@@ -202,7 +202,7 @@ impl Child {
                 let message = format!(
                     "the bytes received ({task:?}) differ from the region: another process has changed it"
                 );
-                return Err(Failure::new("Demo", message));
+                return Err(Failure::new("demo", message));
             }
             self.control.beat()?;
         }

@@ -100,7 +100,7 @@ impl Peer {
             })?;
         let id = child.id();
         let (Some(pipe), Some(mut from)) = (child.stdin.take(), child.stderr.take()) else {
-            return Err(Failure::new("Demo", "the second process has no pipes"));
+            return Err(Failure::new("demo", "the second process has no pipes"));
         };
         let stderr = thread::spawn(move || {
             let mut text = Vec::new();
@@ -158,11 +158,11 @@ impl Peer {
             let message = format!(
                 "the second process (id {id}) made no progress for {seconds} s and was killed; try again"
             );
-            return Failure::new("PeerSilent", message);
+            return Failure::new("peer_silent", message);
         }
         let printed = self.stderr.take().and_then(|stderr| stderr.join().ok()).unwrap_or_default();
         let failure =
-            Failure::new("PeerEnded", format!("the second process (id {id}) ended early ({status})"));
+            Failure::new("peer_ended", format!("the second process (id {id}) ended early ({status})"));
         match printed.trim_end() {
             "" => failure.with("; it printed no error"),
             printed => failure.with("; it printed:\n").with(&printed.replace("\r\n", "\n")),

@@ -76,11 +76,11 @@ impl Source {
             File::open(&path).map_err(|e| Failure::io(format!("open {shown}"), &e, "check the path"))?;
         let data = file.metadata().map_err(|e| Failure::io(format!("examine {shown}"), &e, ""))?;
         if !data.is_file() {
-            return Err(fail("Io", &path, "it is not a regular file"));
+            return Err(fail("io", &path, "it is not a regular file"));
         }
         if data.len() == 0 {
             let why = "the file is empty, and a shared memory region has at least one byte";
-            return Err(fail("ZeroLength", &path, why));
+            return Err(fail("zero_length", &path, why));
         }
         Ok(Source { path, len: data.len(), file, interrupted })
     }
@@ -120,7 +120,7 @@ pub(super) fn fresh_buffer(len: usize) -> Result<Vec<u8>, Failure> {
     probe.try_reserve_exact(len).map_err(|_| {
         let size = size::show(len as u64);
         Failure::new(
-            "OutOfMemory",
+            "out_of_memory",
             format!("cannot allocate a buffer of {size}: out of memory; end programs that use much of it"),
         )
     })?;

@@ -92,7 +92,7 @@ impl Report {
             hex(&answer.digest),
             hex(&self.digest)
         );
-        Err(Failure::new("Demo", message))
+        Err(Failure::new("demo", message))
     }
 
     /// Finds names that still exist.

@@ -3,57 +3,27 @@
 use std::process::ExitCode;
 
 use mmf::diagnosis::{Capability, Cause, Environment, Finding, PrivilegeState};
-use mmf::security::{Account, IntegrityLevel};
+use mmf::security::Account;
 use serde::Serialize;
 
 use super::faults::{self, Trial};
 use super::page::{Page, width};
-use crate::findings::{self, documents, word};
 use crate::output::{Failure, Output};
 use crate::size;
 
 /// The JSON document.
 #[derive(Serialize)]
-struct Document {
-    user: Option<Account>,
-    elevated: Option<bool>,
-    integrity_level: Option<IntegrityLevel>,
-    session: Option<u32>,
-    app_container: bool,
-    privileges: Vec<Privilege>,
-    memory: Option<Memory>,
-    page_size: u64,
-    granularity: u64,
-    large_page_size: Option<u64>,
+struct Document<'e> {
+    #[serde(flatten)]
+    environment: &'e Environment,
     faults: faults::Document,
-    capabilities: Vec<CapabilityDocument>,
-}
-
-#[derive(Serialize)]
-struct Privilege {
-    name: String,
-    state: String,
-}
-
-#[derive(Serialize)]
-struct Memory {
-    source: String,
-    available: u64,
-    limit: u64,
-}
-
-#[derive(Serialize)]
-struct CapabilityDocument {
-    action: String,
-    text: String,
-    available: bool,
-    findings: Vec<findings::Document>,
 }
 
 pub(super) fn run(output: Output) -> Result<ExitCode, Failure> {
     let environment = mmf::diagnosis::environment();
     let trial = faults::run();
-    output.print_coloured(&document(&environment, &trial), page(&environment, &trial).text())?;
+    let document = Document { environment: &environment, faults: trial.document() };
+    output.print_coloured(&document, page(&environment, &trial).text())?;
     // A "no" is an answer, too.
     Ok(ExitCode::SUCCESS)
 }
@@ -119,35 +89,5 @@ fn state(state: PrivilegeState) -> &'static str {
         PrivilegeState::NotNeeded => "not needed here",
         PrivilegeState::Missing => "missing",
         _ => "unknown",
-    }
-}
-
-fn document(environment: &Environment, trial: &Trial) -> Document {
-    let privilege =
-        |held: &mmf::diagnosis::Privilege| Privilege { name: held.name.to_owned(), state: word(&held.state) };
-    let memory = |store: &mmf::diagnosis::BackingStore| Memory {
-        source: store.name.to_owned(),
-        available: store.left,
-        limit: store.limit,
-    };
-    let capability = |capability: &Capability| CapabilityDocument {
-        action: word(&capability.action()),
-        text: capability.action().to_string(),
-        available: capability.diagnosis().is_ok(),
-        findings: documents(findings(capability)),
-    };
-    Document {
-        user: environment.user().cloned(),
-        elevated: environment.elevated(),
-        integrity_level: environment.integrity(),
-        session: environment.session(),
-        app_container: environment.app_container(),
-        privileges: environment.privileges().iter().map(privilege).collect(),
-        memory: environment.backing_store().map(memory),
-        page_size: environment.page_size(),
-        granularity: environment.granularity(),
-        large_page_size: environment.large_page_size(),
-        faults: trial.document(),
-        capabilities: environment.capabilities().iter().map(capability).collect(),
     }
 }

@@ -5,11 +5,10 @@ use std::process::ExitCode;
 use mmf::OpenOptions;
 use mmf::diagnosis::{Cause, Diagnosis, Finding, NameReport};
 use mmf::inspect::Holders;
-use mmf::security::{Account, Security};
 use serde::Serialize;
 
 use super::page::{Page, width};
-use crate::findings::{self, cause, documents};
+use crate::findings::cause;
 use crate::holders::{self, HoldersDocument};
 use crate::names;
 use crate::output::{Failure, Output};
@@ -17,21 +16,12 @@ use crate::size;
 
 /// The JSON document.
 #[derive(Serialize)]
-struct Document {
-    name: String,
-    exists: bool,
-    kind: Option<String>,
-    stale: bool,
-    length: Option<u64>,
-    owner: Option<Account>,
-    access_rights: Option<String>,
+struct Document<'r> {
+    #[serde(flatten)]
+    report: &'r NameReport,
     sddl: Option<String>,
-    may_read: bool,
-    may_write: bool,
-    usable: bool,
     holders: Option<HoldersDocument>,
-    findings: Vec<findings::Document>,
-    read_findings: Vec<findings::Document>,
+    read_diagnosis: &'r Diagnosis,
 }
 
 pub(super) fn run(name: &str, output: Output) -> Result<ExitCode, Failure> {
@@ -127,23 +117,12 @@ impl Printed {
     }
 }
 
-fn document(report: &NameReport, reading: &Diagnosis, holders: Option<&Holders>) -> Document {
-    let security = report.security();
+fn document<'r>(report: &'r NameReport, reading: &'r Diagnosis, holders: Option<&Holders>) -> Document<'r> {
     Document {
-        name: report.name().to_string(),
-        exists: report.exists(),
-        kind: report.kind().map(str::to_owned),
-        stale: report.is_stale(),
-        length: report.len(),
-        owner: report.owner(),
-        access_rights: security.map(ToString::to_string),
-        sddl: security.and_then(|security| Security::to_sddl(security).ok()),
-        may_read: report.may_read(),
-        may_write: report.may_write(),
-        usable: report.diagnosis().is_ok(),
+        report,
+        sddl: report.security().and_then(|security| security.to_sddl().ok()),
         holders: holders.map(holders::document),
-        findings: documents(report.diagnosis().findings()),
-        read_findings: documents(reading.findings()),
+        read_diagnosis: reading,
     }
 }
 

@@ -148,7 +148,7 @@ fn translate(key: KeyEvent) -> Option<Key> {
 
 fn failed(error: io::Error) -> Failure {
     let message = format!("cannot use the terminal: {error}; print samples with --count instead");
-    Failure::new("Terminal", message)
+    Failure::new("terminal", message)
 }
 
 /// Whether standard output is a terminal with a movable cursor.

@@ -41,7 +41,7 @@ pub(crate) fn run(args: &Watch, output: Output) -> Result<(), Failure> {
     if args.offset >= len && args.offset > 0 {
         let message =
             format!("cannot watch offset {} of \"{name}\": the region has {len} bytes", args.offset);
-        return Err(Failure::new("OutOfBounds", message));
+        return Err(Failure::new("out_of_bounds", message));
     }
     let full = name.to_string();
     if args.once || args.count.is_some() || output.json || !can_draw() {

@@ -3,6 +3,7 @@
 use std::io::{self, Write};
 use std::time::{Duration, Instant};
 
+use mmf::diagnosis::Finding;
 use mmf::inspect::NameTarget;
 use serde::Serialize;
 
@@ -44,7 +45,7 @@ struct Document<'s> {
     cut_off: Vec<Part>,
     changed: Vec<Part>,
     unreadable: Vec<Part>,
-    findings: Vec<findings::Document>,
+    findings: &'s [Finding],
     name_target: NameTarget,
     writers: Writers,
     r#type: Option<Type>,
@@ -80,13 +81,13 @@ impl Stream<'_> {
             let first = number == 0;
             samples.take(source.read(self.offset, self.most), now);
             if let Some(problem) = source.problem() {
-                return Err(Failure::new("Fault", problem));
+                return Err(Failure::new("fault", problem));
             }
             let fate = source.fate();
             let text = if output.json {
                 let mut document = self.document(&samples, now, fate);
                 if let Some(unread) = source.unread() {
-                    document.findings = findings::documents(unread.findings());
+                    document.findings = unread.findings();
                 }
                 json_text(&document)? + "\n"
             } else {
@@ -151,7 +152,7 @@ impl Stream<'_> {
             cut_off: missing(false),
             changed: samples.changes(now).into_iter().map(part).collect(),
             unreadable: missing(true),
-            findings: Vec::new(),
+            findings: &[],
             name_target: fate.name_target,
             writers: fate.writers,
             r#type: kind,

@@ -35,16 +35,16 @@ fn doctor(arguments: &[&str]) -> Outcome {
 fn words(findings: &Value) -> Vec<(String, Vec<String>)> {
     let text = |value: &Value| value.as_str().unwrap_or_else(|| panic!("{findings}")).to_owned();
     let remedies = |finding: &Value| {
-        finding["remedies"].as_array().unwrap().iter().map(|remedy| text(&remedy["remedy"])).collect()
+        finding["remedies"].as_array().unwrap().iter().map(|remedy| text(&remedy["id"])).collect()
     };
     let findings = findings.as_array().unwrap_or_else(|| panic!("{findings}")).iter();
-    findings.map(|finding| (text(&finding["cause"]), remedies(finding))).collect()
+    findings.map(|finding| (text(&finding["cause"]["id"]), remedies(finding))).collect()
 }
 
 fn can_create_global_names() -> bool {
     let machine = doctor(&["--json"]).succeeded().json();
     let mut capabilities = machine["capabilities"].as_array().unwrap().iter();
-    capabilities.any(|one| one["action"] == "CreateGlobal" && one["available"] == true)
+    capabilities.any(|one| one["action"] == "create_global" && one["diagnosis"]["ok"] == true)
 }
 
 fn machine() {
@@ -61,14 +61,17 @@ fn machine() {
     let capabilities = document["capabilities"].as_array().unwrap();
     assert!(capabilities.len() >= 5, "{document}");
     for capability in capabilities {
-        let answer = if capability["available"] == true { "yes  " } else { "no   " };
+        let answer = if capability["diagnosis"]["ok"] == true { "yes  " } else { "no   " };
         let line = format!("\n  {answer}{}\n", capability["text"].as_str().unwrap());
         assert!(text.contains(&line), "no {line:?} in {text}");
-        for (finding, (cause, _)) in
-            capability["findings"].as_array().unwrap().iter().zip(words(&capability["findings"]))
+        for (finding, (cause, _)) in capability["diagnosis"]["findings"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .zip(words(&capability["diagnosis"]["findings"]))
         {
-            assert!(cause.starts_with(|c: char| c.is_ascii_uppercase()), "{cause}");
-            assert!(text.contains(finding["text"].as_str().unwrap()), "{text}");
+            // The trial name is free, which the text does not report.
+            assert!(cause == "free" || text.contains(finding["cause"]["text"].as_str().unwrap()), "{text}");
         }
     }
     assert!(document["page_size"].as_u64().unwrap().is_power_of_two(), "{document}");
@@ -140,11 +143,12 @@ fn region() {
     assert_eq!(text.contains("\n  SDDL     "), cfg!(windows), "{text}");
 
     let document = doctor(&[name, "--json"]).succeeded().json();
-    let all = ["exists", "may_read", "may_write", "usable"].map(|key| document[key].clone());
-    assert_eq!(all, [json!(true), json!(true), json!(true), json!(true)], "{document}");
+    let all = ["exists", "may_read", "may_write"].map(|key| document[key].clone());
+    assert_eq!(all, [json!(true), json!(true), json!(true)], "{document}");
+    assert_eq!(document["diagnosis"]["ok"], true, "{document}");
     assert_eq!((&document["length"], &document["kind"]), (&json!(65_536), &json!("shared memory")));
     assert_eq!(document["owner"], run(["info", name, "--json"]).succeeded().json()["owner"]);
-    assert_eq!(words(&document["findings"]), [("Usable".to_owned(), vec![])]);
+    assert_eq!(words(&document["diagnosis"]["findings"]), [("usable".to_owned(), vec![])]);
 }
 
 fn missing() {
@@ -162,7 +166,10 @@ fn missing() {
     let outcome = doctor(&[name, "--json"]);
     let document = outcome.json();
     assert_eq!((outcome.status, &document["exists"]), (Some(1), &json!(false)));
-    assert_eq!(words(&document["findings"])[0], ("Missing".to_owned(), vec!["StartCreator".to_owned()]));
+    assert_eq!(
+        words(&document["diagnosis"]["findings"])[0],
+        ("missing".to_owned(), vec!["start_creator".to_owned()])
+    );
 }
 
 fn other_namespace() {
@@ -195,7 +202,7 @@ fn other_kind() {
     assert_eq!((text.status, json.status), (Some(1), Some(1)));
     let (text, json) = (text.text(), json.json());
     assert!(text.contains("\n  kind     directory\n    why: the name belongs to a directory\n"), "{text}");
-    assert_eq!(words(&json["findings"])[0].0, "OtherType");
+    assert_eq!(words(&json["diagnosis"]["findings"])[0].0, "other_type");
 }
 
 fn abandoned() {
@@ -215,7 +222,7 @@ fn fails() {
     doctor(&[r"global\x"]).failed(1, &[r"Global\x"]);
     doctor(&[""]).failed(1, &["empty"]);
     doctor(&["a", "b"]).failed(2, &["b"]);
-    assert_eq!(doctor(&[r"a\b", "--json"]).json_error()["kind"], "InvalidName");
+    assert_eq!(doctor(&[r"a\b", "--json"]).json_error()["kind"], "invalid_name");
     let help = run(["doctor", "--help"]).succeeded().text();
     assert!(help.contains("exit status is 0 if you can open it for"), "{help}");
 }
@@ -296,7 +303,7 @@ fn grants() {
     let info = run(["info", name]).succeeded().text();
     assert!(info.contains(&format!("\n  access   {}\n", rights.trim_start())), "{info}");
     let document = run(["info", name, "--json"]).succeeded().json();
-    assert_eq!(document["access_rights"], rights.trim_start());
+    assert_eq!(document["security"], rights.trim_start());
     if cfg!(unix) {
         assert!(rights.ends_with("everyone else may read"), "{rights}");
     }
@@ -305,7 +312,7 @@ fn grants() {
         &mut command(["create", &unique_name("grants"), "4096", "--grant-read", "everyone", "--json"]),
     );
     let created: Value = serde_json::from_str(&json.hear()).unwrap();
-    assert_eq!(created["access_rights"], document["access_rights"]);
+    assert_eq!(created["security"], document["security"]);
 }
 
 fn bad_grants() {
@@ -316,7 +323,7 @@ fn bad_grants() {
         run(["create", name, "4096", option]).failed(2, &["PRINCIPAL"]);
     }
     let error = run(["create", name, "4096", "--grant-read", unknown, "--json"]).json_error();
-    assert_eq!(error["kind"], "UnknownAccount");
+    assert_eq!(error["kind"], "unknown_account");
     run(["create", name, "4096", "--sddl", "D:", "--grant-read", "me"])
         .failed(2, &["--sddl", "--grant-read"]);
     run(["create", name, "4096", "--integrity", "lowest"]).failed(2, &["lowest", "untrusted"]);
@@ -347,7 +354,7 @@ fn errors() {
     let name = &unique_name("findings");
     let error = run(["info", name, "--json"]).json_error();
     assert!(!error["message"].as_str().unwrap().contains('\n'), "{error}");
-    assert_eq!(words(&error["findings"])[0], ("Missing".to_owned(), vec!["StartCreator".to_owned()]));
+    assert_eq!(words(&error["findings"])[0], ("missing".to_owned(), vec!["start_creator".to_owned()]));
     let text = run(["info", name]).failed(
         1,
         &[
@@ -393,13 +400,19 @@ fn another_user() {
     assert!(text.contains(" may not write to it: see the access rights\n"), "{text}");
     assert!(text.contains("do: only read it, which is allowed") && text.contains("--grant-write"), "{text}");
     let document = as_other(&["doctor", global, "--json"]).json();
-    assert_eq!(words(&document["findings"])[0].1, ["OpenReadOnly", "LetCreatorGrant", "RunAs"]);
-    assert_eq!(words(&document["read_findings"])[0].0, "Usable");
+    assert_eq!(
+        words(&document["diagnosis"]["findings"])[0].1,
+        ["open_read_only", "let_creator_grant", "run_as"]
+    );
+    assert_eq!(words(&document["read_diagnosis"]["findings"])[0].0, "usable");
     let info = as_other(&["info", global]).succeeded().text();
     assert!(info.contains("\n  write    no\n           why: "), "{info}");
     assert!(info.contains("\n             do: only read it, which is allowed"), "{info}");
     let error = as_other(&["write", global, "--text", "x", "--json"]).json_error();
-    assert_eq!((&error["kind"], &words(&error["findings"])[0].0[..]), (&json!("NotWritable"), "NotGranted"));
+    assert_eq!(
+        (&error["kind"], &words(&error["findings"])[0].0[..]),
+        (&json!("not_writable"), "not_granted")
+    );
 
     let private = &format!(r"Global\{}", unique_name("private"));
     let _creator = create(private, &["4096"]);

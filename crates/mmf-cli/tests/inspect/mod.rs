@@ -200,7 +200,7 @@ fn inspect_refuses_other_regions() {
     assert!(!run(["info", name]).succeeded().text().contains("segment"));
     region.view().unwrap().write_all_at(&[0x41; 512], 0).unwrap();
     run(["inspect", name]).failed(1, &["not a segment", "mmf info, mmf dump and mmf watch"]);
-    assert_eq!(run(["inspect", name, "--json"]).json_error()["kind"], "NotASegment");
+    assert_eq!(run(["inspect", name, "--json"]).json_error()["kind"], "not_a_segment");
     run(["inspect", "never-created-segment"]).failed(1, &["no region has this name"]);
 }
 

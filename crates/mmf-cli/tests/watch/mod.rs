@@ -167,19 +167,19 @@ fn waits() {
     let name = &unique_name("never");
     run(["watch", name, "--wait=0.05"]).failed(1, &[]);
     let error = run(["watch", name, "--json", "--wait=0.05"]).json_error();
-    assert_eq!(error["kind"], "NotFound");
+    assert_eq!(error["kind"], "not_found");
 }
 
 fn fails() {
     let name = &unique_name("missing");
     run(["watch", name]).failed(1, &["cannot open", name, "no region has this name", "start the program"]);
-    assert_eq!(run(["watch", name, "--json"]).json_error()["kind"], "NotFound");
+    assert_eq!(run(["watch", name, "--json"]).json_error()["kind"], "not_found");
     // Windows has such names.
     run(["watch", "/x"]).failed(1, &[if cfg!(unix) { r"Global\x" } else { "no region has this name" }]);
     let _creator = create(name, &["4096"]);
     run(["watch", name, "--offset", "4096"]).failed(1, &["cannot watch offset 4096", "4096 bytes"]);
     let error = run(["watch", name, "--offset", "16777215T", "--json"]).json_error();
-    assert_eq!(error["kind"], "OutOfBounds");
+    assert_eq!(error["kind"], "out_of_bounds");
     run(["watch", name, "--interval", "1ms"]).failed(2, &["10ms"]);
     run(["watch", name, "--interval", "soon"]).failed(2, &["100ms"]);
     run(["watch", name, "--length", "65K"]).failed(2, &["at most 64K"]);

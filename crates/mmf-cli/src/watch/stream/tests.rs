@@ -50,7 +50,11 @@ fn documents_are_complete() {
             "name": r"Local\x", "length": 22, "offset": 4, "elapsed_ms": 70,
             "bytes": [{ "offset": 4, "hex": "600762636465666768696a6b6c6d6e007071" }],
             "cut_off": [{ "offset": 22, "length": 2 }],
-            "changed": [{ "offset": 5, "length": 1 }, { "offset": 19, "length": 1 }, { "offset": 22, "length": 2 }],
+            "changed": [
+                { "offset": 5, "length": 1 },
+                { "offset": 19, "length": 1 },
+                { "offset": 22, "length": 2 },
+            ],
             "unreadable": [], "findings": [],
             "name_target": "this_region", "writers": "unknown",
             "type": "i32",

@@ -2,29 +2,16 @@
 
 use core::fmt;
 
-use super::facts::{self, Caller};
-use super::{Cause, Diagnosis, Finding, Remedy, Severity, rules};
+use super::cause::Cause;
+use super::facts::{Caller, PrivilegeState, Question};
+use super::finding::{Diagnosis, Finding, Severity};
+use super::remedy::Remedy;
+use super::{gather, rules};
 use crate::error::Operation;
 use crate::name::{Name, Namespace};
 use crate::options::OpenOptions;
 use crate::security::{Account, IntegrityLevel};
 use crate::sys;
-#[cfg(windows)]
-use crate::sys::privilege::Privilege as SystemPrivilege;
-
-/// Whether this process has a privilege of Windows.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum PrivilegeState {
-    /// It has it.
-    Enabled,
-    /// It has it, and it is enabled for the calls that need it.
-    Disabled,
-    /// It does not have it.
-    Missing,
-    /// Nothing here needs it.
-    NotNeeded,
-}
 
 /// A privilege of Windows that shared memory can need, and whether this process has it.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -193,7 +180,8 @@ impl Environment {
 /// ```
 #[must_use]
 pub fn environment() -> Environment {
-    let caller = facts::caller();
+    let token = sys::caller_token();
+    let caller = gather::caller(&token);
     let (page, granularity, large_page) = sys::page_sizes();
     let backing_store =
         sys::space().map(|space| BackingStore { name: space.place, left: space.left, limit: space.limit });
@@ -204,7 +192,8 @@ pub fn environment() -> Environment {
         Capability { action: Action::LockMemory, diagnosis: can_lock() },
         Capability { action: Action::PrivateNamespaces, diagnosis: can_be_private() },
     ];
-    let (elevated, privileges) = token();
+    let state = |(name, held)| Privilege { name, state: PrivilegeState::of(Some(held)) };
+    let (elevated, privileges) = (token.elevated, token.privileges.into_iter().map(state).collect());
     Environment { caller, elevated, privileges, backing_store, page, granularity, large_page, capabilities }
 }
 
@@ -215,8 +204,8 @@ fn can_create(namespace: Namespace) -> Diagnosis {
         Ok(name) => {
             let options = OpenOptions::new().len(1);
             let question =
-                facts::Question { operation: Operation::Create, name: &name, write: true, options: &options };
-            facts::ask(question)
+                Question { operation: Operation::Create, name: &name, write: true, options: &options };
+            gather::ask(question)
         }
         Err(_) => Diagnosis::default(),
     }
@@ -253,36 +242,4 @@ fn can_be_private() -> Diagnosis {
         return Diagnosis::default();
     }
     unsupported("private namespaces", Remedy::Other { instruction: "require the owner with expect_owner" })
-}
-
-#[cfg(unix)]
-fn token() -> (Option<bool>, Vec<Privilege>) {
-    (Some(sys::account::user() == 0), Vec::new())
-}
-
-#[cfg(windows)]
-fn token() -> (Option<bool>, Vec<Privilege>) {
-    let Ok(token) = sys::account::token() else { return (None, Vec::new()) };
-    let privileges = [SystemPrivilege::CreateGlobal, SystemPrivilege::LockMemory].map(SystemPrivilege::name);
-    let state = |name| Privilege { name, state: held(&token, name) };
-    (token.elevated, privileges.map(state).to_vec())
-}
-
-#[cfg(windows)]
-fn held(token: &sys::account::Token, privilege: &str) -> PrivilegeState {
-    match token.privileges.iter().find(|(name, _)| name == privilege) {
-        Some((_, true)) => PrivilegeState::Enabled,
-        Some((_, false)) => PrivilegeState::Disabled,
-        None => PrivilegeState::Missing,
-    }
-}
-
-/// Session 0, that of the services, has no names of its own: all are the machine's.
-#[cfg(windows)]
-pub(super) fn create_global(token: &sys::account::Token) -> PrivilegeState {
-    if token.session == 0 {
-        PrivilegeState::NotNeeded
-    } else {
-        held(token, SystemPrivilege::CreateGlobal.name())
-    }
 }

@@ -1,17 +1,35 @@
-//! Facts: what the system says about a name, this process and this machine. Asking changes nothing.
+//! Facts: what the system reports about a name, this process and this machine. Rules judge by facts alone.
 
-use super::environment::PrivilegeState;
-use super::rules;
-use super::{Diagnosis, Finding};
-use crate::error::{Error, ErrorKind, Operation};
-use crate::name::{Name, Namespace};
+use crate::error::{ErrorKind, Operation};
+use crate::name::Name;
 use crate::options::OpenOptions;
-use crate::security::{self, Account, IntegrityLevel, Security};
-use std::time::{Duration, SystemTime};
+use crate::security::{Account, IntegrityLevel, Security};
+use crate::sys::{Confinement, Holders, Limits, MemoryGroup, NameProbe, PrivilegeHeld, Space};
 
-use crate::sys::{
-    self, Confinement, Failure, Holders, Limits, MemoryGroup, NameProbe, NameState, Reason, Space,
-};
+/// Whether this process has a privilege of Windows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum PrivilegeState {
+    /// It has it.
+    Enabled,
+    /// It has it, and it is enabled for the calls that need it.
+    Disabled,
+    /// It does not have it.
+    Missing,
+    /// Nothing here needs it.
+    NotNeeded,
+}
+
+impl PrivilegeState {
+    pub(super) fn of(held: Option<PrivilegeHeld>) -> Self {
+        match held {
+            Some(PrivilegeHeld::Enabled) => PrivilegeState::Enabled,
+            Some(PrivilegeHeld::Disabled) => PrivilegeState::Disabled,
+            Some(PrivilegeHeld::Missing) => PrivilegeState::Missing,
+            None => PrivilegeState::NotNeeded,
+        }
+    }
+}
 
 /// What is asked, or was refused.
 #[derive(Clone, Copy)]
@@ -76,289 +94,4 @@ pub(crate) struct Facts {
     pub(crate) expected_owner: Option<(bool, Account)>,
     /// Why it cannot be told who is expected.
     pub(crate) owner_problem: Option<(ErrorKind, String)>,
-}
-
-/// Whether it would work: all that can be said.
-pub(crate) fn ask(question: Question<'_>) -> Diagnosis {
-    study(question).1
-}
-
-/// The same, and what it was judged by.
-pub(crate) fn study(question: Question<'_>) -> (Facts, Diagnosis) {
-    let mut facts = gather(question, true);
-    // What others may still need is no cause of a failure, so only who asks before is told.
-    if question.operation != Operation::Open {
-        facts.promised = sys::promised();
-    }
-    let diagnosis = Diagnosis::new(rules::judge(question, &facts));
-    (facts, diagnosis)
-}
-
-/// Why it did not work: what fits the failure, or nothing.
-#[cold]
-pub(crate) fn explain(question: Question<'_>, failure: Failure, kind: ErrorKind) -> Option<Diagnosis> {
-    // Programs wait for others by trying to open, so this has to stay cheap.
-    let thorough = !matches!(failure.reason, Reason::Missing);
-    if failure.reason == Reason::Limit {
-        return None; // it says so itself
-    }
-    let facts = gather(question, thorough);
-    let mut findings = rules::judge(question, &facts);
-    // Some causes say more than the code of the system did.
-    let first = findings.iter().find(|finding| finding.kind.is_some());
-    let kind = first.filter(|first| rules::overrides(first)).and_then(|first| first.kind).unwrap_or(kind);
-    // Somebody may have changed it meanwhile: then it says nothing about the failure.
-    let fits = |finding: &Finding| finding.kind.is_none_or(|found| found == kind);
-    if findings.iter().any(|finding| finding.kind == Some(kind)) {
-        findings.retain(fits);
-        return Some(Diagnosis::new(findings));
-    }
-    let facts = Facts {
-        confinement: (failure.reason == Reason::Denied && cfg!(unix)).then(sys::confinement),
-        group: if failure.reason == Reason::NoMemory { sys::memory_group() } else { None },
-        ..facts
-    };
-    let finding = rules::otherwise(question, &facts, failure)?;
-    Some(Diagnosis::new(vec![finding.with_kind(kind)]))
-}
-
-/// Why it still does not work after a while of trying: a state that can last, or nothing.
-#[cold]
-pub(crate) fn explain_delay(question: Question<'_>) -> Option<Diagnosis> {
-    let facts = gather(question, true);
-    if !matches!(facts.here.state, NameState::Unfinished { .. }) {
-        return None;
-    }
-    let findings = rules::judge(question, &facts);
-    findings.iter().any(|finding| finding.kind.is_some()).then(|| Diagnosis::new(findings))
-}
-
-fn gather(question: Question<'_>, thorough: bool) -> Facts {
-    let (here, name_problem) = match question.name.object_name(Operation::Open, None) {
-        Ok(name) => (sys::probe_name(&name), None),
-        // A private namespace that nobody has made yet is no more in the way than a name that nobody has.
-        Err(error) if error.kind() == ErrorKind::NotFound => (NameProbe::default(), None),
-        Err(error) => (NameProbe::default(), Some((error.kind(), error.fact()))),
-    };
-    let missing = here.state == NameState::Nothing;
-    let opens = question.operation != Operation::Create;
-    let makes = question.operation != Operation::Open;
-    let security = here.raw_security.clone().and_then(|shown| Security::from_raw(shown).ok());
-    let (elsewhere, (spelled, similar)) = if missing && opens {
-        (elsewhere(question.name), spelled_otherwise(question.name))
-    } else {
-        (None, (None, None))
-    };
-    // (Of an owner who has no number here, none is believed.)
-    let owner = security.as_ref().filter(|_| !here.owner_is_unmapped);
-    let owner_asked = question.options.expected_owner().zip(owner);
-    let (expected_owner, owner_problem) =
-        match owner_asked.map(|(who, security)| security::is_owner(security, who, question.operation)) {
-            Some(Ok(answer)) => (Some(answer), None),
-            Some(Err(error)) => (None, Some((error.kind(), error.fact()))),
-            None => (None, None),
-        };
-    let security_problem = if makes && thorough {
-        let problem = question.options.security_or_default().resolve(question.operation).err();
-        problem.map(|error| (error.kind(), error.fact()))
-    } else {
-        None
-    };
-    let list_allows = security.as_ref().filter(|_| thorough).and_then(list_allows);
-    let is_unexplained =
-        list_allows.is_some_and(|(reads, writes)| (reads && !here.may_read) || (writes && !here.may_write));
-    // A fresh one is in the middle of being made; nobody needs to be looked for.
-    let lasts = |since: SystemTime| since.elapsed().is_ok_and(|age| age >= LASTING);
-    let is_left = matches!(here.state, NameState::Unfinished { .. }) && here.changed.is_some_and(lasts);
-    Facts {
-        name_problem,
-        confinement: (is_unexplained && cfg!(unix)).then(sys::confinement),
-        holders: here.identity.filter(|_| is_left).map(|(device, inode)| sys::holders_of(device, inode)),
-        promised: None,
-        group: None,
-        limit: here.obstacle.and_then(|code| sys::limit_reached(Failure::from_code(code))),
-        list_allows,
-        security,
-        elsewhere,
-        spelled,
-        user_numbers: if missing && opens { user_numbers() } else { None },
-        similar,
-        caller: if thorough { caller() } else { stranger() },
-        // (Where it says only what is left, it matters to those who make something.)
-        space: if cfg!(unix) || (makes && thorough) { sys::space() } else { None },
-        limits: sys::limits(),
-        security_problem,
-        pages_problem: if makes && thorough { pages_problem(question) } else { None },
-        expected_owner,
-        owner_problem,
-        here,
-    }
-}
-
-fn pages_problem(question: Question<'_>) -> Option<(ErrorKind, String)> {
-    if !question.options.requires_large_pages() {
-        return None;
-    }
-    let failure = sys::check_large_pages(question.options.wanted_capacity().is_some()).err()?;
-    let error = Error::from_system(question.operation, failure);
-    Some((error.kind(), error.fact()))
-}
-
-/// What has this name. (Nothing, if its namespace cannot be opened.)
-pub(crate) fn look(name: &Name) -> NameProbe {
-    name.object_name(Operation::Open, None).map(|name| sys::probe_name(&name)).unwrap_or_default()
-}
-
-/// Whether anything has this name.
-pub(crate) fn is_there(name: &Name) -> bool {
-    !matches!(look(name).state, NameState::Nothing | NameState::NoPlace)
-}
-
-/// The same text in the other namespace, if something is there.
-fn elsewhere(name: &Name) -> Option<String> {
-    let other = match name.namespace() {
-        Namespace::Local => Namespace::Global,
-        Namespace::Global => Namespace::Local,
-        Namespace::Private(_) => return None,
-    };
-    let other = Name::from_parts(other, name.text()).ok()?;
-    let there = look(&other);
-    matches!(there.state, NameState::Memory | NameState::Unfinished { .. } | NameState::Hidden)
-        .then(|| other.to_string())
-}
-
-/// How long an object without a length is taken for one that is being made.
-const LASTING: Duration = Duration::from_secs(2);
-
-/// A name that differs in upper and lower case only, else one that differs in one or two characters.
-fn spelled_otherwise(name: &Name) -> (Option<String>, Option<String>) {
-    let Ok(found) = sys::names() else { return (None, None) };
-    let text = name.text().to_lowercase();
-    let full = |found: &sys::Found| {
-        let namespace = if found.global { Namespace::Global } else { Namespace::Local };
-        let other = Name::from_parts(namespace, &found.text).ok()?;
-        (look(&other).state == NameState::Memory).then(|| other.to_string())
-    };
-    let others = || found.iter().filter(|found| found.text != name.text());
-    let spelled = others().find(|found| found.text.to_lowercase() == text).and_then(full);
-    let similar = match spelled {
-        Some(_) => None,
-        None => others().find(|found| is_near(&found.text, name.text())).and_then(full),
-    };
-    (spelled, similar)
-}
-
-/// Whether two texts differ by what is easily mistyped: a letter too many, too few or another one, or two that have changed
-/// places. (Digits count things; who writes another one means another one.)
-fn is_near(left: &str, right: &str) -> bool {
-    let (left, right): (Vec<char>, Vec<char>) = (left.chars().collect(), right.chars().collect());
-    if left.len() < 4 || right.len() < 4 {
-        return false;
-    }
-    let same = left.iter().zip(&right).take_while(|(a, b)| a == b).count();
-    let (left, right) = (&left[same..], &right[same..]);
-    let tail = left.iter().rev().zip(right.iter().rev()).take_while(|(a, b)| a == b).count();
-    let (left, right) = (&left[..left.len() - tail], &right[..right.len() - tail]);
-    let is_letter = |c: &char| !c.is_ascii_digit();
-    match (left, right) {
-        ([a], []) | ([], [a]) => is_letter(a),
-        ([a], [b]) => is_letter(a) && is_letter(b),
-        ([a, b], [c, d]) => (a, b) == (d, c),
-        _ => false,
-    }
-}
-
-/// Who asks, as far as it costs little: names of users may have to be fetched from elsewhere.
-fn stranger() -> Caller {
-    let (session, app_container) = session();
-    Caller {
-        user: None,
-        integrity: None,
-        session,
-        app_container,
-        restricted: false,
-        package: None,
-        create_global: PrivilegeState::NotNeeded,
-    }
-}
-
-#[cfg(unix)]
-fn user_numbers() -> Option<(u32, u32)> {
-    Some((sys::account::user(), sys::account::user_outside()?))
-}
-
-#[cfg(windows)]
-fn user_numbers() -> Option<(u32, u32)> {
-    None
-}
-
-#[cfg(unix)]
-fn session() -> (Option<u32>, bool) {
-    (None, false)
-}
-
-#[cfg(windows)]
-fn session() -> (Option<u32>, bool) {
-    sys::account::session()
-}
-
-#[cfg(unix)]
-pub(crate) fn caller() -> Caller {
-    Caller {
-        user: security::account_of_user(),
-        integrity: None,
-        session: None,
-        app_container: false,
-        restricted: false,
-        package: None,
-        create_global: PrivilegeState::NotNeeded,
-    }
-}
-
-#[cfg(unix)]
-fn list_allows(security: &Security) -> Option<(bool, bool)> {
-    security::list_allows(security)
-}
-
-#[cfg(windows)]
-pub(crate) fn caller() -> Caller {
-    let token = sys::account::token().ok();
-    let session = token.as_ref().map(|token| token.session);
-    Caller {
-        user: security::account_of_user(),
-        integrity: token.as_ref().and_then(|token| token.integrity).map(IntegrityLevel::from_rid),
-        session,
-        app_container: token.as_ref().is_some_and(|token| token.app_container),
-        restricted: token.as_ref().is_some_and(|token| token.restricted),
-        package: token.as_ref().and_then(|token| security::account_of(token.package.as_deref()?)),
-        create_global: token.as_ref().map_or(PrivilegeState::NotNeeded, super::environment::create_global),
-    }
-}
-
-#[cfg(windows)]
-fn list_allows(security: &Security) -> Option<(bool, bool)> {
-    security::list_allows(security, &sys::account::token().ok()?)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::is_near;
-
-    #[test]
-    fn typing_mistakes_are_near() {
-        for (left, right, near) in [
-            ("nc-tow", "nc-two", true),
-            ("telemetry", "telemtry", true),
-            ("telemetry", "telemettry", true),
-            ("telemetry", "telemetrx", true),
-            ("telemetry", "telemetry", false),
-            ("frames1", "frames2", false),
-            ("frames1", "frames12", false),
-            ("frames", "planes", false),
-            ("abc", "abd", false),
-            ("\u{fc}bung", "\u{fc}bunk", true),
-        ] {
-            assert_eq!(is_near(left, right), near, "{left} {right}");
-        }
-    }
 }

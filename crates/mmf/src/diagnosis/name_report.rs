@@ -1,7 +1,8 @@
 //! One name, looked at from all sides.
 
-use super::facts::{self, Question};
-use super::{Diagnosis, Severity};
+use super::facts::Question;
+use super::finding::{Diagnosis, Severity};
+use super::gather;
 use crate::error::{Error, Operation};
 use crate::holders::Holders;
 use crate::name::{Name, ToName};
@@ -129,6 +130,6 @@ pub fn examine(name: impl ToName) -> Result<NameReport, Error> {
     let name = name.to_name()?;
     let options = OpenOptions::new();
     let question = Question { operation: Operation::Open, name: &name, write: true, options: &options };
-    let (facts, diagnosis) = facts::study(question);
+    let (facts, diagnosis) = gather::study(question);
     Ok(NameReport { probe: facts.here, security: facts.security, diagnosis, name })
 }

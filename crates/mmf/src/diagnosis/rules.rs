@@ -1,8 +1,9 @@
 //! Findings, made of facts and of nothing else.
 
-use super::environment::PrivilegeState;
-use super::facts::{Facts, Question};
-use super::{Cause, Finding, Remedy, Severity};
+use super::cause::Cause;
+use super::facts::{Facts, PrivilegeState, Question};
+use super::finding::{Finding, Severity};
+use super::remedy::Remedy;
 use crate::error::{ErrorKind, Operation};
 use crate::name::Namespace;
 use crate::security::{Account, Principal};
@@ -752,5 +753,4 @@ pub(crate) fn wrong_owner(expected: Account, owner: Option<Account>) -> Finding 
 }
 
 #[cfg(test)]
-#[path = "rules_tests.rs"]
 mod tests;

@@ -29,9 +29,7 @@ use descriptor::{Dacl, Descriptor};
 use posix::Posix;
 pub use principal::{Account, IntegrityLevel, ParseIntegrityLevelError, Principal};
 
-#[cfg(windows)]
-pub(crate) use system::account_of;
-pub(crate) use system::{account_of_user, is_owner, list_allows, private_name};
+pub(crate) use system::{account_of, account_of_user, is_owner, list_allows, private_name};
 
 /// The principals that may open a region, and whether they may write.
 ///

@@ -229,6 +229,11 @@ pub(crate) fn account_of_user() -> Option<Account> {
     Some(account_of_uid(account::user()))
 }
 
+/// Returns `None`: accounts have no SIDs here.
+pub(crate) fn account_of(_sid: &[u8]) -> Option<Account> {
+    None
+}
+
 /// Returns whether an object has this owner, and the account that was expected.
 pub(crate) fn is_owner(
     security: &Security,

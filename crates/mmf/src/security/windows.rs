@@ -6,7 +6,7 @@ use super::descriptor::{
 use super::sid::Sid;
 use super::{Account, Base, BoundaryDescriptor, Principal, Security, invalid};
 use crate::error::{Error, ErrorKind, Operation};
-use crate::sys::account::{self, Token};
+use crate::sys::account;
 use crate::sys::namespace::{self, PrivateNamespace};
 use crate::sys::{Failure, ObjectName, Protection, Reason, descriptor};
 
@@ -209,8 +209,9 @@ pub(crate) fn is_owner(
 
 /// Whether the access control list alone grants this token reading, and writing. (The system also considers
 /// integrity levels.)
-pub(crate) fn list_allows(security: &Security, token: &Token) -> Option<(bool, bool)> {
+pub(crate) fn list_allows(security: &Security) -> Option<(bool, bool)> {
     let Base::Seen(descriptor) = &security.base else { return None };
+    let token = account::token().ok()?;
     let sids = |wanted: fn(&account::Membership) -> bool| {
         token.groups.iter().filter(move |group| wanted(group)).filter_map(|group| Sid::from_bytes(&group.sid))
     };

@@ -190,3 +190,30 @@ pub(crate) struct Limits {
     /// The maximum length of a file.
     pub(crate) file_size: Option<u64>,
 }
+
+/// Whether this process holds a privilege.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(unix, allow(dead_code))]
+pub(crate) enum PrivilegeHeld {
+    Enabled,
+    Disabled,
+    Missing,
+}
+
+/// What the system knows of the caller, besides its user. What a system does not have is left out.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct CallerToken {
+    pub(crate) elevated: Option<bool>,
+    /// The RID of the integrity level.
+    pub(crate) integrity: Option<u32>,
+    pub(crate) session: Option<u32>,
+    pub(crate) app_container: bool,
+    /// Whether the token has fewer rights than its user and groups imply, such as that of a sandbox.
+    pub(crate) restricted: bool,
+    /// The SID of the app package in its binary form.
+    pub(crate) package: Option<Vec<u8>>,
+    /// The privileges that shared memory can need.
+    pub(crate) privileges: Vec<(&'static str, PrivilegeHeld)>,
+    /// The privilege to create `Global\` names, where one is needed.
+    pub(crate) create_global: Option<PrivilegeHeld>,
+}

@@ -53,6 +53,7 @@ pub(crate) use handler::{HandlerPolicy, HandlerPosition, HandlerState, handler_p
 pub(crate) use identity::{Process, ProcessIdentity};
 pub(crate) use mapping::Mapping;
 pub(crate) use system::account;
+pub(crate) use system::caller::{caller_session, caller_token, user_numbers};
 pub(crate) use system::disk;
 #[cfg(windows)]
 pub(in crate::sys) use system::fault;
@@ -73,7 +74,7 @@ pub(crate) use system::security::Protection;
 pub(crate) use system::socket;
 pub(crate) use system::wait;
 #[cfg(windows)]
-pub(crate) use system::{descriptor, namespace, privilege};
+pub(crate) use system::{descriptor, namespace};
 
 /// How the bytes of a mapping are copied.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -5,6 +5,7 @@
 //! file beside the object.
 
 pub(crate) mod account;
+pub(super) mod caller;
 mod chain;
 mod context;
 pub(crate) mod disk;

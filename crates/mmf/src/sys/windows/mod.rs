@@ -5,6 +5,7 @@
 
 pub(crate) mod account;
 mod api;
+pub(super) mod caller;
 pub(crate) mod descriptor;
 pub(crate) mod disk;
 pub(crate) mod fault;
@@ -19,7 +20,7 @@ pub(super) mod mapping;
 pub(super) mod memory;
 pub(super) mod name;
 pub(crate) mod namespace;
-pub(crate) mod privilege;
+mod privilege;
 pub(super) mod probe;
 pub(crate) mod process;
 mod reply;

@@ -3,7 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test")]
 
 use super::super::facts::Caller;
-use super::super::{Diagnosis, Severity};
+use super::super::finding::Diagnosis;
 use super::*;
 use crate::name::Name;
 use crate::options::OpenOptions;

@@ -26,6 +26,8 @@
 //!   ones, so each has a fence before and after it here (`context::ordered`). These fences order more than
 //!   the library's accesses do.
 //! - The kernel is a mutex and a condition variable.
+//! - The objects in `sync` are not included: `OnceLock::get_or_init` is imitated here, and `Event::wait_any`
+//!   has no model beyond that of the count of waiters.
 //!
 //! `ci/models.sh` runs the models. Without `--cfg loom` this crate is empty.
 #![cfg(loom)]

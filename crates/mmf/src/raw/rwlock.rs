@@ -2,13 +2,13 @@
 //!
 //! Readers count themselves in the word of their own participant. So readers of different processes do not
 //! contend, and the readers of a dead process disappear with its word. A writer acquires the lock word
-//! first, as in [`mutex`], and then waits until no reader is counted that it has to wait for.
-//! It examines the words of all slots that were ever used.
+//! first, as in [`mutex`], and then drains the readers: it waits until no earlier reader is counted any
+//! more. It examines the words of all slots that were ever used.
 //!
 //! # States
 //!
-//! The lock word is that of [`mutex`]. A writer toggles its `PHASE` when it acquires the
-//! word; *a writer of phase p* is one that has set it to *p*.
+//! The lock word is that of [`mutex`]. A writer toggles its `PHASE` when it acquires the word; *a writer of
+//! phase p* is one that has set it to *p*.
 //!
 //! | bits of a slot's readers' word | meaning |
 //! | --- | --- |

@@ -1,4 +1,4 @@
-//! Memory without a name is handed to children, and to any process.
+//! Regions without a name are handed to children and to running processes.
 
 use std::process::{Command, Stdio};
 use std::sync::Mutex;
@@ -8,7 +8,7 @@ use mmf::{ErrorKind, ReadOnly, SharedMemory};
 use testkit::{Peer, Role, command_for_role, open_handles, unique_name, wait_until};
 
 const WORKER: &str = "handoff::role_worker";
-/// Of a length that nothing else has, so that it is told from what systems put into processes.
+/// A length that nothing else has, which distinguishes these regions from other mappings of a process.
 const LEN: u64 = 11 * 65536;
 
 fn memory(value: u64) -> SharedMemory {
@@ -21,7 +21,7 @@ fn value(memory: &SharedMemory) -> u64 {
     memory.view().unwrap().read(0).unwrap()
 }
 
-/// A worker to whom one memory is handed.
+/// Starts a worker and hands one region to it.
 fn worker(label: &str, memory: &SharedMemory<impl mmf::view::Access>) -> Peer {
     let child = command_for_role(WORKER, &[]).hand_off(label, memory).unwrap().spawn().unwrap();
     Peer::adopt("worker", child)
@@ -38,7 +38,7 @@ fn expect(peer: &mut Peer, line: &str, answer: &str) {
     assert_eq!(ask(peer, line), answer, "to {line}");
 }
 
-/// How many memories it has, received or not.
+/// The number of regions that this process holds, received or not.
 #[track_caller]
 fn expect_held(peer: &mut Peer, count: u64) {
     if !cfg!(target_vendor = "apple") {
@@ -60,7 +60,7 @@ impl Held {
     }
 }
 
-/// Does what it is told, one line each, and says how it went.
+/// Executes the commands it reads, one a line, and reports each result.
 pub(crate) fn role_worker(role: &mut Role) {
     let mut held: Vec<Held> = Vec::new();
     let mut grandchildren: Vec<Peer> = Vec::new();
@@ -106,13 +106,13 @@ pub(crate) fn role_worker(role: &mut Role) {
             },
             ["labels"] => handoff::labels().join(","),
             ["width"] => usize::BITS.to_string(),
-            ["held"] => here::memories_held().to_string(),
+            ["held"] => here::regions_held().to_string(),
             ["ticket", index, process] => match &held[index.parse::<usize>().unwrap()] {
                 Held::Writable(memory) => memory.ticket_for(process.parse().unwrap()).unwrap().to_string(),
                 Held::ReadOnly(memory) => memory.ticket_for(process.parse().unwrap()).unwrap().to_string(),
             },
             ["in-threads", count] => in_threads(count.parse().unwrap()),
-            // To a child of its own, which is told what follows.
+            // To a child of its own, which gets the rest of the line.
             ["hand-on", index, program, label] => {
                 let mut command = if program == "self" {
                     command_for_role(WORKER, &[])
@@ -129,7 +129,7 @@ pub(crate) fn role_worker(role: &mut Role) {
             ["child", index, ref rest @ ..] => {
                 ask(&mut grandchildren[index.parse::<usize>().unwrap()], &rest.join(" "))
             }
-            _ => panic!("what is {line:?}?"),
+            _ => panic!("unknown command {line:?}"),
         };
         role.say(answer);
     }
@@ -151,13 +151,13 @@ pub(crate) fn a_child_receives() {
     expect(&mut peer, "read 0", "41");
     expect(&mut peer, "write 0 42", "ok");
     assert_eq!(value(&memory), 42);
-    // Once.
+    // Only once.
     expect(&mut peer, "receive frames", "NotFound");
     expect(&mut peer, "receive-read-only FRAMES", "NotFound");
-    // Nothing, and what is no label.
+    // A label that does not exist, and one that is invalid.
     expect(&mut peer, "receive others", "NotFound");
     expect(&mut peer, "receive a=b", "InvalidName");
-    // What is writable can be received to be read.
+    // A writable region can be received read-only.
     let mut reader = worker("frames", &memory);
     expect(&mut reader, "receive-read-only frames", "ok");
     expect(&mut reader, "read 0", "42");
@@ -168,7 +168,7 @@ pub(crate) fn a_child_receives() {
 
 pub(crate) fn read_only_stays_read_only() {
     if cfg!(target_vendor = "apple") {
-        testkit::skip("unnamed memory cannot be narrowed here");
+        testkit::skip("the rights of an unnamed region cannot be reduced here");
     }
     let memory = memory(7);
     let read_only = memory.clone().into_read_only().unwrap();
@@ -178,13 +178,13 @@ pub(crate) fn read_only_stays_read_only() {
     expect(&mut peer, "read 0", "7");
     memory.view().unwrap().write(&8_u64, 0).unwrap();
     expect(&mut peer, "read 0", "8");
-    // So is what it hands on.
+    // What it hands on is read-only as well.
     expect(&mut peer, "hand-on 0 self next", "ok");
     expect(&mut peer, "child 0 receive next", "NotWritable");
     expect(&mut peer, "child 0 receive-read-only next", "ok");
     expect(&mut peer, "child 0 read 0", "8");
     peer.finish();
-    // Whoever has the right to write keeps it, and can hand that on.
+    // A process with the right to write keeps it, and can hand it on.
     let mut writer = worker("frames", &memory);
     expect(&mut writer, "receive frames", "ok");
     expect(&mut writer, "write 0 9", "ok");
@@ -194,7 +194,7 @@ pub(crate) fn read_only_stays_read_only() {
 
 pub(crate) fn read_only_cannot_be_widened() {
     if cfg!(target_vendor = "apple") {
-        testkit::skip("unnamed memory cannot be narrowed here");
+        testkit::skip("the rights of an unnamed region cannot be reduced here");
     }
     here::as_a_plain_user("handoff::role_widen");
 }
@@ -208,7 +208,7 @@ pub(crate) fn role_widen(role: &mut Role) {
     expect(&mut peer, "widen 0", "refused");
     let ticket = read_only.ticket_for(peer.id()).unwrap().to_string();
     expect(&mut peer, &format!("redeem {ticket}"), "NotWritable");
-    // A ticket is a text, so it can be made to claim more.
+    // A ticket is text, so it can be edited to claim more.
     let claims = ticket.strip_suffix(":r").unwrap().to_owned() + ":rw";
     let answer = ask(&mut peer, &format!("redeem {claims}"));
     assert!(matches!(&*answer, "NotWritable" | "InvalidTicket" | "PermissionDenied"), "{answer}");
@@ -261,18 +261,18 @@ pub(crate) fn labels() {
     let error = command.hand_off("frames", &memory).unwrap().hand_off("Frames", &memory).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::InvalidName);
     assert!(format!("{error:#}").contains("twice"), "{error}");
-    // Case makes no difference to the receiver either.
+    // The receiver ignores case as well.
     let mut peer = worker("Frames_and-1", &memory);
     expect(&mut peer, "labels", "Frames_and-1");
     expect(&mut peer, "receive FRAMES_AND-1", "ok");
     expect(&mut peer, "receive Frames_and-1", "NotFound");
-    // One that it hands on under the same label in other letters is what its child gets.
+    // If it hands on another region under the same label in other case, its child receives that one.
     expect(&mut peer, "hand-on 0 self frames_AND-1", "ok");
     assert!(ask(&mut peer, "child 0 labels").eq_ignore_ascii_case("frames_and-1"));
     expect(&mut peer, "child 0 receive Frames_and-1", "ok");
     expect(&mut peer, "child 0 read 0", "1");
     peer.finish();
-    // Nothing at all: the message says how it would be.
+    // Without any hand-off, the message names the call that is missing.
     let error = handoff::receive("nothing").unwrap_err();
     assert_eq!((error.kind(), error.operation()), (ErrorKind::NotFound, mmf::error::Operation::Receive));
     assert!(format!("{error:#}").contains("hand_off"), "{error}");
@@ -283,9 +283,9 @@ pub(crate) fn the_command_stays_as_it_was() {
     let mut command = command_for_role(WORKER, &[]);
     command.env("OTHER", "kept");
     let mut first = Peer::adopt("first", command.hand_off("frames", &one).unwrap().spawn().unwrap());
-    // Without a hand-off it hands over nothing.
+    // Without a hand-off, the command hands over nothing.
     let mut second = Peer::adopt("second", command.spawn().unwrap());
-    // One that is not spawned leaves nothing behind.
+    // A command that is never spawned leaves nothing behind.
     drop(command.hand_off("frames", &one).unwrap());
     let mut third = Peer::adopt("third", command.hand_off("frames", &two).unwrap().spawn().unwrap());
     expect(&mut second, "labels", "");
@@ -340,12 +340,12 @@ pub(crate) fn what_cannot_be_started() {
     assert!(status.success());
 }
 
-/// It never receives what it is given.
+/// Never receives what it is given.
 pub(crate) fn role_nothing(_: &mut Role) {}
 
 pub(crate) fn grandchildren_receive() {
     let memory = memory(5);
-    // Through a shell that knows nothing of it.
+    // Through a shell that does not take part in it.
     let child = here::through_a_shell().hand_off("frames", &memory).unwrap().spawn().unwrap();
     let mut peer = Peer::adopt("grandchild", child);
     expect(&mut peer, "receive frames", "ok");
@@ -359,7 +359,7 @@ pub(crate) fn grandchildren_receive() {
     expect(&mut peer, "child 0 write 0 7", "ok");
     assert_eq!(value(&memory), 7);
     expect(&mut peer, "child 0 hand-on 0 self last", "ok");
-    // What its parent has received is not there any more.
+    // What its parent has received is not passed on by itself.
     expect(&mut peer, "child 0 child 0 receive next", "NotFound");
     expect(&mut peer, "child 0 child 0 receive last", "ok");
     expect(&mut peer, "child 0 child 0 read 0", "7");
@@ -369,7 +369,7 @@ pub(crate) fn grandchildren_receive() {
 pub(crate) fn both_widths() {
     let Some(program) = std::env::var_os("MMF_TEST_PEER") else {
         testkit::skip(
-            "MMF_TEST_PEER names no build of this program for the other word size; ci/test-windows.sh makes one",
+            "MMF_TEST_PEER names no build of this program for the other word size; ci/test-windows.sh builds one",
         );
     };
     let memory = memory(u64::MAX - 1);
@@ -380,14 +380,14 @@ pub(crate) fn both_widths() {
     expect(&mut peer, "read 0", &(u64::MAX - 1).to_string());
     expect(&mut peer, "write 0 12", "ok");
     assert_eq!(value(&memory), 12);
-    // And back: its child is of our width again.
+    // And back: its child has our word size again.
     let ours = std::env::current_exe().unwrap();
     expect(&mut peer, &format!("hand-on 0 {} back", ours.display()), "ok");
     expect(&mut peer, "child 0 width", &usize::BITS.to_string());
     expect(&mut peer, "child 0 receive back", "ok");
     expect(&mut peer, "child 0 write 0 13", "ok");
     assert_eq!(value(&memory), 13);
-    // By tickets, both ways.
+    // With tickets, in both directions.
     let ticket = memory.ticket_for(peer.id()).unwrap();
     expect(&mut peer, &format!("redeem {ticket}"), "ok");
     let ticket: Ticket = ask(&mut peer, &format!("ticket 1 {}", std::process::id())).parse().unwrap();
@@ -395,8 +395,8 @@ pub(crate) fn both_widths() {
     peer.finish();
 }
 
-/// Its child has the same standard streams, so the test talks to that one.
-#[allow(clippy::zombie_processes, reason = "this one ends first")]
+/// Its child inherits the standard streams, so the test talks to the child.
+#[allow(clippy::zombie_processes, reason = "this process ends before its child")]
 pub(crate) fn role_parent(role: &mut Role) {
     let memory = memory(66);
     let mut command = command_for_role(WORKER, &[]);
@@ -410,7 +410,7 @@ pub(crate) fn role_parent(role: &mut Role) {
 
 pub(crate) fn the_giver_ends_at_once() {
     let mut peer = Peer::start("handoff::role_parent", &["ends"]);
-    // (It has ended by itself, or will, with whatever it held.)
+    // (The worker in between has ended or will, with everything it held.)
     expect(&mut peer, "receive frames", "ok");
     expect(&mut peer, "read 0", "66");
     assert!(peer.wait().success());
@@ -436,15 +436,15 @@ pub(crate) fn receivers_are_killed() {
             expect(&mut peer, "labels", "frames");
         }
         peer.kill();
-        // Nobody misses it.
+        // The region was never received, and its name disappears.
         assert_eq!(value(&memory), 5);
         assert_eq!(SharedMemory::open(&name).unwrap().len(), memory.len());
         drop(memory);
-        wait_until("the name goes", || {
+        wait_until("the name disappears", || {
             SharedMemory::open(&name).is_err_and(|error| error.kind() == ErrorKind::NotFound)
         });
     }
-    // One that has ended before anything could be put into it.
+    // A child that ended before the parcel was filled.
     let memory = memory(3);
     for _ in 0..20 {
         let child =
@@ -462,10 +462,10 @@ pub(crate) fn a_child_keeps_the_name() {
     let memory = SharedMemory::create(&name, LEN).unwrap();
     memory.view().unwrap().write(&5_u64, 0).unwrap();
     let mut peer = worker("frames", &memory);
-    // The child counts as a holder before it has received it …
+    // The child counts as a holder before it has received the region,
     drop(memory);
     assert!(SharedMemory::open(&name).is_ok());
-    // … and after.
+    // and afterwards.
     expect(&mut peer, "receive frames", "ok");
     assert_eq!(value(&SharedMemory::open(&name).unwrap()), 5);
     let mut other = Peer::start("handoff::role_worker", &[]);
@@ -478,7 +478,7 @@ pub(crate) fn a_child_keeps_the_name() {
     other.finish();
 }
 
-/// Several threads receive the same labels: each label goes to exactly one.
+/// Several threads receive the same labels: each label goes to exactly one thread.
 fn in_threads(count: u64) -> String {
     let received = Mutex::new(Vec::new());
     std::thread::scope(|scope| {
@@ -541,7 +541,7 @@ pub(crate) fn no_other_child_gets_it() {
                     };
                     let mut peer = Peer::adopt("worker", child.unwrap());
                     if count > 0 {
-                        // (On Windows it is there when it has been received.)
+                        // (On Windows, the handle exists only once the region is received.)
                         expect(&mut peer, "receive a", "ok");
                         expect(&mut peer, "read 0", &thread.to_string());
                     }
@@ -575,7 +575,7 @@ pub(crate) fn tickets() {
     if cfg!(windows) {
         expect(&mut one, &format!("redeem {ticket}"), "InvalidTicket");
     }
-    // Between two others, and back to this one.
+    // Between two other processes, and back to this one.
     let text = ask(&mut one, &format!("ticket 0 {}", two.id()));
     expect(&mut two, &format!("redeem {text}"), "ok");
     expect(&mut two, "read 0", "22");
@@ -589,7 +589,7 @@ pub(crate) fn tickets() {
     assert!(!ticket.is_writable());
     expect(&mut one, &format!("redeem {ticket}"), "NotWritable");
     expect(&mut one, &format!("redeem-read-only {ticket}"), "ok");
-    // The giver lets go too early, or is gone.
+    // The giver drops the region too early, or has ended.
     let ticket = {
         let gone = SharedMemory::anonymous(LEN).unwrap();
         gone.ticket_for(one.id()).unwrap()
@@ -598,7 +598,7 @@ pub(crate) fn tickets() {
     let text = ask(&mut two, &format!("ticket 0 {}", one.id()));
     two.kill();
     expect(&mut one, &format!("redeem {text}"), if cfg!(windows) { "ok" } else { "InvalidTicket" });
-    // To nobody.
+    // To a process that does not exist.
     let error = memory.ticket_for(two.id()).unwrap_err();
     assert_eq!(
         (error.kind(), error.operation()),
@@ -613,7 +613,7 @@ pub(crate) fn tickets() {
     one.finish();
 }
 
-/// Numbers that look random and are the same in each run: xorshift.
+/// Pseudo-random numbers, the same in each run: xorshift.
 struct Numbers(u64);
 
 impl Numbers {
@@ -625,7 +625,7 @@ impl Numbers {
     }
 }
 
-/// Changes a text a little, up to a place.
+/// Makes small changes to a text, up to a position.
 fn forge(text: &str, end: usize, changes: usize, numbers: &mut Numbers) -> String {
     let mut bytes = text.as_bytes().to_vec();
     for _ in 0..changes {
@@ -641,7 +641,7 @@ fn forge(text: &str, end: usize, changes: usize, numbers: &mut Numbers) -> Strin
                 bytes.swap(at, other.min(at + 1));
             }
             5 => bytes.truncate(at + 1),
-            // The number of a field counted up or down, or another altogether: that of a handle that is there, perhaps.
+            // Increment or decrement a number, or replace it, possibly by that of an existing handle.
             _ => {
                 let text = String::from_utf8(bytes).unwrap();
                 let mut fields: Vec<String> = text.split(':').map(str::to_owned).collect();
@@ -662,7 +662,7 @@ fn forge(text: &str, end: usize, changes: usize, numbers: &mut Numbers) -> Strin
     String::from_utf8(bytes).unwrap()
 }
 
-/// What this process holds of its own, for forgers to name; and whether it is all still there.
+/// Objects of this process that a forged text may name, and a check that they are all still open.
 struct Own {
     memories: Vec<SharedMemory>,
     file: std::fs::File,
@@ -687,7 +687,7 @@ impl Own {
 
 pub(crate) fn forged_values() {
     if cfg!(target_vendor = "apple") {
-        testkit::skip("objects cannot be told from each other here");
+        testkit::skip("objects cannot be identified here");
     }
     let memory = memory(4711);
     let mut command = command_for_role("handoff::role_forged_values", &[]);
@@ -703,14 +703,14 @@ pub(crate) fn role_forged_values(role: &mut Role) {
     let own = Own::new();
     let real = std::env::var("MMF_HANDOFF_real").unwrap();
     let mut numbers = Numbers(0x9e37_79b9_7f4a_7c15);
-    // Up to the length and the rights: those can also be understated truly.
+    // Only as far as the length and the rights: understating those is valid.
     let end = real.rsplitn(3, ':').last().unwrap().len();
     let try_it = |index: usize, text: &str| {
         let label = format!("forged{index}");
-        // SAFETY: this process has one thread.
+        // SAFETY: this process has one thread, so no other accesses the environment.
         unsafe { std::env::set_var(format!("MMF_HANDOFF_{label}"), text) };
         let result = handoff::receive(&label);
-        // SAFETY: as above.
+        // SAFETY: this process has one thread, as above.
         unsafe { std::env::remove_var(format!("MMF_HANDOFF_{label}")) };
         result
     };
@@ -722,19 +722,19 @@ pub(crate) fn role_forged_values(role: &mut Role) {
         let error = try_it(index, &text).expect_err(&text);
         assert!(matches!(error.kind(), ErrorKind::InvalidTicket | ErrorKind::NotWritable), "{text}: {error}");
     }
-    // What this process has opened itself, with all that is true of it.
+    // An object that this process has opened itself, described correctly in every field.
     for (index, memory) in own.memories.iter().enumerate() {
         if let Some(text) = here::true_note(memory) {
             let error = try_it(FORGERIES + 1 + index, &text).expect_err(&text);
             assert_eq!(error.kind(), ErrorKind::InvalidTicket, "{text}: {error}");
         }
     }
-    // More than there is.
+    // More than the region's length.
     let much = format!("{}:{}:rw", &real[..end], u64::MAX);
     let before = open_handles();
     assert_eq!(try_it(FORGERIES, &much).unwrap_err().kind(), ErrorKind::InvalidTicket);
     if cfg!(windows) {
-        // It can still be had. (A descriptor is taken first and looked at then.)
+        // The region can still be received. (A descriptor is taken first and checked then.)
         assert_eq!(open_handles(), before);
         assert_eq!(value(&handoff::receive("real").unwrap()), 4711);
     }
@@ -760,13 +760,13 @@ pub(crate) fn role_forged_tickets(role: &mut Role) {
     let mut numbers = Numbers(0x2545_f491_4f6c_dd1d);
     let mut refused = 0;
     for _ in 0..FORGERIES {
-        // (One change: on Linux, a number of a descriptor and the object that belongs to it are another true ticket.)
+        // (One change only: on Linux, another descriptor's number with its object is another valid ticket.)
         let text = forge(&real, real.len(), 1, &mut numbers);
         if text == real {
             continue;
         }
         match text.parse::<Ticket>().and_then(|ticket| ticket.redeem_read_only()) {
-            // The length or the rights understated (Linux).
+            // The length or the rights may be understated (Linux).
             Ok(memory) => assert_eq!(memory.view().unwrap().read::<u64>(0).unwrap(), 4711, "{text}"),
             Err(error) => {
                 refused += 1;
@@ -814,7 +814,7 @@ pub(crate) fn role_leak_check(role: &mut Role) {
             command.stdin(Stdio::null()).stdout(Stdio::null());
             let handing = command.hand_off("a", &memory).unwrap().hand_off("b", &read_only).unwrap();
             assert!(handing.status().unwrap().success());
-            // And one that is never found, never spawned, or never received.
+            // And a command that is not found, one that is not spawned, and a region that is not received.
             let mut nowhere = Command::new("/there/is/no/such/program");
             assert!(nowhere.hand_off("a", &memory).unwrap().spawn().is_err());
             drop(nowhere.hand_off("a", &memory).unwrap());
@@ -829,9 +829,9 @@ pub(crate) fn role_leak_check(role: &mut Role) {
     let before = (open_handles(), testkit::mapped_views());
     by_ticket(if emulated { 500 } else { 10_000 });
     by_spawning(if emulated { 40 } else { 200 });
-    // (Systems keep a few of their own now and then.)
+    // (The system now and then keeps a few of its own.)
     let after = (open_handles(), testkit::mapped_views());
-    assert!(after.0 <= before.0 + 4 && after.1 <= before.1, "{before:?} became {after:?}");
+    assert!(after.0 <= before.0 + 4 && after.1 <= before.1, "from {before:?} to {after:?}");
     role.say("well");
 }
 
@@ -839,7 +839,7 @@ pub(crate) fn role_receive_both(_: &mut Role) {
     let memory = handoff::receive("a").unwrap();
     assert_eq!(value(&memory), 9);
     assert_eq!(handoff::receive_read_only("b").unwrap().len(), memory.len());
-    assert_eq!(here::memories_held(), 1, "the second is gone again");
+    assert_eq!(here::regions_held(), 1, "the second region is still held");
 }
 
 #[cfg(unix)]
@@ -856,11 +856,11 @@ mod here {
     pub(crate) fn widen(memory: &SharedMemory<ReadOnly>) -> &'static str {
         let path = format!("/proc/self/fd/{}", memory.as_raw_fd());
         let opened = std::fs::OpenOptions::new().read(true).write(true).open(path);
-        if opened.is_ok() { "it was widened" } else { "refused" }
+        if opened.is_ok() { "widened" } else { "refused" }
     }
 
-    /// How many descriptors of memories this process has, inherited or its own.
-    pub(crate) fn memories_held() -> usize {
+    /// The number of descriptors of regions in this process, inherited or its own.
+    pub(crate) fn regions_held() -> usize {
         let directory = std::fs::read_dir("/proc/self/fd").unwrap();
         let targets = directory.filter_map(|entry| std::fs::read_link(entry.ok()?.path()).ok());
         let is_memory = |target: &std::path::PathBuf| {
@@ -871,21 +871,21 @@ mod here {
     }
 
     pub(crate) fn check_handle(memory: &SharedMemory) {
-        // SAFETY: it has no requirements.
+        // SAFETY: F_GETFD has no memory preconditions.
         assert_ne!(unsafe { libc::fcntl(memory.as_raw_fd(), libc::F_GETFD) }, -1);
     }
 
     pub(crate) fn through_a_shell() -> Command {
         let worker = command_for_role(WORKER, &[]);
         let mut command = Command::new("sh");
-        // (Not its last command, so that it does not become the worker itself.)
+        // (Not as its last command, so that the shell does not become the worker itself.)
         command.args(["-c", r#""$0" "$@"; exit $?"#]).arg(worker.get_program()).args(worker.get_args());
         piped(&mut command)
     }
 
     pub(crate) fn c_worker() -> Command {
         if std::env::var_os("MMF_TEST_RUNNER").is_some() {
-            testkit::skip("the C compiler is that of another processor");
+            testkit::skip("the C compiler is for another processor");
         }
         static PROGRAM: std::sync::OnceLock<Option<std::path::PathBuf>> = std::sync::OnceLock::new();
         let program = PROGRAM.get_or_init(|| {
@@ -910,7 +910,7 @@ mod here {
         command
     }
 
-    /// The C# program, compiled and run by Mono.
+    /// Compiles the C# program and runs it with Mono.
     pub(crate) fn mono_worker(folder: &Path) -> Command {
         if !cfg!(target_os = "linux") {
             testkit::skip("there is no /proc here");
@@ -939,7 +939,7 @@ mod here {
             testkit::skip("there is no /proc here");
         }
         // The superuser can open anything for writing.
-        // SAFETY: it has no requirements.
+        // SAFETY: geteuid() has no preconditions and cannot fail.
         if unsafe { libc::geteuid() } == 0 {
             let mut played = crate::users::play(crate::users::ANN, crate::users::ANN, role, &[]);
             played.peer.expect("well");
@@ -960,21 +960,21 @@ mod here {
         expect(&mut ann.peer, "receive frames", "ok");
         expect(&mut ann.peer, "write 0 4", "ok");
         assert_eq!(value(&memory), 4);
-        // By tickets memory stays with one user, in both directions.
+        // Tickets work between processes of one user only, in both directions.
         let ticket = memory.ticket_for(ann.peer.id()).unwrap();
         let answer = ask(&mut ann.peer, &format!("redeem {ticket}"));
         assert!(matches!(&*answer, "InvalidTicket" | "PermissionDenied"), "{answer}");
         let text = ask(&mut ann.peer, &format!("ticket 0 {}", std::process::id()));
         let error = text.parse::<Ticket>().unwrap().redeem().unwrap_err();
         assert_eq!(error.kind(), ErrorKind::InvalidTicket, "{error}");
-        // A name's holder must be one who may open it.
+        // A receiver of a named region must be allowed to open the name.
         let named = SharedMemory::create(unique_name("ann"), LEN).unwrap();
         let start = |command: &mut Command| command.hand_off("frames", &named).unwrap().spawn().unwrap();
         let mut ann = play_with(ANN, ANN, WORKER, &[], start);
         expect(&mut ann.peer, "receive frames", "PermissionDenied");
     }
 
-    /// What the environment would say if this descriptor had been inherited.
+    /// Returns the note that the environment would contain if this descriptor had been inherited.
     pub(crate) fn true_note(memory: &SharedMemory) -> Option<String> {
         let (device, inode) = identity(memory);
         Some(format!("1:fd:{}:{device}:{inode}:{LEN}:rw", memory.as_raw_fd()))
@@ -1005,15 +1005,16 @@ mod here {
         };
         let memory = memory(5);
         assert_eq!(value(&ticket_with(memory.as_fd(), "rw").redeem().unwrap()), 5);
-        // All true, but it is a file of the disk, a device, a pipe, a folder, a socket; nothing waits for anything.
+        // Everything is stated correctly, but it is a file on disk, a device, a pipe, a directory or a
+        // socket. No call blocks.
         let file = std::fs::File::open(std::env::current_exe().unwrap()).unwrap();
         let device = std::fs::File::options().read(true).write(true).open("/dev/null").unwrap();
         let folder = std::fs::File::open("/dev/shm").unwrap();
         let (socket, _far) = UnixStream::pair().unwrap();
         let mut ends = [0; 2];
-        // SAFETY: a valid place.
+        // SAFETY: the pointer is to two live integers, which the call fills.
         assert_eq!(unsafe { libc::pipe(ends.as_mut_ptr()) }, 0);
-        // SAFETY: the call gave descriptors that nobody else owns.
+        // SAFETY: the call returned these descriptors, and nothing else owns them.
         let [pipe, _writer] = ends.map(|end| unsafe { OwnedFd::from_raw_fd(end) });
         for (ticket, what) in [
             (ticket_with(file.as_fd(), "r"), "file"),
@@ -1025,7 +1026,7 @@ mod here {
             let error = ticket.redeem_read_only().expect_err(what);
             assert_eq!(error.kind(), ErrorKind::InvalidTicket, "{what}: {error}");
         }
-        // More rights than its holder has, even if whoever redeems it could open it so.
+        // More rights than the giver has, even if the redeeming process could open it with them.
         let read_only = memory.clone().into_read_only().unwrap();
         assert_eq!(ticket_with(read_only.as_fd(), "rw").redeem().unwrap_err().kind(), ErrorKind::NotWritable);
         assert!(ticket_with(read_only.as_fd(), "r").redeem_read_only().is_ok());
@@ -1038,7 +1039,7 @@ mod here {
     pub(crate) fn role_forged_parcels(_: &mut Role) {}
 
     pub(crate) fn a_giver_that_never_delivers() {
-        testkit::skip("a child has it from its first moment here");
+        testkit::skip("here, a child has the region from its start");
     }
 
     pub(crate) fn role_never_delivers(_: &mut Role) {}
@@ -1052,8 +1053,8 @@ mod here {
         drop(command);
         memory.send_over(&ours).unwrap();
         peer.expect("31");
-        wait_until("it was written", || value(&memory) == 32);
-        // What cannot be written is not received to be written.
+        wait_until("the value is written", || value(&memory) == 32);
+        // A read-only region cannot be received as writable.
         let name = unique_name("sent");
         let named = SharedMemory::create(&name, LEN).unwrap();
         if cfg!(target_vendor = "apple") {
@@ -1062,10 +1063,10 @@ mod here {
             named.into_read_only().unwrap().send_over(&ours).unwrap();
         }
         peer.expect(if cfg!(target_vendor = "apple") { "well" } else { "NotWritable" });
-        // A name goes with its last holder, also if that has got it over a socket.
+        // A name disappears with its last holder, even one that received the region over a socket.
         SharedMemory::create(unique_name("x"), LEN).unwrap().send_over(&ours).unwrap();
         peer.expect("well");
-        // Something else comes, or nothing.
+        // Another message, or none.
         std::io::Write::write_all(&mut &ours, b"x").unwrap();
         peer.expect("InvalidTicket");
         drop(ours);
@@ -1089,7 +1090,8 @@ mod here {
 
     pub(crate) fn too_much_over_a_socket() {
         let memory = memory(1);
-        // (An emulator keeps open what the kernel would have closed, since it asks for more than it hands on.)
+        // (An emulator requests more descriptors than it passes on, and keeps open those that the kernel
+        // would have closed.)
         let most = if std::env::var_os("MMF_TEST_RUNNER").is_some() { 5 } else { 12 };
         for count in [2, 5, most] {
             let (sender, receiver) = UnixStream::pair().unwrap();
@@ -1100,19 +1102,19 @@ mod here {
             send_all(&sender, &fds);
             let error = <SharedMemory>::receive_over(&receiver).unwrap_err();
             assert_eq!(error.kind(), ErrorKind::InvalidTicket);
-            // They were closed: once ours are, too, the other ends see it.
+            // The descriptors were closed: once ours are closed too, the other ends detect it.
             for (near, far) in pipes {
                 drop(far);
                 near.set_read_timeout(Some(testkit::WATCHDOG)).unwrap();
                 assert_eq!(std::io::Read::read(&mut &near, &mut [0]).unwrap(), 0);
             }
         }
-        // What is no memory.
+        // An object that is no region.
         let (sender, receiver) = UnixStream::pair().unwrap();
         send_all(&sender, &[receiver.as_raw_fd()]);
         let error = <SharedMemory>::receive_over(&receiver).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::NotSharedMemory);
-        // Nobody is there to receive: an error, and no signal.
+        // The receiving end is closed: an error, and no signal.
         drop(receiver);
         assert!(memory.send_over(&sender).is_err());
     }
@@ -1122,23 +1124,23 @@ mod here {
         let mut part = libc::iovec { iov_base: byte.as_mut_ptr().cast(), iov_len: 1 };
         let mut room = [0_u64; 32];
         let len = u32::try_from(size_of_val(fds)).unwrap();
-        // SAFETY: a plain C structure for which all zeros is a value.
+        // SAFETY: `msghdr` is a plain C structure, for which all-zero bytes are a valid value.
         let mut message: libc::msghdr = unsafe { std::mem::zeroed() };
         message.msg_iov = &raw mut part;
         message.msg_iovlen = 1;
         message.msg_control = room.as_mut_ptr().cast();
-        // SAFETY: it only computes.
+        // SAFETY: CMSG_SPACE() only computes.
         message.msg_controllen = unsafe { libc::CMSG_SPACE(len) } as _;
-        // SAFETY: the message has room for a head.
+        // SAFETY: the control buffer is large enough for a header.
         let head = unsafe { libc::CMSG_FIRSTHDR(&raw const message) };
-        // SAFETY: the head and the data behind it are in the room, which is large enough.
+        // SAFETY: the header and its data are inside the control buffer, which is large enough.
         unsafe {
             (*head).cmsg_level = libc::SOL_SOCKET;
             (*head).cmsg_type = libc::SCM_RIGHTS;
             (*head).cmsg_len = libc::CMSG_LEN(len) as _;
             libc::CMSG_DATA(head).cast::<i32>().copy_from_nonoverlapping(fds.as_ptr(), fds.len());
         }
-        // SAFETY: an open socket and a valid message.
+        // SAFETY: the socket is open, and the message and its buffers are live.
         assert_eq!(unsafe { libc::sendmsg(socket.as_raw_fd(), &raw const message, 0) }, 1);
     }
 }
@@ -1158,28 +1160,28 @@ mod here {
 
     pub(crate) fn widen(memory: &SharedMemory<ReadOnly>) -> &'static str {
         let mut wider = std::ptr::null_mut();
-        // SAFETY: it has no requirements.
+        // SAFETY: the call has no preconditions.
         let process = unsafe { GetCurrentProcess() };
         let handle = memory.as_raw_handle();
-        // SAFETY: open handles and a valid place.
+        // SAFETY: the handles are open, and the pointer is to a live handle variable.
         let done = unsafe { DuplicateHandle(process, handle, process, &mut wider, FILE_MAP_WRITE, 0, 0) };
-        if done == 0 { "refused" } else { "it was widened" }
+        if done == 0 { "refused" } else { "widened" }
     }
 
-    /// How many handles of memories of this test this process has.
-    pub(crate) fn memories_held() -> usize {
-        // SAFETY: it has no requirements.
+    /// The number of handles to this test's regions in this process.
+    pub(crate) fn regions_held() -> usize {
+        // SAFETY: the call has no preconditions.
         let process = unsafe { GetCurrentProcess() };
         let is_memory = |number: &usize| {
             let handle = std::ptr::without_provenance_mut(*number);
             let mut copy = std::ptr::null_mut();
-            // SAFETY: a number that is no handle is an error.
+            // SAFETY: for a number that is no handle, the call returns an error.
             let done =
                 unsafe { DuplicateHandle(process, handle, process, &mut copy, 0, 0, DUPLICATE_SAME_ACCESS) };
             if done == 0 {
                 return false;
             }
-            // SAFETY: the call gave a handle that nobody else owns.
+            // SAFETY: the call returned this handle, and nothing else owns it.
             let copy = unsafe { OwnedHandle::from_raw_handle(copy) };
             SharedMemory::<ReadOnly>::from_handle(copy).is_ok_and(|memory| memory.len() == LEN)
         };
@@ -1188,7 +1190,7 @@ mod here {
 
     pub(crate) fn check_handle(memory: &SharedMemory) {
         let mut flags = 0;
-        // SAFETY: an open handle, which is what is to be proved, and a valid place.
+        // SAFETY: the call checks whether the handle is open, and the pointer is to a live variable.
         assert_ne!(unsafe { GetHandleInformation(memory.as_raw_handle(), &mut flags) }, 0);
     }
 
@@ -1199,22 +1201,22 @@ mod here {
         piped(&mut command)
     }
 
-    /// The C program of `examples/frames_worker.c`, built by whoever runs the tests.
+    /// The program of `examples/frames_worker.c`, built by the environment of the tests.
     pub(crate) fn c_worker() -> Command {
         let Some(program) = std::env::var_os("MMF_TEST_C_WORKER") else {
             testkit::skip(
-                "MMF_TEST_C_WORKER names no build of examples/frames_worker.c; ci/test-windows.sh makes one",
+                "MMF_TEST_C_WORKER names no build of examples/frames_worker.c; ci/test-windows.sh builds one",
             );
         };
         Command::new(program)
     }
 
     pub(crate) fn python_worker() -> Command {
-        testkit::skip("Python is tried on Unix; on Windows the C program does the same calls");
+        testkit::skip("Python is tested on Unix; on Windows the C program makes the same calls");
     }
 
     pub(crate) fn mono_worker(_: &std::path::Path) -> Command {
-        testkit::skip("Mono is tried on Linux");
+        testkit::skip("Mono is tested on Linux");
     }
 
     pub(crate) fn as_a_plain_user(role: &str) {
@@ -1225,14 +1227,14 @@ mod here {
 
     fn started() -> u64 {
         let [mut started, mut a, mut b, mut c] = [FILETIME::default(); 4];
-        // SAFETY: it has no requirements.
+        // SAFETY: the call has no preconditions.
         let process = unsafe { GetCurrentProcess() };
-        // SAFETY: valid places.
+        // SAFETY: the pointers are to live variables, which the call fills.
         assert_ne!(unsafe { GetProcessTimes(process, &mut started, &mut a, &mut b, &mut c) }, 0);
         (u64::from(started.dwHighDateTime) << 32) | u64::from(started.dwLowDateTime)
     }
 
-    /// A section that looks like a parcel, of which all is right but where it comes from.
+    /// Returns a section that looks like a parcel and is correct except for its origin.
     fn parcel(digits: &str, memory: u64, own: impl FnOnce(u64) -> u64, state: u32) -> (String, SharedMemory) {
         let name = format!(r"Local\mmf.handoff.{digits}");
         let section = SharedMemory::create(&name, 64).unwrap();
@@ -1266,13 +1268,13 @@ mod here {
         let mut refused = |memory: u64, proof: &dyn Fn(u64) -> u64, open_more: bool| {
             index += 1;
             let (name, section) = parcel(&digits(index), memory, proof, 1);
-            // Even while this process has it open, and the parcel names that handle.
+            // Even while this process has the section open, and the parcel names that handle.
             let more = open_more.then(|| SharedMemory::open(&name).unwrap());
             let note = format!("1:parcel:{name}:{LEN}:rw");
             let error = note.parse::<Ticket>().unwrap().redeem().unwrap_err();
             assert_eq!(error.kind(), ErrorKind::InvalidTicket, "{error}");
             let label = format!("forged{index}");
-            // SAFETY: this process has one thread.
+            // SAFETY: this process has one thread, so no other accesses the environment.
             unsafe { std::env::set_var(format!("MMF_HANDOFF_{label}"), &note) };
             assert_eq!(handoff::receive(&label).unwrap_err().kind(), ErrorKind::InvalidTicket);
             drop((section, more));
@@ -1287,7 +1289,7 @@ mod here {
         for number in (0..1200).step_by(4) {
             refused(secret, &|_| number, false);
         }
-        // Empty, or garbled.
+        // Empty, or corrupted.
         for (index, bytes) in [&b""[..], b"MMFP", b"MMFP\x02", b"MMFP\x01\0\0\0\x01"].into_iter().enumerate()
         {
             let name = format!(r"Local\mmf.handoff.{}", digits(0x1_0000 + index));
@@ -1307,7 +1309,7 @@ mod here {
         let mut command = command_for_role(WORKER, &[]);
         command.env("MMF_HANDOFF_frames", format!("1:parcel:{name}:{LEN}:rw"));
         let mut peer = Peer::adopt("receiver", command.spawn().unwrap());
-        // As a ticket it is wrong at once.
+        // As a ticket it is refused at once.
         expect(&mut peer, &format!("redeem 1:parcel:{name}:{LEN}:rw"), "InvalidTicket");
         peer.say("receive frames");
         std::thread::sleep(std::time::Duration::from_millis(300));
@@ -1328,11 +1330,11 @@ mod here {
     }
 
     pub(crate) fn tickets_for_something_else() {
-        testkit::skip("forged_parcels tries what parcels can name");
+        testkit::skip("forged_parcels tests what parcels can name");
     }
 
     pub(crate) fn to_other_users() {
-        testkit::skip("there is one user here");
+        testkit::skip("this system has a single user");
     }
 
     pub(crate) fn over_a_socket() {
@@ -1351,7 +1353,7 @@ pub(crate) use here::{
     role_socket, tickets_for_something_else, to_other_users, too_much_over_a_socket,
 };
 
-/// A memory for some rows of the picture that the workers in `examples` and `peers` draw.
+/// Returns a region for some rows of the picture that the workers in `examples` and `peers` draw.
 fn some_rows() -> SharedMemory {
     SharedMemory::anonymous(3840 * 4 * 16).unwrap()
 }
@@ -1373,7 +1375,7 @@ fn draws(command: &mut Command) {
         assert!(command.hand_off("frames", &memory).unwrap().status().unwrap().success());
         check_rows(&memory);
     }
-    // Without a hand-off it says so, and ends.
+    // Without a hand-off it reports that, and exits.
     assert!(!command.stderr(Stdio::null()).status().unwrap().success());
 }
 
@@ -1393,7 +1395,7 @@ pub(crate) fn python_receives() {
     assert!(command.hand_off("frames", &read_only).unwrap().status().unwrap().success());
 }
 
-/// The lines of `docs/handoff.md` for C# on Linux.
+/// Returns the lines of `docs/handoff.md` for C# on Linux.
 pub(crate) fn mono_receives() {
     let folder = std::env::temp_dir().join(unique_name("mono"));
     std::fs::create_dir(&folder).unwrap();
@@ -1406,7 +1408,7 @@ pub(crate) fn mono_receives() {
     assert!(command.hand_off("frames", &read_only).unwrap().status().unwrap().success());
 }
 
-/// A folder that goes with its test.
+/// A directory that is removed at the end of the test.
 struct Removed(std::path::PathBuf);
 
 impl Drop for Removed {

@@ -1,4 +1,4 @@
-//! Who may open a memory is what was said, and is seen by whoever asks.
+//! The rights that a region is created with take effect, and every process reads them back.
 
 use mmf::security::{IntegrityLevel, Principal, Security};
 use mmf::{ErrorKind, OpenOptions, SharedMemory};
@@ -19,7 +19,7 @@ pub(crate) fn the_default_is_the_current_user() {
         !text.contains("Everyone") && (cfg!(windows) || text.ends_with("everyone else may do nothing")),
         "{text}"
     );
-    // It says the same to whoever opens it, and with the right to read only.
+    // Another handle reports the same, even a read-only one.
     let name = memory.name().unwrap();
     assert_eq!(SharedMemory::open(name).unwrap().security().unwrap(), security);
     assert_eq!(SharedMemory::open_read_only(name).unwrap().security().unwrap(), security);
@@ -47,7 +47,7 @@ pub(crate) fn grants_are_read_back() {
         let read = memory.security().unwrap();
         let text = read.to_string();
         assert!(text.ends_with(expected[usize::from(cfg!(unix))]), "{text}");
-        // What was read can be given to another one.
+        // A security that was read back can be given to another region.
         let other = options().security(read.clone()).create(unique_name("granted")).unwrap();
         assert_eq!(other.security().unwrap(), read);
     }
@@ -62,7 +62,7 @@ pub(crate) fn unnamed_memory_has_it_too() {
 pub(crate) fn unknown_accounts() {
     let name = unique_name("unknown");
     let mut all =
-        vec![Principal::user("nobody is called so"), Principal::group("nor a group"), Principal::user("")];
+        vec![Principal::user("no such user"), Principal::group("no such group"), Principal::user("")];
     if cfg!(unix) {
         all.extend([Principal::group(u32::MAX.to_string()), Principal::user("+5"), Principal::user("-1")]);
     }
@@ -78,7 +78,7 @@ pub(crate) fn unknown_accounts() {
         let check = options().security(Security::current_user().grant_read(who)).check_create(&name);
         assert_eq!(check.error_kind(), Some(ErrorKind::UnknownAccount), "{check}");
     }
-    assert_eq!(SharedMemory::open(&name).unwrap_err().kind(), ErrorKind::NotFound, "nothing was made");
+    assert_eq!(SharedMemory::open(&name).unwrap_err().kind(), ErrorKind::NotFound, "it was created");
 }
 
 pub(crate) fn owners_are_expected() {
@@ -113,11 +113,10 @@ pub(crate) fn owners_are_expected() {
         }
         assert_eq!(options.check_open(&name).error_kind(), Some(kind));
     }
-    // Who is expected must be somebody.
-    let error =
-        OpenOptions::new().expect_owner(Principal::user("nobody is called so")).open(&name).unwrap_err();
+    // The expected owner must exist.
+    let error = OpenOptions::new().expect_owner(Principal::user("no such user")).open(&name).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::UnknownAccount, "{error}");
-    // What is made needs no trust.
+    // A region that is created needs no trust.
     let own = unique_name("owner");
     let (_memory, how) = OpenOptions::new().len(10).expect_len(99).open_or_create(&own).unwrap();
     assert_eq!(how, mmf::Disposition::Created);
@@ -150,10 +149,10 @@ mod here {
         assert_eq!(Security::from_sddl("D:P(A;;GA;;;WD)").unwrap_err().kind(), ErrorKind::Unsupported);
         assert_eq!(Security::from_descriptor(&[]).unwrap_err().kind(), ErrorKind::Unsupported);
         assert_eq!(Security::current_user().to_sddl().unwrap_err().kind(), ErrorKind::Unsupported);
-        assert_eq!(SharedMemory::open(&name).unwrap_err().kind(), ErrorKind::NotFound, "nothing was made");
+        assert_eq!(SharedMemory::open(&name).unwrap_err().kind(), ErrorKind::NotFound, "it was created");
     }
 
-    /// What Ann, Bob and somebody of the group get, in this order: rights as of `role_try`.
+    /// Checks what Ann, Bob and a member of the group may do, in this order, as reported by `role_try`.
     fn who_gets(security: Security, expected: [&str; 3]) {
         need_root();
         let text = unique_name("matrix");
@@ -180,7 +179,7 @@ mod here {
         who_gets(base().grant_read(staff.clone()), ["-", "-", "r"]);
         who_gets(base().grant_write(staff.clone()), ["-", "-", "rw"]);
         who_gets(base().grant_write(staff.clone()).grant_read(ann.clone()), ["r", "-", "rw"]);
-        // What everyone gets, those who are named get, too.
+        // Named principals also get what everyone gets.
         who_gets(base().grant_read(Principal::Everyone).grant_write(bob.clone()), ["r", "rw", "r"]);
         who_gets(
             base().grant_write(Principal::Everyone).grant_read(bob).grant_read(staff),
@@ -191,7 +190,7 @@ mod here {
 
     pub(crate) fn securities_of_others_memories() {
         need_root();
-        // (mode of a foreign object, what a memory with its security has)
+        // (the mode of a foreign object, the mode of a region with its security)
         for (theirs, ours) in
             [(0o777, 0o3666), (0o604, 0o3604), (0o640, 0o3640), (0o711, 0o3600), (0o600, 0o3600)]
         {
@@ -212,17 +211,18 @@ mod here {
             drop(memory);
             assert!(
                 !std::path::Path::new(&format!("/dev/shm/{own}")).exists(),
-                "{theirs:o}: it is not ours any more"
+                "{theirs:o}: the object is no longer recognised as ours"
             );
         }
     }
 
     pub(crate) fn users_in_granted_groups() {
-        // The entry of a user counts alone, so it has to hold what his groups get. ("sync" is in 65534 on every Debian.)
+        // Only the user's own entry counts, so it has to include the rights of the user's groups. (On every
+        // Debian, "sync" is in group 65534.)
         need_root();
         let id = std::process::Command::new("id").args(["-g", "4"]).output();
         if !id.is_ok_and(|output| output.stdout == b"65534\n") {
-            testkit::skip("no user here is known to be in a group of his own");
+            testkit::skip("no user in a group of their own is known here");
         }
         let text = unique_name("member");
         let security =
@@ -247,7 +247,7 @@ mod here {
             _ => &format!("{write:?} {read:?}"),
         };
         role.say(answer);
-        // A preflight says the same.
+        // A preflight reports the same.
         let kind = |error: Option<&mmf::Error>| error.map(mmf::Error::kind);
         assert_eq!(OpenOptions::new().check_open(name).error_kind(), kind(write.as_ref().err()));
         assert_eq!(OpenOptions::new().check_open_read_only(name).error_kind(), kind(read.as_ref().err()));
@@ -255,7 +255,7 @@ mod here {
 
     pub(crate) fn the_lifetime_is_kept_with_grants() {
         need_root();
-        // The marks of our own objects survive what protects them, so the name goes with the last holder.
+        // Our marks survive a change of the mode, so the name disappears with the last holder.
         for security in [
             Security::current_user().grant_write(Principal::Everyone),
             Security::current_user().grant_write(Principal::user(ANN.to_string())),
@@ -278,7 +278,7 @@ mod here {
     }
 
     pub(crate) fn role_umask(role: &mut Role) {
-        // SAFETY: it has no requirements.
+        // SAFETY: umask() has no memory preconditions. This process has one thread that creates files.
         unsafe { libc::umask(0o777) };
         let name = role.argument(0);
         let memory = options()
@@ -294,7 +294,7 @@ mod here {
 
     pub(crate) fn labels_and_squatted_names() {
         need_root();
-        // Somebody else makes what our local name would be.
+        // Another user creates an object at the path of our local name.
         let text = unique_name("squat");
         let path = format!("/dev/shm/mmf.{ANN}.{text}");
         std::fs::write(&path, [1; 4096]).unwrap();
@@ -315,7 +315,7 @@ mod here {
         ];
         assert!(errors[0].to_string().contains("the region belongs to \"root\""), "{}", errors[0]);
         let check = OpenOptions::new().check_open(name).error_kind();
-        // Whoever wants to make it is not told to open that.
+        // A caller that wants to create the region is not advised to open that one.
         let taken = SharedMemory::create(name, 1).unwrap_err();
         assert_eq!(taken.kind(), ErrorKind::AlreadyExists, "{taken}");
         let cures: Vec<_> = taken.diagnosis().unwrap().remedies().collect();
@@ -363,7 +363,7 @@ mod here {
             assert_eq!(error.kind(), ErrorKind::InvalidSecurity, "{bytes:?}: {error}");
         }
         let package = Security::current_user().grant_read(Principal::package("no such package, surely"));
-        // Every name has a SID; where the call that computes it is missing, that is said.
+        // Every name has a SID. Where the call that computes it is missing, an error reports that.
         match options().security(package).create(unique_name("package")) {
             Ok(memory) => assert!(memory.security().unwrap().to_string().contains("S-1-15-2-"), "as a SID"),
             Err(error) => assert_eq!(error.kind(), ErrorKind::Unsupported, "{error}"),
@@ -371,7 +371,7 @@ mod here {
     }
 
     pub(crate) fn grants_to_users_and_groups() {
-        // The system holds us to what a descriptor says, also though we made the memory.
+        // The system applies the descriptor to us although we created the region.
         for (text, writes, reads) in [
             ("D:P(A;;GR;;;WD)", false, true),
             ("D:P(A;;GRGW;;;WD)", true, true),
@@ -407,7 +407,7 @@ mod here {
         assert_eq!(SharedMemory::open(&name).unwrap_err().kind(), ErrorKind::NotFound);
     }
 
-    /// Descriptors that others write: everything is read back as it was given.
+    /// Descriptors from other programs are read back as they were given.
     pub(crate) fn words_and_umask() {
         for (who, text) in [
             (Principal::Administrators, "Administrators"),
@@ -425,7 +425,7 @@ mod here {
             assert!(read.to_string().contains(&format!("{text} may read and write")), "{read}");
             assert!(read.to_sddl().unwrap().contains("D:P(A;;"), "{}", read.to_sddl().unwrap());
         }
-        // A name that is looked up.
+        // A name that has to be looked up.
         let me = Security::current_user().owner().unwrap();
         let security = Security::current_user().grant_read(Principal::user(me.name().unwrap()));
         let memory = options().security(security).create(unique_name("who")).unwrap();
@@ -451,11 +451,11 @@ mod here {
 
     pub(crate) fn owners_on_this_system() {
         let name = unique_name("owner");
-        // Whose it is cannot be seen: that is no reason to trust.
+        // The owner cannot be read, so it is not trusted.
         let security = Security::from_sddl("O:SYD:P(A;;0x7;;;WD)").unwrap();
         let memory = match options().security(security).create(&name) {
             Ok(memory) => memory,
-            Err(error) => testkit::skip(format!("nothing can be made for another owner here: {error}")),
+            Err(error) => testkit::skip(format!("no region can be created for another owner here: {error}")),
         };
         assert!(SharedMemory::open(&name).is_ok());
         let error = OpenOptions::new().expect_owner(Principal::CurrentUser).open(&name).unwrap_err();
@@ -464,7 +464,7 @@ mod here {
     }
 
     pub(crate) fn securities_of_others_memories() {
-        // What lets everyone do anything is shown as that, and not passed on.
+        // A descriptor that allows everyone everything is reported as such, and not passed on.
         let name = unique_name("null");
         let mut peer = crate::foreign::c_peer();
         peer.say(&format!(r"null Local\{name} 4096"));
@@ -472,7 +472,7 @@ mod here {
         let security = SharedMemory::open(&name).unwrap().security().unwrap();
         let is_null = security.to_string().contains("everyone may do anything");
         if !is_null {
-            testkit::skip(format!("this system says something else of such a memory: {security}"));
+            testkit::skip(format!("this system reports another security for such a region: {security}"));
         }
         for security in [security.clone(), security.grant_read(Principal::Everyone)] {
             let error = options().security(security.clone()).create(unique_name("null")).unwrap_err();
@@ -481,7 +481,7 @@ mod here {
             assert_eq!(check.error_kind(), Some(ErrorKind::InvalidSecurity), "{check}");
         }
         peer.finish();
-        // What another user owns is granted alike, by an owner of its own.
+        // A region that another user owns is granted alike, by its own owner.
         let name = unique_name("theirs");
         let theirs = Security::from_sddl("O:SYD:P(A;;GR;;;WD)(A;;GA;;;SY)").unwrap();
         let Ok(memory) = options().security(theirs).create(&name) else { return };
@@ -490,7 +490,7 @@ mod here {
     }
 
     pub(crate) fn users_in_granted_groups() {
-        testkit::skip("rights add up here, whoever they come from");
+        testkit::skip("here, the rights of all matching entries add up");
     }
 
     pub(crate) fn role_try(_: &mut Role) {}

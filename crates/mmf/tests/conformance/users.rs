@@ -1,4 +1,4 @@
-//! Roles that run as another user of the machine (Linux, as root).
+//! Runs roles as other users of the machine (on Linux, as root).
 
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::CommandExt;
@@ -14,7 +14,7 @@ pub(crate) const STAFF: u32 = 54_400;
 /// Skips the test where roles cannot run as other users.
 pub(crate) fn need_root() {
     if !cfg!(target_os = "linux") {
-        testkit::skip("other users are played on Linux only");
+        testkit::skip("roles can run as another user on Linux only");
     }
     if !rustix_is_root() {
         testkit::skip("only root can start a process as another user");
@@ -22,11 +22,11 @@ pub(crate) fn need_root() {
 }
 
 fn rustix_is_root() -> bool {
-    // SAFETY: it has no requirements.
+    // SAFETY: geteuid() has no preconditions and cannot fail.
     unsafe { libc::geteuid() == 0 }
 }
 
-/// Returns a command that runs this program in a role, as a user in one group and in no other.
+/// Returns a command that runs this program in a role, as a user in one group and no other.
 pub(crate) struct Played {
     pub(crate) peer: Peer,
     program: std::path::PathBuf,
@@ -42,7 +42,7 @@ pub(crate) fn play(user: u32, group: u32, role: &str, arguments: &[&str]) -> Pla
     play_with(user, group, role, arguments, |command| command.spawn().unwrap())
 }
 
-/// Returns such a command around another one.
+/// Wraps a command so that it runs as such a user.
 pub(crate) fn play_with(
     user: u32,
     group: u32,

@@ -77,7 +77,7 @@ mod here {
 
     const SIZE: u64 = 256 << 10;
 
-    pub(crate) fn a_full_place() {
+    pub(crate) fn a_full_filesystem() {
         need_root();
         play("causes::role_full", &[]);
     }
@@ -183,14 +183,14 @@ mod here {
         role.say("done");
     }
 
-    pub(crate) fn a_place_that_does_not_do() {
+    pub(crate) fn an_unsuitable_directory() {
         need_root();
         for state in ["missing", "dangling", "a file", "closed"] {
-            play("causes::role_place", &[state]);
+            play("causes::role_directory", &[state]);
         }
     }
 
-    pub(crate) fn role_place(role: &mut Role) {
+    pub(crate) fn role_directory(role: &mut Role) {
         let state = role.argument(0).to_owned();
         let mounted = match state.as_str() {
             "closed" => crate::mounts::mount("tmpfs", "/dev/shm", "mode=1770,gid=2000"),
@@ -240,7 +240,7 @@ mod here {
         role.say("done");
     }
 
-    pub(crate) fn a_place_that_is_read_only_here() {
+    pub(crate) fn a_read_only_mount() {
         need_root();
         let name = format!(r"Global\{}", unique_name("readonly"));
         let memory = SharedMemory::create(&name, 4096).unwrap();
@@ -283,7 +283,7 @@ mod here {
         role.say("done");
     }
 
-    pub(crate) fn unfinished_for_good() {
+    pub(crate) fn permanently_unfinished() {
         let text = unique_name("unfinished");
         let (name, path) = (format!(r"Global\{text}"), format!("/dev/shm/{text}"));
         let file = std::fs::File::create(&path).unwrap();
@@ -329,7 +329,7 @@ mod here {
         assert!(options.create(&name).is_ok());
     }
 
-    pub(crate) fn left_over_and_closed_to_this_user() {
+    pub(crate) fn stale_and_inaccessible() {
         need_root();
         use crate::users::{ANN, BOB, play};
         let name = format!(r"Global\{}", unique_name("closed"));
@@ -380,7 +380,7 @@ mod here {
         role.say("done");
     }
 
-    pub(crate) fn who_may_only_read_is_told_to() {
+    pub(crate) fn readers_are_advised_to_open_read_only() {
         need_root();
         use crate::users::{ANN, play};
         let name = format!(r"Global\{}", unique_name("readable"));
@@ -493,7 +493,7 @@ mod here {
         role.say("done");
     }
 
-    pub(crate) fn a_mistyped_name_is_shown() {
+    pub(crate) fn a_mistyped_name_is_reported() {
         let name = unique_name("Mistyped");
         let text = format!("{name}-tow");
         let _memory = SharedMemory::create(&text, 1).unwrap();
@@ -534,9 +534,11 @@ mod here {
     }
 
     on_linux! {
-        a_full_place a_full_disk a_place_that_does_not_do a_place_that_is_read_only_here unfinished_for_good
-        left_over_and_closed_to_this_user who_may_only_read_is_told_to mappings_are_limited a_mistyped_name_is_shown;
-        role_full role_full_disk role_place role_read_only role_create_and_stay role_ask role_in_the_way role_read
+        a_full_filesystem a_full_disk an_unsuitable_directory a_read_only_mount permanently_unfinished
+        stale_and_inaccessible readers_are_advised_to_open_read_only
+        mappings_are_limited a_mistyped_name_is_reported;
+        role_full role_full_disk role_directory role_read_only role_create_and_stay role_ask
+        role_in_the_way role_read
         role_map
     }
 }
@@ -547,20 +549,20 @@ testkit::registry! {
     causes
     tests {
         a_page_that_this_process_has_closed
-        a_full_place
+        a_full_filesystem
         a_full_disk
-        a_place_that_does_not_do
-        a_place_that_is_read_only_here
-        unfinished_for_good
-        left_over_and_closed_to_this_user
-        who_may_only_read_is_told_to
+        an_unsuitable_directory
+        a_read_only_mount
+        permanently_unfinished
+        stale_and_inaccessible
+        readers_are_advised_to_open_read_only
         mappings_are_limited
-        a_mistyped_name_is_shown
+        a_mistyped_name_is_reported
     }
     roles {
         role_full
         role_full_disk
-        role_place
+        role_directory
         role_read_only
         role_create_and_stay
         role_ask

@@ -28,7 +28,7 @@ fn expect(error: &Error, preflight: &Diagnosis, cause: impl Fn(&Cause) -> bool) 
     assert!(preflight.causes().any(cause), "{preflight}");
 }
 
-pub(crate) fn nothing_there() {
+pub(crate) fn missing_names() {
     let name = unique_name("none");
     for (error, check) in [
         (SharedMemory::open(&name).unwrap_err(), OpenOptions::new().check_open(&name)),
@@ -68,7 +68,7 @@ pub(crate) fn in_another_spelling() {
     assert_eq!(check.error_kind(), Some(ErrorKind::NotFound));
 }
 
-pub(crate) fn there_already() {
+pub(crate) fn existing_names() {
     let name = unique_name("there");
     let memory = SharedMemory::create(&name, 4096).unwrap();
     let error = SharedMemory::create(&name, 10).unwrap_err();
@@ -79,7 +79,7 @@ pub(crate) fn there_already() {
     });
 }
 
-pub(crate) fn smaller_than_asked() {
+pub(crate) fn smaller_than_requested() {
     let name = unique_name("small");
     let memory = SharedMemory::create(&name, 4096).unwrap();
     let options = OpenOptions::new().len(1 << 20);
@@ -95,7 +95,7 @@ pub(crate) fn smaller_than_asked() {
     assert_eq!((error.kind(), error.raw_os_error()), (ErrorKind::OutOfBounds, None), "{error}");
 }
 
-pub(crate) fn questions_without_sense() {
+pub(crate) fn meaningless_checks() {
     let name = unique_name("senseless");
     for (check, kind) in [
         (OpenOptions::new().check_create(&name), ErrorKind::ZeroLength),
@@ -109,7 +109,7 @@ pub(crate) fn questions_without_sense() {
     }
 }
 
-pub(crate) fn wishes_that_cannot_be_had() {
+pub(crate) fn unavailable_options() {
     // A preflight says what the call says, whatever is there.
     let (free, taken) = (unique_name("wish"), unique_name("wish"));
     let memory = SharedMemory::create(&taken, 4096).unwrap();
@@ -144,7 +144,7 @@ pub(crate) fn wishes_that_cannot_be_had() {
     drop(memory);
 }
 
-pub(crate) fn more_than_there_is() {
+pub(crate) fn more_than_available() {
     let name = unique_name("much");
     let len = 1 << 55;
     let options = OpenOptions::new().len(len);
@@ -172,7 +172,7 @@ pub(crate) fn more_than_there_is() {
     }
 }
 
-pub(crate) fn asking_changes_nothing() {
+pub(crate) fn checks_change_nothing() {
     let (name, made) = (unique_name("ask"), unique_name("ask"));
     let memory = SharedMemory::create(&made, 4096).unwrap();
     memory.view().unwrap().fill(7, 0..4096).unwrap();
@@ -213,7 +213,7 @@ pub(crate) fn examined() {
     assert!(mmf::diagnosis::examine("").is_err());
 }
 
-pub(crate) fn the_machine() {
+pub(crate) fn the_environment() {
     let environment = mmf::diagnosis::environment();
     let me = environment.user().unwrap();
     assert_eq!(Some(me.id()), Security::current_user().owner().as_ref().map(mmf::security::Account::id));
@@ -344,7 +344,7 @@ mod here {
         role.say(format!("{} {}", word(there.may_read()), word(there.may_write())));
     }
 
-    pub(crate) fn an_unfinished_one() {
+    pub(crate) fn unfinished_regions() {
         if !cfg!(target_os = "linux") {
             testkit::skip("such an object cannot be made by way of files here");
         }
@@ -359,12 +359,12 @@ mod here {
         std::fs::remove_file(&path).unwrap();
     }
 
-    pub(crate) fn left_by_killed_programs() {
+    pub(crate) fn stale_of_killed_programs() {
         if !cfg!(target_os = "linux") {
             testkit::skip("nobody counts the holders here");
         }
         let name = unique_name("stale");
-        let mut peer = testkit::Peer::start("diagnosis::role_make_and_stay", &[&name]);
+        let mut peer = testkit::Peer::start("diagnosis::role_create_and_stay", &[&name]);
         peer.expect("made");
         assert!(!mmf::diagnosis::examine(&name).unwrap().is_stale());
         peer.kill();
@@ -385,22 +385,22 @@ mod here {
 
     pub(crate) fn role_unprivileged(_: &mut Role) {}
 
-    pub(crate) fn left_by_another_user() {
+    pub(crate) fn stale_of_another_user() {
         need_root();
         // Ann's program is killed; her memory is in Bob's way until one of hers comes by.
         let name = format!(r"Global\{}", unique_name("left"));
-        let mut ann = play(ANN, ANN, "diagnosis::role_make_and_stay", &[&name]);
+        let mut ann = play(ANN, ANN, "diagnosis::role_create_and_stay", &[&name]);
         ann.peer.expect("made");
         ann.peer.kill();
         let mut bob = play(BOB, BOB, "diagnosis::role_is_in_the_way", &[&name]);
         bob.peer.expect("AlreadyExists NotFound");
         assert!(bob.peer.wait().success());
-        let mut ann = play(ANN, ANN, "diagnosis::role_make_and_stay", &[&name]);
+        let mut ann = play(ANN, ANN, "diagnosis::role_create_and_stay", &[&name]);
         ann.peer.expect("made");
         assert!(ann.peer.wait().success());
     }
 
-    pub(crate) fn role_make_and_stay(role: &mut Role) {
+    pub(crate) fn role_create_and_stay(role: &mut Role) {
         let _memory = options().security(Security::users_may_write()).create(role.argument(0)).unwrap();
         role.say("made");
         role.stay();
@@ -479,7 +479,7 @@ mod here {
         }
     }
 
-    pub(crate) fn where_memories_live() {
+    pub(crate) fn the_directory_of_names() {
         need_root();
         for (state, expected) in [
             ("full", "OutOfMemory Some(OutOfMemory)"),
@@ -564,7 +564,7 @@ mod here {
     }
 
     /// What a directory passes on to what is made in it (a default list, a group) does not widen what was granted.
-    pub(crate) fn directories_pass_nothing_on() {
+    pub(crate) fn directories_inherit_nothing() {
         need_root();
         let mut peer = testkit::Peer::start("diagnosis::role_inherit", &[&unique_name("inherit")]);
         let answer = peer.hear();
@@ -631,9 +631,9 @@ mod here {
         role.say("skip: no mount here");
     }
 
-    pub(crate) fn no_place_for_memories() {
+    pub(crate) fn no_directory_for_names() {
         need_root();
-        let mut peer = testkit::Peer::start("diagnosis::role_no_place", &[&unique_name("place")]);
+        let mut peer = testkit::Peer::start("diagnosis::role_no_directory", &[&unique_name("place")]);
         let answer = peer.hear();
         if answer.starts_with("skip") {
             testkit::skip(answer);
@@ -643,7 +643,7 @@ mod here {
     }
 
     /// The root directory becomes an empty one: nothing is mounted on /dev/shm there.
-    pub(crate) fn role_no_place(role: &mut Role) {
+    pub(crate) fn role_no_directory(role: &mut Role) {
         let root = std::env::temp_dir().join(role.argument(0));
         std::fs::create_dir(&root).unwrap();
         if let Err(error) = std::os::unix::fs::chroot(&root) {
@@ -712,15 +712,15 @@ mod here {
         }
     }
 
-    pub(crate) fn an_unfinished_one() {
+    pub(crate) fn unfinished_regions() {
         testkit::skip("see windows::a_reserved_section_without_pages_is_unfinished");
     }
 
-    pub(crate) fn left_by_another_user() {
+    pub(crate) fn stale_of_another_user() {
         testkit::skip("Windows leaves nothing");
     }
 
-    pub(crate) fn left_by_killed_programs() {
+    pub(crate) fn stale_of_killed_programs() {
         testkit::skip("Windows leaves nothing");
     }
 
@@ -825,27 +825,27 @@ mod here {
         }
     }
 
-    pub(crate) fn where_memories_live() {
+    pub(crate) fn the_directory_of_names() {
         testkit::skip("sections need no place");
     }
 
-    pub(crate) fn no_place_for_memories() {
+    pub(crate) fn no_directory_for_names() {
         testkit::skip("sections need no place");
     }
 
-    pub(crate) fn directories_pass_nothing_on() {
+    pub(crate) fn directories_inherit_nothing() {
         testkit::skip("sections have a descriptor of their own");
     }
 
     pub(crate) fn role_inherit(_: &mut Role) {}
 
     pub(crate) fn role_refused(_: &mut Role) {}
-    pub(crate) fn role_make_and_stay(_: &mut Role) {}
+    pub(crate) fn role_create_and_stay(_: &mut Role) {}
     pub(crate) fn role_is_in_the_way(_: &mut Role) {}
     pub(crate) fn role_limited(_: &mut Role) {}
     pub(crate) fn role_lock(_: &mut Role) {}
     pub(crate) fn role_mount(_: &mut Role) {}
-    pub(crate) fn role_no_place(_: &mut Role) {}
+    pub(crate) fn role_no_directory(_: &mut Role) {}
 }
 
 pub(crate) use here::*;
@@ -853,39 +853,39 @@ pub(crate) use here::*;
 testkit::registry! {
     diagnosis
     tests {
-        nothing_there
+        missing_names
         in_the_other_namespace
         in_another_spelling
-        there_already
-        smaller_than_asked
-        questions_without_sense
-        more_than_there_is
-        asking_changes_nothing
+        existing_names
+        smaller_than_requested
+        meaningless_checks
+        more_than_available
+        checks_change_nothing
         examined
-        the_machine
+        the_environment
         private_names
         another_kind
         not_granted
-        an_unfinished_one
-        left_by_killed_programs
+        unfinished_regions
+        stale_of_killed_programs
         without_a_privilege
-        left_by_another_user
+        stale_of_another_user
         limits_of_the_process
         locked_memory_is_limited
-        where_memories_live
-        no_place_for_memories
-        wishes_that_cannot_be_had
-        directories_pass_nothing_on
+        the_directory_of_names
+        no_directory_for_names
+        unavailable_options
+        directories_inherit_nothing
     }
     roles {
         role_refused
-        role_make_and_stay
+        role_create_and_stay
         role_unprivileged
         role_is_in_the_way
         role_limited
         role_lock
         role_mount
-        role_no_place
+        role_no_directory
         role_inherit
     }
 }

@@ -111,7 +111,7 @@ pub(crate) fn round_trips() {
     assert_eq!(folder.names(), ["picture"]);
 }
 
-pub(crate) fn read_only_memories_are_saved() {
+pub(crate) fn read_only_regions_are_saved() {
     let folder = Folder::new();
     let name = unique_name("read-only");
     let maker = SharedMemory::create(&*name, 100_000).unwrap();
@@ -125,7 +125,7 @@ pub(crate) fn read_only_memories_are_saved() {
     assert_bytes(&fs::read(folder.file("two")).unwrap()[..5000], &noise(5000), "narrowed");
 }
 
-pub(crate) fn options_hold_for_what_is_loaded() {
+pub(crate) fn options_apply_to_loaded_regions() {
     let folder = Folder::new();
     let path = folder.file("picture");
     fs::write(&path, noise(10_000)).unwrap();
@@ -201,7 +201,7 @@ pub(crate) fn holes_stay_holes() {
     assert!(fs::read(&path).unwrap().iter().all(|byte| *byte == 0));
 }
 
-pub(crate) fn restoring_clears_what_is_a_hole() {
+pub(crate) fn restoring_clears_holes() {
     let folder = Folder::new();
     let path = folder.file("picture");
     let sparse = SharedMemory::anonymous(8 << 20).unwrap();
@@ -223,7 +223,7 @@ pub(crate) fn restoring_clears_what_is_a_hole() {
     assert_eq!(blocks::of(&_shm), 0);
 }
 
-pub(crate) fn pictures_of_many_gibibytes() {
+pub(crate) fn images_of_many_gibibytes() {
     const LEN: u64 = (5 << 30) + 12_345;
     const PLACES: [u64; 4] = [0, (4 << 30) - 3, (4 << 30) + 70_000, LEN - 5];
     let folder = Folder::new();
@@ -290,7 +290,7 @@ impl Heard {
     }
 }
 
-pub(crate) fn progress_is_told() {
+pub(crate) fn progress_is_reported() {
     let folder = Folder::new();
     let path = folder.file("picture");
     let mut content = noise(24 * MIB);
@@ -488,7 +488,7 @@ pub(crate) fn role_save(role: &mut Role) {
     saved.unwrap();
 }
 
-pub(crate) fn paths_that_lead_nowhere() {
+pub(crate) fn invalid_paths() {
     let folder = Folder::new();
     let original = memory(&noise(5000));
     let missing = folder.file("no such directory").join("picture");
@@ -547,7 +547,7 @@ pub(crate) fn paths_that_lead_nowhere() {
     assert_bytes(&bytes(&original)[..5000], &noise(5000), "nothing has changed it");
 }
 
-pub(crate) fn files_longer_than_the_memory() {
+pub(crate) fn files_longer_than_the_region() {
     let folder = Folder::new();
     let path = folder.file("picture");
     let small = memory(&noise(5000));
@@ -558,7 +558,7 @@ pub(crate) fn files_longer_than_the_memory() {
     assert_bytes(&bytes(&small)[..5000], &noise(5000), "nothing was");
 }
 
-pub(crate) fn files_that_become_shorter() {
+pub(crate) fn files_that_shrink() {
     let folder = Folder::new();
     let path = folder.file("picture");
     // With bytes, and with holes up to the end.
@@ -659,7 +659,7 @@ pub(crate) fn by_views_alone() {
 }
 
 #[cfg(windows)]
-pub(crate) fn reserved_memory() {
+pub(crate) fn reserved_regions() {
     let folder = Folder::new();
     let path = folder.file("picture");
     let name = unique_name("reserved");
@@ -679,12 +679,12 @@ pub(crate) fn reserved_memory() {
 }
 
 #[cfg(unix)]
-pub(crate) fn reserved_memory() {
+pub(crate) fn reserved_regions() {
     testkit::skip("Unix has no memory that is reserved and not committed");
 }
 
 #[cfg(target_os = "linux")]
-pub(crate) fn memories_cut_by_another_process() {
+pub(crate) fn regions_truncated_by_another_process() {
     let folder = Folder::new();
     let path = folder.file("picture");
     let page = testkit::page_size();
@@ -730,7 +730,7 @@ pub(crate) fn memories_cut_by_another_process() {
 }
 
 #[cfg(target_os = "linux")]
-pub(crate) fn memories_cut_again_and_again() {
+pub(crate) fn regions_truncated_repeatedly() {
     let folder = Folder::new();
     let (path, source) = (folder.file("picture"), folder.file("source"));
     let len = 3 * MIB as u64;
@@ -763,12 +763,12 @@ pub(crate) fn memories_cut_again_and_again() {
 }
 
 #[cfg(not(target_os = "linux"))]
-pub(crate) fn memories_cut_by_another_process() {
+pub(crate) fn regions_truncated_by_another_process() {
     testkit::skip("regions cannot be truncated here");
 }
 
 #[cfg(not(target_os = "linux"))]
-pub(crate) fn memories_cut_again_and_again() {
+pub(crate) fn regions_truncated_repeatedly() {
     testkit::skip("regions cannot be truncated here");
 }
 
@@ -860,7 +860,7 @@ mod small {
         std::mem::forget(folder);
     }
 
-    pub(crate) fn no_pages_left_for_what_is_loaded() {
+    pub(crate) fn no_pages_left_while_loading() {
         play("disk::role_no_pages", &Folder::new());
     }
 
@@ -912,7 +912,7 @@ mod small {
         std::mem::forget(folder);
     }
 
-    pub(crate) fn places_of_others() {
+    pub(crate) fn directories_of_other_users() {
         play("disk::role_another_user", &Folder::new());
     }
 
@@ -955,13 +955,13 @@ mod small {
     pub(crate) fn a_full_disk() {
         testkit::skip(WHY);
     }
-    pub(crate) fn no_pages_left_for_what_is_loaded() {
+    pub(crate) fn no_pages_left_while_loading() {
         testkit::skip(WHY);
     }
     pub(crate) fn limits_on_files() {
         testkit::skip(WHY);
     }
-    pub(crate) fn places_of_others() {
+    pub(crate) fn directories_of_other_users() {
         testkit::skip(WHY);
     }
     pub(crate) fn role_full_disk(_: &mut Role) {}
@@ -976,28 +976,28 @@ testkit::registry! {
     disk
     tests {
         round_trips
-        read_only_memories_are_saved
-        options_hold_for_what_is_loaded
+        read_only_regions_are_saved
+        options_apply_to_loaded_regions
         holes_stay_holes
-        restoring_clears_what_is_a_hole
-        pictures_of_many_gibibytes
-        progress_is_told
+        restoring_clears_holes
+        images_of_many_gibibytes
+        progress_is_reported
         cancelled_in_the_middle
         files_are_replaced_or_kept
         only_this_user_may_open_the_file
         killed_savers_leave_no_half_files
-        paths_that_lead_nowhere
-        files_longer_than_the_memory
-        files_that_become_shorter
+        invalid_paths
+        files_longer_than_the_region
+        files_that_shrink
         nothing_leaks_to_or_from_disk
         by_views_alone
-        reserved_memory
-        memories_cut_by_another_process
-        memories_cut_again_and_again
+        reserved_regions
+        regions_truncated_by_another_process
+        regions_truncated_repeatedly
         a_full_disk
-        no_pages_left_for_what_is_loaded
+        no_pages_left_while_loading
         limits_on_files
-        places_of_others
+        directories_of_other_users
     }
     roles {
         role_save_here

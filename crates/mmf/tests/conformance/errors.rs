@@ -10,7 +10,7 @@ fn kind_of(name: &str) -> ErrorKind {
     Name::new(name).unwrap_err().kind()
 }
 
-pub(crate) fn names_that_are_none() {
+pub(crate) fn invalid_names() {
     for name in ["", r"Local\", r"Global\"] {
         assert_eq!(kind_of(name), ErrorKind::EmptyName, "{name:?}");
     }
@@ -178,7 +178,7 @@ pub(crate) fn misaligned_atomics() {
     assert!(odd.atomic_u32(0).unwrap_err().to_string().contains("use offset 3"));
 }
 
-pub(crate) fn smaller_than_asked_for() {
+pub(crate) fn smaller_than_requested() {
     let name = unique_name("small");
     let memory = SharedMemory::create(&name, 4096).unwrap();
     let error = OpenOptions::new().len(1 << 20).open(&name).unwrap_err();
@@ -288,7 +288,7 @@ pub(crate) fn converts_to_io_error() {
 testkit::registry! {
     errors
     tests {
-        names_that_are_none
+        invalid_names
         missing_name
         existing_name
         wrong_lengths
@@ -296,7 +296,7 @@ testkit::registry! {
         not_enough_memory
         out_of_bounds
         misaligned_atomics
-        smaller_than_asked_for
+        smaller_than_requested
         names_of_other_kinds
         messages_name_the_cure
         failing_leaks_nothing

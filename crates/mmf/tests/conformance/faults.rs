@@ -318,7 +318,7 @@ pub(crate) fn truncated_by_another_process() {
 }
 
 #[cfg(target_os = "linux")]
-pub(crate) fn truncated_again_and_again_during_copies() {
+pub(crate) fn truncated_repeatedly_during_copies() {
     let text = unique_name("saw");
     let page = page_size();
     let memory = SharedMemory::create(format!(r"Global\{text}"), 64 * page as u64).unwrap();
@@ -408,7 +408,7 @@ pub(crate) fn truncated_by_another_process() {
 }
 
 #[cfg(not(target_os = "linux"))]
-pub(crate) fn truncated_again_and_again_during_copies() {
+pub(crate) fn truncated_repeatedly_during_copies() {
     testkit::skip(NO_TRUNCATION);
 }
 
@@ -483,7 +483,7 @@ testkit::registry! {
         a_private_buffer_ends_the_process
         truncated_by_another_process
         a_mapped_file_truncated_by_another_process
-        truncated_again_and_again_during_copies
+        truncated_repeatedly_during_copies
         a_sent_signal_is_not_ours
         panics_still_unwind
     }

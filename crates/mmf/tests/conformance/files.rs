@@ -246,7 +246,7 @@ pub(crate) fn rights_and_kinds() {
     assert!(error.to_string().contains("expect_len()"), "{error}");
 }
 
-pub(crate) fn a_file_that_is_closed_to_us() {
+pub(crate) fn an_inaccessible_file() {
     let place = Place::with("file-closed", b"bytes");
     let mut permissions = fs::metadata(place.path()).unwrap().permissions();
     permissions.set_readonly(true);
@@ -263,7 +263,7 @@ pub(crate) fn a_file_that_is_closed_to_us() {
 }
 
 /// Another process cuts the file while this one copies out of it.
-pub(crate) fn cut_by_another_process() {
+pub(crate) fn truncated_by_another_process() {
     let place = Place::with("file-cut", &vec![7; 1 << 20]);
     let memory = FileOptions::new(place.path()).open_read_only().unwrap();
     let view = memory.view().unwrap();
@@ -410,8 +410,8 @@ testkit::registry! {
         growing_lengthens_the_file
         larger_than_the_address_space
         rights_and_kinds
-        a_file_that_is_closed_to_us
-        cut_by_another_process
+        an_inaccessible_file
+        truncated_by_another_process
         a_full_disk
         handed_to_a_child
         flushed_bytes_are_in_the_file

@@ -98,7 +98,7 @@ pub(crate) fn not_without_a_capacity() {
     }
 }
 
-pub(crate) fn a_capacity_that_makes_no_sense() {
+pub(crate) fn invalid_capacities() {
     let less = OpenOptions::new().len(8192).capacity(4096);
     let error = less.create(&*unique_name("less")).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::BeyondCapacity, "{error}");
@@ -110,7 +110,7 @@ pub(crate) fn a_capacity_that_makes_no_sense() {
     assert_eq!(huge.check_create(&*unique_name("huge")).error_kind(), Some(ErrorKind::TooLarge));
 }
 
-pub(crate) fn whoever_opens_it_learns_the_capacity() {
+pub(crate) fn openers_learn_the_capacity() {
     need_growth();
     let name = unique_name("learn");
     let first = options(4096).create(&*name).unwrap();
@@ -149,7 +149,7 @@ pub(crate) fn whoever_opens_it_learns_the_capacity() {
     assert_eq!(error.kind(), ErrorKind::TooSmall, "{error}");
 }
 
-pub(crate) fn without_a_name_it_is_learnt_as_well() {
+pub(crate) fn openers_learn_the_capacity_without_a_name() {
     need_growth();
     let memory = options(4096).anonymous().unwrap();
     let mut command = testkit::command_for_role("growth::role_receive", &[]);
@@ -317,11 +317,11 @@ pub(crate) fn role_grow_on(role: &mut Role) {
 }
 
 /// Killed during creation: without a length the region cannot be opened, and the name is free again.
-pub(crate) fn killed_makers() {
+pub(crate) fn killed_creators() {
     need_growth();
     let name = unique_name("maker");
     for _ in 0..if testkit::under_wine() { 3 } else { 20 } {
-        let mut peer = Peer::start("growth::role_make", &[&name]);
+        let mut peer = Peer::start("growth::role_create", &[&name]);
         peer.expect("making");
         peer.kill();
         let (memory, _) = options(page()).open_or_create(&*name).unwrap();
@@ -329,14 +329,14 @@ pub(crate) fn killed_makers() {
     }
 }
 
-pub(crate) fn role_make(role: &mut Role) {
+pub(crate) fn role_create(role: &mut Role) {
     role.say("making");
     loop {
         let _ = options(page()).create(role.argument(0));
     }
 }
 
-pub(crate) fn far_more_than_the_machine_has() {
+pub(crate) fn far_more_than_available() {
     need_growth();
     let capacity = 100_u64 << 30;
     let name = unique_name("hundred");
@@ -371,7 +371,7 @@ pub(crate) fn far_more_than_the_machine_has() {
     assert_eq!(memory.len(), 64 << 20);
 }
 
-pub(crate) fn slices_and_parts_stay_as_they_are() {
+pub(crate) fn subviews_and_parts_do_not_grow() {
     need_growth();
     let memory = options(4 * page()).anonymous().unwrap();
     let (whole, part) = (memory.view().unwrap(), memory.view_at(100, 1000).unwrap());
@@ -415,7 +415,7 @@ mod cut {
 
     /// A peer that may write can also truncate: missing bytes are a fault, and bytes that are added again are
     /// accessible.
-    pub(crate) fn cut_by_a_peer() {
+    pub(crate) fn truncated_by_a_peer() {
         need_growth();
         let name = unique_name("cut");
         let memory = options(1 << 20).create(&*name).unwrap();
@@ -476,7 +476,7 @@ mod cut {
 
 #[cfg(windows)]
 mod cut {
-    pub(crate) fn cut_by_a_peer() {
+    pub(crate) fn truncated_by_a_peer() {
         testkit::skip("regions cannot be truncated here");
     }
 
@@ -490,7 +490,7 @@ mod cut {
 pub(crate) use cut::*;
 
 /// In a mount of its own of 8 MiB for named regions.
-pub(crate) fn a_full_place() {
+pub(crate) fn a_full_filesystem() {
     crate::mounts::play("growth::role_fill");
 }
 
@@ -525,26 +525,26 @@ testkit::registry! {
         without_a_name
         not_beyond_the_capacity
         not_without_a_capacity
-        a_capacity_that_makes_no_sense
-        whoever_opens_it_learns_the_capacity
-        without_a_name_it_is_learnt_as_well
+        invalid_capacities
+        openers_learn_the_capacity
+        openers_learn_the_capacity_without_a_name
         old_views_follow_ten_thousand_times
         several_grow_at_once
         killed_growers
-        killed_makers
-        far_more_than_the_machine_has
-        slices_and_parts_stay_as_they_are
+        killed_creators
+        far_more_than_available
+        subviews_and_parts_do_not_grow
         growing_leaks_nothing
-        cut_by_a_peer
+        truncated_by_a_peer
         foreign_objects_are_followed
-        a_full_place
+        a_full_filesystem
     }
     roles {
         role_receive
         role_follow
         role_grow
         role_grow_on
-        role_make
+        role_create
         role_cut
         role_fill
     }

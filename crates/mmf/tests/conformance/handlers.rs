@@ -19,13 +19,16 @@ macro_rules! tests {
     };
 }
 tests! {
-    the_default_action_comes_later a_handler_that_does_not_pass_on_comes_later a_handler_that_passes_on_comes_later
-    a_handler_for_one_call_gets_one_call two_handlers_come_later a_handler_that_comes_again_makes_no_cycle handlers_come_while_faults_happen
+    the_default_action_restored_later a_later_handler_that_does_not_chain a_later_handler_that_chains
+    a_one_shot_handler_runs_once two_later_handlers a_reinstalled_handler_makes_no_cycle
+    handlers_installed_during_faults
     more_handlers_than_can_be_taken_over a_replaced_handler_can_be_left_alone copies_need_no_handler
-    a_former_handler_has_its_own_stack an_overflowed_stack_is_still_reported blocked_signals_are_reported
-    a_forked_child_has_the_guard a_plugin_is_unloaded two_libraries_do_not_take_turns faulthandler_comes_later
-    a_jvm_was_there_or_comes_later;
-    role_default role_mute role_one_call role_chaining role_two role_again role_race role_exhaust role_leave role_kernel role_stack
+    a_previous_handler_has_its_own_stack an_overflowed_stack_is_still_reported blocked_signals_are_reported
+    a_forked_child_inherits_the_handler a_plugin_is_unloaded two_libraries_do_not_take_turns
+    faulthandler_enabled_later
+    a_jvm_before_or_after_us;
+    role_default role_mute role_one_call role_chaining role_two role_again role_race role_exhaust role_leave
+    role_kernel role_stack
     role_overflow role_fork
 }
 
@@ -185,7 +188,7 @@ mod here {
         [faults::state().segv(), faults::state().bus()]
     }
 
-    pub(crate) fn the_default_action_comes_later() {
+    pub(crate) fn the_default_action_restored_later() {
         for (name, signal) in [("SIGSEGV", libc::SIGSEGV), ("SIGBUS", libc::SIGBUS)] {
             let mut peer = Peer::start("handlers::role_default", &[name]);
             peer.expect("all caught");
@@ -225,7 +228,7 @@ mod here {
         role.say("survived");
     }
 
-    pub(crate) fn a_handler_that_does_not_pass_on_comes_later() {
+    pub(crate) fn a_later_handler_that_does_not_chain() {
         for arguments in [["map", "SIGSEGV"], ["rearm", "SIGSEGV"], ["map", "SIGBUS"]] {
             let mut peer = Peer::start("handlers::role_mute", &arguments);
             peer.expect("all caught");
@@ -253,7 +256,7 @@ mod here {
         }
     }
 
-    pub(crate) fn a_handler_that_passes_on_comes_later() {
+    pub(crate) fn a_later_handler_that_chains() {
         for name in ["SIGSEGV", "SIGBUS"] {
             let mut peer = Peer::start("handlers::role_chaining", &[name]);
             peer.expect("all caught");
@@ -261,7 +264,7 @@ mod here {
         }
     }
 
-    pub(crate) fn a_handler_for_one_call_gets_one_call() {
+    pub(crate) fn a_one_shot_handler_runs_once() {
         let [without, before, after] = ["without", "before", "after"].map(|how| {
             let mut peer = Peer::start("handlers::role_one_call", &[how]);
             peer.expect("handled");
@@ -314,7 +317,7 @@ mod here {
         }
     }
 
-    pub(crate) fn two_handlers_come_later() {
+    pub(crate) fn two_later_handlers() {
         let mut peer = Peer::start("handlers::role_two", &[]);
         peer.expect("all caught");
         assert_eq!(calls(peer.wait()), [1, 1, 1], "each gets the foreign fault, once");
@@ -333,7 +336,7 @@ mod here {
         foreign_fault();
     }
 
-    pub(crate) fn a_handler_that_comes_again_makes_no_cycle() {
+    pub(crate) fn a_reinstalled_handler_makes_no_cycle() {
         for how in ["rearmed", "left"] {
             let mut peer = Peer::start("handlers::role_again", &[how]);
             peer.expect("all caught");
@@ -358,7 +361,7 @@ mod here {
         foreign_fault();
     }
 
-    pub(crate) fn handlers_come_while_faults_happen() {
+    pub(crate) fn handlers_installed_during_faults() {
         let mut peer = Peer::start("handlers::role_race", &[]);
         peer.expect("all caught");
         let calls = calls(peer.wait());
@@ -547,7 +550,7 @@ mod here {
         assert_faults(&view);
     }
 
-    pub(crate) fn a_former_handler_has_its_own_stack() {
+    pub(crate) fn a_previous_handler_has_its_own_stack() {
         for flags in ["own", "alternate"] {
             for thread in ["main", "other"] {
                 let mut peer = Peer::start("handlers::role_stack", &[flags, thread]);
@@ -684,7 +687,7 @@ mod here {
         assert!(!faults::state().is_blocked());
     }
 
-    pub(crate) fn a_forked_child_has_the_guard() {
+    pub(crate) fn a_forked_child_inherits_the_handler() {
         Peer::start("handlers::role_fork", &[]).finish();
     }
 
@@ -793,7 +796,7 @@ mod here {
         remove(&[host]);
     }
 
-    pub(crate) fn faulthandler_comes_later() {
+    pub(crate) fn faulthandler_enabled_later() {
         let knows = Command::new("python3").args(["-c", "import ctypes, faulthandler"]).output();
         if !knows.is_ok_and(|output| output.status.success()) {
             testkit::skip("there is no Python with ctypes and faulthandler here");
@@ -819,7 +822,7 @@ mod here {
         remove(&plugin);
     }
 
-    pub(crate) fn a_jvm_was_there_or_comes_later() {
+    pub(crate) fn a_jvm_before_or_after_us() {
         if !cfg!(target_os = "linux") {
             testkit::skip("plug-ins are preloaded on Linux only");
         }
@@ -851,24 +854,24 @@ mod here {
 testkit::registry! {
     handlers
     tests {
-        the_default_action_comes_later
-        a_handler_that_does_not_pass_on_comes_later
-        a_handler_that_passes_on_comes_later
-        a_handler_for_one_call_gets_one_call
-        two_handlers_come_later
-        a_handler_that_comes_again_makes_no_cycle
-        handlers_come_while_faults_happen
+        the_default_action_restored_later
+        a_later_handler_that_does_not_chain
+        a_later_handler_that_chains
+        a_one_shot_handler_runs_once
+        two_later_handlers
+        a_reinstalled_handler_makes_no_cycle
+        handlers_installed_during_faults
         more_handlers_than_can_be_taken_over
         a_replaced_handler_can_be_left_alone
         copies_need_no_handler
-        a_former_handler_has_its_own_stack
+        a_previous_handler_has_its_own_stack
         an_overflowed_stack_is_still_reported
         blocked_signals_are_reported
-        a_forked_child_has_the_guard
+        a_forked_child_inherits_the_handler
         a_plugin_is_unloaded
         two_libraries_do_not_take_turns
-        faulthandler_comes_later
-        a_jvm_was_there_or_comes_later
+        faulthandler_enabled_later
+        a_jvm_before_or_after_us
     }
     roles {
         role_default

@@ -219,7 +219,7 @@ pub(crate) fn role_widen(role: &mut Role) {
     role.say("well");
 }
 
-pub(crate) fn several_memories_and_several_children() {
+pub(crate) fn several_regions_and_children() {
     let memories: Vec<SharedMemory> = (0..5).map(|index| memory(100 + index)).collect();
     let mut peers: Vec<Peer> = Vec::new();
     for _ in 0..3 {
@@ -278,7 +278,7 @@ pub(crate) fn labels() {
     assert!(format!("{error:#}").contains("hand_off"), "{error}");
 }
 
-pub(crate) fn the_command_stays_as_it_was() {
+pub(crate) fn the_command_is_unchanged() {
     let (one, two) = (memory(1), memory(2));
     let mut command = command_for_role(WORKER, &[]);
     command.env("OTHER", "kept");
@@ -328,7 +328,7 @@ pub(crate) fn an_empty_environment() {
     peer.finish();
 }
 
-pub(crate) fn what_cannot_be_started() {
+pub(crate) fn commands_that_cannot_start() {
     let memory = memory(3);
     let mut command = Command::new("/there/is/no/such/program");
     let plain = command.spawn().unwrap_err();
@@ -368,9 +368,7 @@ pub(crate) fn grandchildren_receive() {
 
 pub(crate) fn both_widths() {
     let Some(program) = std::env::var_os("MMF_TEST_PEER") else {
-        testkit::skip(
-            "MMF_TEST_PEER names no build of this program for the other word size; ci/test-windows.sh builds one",
-        );
+        testkit::skip("MMF_TEST_PEER names no build for the other word size; ci/test-windows.sh builds one");
     };
     let memory = memory(u64::MAX - 1);
     let mut command = piped(testkit::command_for(&program).arg("--play-role").arg(WORKER));
@@ -517,7 +515,7 @@ pub(crate) fn threads_receive_at_once() {
     peer.finish();
 }
 
-pub(crate) fn no_other_child_gets_it() {
+pub(crate) fn no_other_child_receives_it() {
     if cfg!(target_vendor = "apple") {
         testkit::skip("descriptors cannot be listed with their targets here");
     }
@@ -1423,11 +1421,11 @@ testkit::registry! {
         a_child_receives
         read_only_stays_read_only
         read_only_cannot_be_widened
-        several_memories_and_several_children
+        several_regions_and_children
         labels
-        the_command_stays_as_it_was
+        the_command_is_unchanged
         an_empty_environment
-        what_cannot_be_started
+        commands_that_cannot_start
         grandchildren_receive
         both_widths
         the_giver_ends_at_once
@@ -1435,7 +1433,7 @@ testkit::registry! {
         receivers_are_killed
         a_child_keeps_the_name
         threads_receive_at_once
-        no_other_child_gets_it
+        no_other_child_receives_it
         tickets
         forged_values
         forged_tickets

@@ -171,7 +171,7 @@ mod linux {
     }
 
     /// If the owner is killed, what it has left goes with all names as soon as its user creates something or asks.
-    pub(crate) fn links_to_what_a_killed_owner_has_left() {
+    pub(crate) fn links_to_stale_regions() {
         need_root();
         for asked in [true, false] {
             let text = unique_name("killed-link");
@@ -225,7 +225,7 @@ mod linux {
     }
 
     /// Other users' regions are neither locked nor removed for a link that leads to them.
-    pub(crate) fn others_regions_are_left_alone() {
+    pub(crate) fn regions_of_other_users_are_left_alone() {
         need_root();
         let text = unique_name("left-alone");
         let (own, planted) = (path_of(&text), path_of(&format!("{text}-b")));
@@ -253,7 +253,7 @@ mod linux {
     }
 
     /// Where any user may rename what others have created, a name says nothing.
-    pub(crate) fn a_place_without_the_sticky_bit() {
+    pub(crate) fn a_directory_without_the_sticky_bit() {
         crate::mounts::play("identity::role_not_sticky");
     }
 
@@ -303,7 +303,7 @@ mod linux {
     }
 
     /// Whatever the umask, the owner may do what the security says.
-    pub(crate) fn the_umask_takes_nothing_away() {
+    pub(crate) fn the_umask_has_no_effect() {
         need_root();
         for mask in [0o000, 0o022, 0o277, 0o577, 0o777] {
             let text = unique_name("umask");
@@ -385,7 +385,7 @@ mod linux {
     }
 
     /// A user who may only read neither tells others a capacity nor keeps them from learning it from those who may write.
-    pub(crate) fn readers_do_not_tell_the_capacity() {
+    pub(crate) fn readers_do_not_set_the_capacity() {
         need_root();
         for capacity in [None, Some(1 << 20)] {
             let text = unique_name("reader-tells");
@@ -461,7 +461,7 @@ mod linux {
     }
 
     /// Holders that may only read are not believed; when they alone are left, the capacity is forgotten, and it is said so.
-    pub(crate) fn only_readers_are_left() {
+    pub(crate) fn only_readers_remain() {
         let name = unique_name("only-readers");
         let creator = OpenOptions::new().len(4096).capacity(1 << 20).create(&*name).unwrap();
         let reader = SharedMemory::open_read_only(&*name).unwrap();
@@ -508,7 +508,7 @@ mod linux {
     }
 
     /// Who holds a region can be seen, whether it may write, and that none is left that may.
-    pub(crate) fn holders_are_seen() {
+    pub(crate) fn holders_are_listed() {
         need_root();
         let text = unique_name("holders");
         let name = global(&text);
@@ -541,7 +541,7 @@ mod linux {
         holders.refresh().unwrap();
         assert_eq!(found(&holders), [(reader.peer.id(), Some(false))]);
         // Another user sees by the locks who holds it, and may not know more.
-        let mut other = play(ANN, ANN, "identity::role_look", &[&text, &reader.peer.id().to_string()]);
+        let mut other = play(ANN, ANN, "identity::role_examine", &[&text, &reader.peer.id().to_string()]);
         other.peer.expect("seen");
         finish(&mut other);
         finish(&mut reader);
@@ -555,7 +555,7 @@ mod linux {
         drop(region);
     }
 
-    pub(crate) fn role_look(role: &mut Role) {
+    pub(crate) fn role_examine(role: &mut Role) {
         let holders = mmf::diagnosis::examine(global(role.argument(0))).unwrap().holders().unwrap();
         let found: Vec<_> = holders.iter().map(|holder| (holder.process_id(), holder.may_write())).collect();
         assert_eq!(found, [(role.argument(1).parse().unwrap(), None)]);
@@ -565,7 +565,7 @@ mod linux {
     }
 
     /// A process that may read can keep others out by a lock; they are told which one it is.
-    pub(crate) fn an_exclusive_lock_is_named() {
+    pub(crate) fn an_exclusive_lock_is_reported() {
         let text = unique_name("exclusive");
         let name = global(&text);
         // As one that a killed process has left.
@@ -973,15 +973,15 @@ mod linux {
         };
     }
     skipped! {
-        a_planted_link_is_refused links_planted_at_the_last_moment links_to_what_a_killed_owner_has_left
-        foreign_regions_with_links others_regions_are_left_alone a_place_without_the_sticky_bit
-        a_mount_over_a_name the_umask_takes_nothing_away unfinished_under_a_umask users_without_a_number
-        local_names_in_a_container names_that_lead_elsewhere readers_do_not_tell_the_capacity
-        an_absurd_capacity only_readers_are_left holders_are_seen an_exclusive_lock_is_named
+        a_planted_link_is_refused links_planted_at_the_last_moment links_to_stale_regions
+        foreign_regions_with_links regions_of_other_users_are_left_alone a_directory_without_the_sticky_bit
+        a_mount_over_a_name the_umask_has_no_effect unfinished_under_a_umask users_without_a_number
+        local_names_in_a_container names_that_lead_elsewhere readers_do_not_set_the_capacity
+        an_absurd_capacity only_readers_remain holders_are_listed an_exclusive_lock_is_reported
         exits_release_names forked_daemons_release_names files_over_a_socket one_length;
         role_owner role_link role_link_on role_create_and_drop role_next role_other role_not_sticky
         role_mount_over role_umask role_unfinished role_without_a_number role_in_a_container
-        role_read_locks role_hold role_look role_lock_exclusively role_exit role_daemon role_serve_files
+        role_read_locks role_hold role_examine role_lock_exclusively role_exit role_daemon role_serve_files
     }
 }
 
@@ -992,21 +992,21 @@ testkit::registry! {
     tests {
         a_planted_link_is_refused
         links_planted_at_the_last_moment
-        links_to_what_a_killed_owner_has_left
+        links_to_stale_regions
         foreign_regions_with_links
-        others_regions_are_left_alone
-        a_place_without_the_sticky_bit
+        regions_of_other_users_are_left_alone
+        a_directory_without_the_sticky_bit
         a_mount_over_a_name
-        the_umask_takes_nothing_away
+        the_umask_has_no_effect
         unfinished_under_a_umask
         users_without_a_number
         local_names_in_a_container
         names_that_lead_elsewhere
-        readers_do_not_tell_the_capacity
+        readers_do_not_set_the_capacity
         an_absurd_capacity
-        only_readers_are_left
-        holders_are_seen
-        an_exclusive_lock_is_named
+        only_readers_remain
+        holders_are_listed
+        an_exclusive_lock_is_reported
         exits_release_names
         forked_daemons_release_names
         files_over_a_socket
@@ -1027,7 +1027,7 @@ testkit::registry! {
         role_in_a_container
         role_read_locks
         role_hold
-        role_look
+        role_examine
         role_lock_exclusively
         role_exit
         role_daemon

@@ -245,7 +245,7 @@ pub(crate) fn inspecting_while_it_is_overwritten() {
 }
 
 /// A region of zeros may be a plain one, or a segment whose creator has not started: the error names both.
-pub(crate) fn zeros_are_not_taken_for_a_death() {
+pub(crate) fn zeros_are_not_a_death() {
     let name = unique_name("zeros");
     let memory = SharedMemory::create(&name, 8192).unwrap();
     assert_eq!(Segment::stage_of(&memory).unwrap(), SegmentStage::Blank);
@@ -401,7 +401,7 @@ testkit::registry! {
         every_word_can_be_hostile
         many_hostile_words_at_once
         inspecting_while_it_is_overwritten
-        zeros_are_not_taken_for_a_death
+        zeros_are_not_a_death
         listings_are_bounded
         the_creator_is_named
         wake_ups_for_dead_waiters_do_not_accumulate

@@ -56,7 +56,7 @@ pub(crate) fn a_view_keeps_the_name() {
     assert!(is_gone(&name));
 }
 
-pub(crate) fn bytes_outlive_the_memory() {
+pub(crate) fn views_outlive_the_handle() {
     let memory = SharedMemory::anonymous(10_000).unwrap();
     let (one, two) = (memory.view().unwrap(), memory.view_at(5000, 5000).unwrap());
     drop(memory);
@@ -162,7 +162,7 @@ pub(crate) fn role_leak_check(role: &mut Role) {
     role.say(format!("{before} -> {}", count()));
 }
 
-pub(crate) fn list_finds_what_is_there() {
+pub(crate) fn list_finds_regions() {
     let text = unique_name("list");
     let find = || mmf::inspect::list().unwrap().into_iter().find(|entry| entry.text() == text);
     if mmf::inspect::list().is_err_and(|error| error.kind() == ErrorKind::Unsupported) {
@@ -184,7 +184,7 @@ pub(crate) fn list_finds_what_is_there() {
     assert!(find().is_none());
 }
 
-pub(crate) fn a_new_memory_is_zero() {
+pub(crate) fn a_new_region_is_zeroed() {
     for len in [1, 4095, 4096, 4097, 65536, 1_000_000] {
         let memory = SharedMemory::anonymous(len).unwrap();
         let view = memory.view().unwrap();
@@ -234,7 +234,7 @@ pub(crate) fn listing_does_not_disturb() {
     });
 }
 
-pub(crate) fn cut_down_to_nothing() {
+pub(crate) fn truncated_to_zero() {
     if !cfg!(target_os = "linux") {
         testkit::skip("regions cannot be truncated here");
     }
@@ -254,15 +254,15 @@ testkit::registry! {
         a_view_keeps_the_name
         a_killed_holder_leaves_nothing
         a_killed_last_holder_does_not_block_open_or_create
-        bytes_outlive_the_memory
+        views_outlive_the_handle
         clones_are_holders
         many_killed_holders
         nothing_leaks_in_a_thousand_rounds
-        list_finds_what_is_there
-        a_new_memory_is_zero
+        list_finds_regions
+        a_new_region_is_zeroed
         only_our_own_object_is_removed
         listing_does_not_disturb
-        cut_down_to_nothing
+        truncated_to_zero
     }
     roles {
         role_hold

@@ -72,7 +72,7 @@ pub(crate) fn expectations_apply_to_what_is_opened() {
     assert_eq!(wrong.open_or_create(&name).unwrap_err().kind(), ErrorKind::UnexpectedOwner);
 }
 
-pub(crate) fn lengths_and_capacities_are_the_least_of_what_is_opened() {
+pub(crate) fn lengths_and_capacities_are_minimums() {
     let name = unique_name("options-least");
     let memory = SharedMemory::create(&name, LEN).unwrap();
     assert_eq!(memory.len(), LEN);
@@ -97,7 +97,7 @@ pub(crate) fn lengths_and_capacities_are_the_least_of_what_is_opened() {
     assert_eq!(more.open_or_create(&growing).unwrap_err().kind(), ErrorKind::TooSmall);
 }
 
-pub(crate) fn large_pages_are_had_or_refused_with_a_reason() {
+pub(crate) fn large_pages_are_used_or_refused_with_a_reason() {
     let name = unique_name("options-large");
     let _ordinary = SharedMemory::create(&name, LEN).unwrap();
     let opened = options().large_pages(LargePages::Preferred).open(&name).unwrap();
@@ -147,8 +147,8 @@ testkit::registry! {
         options_of_existing_regions_are_refused_where_one_is_created
         options_of_new_regions_are_refused_where_one_is_opened
         expectations_apply_to_what_is_opened
-        lengths_and_capacities_are_the_least_of_what_is_opened
-        large_pages_are_had_or_refused_with_a_reason
+        lengths_and_capacities_are_minimums
+        large_pages_are_used_or_refused_with_a_reason
         options_of_files
     }
     roles {

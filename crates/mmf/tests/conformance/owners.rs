@@ -169,7 +169,7 @@ fn fork(how: &str) -> i32 {
 }
 
 /// A forked child sees that its parent is alive, and later that it has died.
-pub(crate) fn a_forked_child_sees_its_parent_die() {
+pub(crate) fn a_forked_child_detects_its_parents_death() {
     if !cfg!(target_os = "linux") {
         testkit::skip("only tested on Linux");
     }
@@ -681,7 +681,7 @@ pub(crate) fn readers_do_not_take_wake_ups_away() {
     let mutex: Mutex<u64> = segment.mutex("mutex").unwrap();
     let info = segment.inspect().unwrap();
     let offsets = [0, 2].map(|object| info.objects[object].offset.to_string());
-    let mut eater = Peer::start("owners::role_eat", &[&name, &offsets[0], &offsets[1]]);
+    let mut eater = Peer::start("owners::role_take_wakeups", &[&name, &offsets[0], &offsets[1]]);
     eater.expect("eating");
     const ROUNDS: u32 = 40;
     // A single waiter loses no wake-up, even if none was lost before. (Some seem lost, because a waiter may
@@ -792,7 +792,7 @@ pub(crate) fn role_be_woken(role: &mut Role) {
 }
 
 #[cfg(target_os = "linux")]
-pub(crate) fn role_eat(role: &mut Role) {
+pub(crate) fn role_take_wakeups(role: &mut Role) {
     let memory = SharedMemory::open_read_only(role.argument(0)).unwrap();
     let view = memory.view().unwrap();
     let (over, eaten) = (AtomicBool::new(false), AtomicU32::new(0));
@@ -823,14 +823,14 @@ pub(crate) fn role_eat(role: &mut Role) {
 }
 
 #[cfg(not(target_os = "linux"))]
-pub(crate) fn role_eat(_: &mut Role) {}
+pub(crate) fn role_take_wakeups(_: &mut Role) {}
 
 testkit::registry! {
     owners
     tests {
         copies_in_a_forked_child_own_nothing
         copies_in_a_cloned_child_own_nothing
-        a_forked_child_sees_its_parent_die
+        a_forked_child_detects_its_parents_death
         words_of_readers_never_wrap_around
         held_since_is_of_this_acquisition
         a_dead_owner_held_it_since_its_last_acquisition
@@ -851,6 +851,6 @@ testkit::registry! {
         role_add
         role_die_growing
         role_be_woken
-        role_eat
+        role_take_wakeups
     }
 }

@@ -8,7 +8,7 @@ fn options(wish: LargePages) -> OpenOptions {
     OpenOptions::new().len(3 << 20).large_pages(wish)
 }
 
-pub(crate) fn ordinary_ones() {
+pub(crate) fn ordinary_pages() {
     let memory = SharedMemory::create(&*unique_name("ordinary"), 1 << 20).unwrap();
     assert_eq!(memory.pages(), Pages::Ordinary { size: page_size() as u64 });
     assert!(memory.large_pages_refused().is_none());
@@ -63,16 +63,16 @@ fn wished(make: impl Fn(&OpenOptions) -> Result<SharedMemory, mmf::Error>) -> Re
     Ok(())
 }
 
-pub(crate) fn large_ones_without_a_name() {
+pub(crate) fn large_pages_without_a_name() {
     wished(OpenOptions::anonymous).unwrap_or_else(|why| testkit::skip(why));
 }
 
-pub(crate) fn large_ones_with_a_name() {
+pub(crate) fn large_pages_with_a_name() {
     wished(|options| options.create(&*unique_name("large"))).unwrap_or_else(|why| testkit::skip(why));
 }
 
 /// In a directory for named regions that is mounted for this test.
-pub(crate) fn large_ones_where_the_mount_has_them() {
+pub(crate) fn large_pages_of_the_mount() {
     crate::mounts::play("pages::role_mount");
 }
 
@@ -111,7 +111,7 @@ pub(crate) fn a_preflight_knows() {
     assert!(options(LargePages::Preferred).check_create(&*unique_name("large-check")).is_ok());
 }
 
-pub(crate) fn large_ones_do_not_grow() {
+pub(crate) fn large_pages_do_not_grow() {
     let asked = options(LargePages::Required).capacity(64 << 20);
     let error = asked.anonymous().unwrap_err();
     assert!(matches!(error.kind(), ErrorKind::NoLargePages | ErrorKind::Unsupported), "{error}");
@@ -120,7 +120,7 @@ pub(crate) fn large_ones_do_not_grow() {
     assert_eq!(preferred.grow(8 << 20).unwrap(), 8 << 20);
 }
 
-pub(crate) fn more_large_ones_than_there_are() {
+pub(crate) fn more_large_pages_than_available() {
     let asked = OpenOptions::new().len(1 << 42).large_pages(LargePages::Required);
     let error = asked.anonymous().unwrap_err();
     assert!(
@@ -163,13 +163,13 @@ pub(crate) fn nodes() {
 testkit::registry! {
     pages
     tests {
-        ordinary_ones
-        large_ones_without_a_name
-        large_ones_with_a_name
-        large_ones_where_the_mount_has_them
+        ordinary_pages
+        large_pages_without_a_name
+        large_pages_with_a_name
+        large_pages_of_the_mount
         a_preflight_knows
-        large_ones_do_not_grow
-        more_large_ones_than_there_are
+        large_pages_do_not_grow
+        more_large_pages_than_available
         nodes
     }
     roles {

@@ -489,7 +489,7 @@ mod linux {
         let mut first = start_in("pid proc", "presence::role_join_until", &[&name]);
         first.expect("at join: joining");
         for space in ["", "pid proc", "time"] {
-            let mut second = start_in(space, "presence::role_join_and_say", &[&name]);
+            let mut second = start_in(space, "presence::role_join_and_report", &[&name]);
             second.expect("Full");
             second.finish();
         }
@@ -502,7 +502,7 @@ mod linux {
         role.say(format!("came through: {:?}", Segment::open(role.argument(0))));
     }
 
-    pub(crate) fn role_join_and_say(role: &mut Role) {
+    pub(crate) fn role_join_and_report(role: &mut Role) {
         let kind = Segment::open(role.argument(0)).map(|_| ()).map_err(|error| error.kind());
         role.say(match kind {
             Ok(()) => "joined".to_owned(),
@@ -533,7 +533,7 @@ mod linux {
     }
 
     /// As after a checkpoint from which the locks were not restored: no participant is taken for dead.
-    pub(crate) fn locks_lost_by_all() {
+    pub(crate) fn all_locks_lost() {
         skip_if_emulated();
         let (name, segment) = segment_with(4);
         let mut owner = Peer::start("presence::role_lose_hold", &[&name, "own"]);
@@ -639,19 +639,23 @@ mod others {
 
     macro_rules! skipped {
         ($($test:ident)*; $($role:ident)*) => {
-            $(pub(crate) fn $test() { testkit::skip("namespaces and locks of file descriptions are Linux's"); })*
+            $(pub(crate) fn $test() {
+                testkit::skip("namespaces and open file description locks are tested on Linux only");
+            })*
             $(pub(crate) fn $role(_: &mut Role) {})*
         };
     }
 
     skipped! {
-        owners_in_other_namespaces ids_of_other_namespaces creators_in_other_namespaces read_locks_decide_nothing
+        owners_in_other_namespaces ids_of_other_namespaces
+            creators_in_other_namespaces read_locks_decide_nothing
             children_do_not_keep_their_parents_alive a_child_with_the_same_id_is_no_holder slots_in_large_pages closing_all_descriptors no_descriptor_left no_address_left
             stopped_processes_are_alive processes_without_their_first_thread joining_in_two_pid_namespaces
-            without_the_kernel_in_other_namespaces locks_lost_by_all a_slot_state_that_changes_all_the_time
+            without_the_kernel_in_other_namespaces all_locks_lost a_slot_state_that_changes_all_the_time
             tickets_from_other_namespaces;
-        role_own_and_fork role_fork_with_the_same_id role_own_and_close role_no_descriptor role_no_address role_leave_first_thread
-            role_join_until role_join_and_say role_lose_hold role_give role_redeem
+        role_own_and_fork role_fork_with_the_same_id role_own_and_close role_no_descriptor
+            role_no_address role_leave_first_thread
+            role_join_until role_join_and_report role_lose_hold role_give role_redeem
     }
 }
 
@@ -672,7 +676,7 @@ testkit::registry! {
         processes_without_their_first_thread
         joining_in_two_pid_namespaces
         without_the_kernel_in_other_namespaces
-        locks_lost_by_all
+        all_locks_lost
         a_slot_state_that_changes_all_the_time
         tickets_from_other_namespaces
     }
@@ -686,7 +690,7 @@ testkit::registry! {
         role_no_address
         role_leave_first_thread
         role_join_until
-        role_join_and_say
+        role_join_and_report
         role_lose_hold
         role_give
         role_redeem

@@ -53,7 +53,7 @@ pub(crate) fn grants_are_read_back() {
     }
 }
 
-pub(crate) fn unnamed_memory_has_it_too() {
+pub(crate) fn unnamed_regions_have_a_security() {
     let memory =
         options().security(Security::current_user().grant_read(Principal::Everyone)).anonymous().unwrap();
     assert!(memory.security().unwrap().to_string().to_lowercase().contains("every"));
@@ -129,7 +129,7 @@ mod here {
     use super::*;
     use crate::users::{ANN, BOB, STAFF, need_root, play};
 
-    pub(crate) fn what_cannot_be_said_is_not_granted() {
+    pub(crate) fn inexpressible_securities_are_refused() {
         let name = unique_name("unsaid");
         for security in [
             Security::current_user().grant_read(Principal::AuthenticatedUsers),
@@ -188,7 +188,7 @@ mod here {
         who_gets(base().grant_read(ann.clone()).grant_write(ann), ["rw", "-", "-"]);
     }
 
-    pub(crate) fn securities_of_others_memories() {
+    pub(crate) fn securities_of_other_users_regions() {
         need_root();
         // (the mode of a foreign object, the mode of a region with its security)
         for (theirs, ours) in
@@ -341,7 +341,7 @@ mod here {
 mod here {
     use super::*;
 
-    pub(crate) fn what_cannot_be_said_is_not_granted() {
+    pub(crate) fn inexpressible_securities_are_refused() {
         for text in
             ["D:NO_ACCESS_CONTROL", "O:BA", "S:(ML;;NW;;;LW)", "", "nonsense", "D:(A;;GA;;;WD", "D:\0"]
         {
@@ -463,7 +463,7 @@ mod here {
         drop(memory);
     }
 
-    pub(crate) fn securities_of_others_memories() {
+    pub(crate) fn securities_of_other_users_regions() {
         // A descriptor that allows everyone everything is reported as such, and not passed on.
         let name = unique_name("null");
         let mut peer = crate::foreign::c_peer();
@@ -505,16 +505,16 @@ testkit::registry! {
     tests {
         the_default_is_the_current_user
         grants_are_read_back
-        unnamed_memory_has_it_too
+        unnamed_regions_have_a_security
         unknown_accounts
         owners_are_expected
-        what_cannot_be_said_is_not_granted
+        inexpressible_securities_are_refused
         grants_to_users_and_groups
         the_lifetime_is_kept_with_grants
         words_and_umask
         labels_and_squatted_names
         owners_on_this_system
-        securities_of_others_memories
+        securities_of_other_users_regions
         users_in_granted_groups
     }
     roles {

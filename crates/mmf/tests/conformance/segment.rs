@@ -349,7 +349,7 @@ pub(crate) fn segments_without_a_name() {
 }
 
 /// The bytes of the first version, except what differs each time.
-pub(crate) fn the_format_stays_as_it_is() {
+pub(crate) fn the_format_is_unchanged() {
     let memory = SharedMemory::anonymous(8192).unwrap();
     let segment = SegmentOptions::new().participants(2).create_in(&memory).unwrap();
     let mutex = segment.mutex::<u64>("state").unwrap();
@@ -506,7 +506,7 @@ fn attach_to(bytes: &[u8]) -> (SharedMemory, Segment) {
     (memory, segment)
 }
 
-pub(crate) fn the_format_of_every_kind_stays_as_it_is() {
+pub(crate) fn the_format_of_every_kind_is_unchanged() {
     let memory = SharedMemory::anonymous(8192).unwrap();
     let segment = SegmentOptions::new().participants(2).create_in(&memory).unwrap();
     segment.mutex::<u64>("mutex").unwrap().lock().unwrap().set(&0x1122_3344_5566_7788).unwrap();
@@ -728,7 +728,7 @@ pub(crate) fn role_scribble(role: &mut Role) {
 }
 
 #[cfg(target_os = "linux")]
-pub(crate) fn cut_off_while_used() {
+pub(crate) fn truncated_while_used() {
     let text = unique_name("cut");
     let segment = Segment::create(format!(r"Global\{text}"), LEN).unwrap();
     let mutex = segment.mutex::<u64>("mutex").unwrap();
@@ -746,7 +746,7 @@ pub(crate) fn cut_off_while_used() {
 }
 
 #[cfg(not(target_os = "linux"))]
-pub(crate) fn cut_off_while_used() {
+pub(crate) fn truncated_while_used() {
     testkit::skip("no process can shorten a region here");
 }
 
@@ -826,13 +826,13 @@ testkit::registry! {
         participants_die_at_every_step
         observers_leave_no_trace
         segments_without_a_name
-        the_format_stays_as_it_is
-        the_format_of_every_kind_stays_as_it_is
+        the_format_is_unchanged
+        the_format_of_every_kind_is_unchanged
         the_first_version_is_opened_and_used
         deaths_of_the_first_version_are_reported
         every_word_overwritten
         overwritten_while_used
-        cut_off_while_used
+        truncated_while_used
         a_forked_child_is_no_participant
     }
     roles {

@@ -63,7 +63,7 @@ pub(crate) fn role_scribble(role: &mut Role) {
     role.say("written");
 }
 
-pub(crate) fn open_or_create_says_which_it_was() {
+pub(crate) fn open_or_create_reports_which_it_did() {
     let name = unique_name("either");
     let options = OpenOptions::new().len(5000);
     let (first, how) = options.open_or_create(&name).unwrap();
@@ -230,7 +230,7 @@ testkit::registry! {
         create_and_open_in_another_process
         writes_are_seen_both_ways
         read_only_process_cannot_write_to_the_pages
-        open_or_create_says_which_it_was
+        open_or_create_reports_which_it_did
         only_one_of_many_creates
         atomics_add_up_across_processes
         processes_of_both_widths_share

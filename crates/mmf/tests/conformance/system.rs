@@ -27,7 +27,7 @@ pub(crate) fn flush_prefetch_and_lock() {
 }
 
 /// A region that is taken over read-only cannot be written by the processes that get it from there.
-pub(crate) fn taken_read_only_is_for_good() {
+pub(crate) fn from_handle_read_only_is_permanent() {
     if cfg!(target_vendor = "apple") {
         testkit::skip("a descriptor cannot be narrowed here");
     }
@@ -51,7 +51,7 @@ pub(crate) fn taken_read_only_is_for_good() {
     assert_eq!(reader.view().unwrap().read::<u8>(7).unwrap(), 9);
 }
 
-pub(crate) fn into_read_only_is_for_good() {
+pub(crate) fn into_read_only_is_permanent() {
     let name = unique_name("narrow");
     let memory = SharedMemory::create(&name, 4096).unwrap();
     let writer = memory.view().unwrap();
@@ -94,7 +94,7 @@ mod here {
         assert_eq!(error.kind(), ErrorKind::NotWritable);
     }
 
-    pub(crate) fn handles_that_are_none() {
+    pub(crate) fn invalid_handles() {
         // SAFETY: a new event without a name.
         let event = unsafe { CreateEventW(std::ptr::null(), 1, 0, std::ptr::null()) };
         // SAFETY: the call returned a handle that no other code owns.
@@ -221,7 +221,7 @@ mod here {
         assert!(mmf::inspect::list().unwrap().iter().all(|entry| entry.text() != name), "it was left behind");
     }
 
-    pub(crate) fn handles_that_are_none() {
+    pub(crate) fn invalid_handles() {
         let (pipe, _other_end) = std::os::unix::net::UnixStream::pair().unwrap();
         let directory = File::open("/").unwrap();
         let device = File::open("/dev/null").unwrap();
@@ -319,10 +319,10 @@ testkit::registry! {
     system
     tests {
         handles_in_and_out
-        handles_that_are_none
+        invalid_handles
         read_only_handles_stay_read_only
-        into_read_only_is_for_good
-        taken_read_only_is_for_good
+        into_read_only_is_permanent
+        from_handle_read_only_is_permanent
         flush_prefetch_and_lock
         only_this_user_may_open
         children_inherit_nothing

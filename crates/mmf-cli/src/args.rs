@@ -69,7 +69,7 @@ pub(crate) enum Command {
     /// is then 3, also if the segment was declared broken.
     #[command(verbatim_doc_comment)]
     Inspect(Inspect),
-    /// Report what you can do on this machine or with a region, and if not, why
+    /// Report what you can do on this machine or with a region, and why not
     ///
     /// Without a NAME: the user, the machine's memory, and what this user can do. The
     /// exit status is 0, even if something is not possible.
@@ -99,12 +99,12 @@ pub(crate) enum Command {
     /// or --json, print samples: in text with a * after each byte that has changed, in
     /// JSON one per line.
     ///
-    /// Nothing is ever written. Only the visible bytes are read: once per interval, and
-    /// at most 64K. The terminal gets at most 30 updates a second, and none while nothing
-    /// changes. While it is watched, the region exists, even after its creator ends; the
-    /// view reports when no process may write to it any more, and when its name refers
-    /// to another region (Linux). Bytes that were cut off or cannot be read are shown as
-    /// --, in the latter case with the cause.
+    /// Nothing is ever written. Only the visible bytes are read: once per interval,
+    /// and at most 64K. The terminal gets at most 30 updates a second, and none while
+    /// nothing changes. While it is watched, the region exists, even after its creator
+    /// ends; the view reports when no process may write to it any more, and when its
+    /// name refers to another region (Linux). Bytes that were cut off or cannot be
+    /// read are shown as --, in the latter case with the cause.
     #[command(verbatim_doc_comment)]
     Watch(Watch),
     /// Write bytes into an existing region
@@ -116,8 +116,8 @@ pub(crate) enum Command {
     /// Only this command can access the regions. It finds each by its label: in Rust
     /// with mmf::handoff::receive("frames"), elsewhere in the environment variable
     /// MMF_HANDOFF_frames. They exist until the command, and all processes to which it
-    /// has handed them on, have ended. The exit status is that of the command, or 127 if
-    /// it cannot be started.
+    /// has handed them on, have ended. The exit status is that of the command, or 127
+    /// if it cannot be started.
     #[command(verbatim_doc_comment)]
     Run(Run),
 }
@@ -201,7 +201,7 @@ pub(crate) struct Keeping {
     #[arg(long, value_name = "PRINCIPAL")]
     pub(crate) grant_write: Vec<Principal>,
 
-    /// Access rights as a security descriptor, such as "D:P(A;;GA;;;OW)" (Windows)
+    /// Access rights in SDDL, such as "D:P(A;;GA;;;OW)" (Windows)
     #[arg(long, value_name = "TEXT", conflicts_with_all = ["grant_read", "grant_write"])]
     pub(crate) sddl: Option<String>,
 
@@ -232,7 +232,7 @@ pub(crate) struct Load {
     /// File to load
     pub(crate) file: PathBuf,
 
-    /// Copy into an existing region of sufficient length; bytes after the content stay
+    /// Copy into an existing, long enough region; bytes after the content stay
     #[arg(long, conflicts_with_all = ["keep", "grant_read", "grant_write", "sddl", "integrity"])]
     pub(crate) into: bool,
 
@@ -367,7 +367,7 @@ pub(crate) struct Write {
     #[arg(long, value_name = "TEXT", allow_hyphen_values = true)]
     pub(crate) text: Option<String>,
 
-    /// Write these bytes, two hexadecimal digits each: "cafe 00 ff"
+    /// Write bytes of two hexadecimal digits each: "cafe 00 ff"
     #[arg(long, value_name = "DIGITS")]
     pub(crate) hex: Option<String>,
 

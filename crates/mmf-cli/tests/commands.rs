@@ -108,7 +108,7 @@ fn one_region_and_all_commands() {
 
     // No command is still a holder.
     creator.kill();
-    wait_until("the name is gone, or counts as gone", || is_gone(full));
+    wait_until("the region is gone or stale", || is_gone(full));
     run(["info", name]).failed(1, &["no region has this name"]);
     assert_eq!(listed(full), []);
 }

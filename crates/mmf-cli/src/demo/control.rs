@@ -56,7 +56,7 @@ pub(super) struct Hello {
 #[derive(Clone, Copy, Debug, FromBytes, IntoBytes, Immutable)]
 #[repr(C)]
 pub(super) struct Answer {
-    /// The SHA-256 of all that it has looked at so far.
+    /// The SHA-256 of all parts so far.
     pub(super) digest: [u8; 32],
     /// The time it took.
     pub(super) nanoseconds: u64,

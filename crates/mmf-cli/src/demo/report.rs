@@ -115,10 +115,11 @@ impl Report {
         let [data, control] = [&self.name, &self.control].map(ToString::to_string);
         let widest = data.len().max(control.len());
         format!(
-            "process 1  id {}, this one; created two regions:\n\
-                          {data:widest$}  {}\n             {control:widest$}  {}",
+            "process 1  id {}, this one; created two regions:\n{:13}{data:widest$}  {}\n{:13}{control:widest$}  {}",
             process::id(),
+            "",
             size::show(self.created_len),
+            "",
             size::show(self.control_len),
         )
     }

@@ -174,7 +174,7 @@ fn missing() {
 
 fn other_namespace() {
     if !can_create_global_names() {
-        skip("this user cannot make Global names");
+        skip("this user cannot create Global names");
     }
     let name = &unique_name("elsewhere");
     let global = &format!(r"Global\{name}");
@@ -209,7 +209,7 @@ fn abandoned() {
     let name = &unique_name("abandoned");
     create(name, &["4096"]).kill();
     let full = format!(r"Local\{name}");
-    wait_until("the name is gone, or counts as gone", || listed(&full).iter().all(|(_, stale)| *stale));
+    wait_until("the region is gone or stale", || listed(&full).iter().all(|(_, stale)| *stale));
     let outcome = doctor(&[name]);
     assert_eq!(outcome.status, Some(1));
     let text = outcome.text();
@@ -359,7 +359,8 @@ fn errors() {
         1,
         &[
             name,
-            "\n  why: it was not created yet, or it was removed with its last holder\n    do: start the program",
+            "\n  why: it was not created yet, or it was removed with its last holder\n",
+            "\n    do: start the program",
         ],
     );
     assert!(text.err.lines().next().unwrap().starts_with("mmf: cannot open"), "{text:?}");

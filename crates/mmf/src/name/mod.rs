@@ -54,10 +54,10 @@ impl Namespace {
 /// assert_eq!((name.namespace(), name.text()), (&Namespace::Global, "frames"));
 /// assert_eq!(Name::new("frames")?.to_string(), r"Local\frames");
 ///
-/// // Mistakes are refused, and the message shows what was probably meant.
+/// // Mistakes are refused, and the long message shows what was probably meant.
 /// let error = Name::new(r"global\frames").unwrap_err();
 /// assert_eq!(error.kind(), ErrorKind::InvalidName);
-/// assert!(error.to_string().contains(r"Global\frames"));
+/// assert!(format!("{error:#}").contains(r"Global\frames"));
 /// # Ok::<(), mmf::Error>(())
 /// ```
 ///

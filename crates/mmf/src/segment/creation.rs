@@ -4,12 +4,14 @@ use std::sync::atomic::Ordering::SeqCst;
 use std::sync::atomic::{AtomicU64, fence};
 use std::time::{Duration, Instant};
 
+use zerocopy::IntoBytes;
+
 use super::core::{Core, index, now};
 use super::layout::{
     ALIGN, CREATOR, CREATOR_AT, CREATOR_NAMESPACES_AT, CREATOR_STARTED_AT, FINGERPRINT, HEADER_LEN, Header,
-    LAST_GENERATION, MAGIC, Phase, SLOT_LEN, SLOTS_MAX, STATE_AT, SlotState, VERSION, state,
+    LAST_GENERATION, MAGIC, Phase, SLOT_LEN, SLOTS_MAX, STATE_AT, SlotState, VERSION, has_signs, layout_fits,
+    state,
 };
-use super::stage::{has_signs, is_blank, layout_fits};
 use super::steps::step;
 use crate::access::{Access, ReadWrite};
 use crate::error::{Error, ErrorKind, Operation};
@@ -403,4 +405,14 @@ impl SegmentRegion<'_, ReadWrite> {
         step("create: ready");
         Ok(())
     }
+}
+
+/// The offset of a byte that is not zero although a creator has not started, apart from the creator's own
+/// slot.
+fn is_blank(header: &Header) -> Result<(), usize> {
+    let creator = index(CREATOR_AT)..index(CREATOR_STARTED_AT) + 8;
+    let namespaces = index(CREATOR_NAMESPACES_AT)..index(CREATOR_NAMESPACES_AT) + 16;
+    let expected = |at: &usize| creator.contains(at) || namespaces.contains(at);
+    let found = header.as_bytes().iter().enumerate().find(|(at, byte)| **byte != 0 && !expected(at));
+    found.map_or(Ok(()), |(at, _)| Err(at))
 }

@@ -4,7 +4,6 @@ use core::fmt;
 use core::num::NonZero;
 use std::time::SystemTime;
 
-use super::stage::SegmentStage;
 use super::types::{ObjectKind, TypeDescription};
 use crate::sys::{ProcessIdentity, liveness};
 
@@ -282,4 +281,31 @@ impl SegmentInfo {
     pub fn participant(&self, id: ParticipantId) -> Option<&ParticipantInfo> {
         self.participants.iter().find(|participant| participant.id == id)
     }
+}
+
+/// How far a region is on the way to being a segment, as far as its first bytes show.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize), serde(rename_all = "snake_case"))]
+#[non_exhaustive]
+pub enum SegmentStage {
+    /// The region holds something else.
+    NotASegment,
+    /// The first bytes of the region are all zero. A plain region can look like that, and so does a segment
+    /// whose creator has not started.
+    Blank,
+    /// A process is creating the segment, or has died doing so. In the latter case,
+    /// [`open_or_create`](crate::Segment::open_or_create) creates it anew.
+    #[non_exhaustive]
+    Creating {
+        /// The process that creates it.
+        creator: ProcessInfo,
+        /// Whether that process is alive, as far as the caller can tell.
+        alive: bool,
+    },
+    /// The segment can be used.
+    Ready,
+    /// The segment was declared broken, for good.
+    Broken,
+    /// The region was a segment: its state is invalid, but other parts of its header show what it was.
+    Damaged,
 }

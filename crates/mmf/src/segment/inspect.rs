@@ -12,14 +12,13 @@ use super::core::{Core, Standing, index, participant, slot_of, time_of};
 use super::creation::{Parameters, SegmentRegion};
 use super::info::{
     Damage, LockState, ObjectInfo, ObjectState, ParticipantId, ParticipantInfo, ProcessInfo, Readers,
-    SegmentInfo,
+    SegmentInfo, SegmentStage,
 };
 use super::layout::{
     ALIGN, END_AT, END_DIED, END_PANICKED, HEAD_LEN, HEADER_LEN, Header, LAST_GENERATION, LEN_AT, LockHead,
     PUBLISHED, Phase, READER_STEP, READERS, SLOT_LEN, SLOTS_USED_AT,
 };
 use super::salvage::{self, Found};
-use super::stage::SegmentStage;
 use super::types::{ObjectKind, TypeDescription};
 use crate::access::Access;
 use crate::error::{Error, ErrorKind, Operation};

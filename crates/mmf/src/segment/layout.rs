@@ -256,6 +256,19 @@ pub(crate) fn fingerprint(kind: u32, version: u32, size: u64, align: u32, type_n
     bytes.fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3))
 }
 
+/// Whether participants and directory are where this number of slots puts them.
+pub(super) fn layout_fits(header: &Header) -> bool {
+    (1..=SLOTS_MAX).contains(&header.slots)
+        && u64::from(header.participants) == HEADER_LEN
+        && header.start == HEADER_LEN + u64::from(header.slots) * SLOT_LEN
+}
+
+/// Whether a header shows a segment even if a part of it was overwritten: none of these signs is a
+/// coincidence.
+pub(super) fn has_signs(header: &Header) -> bool {
+    header.magic == MAGIC || header.fingerprint == FINGERPRINT || layout_fits(header)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

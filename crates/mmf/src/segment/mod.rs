@@ -19,10 +19,9 @@ pub(crate) mod world;
 
 pub use info::{
     Damage, LockState, ObjectInfo, ObjectState, ParticipantId, ParticipantInfo, ProcessInfo, Readers,
-    SegmentInfo,
+    SegmentInfo, SegmentStage,
 };
 pub use options::SegmentOptions;
-pub use stage::SegmentStage;
 pub use types::{ObjectKind, SharedType, TypeDescription};
 
 use std::sync::Arc;

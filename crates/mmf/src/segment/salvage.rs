@@ -9,12 +9,11 @@ use core::ops::Range;
 
 use super::core::{Core, index};
 use super::creation::SegmentRegion;
-use super::info::Damage;
+use super::info::{Damage, SegmentStage};
 use super::layout::{
     ALIGN, FINGERPRINT, HEAD_LEN, HEADER_LEN, Head, Header, MAGIC, SLOT_LEN, SLOTS_MAX, VERSION, align_up,
-    fingerprint, state, text_of,
+    fingerprint, has_signs, layout_fits, state, text_of,
 };
-use super::stage::{SegmentStage, has_signs, layout_fits};
 use crate::access::Access;
 use crate::error::{Error, ErrorKind};
 use crate::view::View;

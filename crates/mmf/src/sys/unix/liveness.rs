@@ -22,6 +22,7 @@ use super::forks::track_forks;
 use super::memory::Object;
 #[cfg(not(target_vendor = "apple"))]
 use super::process::ProcFs;
+pub(crate) use super::wait::ProcessHandle;
 use super::wait::SegmentObjects;
 use crate::sys::{Claimed, Failure, ProcessIdentity};
 
@@ -239,10 +240,6 @@ mod linux {
         }
     }
 }
-
-/// A process whose end can be waited for. Here there is none: the process is polled instead.
-#[derive(Debug)]
-pub(crate) struct ProcessHandle(std::convert::Infallible);
 
 /// The state of a process.
 #[derive(Debug)]

@@ -9,10 +9,13 @@ use std::time::Duration;
 #[cfg(any(target_os = "linux", target_os = "android"))]
 use rustix::io::Errno;
 
-use super::liveness::ProcessHandle;
 use super::memory::Object;
 use super::name::ObjectName;
 use crate::sys::{Failure, Woken};
+
+/// A process whose end can be waited for. Here there is none: the process is polled instead.
+#[derive(Debug)]
+pub(crate) struct ProcessHandle(std::convert::Infallible);
 
 /// The poll interval of systems that have no means to wake a waiter.
 #[cfg(not(any(target_os = "linux", target_os = "android")))]

@@ -35,7 +35,7 @@ impl NameReport {
             NameState::Other(kind) => Some(kind),
             NameState::Memory
             | NameState::Unfinished { .. }
-            | NameState::Abandoned { .. }
+            | NameState::Stale { .. }
             | NameState::Strangers
             | NameState::Linked => Some("shared memory"),
         }
@@ -50,7 +50,7 @@ impl NameReport {
     /// Whether all its holders were killed: it is about to go (Linux).
     #[must_use]
     pub fn is_stale(&self) -> bool {
-        matches!(self.probe.state, NameState::Abandoned { .. })
+        matches!(self.probe.state, NameState::Stale { .. })
     }
 
     /// Its length in bytes, if it can be learnt.

@@ -34,7 +34,7 @@ pub(crate) fn judge(question: Question<'_>, facts: &Facts) -> Vec<Finding> {
         findings.push(no_place(facts));
         return findings;
     }
-    let there = !matches!(facts.here.state, NameState::Nothing | NameState::Abandoned { removable: true });
+    let there = !matches!(facts.here.state, NameState::Nothing | NameState::Stale { removable: true });
     match question.operation {
         Operation::Create if there => findings.push(taken(question, facts)),
         Operation::Create => make(question, facts, &mut findings),
@@ -340,7 +340,7 @@ fn wishes(question: Question<'_>, facts: &Facts, findings: &mut Vec<Finding>) {
 fn taken(question: Question<'_>, facts: &Facts) -> Finding {
     match &facts.here.state {
         NameState::Other(kind) => other_kind(kind),
-        NameState::Abandoned { .. } => abandoned(facts),
+        NameState::Stale { .. } => abandoned(facts),
         // That one is not to be opened either.
         NameState::Strangers => {
             strangers(facts).with_kind(ErrorKind::AlreadyExists).cure(Remedy::ChooseOtherName)
@@ -538,12 +538,12 @@ pub(crate) fn limit(name: &'static str, limit: u64, asked: Option<u64>) -> Findi
 fn open(question: Question<'_>, facts: &Facts, findings: &mut Vec<Finding>) {
     match &facts.here.state {
         NameState::Nothing => missing(question, facts, findings),
-        NameState::Abandoned { removable: false } if question.operation != Operation::Open => {
+        NameState::Stale { removable: false } if question.operation != Operation::Open => {
             findings.push(abandoned(facts));
         }
-        NameState::Abandoned { .. } => {
+        NameState::Stale { .. } => {
             missing(question, facts, findings);
-            let removable = facts.here.state == NameState::Abandoned { removable: true };
+            let removable = facts.here.state == NameState::Stale { removable: true };
             let finding = if removable { Finding::note(Cause::Stale) } else { abandoned(facts) };
             findings.push(Finding { severity: Severity::Note, kind: None, ..finding });
         }

@@ -23,7 +23,7 @@ pub(crate) enum NameState {
         ours: bool,
     },
     /// A region whose holders have all died; `removable`: this process may remove it.
-    Abandoned {
+    Stale {
         removable: bool,
     },
     /// An object of another kind.

@@ -255,7 +255,7 @@ pub(super) fn ours(at: usize, former: &libc::sigaction) -> libc::sigaction {
 /// Whether two actions have the same effect.
 fn same(one: &libc::sigaction, other: &libc::sigaction) -> bool {
     // Flags that the C library adds (SA_RESTORER) do not count.
-    const ASKED: c_int = libc::SA_SIGINFO
+    const REQUESTED: c_int = libc::SA_SIGINFO
         | libc::SA_ONSTACK
         | libc::SA_NODEFER
         | libc::SA_RESTART
@@ -268,7 +268,7 @@ fn same(one: &libc::sigaction, other: &libc::sigaction) -> bool {
         unsafe { libc::sigismember(&action.sa_mask, signal) == 1 }
     };
     one.sa_sigaction == other.sa_sigaction
-        && one.sa_flags & ASKED == other.sa_flags & ASKED
+        && one.sa_flags & REQUESTED == other.sa_flags & REQUESTED
         && (1..=64).all(|signal| blocks(one, signal) == blocks(other, signal))
 }
 

@@ -237,7 +237,7 @@ mod linux {
         }
 
         #[test]
-        fn groups_are_found_in_mounts() {
+        fn mounts_of_control_groups_are_parsed() {
             let second = "31 23 0:26 / /sys/fs/cgroup rw,nosuid shared:9 - cgroup2 cgroup2 rw";
             assert_eq!(mount_of_group(second, "cgroup2"), Some(("/", "/sys/fs/cgroup")));
             let first = "36 25 0:31 /a /sys/fs/cgroup/memory rw - cgroup cgroup rw,memory";

@@ -176,7 +176,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_fork_waits_for_openers_and_openers_for_forks() {
+    fn forks_and_openers_wait_for_each_other() {
         let guard = NoFork::begin();
         assert_ne!(fork_epoch(), 0);
         assert!(OPENERS.load(SeqCst) > 0);
@@ -189,7 +189,7 @@ mod tests {
                     let mut status = 0;
                     // SAFETY: `status` is valid to write.
                     assert_eq!(unsafe { libc::waitpid(child, &raw mut status, 0) }, child);
-                    assert_eq!(status, 0, "the child is taken for its parent");
+                    assert_eq!(status, 0, "the child has its parent's epoch");
                 }
             }
         });
@@ -203,7 +203,7 @@ mod tests {
     }
 
     #[test]
-    fn a_bare_clone_is_another_process() {
+    fn a_bare_clone_has_its_own_epoch() {
         track_forks();
         if std::env::var_os("MMF_TEST_RUNNER").is_some() && !IS_CLEARED.load(Relaxed) {
             println!("skipped: the emulator does not clear pages in children");
@@ -234,7 +234,7 @@ mod tests {
                 let child = i32::try_from(child).unwrap();
                 // SAFETY: `status` is valid to write.
                 assert_eq!(unsafe { libc::waitpid(child, &raw mut status, 0) }, child);
-                assert_eq!(status, 0, "the child is taken for its parent");
+                assert_eq!(status, 0, "the child has its parent's epoch");
             }
         }
         assert_eq!(fork_epoch(), before);

@@ -103,14 +103,10 @@ fn allocate(fd: BorrowedFd<'_>, from: u64, to: u64) -> Result<(), Errno> {
 const MAX_WAIT: Duration = Duration::from_secs(2);
 
 /// Calls `call` while no other process is inside the same section. Fails if another one does not leave it.
-fn alone(
-    fd: BorrowedFd<'_>,
-    patience: Duration,
-    call: impl FnOnce() -> Result<(), Errno>,
-) -> Result<(), Errno> {
+fn alone(fd: BorrowedFd<'_>, limit: Duration, call: impl FnOnce() -> Result<(), Errno>) -> Result<(), Errno> {
     let start = Instant::now();
     while !lock_alone(fd, true)? {
-        if start.elapsed() > patience {
+        if start.elapsed() > limit {
             return Err(Errno::BUSY);
         }
         std::thread::sleep(Duration::from_millis(1));
@@ -194,7 +190,7 @@ mod linux {
     /// Returns the capacity that holders with write access have recorded, and whether this very descriptor
     /// has.
     pub(in crate::sys) fn recorded(fd: BorrowedFd<'_>, is_new: bool) -> Option<(u64, bool)> {
-        let ask = |kind| {
+        let query = |kind| {
             // A length of 0 means: up to the last offset.
             let mut lock = lock_of(kind, START, 0);
             control(fd, libc::F_OFD_GETLK, &mut lock)?;
@@ -205,12 +201,12 @@ mod linux {
         };
         // The lock of this very descriptor never conflicts with its own query. Kernels from Linux 6.6 on
         // report it for this kind of query; otherwise it is visible only through another descriptor.
-        let own = if is_new { Ok(None) } else { ask(libc::F_UNLCK) };
+        let own = if is_new { Ok(None) } else { query(libc::F_UNLCK) };
         if let Ok(Some(own)) = own {
             return Some((own, true));
         }
         // A query for a read lock reports write locks.
-        let others = ask(libc::F_RDLCK).ok()?;
+        let others = query(libc::F_RDLCK).ok()?;
         if others.is_some() || own.is_ok() {
             return others.map(|len| (len, false));
         }
@@ -282,7 +278,7 @@ mod tests {
     }
 
     #[test]
-    fn only_writers_are_believed() {
+    fn only_writers_can_record() {
         let (first, writer, reader) = files();
         read_lock(&reader, 1 << 62, 12345);
         assert_eq!(recorded(first.as_fd(), true), None);
@@ -297,7 +293,7 @@ mod tests {
     }
 
     #[test]
-    fn readers_in_the_way_stop_nothing() {
+    fn read_locks_block_no_writer_for_good() {
         let (first, writer, reader) = files();
         read_lock(&reader, (1 << 62) - 1, 0);
         // The capacity is not recorded, but the call succeeds.

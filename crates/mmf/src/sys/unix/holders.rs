@@ -63,10 +63,10 @@ pub(super) fn holders_in(identity: ObjectId, most: usize) -> Result<(Vec<FoundHo
             complete = false;
             break;
         }
-        match look_into(process, identity) {
-            Look::Holds(may_write) => found.push(holder(process, may_write)),
-            Look::Hidden => complete = false,
-            Look::Nothing => {}
+        match examine(process, identity) {
+            Examined::Holds(may_write) => found.push(holder(process, may_write)),
+            Examined::Hidden => complete = false,
+            Examined::Nothing => {}
         }
     }
     add_locks(&mut found, identity);
@@ -77,7 +77,7 @@ pub(super) fn holders_in(identity: ObjectId, most: usize) -> Result<(Vec<FoundHo
 pub(crate) fn holders_among(processes: &[u32], identity: ObjectId) -> Vec<FoundHolder> {
     let mut found = Vec::new();
     for &process in processes {
-        if let Look::Holds(may_write) = look_into(process, identity) {
+        if let Examined::Holds(may_write) = examine(process, identity) {
             found.push(holder(process, may_write));
         }
     }
@@ -89,11 +89,11 @@ pub(crate) fn holders_among(processes: &[u32], identity: ObjectId) -> Vec<FoundH
 fn add_locks(found: &mut Vec<FoundHolder>, identity: ObjectId) {
     for lock in locks(identity) {
         if found.iter().all(|holder| holder.process != lock.process) {
-            match look_into(lock.process, identity) {
-                Look::Holds(may_write) => found.push(holder(lock.process, may_write)),
-                Look::Hidden => found.push(holder(lock.process, None)),
+            match examine(lock.process, identity) {
+                Examined::Holds(may_write) => found.push(holder(lock.process, may_write)),
+                Examined::Hidden => found.push(holder(lock.process, None)),
                 // The process has ended, or has passed its descriptor on.
-                Look::Nothing => {}
+                Examined::Nothing => {}
             }
         }
     }
@@ -104,7 +104,7 @@ fn holder(process: u32, may_write: Option<bool>) -> FoundHolder {
     FoundHolder { process, program: program(process), may_write }
 }
 
-enum Look {
+enum Examined {
     /// The process holds the object; `Some(true)` if it can write to it.
     Holds(Option<bool>),
     Nothing,
@@ -112,12 +112,12 @@ enum Look {
     Hidden,
 }
 
-fn look_into(process: u32, identity: ObjectId) -> Look {
+fn examine(process: u32, identity: ObjectId) -> Examined {
     let directory = format!("/proc/{process}");
     let entries = match fs::read_dir(format!("{directory}/fd")) {
         Ok(entries) => entries,
-        Err(error) if error.kind() == std::io::ErrorKind::PermissionDenied => return Look::Hidden,
-        Err(_) => return Look::Nothing,
+        Err(error) if error.kind() == std::io::ErrorKind::PermissionDenied => return Examined::Hidden,
+        Err(_) => return Examined::Nothing,
     };
     let mut reads = false;
     for entry in entries.filter_map(Result::ok) {
@@ -132,16 +132,16 @@ fn look_into(process: u32, identity: ObjectId) -> Look {
         }
         // The mode of the link shows the rights of the descriptor.
         if fs::symlink_metadata(&path).is_ok_and(|link| link.mode() & 0o200 != 0) {
-            return Look::Holds(Some(true));
+            return Examined::Holds(Some(true));
         }
         reads = true;
     }
     match mapped(Path::new(&directory), identity) {
-        Some(true) => Look::Holds(Some(true)),
+        Some(true) => Examined::Holds(Some(true)),
         // A read-only mapping does not show whether it could be made writable.
-        Some(false) if !reads => Look::Holds(None),
-        _ if reads => Look::Holds(Some(false)),
-        _ => Look::Nothing,
+        Some(false) if !reads => Examined::Holds(None),
+        _ if reads => Examined::Holds(Some(false)),
+        _ => Examined::Nothing,
     }
 }
 
@@ -185,7 +185,7 @@ mod tests {
 
     /// Descriptors and mappings are found, each also without the other.
     #[test]
-    fn this_process_is_seen() {
+    fn this_process_is_found() {
         let name = format!("mmf-holders-{}", std::process::id());
         let path = std::env::temp_dir().join(name);
         let file = std::fs::File::options().read(true).write(true).create_new(true).open(&path).unwrap();

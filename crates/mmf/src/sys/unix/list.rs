@@ -20,13 +20,13 @@ pub(crate) fn names() -> Result<Vec<Found>, Failure> {
     read(false)
 }
 
-fn read(look: bool) -> Result<Vec<Found>, Failure> {
+fn read(probe: bool) -> Result<Vec<Found>, Failure> {
     if DIRECTORY == "/" {
         return Err(Failure::new(Reason::Unsupported));
     }
     let user = rustix::process::geteuid().as_raw();
     let mut found = Vec::new();
-    let most = if look { usize::MAX } else { MOST };
+    let most = if probe { usize::MAX } else { MOST };
     for entry in std::fs::read_dir(DIRECTORY)?.take(most) {
         let entry = entry?;
         // An object that vanishes during the listing counts as removed before it.
@@ -43,7 +43,7 @@ fn read(look: bool) -> Result<Vec<Found>, Failure> {
             Some(_) => continue,
             None => (true, object),
         };
-        found.push(Found { global, text, stale: look && name_probe::is_stale(&path) });
+        found.push(Found { global, text, stale: probe && name_probe::is_stale(&path) });
     }
     found.sort_by(|a, b| (a.global, &a.text).cmp(&(b.global, &b.text)));
     Ok(found)

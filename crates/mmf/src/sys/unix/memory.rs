@@ -23,7 +23,7 @@ pub(crate) struct Object {
     held: Option<Held>,
     /// The number of names that the object had when it was opened by one.
     names: u64,
-    nature: Nature,
+    properties: Properties,
 }
 
 /// Device and inode, which distinguish an object from all others that exist at the same time.
@@ -67,22 +67,22 @@ impl Held {
 
 /// The properties of an object.
 #[derive(Clone, Copy, Debug)]
-struct Nature {
+struct Properties {
     /// The length that it can grow to. For a file: the length up to which this process follows it.
     capacity: Option<u64>,
     /// Whether other holders reported the capacity, so that it may be any number.
-    learnt: bool,
+    from_peers: bool,
     pages: Pages,
     is_file: bool,
 }
 
-impl Nature {
+impl Properties {
     fn created(capacity: Option<u64>, pages: Pages) -> Self {
-        Nature { capacity, learnt: false, pages, is_file: false }
+        Properties { capacity, from_peers: false, pages, is_file: false }
     }
 
     fn found(capacity: Option<u64>, pages: Pages) -> Self {
-        Nature { learnt: true, ..Nature::created(capacity, pages) }
+        Properties { from_peers: true, ..Properties::created(capacity, pages) }
     }
 }
 
@@ -97,15 +97,15 @@ impl Object {
         }
         let Some(name) = name else {
             let (fd, pages) = named::anonymous(params)?;
-            let nature = Nature::created(params.capacity, pages);
-            return Ok(Attempt::Done(Object { fd, mode: Mode::Write, held: None, names: 0, nature }));
+            let properties = Properties::created(params.capacity, pages);
+            return Ok(Attempt::Done(Object { fd, mode: Mode::Write, held: None, names: 0, properties }));
         };
         let pages = if params.large_pages { pages::advised()? } else { Pages::Ordinary };
         Ok(match named::create(name, params)? {
             Attempt::Done((fd, identity)) => {
-                let nature = Nature::created(params.capacity, pages);
+                let properties = Properties::created(params.capacity, pages);
                 let held = Some(Held::new(fd.as_fd(), name, identity));
-                Attempt::Done(Object { fd, mode: Mode::Write, held, names: 1, nature })
+                Attempt::Done(Object { fd, mode: Mode::Write, held, names: 1, properties })
             }
             Attempt::Again => Attempt::Again,
         })
@@ -116,9 +116,9 @@ impl Object {
         Ok(match named::open(name, mode.is_writable())? {
             Attempt::Done(Opened { fd, held, names }) => {
                 let recorded = if held.is_some() { growth::recorded(fd.as_fd(), true) } else { None };
-                let nature = Nature::found(recorded.map(|(capacity, _)| capacity), Pages::Ordinary);
+                let properties = Properties::found(recorded.map(|(capacity, _)| capacity), Pages::Ordinary);
                 let held = held.map(|identity| Held::new(fd.as_fd(), name, identity));
-                let object = Object { fd, mode, held, names, nature };
+                let object = Object { fd, mode, held, names, properties };
                 object.keep_capacity()?;
                 Attempt::Done(object)
             }
@@ -129,8 +129,8 @@ impl Object {
     /// Records the capacity in a lock of this process too, since other holders may end and take theirs along.
     /// A holder with read access only is not trusted to record it.
     fn keep_capacity(&self) -> Result<(), Failure> {
-        match self.nature.capacity {
-            Some(capacity) if !self.nature.is_file && self.mode.is_writable() => {
+        match self.properties.capacity {
+            Some(capacity) if !self.properties.is_file && self.mode.is_writable() => {
                 Ok(growth::record(self.fd.as_fd(), capacity)?)
             }
             _ => Ok(()),
@@ -146,9 +146,9 @@ impl Object {
         // unnamed object of another user cannot be reopened, so its descriptor is kept as it is.
         let narrow = !mode.is_writable() && writes && name.is_none();
         let fd = if narrow { named::narrowed(&fd).unwrap_or(fd) } else { fd };
-        let nature = Nature::found(recorded.map(|(capacity, _)| capacity), pages::of(fd.as_fd()));
+        let properties = Properties::found(recorded.map(|(capacity, _)| capacity), pages::of(fd.as_fd()));
         let held = name.as_ref().map(|(name, identity)| Held::new(fd.as_fd(), name, *identity));
-        let object = Object { fd, mode, held, names: 0, nature };
+        let object = Object { fd, mode, held, names: 0, properties };
         // The descriptor brings its own record along if it has one.
         if !recorded.is_some_and(|(_, own)| own) {
             object.keep_capacity()?;
@@ -172,8 +172,8 @@ impl Object {
         }
         // As in `from_owned`.
         let fd = if !mode.is_writable() && writes { named::narrowed(&fd).unwrap_or(fd) } else { fd };
-        let nature = Nature { capacity, learnt: false, pages: Pages::Ordinary, is_file: true };
-        Ok(Object { fd, mode, held: None, names: 0, nature })
+        let properties = Properties { capacity, from_peers: false, pages: Pages::Ordinary, is_file: true };
+        Ok(Object { fd, mode, held: None, names: 0, properties })
     }
 
     /// Returns the length in bytes, which a peer can change at any time.
@@ -206,31 +206,31 @@ impl Object {
 
     /// Returns the length that it can grow to, or `None` if it cannot grow.
     pub(crate) fn capacity(&self) -> Option<u64> {
-        self.nature.capacity
+        self.properties.capacity
     }
 
     /// Whether other processes reported the capacity, so that it may exceed what can be mapped.
     pub(crate) fn is_capacity_from_peers(&self) -> bool {
-        self.nature.learnt
+        self.properties.from_peers
     }
 
     /// Sets the capacity if the object has none, and returns the one that applies.
     pub(crate) fn reserve(&mut self, capacity: u64) -> Result<u64, Failure> {
-        if self.nature.capacity.is_none() {
+        if self.properties.capacity.is_none() {
             if capacity > growth::MOST {
                 return Err(Failure::new(Reason::TooLarge));
             }
-            (self.nature.capacity, self.nature.learnt) = (Some(capacity), false);
+            (self.properties.capacity, self.properties.from_peers) = (Some(capacity), false);
             self.keep_capacity()?;
         }
-        Ok(self.nature.capacity.unwrap_or(0))
+        Ok(self.properties.capacity.unwrap_or(0))
     }
 
     /// Returns the free storage where the object is, if it is limited.
     pub(crate) fn space(&self) -> Option<Space> {
         let system = rustix::fs::fstatvfs(&self.fd).ok().filter(|system| system.f_blocks > 0)?;
         let bytes = |blocks: u64| blocks.saturating_mul(system.f_frsize);
-        let place = match (&self.held, self.nature.is_file) {
+        let place = match (&self.held, self.properties.is_file) {
             (Some(_), _) => "/dev/shm",
             (None, true) => "the disk",
             (None, false) => "the file system",
@@ -253,13 +253,13 @@ impl Object {
 
     /// Returns the page size of the object.
     pub(crate) fn pages(&self) -> Pages {
-        self.nature.pages
+        self.properties.pages
     }
 
     /// Requests large pages for mappings from here on.
     pub(crate) fn advise_large_pages(&mut self) -> Result<(), Failure> {
-        if self.nature.pages == Pages::Ordinary {
-            self.nature.pages = pages::advised()?;
+        if self.properties.pages == Pages::Ordinary {
+            self.properties.pages = pages::advised()?;
         }
         Ok(())
     }
@@ -280,13 +280,13 @@ impl Object {
     /// Returns the same object with read access only.
     pub(crate) fn narrow(&self) -> Result<Self, Failure> {
         let name = self.held.as_ref().map(|held| &held.name);
-        let fd = if self.nature.is_file {
+        let fd = if self.properties.is_file {
             named::narrowed(&self.fd).ok_or(Failure::new(Reason::Unsupported))?
         } else {
             named::reopen_read_only(self.fd.as_fd(), name)?
         };
         let held = self.held.as_ref().map(|held| Held::new(fd.as_fd(), &held.name, held.identity));
-        let object = Object { fd, mode: Mode::Read, held, names: self.names, nature: self.nature };
+        let object = Object { fd, mode: Mode::Read, held, names: self.names, properties: self.properties };
         object.keep_capacity()?;
         Ok(object)
     }
@@ -299,7 +299,7 @@ impl Object {
         let page = self.page_size();
         let slack = usize::try_from(offset % page as u64).unwrap_or(0);
         let whole = len.checked_add(slack).ok_or(Failure::new(Reason::TooLarge))?;
-        let whole = if let Pages::Large(_) = self.nature.pages {
+        let whole = if let Pages::Large(_) = self.properties.pages {
             whole.checked_next_multiple_of(page).ok_or(Failure::new(Reason::TooLarge))?
         } else {
             whole
@@ -320,7 +320,7 @@ impl Object {
         })?;
         let base = NonNull::new(base.cast::<u8>()).ok_or(Failure::new(Reason::Other))?;
         let mapping = Mapping::new(base, slack, whole).with_copying(copying);
-        if let Pages::Advised(_) = self.nature.pages {
+        if let Pages::Advised(_) = self.properties.pages {
             mapping.advise_large_pages();
         }
         Ok(mapping)
@@ -331,7 +331,7 @@ impl Object {
         match &self.held {
             Some(_) => {
                 let fd = named::reopen(self.fd.as_fd(), self.mode.is_writable())?;
-                if let (Some(capacity), true) = (self.nature.capacity, self.mode.is_writable()) {
+                if let (Some(capacity), true) = (self.properties.capacity, self.mode.is_writable()) {
                     growth::record(fd.as_fd(), capacity)?;
                 }
                 Ok(fd)
@@ -353,7 +353,7 @@ impl Object {
     /// Returns the unit of offsets and lengths of mappings.
     #[cfg_attr(not(any(target_os = "linux", target_os = "android")), allow(dead_code))]
     pub(super) fn page_size(&self) -> usize {
-        match self.nature.pages {
+        match self.properties.pages {
             Pages::Large(size) => usize::try_from(size).unwrap_or(page_size()),
             _ => page_size(),
         }

@@ -176,7 +176,7 @@ fn resize(fd: &OwnedFd, len: u64) -> Result<(), Failure> {
 
 /// Decides what a creator reports that found the name taken.
 fn taken<T>(name: &ObjectName) -> Result<Attempt<T>, Failure> {
-    let fd = match look(name.path(), OFlags::RDONLY) {
+    let fd = match open_path(name.path(), OFlags::RDONLY) {
         Ok(fd) => fd,
         Err(Errno::NOENT) => return Ok(Attempt::Again),
         Err(Errno::ACCESS) => match regain(name.path()) {
@@ -247,7 +247,7 @@ pub(super) fn unlock(fd: &OwnedFd) {
 }
 
 /// Opens the object at a path without blocking and without following links.
-pub(super) fn look(path: &CStr, access: OFlags) -> Result<OwnedFd, Errno> {
+pub(super) fn open_path(path: &CStr, access: OFlags) -> Result<OwnedFd, Errno> {
     open_file(path, access | OFlags::CLOEXEC | OFlags::NOFOLLOW | OFlags::NONBLOCK, Mode::empty())
 }
 
@@ -269,14 +269,16 @@ pub(super) fn leads_to(name: &ObjectName, fd: BorrowedFd<'_>) -> NameTarget {
 
 /// Opens an object. For one of this library's objects, the caller becomes a holder.
 pub(super) fn open(name: &ObjectName, writable: bool) -> Result<Attempt<Opened>, Failure> {
-    let fd = match look(name.path(), if writable { OFlags::RDWR } else { OFlags::RDONLY }) {
+    let fd = match open_path(name.path(), if writable { OFlags::RDWR } else { OFlags::RDONLY }) {
         Ok(fd) => fd,
         Err(Errno::ACCESS) => {
             if regain(name.path()).is_some() {
                 return Ok(Attempt::Again);
             }
             let reason = match why_denied(name) {
-                Reason::Denied if writable && look(name.path(), OFlags::RDONLY).is_ok() => Reason::ReadOnly,
+                Reason::Denied if writable && open_path(name.path(), OFlags::RDONLY).is_ok() => {
+                    Reason::ReadOnly
+                }
                 reason => reason,
             };
             return Err(Failure { reason, ..Errno::ACCESS.into() });
@@ -520,7 +522,7 @@ fn remove_stale() -> Result<(), Errno> {
         if stat.st_uid != user || !is_ours(&stat) {
             continue;
         }
-        let Some(fd) = look(path, OFlags::RDONLY).ok().or_else(|| regain(path)) else { continue };
+        let Some(fd) = open_path(path, OFlags::RDONLY).ok().or_else(|| regain(path)) else { continue };
         let Ok(stat) = fstat(&fd) else { continue };
         if is_ours(&stat)
             && is_own(&fd, &stat)

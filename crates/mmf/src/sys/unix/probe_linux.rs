@@ -11,7 +11,7 @@ use super::account::{Capability, is_capable, stands_for_unmapped};
 use super::links::links_of;
 use super::memory::identity_of;
 use super::name::ObjectName;
-use super::named::{is_ours, is_own, look, unlock};
+use super::named::{is_ours, is_own, open_path, unlock};
 use super::{facts, security};
 use crate::sys::{NameProbe, NameState, Space, StorageProblem};
 
@@ -32,7 +32,7 @@ pub(crate) fn names_are_replaceable() -> bool {
 
 /// Whether no process holds the object at a path. Changes nothing.
 pub(super) fn is_stale(path: &CStr) -> bool {
-    let Ok(fd) = look(path, OFlags::RDONLY) else { return false };
+    let Ok(fd) = open_path(path, OFlags::RDONLY) else { return false };
     // As in `linked`: the name may not be the object's own, so the object is not locked.
     let to_be_asked = |stat: Stat| is_ours(&stat) && (stat.st_nlink == 1 || is_own(&fd, &stat));
     if !fstat(&fd).is_ok_and(to_be_asked) {
@@ -67,7 +67,7 @@ pub(crate) fn probe_name(name: &ObjectName) -> NameProbe {
     if let Some(kind) = kind {
         return NameProbe { state: NameState::Other(kind.to_owned()), ..NameProbe::default() };
     }
-    let fd = look(name.path(), OFlags::RDONLY).ok();
+    let fd = open_path(name.path(), OFlags::RDONLY).ok();
     let own = match &fd {
         Some(fd) => is_own(fd, &stat),
         None => stat.st_uid == rustix::process::geteuid().as_raw() && !stands_for_unmapped(stat.st_uid),
@@ -77,7 +77,7 @@ pub(crate) fn probe_name(name: &ObjectName) -> NameProbe {
         NameState::Strangers
     } else if is_ours(&stat) && is_stale(name.path()) {
         let removable = own || is_capable(Capability::Owner);
-        NameState::Abandoned { removable }
+        NameState::Stale { removable }
     } else if linked.is_some() && (is_ours(&stat) || name.is_local()) {
         NameState::Linked
     } else if stat.st_size == 0 {
@@ -86,12 +86,12 @@ pub(crate) fn probe_name(name: &ObjectName) -> NameProbe {
         NameState::Memory
     };
     // Objects that count as missing, or are refused, cannot be opened.
-    let usable = !matches!(presence, NameState::Abandoned { .. } | NameState::Linked);
+    let usable = !matches!(presence, NameState::Stale { .. } | NameState::Linked);
     let read = match &fd {
         Some(_) => Ok(()),
-        None => look(name.path(), OFlags::RDONLY).map(drop),
+        None => open_path(name.path(), OFlags::RDONLY).map(drop),
     };
-    let write = look(name.path(), OFlags::RDWR).map(drop);
+    let write = open_path(name.path(), OFlags::RDWR).map(drop);
     let obstacle = [read, write].iter().find_map(|answer| match answer {
         Err(Errno::ACCESS | Errno::PERM | Errno::ROFS) | Ok(()) => None,
         Err(errno) => Some(errno.raw_os_error()),
@@ -103,7 +103,7 @@ pub(crate) fn probe_name(name: &ObjectName) -> NameProbe {
         may_read: usable && read.is_ok(),
         may_write: usable && write.is_ok(),
         state: presence,
-        raw_security: Some(security::shown(&stat, security::list_at(name.path()))),
+        raw_security: Some(security::raw(&stat, security::list_at(name.path()))),
         linked,
         owner_is_unmapped: stands_for_unmapped(stat.st_uid) && !own,
         replaceable: names_are_replaceable(),

@@ -34,9 +34,9 @@ impl Inherited {
         // The descriptors below 3 are the child's standard streams.
         let fd = if fd.as_raw_fd() < 3 { fcntl_dupfd_cloexec(&fd, 3)? } else { fd };
         let number = Arc::new(AtomicI32::new(fd.as_raw_fd()));
-        let told = Arc::clone(&number);
+        let shared = Arc::clone(&number);
         let keep_open = move || {
-            let number = told.load(Ordering::Relaxed);
+            let number = shared.load(Ordering::Relaxed);
             if number >= 0 {
                 // Only in the child: in this process the descriptor stays close-on-exec, so no child of
                 // another thread inherits it.

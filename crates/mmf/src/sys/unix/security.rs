@@ -71,10 +71,10 @@ pub(super) fn protect(fd: BorrowedFd<'_>, protection: &Protection, _mark: u32) -
 
 /// Returns the protection of an object.
 pub(super) fn of(fd: impl AsFd) -> Result<RawSecurity, Failure> {
-    Ok(shown(&fstat(&fd)?, list_of(fd.as_fd())))
+    Ok(raw(&fstat(&fd)?, list_of(fd.as_fd())))
 }
 
-pub(super) fn shown(stat: &Stat, list: Option<Vec<u8>>) -> RawSecurity {
+pub(super) fn raw(stat: &Stat, list: Option<Vec<u8>>) -> RawSecurity {
     #[allow(clippy::useless_conversion, reason = "it has 16 bits elsewhere")]
     let mode = u32::from(stat.st_mode);
     RawSecurity::Posix { uid: stat.st_uid, gid: stat.st_gid, mode: mode & 0o777, list }
@@ -93,9 +93,9 @@ pub(super) fn list_at(path: &std::ffi::CStr) -> Option<Vec<u8>> {
 
 /// Reads an attribute, whose maximum length is 64 KiB.
 #[cfg(any(target_os = "linux", target_os = "android"))]
-fn whole(ask: impl Fn(&mut [u8]) -> Result<usize, rustix::io::Errno>) -> Option<Vec<u8>> {
+fn whole(query: impl Fn(&mut [u8]) -> Result<usize, rustix::io::Errno>) -> Option<Vec<u8>> {
     let mut room = vec![0; 64 << 10];
-    let len = ask(&mut room).ok()?;
+    let len = query(&mut room).ok()?;
     room.truncate(len);
     Some(room)
 }

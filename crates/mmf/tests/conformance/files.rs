@@ -1,4 +1,4 @@
-//! Files as memory.
+//! Files as shared memory.
 
 use std::fs::{self, File};
 use std::io::{Read, Write};
@@ -8,7 +8,7 @@ use mmf::file::FileOptions;
 use mmf::{CopyOnWrite, Disposition, ErrorKind, ReadOnly, ReadWrite, SharedMemory};
 use testkit::{Peer, Role, page_size, unique_name};
 
-/// A path in the folder for temporary files; what is there goes with it.
+/// A path in the directory for temporary files, removed with the test.
 pub(crate) struct Place(PathBuf);
 
 impl Place {
@@ -44,7 +44,7 @@ impl Drop for Place {
 pub(crate) fn the_same_types_over_a_file() {
     let place = Place::with("file", b"0123456789");
     let memory = FileOptions::new(place.path()).open().unwrap();
-    // Not rounded up, on no system.
+    // No system rounds the length up.
     assert_eq!((memory.len(), memory.name()), (10, None));
     let view = memory.view().unwrap();
     assert_eq!(view.len(), 10);
@@ -54,7 +54,7 @@ pub(crate) fn the_same_types_over_a_file() {
     let other = other.view_at(2, 6).unwrap();
     assert_eq!(other.read_vec(0, 6).unwrap(), b"2abc67");
     view.atomic_u32(4).unwrap().fetch_add(1, std::sync::atomic::Ordering::SeqCst).unwrap();
-    // "bc67" is one more now.
+    // "bc67" was incremented by one.
     assert_eq!(
         other.read_vec(0, 6).unwrap(),
         if cfg!(target_endian = "little") { b"2acc67" } else { b"2abc68" }
@@ -109,7 +109,7 @@ pub(crate) fn three_verbs() {
     assert!(FileOptions::new(place.path()).expect_len(50).open().is_ok());
     let nowhere = place.path().join("x");
     let error = FileOptions::new(&nowhere).len(50).create().unwrap_err();
-    // (A file is no folder.)
+    // (A directory is not a file.)
     assert!(matches!(error.kind(), ErrorKind::NotFound | ErrorKind::Other), "{error}");
 }
 
@@ -126,14 +126,14 @@ pub(crate) fn copies_on_write() {
     assert_eq!(view.read_vec(10, 10).unwrap(), b"mine alone");
     assert_eq!(view.read_vec(2 * page_size(), 5).unwrap(), [7; 5]);
     assert_eq!(other.read_vec(0, content.len()).unwrap(), content);
-    // The part that was not written is the file's.
+    // Pages that were not written still show the file.
     let writer = FileOptions::new(place.path()).open().unwrap().view().unwrap();
     writer.write(&0x1234_5678_u32, page_size()).unwrap();
     assert_eq!(view.read::<u32>(page_size()).unwrap(), 0x1234_5678);
     view.flush().unwrap();
     drop((view, other, memory, writer));
     assert_eq!(place.content()[..page_size()], content[..page_size()]);
-    // What may only be read will do.
+    // A file that is opened read-only suffices.
     let memory =
         SharedMemory::<CopyOnWrite>::from_file_copy_on_write(File::open(place.path()).unwrap()).unwrap();
     memory.view().unwrap().write(&1_u64, 0).unwrap();
@@ -156,11 +156,11 @@ pub(crate) fn an_empty_file() {
     assert_eq!(view.read::<u8>(0).unwrap_err().kind(), ErrorKind::OutOfBounds);
     assert_eq!(view.subview(0, 1).unwrap_err().kind(), ErrorKind::OutOfBounds);
     assert_eq!(view.cursor().read(&mut [0; 4]).unwrap(), 0);
-    // SAFETY: there are no bytes.
+    // SAFETY: the view is empty, so no other code can access its bytes.
     assert_eq!(unsafe { view.as_slice() }, b"");
     assert_eq!(FileOptions::new(place.path()).open_read_only().unwrap().view().unwrap().len(), 0);
     assert_eq!(FileOptions::new(place.path()).open_copy_on_write().unwrap().view().unwrap().len(), 0);
-    // It is a memory like any other from the first byte on.
+    // It is an ordinary region from the first byte on.
     assert_eq!(memory.grow(5).unwrap(), 5);
     memory.view().unwrap().write_all_at(b"bytes", 0).unwrap();
     assert_eq!(place.content(), b"bytes");
@@ -185,7 +185,7 @@ pub(crate) fn growing_lengthens_the_file() {
     assert_eq!(memory.grow(3).unwrap(), 10 << 20);
     assert_eq!((view.as_ptr(), view.read_vec(0, 5).unwrap()), (address, b"start".to_vec()));
     assert_eq!(fs::metadata(place.path()).unwrap().len(), 10 << 20);
-    // As far as the disk goes: what the processes have said is for their views only.
+    // Up to the space on the disk: capacities apply only to the views of the process that passed them.
     let again = FileOptions::new(place.path()).open().unwrap();
     assert_eq!((again.capacity(), again.grow(70 << 20).unwrap()), (10 << 20, 70 << 20));
     let error = memory.grow(u64::MAX).unwrap_err();
@@ -199,7 +199,7 @@ pub(crate) fn larger_than_the_address_space() {
     let place = Place::new("file-large");
     let len = 6_u64 << 30;
     let file = File::options().read(true).write(true).create_new(true).open(place.path()).unwrap();
-    // Nothing is in it, so it takes no room where the file system knows holes.
+    // The file is a single hole, so it takes no space where the file system supports holes.
     file.set_len(len).unwrap();
     let memory = SharedMemory::from_file(file).unwrap();
     assert_eq!(memory.len(), len);
@@ -232,7 +232,7 @@ pub(crate) fn rights_and_kinds() {
     assert_eq!(read.view().unwrap().read_vec(0, 5).unwrap(), b"Bytes");
     let narrow = memory.into_read_only().unwrap();
     assert_eq!(narrow.view().unwrap().read_vec(0, 5).unwrap(), b"Bytes");
-    // What is no file.
+    // Paths that are not files.
     let folder = FileOptions::new(std::env::temp_dir()).open_read_only().unwrap_err();
     assert!(matches!(folder.kind(), ErrorKind::NotSharedMemory | ErrorKind::PermissionDenied), "{folder}");
     #[cfg(unix)]
@@ -257,12 +257,12 @@ pub(crate) fn an_inaccessible_file() {
     permissions.set_readonly(false);
     fs::set_permissions(place.path(), permissions).unwrap();
     match result {
-        Ok(_) => testkit::skip("this user may write to what nobody may write to"),
+        Ok(_) => testkit::skip("this user may write to read-only files"),
         Err(error) => assert_eq!(error.kind(), ErrorKind::PermissionDenied, "{error}"),
     }
 }
 
-/// Another process cuts the file while this one copies out of it.
+/// Another process truncates the file while this one copies from it.
 pub(crate) fn truncated_by_another_process() {
     let place = Place::with("file-cut", &vec![7; 1 << 20]);
     let memory = FileOptions::new(place.path()).open_read_only().unwrap();
@@ -273,7 +273,7 @@ pub(crate) fn truncated_by_another_process() {
     match peer.hear().as_str() {
         "cutting" => {}
         answer => {
-            // Windows does not let anybody cut what is mapped.
+            // Windows does not allow a mapped file to be truncated.
             assert!(answer.contains("1224"), "{answer}");
             assert_eq!(view.read_vec(0, 1 << 20).unwrap(), bytes);
             return;
@@ -308,7 +308,7 @@ pub(crate) fn role_cut(role: &mut Role) {
     }
 }
 
-/// On a disk of 8 MiB, a small one in memory.
+/// On a file system of 8 MiB, in memory.
 pub(crate) fn a_full_disk() {
     crate::mounts::play("files::role_fill");
 }
@@ -321,7 +321,7 @@ pub(crate) fn role_fill(role: &mut Role) {
         return role.say(format!("skip: {why}"));
     }
     let path = folder.path().join("file");
-    // More than there is: then there is no file either.
+    // A length beyond the free space: no file is left behind.
     let error = FileOptions::new(&path).len(16 << 20).create().unwrap_err();
     assert_eq!(error.kind(), ErrorKind::StorageFull, "{error}");
     assert!(format!("{error:#}").contains("are left"), "{error}");
@@ -331,14 +331,15 @@ pub(crate) fn role_fill(role: &mut Role) {
     assert_eq!((error.kind(), memory.len()), (ErrorKind::StorageFull, 1 << 20), "{error}");
     assert_eq!(error.diagnosis(), Some(&memory.check_grow(16 << 20)));
     assert_eq!(std::io::Error::from(error).kind(), std::io::ErrorKind::StorageFull);
-    // A file with holes, which others make with more than there is room for: what does not fit is a fault.
+    // A sparse file that another program has created, larger than the free space: writing beyond it is a
+    // fault.
     let holes = folder.path().join("holes");
     File::create(&holes).unwrap().set_len(16 << 20).unwrap();
     let view = FileOptions::new(&holes).open().unwrap().view().unwrap();
     let error = view.fill(1, 0..16 << 20).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Fault, "{error}");
     assert!(error.fault().unwrap().offset() > 4 << 20, "{error}");
-    // And no harm is done.
+    // The fault leaves no damage.
     fs::remove_file(&holes).unwrap();
     drop(view);
     memory.grow(2 << 20).unwrap();
@@ -354,14 +355,14 @@ pub(crate) fn role_fill(role: &mut Role) {
     {
         use std::os::unix::ffi::OsStrExt;
         let path = std::ffi::CString::new(text.as_bytes()).unwrap();
-        // SAFETY: a zero-terminated text.
+        // SAFETY: the path is zero-terminated and outlives the call.
         unsafe { libc::umount(path.as_ptr()) };
     }
     let _ = (fs::remove_dir(folder.path()), text);
     role.say("done");
 }
 
-/// A file can be handed to a child like any memory.
+/// A file can be handed to a child like any region.
 pub(crate) fn handed_to_a_child() {
     use mmf::handoff::CommandExt;
     let place = Place::with("file-handed", b"for the child");
@@ -389,7 +390,7 @@ pub(crate) fn flushed_bytes_are_in_the_file() {
     part.flush().unwrap();
     part.flush_all().unwrap();
     assert!(place.content()[5000..8000].iter().all(|byte| *byte == 4));
-    // Who has nothing to write has nothing to flush.
+    // A read-only view has nothing to flush.
     let read = FileOptions::new(place.path()).open_read_only().unwrap();
     read.view().unwrap().flush_all().unwrap();
     SharedMemory::anonymous(100).unwrap().view().unwrap().flush_all().unwrap();

@@ -10,7 +10,7 @@ macro_rules! tests {
         #[cfg(not(unix))]
         mod elsewhere {
             $(pub(crate) fn $test() {
-                testkit::skip("faults are caught by the routines' own tables here: no handler can be replaced")
+                testkit::skip("here, tables of the routines catch faults: no handler can be replaced")
             })*
             $(pub(crate) fn $role(_: &mut testkit::Role) {})*
         }

@@ -1,4 +1,5 @@
-//! Whose a region is, who holds it, and where its name leads: what other users, links, masks and namespaces cannot change.
+//! A region's owner, its holders, and the object that its name leads to: other users, links, umasks and
+//! namespaces cannot falsify them.
 
 #[cfg(target_os = "linux")]
 mod linux {
@@ -17,7 +18,7 @@ mod linux {
 
     use crate::users::{ANN, BOB, Played, need_root, play, play_with};
 
-    /// A user who creates nothing else, and so removes nothing that killed programs have left.
+    /// A user who creates nothing else, and so removes no stale names.
     const CARL: u32 = 54_323;
 
     const MARK_AND_OWNER: u32 = 0o3600;
@@ -42,13 +43,13 @@ mod linux {
         OpenOptions::new().len(4096).security(Security::current_user().grant_write(Principal::Everyone))
     }
 
-    /// Lets a role end, and hears that it ended well.
+    /// Lets a role end, and checks that it succeeded.
     fn finish(played: &mut Played) {
         let ending = played.peer.wait();
         assert!(ending.success(), "{ending:?}");
     }
 
-    /// `Ok`, or the kind of the error, with the cause that is expected of it.
+    /// Returns `Ok`, or the kind of the error after checking its cause.
     fn refused<T>(result: Result<T, mmf::Error>) -> ErrorKind {
         let error = result.map(drop).unwrap_err();
         let causes: Vec<_> =
@@ -60,7 +61,7 @@ mod linux {
         error.kind()
     }
 
-    /// Another user who may write one region plants it under a `Local\` name of its owner's.
+    /// A user who may write one region plants it under a `Local\` name of the region's owner.
     pub(crate) fn a_planted_link_is_refused() {
         need_root();
         let text = unique_name("planted");
@@ -73,7 +74,7 @@ mod linux {
         assert_eq!(fs::metadata(&own).unwrap().ino(), fs::metadata(&planted).unwrap().ino());
         owner.peer.say("look");
         owner.peer.expect("refused");
-        // The last holder takes both names along: left behind, the link would be the only one.
+        // The last holder removes both names: if only its own were removed, the link would be the only name.
         finish(&mut owner);
         assert!(!is_there(&own) && !is_there(&planted));
     }
@@ -87,7 +88,7 @@ mod linux {
             assert_eq!(refused(SharedMemory::open_read_only(&*text)), ErrorKind::UnexpectedOwner);
             assert_eq!(refused(granting().open_or_create(&*text)), ErrorKind::UnexpectedOwner);
             assert_eq!(refused(SharedMemory::create(&*text, 4096)), ErrorKind::AlreadyExists);
-            // Nobody can tell which of the two names was added.
+            // It cannot be determined which of the two names was added.
             let own = global(&text);
             assert_eq!(refused(SharedMemory::open(&*own)), ErrorKind::UnexpectedOwner);
             let expecting = OpenOptions::new().expect_owner(Principal::CurrentUser).expect_len(4096);
@@ -103,7 +104,7 @@ mod linux {
                 let check = granting().check_create(name);
                 assert_eq!(check.error_kind(), Some(ErrorKind::AlreadyExists), "{check}");
             }
-            // What was opened before is what it was.
+            // Regions that were opened before are unaffected.
             region.view().unwrap().write_all_at(b"still", 0).unwrap();
             role.say("refused");
             role.stay();
@@ -117,7 +118,7 @@ mod linux {
         role.stay();
     }
 
-    /// Links that are planted while the owner lets go, again and again: none stays behind.
+    /// Links that are planted again and again while the owner drops the region: none stays behind.
     pub(crate) fn links_planted_at_the_last_moment() {
         need_root();
         let text = unique_name("moment");
@@ -146,7 +147,7 @@ mod linux {
             let worker = scope.spawn(|| {
                 let mut count = 0;
                 while !done.load(Ordering::Relaxed) {
-                    // (Only what is removed by its owner gives way for the next one.)
+                    // (An object makes room for the next one only when its owner removes it.)
                     if fs::hard_link(&own, path_of(&format!("{prefix}{}", count % 4))).is_ok() {
                         count += 1;
                     }
@@ -170,7 +171,8 @@ mod linux {
         role.stay();
     }
 
-    /// If the owner is killed, what it has left goes with all names as soon as its user creates something or asks.
+    /// If the owner is killed, its region is removed with all names as soon as the same user creates or
+    /// examines a region.
     pub(crate) fn links_to_stale_regions() {
         need_root();
         for asked in [true, false] {
@@ -201,7 +203,7 @@ mod linux {
         role.stay();
     }
 
-    /// A foreign region says nothing about its creator; it is refused only where something is expected of it.
+    /// A foreign region has no record of its creator. It is refused only if an owner is expected.
     pub(crate) fn foreign_regions_with_links() {
         let (text, other) = (unique_name("foreign-link"), unique_name("foreign-link"));
         let (path, other) = (path_of(&text), path_of(&other));
@@ -214,8 +216,8 @@ mod linux {
         assert_eq!(expecting.check_open(&*name).error_kind(), Some(ErrorKind::UnexpectedOwner));
         let expecting = OpenOptions::new().expect_owner(Principal::CurrentUser);
         assert_eq!(refused(expecting.open(&*name)), ErrorKind::UnexpectedOwner);
-        // A local name is believed to be its user's own, whoever has created the region.
-        // SAFETY: no requirements.
+        // A local name must lead to a region of its own user, whatever program created it.
+        // SAFETY: geteuid() has no preconditions and cannot fail.
         let local = local_of(unsafe { libc::geteuid() }, &text);
         fs::rename(&other, &local).unwrap();
         assert_eq!(refused(SharedMemory::open(&*text)), ErrorKind::UnexpectedOwner);
@@ -224,7 +226,7 @@ mod linux {
         fs::remove_file(&local).unwrap();
     }
 
-    /// Other users' regions are neither locked nor removed for a link that leads to them.
+    /// A link that leads to another user's region causes neither a lock on that region nor its removal.
     pub(crate) fn regions_of_other_users_are_left_alone() {
         need_root();
         let text = unique_name("left-alone");
@@ -233,7 +235,7 @@ mod linux {
         owner.peer.expect("created");
         let mut linker = play(BOB, BOB, "identity::role_link", &[&text, &planted.to_string_lossy()]);
         linker.peer.expect("linked");
-        // Its owner has died: without an owner to ask, the link is not taken for a stale name by other users.
+        // Its owner has died. Other users cannot ask an owner, and do not take the link for a stale name.
         owner.peer.kill();
         let mut other = play(BOB, BOB, "identity::role_other", &[&format!("{text}-b")]);
         other.peer.expect("done");
@@ -252,7 +254,7 @@ mod linux {
         role.stay();
     }
 
-    /// Where any user may rename what others have created, a name says nothing.
+    /// In a directory in which any user may rename others' objects, a name proves nothing.
     pub(crate) fn a_directory_without_the_sticky_bit() {
         crate::mounts::play("identity::role_not_sticky");
     }
@@ -276,7 +278,7 @@ mod linux {
         role.say("done");
     }
 
-    /// What is mounted over a name is neither our region nor ours to remove.
+    /// An object that is mounted over a name is not our region, and we do not remove it.
     pub(crate) fn a_mount_over_a_name() {
         crate::mounts::play("identity::role_mount_over");
     }
@@ -292,7 +294,8 @@ mod linux {
         let text = |path: &Path| std::ffi::CString::new(path.to_str().unwrap()).unwrap();
         let (from, to) = (text(&other), text(&path));
         let none = std::ptr::null();
-        // SAFETY: zero-terminated texts.
+        // SAFETY: the pointers are to zero-terminated paths that outlive the call, or null where that is
+        // allowed.
         let code = unsafe { libc::mount(from.as_ptr(), to.as_ptr(), none, libc::MS_BIND, none.cast()) };
         assert_eq!(code, 0);
         assert_eq!(SharedMemory::open(&*name).unwrap().len(), 100);
@@ -302,7 +305,7 @@ mod linux {
         role.say("done");
     }
 
-    /// Whatever the umask, the owner may do what the security says.
+    /// Under any umask, the owner has the access that the security grants.
     pub(crate) fn the_umask_has_no_effect() {
         need_root();
         for mask in [0o000, 0o022, 0o277, 0o577, 0o777] {
@@ -317,21 +320,21 @@ mod linux {
     pub(crate) fn role_umask(role: &mut Role) {
         let text = role.argument(0).to_owned();
         let mask = role.argument(1).parse().unwrap();
-        // SAFETY: no requirements; this process has one thread that creates files.
+        // SAFETY: umask() has no memory preconditions. This process has one thread that creates files.
         unsafe { libc::umask(mask) };
         let mode = |path: &Path| fs::metadata(path).unwrap().mode() & 0o7777;
         let region = SharedMemory::create(&*text, 4096).unwrap();
         assert_eq!(mode(&local_of(ANN, &text)), MARK_AND_OWNER, "{mask:o}");
         SharedMemory::open(&*text).unwrap().view().unwrap().write_all_at(b"written", 0).unwrap();
         let (again, _) = OpenOptions::new().len(1).open_or_create(&*text).unwrap();
-        // Without a name; what is opened anew is opened by the mode.
-        let nameless = SharedMemory::anonymous(4096).unwrap();
+        // An unnamed region: its mode decides whether it can be reopened.
+        let unnamed = SharedMemory::anonymous(4096).unwrap();
         {
-            let path = format!("/proc/self/fd/{}", nameless.as_raw_fd());
+            let path = format!("/proc/self/fd/{}", unnamed.as_raw_fd());
             fs::File::options().read(true).write(true).open(path).unwrap();
         }
-        assert!(nameless.into_read_only().is_ok());
-        // Files that are created, and what is saved.
+        assert!(unnamed.into_read_only().is_ok());
+        // Files that are created, and saved images.
         let folder = std::env::temp_dir();
         let (file, saved) = (folder.join(&text), folder.join(format!("{text}.saved")));
         let created = FileOptions::new(&file).len(100).create().unwrap();
@@ -348,7 +351,8 @@ mod linux {
         role.stay();
     }
 
-    /// What a creator leaves that is killed before it could undo what the umask takes away is not in the way.
+    /// A region whose creator was killed before it could correct the mode that the umask left is not in the
+    /// way.
     pub(crate) fn unfinished_under_a_umask() {
         need_root();
         for verb in ["create", "open_or_create", "open"] {
@@ -375,16 +379,17 @@ mod linux {
         role.stay();
     }
 
-    /// Takes a lock on bytes of a file, which goes with the descriptor.
+    /// Locks bytes of a file, until the descriptor is closed.
     fn lock(file: &fs::File, kind: libc::c_int, start: i64, len: i64) {
-        // SAFETY: a plain C structure for which all zeros is a value.
+        // SAFETY: `flock` is a plain C structure, for which all-zero bytes are a valid value.
         let mut lock: libc::flock = unsafe { std::mem::zeroed() };
         (lock.l_type, lock.l_start, lock.l_len) = (kind as libc::c_short, start, len);
-        // SAFETY: the descriptor is open, and the command reads such a structure.
+        // SAFETY: the descriptor is open, and the pointer is to a live `flock`, which the command reads.
         assert_eq!(unsafe { libc::fcntl(file.as_raw_fd(), libc::F_OFD_SETLK, &raw mut lock) }, 0);
     }
 
-    /// A user who may only read neither tells others a capacity nor keeps them from learning it from those who may write.
+    /// A user with read-only access can neither set a capacity for other processes nor hide the one that
+    /// writers have set.
     pub(crate) fn readers_do_not_set_the_capacity() {
         need_root();
         for capacity in [None, Some(1 << 20)] {
@@ -396,18 +401,18 @@ mod linux {
                 Some(capacity) => granting.capacity(capacity).create(&*name).unwrap(),
                 None => granting.create(&*name).unwrap(),
             };
-            let told = capacity.unwrap_or(5000);
+            let expected = capacity.unwrap_or(5000);
             let mut reader = play(BOB, BOB, "identity::role_read_locks", &[&text]);
             reader.peer.expect("locked");
-            // What is opened while it has its locks, and what is opened after that.
+            // A region that was opened while the reader has its locks, and one that is opened afterwards.
             let meanwhile = SharedMemory::open(&*name).unwrap();
             for round in 0..2 {
                 for region in [SharedMemory::open(&*name).unwrap(), meanwhile.clone()] {
-                    assert_eq!((region.len(), region.capacity()), (5000, told), "{round}");
-                    assert_eq!(region.view().unwrap().capacity() as u64, told, "{round}");
+                    assert_eq!((region.len(), region.capacity()), (5000, expected), "{round}");
+                    assert_eq!(region.view().unwrap().capacity() as u64, expected, "{round}");
                 }
                 if capacity.is_some() {
-                    // In nobody's way either: tmpfs makes a file longer in one step.
+                    // The locks do not block growth by others either: tmpfs extends the file in one step.
                     assert_eq!(creator.grow(6000 + round).unwrap(), 6000 + round);
                     fs::File::options().write(true).open(path_of(&text)).unwrap().set_len(5000).unwrap();
                 }
@@ -420,7 +425,7 @@ mod linux {
 
     pub(crate) fn role_read_locks(role: &mut Role) {
         let file = fs::File::open(path_of(role.argument(0))).unwrap();
-        // Wherever no process that may write has one. (Locks without a gap between them would become one.)
+        // Wherever no process with write access has a lock. (Without a gap between them, locks would merge.)
         lock(&file, libc::F_RDLCK, 1 << 61, (1 << 61) - 1);
         let slots = (0..4096_i64).map(|slot| ((1 << 62) + (slot << 50), 1_i64 << 47));
         let taken = slots.filter(|&(start, len)| try_lock(&file, start, len)).count();
@@ -430,14 +435,14 @@ mod linux {
     }
 
     fn try_lock(file: &fs::File, start: i64, len: i64) -> bool {
-        // SAFETY: a plain C structure for which all zeros is a value.
+        // SAFETY: `flock` is a plain C structure, for which all-zero bytes are a valid value.
         let mut lock: libc::flock = unsafe { std::mem::zeroed() };
         (lock.l_type, lock.l_start, lock.l_len) = (libc::F_RDLCK as libc::c_short, start, len);
-        // SAFETY: the descriptor is open, and the command reads such a structure.
+        // SAFETY: the descriptor is open, and the pointer is to a live `flock`, which the command fills.
         unsafe { libc::fcntl(file.as_raw_fd(), libc::F_OFD_SETLK, &raw mut lock) == 0 }
     }
 
-    /// A capacity that no address space has is no reason to fail: views have what fits.
+    /// A capacity beyond any address space is not an error: views reserve what fits.
     pub(crate) fn an_absurd_capacity() {
         let text = unique_name("absurd");
         let name = global(&text);
@@ -453,14 +458,15 @@ mod linux {
         }
         views[99].write_all_at(b"as usual", 4990).unwrap();
         assert_eq!(creator.view().unwrap().read_vec(4990, 8).unwrap(), b"as usual");
-        // What does not make sense at all is not believed.
+        // A nonsensical capacity is ignored.
         drop((region, views));
         lock(&liar, libc::F_UNLCK, 0, 0);
         lock(&liar, libc::F_WRLCK, (1 << 62) + 5, 1 << 20);
         assert_eq!(SharedMemory::open(&*name).unwrap().capacity(), 5000);
     }
 
-    /// Holders that may only read are not believed; when they alone are left, the capacity is forgotten, and it is said so.
+    /// Holders with read-only access are not trusted. When only they remain, the capacity is lost, and that
+    /// is reported.
     pub(crate) fn only_readers_remain() {
         let name = unique_name("only-readers");
         let creator = OpenOptions::new().len(4096).capacity(1 << 20).create(&*name).unwrap();
@@ -472,14 +478,14 @@ mod linux {
         let error = late.grow(8192).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::BeyondCapacity, "{error}");
         assert!(error.diagnosis().unwrap().causes().any(|cause| *cause == Cause::CapacityUnknown), "{error}");
-        // A process that knows better can say so, and others learn it from there.
+        // A process that passes the capacity restores it, for itself and for others.
         let (again, _) = OpenOptions::new().len(4096).capacity(1 << 20).open_or_create(&*name).unwrap();
         assert_eq!(again.grow(8192).unwrap(), 8192);
         assert_eq!(SharedMemory::open(&*name).unwrap().capacity(), 1 << 20);
         assert_eq!(reader.view().unwrap().refresh().unwrap(), 8192);
     }
 
-    /// Whether the name leads here is a question of the library, whoever has created the region.
+    /// Whether a name can be followed depends on the object, not on the program that created it.
     pub(crate) fn names_that_lead_elsewhere() {
         let text = unique_name("leads");
         let (path, away) = (path_of(&text), path_of(&format!("{text}-away")));
@@ -507,7 +513,7 @@ mod linux {
         assert_eq!(error.kind(), ErrorKind::Unsupported, "{error}");
     }
 
-    /// Who holds a region can be seen, whether it may write, and that none is left that may.
+    /// The holders of a region are listed with their access, including when none with write access remains.
     pub(crate) fn holders_are_listed() {
         need_root();
         let text = unique_name("holders");
@@ -528,7 +534,7 @@ mod linux {
         assert_eq!(holders.others_may_write(), Some(true));
         holders.refresh().unwrap();
         assert_eq!(found(&holders), both);
-        // A process that holds it itself is among them, and is not one of the others.
+        // A process that holds the region is listed too, and is not counted among the others.
         let own = SharedMemory::open(&*name).unwrap();
         assert!(own.holders().unwrap().iter().any(mmf::inspect::Holder::is_current));
         creator.peer.kill();
@@ -540,7 +546,7 @@ mod linux {
         drop(own);
         holders.refresh().unwrap();
         assert_eq!(found(&holders), [(reader.peer.id(), Some(false))]);
-        // Another user sees by the locks who holds it, and may not know more.
+        // Another user learns the holders from the locks, but not their access.
         let mut other = play(ANN, ANN, "identity::role_examine", &[&text, &reader.peer.id().to_string()]);
         other.peer.expect("seen");
         finish(&mut other);
@@ -564,11 +570,11 @@ mod linux {
         role.stay();
     }
 
-    /// A process that may read can keep others out by a lock; they are told which one it is.
+    /// A process with read-only access can keep others out with a lock. Their error identifies it.
     pub(crate) fn an_exclusive_lock_is_reported() {
         let text = unique_name("exclusive");
         let name = global(&text);
-        // As one that a killed process has left.
+        // An object as a killed process would leave it.
         let path = path_of(&text);
         fs::write(&path, [0; 4096]).unwrap();
         fs::set_permissions(&path, fs::Permissions::from_mode(MARK_AND_OWNER)).unwrap();
@@ -583,7 +589,7 @@ mod linux {
             assert!(held, "{error}");
         }
         locker.finish();
-        // It has been released, and the name goes as that of any other that no process holds.
+        // The lock is released, and the name is removed like any other without holders.
         assert_eq!(SharedMemory::open(&*name).unwrap_err().kind(), ErrorKind::NotFound);
     }
 
@@ -595,8 +601,8 @@ mod linux {
         role.stay();
     }
 
-    /// A value that is never dropped leaves no name behind when its process exits in the ordinary way, also while other threads
-    /// use the memory.
+    /// A value that is never dropped leaves no name behind when its process exits normally, even while other
+    /// threads use the region.
     pub(crate) fn exits_release_names() {
         for how in ["exit", "return", "threads"] {
             let text = unique_name("exits");
@@ -605,7 +611,7 @@ mod linux {
             peer.finish();
             assert!(!is_there(&path_of(&text)), "{how}");
         }
-        // Others that hold it keep the name.
+        // The name stays while another process holds the region.
         let text = unique_name("exits-held");
         let mut peer = testkit::Peer::start("identity::role_exit", &[&text, "exit"]);
         peer.expect("holding");
@@ -638,7 +644,7 @@ mod linux {
         }
     }
 
-    /// A daemon that keeps what its parent has created before the fork, and lets go later.
+    /// A daemon keeps the region that its parent created before the fork, and releases it later.
     pub(crate) fn forked_daemons_release_names() {
         for end in ["_exit", "exit"] {
             let text = unique_name("daemon");
@@ -646,7 +652,7 @@ mod linux {
             let mut parent = testkit::Peer::start("identity::role_daemon", &[&text, end]);
             parent.expect("parent");
             parent.finish();
-            // The parent has ended, and its children go on.
+            // The parent has ended, and its children continue.
             assert!(SharedMemory::open(global(&text)).is_ok(), "{end}");
             fs::write(path_of(&format!("{text}-first")), []).unwrap();
             testkit::wait_until("the first child ends", || !is_there(&path_of(&format!("{text}-first"))));
@@ -663,14 +669,14 @@ mod linux {
         let region = SharedMemory::create(global(&text), 4096).unwrap();
         let view = region.view().unwrap();
         for (child, byte) in [("first", 1_u8), ("second", 2)] {
-            // SAFETY: this process has one thread.
+            // SAFETY: this process has one thread, so the child may run any code.
             if unsafe { libc::fork() } == 0 {
                 let signal = path_of(&format!("{text}-{child}"));
-                testkit::wait_until("told to end", || is_there(&signal));
+                testkit::wait_until("the signal to end", || is_there(&signal));
                 view.write(&byte, 0).unwrap();
                 drop((region, view));
                 fs::remove_file(signal).unwrap();
-                // SAFETY: no requirements.
+                // SAFETY: _exit() has no preconditions.
                 unsafe { libc::_exit(0) };
             }
         }
@@ -680,11 +686,12 @@ mod linux {
         if role.argument(1) == "exit" {
             std::process::exit(0);
         }
-        // SAFETY: no requirements.
+        // SAFETY: _exit() has no preconditions.
         unsafe { libc::_exit(0) };
     }
 
-    /// What is received over a socket is memory, and no file of a file system that the sender serves as it likes.
+    /// A descriptor that is received over a socket must be shared memory, not a file on a file system that
+    /// the sender controls.
     pub(crate) fn files_over_a_socket() {
         use mmf::os::unix::SharedMemoryExt;
         let path = std::env::current_exe().unwrap();
@@ -696,7 +703,7 @@ mod linux {
         file.send_over(&giver).unwrap();
         let received = SharedMemory::<mmf::ReadOnly>::receive_file_over(&receiver).unwrap();
         assert_eq!(received.len(), file.len());
-        // All kinds of memory are accepted.
+        // Every kind of shared memory is accepted.
         let named = SharedMemory::create(&*unique_name("over"), 4096).unwrap();
         for region in [named, SharedMemory::anonymous(4096).unwrap()] {
             region.send_over(&giver).unwrap();
@@ -720,7 +727,8 @@ mod linux {
             fs::remove_dir(&folder).unwrap();
             return role.say(format!("skip: fuse: {why}"));
         }
-        // It lets a file be found and opened, and answers nothing else: whoever asks waits, until all is over.
+        // The server answers lookup and open, and leaves all other requests unanswered until the end: those
+        // callers block.
         let over = std::sync::Arc::new(std::sync::atomic::AtomicBool::new(false));
         let is_over = std::sync::Arc::clone(&over);
         std::thread::spawn(move || {
@@ -752,14 +760,14 @@ mod linux {
                         answer.resize(16 + 40, 0);
                         answer.extend(attributes(libc::S_IFREG | 0o666));
                     }
-                    // GETATTR of the folder
+                    // GETATTR of the directory
                     (3, 1) => {
                         answer.resize(16 + 16, 0);
                         answer.extend(attributes(libc::S_IFDIR | 0o777));
                     }
                     // OPEN
                     (14, _) => answer.resize(16 + 16, 0),
-                    // What asks for no answer: FORGET, and those that interrupt others.
+                    // Requests without an answer: FORGET, INTERRUPT and BATCH_FORGET.
                     (2 | 36 | 42, _) => continue,
                     _ => {
                         answer[4..8].copy_from_slice(&(-libc::ENOSYS).to_ne_bytes());
@@ -780,7 +788,8 @@ mod linux {
             }
         });
         let file = fs::File::options().read(true).write(true).open(folder.join("file")).unwrap();
-        // From when this is dropped it answers all, so that this process can end; the next question wakes it.
+        // Once this is dropped, the server answers every request, so that this process can end. The next
+        // request wakes it.
         struct Over(std::sync::Arc<std::sync::atomic::AtomicBool>);
         impl Drop for Over {
             fn drop(&mut self) {
@@ -792,7 +801,7 @@ mod linux {
         send(&giver, &[&file]);
         let error = <SharedMemory>::receive_over(&receiver).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::NotSharedMemory, "{error}");
-        // Nor do descriptors that are too many block when they are closed.
+        // Surplus descriptors do not block when they are closed either.
         send(&giver, &[&file, &file]);
         let error = <SharedMemory>::receive_over(&receiver).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::InvalidTicket, "{error}");
@@ -800,7 +809,7 @@ mod linux {
         let _ = file.metadata();
         drop(file);
         role.say("done");
-        // SAFETY: a zero-terminated text.
+        // SAFETY: the path is zero-terminated and outlives the call.
         unsafe { libc::umount2(c_text(&folder).as_ptr(), libc::MNT_DETACH) };
         let _ = fs::remove_dir(&folder);
     }
@@ -809,7 +818,7 @@ mod linux {
         std::ffi::CString::new(path.to_str().unwrap()).unwrap()
     }
 
-    /// Sends descriptors as any program does.
+    /// Sends descriptors without the library.
     #[allow(clippy::unnecessary_cast, reason = "C libraries differ in the types of these lengths")]
     fn send(socket: &std::os::unix::net::UnixStream, files: &[&fs::File]) {
         let mut room = [0_u64; 8];
@@ -817,7 +826,8 @@ mod linux {
         let mut part = libc::iovec { iov_base: byte.as_mut_ptr().cast(), iov_len: 1 };
         let len =
             u32::try_from(size_of_val(files) / size_of::<&fs::File>() * size_of::<libc::c_int>()).unwrap();
-        // SAFETY: a plain C structure for which all zeros is a value; the room is large enough, aligned and outlives the call.
+        // SAFETY: `msghdr` is a plain C structure, for which all-zero bytes are a valid value. The buffer is
+        // large enough, aligned, and outlives the call.
         unsafe {
             let mut message: libc::msghdr = std::mem::zeroed();
             (message.msg_iov, message.msg_iovlen) = (&raw mut part, 1);
@@ -833,7 +843,7 @@ mod linux {
         }
     }
 
-    /// All that tells a length tells the same one.
+    /// Every way to query the length returns the same value.
     pub(crate) fn one_length() {
         use std::collections::BTreeSet;
         let foreign = path_of(&unique_name("length"));
@@ -846,41 +856,44 @@ mod linux {
                 region.grow(len).unwrap();
             }
             let opened = SharedMemory::open(&**name).unwrap();
-            let mut told = BTreeSet::from([opened.len(), opened.view().unwrap().len() as u64]);
-            told.extend(mmf::diagnosis::examine(&**name).unwrap().len());
+            let mut reported = BTreeSet::from([opened.len(), opened.view().unwrap().len() as u64]);
+            reported.extend(mmf::diagnosis::examine(&**name).unwrap().len());
             let error = SharedMemory::create(&**name, 1).unwrap_err();
             let causes: Vec<_> = error.diagnosis().unwrap().causes().collect();
-            told.extend(causes.iter().filter_map(|cause| match cause {
+            reported.extend(causes.iter().filter_map(|cause| match cause {
                 Cause::Exists { len, .. } => *len,
                 _ => None,
             }));
-            told.extend(OpenOptions::new().check_open(&**name).causes().filter_map(|cause| match cause {
-                Cause::Usable { len, .. } => *len,
-                _ => None,
-            }));
-            assert_eq!(told, BTreeSet::from([len]), "{name}");
+            reported.extend(OpenOptions::new().check_open(&**name).causes().filter_map(
+                |cause| match cause {
+                    Cause::Usable { len, .. } => *len,
+                    _ => None,
+                },
+            ));
+            assert_eq!(reported, BTreeSet::from([len]), "{name}");
             assert!(OpenOptions::new().expect_len(len).open(&**name).is_ok());
         }
         fs::remove_file(foreign).unwrap();
     }
 
-    /// Plays a role in a user namespace of its own, in which its user has the given number, or none.
+    /// Plays a role in a user namespace of its own, in which the user has the given id, or none.
     fn play_in_namespace(user: u32, inside: Option<u32>, role: &str, arguments: &[&str]) -> Played {
         play_with(user, user, role, arguments, |command| {
             let enter = move || {
-                // SAFETY: no requirements.
+                // SAFETY: unshare() has no memory preconditions.
                 if unsafe { libc::unshare(libc::CLONE_NEWUSER) } != 0 {
                     return Err(std::io::Error::last_os_error());
                 }
-                // After a change of its user, a process may not even see what is its own in /proc.
-                // SAFETY: no requirements.
+                // After a change of its user id, a process may not even read its own files in /proc.
+                // SAFETY: this prctl() option takes no pointers.
                 unsafe { libc::prctl(libc::PR_SET_DUMPABLE, 1) };
                 match inside {
                     Some(inside) => fs::write("/proc/self/uid_map", format!("{inside} {user} 1")),
                     None => Ok(()),
                 }
             };
-            // SAFETY: the parent has no lock that the child could miss: this is only a test.
+            // SAFETY: the closure makes system calls and allocates. The C libraries of Linux keep their
+            // allocator usable in a forked child.
             unsafe { command.pre_exec(enter) };
             match command.spawn() {
                 Ok(child) => child,
@@ -889,7 +902,7 @@ mod linux {
         })
     }
 
-    /// Users without a number in a user namespace look alike there; they are not taken for each other.
+    /// Users without an id in a user namespace all have the same id there, and are not taken for one another.
     pub(crate) fn users_without_a_number() {
         need_root();
         let text = unique_name("no-number");
@@ -899,7 +912,7 @@ mod linux {
             chown(&path, Some(ANN), Some(ANN)).unwrap();
             fs::set_permissions(&path, fs::Permissions::from_mode(marked)).unwrap();
         }
-        // PrivilegeState, so that no program of its owner takes it for left behind.
+        // Held, so that no program of its owner takes it for stale.
         let held = fs::File::open(&strangers).unwrap();
         // SAFETY: the descriptor is open.
         assert_eq!(unsafe { libc::flock(held.as_raw_fd(), libc::LOCK_SH) }, 0);
@@ -913,7 +926,7 @@ mod linux {
 
     pub(crate) fn role_without_a_number(role: &mut Role) {
         let text = role.argument(0);
-        // SAFETY: no requirements.
+        // SAFETY: geteuid() has no preconditions and cannot fail.
         assert_eq!(unsafe { libc::geteuid() }, 65534);
         for result in [SharedMemory::open(text), granting().open_or_create(text).map(|(region, _)| region)] {
             assert_eq!(result.unwrap_err().kind(), ErrorKind::UnexpectedOwner);
@@ -922,15 +935,15 @@ mod linux {
         assert_eq!(check.error_kind(), Some(ErrorKind::UnexpectedOwner), "{check}");
         let seen = mmf::diagnosis::examine(text).unwrap();
         assert_eq!(seen.diagnosis().error_kind(), Some(ErrorKind::UnexpectedOwner));
-        // Nor is the owner of any other region believed.
+        // The owner of any other region is not trusted either.
         let name = global(text);
         assert!(SharedMemory::open(&*name).is_ok());
-        for who in [Principal::CurrentUser, Principal::user("65534")] {
-            let expecting = OpenOptions::new().expect_owner(who);
+        for owner in [Principal::CurrentUser, Principal::user("65534")] {
+            let expecting = OpenOptions::new().expect_owner(owner);
             assert_eq!(expecting.open(&*name).unwrap_err().kind(), ErrorKind::UnexpectedOwner);
             assert_eq!(expecting.check_open(&*name).error_kind(), Some(ErrorKind::UnexpectedOwner));
         }
-        // What it creates itself is its own.
+        // A region that it creates itself is its own.
         let own = format!("{text}-own");
         let region = SharedMemory::create(&*own, 4096).unwrap();
         assert!(SharedMemory::open(&*own).is_ok());
@@ -941,7 +954,8 @@ mod linux {
         role.stay();
     }
 
-    /// In a rootless container a user has other local names than outside, which is said where one is looked for in vain.
+    /// In a rootless container, a user's local names differ from those outside. The error for a missing name
+    /// reports that.
     pub(crate) fn local_names_in_a_container() {
         need_root();
         let text = unique_name("container");
@@ -961,13 +975,13 @@ mod linux {
     }
 }
 
-/// What the systems differ in is Linux's own: names are files there, and users are numbers.
+/// These tests are for Linux, where names are files and users are numbers.
 #[cfg(not(target_os = "linux"))]
 mod linux {
     macro_rules! skipped {
         ($($test:ident)* ; $($role:ident)*) => {
             $(pub(crate) fn $test() {
-                testkit::skip("names are no files here");
+                testkit::skip("names are not files here");
             })*
             $(pub(crate) fn $role(_: &mut testkit::Role) {})*
         };

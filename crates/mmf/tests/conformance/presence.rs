@@ -569,7 +569,7 @@ mod linux {
 
     /// A peer that writes the state of the creator's slot again and again does not keep a creator past its
     /// deadline.
-    pub(crate) fn a_slot_state_that_changes_all_the_time() {
+    pub(crate) fn a_slot_state_that_changes_constantly() {
         let memory = SharedMemory::anonymous(LEN).unwrap();
         let view = memory.view().unwrap();
         let (word, end) = (48, std::sync::atomic::AtomicBool::new(false));
@@ -647,11 +647,11 @@ mod others {
     }
 
     skipped! {
-        owners_in_other_namespaces ids_of_other_namespaces
-            creators_in_other_namespaces read_locks_decide_nothing
-            children_do_not_keep_their_parents_alive a_child_with_the_same_id_is_no_holder slots_in_large_pages closing_all_descriptors no_descriptor_left no_address_left
-            stopped_processes_are_alive processes_without_their_first_thread joining_in_two_pid_namespaces
-            without_the_kernel_in_other_namespaces all_locks_lost a_slot_state_that_changes_all_the_time
+        owners_in_other_namespaces ids_of_other_namespaces creators_in_other_namespaces
+            read_locks_decide_nothing children_do_not_keep_their_parents_alive
+            a_child_with_the_same_id_is_no_holder slots_in_large_pages closing_all_descriptors
+            no_descriptor_left no_address_left stopped_processes_are_alive
+            processes_without_their_first_thread joining_in_two_pid_namespaces without_the_kernel_in_other_namespaces all_locks_lost a_slot_state_that_changes_constantly
             tickets_from_other_namespaces;
         role_own_and_fork role_fork_with_the_same_id role_own_and_close role_no_descriptor
             role_no_address role_leave_first_thread
@@ -677,7 +677,7 @@ testkit::registry! {
         joining_in_two_pid_namespaces
         without_the_kernel_in_other_namespaces
         all_locks_lost
-        a_slot_state_that_changes_all_the_time
+        a_slot_state_that_changes_constantly
         tickets_from_other_namespaces
     }
     roles {

@@ -144,9 +144,7 @@ pub(crate) fn role_count(role: &mut Role) {
 
 pub(crate) fn processes_of_both_widths_share() {
     let Some(program) = std::env::var_os("MMF_TEST_PEER") else {
-        testkit::skip(
-            "MMF_TEST_PEER names no build of this program for the other word size; ci/test-windows.sh makes one",
-        );
+        testkit::skip("MMF_TEST_PEER names no build for the other word size; ci/test-windows.sh builds one");
     };
     let name = unique_name("widths");
     let memory = SharedMemory::create(&name, 1 << 20).unwrap();

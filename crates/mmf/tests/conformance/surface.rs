@@ -1,4 +1,4 @@
-//! The root of the crate holds what almost every program needs; everything else is in a module that says what it is about.
+//! The root of the crate holds the items that almost every program needs. All others are in modules by topic.
 
 /// Returns the items that `lib.rs` re-exports, without those that are hidden.
 fn root() -> Vec<String> {

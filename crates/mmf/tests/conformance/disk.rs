@@ -114,8 +114,8 @@ pub(crate) fn round_trips() {
 pub(crate) fn read_only_regions_are_saved() {
     let folder = Folder::new();
     let name = unique_name("read-only");
-    let maker = SharedMemory::create(&*name, 100_000).unwrap();
-    maker.view().unwrap().write_all_at(b"here", 70_000).unwrap();
+    let creator = SharedMemory::create(&*name, 100_000).unwrap();
+    creator.view().unwrap().write_all_at(b"here", 70_000).unwrap();
     let reader = SharedMemory::open_read_only(&*name).unwrap();
     reader.save(folder.file("one")).unwrap();
     assert_bytes(&fs::read(folder.file("one")).unwrap()[70_000..70_004], b"here", "read-only");

@@ -651,11 +651,12 @@ mod others {
             read_locks_decide_nothing children_do_not_keep_their_parents_alive
             a_child_with_the_same_id_is_no_holder slots_in_large_pages closing_all_descriptors
             no_descriptor_left no_address_left stopped_processes_are_alive
-            processes_without_their_first_thread joining_in_two_pid_namespaces without_the_kernel_in_other_namespaces all_locks_lost a_slot_state_that_changes_constantly
+            processes_without_their_first_thread joining_in_two_pid_namespaces
+            without_the_kernel_in_other_namespaces all_locks_lost a_slot_state_that_changes_constantly
             tickets_from_other_namespaces;
         role_own_and_fork role_fork_with_the_same_id role_own_and_close role_no_descriptor
-            role_no_address role_leave_first_thread
-            role_join_until role_join_and_report role_lose_hold role_give role_redeem
+            role_no_address role_leave_first_thread role_join_until role_join_and_report
+            role_lose_hold role_give role_redeem
     }
 }
 

@@ -66,16 +66,18 @@ pub(crate) fn unknown_accounts() {
     if cfg!(unix) {
         all.extend([Principal::group(u32::MAX.to_string()), Principal::user("+5"), Principal::user("-1")]);
     }
-    for who in all {
-        let error =
-            options().security(Security::current_user().grant_read(who.clone())).create(&name).unwrap_err();
+    for principal in all {
+        let error = options()
+            .security(Security::current_user().grant_read(principal.clone()))
+            .create(&name)
+            .unwrap_err();
         assert_eq!(error.kind(), ErrorKind::UnknownAccount, "{error}");
-        let (Principal::User(text) | Principal::Group(text)) = &who else { unreachable!() };
+        let (Principal::User(text) | Principal::Group(text)) = &principal else { unreachable!() };
         assert!(
             format!("{error:#}").contains(text.as_str()) && format!("{error:#}").contains(&name),
             "{error}"
         );
-        let check = options().security(Security::current_user().grant_read(who)).check_create(&name);
+        let check = options().security(Security::current_user().grant_read(principal)).check_create(&name);
         assert_eq!(check.error_kind(), Some(ErrorKind::UnknownAccount), "{check}");
     }
     assert_eq!(SharedMemory::open(&name).unwrap_err().kind(), ErrorKind::NotFound, "it was created");
@@ -330,8 +332,8 @@ mod here {
     pub(crate) fn owners_on_this_system() {
         let memory = SharedMemory::create(unique_name("owner"), 1).unwrap();
         let name = memory.name().unwrap();
-        for who in [Principal::Everyone, Principal::group("0")] {
-            let error = OpenOptions::new().expect_owner(who).open(name).unwrap_err();
+        for principal in [Principal::Everyone, Principal::group("0")] {
+            let error = OpenOptions::new().expect_owner(principal).open(name).unwrap_err();
             assert_eq!(error.kind(), ErrorKind::InvalidSecurity, "{error}");
         }
     }
@@ -409,7 +411,7 @@ mod here {
 
     /// Descriptors from other programs are read back as they were given.
     pub(crate) fn words_and_umask() {
-        for (who, text) in [
+        for (principal, text) in [
             (Principal::Administrators, "Administrators"),
             (Principal::InteractiveUsers, "Interactive users"),
             (Principal::Services, "Services"),
@@ -419,7 +421,7 @@ mod here {
             (Principal::user("S-1-5-21-7-8-9-1234"), "S-1-5-21-7-8-9-1234"),
             (Principal::package("S-1-15-2-1-2-3-4-5-6-7"), "S-1-15-2-1-2-3-4-5-6-7"),
         ] {
-            let security = Security::current_user().grant_write(who);
+            let security = Security::current_user().grant_write(principal);
             let memory = options().security(security).create(unique_name("who")).unwrap();
             let read = memory.security().unwrap();
             assert!(read.to_string().contains(&format!("{text} may read and write")), "{read}");

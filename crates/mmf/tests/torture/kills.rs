@@ -319,7 +319,7 @@ fn round(ledger: &Ledger, ledger_name: &str, random: &mut Random, kills: u64, sl
     }
     assert_eq!(ledger.get(Tally::Wrong), 0, "a worker detected a violation (above)");
     if let Some(segment) = segment {
-        let alive = segment.participants().unwrap().iter().filter(|who| who.alive).count();
+        let alive = segment.participants().unwrap().iter().filter(|participant| participant.alive).count();
         assert_eq!(alive, 1, "live participants after all others have ended");
         // A process that joins last finds consistent data, or a death is reported to it.
         let objects = Objects::of(&segment).unwrap();

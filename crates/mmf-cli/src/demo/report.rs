@@ -115,7 +115,9 @@ impl Report {
         let [data, control] = [&self.name, &self.control].map(ToString::to_string);
         let widest = data.len().max(control.len());
         format!(
-            "process 1  id {}, this one; created two regions:\n{:13}{data:widest$}  {}\n{:13}{control:widest$}  {}",
+            "process 1  id {}, this one; created two regions:\n\
+             {:13}{data:widest$}  {}\n\
+             {:13}{control:widest$}  {}",
             process::id(),
             "",
             size::show(self.created_len),

@@ -14,8 +14,8 @@ use rustix::fs::{
 };
 use rustix::io::Errno;
 
+use super::limits::limits;
 use super::memory::Object;
-use super::probe::limits;
 use crate::sys::{Failure, Reason};
 
 /// The minimum number of zeros that become a hole in the file. Shorter holes would save little and fragment

@@ -14,9 +14,9 @@ use std::sync::{Mutex, Once, PoisonError, TryLockError};
 
 use super::chain;
 use super::forks;
-use super::memory::ObjectId;
 use super::name::ObjectName;
 use super::named;
+use super::object_id::ObjectId;
 
 /// A name to release.
 struct Held {

@@ -21,7 +21,7 @@ use std::time::{Duration, Instant};
 use rustix::fs::fstat;
 use rustix::io::Errno;
 
-use super::probe::check_file_size;
+use super::limits::check_file_size;
 use crate::sys::{Failure, Reason};
 
 /// The maximum length of an object.

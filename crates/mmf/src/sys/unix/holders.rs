@@ -9,9 +9,9 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
-use super::memory::ObjectId;
 use super::name::ObjectName;
 use super::named;
+use super::object_id::ObjectId;
 use crate::sys::{Failure, FoundHolder};
 
 /// The inode of the initial pid namespace. In any other one, processes outside are invisible.

@@ -6,9 +6,9 @@ use std::os::fd::AsFd;
 use rustix::fs::{Mode, OFlags, Stat, fchmod, fstat, lstat, open as open_file, unlink};
 use rustix::io::Errno;
 
-use super::memory::{ObjectId, identity_of};
+use super::marks::{MARK, names_of};
 use super::name::DIRECTORY;
-use super::named::{MARK, names_of};
+use super::object_id::{ObjectId, identity_of};
 use super::security::OWNER_ONLY;
 use crate::sys::Links;
 

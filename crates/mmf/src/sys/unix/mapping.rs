@@ -6,7 +6,7 @@ use rustix::io::Errno;
 use rustix::mm::{Advice, MsyncFlags};
 
 use super::memory::page_size;
-use super::{pages, probe};
+use super::{limits, pages};
 use crate::sys::{Failure, Mapping, Reason};
 
 /// Unmaps a range.
@@ -64,7 +64,7 @@ impl Mapping {
     pub(crate) fn lock(&self, offset: usize, len: usize) -> Result<(), Failure> {
         let (start, len) = self.pages(offset, len);
         // SAFETY: the pages are part of this mapping, and locking changes no byte of them.
-        unsafe { rustix::mm::mlock(start, len) }.map_err(|errno| probe::locking_failed(errno, len))
+        unsafe { rustix::mm::mlock(start, len) }.map_err(|errno| limits::locking_failed(errno, len))
     }
 
     /// Undoes `lock`.

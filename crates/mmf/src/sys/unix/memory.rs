@@ -4,11 +4,13 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::ptr::{self, NonNull};
 use std::sync::OnceLock;
 
-use rustix::fs::{FileType, Stat, fstat};
+use rustix::fs::{FileType, fstat};
 use rustix::io::Errno;
 use rustix::mm::{MapFlags, ProtFlags};
 
 use super::name::ObjectName;
+pub(crate) use super::object_id::ObjectId;
+use super::object_id::{Opened, identity_of};
 use super::security::{self, OWNER_ONLY};
 use super::{exit, fault, forks, growth, named, pages};
 use crate::sys::{
@@ -24,23 +26,6 @@ pub(crate) struct Object {
     /// The number of names that the object had when it was opened by one.
     names: u64,
     properties: Properties,
-}
-
-/// Device and inode, which distinguish an object from all others that exist at the same time.
-pub(crate) type ObjectId = (u64, u64);
-
-pub(super) fn identity_of(stat: &Stat) -> ObjectId {
-    #[allow(clippy::unnecessary_cast, clippy::cast_sign_loss, reason = "they have other types elsewhere")]
-    (stat.st_dev as u64, stat.st_ino as u64)
-}
-
-/// An object that was opened by its name.
-#[derive(Debug)]
-pub(super) struct Opened {
-    pub(super) fd: OwnedFd,
-    /// The object that the last holder removes, if the caller has become a holder.
-    pub(super) held: Option<ObjectId>,
-    pub(super) names: u64,
 }
 
 /// A name that the last holder removes.

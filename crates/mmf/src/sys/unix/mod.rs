@@ -21,14 +21,19 @@ pub(crate) mod kernel;
 #[cfg(not(any(target_os = "linux", target_os = "android")))]
 #[path = "../no_kernel.rs"]
 pub(crate) mod kernel;
+mod limits;
 #[cfg(any(target_os = "linux", target_os = "android"))]
 #[path = "links_linux.rs"]
 mod links;
 pub(super) mod list;
 pub(crate) mod liveness;
 pub(super) mod mapping;
+#[cfg(any(target_os = "linux", target_os = "android"))]
+#[path = "marks_linux.rs"]
+mod marks;
 pub(super) mod memory;
 pub(super) mod name;
+mod object_id;
 pub(super) mod pages;
 pub(super) mod probe;
 pub(crate) mod process;

@@ -10,9 +10,9 @@ use rustix::fs::{Mode, fstat, ftruncate};
 use rustix::io::Errno;
 use rustix::shm::{OFlags, open as open_object, unlink};
 
-use super::memory::{ObjectId, Opened};
+use super::limits::check_file_size;
 use super::name::ObjectName;
-use super::probe::check_file_size;
+use super::object_id::{ObjectId, Opened};
 use super::security::{self, Protection};
 use crate::sys::{Attempt, CreateParams, Failure, NameTarget, Pages, Reason};
 

@@ -9,9 +9,9 @@ use rustix::io::Errno;
 
 use super::account::{Capability, is_capable, stands_for_unmapped};
 use super::links::links_of;
-use super::memory::identity_of;
+use super::marks::{is_ours, is_own, open_path, unlock};
 use super::name::ObjectName;
-use super::named::{is_ours, is_own, open_path, unlock};
+use super::object_id::identity_of;
 use super::{facts, security};
 use crate::sys::{NameProbe, NameState, Space, StorageProblem};
 

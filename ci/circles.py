@@ -18,15 +18,6 @@ ROOT = Path(__file__).resolve().parent.parent / "crates" / "mmf" / "src"
 # The circles that stay; docs/design.md gives the reasons.
 ALLOWED = [
     ["sys/unix/chain.rs", "sys/unix/fault.rs"],
-    [
-        "sys/unix/exit.rs",
-        "sys/unix/growth.rs",
-        "sys/unix/links_linux.rs",
-        "sys/unix/memory.rs",
-        "sys/unix/named_linux.rs",
-        "sys/unix/probe.rs",
-        "sys/unix/probe_linux.rs",
-    ],
 ]
 
 

@@ -1,6 +1,6 @@
-//! The conformance suite: the promises of the library, one test each, on every system and processor.
+//! The conformance suite: one test for each promise of the library, on every system and processor.
 //!
-//! Where a promise is about processes, the other process is this program again, in a role; or a program of another
+//! Where a promise is about processes, the other process is this program in a role, or a program in another
 //! language.
 #![allow(
     clippy::unwrap_used,

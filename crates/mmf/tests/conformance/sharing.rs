@@ -18,7 +18,7 @@ pub(crate) fn create_and_open_in_another_process() {
 
 pub(crate) fn role_open_and_check(role: &mut Role) {
     let memory = SharedMemory::open_read_only(role.argument(0)).unwrap();
-    let bytes = memory.view().unwrap().read_vec(99_000, 20).unwrap();
+    let bytes = memory.view().unwrap().read_vec(99_000, 22).unwrap();
     role.say(format!("{} {}", memory.len(), String::from_utf8(bytes).unwrap()));
 }
 

@@ -9,7 +9,7 @@ fn root() -> Vec<String> {
         source.lines().filter(|line| !line.starts_with("//")).collect::<Vec<_>>().join("\n").split(';')
     {
         let statement = statement.trim();
-        hidden |= statement.starts_with("#[doc(hidden)]");
+        hidden |= statement.contains("#[doc(hidden)]");
         let Some(at) = statement.find("pub use ") else { continue };
         if !std::mem::take(&mut hidden) {
             let path = &statement[at + "pub use ".len()..];

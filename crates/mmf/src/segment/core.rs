@@ -24,8 +24,8 @@ const SLOT_BITS: u32 = 9;
 pub(crate) struct Core<A: Access = ReadWrite> {
     pub(crate) view: View<A>,
     pub(crate) memory: SharedMemory<A>,
-    pub(crate) family: SegmentObjects,
-    pub(crate) presence: Slots,
+    pub(crate) objects: SegmentObjects,
+    pub(crate) kernel_slots: Slots,
     /// As the header had it when it was checked. Never read again: a peer may change it.
     pub(crate) slots: u32,
     pub(crate) start: u64,
@@ -166,7 +166,7 @@ impl<A: Access> Core<A> {
     }
 
     fn is_held(&self, slot: u32) -> Option<bool> {
-        self.presence.is_held(&self.memory.right().object, slot)
+        self.kernel_slots.is_held(&self.memory.right().object, slot)
     }
 
     /// Whether to believe the kernel that no process holds a slot. Not if it says so of this process's own
@@ -219,7 +219,7 @@ impl Core<ReadWrite> {
     /// Becomes a participant.
     pub(crate) fn join(&mut self, operation: Operation) -> Result<(), Error> {
         let right = self.memory.right();
-        let claimer = self.presence.claimer(&right.object).map_err(|failure| {
+        let claimer = self.kernel_slots.claimer(&right.object).map_err(|failure| {
             let error = right.error(operation, failure);
             if error.kind() == ErrorKind::LimitReached {
                 error.with_detail(

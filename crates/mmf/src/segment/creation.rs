@@ -105,7 +105,7 @@ impl<'m, A: Access> SegmentRegion<'m, A> {
         self.memory.right().name_it(Error::new(self.parameters.operation, kind))
     }
 
-    fn presence(&self) -> Slots {
+    fn kernel_slots(&self) -> Slots {
         // (On Windows, `is_held` is never called on it: the names of slots depend on the identity, which only
         // a complete segment has.)
         Slots::new(&SegmentObjects::new(None, None, [0; 16]))
@@ -182,7 +182,7 @@ impl<'m, A: Access> SegmentRegion<'m, A> {
             return Ok(false);
         }
         let object = &self.memory.right().object;
-        let held = if slot_state.kernel() { self.presence().is_held(object, CREATOR) } else { None };
+        let held = if slot_state.kernel() { self.kernel_slots().is_held(object, CREATOR) } else { None };
         if held == Some(false) {
             return Ok(false);
         }
@@ -273,13 +273,13 @@ impl<'m, A: Access> SegmentRegion<'m, A> {
     pub(super) fn core(&self, slots: u32, len: u64, id: [u8; 16]) -> Core<A> {
         let right = self.memory.right();
         let name = self.object_name();
-        let family = SegmentObjects::new(Some(&right.object), name.as_ref(), id);
-        let presence = Slots::new(&family);
+        let objects = SegmentObjects::new(Some(&right.object), name.as_ref(), id);
+        let kernel_slots = Slots::new(&objects);
         Core {
             view: self.view.clone(),
             memory: self.memory.clone(),
-            family,
-            presence,
+            objects,
+            kernel_slots,
             slots,
             start: HEADER_LEN + u64::from(slots) * SLOT_LEN,
             len: AtomicU64::new(len),
@@ -314,8 +314,8 @@ impl SegmentRegion<'_, ReadWrite> {
                 Progress::Ready => return Ok(Disposition::Opened),
                 Progress::Blank | Progress::UnderWay | Progress::Died => {}
             }
-            if let Some(made) = self.try_create(len)? {
-                return Ok(made);
+            if let Some(disposition) = self.try_create(len)? {
+                return Ok(disposition);
             }
             if Instant::now() >= self.parameters.deadline && begun.elapsed() >= TAKEOVER_DELAY {
                 let detail =
@@ -335,7 +335,7 @@ impl SegmentRegion<'_, ReadWrite> {
             return Ok(None);
         }
         let right = self.memory.right();
-        let claimer = self.presence().claimer(&right.object);
+        let claimer = self.kernel_slots().claimer(&right.object);
         let claimer = claimer.map_err(|failure| right.error(self.parameters.operation, failure))?;
         let claimed = if cfg!(unix) { claimer.claim(CREATOR) } else { Claimed::Impossible };
         if claimed == Claimed::Taken {
@@ -348,12 +348,12 @@ impl SegmentRegion<'_, ReadWrite> {
             return Ok(None);
         }
         // Another process may have finished between the check and taking the slot.
-        let made = if matches!(self.progress()?, Progress::Ready) {
+        let disposition = if matches!(self.progress()?, Progress::Ready) {
             Disposition::Opened
         } else {
             step("create: claimed");
             let who = liveness::identity();
-            let made = self
+            let written = self
                 .view
                 .write(&who.started, index(CREATOR_STARTED_AT))
                 .and_then(|()| {
@@ -362,7 +362,7 @@ impl SegmentRegion<'_, ReadWrite> {
                 })
                 .and_then(|()| word.store(slot_state.with_phase(Phase::Present).0, SeqCst))
                 .and_then(|()| self.write(former != SlotState(0), len));
-            if let Err(error) = made {
+            if let Err(error) = written {
                 let _ = self.set_state(state::BROKEN);
                 return Err(error);
             }
@@ -370,7 +370,7 @@ impl SegmentRegion<'_, ReadWrite> {
         };
         word.store(slot_state.with_phase(Phase::Free).0, SeqCst)?;
         claimer.release(CREATOR);
-        Ok(Some(made))
+        Ok(Some(disposition))
     }
 
     fn set_state(&self, value: u32) -> Result<(), Error> {

@@ -241,10 +241,10 @@ impl Core<ReadWrite> {
             }
         }
         step("directory: locked");
-        let made = self.add(name, wanted);
+        let added = self.add(name, wanted);
         raw::mutex::mark_consistent(&context, &lock, me)?;
         raw::mutex::unlock(&context, &lock, me)?;
-        made
+        added
     }
 
     /// The caller holds the lock.

@@ -103,8 +103,8 @@ pub(crate) struct LockHead {
 
 impl LockHead {
     /// Whether `since` is about this owner and its current acquisition: it has not released the lock since.
-    pub(crate) fn since_is_of(&self, token: u32) -> bool {
-        self.since_owner == token && self.since_releases == self.releases
+    pub(crate) fn since_is_of(&self, id: u32) -> bool {
+        self.since_owner == id && self.since_releases == self.releases
     }
 }
 

@@ -221,6 +221,6 @@ fn create_or_join(
     parameters: Parameters,
 ) -> Result<(Segment<ReadWrite>, Disposition), Error> {
     let region = SegmentRegion::new(memory, parameters)?;
-    let made = region.create()?;
-    Ok((join(region.check()?, parameters.operation)?, made))
+    let disposition = region.create()?;
+    Ok((join(region.check()?, parameters.operation)?, disposition))
 }

@@ -18,12 +18,12 @@ impl<A: Access> SegmentRegion<'_, A> {
             state::READY if signs => SegmentStage::Ready,
             // A creator that could not go on may have written nothing else.
             state::BROKEN if signs || header.magic == [0; 8] => SegmentStage::Broken,
-            state::RAW if self.unlike_raw()?.is_none() => self.making(SegmentStage::Blank)?,
+            state::RAW if self.unlike_raw()?.is_none() => self.creating(SegmentStage::Blank)?,
             state::CREATING
                 if (header.magic == MAGIC || header.magic == [0; 8])
                     && matches!(header.version, 0 | VERSION) =>
             {
-                self.making(if signs { SegmentStage::Damaged } else { SegmentStage::NotASegment })?
+                self.creating(if signs { SegmentStage::Damaged } else { SegmentStage::NotASegment })?
             }
             _ if signs => SegmentStage::Damaged,
             _ => SegmentStage::NotASegment,
@@ -32,7 +32,7 @@ impl<A: Access> SegmentRegion<'_, A> {
     }
 
     /// The creator, or `without` if no process has ever started.
-    fn making(&self, without: SegmentStage) -> Result<SegmentStage, Error> {
+    fn creating(&self, without: SegmentStage) -> Result<SegmentStage, Error> {
         let slot_state = SlotState(self.view.atomic_u64(index(CREATOR_AT))?.load(SeqCst)?);
         if slot_state.phase() == Phase::Free {
             // The creator may have finished since the state was read.

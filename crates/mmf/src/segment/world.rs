@@ -75,7 +75,7 @@ impl WaitWord {
 
     /// Returns the word at `at` in the segment, which is followed by nothing but the count of its waiters.
     pub(crate) fn bare(core: &Arc<Core>, at: u64) -> Result<Self, Error> {
-        let waker = Waker::new(&core.family, at)
+        let waker = Waker::new(&core.objects, at)
             .map_err(|failure| core.memory.right().error(Operation::Object, failure))?;
         Ok(WaitWord { missed: MissedWakeups::Always, ..WaitWord::at(&core.view, index(at), waker)? })
     }

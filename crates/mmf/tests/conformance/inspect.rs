@@ -282,25 +282,25 @@ pub(crate) fn zeros_are_not_a_death() {
 /// The creator is named, and whether it is alive.
 pub(crate) fn the_creator_is_named() {
     for step in ["create: claimed", "create: creating", "create: written, and not ready yet"] {
-        let name = unique_name("named-maker");
-        let mut maker = Peer::start("segment::role_create_until", &[&name, step]);
-        maker.expect(&format!("at {step}"));
+        let name = unique_name("named-creator");
+        let mut creator = Peer::start("segment::role_create_until", &[&name, step]);
+        creator.expect(&format!("at {step}"));
         let memory = SharedMemory::open(&name).unwrap();
-        let making = |wanted| match Segment::stage_of(&memory).unwrap() {
-            SegmentStage::Creating { creator: maker, alive, .. } => {
+        let creating = |wanted| match Segment::stage_of(&memory).unwrap() {
+            SegmentStage::Creating { creator, alive, .. } => {
                 assert_eq!(alive, wanted, "{step}");
-                maker.id
+                creator.id
             }
             other => panic!("{step}: {other:?}"),
         };
-        let id = making(true);
+        let id = creating(true);
         let error = Segment::inspect_memory(&memory).unwrap_err();
         assert!(format!("{error:#}").contains(&format!("process {id} is creating it")), "{error}");
-        maker.kill();
+        creator.kill();
         testkit::wait_until("its death is noticed", || {
             matches!(Segment::stage_of(&memory).unwrap(), SegmentStage::Creating { alive: false, .. })
         });
-        assert_eq!(making(false), id);
+        assert_eq!(creating(false), id);
         let error = Segment::inspect_memory(&memory).unwrap_err();
         assert!(format!("{error:#}").contains(&format!("process {id}, died")), "{error}");
     }

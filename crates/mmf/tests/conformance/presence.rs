@@ -132,9 +132,9 @@ mod linux {
         skip_if_emulated();
         crate::users::need_root();
         for space in ["time", "pid", "pid proc", "no-proc"] {
-            let name = unique_name("maker");
-            let mut maker = start_in(space, "segment::role_create_until", &[&name, "create: creating"]);
-            maker.expect("at create: creating");
+            let name = unique_name("creator");
+            let mut creator = start_in(space, "segment::role_create_until", &[&name, "create: creating"]);
+            creator.expect("at create: creating");
             let memory = SharedMemory::open(&name).unwrap();
             let stage = Segment::stage_of(&memory).unwrap();
             assert!(matches!(stage, SegmentStage::Creating { alive: true, .. }), "[{space}] {stage:?}");
@@ -143,7 +143,7 @@ mod linux {
                 assert_eq!(error.kind(), ErrorKind::NotReady, "[{space}] {error}");
                 assert!(!format!("{error:#}").contains("died"), "[{space}] {error}");
             }
-            maker.kill();
+            creator.kill();
             wait_until("its creator is found dead", || {
                 matches!(Segment::stage_of(&memory).unwrap(), SegmentStage::Creating { alive: false, .. })
             });

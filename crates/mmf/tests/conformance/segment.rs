@@ -210,15 +210,15 @@ const MAKING: [&str; 3] = ["create: claimed", "create: creating", "create: writt
 
 pub(crate) fn a_dead_creator_is_replaced() {
     for step in MAKING {
-        let name = unique_name("maker");
-        let mut maker = Peer::start("segment::role_create_until", &[&name, step]);
-        maker.expect(&format!("at {step}"));
+        let name = unique_name("creator");
+        let mut creator = Peer::start("segment::role_create_until", &[&name, step]);
+        creator.expect(&format!("at {step}"));
         // The test keeps the region, which would otherwise go with its creator.
         let _memory = SharedMemory::open(&name).unwrap();
         let soon = SegmentOptions::new().len(LEN).ready_timeout(Duration::from_millis(20));
         assert_eq!(soon.open(&name).unwrap_err().kind(), ErrorKind::NotReady, "{step}: alive");
         assert_eq!(soon.open_or_create(&name).unwrap_err().kind(), ErrorKind::NotReady, "{step}: alive");
-        maker.kill();
+        creator.kill();
         let error = Segment::open(&name).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::NotReady, "{step}");
         assert!(format!("{error:#}").contains("its creator died"), "{error}");

@@ -1,8 +1,8 @@
 //! The stable numbers and identifiers of errors and findings.
 //!
-//! Other languages match on them, so they are written down in `docs/codes.md`, and a test compares that page with these
-//! tables in both directions. A number is never used twice, not even after its variant is gone, and 0 is never used. Each
-//! table is one exhaustive `match`: a variant without a row does not compile.
+//! Other languages match on them, so they are written down in `docs/codes.md`, and a test compares that page
+//! with these tables in both directions. A number is never used twice, not even after its variant is gone,
+//! and 0 is never used. Each table is one exhaustive `match`: a variant without a row does not compile.
 
 use crate::diagnosis::{Action, Cause, PrivilegeState, Remedy, Severity};
 use crate::error::{ErrorKind, Operation};
@@ -31,7 +31,12 @@ macro_rules! codes {
         impl Table for $type {
             const NAME: &'static str = stringify!($type);
             const ROWS: &'static [Row] =
-                &[$(Row { code: $code, id: $id, variant: stringify!($variant), fields: &[$($(stringify!($field)),*)?] },)*];
+                &[$(Row {
+                    code: $code,
+                    id: $id,
+                    variant: stringify!($variant),
+                    fields: &[$($(stringify!($field)),*)?],
+                },)*];
         }
 
         #[cfg(feature = "serde")]
@@ -271,7 +276,8 @@ mod tests {
 
     const PAGE: &str = include_str!("../../../docs/codes.md");
 
-    /// The rows of one table of the page: number, identifier, variant and fields, without what a variant means.
+    /// The rows of one table of the page: number, identifier, variant and fields, without what a variant
+    /// means.
     fn rows_of_page(table: &str, columns: usize) -> Vec<String> {
         let heading = format!("\n## `{table}`\n");
         let (_, section) = PAGE.split_once(&heading).unwrap_or_else(|| panic!("no section {table}"));

@@ -7,8 +7,8 @@ pub(crate) fn is_harmful(c: char) -> bool {
     c.is_control() || is_invisible(c)
 }
 
-/// Whether a character cannot be seen, or changes the order of what can: bidirectional controls, characters without width,
-/// separators of lines.
+/// Whether a character cannot be seen, or changes the order of what can: bidirectional controls, characters
+/// without width, separators of lines.
 pub(crate) fn is_invisible(c: char) -> bool {
     matches!(
         c,

@@ -55,8 +55,8 @@ pub enum Cause {
         /// Its full name.
         name: String,
     },
-    /// The name is reserved, but the creator has not yet given the region a length (Unix) or committed a page of it (Windows).
-    /// It can stay so for good: a program can end between the two steps.
+    /// The name is reserved, but the creator has not yet given the region a length (Unix) or committed a page
+    /// of it (Windows). It can stay so for good: a program can end between the two steps.
     #[non_exhaustive]
     Unfinished {
         /// When the name was reserved, if known.
@@ -70,7 +70,8 @@ pub enum Cause {
     },
     /// A stale region has this name: its holders were killed. The next open removes it (Linux).
     Stale,
-    /// A stale region has this name: its holders were killed. Only programs of its owner may remove it (Linux).
+    /// A stale region has this name: its holders were killed. Only programs of its owner may remove it
+    /// (Linux).
     #[non_exhaustive]
     StaleNotRemovable {
         /// The owner, if known.
@@ -126,7 +127,8 @@ pub enum Cause {
         /// The kind of container that this process runs in, if it can be detected.
         container: Option<&'static str>,
     },
-    /// The integrity level of the region is higher than that of this process; access rights do not override it (Windows).
+    /// The integrity level of the region is higher than that of this process; access rights do not override
+    /// it (Windows).
     #[non_exhaustive]
     Integrity {
         /// The integrity level of the region.
@@ -234,8 +236,8 @@ pub enum Cause {
         /// The capacity in bytes.
         capacity: u64,
     },
-    /// No holder with write access told its capacity when this process opened the region: it has none, or all such holders are
-    /// gone (Linux).
+    /// No holder with write access told its capacity when this process opened the region: it has none, or all
+    /// such holders are gone (Linux).
     CapacityUnknown,
     /// The request uses nearly all of what is left.
     #[non_exhaustive]
@@ -281,8 +283,8 @@ pub enum Cause {
         /// Those among them that are found in `/dev/shm`.
         found: Vec<String>,
     },
-    /// Another process holds a lock on the region that prevents others from opening it (Linux). Any process that may read the
-    /// region can take such a lock.
+    /// Another process holds a lock on the region that prevents others from opening it (Linux). Any process
+    /// that may read the region can take such a lock.
     #[non_exhaustive]
     HeldExclusively {
         /// The id of that process.
@@ -290,8 +292,8 @@ pub enum Cause {
         /// The name of its program, if known.
         program: Option<String>,
     },
-    /// Any user may rename what others have created in the directory of named regions, so a name does not identify its creator
-    /// (Linux).
+    /// Any user may rename what others have created in the directory of named regions, so a name does not
+    /// identify its creator (Linux).
     #[non_exhaustive]
     Replaceable {
         /// The path of the directory.
@@ -429,12 +431,13 @@ impl fmt::Display for CauseText<'_> {
             Cause::LocalScope { session: Some(session) } => {
                 write!(
                     f,
-                    r"Local\ names belong to this session ({session}); regions of services and of other sessions are not visible here"
+                    "Local\\ names belong to this session ({session}); regions of services and of other \
+                     sessions are not visible here"
                 )
             }
-            Cause::LocalScope { session: None } => f.write_str(
-                r"Local\ names belong to this user; regions of other users are not visible here",
-            ),
+            Cause::LocalScope { session: None } => {
+                f.write_str(r"Local\ names belong to this user; regions of other users are not visible here")
+            }
             Cause::OtherType { kind } => write!(f, "the name belongs to {} {kind}", article(kind)),
             Cause::SimilarName { name } => write!(f, "{name} exists, which differs in few characters"),
             Cause::Unfinished { since, owner, holders, complete } => {
@@ -467,14 +470,18 @@ impl fmt::Display for CauseText<'_> {
                 f.write_str("a stale region exists (its holders were killed); the next open removes it")
             }
             Cause::StaleNotRemovable { owner } => {
-                f.write_str("a stale region exists (its holders were killed), and only programs of its owner")?;
+                f.write_str(
+                    "a stale region exists (its holders were killed), and only programs of its owner",
+                )?;
                 write_account(f, " (", owner.as_ref(), ")")?;
                 f.write_str(" may remove it")
             }
             Cause::PossiblyStale { owner, since, unheld } => {
                 f.write_str("the name belongs to a region")?;
                 write_account(f, " of ", owner.as_ref(), "")?;
-                f.write_str(" that this user may not open; it may be in use, or stale (left by a killed program)")?;
+                f.write_str(
+                    " that this user may not open; it may be in use, or stale (left by a killed program)",
+                )?;
                 if *unheld {
                     f.write_str(" (the kernel's list of locks shows no process that holds it)")?;
                 }
@@ -517,14 +524,17 @@ impl fmt::Display for CauseText<'_> {
                     write!(f, "; this process runs in a container ({container})")?;
                 }
                 match snap {
-                    Some(snap) => write!(f, "; this is the snap {snap}, which may only use names that start with snap.{snap}."),
+                    Some(snap) => write!(
+                        f,
+                        "; this is the snap {snap}, which may only use names that start with snap.{snap}."
+                    ),
                     None => Ok(()),
                 }
             }
             Cause::Integrity { object, process: yours } => write!(
                 f,
-                "its integrity level is {object}, and that of this process is {yours}; a lower level cannot write to a higher \
-                 one, whatever the access rights"
+                "its integrity level is {object}, and that of this process is {yours}; a lower level cannot \
+                 write to a higher one, whatever the access rights"
             ),
             Cause::AppContainer => f.write_str(
                 "this process is in an AppContainer, which has object names of its own and no Global\\",
@@ -562,7 +572,11 @@ impl fmt::Display for CauseText<'_> {
                 Bytes(*limit)
             ),
             Cause::Truncated { len } => {
-                write!(f, "another process has truncated it: it has {} now, and this byte is beyond its end", Bytes(*len))
+                write!(
+                    f,
+                    "another process has truncated it: it has {} now, and this byte is beyond its end",
+                    Bytes(*len)
+                )
             }
             Cause::BadMemory => f.write_str("the RAM that held the page has failed; its content is lost"),
             Cause::Inaccessible => f.write_str(
@@ -591,7 +605,8 @@ impl fmt::Display for CauseText<'_> {
                 write!(f, "{} were requested, and its capacity is {}", Bytes(*asked), Bytes(*capacity))
             }
             Cause::CapacityUnknown => f.write_str(
-                "its capacity was not known when this process opened it: it has none, or no holder with write access was left",
+                "its capacity was not known when this process opened it: it has none, or no holder with \
+                 write access was left",
             ),
             Cause::NearlyFull { asked, left, of } => {
                 write!(f, "{} are nearly all of the {} that are left of {of}", Bytes(*asked), Bytes(*left))
@@ -622,7 +637,10 @@ impl fmt::Display for CauseText<'_> {
                 write!(f, "the region has {}, expected {expected}", Bytes(*len))
             }
             Cause::HardLinked { names, found } => {
-                write!(f, "the region has {names} names: another user may have added this one as a hard link")?;
+                write!(
+                    f,
+                    "the region has {names} names: another user may have added this one as a hard link"
+                )?;
                 for (index, name) in found.iter().enumerate() {
                     // A file name that any user may have chosen.
                     write!(f, "{}{name:?}", if index == 0 { " (" } else { ", " })?;
@@ -638,11 +656,13 @@ impl fmt::Display for CauseText<'_> {
             }
             Cause::Replaceable { path: place } => write!(
                 f,
-                "any user may rename and replace files in {place}, which lacks the sticky bit, so a name does not identify its creator"
+                "any user may rename and replace files in {place}, which lacks the sticky bit, so a name \
+                 does not identify its creator"
             ),
             Cause::OtherUserNamespace { inside, outside } => write!(
                 f,
-                r"this process is in a user namespace where its user is {inside}; the Local\ names of that user outside, {outside}, are not visible here"
+                "this process is in a user namespace where its user is {inside}; the Local\\ names of that \
+                 user outside, {outside}, are not visible here"
             ),
             Cause::Unsupported { what } => write!(f, "this system does not support {what}"),
             Cause::Usable { len, write } => {

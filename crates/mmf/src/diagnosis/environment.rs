@@ -1,4 +1,4 @@
-//! What this user can do on this machine.
+//! The abilities of this user on this machine.
 
 use core::fmt;
 
@@ -35,19 +35,19 @@ pub struct BackingStore {
     pub limit: u64,
 }
 
-/// Something that a program may want to do.
+/// An action that can need rights, privileges or limits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Action {
-    /// Making memories of this session or user.
+    /// Creating regions of this session or user.
     CreateLocal,
-    /// Making memories of the machine.
+    /// Creating regions of the machine.
     CreateGlobal,
-    /// Granting rights to single users.
+    /// Granting access to single users.
     GrantToUsers,
     /// Keeping pages in RAM.
     LockMemory,
-    /// Names that only members of a boundary can make.
+    /// Using names that only members of a boundary can create.
     PrivateNamespaces,
 }
 
@@ -63,7 +63,7 @@ impl fmt::Display for Action {
     }
 }
 
-/// Whether something can be done here, and if not, why.
+/// The answer to whether an action is possible here.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Capability {
     action: Action,
@@ -71,19 +71,19 @@ pub struct Capability {
 }
 
 impl Capability {
-    /// What it is about.
+    /// The action in question.
     #[must_use]
     pub fn action(&self) -> Action {
         self.action
     }
 
-    /// What stands in the way, and what is good to know.
+    /// What prevents the action, and what is good to know about it.
     pub fn diagnosis(&self) -> &Diagnosis {
         &self.diagnosis
     }
 }
 
-/// What this user is, has and can do on this machine: see [`environment()`].
+/// This user, its rights, and what it can do on this machine: see [`environment()`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Environment {
     caller: Caller,
@@ -97,13 +97,13 @@ pub struct Environment {
 }
 
 impl Environment {
-    /// The user whom this process acts for.
+    /// The user that this process acts as.
     #[must_use]
     pub fn user(&self) -> Option<&Account> {
         self.caller.user.as_ref()
     }
 
-    /// Whether it has administrators' rights: elevated (Windows), the superuser (Unix).
+    /// Whether this process has the rights of an administrator: elevated (Windows), superuser (Unix).
     #[must_use]
     pub fn elevated(&self) -> Option<bool> {
         self.elevated
@@ -115,7 +115,7 @@ impl Environment {
         self.caller.integrity
     }
 
-    /// The session of this process (Windows); 0 is that of the services.
+    /// The session of this process (Windows). Session 0 is that of the services.
     #[must_use]
     pub fn session(&self) -> Option<u32> {
         self.caller.session
@@ -127,13 +127,14 @@ impl Environment {
         self.caller.app_container
     }
 
-    /// The SID of the `AppContainer` that this process is in (Windows): what [`Principal::Package`](crate::security::Principal::Package) takes.
+    /// The SID of the `AppContainer` that this process is in (Windows): what
+    /// [`Principal::Package`](crate::security::Principal::Package) takes.
     #[must_use]
     pub fn package(&self) -> Option<&Account> {
         self.caller.package.as_ref()
     }
 
-    /// The privileges that shared memory can need, and whether they are held (Windows).
+    /// The privileges that shared memory can need (Windows).
     #[must_use]
     pub fn privileges(&self) -> &[Privilege] {
         &self.privileges
@@ -157,24 +158,24 @@ impl Environment {
         self.granularity
     }
 
-    /// The size of a large page in bytes, if the processor has such (Windows).
+    /// The size of a large page in bytes, if the processor supports large pages (Windows).
     #[must_use]
     pub fn large_page_size(&self) -> Option<u64> {
         self.large_page
     }
 
-    /// What can be done, and what cannot.
+    /// For each action, whether it is possible.
     #[must_use]
     pub fn capabilities(&self) -> &[Capability] {
         &self.capabilities
     }
 }
 
-/// Looks at what this user can do on this machine. Nothing is made or changed.
+/// Examines what this user can do on this machine. Nothing is created or changed.
 ///
 /// ```
-/// let machine = mmf::diagnosis::environment();
-/// for capability in machine.capabilities() {
+/// let environment = mmf::diagnosis::environment();
+/// for capability in environment.capabilities() {
 ///     println!("{}: {}", capability.action(), if capability.diagnosis().is_ok() { "yes" } else { "no" });
 /// }
 /// ```
@@ -197,7 +198,7 @@ pub fn environment() -> Environment {
     Environment { caller, elevated, privileges, backing_store, page, granularity, large_page, capabilities }
 }
 
-/// A name that nobody has: the question is about all others.
+/// Asks about a name that no process uses, since the answer is meant for all names.
 fn can_create(namespace: Namespace) -> Diagnosis {
     let text = format!("mmf-doctor-{}", std::process::id());
     match Name::from_parts(namespace, &text) {
@@ -220,7 +221,7 @@ fn can_grant() -> Diagnosis {
         return Diagnosis::default();
     }
     unsupported(
-        "access lists for memories",
+        "access lists for regions",
         Remedy::Other { instruction: "grant to one group, or to everyone" },
     )
 }

@@ -10,7 +10,7 @@ use crate::security::Account;
 use crate::sys::{self, Failure, Reason, Space};
 
 impl Diagnosis {
-    /// That what was asked for makes no sense.
+    /// The input is invalid.
     pub(crate) fn of_invalid(error: &Error) -> Self {
         if let Some(diagnosis) = error.diagnosis() {
             return diagnosis.clone();
@@ -19,25 +19,26 @@ impl Diagnosis {
         Diagnosis::new(vec![Finding::error(cause).cure(Remedy::CorrectInput)])
     }
 
-    /// That a text is no name, and what may have been meant.
+    /// The text is not a valid name; `proposals` are names that were probably meant.
     pub(crate) fn of_name(why: String, proposals: Vec<Proposal>) -> Self {
         let finding = Finding::error(Cause::Invalid { kind: ErrorKind::InvalidName, message: why });
         let write = |Proposal { name, is_literal }| Remedy::WriteName { name, is_literal };
         Diagnosis::new(vec![proposals.into_iter().map(write).fold(finding, Finding::cure)])
     }
 
-    /// That a limit of the process is reached.
+    /// A limit of the process is reached.
     pub(crate) fn of_limit(name: &'static str, limit: u64) -> Self {
         Diagnosis::new(vec![rules::limit(name, limit, None)])
     }
 
-    /// That a privilege is missing.
+    /// A privilege is missing.
     pub(crate) fn of_privilege(privilege: &'static str) -> Self {
         let finding = Finding::error(Cause::PrivilegeMissing { privilege });
         Diagnosis::new(vec![finding.cure(Remedy::GrantPrivilege { privilege })])
     }
 
-    /// Whether a memory of `len` bytes could grow to `asked`, and if it could not for want of room, the kind of error that it is.
+    /// Whether a region of `len` bytes could grow to `asked`. `full` is the kind of the error for a lack of
+    /// memory.
     pub(crate) fn of_growth(
         asked: u64,
         len: u64,
@@ -54,7 +55,7 @@ impl Diagnosis {
         Diagnosis::new(findings)
     }
 
-    /// The same, of a region whose capacity the other holders would have to tell.
+    /// Adds that no holder told the capacity of the region.
     pub(crate) fn with_capacity_not_told(mut self) -> Self {
         if self.error_kind() == Some(ErrorKind::BeyondCapacity) {
             let remedy = Remedy::Other {
@@ -65,7 +66,7 @@ impl Diagnosis {
         self
     }
 
-    /// Why a byte of a view could not be accessed.
+    /// Explains why a byte of a view could not be accessed.
     #[cold]
     pub(crate) fn of_fault(object: &sys::Object, offset: u64, code: u32, detail: i32, is_file: bool) -> Self {
         let (page, _, _) = sys::page_sizes();
@@ -93,20 +94,20 @@ impl Diagnosis {
         }))
     }
 
-    /// That another process has cut a memory off.
+    /// Another process has truncated the region.
     pub(crate) fn of_cut(len: u64) -> Self {
         let finding = Finding::error(Cause::Truncated { len }).cure(Remedy::Reopen);
         Diagnosis::new(vec![finding])
     }
 
-    /// Why there is no room for more pages of what exists.
+    /// Explains why no storage is left for more pages of an existing region.
     #[cold]
     pub(crate) fn of_no_room(object: &sys::Object) -> Self {
         let (page, _, _) = sys::page_sizes();
         Diagnosis::new(rules::no_room(object.space(), page, sys::memory_group()))
     }
 
-    /// Why memory without a name could not be created, if a fact shows it.
+    /// Explains why a region without a name could not be created, if a fact shows it.
     #[cold]
     pub(crate) fn of_anonymous(failure: Failure) -> Option<Self> {
         if !cfg!(unix) {
@@ -116,7 +117,8 @@ impl Diagnosis {
         rules::anonymous(failure, &confinement, group).map(|finding| Diagnosis::new(vec![finding]))
     }
 
-    /// Why `asked` bytes could not be mapped; nothing where the code of the system says it.
+    /// Explains why `asked` bytes could not be mapped; `None` where the code of the system is explanation
+    /// enough.
     #[cold]
     pub(crate) fn of_mapping(failure: Failure, asked: u64, is_private: bool) -> Option<Self> {
         if !cfg!(unix) {
@@ -127,34 +129,34 @@ impl Diagnosis {
         findings.iter().any(|finding| finding.kind.is_some()).then(|| Diagnosis::new(findings))
     }
 
-    /// Why names cannot be listed, if it is the place where they are.
+    /// Explains why names cannot be listed, if the directory of named regions is the cause.
     #[cold]
     pub(crate) fn of_listing(failure: Failure) -> Option<Self> {
         let finding = rules::listing(sys::space(), failure)?;
         Some(Diagnosis::new(vec![finding]))
     }
 
-    /// That an opened memory is smaller than was asked for.
+    /// An opened region is smaller than requested.
     pub(crate) fn of_too_small(asked: u64, len: u64) -> Self {
         Diagnosis::new(vec![rules::too_small(asked, len)])
     }
 
-    /// That an opened memory has not the expected length.
+    /// An opened region has not the expected length.
     pub(crate) fn of_wrong_len(expected: u64, len: u64) -> Self {
         Diagnosis::new(vec![rules::wrong_len(expected, len)])
     }
 
-    /// That an opened memory is not that of the expected owner.
+    /// An opened region does not belong to the expected owner.
     pub(crate) fn of_wrong_owner(expected: Account, owner: Option<Account>) -> Self {
         Diagnosis::new(vec![rules::wrong_owner(expected, owner)])
     }
 
-    /// That an opened region has so many names.
+    /// An opened region has more than one name.
     pub(crate) fn of_linked(names: u64) -> Self {
         Diagnosis::new(vec![rules::of_linked(names, Vec::new())])
     }
 
-    /// That another process keeps all others from opening it.
+    /// Another process prevents all others from opening the region.
     pub(crate) fn of_exclusive_holder(holder: sys::FoundHolder) -> Self {
         let (process, program) = (holder.process, holder.program);
         let finding = Finding::error(Cause::HeldExclusively { process, program });
@@ -163,14 +165,15 @@ impl Diagnosis {
         Diagnosis::new(vec![finding.cure(Remedy::Retry)])
     }
 
-    /// That names can be given to other regions by anybody.
+    /// Any user can give names to other regions.
     pub(crate) fn of_replaceable() -> Self {
         Diagnosis::new(vec![rules::of_replaceable()])
     }
 }
 
 impl Error {
-    /// The error for a failed call of the system, with the limit or the privilege that the code alone does not name.
+    /// The error for a failed call of the system, with the limit or the privilege that the code alone does
+    /// not name.
     #[cold]
     pub(crate) fn from_system(operation: Operation, failure: Failure) -> Self {
         let error = Error::of_failure(operation, failure);

@@ -10,13 +10,13 @@ use crate::sys::{Confinement, Holders, Limits, MemoryGroup, NameProbe, Privilege
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum PrivilegeState {
-    /// It has it.
+    /// The privilege is held and enabled.
     Enabled,
-    /// It has it, and it is enabled for the calls that need it.
+    /// The privilege is held but disabled; it is enabled for the calls that need it.
     Disabled,
-    /// It does not have it.
+    /// The privilege is not held.
     Missing,
-    /// Nothing here needs it.
+    /// The privilege is not needed here.
     NotNeeded,
 }
 
@@ -31,31 +31,31 @@ impl PrivilegeState {
     }
 }
 
-/// What is asked, or was refused.
+/// The operation that is asked about, or was refused.
 #[derive(Clone, Copy)]
 pub(crate) struct Question<'a> {
     pub(crate) operation: Operation,
     pub(crate) name: &'a Name,
-    /// Whether it is to be written, too.
+    /// Whether write access is requested.
     pub(crate) write: bool,
     pub(crate) options: &'a OpenOptions,
 }
 
-/// Who asks.
+/// The caller.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Caller {
     pub(crate) user: Option<Account>,
-    /// What follows exists on Windows only.
+    /// The following fields are those of Windows.
     pub(crate) integrity: Option<IntegrityLevel>,
     pub(crate) session: Option<u32>,
     pub(crate) app_container: bool,
-    /// In a sandbox of another kind: its token can do less than its user and groups say.
+    /// Whether the token has fewer rights than its user and groups imply, such as that of a sandbox.
     pub(crate) restricted: bool,
     pub(crate) package: Option<Account>,
     pub(crate) create_global: PrivilegeState,
 }
 
-/// What was found out. Rules judge by this alone.
+/// The facts about a question. Rules judge by them alone.
 #[derive(Clone, Debug)]
 pub(crate) struct Facts {
     /// Why the system cannot even look for such a name.
@@ -92,6 +92,6 @@ pub(crate) struct Facts {
     pub(crate) pages_problem: Option<(ErrorKind, String)>,
     /// Whose it should be, and whether it is.
     pub(crate) expected_owner: Option<(bool, Account)>,
-    /// Why it cannot be told who is expected.
+    /// Why the expected owner cannot be determined.
     pub(crate) owner_problem: Option<(ErrorKind, String)>,
 }

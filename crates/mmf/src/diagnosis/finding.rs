@@ -6,18 +6,18 @@ use super::cause::Cause;
 use super::remedy::Remedy;
 use crate::error::ErrorKind;
 
-/// How much a [`Finding`] matters.
+/// The severity of a [`Finding`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Severity {
-    /// Good to know.
+    /// A fact that is good to know.
     Note,
-    /// It works, but may not for long.
+    /// The operation works, but may fail soon.
     Warning,
-    /// It does not work.
+    /// The operation fails.
     Error,
 }
 
-/// One thing that was found out: a cause, and what to do about it.
+/// A cause, its severity, and its remedies.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Finding {
     pub(crate) severity: Severity,
@@ -40,7 +40,7 @@ impl Finding {
         Finding::new(Severity::Note, cause)
     }
 
-    /// The kind of the error, where it is not the one that the cause usually has.
+    /// Sets the kind of the error, where it is not the usual one of the cause.
     pub(crate) fn with_kind(mut self, kind: ErrorKind) -> Self {
         self.kind = Some(kind);
         self
@@ -51,34 +51,34 @@ impl Finding {
         self
     }
 
-    /// How much it matters.
+    /// The severity of the cause.
     #[must_use]
     pub fn severity(&self) -> Severity {
         self.severity
     }
 
-    /// What it is.
+    /// The cause.
     #[must_use]
     pub fn cause(&self) -> &Cause {
         &self.cause
     }
 
-    /// What to do about it: the most promising first; none if nothing needs to be done.
+    /// The remedies, the most promising first; none if nothing needs to be done.
     #[must_use]
     pub fn remedies(&self) -> &[Remedy] {
         &self.remedies
     }
 
-    /// The kind of the error that comes of it, if one does.
+    /// The kind of the error that the cause leads to, if it leads to one.
     #[must_use]
     pub fn error_kind(&self) -> Option<ErrorKind> {
         self.kind
     }
 }
 
-/// What was found out about a refusal, or about whether something would be refused: findings, the gravest first.
+/// The findings about an operation that was refused, or that may be refused; the most severe come first.
 ///
-/// Of an error it is [`Error::diagnosis`](crate::Error::diagnosis). Before anything is done, a program can ask at its start:
+/// [`Error::diagnosis`](crate::Error::diagnosis) returns that of an error. A program can also ask in advance:
 ///
 /// ```
 /// use mmf::OpenOptions;
@@ -91,7 +91,8 @@ impl Finding {
 /// assert_eq!(diagnosis.error_kind(), None);
 /// ```
 ///
-/// What it says is true when it was asked. Another process can change it a moment later, so it takes no error's place.
+/// A diagnosis is true at the time of the call. Another process can change the facts, so it does not replace
+/// handling errors.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[must_use]
 pub struct Diagnosis {
@@ -104,31 +105,31 @@ impl Diagnosis {
         Diagnosis { findings }
     }
 
-    /// The first cause, if it is a fact of a few words that the first line of an error can hold.
+    /// The first cause, if it is so brief that the first line of an error includes it.
     pub(crate) fn fact(&self) -> Option<&Cause> {
         let first = self.findings.iter().find(|finding| finding.kind.is_some())?;
         first.cause.is_brief().then_some(&first.cause)
     }
 
-    /// What was found, the gravest first.
+    /// The findings, the most severe first.
     #[must_use]
     pub fn findings(&self) -> &[Finding] {
         &self.findings
     }
 
-    /// Whether nothing stands in the way.
+    /// Whether nothing prevents the operation.
     #[must_use]
     pub fn is_ok(&self) -> bool {
         self.error_kind().is_none()
     }
 
-    /// The kind of error that is to be expected, if one is.
+    /// The kind of the error to expect, if any.
     #[must_use]
     pub fn error_kind(&self) -> Option<ErrorKind> {
         self.findings.iter().find_map(Finding::error_kind)
     }
 
-    /// All causes, of whatever severity.
+    /// All causes, of any severity.
     pub fn causes(&self) -> impl Iterator<Item = &Cause> {
         self.findings.iter().map(Finding::cause)
     }
@@ -139,7 +140,7 @@ impl Diagnosis {
     }
 }
 
-/// A few plain lines: each finding, and under it what to do.
+/// Lines of text: each finding, and its remedies below it.
 impl fmt::Display for Diagnosis {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (index, finding) in self.findings.iter().enumerate() {

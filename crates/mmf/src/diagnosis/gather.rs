@@ -10,15 +10,15 @@ use crate::name::{Name, Namespace};
 use crate::security::{self, IntegrityLevel, Security};
 use crate::sys::{self, CallerToken, Failure, NameProbe, NameState, Reason};
 
-/// Whether it would work: all that can be said.
+/// Returns whether the operation would succeed, with all findings.
 pub(crate) fn ask(question: Question<'_>) -> Diagnosis {
     study(question).1
 }
 
-/// The same, and what it was judged by.
+/// Returns the same, with the facts behind it.
 pub(crate) fn study(question: Question<'_>) -> (Facts, Diagnosis) {
     let mut facts = gather(question, true);
-    // What others may still need is no cause of a failure, so only who asks before is told.
+    // What others may still need does not explain a failure, so only a question asked in advance includes it.
     if question.operation != Operation::Open {
         facts.promised = sys::promised();
     }
@@ -26,7 +26,7 @@ pub(crate) fn study(question: Question<'_>) -> (Facts, Diagnosis) {
     (facts, diagnosis)
 }
 
-/// Why it did not work: what fits the failure, or nothing.
+/// Explains a failure: the findings that fit it, or `None`.
 #[cold]
 pub(crate) fn explain(question: Question<'_>, failure: Failure, kind: ErrorKind) -> Option<Diagnosis> {
     // Programs wait for others by trying to open, so this has to stay cheap.
@@ -39,7 +39,7 @@ pub(crate) fn explain(question: Question<'_>, failure: Failure, kind: ErrorKind)
     // Some causes say more than the code of the system did.
     let first = findings.iter().find(|finding| finding.kind.is_some());
     let kind = first.filter(|first| rules::overrides(first)).and_then(|first| first.kind).unwrap_or(kind);
-    // Somebody may have changed it meanwhile: then it says nothing about the failure.
+    // Another process may have changed it meanwhile: then it does not explain the failure.
     let fits = |finding: &Finding| finding.kind.is_none_or(|found| found == kind);
     if findings.iter().any(|finding| finding.kind == Some(kind)) {
         findings.retain(fits);
@@ -54,7 +54,7 @@ pub(crate) fn explain(question: Question<'_>, failure: Failure, kind: ErrorKind)
     Some(Diagnosis::new(vec![finding.with_kind(kind)]))
 }
 
-/// Why it still does not work after a while of trying: a state that can last, or nothing.
+/// Explains why retrying did not help: a state that can last, or `None`.
 #[cold]
 pub(crate) fn explain_delay(question: Question<'_>) -> Option<Diagnosis> {
     let facts = gather(question, true);
@@ -68,7 +68,7 @@ pub(crate) fn explain_delay(question: Question<'_>) -> Option<Diagnosis> {
 fn gather(question: Question<'_>, thorough: bool) -> Facts {
     let (here, name_problem) = match question.name.object_name(Operation::Open, None) {
         Ok(name) => (sys::probe_name(&name), None),
-        // A private namespace that nobody has made yet is no more in the way than a name that nobody has.
+        // A private namespace that does not exist yet prevents no more than a free name does.
         Err(error) if error.kind() == ErrorKind::NotFound => (NameProbe::default(), None),
         Err(error) => (NameProbe::default(), Some((error.kind(), error.fact()))),
     };
@@ -99,7 +99,7 @@ fn gather(question: Question<'_>, thorough: bool) -> Facts {
     let list_allows = security.as_ref().filter(|_| thorough).and_then(security::list_allows);
     let is_unexplained =
         list_allows.is_some_and(|(reads, writes)| (reads && !here.may_read) || (writes && !here.may_write));
-    // A fresh one is in the middle of being made; nobody needs to be looked for.
+    // A fresh one is being created, so no holders need to be searched for.
     let lasts = |since: SystemTime| since.elapsed().is_ok_and(|age| age >= LASTING);
     let is_left = matches!(here.state, NameState::Unfinished { .. }) && here.changed.is_some_and(lasts);
     Facts {
@@ -136,17 +136,17 @@ fn pages_problem(question: Question<'_>) -> Option<(ErrorKind, String)> {
     Some((error.kind(), error.fact()))
 }
 
-/// What has this name. (Nothing, if its namespace cannot be opened.)
+/// Probes a name. If its namespace cannot be opened, nothing has the name.
 pub(crate) fn look(name: &Name) -> NameProbe {
     name.object_name(Operation::Open, None).map(|name| sys::probe_name(&name)).unwrap_or_default()
 }
 
-/// Whether anything has this name.
+/// Returns whether an object has this name.
 pub(crate) fn is_there(name: &Name) -> bool {
     !matches!(look(name).state, NameState::Nothing | NameState::NoPlace)
 }
 
-/// The same text in the other namespace, if something is there.
+/// Returns the name with the same text in the other namespace, if an object has it.
 fn elsewhere(name: &Name) -> Option<String> {
     let other = match name.namespace() {
         Namespace::Local => Namespace::Global,
@@ -159,7 +159,7 @@ fn elsewhere(name: &Name) -> Option<String> {
         .then(|| other.to_string())
 }
 
-/// How long an object without a length is taken for one that is being made.
+/// How long an object without a length counts as being created.
 const LASTING: Duration = Duration::from_secs(2);
 
 /// A name that differs in upper and lower case only, else one that differs in one or two characters.
@@ -180,8 +180,8 @@ fn spelled_otherwise(name: &Name) -> (Option<String>, Option<String>) {
     (spelled, similar)
 }
 
-/// Whether two texts differ by what is easily mistyped: a letter too many, too few or another one, or two that have changed
-/// places. (Digits count things; who writes another one means another one.)
+/// Whether two texts differ by what is easily mistyped: a letter too many, too few or another one, or two
+/// that have changed places. (Digits count things; who writes another one means another one.)
 fn is_near(left: &str, right: &str) -> bool {
     let (left, right): (Vec<char>, Vec<char>) = (left.chars().collect(), right.chars().collect());
     if left.len() < 4 || right.len() < 4 {
@@ -200,7 +200,7 @@ fn is_near(left: &str, right: &str) -> bool {
     }
 }
 
-/// Who asks, as far as it costs little: names of users may have to be fetched from elsewhere.
+/// The caller, as far as it costs little: names of users may come from another machine.
 fn stranger() -> Caller {
     let (session, app_container) = sys::caller_session();
     Caller {

@@ -1,4 +1,4 @@
-//! One name, looked at from all sides.
+//! The report on one name.
 
 use super::facts::Question;
 use super::finding::{Diagnosis, Severity};
@@ -10,7 +10,7 @@ use crate::options::OpenOptions;
 use crate::security::{Account, Security};
 use crate::sys::{NameProbe, NameState};
 
-/// What can be learnt about a name without opening what has it: see [`examine`].
+/// A report on a name, made without opening the region for use: see [`examine`].
 #[derive(Clone, Debug)]
 pub struct NameReport {
     name: Name,
@@ -20,14 +20,14 @@ pub struct NameReport {
 }
 
 impl NameReport {
-    /// The name that was looked at.
+    /// The name that was examined.
     #[must_use]
     pub fn name(&self) -> &Name {
         &self.name
     }
 
-    /// What has the name: "shared memory", or for example "event" or "directory". None if nothing has it, or if it cannot
-    /// be learnt.
+    /// The type of the object that has the name: "shared memory", or for example "event" or "directory".
+    /// `None` if no object has it, or if the type is unknown.
     #[must_use]
     pub fn kind(&self) -> Option<&str> {
         match &self.probe.state {
@@ -41,89 +41,89 @@ impl NameReport {
         }
     }
 
-    /// Whether something has the name.
+    /// Whether an object has the name.
     #[must_use]
     pub fn exists(&self) -> bool {
         !matches!(self.probe.state, NameState::Nothing | NameState::NoPlace)
     }
 
-    /// Whether all its holders were killed: it is about to go (Linux).
+    /// Whether the region is stale: all its holders were killed, and the next open removes it (Linux).
     #[must_use]
     pub fn is_stale(&self) -> bool {
         matches!(self.probe.state, NameState::Stale { .. })
     }
 
-    /// Its length in bytes, if it can be learnt.
+    /// The length in bytes, if known.
     #[must_use]
     pub fn len(&self) -> Option<u64> {
         self.probe.len
     }
 
-    /// Whether it exists without a byte: its maker is not done.
+    /// Whether the region exists without a byte, because its creator has not finished.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         matches!(self.probe.state, NameState::Unfinished { .. })
     }
 
-    /// Whose it is, if it can be learnt.
+    /// The owner, if known.
     #[must_use]
     pub fn owner(&self) -> Option<Account> {
         self.security.as_ref()?.owner()
     }
 
-    /// Who may do what with it, if it can be learnt.
+    /// The access rights, if known.
     #[must_use]
     pub fn security(&self) -> Option<&Security> {
         self.security.as_ref()
     }
 
-    /// Whether this process may read it: asked of the system itself.
+    /// Whether this process may read the region, as the system answers.
     #[must_use]
     pub fn may_read(&self) -> bool {
         self.probe.may_read
     }
 
-    /// Whether this process may write it: asked of the system itself.
+    /// Whether this process may write to the region, as the system answers.
     #[must_use]
     pub fn may_write(&self) -> bool {
         self.probe.may_write
     }
 
-    /// The processes that hold it, as far as they can be seen (Linux): asked when this is called, of what was found under the
-    /// name. It looks into every process of this user, and takes some milliseconds.
+    /// Returns the processes that hold the region, as far as they are visible (Linux). The search happens in
+    /// this call: it examines every process of this user, and takes some milliseconds.
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Unsupported`](crate::ErrorKind::Unsupported) on Windows and macOS, where nothing has the name, and where there is
-    /// no `/proc`.
+    /// [`ErrorKind::Unsupported`](crate::ErrorKind::Unsupported) on Windows and macOS, where nothing has the
+    /// name, and where there is no `/proc`.
     pub fn holders(&self) -> Result<Holders, Error> {
         Holders::of(self.probe.identity).map_err(|error| error.with_subject(&self.name))
     }
 
-    /// What stands in the way of opening it to read and write, and what to do about it.
+    /// What prevents opening the region for reading and writing, and what to do about it.
     pub fn diagnosis(&self) -> &Diagnosis {
         &self.diagnosis
     }
 
-    /// Whether anything stands in the way.
+    /// Whether the diagnosis contains a warning or an error.
     #[must_use]
     pub fn is_troubled(&self) -> bool {
         self.diagnosis.findings().iter().any(|finding| finding.severity() > Severity::Note)
     }
 }
 
-/// Looks at a name from all sides: what has it, how long it is, whose it is, who may do what, and what stands in the way of
-/// this process. Nothing is opened for use or changed.
+/// Examines a name: the object that has it, its length, owner and access rights, and what prevents this
+/// process from using it. Nothing is opened for use or changed.
 ///
 /// # Errors
 ///
-/// What [`Name::new`] says about the name.
+/// The errors of [`Name::new`].
 ///
 /// ```
 /// let memory = mmf::SharedMemory::create("doc-examine-frames", 4096)?;
-/// let examination = mmf::diagnosis::examine("doc-examine-frames")?;
-/// assert!(examination.exists() && examination.may_write());
-/// assert_eq!(examination.owner(), memory.security()?.owner());
+/// let report = mmf::diagnosis::examine("doc-examine-frames")?;
+/// assert!(report.exists() && report.may_write());
+/// assert_eq!(report.owner(), memory.security()?.owner());
 /// # Ok::<(), mmf::Error>(())
 /// ```
 pub fn examine(name: impl ToName) -> Result<NameReport, Error> {

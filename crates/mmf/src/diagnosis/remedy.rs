@@ -9,8 +9,9 @@ use crate::security::{Account, IntegrityLevel};
 
 /// An action that removes a [`Cause`](super::Cause).
 ///
-/// `Display` addresses programmers: it names functions of this crate. [`advice`](Remedy::advice) addresses people at a
-/// terminal. Each remedy has a stable number and a stable identifier, [`code`](Remedy::code) and [`id`](Remedy::id).
+/// `Display` addresses programmers: it names functions of this crate. [`advice`](Remedy::advice) addresses
+/// people at a terminal. Each remedy has a stable number and a stable identifier, [`code`](Remedy::code) and
+/// [`id`](Remedy::id).
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Remedy {

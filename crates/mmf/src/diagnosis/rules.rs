@@ -1,4 +1,4 @@
-//! Findings, made of facts and of nothing else.
+//! Rules: make findings of facts, and of nothing else.
 
 use super::cause::Cause;
 use super::facts::{Facts, PrivilegeState, Question};
@@ -13,13 +13,13 @@ use crate::sys::{
 
 const CREATE_GLOBAL: &str = "SeCreateGlobalPrivilege";
 
-/// All that the facts say about the question.
+/// Returns all findings that follow from the facts.
 pub(crate) fn judge(question: Question<'_>, facts: &Facts) -> Vec<Finding> {
     let mut findings = Vec::new();
     if let Some((kind, message)) = &facts.name_problem {
         return vec![invalid(*kind, message)];
     }
-    // In the order of the calls themselves: what is asked for is looked at before what is there.
+    // In the order of the calls themselves: the request is checked before what exists.
     if question.operation != Operation::Open {
         wishes(question, facts, &mut findings);
     }
@@ -44,7 +44,7 @@ pub(crate) fn judge(question: Question<'_>, facts: &Facts) -> Vec<Finding> {
     findings
 }
 
-/// Names cannot even be looked for.
+/// The directory of named regions cannot be searched.
 fn no_place(facts: &Facts) -> Finding {
     let place = facts.space.map_or("/dev/shm", |space| space.place);
     let cause = Cause::Directory { path: place, problem: "cannot be searched by this user" };
@@ -53,7 +53,7 @@ fn no_place(facts: &Facts) -> Finding {
         .cure(Remedy::Other { instruction: "let an administrator set its mode to 1777" })
 }
 
-/// Problems of the place where named regions are.
+/// A problem of the directory of named regions.
 pub(crate) fn place(place: &'static str, trouble: StorageProblem) -> Finding {
     let (problem, kind) = match trouble {
         StorageProblem::Missing => ("does not exist", ErrorKind::Unsupported),
@@ -77,7 +77,7 @@ pub(crate) fn place(place: &'static str, trouble: StorageProblem) -> Finding {
     }
 }
 
-/// Why names cannot be listed, if it is the place.
+/// Explains why names cannot be listed, if the directory is the cause.
 pub(crate) fn listing(space: Option<Space>, failure: Failure) -> Option<Finding> {
     let space = space?;
     match (space.problem, failure.reason) {
@@ -94,12 +94,12 @@ pub(crate) fn listing(space: Option<Space>, failure: Failure) -> Option<Finding>
     }
 }
 
-/// Whether a cause says more than the code that the system has given.
+/// Whether a cause is more precise than the code of the system.
 pub(crate) fn overrides(finding: &Finding) -> bool {
     matches!(finding.cause, Cause::Directory { .. } | Cause::Unfinished { .. } | Cause::Limit { .. })
 }
 
-/// What is left to say of a failure that no fact explains.
+/// Explains a failure that no other fact explains.
 pub(crate) fn otherwise(question: Question<'_>, facts: &Facts, failure: Failure) -> Option<Finding> {
     if failure.reason == Reason::NoLocks {
         let what = "file locks on /dev/shm, which track holders, or has no memory for one more".to_owned();
@@ -115,7 +115,7 @@ pub(crate) fn otherwise(question: Question<'_>, facts: &Facts, failure: Failure)
     }
 }
 
-/// Why memory without a name could not be created: nobody has to grant anything for that.
+/// Explains why a region without a name could not be created. No grant is needed for that.
 pub(crate) fn anonymous(
     failure: Failure,
     confinement: &Confinement,
@@ -132,7 +132,8 @@ pub(crate) fn anonymous(
 
 fn unexplained_memory() -> Finding {
     Finding::error(Cause::Unexplained {
-        checked: "storage is left and no limit of this process is reached; a quota of this user, a limit of a control group above or the kernel's own memory may be used up",
+        checked: "storage is left and no limit of this process is reached; a quota of this user, a \
+            limit of a control group above or the kernel's own memory may be used up",
     })
     .cure(Remedy::FreeMemory)
 }
@@ -161,14 +162,14 @@ fn refused_elsewhere(question: Option<Question<'_>>, confinement: &Confinement) 
     finding.cure(Remedy::AllowInPolicy).cure(Remedy::HandOff)
 }
 
-/// What is known of a page that could not be accessed.
+/// The facts about a page that could not be accessed.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct FaultFacts {
     pub(crate) sign: FaultSign,
     /// Where the byte is in the region.
     pub(crate) offset: u64,
     pub(crate) page: u64,
-    /// How long the region is now, if that can be learnt.
+    /// The current length of the region, if known.
     pub(crate) len: Option<u64>,
     pub(crate) is_file: bool,
     /// What is left of what its pages are made of.
@@ -176,7 +177,7 @@ pub(crate) struct FaultFacts {
     pub(crate) group: Option<MemoryGroup>,
 }
 
-/// Why a page could not be accessed. There is always a finding.
+/// Explains why a page could not be accessed. There is always a finding.
 pub(crate) fn fault(facts: FaultFacts) -> Vec<Finding> {
     let FaultFacts { sign, offset, page, len, is_file, space, group } = facts;
     let mut findings = Vec::new();
@@ -186,7 +187,8 @@ pub(crate) fn fault(facts: FaultFacts) -> Vec<Finding> {
     match (sign, len) {
         (FaultSign::BadMemory, _) => {
             findings.push(Finding::error(Cause::BadMemory).cure(Remedy::Other {
-                instruction: "check the kernel's log (journalctl -k), and restart the programs that share the region",
+                instruction: "check the kernel's log (journalctl -k), and restart the programs that share \
+                    the region",
             }));
         }
         (FaultSign::Device, _) => findings
@@ -208,13 +210,16 @@ pub(crate) fn fault(facts: FaultFacts) -> Vec<Finding> {
         let checked = match (is_file, len.is_some()) {
             (_, false) => "its current length cannot be determined",
             (true, _) => {
-                "the byte is inside the file and the disk has space now; the disk or the network may have failed, this user's quota may be used up, or the file was shorter or the disk full for a moment"
+                "the byte is inside the file and the disk has space now; the disk or the network may \
+                    have failed, this user's quota may be used up, or the file was shorter or the disk \
+                    full for a moment"
             }
             (false, _) if cfg!(windows) => {
                 "the byte is inside the region, and the system reports nothing else"
             }
             (false, _) => {
-                "the byte is inside the region and storage is left now; a limit of a control group or a quota may be reached, or the region was shorter or the storage full for a moment"
+                "the byte is inside the region and storage is left now; a limit of a control group or \
+                    a quota may be reached, or the region was shorter or the storage full for a moment"
             }
         };
         findings.push(Finding::error(Cause::Unexplained { checked }).cure(Remedy::Retry));
@@ -222,7 +227,7 @@ pub(crate) fn fault(facts: FaultFacts) -> Vec<Finding> {
     findings.into_iter().map(|finding| finding.with_kind(ErrorKind::Fault)).collect()
 }
 
-/// Nothing is left of what pages are made of.
+/// No storage is left for pages.
 fn is_used_up(space: &Space, is_file: bool) -> Finding {
     let limit = (space.limit != u64::MAX).then_some(space.limit);
     let finding = Finding::error(Cause::Full { of: space.place, left: space.left, limit });
@@ -233,7 +238,7 @@ fn is_used_up(space: &Space, is_file: bool) -> Finding {
     if space.is_mount { finding.cure(Remedy::EnlargeMount) } else { finding }
 }
 
-/// Why there is no room for more pages. There is always a finding.
+/// Explains why no storage is left for more pages. There is always a finding.
 pub(crate) fn no_room(space: Option<Space>, page: u64, group: Option<MemoryGroup>) -> Vec<Finding> {
     let full = space.filter(|space| space.left < page).map(|space| is_used_up(&space, false));
     let group = group.filter(|group| is_full(*group)).map(group_is_full);
@@ -241,7 +246,7 @@ pub(crate) fn no_room(space: Option<Space>, page: u64, group: Option<MemoryGroup
     if findings.is_empty() { vec![unexplained_memory().with_kind(ErrorKind::OutOfMemory)] } else { findings }
 }
 
-/// A mapping that the system has refused.
+/// The facts about a mapping that the system has refused.
 #[derive(Clone, Debug)]
 pub(crate) struct MapFacts {
     pub(crate) failure: Failure,
@@ -253,7 +258,7 @@ pub(crate) struct MapFacts {
     pub(crate) group: Option<MemoryGroup>,
 }
 
-/// Why a view could not be mapped; nothing where the code itself says it.
+/// Explains why a view could not be mapped; no finding where the code of the system is explanation enough.
 pub(crate) fn mapping(facts: &MapFacts) -> Vec<Finding> {
     let MapFacts { failure, asked, is_private, limits, group } = facts;
     let asked = *asked;
@@ -312,7 +317,7 @@ pub(crate) fn mapping(facts: &MapFacts) -> Vec<Finding> {
     findings
 }
 
-/// What is asked for and cannot be had, wherever its name may be.
+/// Requests that cannot be fulfilled under any name.
 fn wishes(question: Question<'_>, facts: &Facts, findings: &mut Vec<Finding>) {
     let len = question.options.wanted_len().unwrap_or(0);
     if len == 0 {
@@ -336,12 +341,12 @@ fn wishes(question: Question<'_>, facts: &Facts, findings: &mut Vec<Finding>) {
     }
 }
 
-/// What stands in the way of a new memory.
+/// What prevents creating a region, because the name is taken.
 fn taken(question: Question<'_>, facts: &Facts) -> Finding {
     match &facts.here.state {
         NameState::Other(kind) => other_kind(kind),
         NameState::Stale { .. } => abandoned(facts),
-        // That one is not to be opened either.
+        // It must not be opened either.
         NameState::Strangers => {
             strangers(facts).with_kind(ErrorKind::AlreadyExists).cure(Remedy::ChooseOtherName)
         }
@@ -354,7 +359,8 @@ fn taken(question: Question<'_>, facts: &Facts) -> Finding {
             }
             let finding = Finding::error(Cause::Exists { len: here.len, owner: owner(facts) });
             let finding = match (here.may_read, here.may_write) {
-                // (What it takes to open it is asked for by opening it; where not even that is possible, nothing is known.)
+                // (What it takes to open it is asked for by opening it; where not even that is possible,
+                // nothing is known.)
                 (true, true) => finding.cure(Remedy::OpenExisting),
                 (true, false) => finding.cure(Remedy::OpenReadOnly),
                 (false, _) => {
@@ -366,7 +372,7 @@ fn taken(question: Question<'_>, facts: &Facts) -> Finding {
     }
 }
 
-/// What this user cannot open, and no process holds as far as can be seen.
+/// A region that this user cannot open, and that no visible process holds.
 fn possibly_abandoned(question: Question<'_>, facts: &Facts) -> Finding {
     let (owner, since) = (owner(facts), facts.here.changed);
     let unheld = facts.here.held == Some(false);
@@ -390,14 +396,17 @@ fn unfinished(question: Question<'_>, facts: &Facts) -> Finding {
         finding = finding.cure(Remedy::Retry);
     }
     if cfg!(windows) {
-        finding = finding.cure(Remedy::Other { instruction: "let its creator commit its pages (VirtualAlloc with MEM_COMMIT), or create it without SEC_RESERVE" });
+        finding = finding.cure(Remedy::Other {
+            instruction: "let its creator commit its pages (VirtualAlloc with MEM_COMMIT), or create it \
+            without SEC_RESERVE",
+        });
     } else if let (Some(path), true) = (here.path.clone(), !is_used) {
         finding = finding.cure(Remedy::RemoveFile { path });
     }
     finding.cure(Remedy::ChooseOtherName)
 }
 
-/// Whether strangers cannot make names in it.
+/// Whether other users cannot create names in the namespace.
 fn trusted_namespace(question: Question<'_>) -> bool {
     matches!(question.name.namespace(), Namespace::Private(_))
 }
@@ -423,7 +432,7 @@ fn abandoned(facts: &Facts) -> Finding {
     finding.cure(Remedy::ChooseOtherName)
 }
 
-/// What would keep a memory from being made, wherever its name may be.
+/// What prevents creating a region under a free name.
 fn make(question: Question<'_>, facts: &Facts, findings: &mut Vec<Finding>) {
     let before = findings.len();
     let len = question.options.wanted_len().unwrap_or(0);
@@ -452,7 +461,7 @@ fn make(question: Question<'_>, facts: &Facts, findings: &mut Vec<Finding>) {
     }
 }
 
-/// Whether so many more bytes are left.
+/// Whether this many more bytes are left.
 fn room(asked: u64, space: &Space, enlarge: Option<Remedy>) -> Option<Finding> {
     let Space { place: of, left, limit, .. } = *space;
     if asked > left {
@@ -465,19 +474,19 @@ fn room(asked: u64, space: &Space, enlarge: Option<Remedy>) -> Option<Finding> {
     })
 }
 
-/// Nothing is no length to ask for.
+/// Suggests a smaller length, unless nothing is left at all.
 fn ask_for_less(finding: Finding, most: u64) -> Finding {
     if most > 0 { finding.cure(Remedy::AskForLess { most }) } else { finding }
 }
 
-/// What has been promised is more than what is left.
+/// More is promised than is left.
 fn overcommitted(needs: u64, space: &Space) -> Finding {
     let cause = Cause::Overcommitted { needs, left: space.left, of: space.place };
     let finding = Finding::new(Severity::Warning, cause).cure(Remedy::FreeMemory);
     if space.is_mount { finding.cure(Remedy::EnlargeMount) } else { finding }
 }
 
-/// Whether a memory of `len` bytes could grow to `asked`. (What is left is known of some places only.)
+/// Whether a region of `len` bytes could grow to `asked`. `space` is known on some systems only.
 pub(crate) fn growth(
     asked: u64,
     len: u64,
@@ -505,7 +514,7 @@ pub(crate) fn growth(
     findings
 }
 
-/// What making a global name takes on Windows.
+/// What creating a `Global\` name requires on Windows.
 fn global(facts: &Facts, findings: &mut Vec<Finding>) {
     if facts.caller.app_container {
         findings.push(Finding::error(Cause::AppContainer).cure(Remedy::HandOff).cure(Remedy::UseLocalName));
@@ -534,7 +543,7 @@ pub(crate) fn limit(name: &'static str, limit: u64, asked: Option<u64>) -> Findi
     if asked.is_some() { ask_for_less(finding, limit) } else { finding }
 }
 
-/// What stands in the way of opening what is there, or may be there.
+/// What prevents opening a region.
 fn open(question: Question<'_>, facts: &Facts, findings: &mut Vec<Finding>) {
     match &facts.here.state {
         NameState::Nothing => missing(question, facts, findings),
@@ -611,7 +620,7 @@ fn missing(question: Question<'_>, facts: &Facts, findings: &mut Vec<Finding>) {
     }
 }
 
-/// Why a memory that is there does not let us do what we want.
+/// Explains why an existing region denies the requested access.
 fn refused(question: Question<'_>, facts: &Facts) -> Vec<Finding> {
     if let Some((name, most)) = facts.limit {
         return vec![limit(name, most, None)];
@@ -619,8 +628,8 @@ fn refused(question: Question<'_>, facts: &Facts) -> Vec<Finding> {
     let read_works = facts.here.may_read;
     let wants_write = question.write && read_works;
     let kind = if wants_write { ErrorKind::NotWritable } else { ErrorKind::PermissionDenied };
-    // The list would allow it, and the system does not: what is judged before the list is integrity. (What a sandbox may is
-    // not a matter of the list alone.)
+    // The list would allow it, and the system does not: what is judged before the list is integrity. (What a
+    // sandbox may is not a matter of the list alone.)
     let sandboxed = facts.caller.app_container || facts.caller.restricted;
     if let (Some((reads, writes)), Some(yours), false) =
         (facts.list_allows, facts.caller.integrity, sandboxed)
@@ -674,7 +683,7 @@ fn refused(question: Question<'_>, facts: &Facts) -> Vec<Finding> {
     findings
 }
 
-/// A local name of ours that somebody else has taken (Unix).
+/// A `Local\` name of this user that another user has taken (Unix).
 fn strangers(facts: &Facts) -> Finding {
     let expected = facts.caller.user.clone().unwrap_or_else(|| Account::unknown(&Principal::CurrentUser));
     wrong_owner(expected, owner(facts))
@@ -691,7 +700,7 @@ pub(crate) fn too_small(asked: u64, len: u64) -> Finding {
     Finding::error(Cause::TooSmall { asked, len }).cure(Remedy::AcceptLength)
 }
 
-/// A region that has other names, too.
+/// A region that has more than one name.
 fn linked(facts: &Facts) -> Finding {
     let links = facts.here.linked.clone().unwrap_or_default();
     of_linked(links.count, links.found)
@@ -699,11 +708,12 @@ fn linked(facts: &Facts) -> Finding {
 
 pub(crate) fn of_linked(names: u64, found: Vec<String>) -> Finding {
     Finding::error(Cause::HardLinked { names, found }).cure(Remedy::DoNotUse).cure(Remedy::Other {
-        instruction: "let the region's owner find out which name is the original (ls -li /dev/shm), and remove the others",
+        instruction: "let the region's owner find out which name is the original (ls -li /dev/shm), and \
+            remove the others",
     })
 }
 
-/// Where names can be given to other regions by anybody, what is expected of them cannot be had.
+/// Where any user can give names to other regions, an expected owner cannot be guaranteed.
 fn replaceable(question: Question<'_>, facts: &Facts, findings: &mut Vec<Finding>) {
     let expects = question.options.expected_owner().is_some();
     if facts.here.replaceable && (expects || *question.name.namespace() == Namespace::Local) {

@@ -4,7 +4,8 @@ use std::io;
 
 /// What kind of error it is, to match on.
 ///
-/// Each kind has a stable number and a stable identifier, [`code`](ErrorKind::code) and [`id`](ErrorKind::id).
+/// Each kind has a stable number and a stable identifier, [`code`](ErrorKind::code) and
+/// [`id`](ErrorKind::id).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum ErrorKind {
@@ -12,13 +13,15 @@ pub enum ErrorKind {
     EmptyName,
     /// The name is longer than the system allows. Names are never truncated.
     NameTooLong,
-    /// The name contains characters that a name cannot contain, or starts with something that resembles a namespace prefix.
+    /// The name contains characters that a name cannot contain, or starts with something that resembles a
+    /// namespace prefix.
     InvalidName,
     /// No region has this name.
     NotFound,
     /// A region with this name already exists.
     AlreadyExists,
-    /// The name belongs to another object (an event, a mutex, a directory), or the handle does not refer to shared memory.
+    /// The name belongs to another object (an event, a mutex, a directory), or the handle does not refer to
+    /// shared memory.
     NotSharedMemory,
     /// The system denies access.
     PermissionDenied,
@@ -36,27 +39,30 @@ pub enum ErrorKind {
     OutOfBounds,
     /// The address of an atomic is not a multiple of its size.
     Misaligned,
-    /// A page of the region could not be accessed: another process has truncated the region, no storage is left for the page, or
-    /// another cause that [`Error::diagnosis`](crate::Error::diagnosis) names. See [`Error::fault`](crate::Error::fault).
+    /// A page of the region could not be accessed: another process has truncated the region, no storage is
+    /// left for the page, or another cause that [`Error::diagnosis`](crate::Error::diagnosis) names. See
+    /// [`Error::fault`](crate::Error::fault).
     Fault,
     /// This system does not support the operation.
     Unsupported,
-    /// The owner is not the one that [`expect_owner`](crate::OpenOptions::expect_owner) requires, or another user has taken a
-    /// name of this user. The region was not touched.
+    /// The owner is not the one that [`expect_owner`](crate::OpenOptions::expect_owner) requires, or another
+    /// user has taken a name of this user. The region was not touched.
     UnexpectedOwner,
-    /// The length is not the one that [`expect_len`](crate::OpenOptions::expect_len) requires. The region was not touched.
+    /// The length is not the one that [`expect_len`](crate::OpenOptions::expect_len) requires. The region was
+    /// not touched.
     UnexpectedLength,
     /// No user, group or package has this name.
     UnknownAccount,
-    /// A [`Security`](crate::security::Security) cannot be applied: it cannot be parsed, this user may not assign it, or it would
-    /// grant everyone everything.
+    /// A [`Security`](crate::security::Security) cannot be applied: it cannot be parsed, this user may not
+    /// assign it, or it would grant everyone everything.
     InvalidSecurity,
-    /// A limit of this process or of the system is reached, such as the number of open files or of bytes that may be locked in RAM.
+    /// A limit of this process or of the system is reached, such as the number of open files or of bytes that
+    /// may be locked in RAM.
     LimitReached,
     /// Another process is in the middle of creating or removing the region, and has not finished for seconds.
     Busy,
-    /// What was handed to this process is not valid: forged, malformed, expired, meant for another process, or received before.
-    /// See [`handoff`](crate::handoff).
+    /// What was handed to this process is not valid: forged, malformed, expired, meant for another process,
+    /// or received before. See [`handoff`](crate::handoff).
     InvalidTicket,
     /// The region cannot grow this far: see [`OpenOptions::capacity`](crate::OpenOptions::capacity).
     BeyondCapacity,
@@ -66,7 +72,8 @@ pub enum ErrorKind {
     NoLargePages,
     /// The machine has no such NUMA node.
     NoSuchNode,
-    /// The file is in use in a way that does not allow the operation now: by a view, a lock, or exclusive access (Windows).
+    /// The file is in use in a way that does not allow the operation now: by a view, a lock, or exclusive
+    /// access (Windows).
     InUse,
     /// The path does not lead to a regular file, but to a directory, a symbolic link or a device.
     NotAFile,
@@ -74,14 +81,17 @@ pub enum ErrorKind {
     ChangedDuringCopy,
     /// The caller cancelled the operation.
     Cancelled,
-    /// The region is not a [`Segment`](crate::Segment), or is one of a version that this library does not know.
+    /// The region is not a [`Segment`](crate::Segment), or is one of a version that this library does not
+    /// know.
     NotASegment,
-    /// It is not ready. A region: its name is reserved, but it has no length yet (Unix) or no committed page (Windows), and may
-    /// stay so if its creator has ended. A segment: its creator has died, or takes longer than the caller was prepared to wait.
+    /// It is not ready. A region: its name is reserved, but it has no length yet (Unix) or no committed page
+    /// (Windows), and may stay so if its creator has ended. A segment: its creator has died, or takes longer
+    /// than the caller was prepared to wait.
     NotReady,
     /// The object has another kind, type, size, alignment or version than requested.
     Incompatible,
-    /// The bytes of a segment are not valid: a peer has overwritten them, or its creator has declared it broken.
+    /// The bytes of a segment are not valid: a peer has overwritten them, or its creator has declared it
+    /// broken.
     Corrupted,
     /// The segment has no room left, or no slot for another participant.
     Full,
@@ -89,14 +99,15 @@ pub enum ErrorKind {
     TimedOut,
     /// The lock was given up for good after an owner had died.
     NotRecoverable,
-    /// An option does not apply to the function that was called, or contradicts another option. The message names the option
-    /// and what to do.
+    /// An option does not apply to the function that was called, or contradicts another option. The message
+    /// names the option and what to do.
     InvalidOption,
-    /// Any other error of the system: see [`Error::raw_os_error`](crate::Error::raw_os_error) and the message.
+    /// Any other error of the system: see [`Error::raw_os_error`](crate::Error::raw_os_error) and the
+    /// message.
     Other,
 }
 
-/// Whom a text addresses.
+/// The reader that a text addresses.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Audience {
     /// Someone who writes a program that uses this library.
@@ -157,7 +168,8 @@ impl ErrorKind {
         let programmer = audience == Audience::Programmer;
         match self {
             ErrorKind::NotFound => {
-                "start the program that creates it first, and compare the spelling and the namespace (Local or Global)"
+                "start the program that creates it first, and compare the spelling and the namespace \
+                 (Local or Global)"
             }
             ErrorKind::AlreadyExists if programmer => {
                 "open it, use open_or_create, or choose another name if it belongs to another program"
@@ -168,7 +180,8 @@ impl ErrorKind {
             }
             ErrorKind::NotSharedMemory => "choose another name, or pass a descriptor of a file in memory",
             ErrorKind::PermissionDenied if cfg!(windows) => {
-                "run as the user who created it, or let its creator grant access; creating a Global name takes a privilege"
+                "run as the user who created it, or let its creator grant access; creating a Global name \
+                 takes a privilege"
             }
             ErrorKind::PermissionDenied => "run as the user who created it, or let its creator grant access",
             ErrorKind::NotWritable => "open it read-only, or let its creator grant write access",

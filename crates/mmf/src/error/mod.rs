@@ -1,7 +1,7 @@
 //! [`Error`]: the operation that failed, the name, the fact, its cause, and its cure.
 //!
-//! An error is plain data: nothing here asks the system. What a code of the system means, and what the facts behind it are, is
-//! found out by [`diagnosis`](crate::diagnosis).
+//! An error is plain data: nothing here asks the system. What a code of the system means, and what the facts
+//! behind it are, is found out by [`diagnosis`](crate::diagnosis).
 
 mod kind;
 mod operation;
@@ -32,22 +32,25 @@ pub struct Fault {
 }
 
 impl Fault {
-    /// The byte that could not be accessed, as an offset from the start of the view: what the system reports. A copy touches its
-    /// first bytes first and may touch its last bytes before those between, so bytes before this one can be inaccessible, too.
+    /// The byte that could not be accessed, as an offset from the start of the view: what the system reports.
+    /// A copy touches its first bytes first and may touch its last bytes before those between, so bytes
+    /// before this one can be inaccessible, too.
     #[must_use]
     pub fn offset(&self) -> usize {
         self.offset
     }
 
-    /// The code of the system. On Windows, the exception: `0xC0000005` (access violation) or `0xC0000006` (in-page error). On
-    /// Unix, the signal: `SIGSEGV` or `SIGBUS`; where the kernel made the copy (see [`faults`](crate::faults)), no signal was
-    /// raised, and it is `SIGBUS` with a [`detail`](Fault::detail) of 0.
+    /// The code of the system. On Windows, the exception: `0xC0000005` (access violation) or `0xC0000006`
+    /// (in-page error). On Unix, the signal: `SIGSEGV` or `SIGBUS`; where the kernel made the copy (see
+    /// [`faults`](crate::faults)), no signal was raised, and it is `SIGBUS` with a [`detail`](Fault::detail)
+    /// of 0.
     #[must_use]
     pub fn code(&self) -> u32 {
         self.code
     }
 
-    /// More from the system. On Windows, the status behind an in-page error, else 0; on Unix, the signal's `si_code`.
+    /// More from the system. On Windows, the status behind an in-page error, else 0; on Unix, the signal's
+    /// `si_code`.
     #[must_use]
     pub fn detail(&self) -> i32 {
         self.detail
@@ -58,29 +61,31 @@ impl Fault {
 ///
 /// Match on [`kind`](Error::kind). The text is for people:
 ///
-/// - `{}` is one line without a cure: the operation, the name and the fact, with the code of the system where there is one;
+/// - `{}` is one line without a cure: the operation, the name and the fact, with the code of the system where
+///   there is one;
 /// - `{:#}` adds the cause and the cure, on indented lines;
-/// - `{:?}` is the same as `{:#}`, so a `main` that returns `Result<(), mmf::Error>` prints a readable report.
+/// - `{:?}` is the same as `{:#}`, so a `main` that returns `Result<(), mmf::Error>` prints a readable
+///   report.
 ///
-/// [`diagnosis`](Error::diagnosis) has cause and cure as values. Names and other texts that peers have chosen are escaped where
-/// they could disturb the output.
+/// [`diagnosis`](Error::diagnosis) has cause and cure as values. Names and other texts that peers have chosen
+/// are escaped where they could disturb the output.
 ///
 /// ```
 /// let error = mmf::SharedMemory::open("doc-error-missing").unwrap_err();
 /// assert_eq!(error.kind(), mmf::ErrorKind::NotFound);
 /// assert_eq!(error.name(), Some(r"Local\doc-error-missing"));
-/// println!("{error}"); // cannot open the shared memory region "Local\doc-error-missing": no region has this name …
+/// println!("{error}"); // cannot open the shared memory region "Local\doc-error-missing": no region …
 /// assert_eq!(error.to_string().lines().count(), 1);
 /// assert!(format!("{error:#}").contains("\n    do: start the program that creates it first"));
 /// ```
 ///
 /// # Conversion to `std::io::Error`
 ///
-/// `?` converts where an [`io::Error`] is expected. The conversion keeps the whole error as the inner error of the
-/// `io::Error`, so no text is lost. An `io::Error` holds either a code of the system or an inner error, so
-/// [`io::Error::raw_os_error`] returns `None`; the code is available from the inner error. The [`io::ErrorKind`] is the one
-/// that corresponds to [`kind`](Error::kind). For [`ErrorKind::Other`] it is the one that the standard library has for the code
-/// of the system, except that it is never `Interrupted`.
+/// `?` converts where an [`io::Error`] is expected. The conversion keeps the whole error as the inner error
+/// of the `io::Error`, so no text is lost. An `io::Error` holds either a code of the system or an inner
+/// error, so [`io::Error::raw_os_error`] returns `None`; the code is available from the inner error. The
+/// [`io::ErrorKind`] is the one that corresponds to [`kind`](Error::kind). For [`ErrorKind::Other`] it is the
+/// one that the standard library has for the code of the system, except that it is never `Interrupted`.
 ///
 /// ```
 /// fn open() -> std::io::Result<mmf::SharedMemory> {
@@ -148,13 +153,15 @@ impl Error {
         self
     }
 
-    /// Sets the whole fact. The words of operations and kinds are about regions; errors of objects bring a sentence of their own.
+    /// Sets the whole fact. The words of operations and kinds are about regions; errors of objects bring a
+    /// sentence of their own.
     pub(crate) fn with_sentence(mut self, sentence: impl Into<String>) -> Self {
         self.0.sentence = Some(sentence.into());
         self
     }
 
-    /// Adds what is special about this case. The general cure of the kind is left out then: see [`with_cure`](Error::with_cure).
+    /// Adds what is special about this case. The general cure of the kind is left out then: see
+    /// [`with_cure`](Error::with_cure).
     pub(crate) fn with_detail(mut self, detail: impl Into<String>) -> Self {
         self.0.detail = Some(detail.into());
         self
@@ -263,7 +270,8 @@ impl Error {
         self.0.operation
     }
 
-    /// The name of the region with its namespace; or the text that was given as a name, if it is not a valid one.
+    /// The name of the region with its namespace; or the text that was given as a name, if it is not a valid
+    /// one.
     #[must_use]
     pub fn name(&self) -> Option<&str> {
         self.0.subject.as_deref()
@@ -277,7 +285,7 @@ impl Error {
     /// let guard = mutex.lock()?;
     /// let error = mmf::Error::from(mutex.try_lock().unwrap_err());
     /// assert_eq!(error.object(), Some("counter"));
-    /// println!("{error}"); // the mutex "counter" in "Local\doc-error-object" is held by this process itself …
+    /// println!("{error}"); // the mutex "counter" in "Local\doc-error-object" is held by this process …
     /// # drop(guard);
     /// # Ok::<(), mmf::Error>(())
     /// ```
@@ -286,20 +294,22 @@ impl Error {
         self.0.object.as_deref()
     }
 
-    /// The file that the error is about, if it is not about the region: one that could not be saved to, loaded or restored.
+    /// The file that the error is about, if it is not about the region: one that could not be saved to,
+    /// loaded or restored.
     #[must_use]
     pub fn path(&self) -> Option<&Path> {
         self.0.path.as_deref()
     }
 
-    /// The error code of the system: `GetLastError` on Windows, `errno` on Unix. `None` if the system was not asked.
+    /// The error code of the system: `GetLastError` on Windows, `errno` on Unix. `None` if the system was not
+    /// asked.
     #[must_use]
     pub fn raw_os_error(&self) -> Option<i32> {
         self.0.code
     }
 
-    /// The cause and the cure, where the system refused something and facts were found that explain it. Also part of the text
-    /// of `{:#}`.
+    /// The cause and the cure, where the system refused something and facts were found that explain it. Also
+    /// part of the text of `{:#}`.
     ///
     /// ```
     /// use mmf::diagnosis::Cause;

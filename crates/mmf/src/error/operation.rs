@@ -2,7 +2,8 @@
 
 /// The operation that failed.
 ///
-/// Each operation has a stable number and a stable identifier, [`code`](Operation::code) and [`id`](Operation::id).
+/// Each operation has a stable number and a stable identifier, [`code`](Operation::code) and
+/// [`id`](Operation::id).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Operation {

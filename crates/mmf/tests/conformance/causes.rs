@@ -1,4 +1,5 @@
-//! The cause that an error names is one that a look at the facts shows, and not the most frequent one for a code of the system.
+//! The cause that an error names is one that a look at the facts shows, and not the most frequent one for a
+//! code of the system.
 
 use mmf::diagnosis::{Cause, Diagnosis, Severity};
 use mmf::{Error, ErrorKind, SharedMemory};
@@ -297,7 +298,8 @@ mod here {
             assert!(there.exists() && there.is_empty() && there.diagnosis().causes().any(expected));
         };
         let me = mmf::diagnosis::environment().user().cloned();
-        // A program that has it open is seen; there the file is not to be removed. (This one is not looked for.)
+        // A program that has it open is seen; there the file is not to be removed. (This one is not looked
+        // for.)
         let mut child = std::process::Command::new("sleep").arg("1000").stdin(file).spawn().unwrap();
         let open_for_good = |error: &Error| {
             let cause = explained(error).causes().next().unwrap();

@@ -563,7 +563,8 @@ mod here {
         crate::mounts::mount(kind.to_str().unwrap(), "/dev/shm", options.to_str().unwrap())
     }
 
-    /// What a directory passes on to what is made in it (a default list, a group) does not widen what was granted.
+    /// What a directory passes on to what is made in it (a default list, a group) does not widen what was
+    /// granted.
     pub(crate) fn directories_inherit_nothing() {
         need_root();
         let mut peer = testkit::Peer::start("diagnosis::role_inherit", &[&unique_name("inherit")]);
@@ -724,7 +725,8 @@ mod here {
         testkit::skip("Windows leaves nothing");
     }
 
-    /// The token really loses it. (Wine makes global names all the same, so only the preflight is tried there.)
+    /// The token really loses it. (Wine makes global names all the same, so only the preflight is tried
+    /// there.)
     pub(crate) fn without_a_privilege() {
         if mmf::diagnosis::environment().session() == Some(0) {
             testkit::skip("in session 0, that of the services, all names are global");
@@ -791,7 +793,8 @@ mod here {
         use windows_sys::Win32::System::Threading::{GetCurrentProcess, OpenProcessToken};
         let wide: Vec<u16> = privilege.encode_utf16().chain([0]).collect();
         let (mut luid, mut token) = (LUID::default(), std::ptr::null_mut());
-        // SAFETY: a zero-terminated name, and valid places for the answers; the token lives as long as this process.
+        // SAFETY: a zero-terminated name, and valid places for the answers; the token lives as long as this
+        // process.
         unsafe {
             assert_ne!(LookupPrivilegeValueW(std::ptr::null(), wide.as_ptr(), &mut luid), 0);
             let access = TOKEN_ADJUST_PRIVILEGES | TOKEN_QUERY;

@@ -256,8 +256,8 @@ pub(crate) fn messages_name_the_cure() {
 }
 
 pub(crate) fn failing_leaks_nothing() {
-    // The counts are taken in `nothing_leaks_in_a_thousand_rounds`, which fails in every way on each round. Here: what
-    // failed to be made was not half made.
+    // The counts are taken in `nothing_leaks_in_a_thousand_rounds`, which fails in every way on each round.
+    // Here: what failed to be made was not half made.
     let name = unique_name("half");
     let memory = SharedMemory::create(&name, 4096).unwrap();
     memory.view().unwrap().write(&7_u8, 0).unwrap();

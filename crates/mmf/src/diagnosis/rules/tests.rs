@@ -1,5 +1,6 @@
-//! Rules, tried on recorded facts: what a machine of the tests cannot be brought into, such as sessions, integrity levels,
-//! missing privileges and sandboxes of Windows. What it can be brought into is tried for real in the conformance suite.
+//! Rules, tried on recorded facts: what a machine of the tests cannot be brought into, such as sessions,
+//! integrity levels, missing privileges and sandboxes of Windows. What it can be brought into is tried for
+//! real in the conformance suite.
 #![allow(clippy::unwrap_used, reason = "a test")]
 
 use super::super::facts::Caller;
@@ -31,7 +32,7 @@ fn user() -> Account {
     Account::new("S-1-5-21-1-2-3-1002".to_owned(), |_| Some(r"HOST\ann".to_owned()))
 }
 
-/// A program of an ordinary user, in a session of its own, and nothing of the name.
+/// A program of an ordinary user in a session of its own, and a free name.
 fn facts() -> Facts {
     Facts {
         name_problem: None,
@@ -65,7 +66,7 @@ fn facts() -> Facts {
     }
 }
 
-/// A memory that lets itself be opened so far.
+/// A region that may be opened in this way.
 fn there(may_read: bool, may_write: bool) -> NameProbe {
     let there = NameProbe { state: NameState::Memory, len: Some(4096), ..NameProbe::default() };
     NameProbe { may_read, may_write, ..there }
@@ -97,7 +98,7 @@ fn making_global_names_takes_a_privilege() {
     let mut service = facts();
     service.caller.create_global = PrivilegeState::NotNeeded;
     assert!(asked(Operation::Create, r"Global\x", &service).is_ok());
-    // Who has it without having enabled it is told, and helped.
+    // A disabled privilege is reported, and enabled for the call.
     let mut disabled = facts();
     disabled.caller.create_global = PrivilegeState::Disabled;
     let diagnosis = asked(Operation::Create, r"Global\x", &disabled);

@@ -1,5 +1,8 @@
 //! Principals, accounts and integrity levels.
 
+#[cfg(test)]
+mod tests;
+
 use core::convert::Infallible;
 use core::fmt;
 use core::str::FromStr;
@@ -239,6 +242,12 @@ impl PartialEq for Account {
 
 impl Eq for Account {}
 
+impl core::hash::Hash for Account {
+    fn hash<H: core::hash::Hasher>(&self, state: &mut H) {
+        self.id.hash(state);
+    }
+}
+
 impl fmt::Debug for Account {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Account").field("id", &self.id).finish_non_exhaustive()
@@ -248,53 +257,5 @@ impl fmt::Debug for Account {
 impl fmt::Display for Account {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.name().unwrap_or(&self.id))
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn texts() {
-        for text in [
-            "me",
-            "everyone",
-            "authenticated",
-            "interactive",
-            "administrators",
-            "services",
-            "system",
-            "packages",
-        ] {
-            let Ok(who) = text.parse::<Principal>();
-            assert!(!matches!(who, Principal::User(_)), "{text}");
-            assert_eq!(who.to_string(), text);
-        }
-        for (text, who) in [
-            ("ann", Principal::user("ann")),
-            (r"HOST\ann", Principal::user(r"HOST\ann")),
-            ("group:staff", Principal::group("staff")),
-            ("package:App_1", Principal::package("App_1")),
-        ] {
-            assert_eq!((text.parse(), who.to_string().as_str()), (Ok(who.clone()), text));
-        }
-    }
-
-    #[test]
-    fn levels() {
-        for level in [
-            IntegrityLevel::Untrusted,
-            IntegrityLevel::Low,
-            IntegrityLevel::Medium,
-            IntegrityLevel::High,
-            IntegrityLevel::System,
-        ] {
-            assert_eq!(
-                (IntegrityLevel::from_rid(level.rid()), level.to_string().parse()),
-                (level, Ok(level))
-            );
-            assert_eq!(IntegrityLevel::from_rid(level.rid() + 0x100), level, "in between");
-        }
     }
 }

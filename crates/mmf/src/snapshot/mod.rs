@@ -29,7 +29,7 @@ use crate::sys::{self, Failure, Reason};
 pub(in crate::snapshot) const PIECE: usize = 1 << 20;
 
 /// The progress of a copy: see [`SharedMemory::save_with`](crate::SharedMemory::save_with).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub struct Progress {
     pub(crate) done: u64,
@@ -59,7 +59,7 @@ impl Progress {
 }
 
 /// The result of a copy between a region and a file.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub struct CopyStats {
     pub(crate) len: u64,

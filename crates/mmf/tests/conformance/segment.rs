@@ -191,7 +191,7 @@ pub(crate) fn one_of_many_creates_it() {
     }
     let segment = Segment::open(&name).unwrap();
     assert_eq!(segment.mutex::<u64>("count").unwrap().lock().unwrap().get().unwrap(), 8);
-    assert_eq!(segment.inspect().unwrap().objects.len(), 1, "made once");
+    assert_eq!(segment.inspect().unwrap().objects.len(), 1, "created once");
     peers.into_iter().for_each(Peer::finish);
 }
 
@@ -206,10 +206,10 @@ pub(crate) fn role_open_or_create(role: &mut Role) {
     role.stay();
 }
 
-const MAKING: [&str; 3] = ["create: claimed", "create: creating", "create: written, and not ready yet"];
+const CREATING: [&str; 3] = ["create: claimed", "create: creating", "create: written, and not ready yet"];
 
 pub(crate) fn a_dead_creator_is_replaced() {
-    for step in MAKING {
+    for step in CREATING {
         let name = unique_name("creator");
         let mut creator = Peer::start("segment::role_create_until", &[&name, step]);
         creator.expect(&format!("at {step}"));
@@ -596,16 +596,16 @@ pub(crate) fn deaths_of_the_first_version_are_reported() {
     let (memory, segment) = attach_to(&golden);
     let at = |nanoseconds| std::time::UNIX_EPOCH + Duration::from_nanos(nanoseconds);
     let mutex = segment.mutex::<u64>("mutex").unwrap();
-    let LockError::OwnerDied(owner) = mutex.lock().unwrap_err() else { panic!("not told") };
-    let who = owner.process().unwrap();
-    assert_eq!((who.id, who.started), (0x1234, 5));
+    let LockError::OwnerDied(owner) = mutex.lock().unwrap_err() else { panic!("the death is not reported") };
+    let process = owner.process().unwrap();
+    assert_eq!((process.id, process.started), (0x1234, 5));
     assert_eq!((owner.held_since(), owner.detected()), (Some(at(1_500_000_000)), Some(at(2_000_000_000))));
     owner.into_guard().declare_consistent().unwrap();
     drop(mutex.lock().unwrap());
     let pair = segment.rwlock::<u64>("pair").unwrap();
-    let LockError::OwnerDied(owner) = pair.write().unwrap_err() else { panic!("not told") };
-    let who = owner.process().unwrap();
-    assert_eq!((who.id, who.started), (0x7fff_fffc, 7));
+    let LockError::OwnerDied(owner) = pair.write().unwrap_err() else { panic!("the death is not reported") };
+    let process = owner.process().unwrap();
+    assert_eq!((process.id, process.started), (0x7fff_fffc, 7));
     assert!(owner.detected().is_some());
     // It has recorded the death, for those that come before the data is repaired.
     let head = memory.view().unwrap().read_vec(768 + 256, 64).unwrap();
@@ -765,7 +765,10 @@ pub(crate) fn a_forked_child_is_no_participant() {
     });
     let mutex = segment.mutex::<u64>("held").unwrap();
     let error = mutex.lock().unwrap_err();
-    assert!(matches!(&error, mmf::sync::LockError::OwnerDied(who) if who.process().is_some()), "{error:?}");
+    assert!(
+        matches!(&error, mmf::sync::LockError::OwnerDied(owner) if owner.process().is_some()),
+        "{error:?}"
+    );
     // SAFETY: `kill` has no requirements; the id is that of the grandchild that the role has reported.
     unsafe { libc::kill(child, libc::SIGKILL) };
 }
@@ -806,7 +809,7 @@ pub(crate) fn role_fork(role: &mut Role) {
 
 #[cfg(not(target_os = "linux"))]
 pub(crate) fn a_forked_child_is_no_participant() {
-    testkit::skip("tried on Linux");
+    testkit::skip("tested on Linux only");
 }
 
 #[cfg(not(target_os = "linux"))]

@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
-# Formatting, circles of imports and lints, for the machine it runs on. ci/test-windows.sh runs clippy for the
-# other systems.
+# Formatting, circles of imports, language and lints, for the machine it runs on. ci/test-windows.sh runs
+# clippy for the other systems.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 cargo fmt --all --check
 python3 ci/circles.py
+python3 ci/prose.py
 cargo clippy --workspace --all-targets -- -D warnings

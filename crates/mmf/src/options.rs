@@ -376,8 +376,8 @@ impl OpenOptions {
             if capacity < asked {
                 let error = Error::new(target.operation, ErrorKind::TooSmall).with_subject(&target.name);
                 return Err(error.with_detail(format!(
-                    "its capacity is {capacity} bytes, and {asked} were asked for; its creator has to set a larger \
-                     capacity()"
+                    "its capacity is {capacity} bytes, and {asked} were requested; its creator has to set a \
+                     larger capacity()"
                 )));
             }
         }

@@ -80,8 +80,8 @@ pub trait CommandExt {
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::InvalidName`]: the text is no label, or was used before. Otherwise those of the system: for
-    /// example, that the process has too many descriptors.
+    /// [`ErrorKind::InvalidName`]: the text is no label, or was used before. Otherwise those of the system:
+    /// for example, that the process has too many descriptors.
     fn hand_off<A: Access>(
         &mut self,
         label: &str,

@@ -118,9 +118,8 @@ impl<A: Access> SharedMemoryExt for SharedMemory<A> {
         if !socket::is_memory(fd.as_fd()) {
             socket::dispose(vec![fd]);
             let error = Error::new(Operation::Receive, ErrorKind::NotSharedMemory);
-            return Err(error.with_detail(
-                "it may be a file, which can block for ever; if the sender is trusted, receive_file_over accepts it",
-            ));
+            return Err(error
+                .with_detail("it may be a file, which can block for ever; receive_file_over accepts files"));
         }
         received(fd)
     }

@@ -1,11 +1,10 @@
-//! The cause that an error names is one that a look at the facts shows, and not the most frequent one for a
-//! code of the system.
+//! Errors name the cause that the facts show, and not the most frequent one for a code of the system.
 
 use mmf::diagnosis::{Cause, Diagnosis, Severity};
 use mmf::{Error, ErrorKind, SharedMemory};
 use testkit::Role;
 
-/// The error's own diagnosis, which must be of its kind, with a remedy for each cause that stands in the way.
+/// Returns the error's diagnosis, which must be of its kind and have a remedy for each cause of the failure.
 #[track_caller]
 fn explained(error: &Error) -> &Diagnosis {
     let diagnosis = error.diagnosis().unwrap_or_else(|| panic!("no diagnosis: {error}"));
@@ -28,7 +27,7 @@ fn expect(error: &Error, kind: ErrorKind, cause: impl Fn(&Cause) -> bool) {
     assert!(found.is_some_and(|found| cause(found.cause())), "{error}");
 }
 
-/// Plays a role that answers "done", or "skip: " and a reason.
+/// Runs a role that answers "done", or "skip: " and a reason.
 #[cfg(target_os = "linux")]
 fn play(role: &str, arguments: &[&str]) {
     let mut peer = testkit::Peer::start(role, arguments);
@@ -65,7 +64,8 @@ mod here {
     use super::*;
     use crate::users::need_root;
 
-    /// Mounts a tmpfs on /dev/shm for this process alone; says so and is false where that is not possible.
+    /// Mounts a tmpfs on /dev/shm for this process alone. Prints why and returns false if that is not
+    /// possible.
     fn own_place(role: &mut Role, options: &str) -> bool {
         match crate::mounts::mount("tmpfs", "/dev/shm", options) {
             Ok(()) => true,
@@ -89,7 +89,7 @@ mod here {
         }
         let options = OpenOptions::new().len(200 << 10);
         let first = options.create("first").unwrap();
-        // Asked before, it is said that both will not have room.
+        // A check in advance reports that both will not fit.
         let check = options.check_create("second");
         assert!(check.is_ok(), "{check}");
         assert!(
@@ -99,7 +99,7 @@ mod here {
         );
         let second = options.create("second").unwrap();
         first.view().unwrap().fill(1, 0..200 << 10).unwrap();
-        // Something besides takes what is left.
+        // Another file takes the space that is left.
         let _ = std::fs::write("/dev/shm/rest", vec![1; SIZE as usize]);
         let is_full =
             |cause: &Cause| matches!(cause, Cause::Full { of: "/dev/shm", left: 0, limit: Some(SIZE), .. });
@@ -128,7 +128,7 @@ mod here {
             assert!(text.contains("--shm-size") && text.contains("end programs"), "{text}");
             assert!(!text.contains("cut"), "{text}");
         }
-        // What exists is told to be short of room, before it is touched.
+        // The lack of space for an existing region is reported before it is touched.
         let there = mmf::diagnosis::examine("second").unwrap();
         assert!(there.diagnosis().is_ok() && there.is_troubled(), "{}", there.diagnosis());
         assert!(
@@ -137,12 +137,12 @@ mod here {
             there.diagnosis()
         );
         assert!(!mmf::diagnosis::examine("first").unwrap().is_troubled());
-        // A copy from a file has no room either, by a descriptor.
+        // A copy from a file by descriptor has no space either.
         std::fs::write("/tmp/mmf-causes-full", vec![7; 200 << 10]).unwrap();
         let error = second.restore("/tmp/mmf-causes-full").unwrap_err();
         expect(&error, ErrorKind::OutOfMemory, is_full);
         std::fs::remove_file("/tmp/mmf-causes-full").unwrap();
-        // A byte that is cut off is so, also in a full place.
+        // A truncated byte is reported as such, also in a full file system.
         std::fs::File::options()
             .write(true)
             .open(format!("/proc/self/fd/{}", second.as_raw_fd()))
@@ -152,11 +152,11 @@ mod here {
         let error = view.read::<u8>(8192).unwrap_err();
         expect(&error, ErrorKind::Fault, |cause| matches!(cause, Cause::Truncated { len: 4096, .. }));
         expect(&view.read::<u8>(0).unwrap_err(), ErrorKind::Fault, is_full);
-        // Nothing is no length to ask for.
+        // Zero is no valid length.
         let error = OpenOptions::new().len(4096).create("third").unwrap_err();
         expect(&error, ErrorKind::OutOfMemory, |cause| matches!(cause, Cause::OutOfMemory { left: 0, .. }));
         assert!(!explained(&error).remedies().any(|remedy| matches!(remedy, Remedy::AskForLess { .. })));
-        // With room again it goes on.
+        // With free space it works again.
         std::fs::remove_file("/dev/shm/rest").unwrap();
         view.write(&1_u8, 0).unwrap();
         role.say("done");
@@ -298,8 +298,8 @@ mod here {
             assert!(there.exists() && there.is_empty() && there.diagnosis().causes().any(expected));
         };
         let me = mmf::diagnosis::environment().user().cloned();
-        // A program that has it open is seen; there the file is not to be removed. (This one is not looked
-        // for.)
+        // A program that has it open is found, and then removing the file is no remedy. (The calling process
+        // is not searched.)
         let mut child = std::process::Command::new("sleep").arg("1000").stdin(file).spawn().unwrap();
         let open_for_good = |error: &Error| {
             let cause = explained(error).causes().next().unwrap();
@@ -318,9 +318,10 @@ mod here {
         assert!(explained(&error).remedies().all(|remedy| !matches!(remedy, Remedy::RemoveFile { .. })));
         child.kill().unwrap();
         child.wait().unwrap();
-        all(
-            &|cause| matches!(cause, Cause::Unfinished { since: Some(_), holders: Some(found), .. } if found.is_empty()),
-        );
+        all(&|cause| match cause {
+            Cause::Unfinished { since: Some(_), holders: Some(found), .. } => found.is_empty(),
+            _ => false,
+        });
         let error = SharedMemory::open(&name).unwrap_err();
         let first = explained(&error).remedies().next();
         assert!(matches!(first, Some(Remedy::RemoveFile { path: at, .. }) if *at == path), "{error}");
@@ -337,7 +338,7 @@ mod here {
         let name = format!(r"Global\{}", unique_name("closed"));
         let mut ann = play(ANN, ANN, "causes::role_create_and_stay", &[&name]);
         ann.peer.expect("created");
-        // In use: it does not help to open it, and nothing says that it is left over.
+        // In use: opening it does not help, and nothing indicates that it is stale.
         let mut bob = play(BOB, BOB, "causes::role_in_the_way", &[&name, "used"]);
         bob.peer.expect("done");
         ann.peer.kill();
@@ -412,7 +413,7 @@ mod here {
     }
 
     pub(crate) fn mappings_are_limited() {
-        // (It needs mappings of its own, and gives up where there are none left.)
+        // (It needs mappings of its own, and fails if there are none left.)
         crate::spaces::skip_if_emulated();
         for what in ["count", "address space", "data", "locked", "addresses"] {
             play("causes::role_map", &[what]);
@@ -480,14 +481,13 @@ mod here {
                 expect(&error, ErrorKind::LimitReached, in_use("RLIMIT_MEMLOCK"));
             }
             _ => {
-                // Far more than any process has addresses for.
+                // Far more than the address space of any process.
                 let large = OpenOptions::new().len(4096).capacity(1 << 50).anonymous().unwrap();
                 let error = large.view().unwrap_err();
-                expect(
-                    &error,
-                    ErrorKind::TooLarge,
-                    |cause| matches!(cause, Cause::AddressSpace { asked, largest: Some(most), .. } if most < asked),
-                );
+                expect(&error, ErrorKind::TooLarge, |cause| match cause {
+                    Cause::AddressSpace { asked, largest: Some(most), .. } => most < asked,
+                    _ => false,
+                });
                 assert!(explained(&error).remedies().any(|remedy| *remedy == Remedy::MapParts), "{error}");
                 large.view_at(0, 4096).unwrap();
             }

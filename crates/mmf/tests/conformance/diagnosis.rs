@@ -1,4 +1,4 @@
-//! What is refused is explained, and could have been known before; asking changes nothing.
+//! Refusals are explained and can be predicted, and a prediction changes nothing.
 
 use mmf::diagnosis::{Cause, Diagnosis, Remedy, Severity};
 use mmf::security::Security;
@@ -9,7 +9,7 @@ fn options() -> OpenOptions {
     OpenOptions::new().len(4096)
 }
 
-/// The error's own diagnosis, which must fit its kind, and be part of its text.
+/// Returns the error's diagnosis, which must fit its kind and be part of its text.
 fn explained(error: &Error) -> &Diagnosis {
     let diagnosis = error.diagnosis().unwrap_or_else(|| panic!("no diagnosis: {error}"));
     assert_eq!(diagnosis.error_kind(), Some(error.kind()), "{error}");
@@ -18,7 +18,7 @@ fn explained(error: &Error) -> &Diagnosis {
     diagnosis
 }
 
-/// The error is explained by a cause, and the preflight for the same says that cause, too.
+/// Asserts that a cause explains the error, and that the check in advance reports that cause, too.
 #[track_caller]
 fn expect(error: &Error, preflight: &Diagnosis, cause: impl Fn(&Cause) -> bool) {
     let found = explained(error).findings().iter().find(|finding| finding.error_kind().is_some()).unwrap();
@@ -90,7 +90,7 @@ pub(crate) fn smaller_than_requested() {
     expect(&options.open(&name).unwrap_err(), &options.check_open(&name), expected);
     let error = options.open_or_create(&name).unwrap_err();
     expect(&error, &options.check_open_or_create(&name), expected);
-    // A view that is larger than the memory is a matter of size, too, not of access.
+    // A view that is larger than the region is a matter of size, too, not of access.
     let error = memory.view_at(0, 1 << 20).unwrap_err();
     assert_eq!((error.kind(), error.raw_os_error()), (ErrorKind::OutOfBounds, None), "{error}");
 }
@@ -110,7 +110,7 @@ pub(crate) fn meaningless_checks() {
 }
 
 pub(crate) fn unavailable_options() {
-    // A preflight says what the call says, whatever is there.
+    // A check reports what the call reports, whatever exists.
     let (free, taken) = (unique_name("wish"), unique_name("wish"));
     let memory = SharedMemory::create(&taken, 4096).unwrap();
     let mut all = vec![
@@ -119,10 +119,10 @@ pub(crate) fn unavailable_options() {
         OpenOptions::new().len(u64::MAX),
         OpenOptions::new().len(1 << 20),
         options().security(
-            Security::current_user().grant_read(mmf::security::Principal::user("nobody is called so")),
+            Security::current_user().grant_read(mmf::security::Principal::user("no user has this name")),
         ),
         options().expect_len(1),
-        options().expect_owner(mmf::security::Principal::user("nobody is called so")),
+        options().expect_owner(mmf::security::Principal::user("no user has this name")),
         options().expect_owner(mmf::security::Principal::Everyone),
         options().expect_owner(mmf::security::Principal::CurrentUser).expect_len(4096),
     ];
@@ -150,23 +150,26 @@ pub(crate) fn more_than_available() {
     let options = OpenOptions::new().len(len);
     let check = options.check_create(&name);
     assert!(
-        check.causes().any(|cause| matches!(cause, Cause::OutOfMemory { asked, left, limit, .. } if *asked == len && left <= limit)),
+        check.causes().any(|cause| match cause {
+            Cause::OutOfMemory { asked, left, limit, .. } => *asked == len && left <= limit,
+            _ => false,
+        }),
         "{check}"
     );
     match options.create(&name).unwrap_err() {
         error if error.kind() == ErrorKind::OutOfMemory => {
             expect(&error, &check, |cause| matches!(cause, Cause::OutOfMemory { .. }));
         }
-        // For Wine and for macOS there is a size that is too large before there is too little memory.
+        // On Wine and macOS a size is too large before memory runs out.
         error => assert_eq!(error.kind(), ErrorKind::TooLarge, "{error}"),
     }
-    // What nearly fills it works, with a warning.
+    // A region that nearly fills it works, with a warning.
     let left = check.causes().find_map(|cause| match cause {
         Cause::OutOfMemory { left, .. } => Some(*left),
         _ => None,
     });
     let check = OpenOptions::new().len(left.unwrap() / 100 * 95).check_create(&name);
-    // (Others use memory meanwhile.)
+    // (Other processes use memory meanwhile.)
     if check.is_ok() {
         assert!(check.findings()[0].severity() == Severity::Warning, "{check}");
     }
@@ -194,7 +197,7 @@ pub(crate) fn checks_change_nothing() {
         (memory.len(), memory.security().unwrap()),
         (SharedMemory::open(&made).unwrap().len(), before.1)
     );
-    // Other tests run meanwhile; but not thousands of handles' worth.
+    // Other tests run meanwhile, but do not open thousands of handles.
     assert!(testkit::open_handles() < before.0 + 200, "{} and {}", before.0, testkit::open_handles());
     drop(memory);
     assert_eq!(SharedMemory::open(&made).unwrap_err().kind(), ErrorKind::NotFound, "it was not kept");
@@ -361,7 +364,7 @@ mod here {
 
     pub(crate) fn stale_of_killed_programs() {
         if !cfg!(target_os = "linux") {
-            testkit::skip("nobody counts the holders here");
+            testkit::skip("holders are not counted here");
         }
         let name = unique_name("stale");
         let mut peer = testkit::Peer::start("diagnosis::role_create_and_stay", &[&name]);
@@ -387,7 +390,7 @@ mod here {
 
     pub(crate) fn stale_of_another_user() {
         need_root();
-        // Ann's program is killed; her memory is in Bob's way until one of hers comes by.
+        // Ann's program is killed; its region blocks Bob until a program of Ann removes it.
         let name = format!(r"Global\{}", unique_name("left"));
         let mut ann = play(ANN, ANN, "diagnosis::role_create_and_stay", &[&name]);
         ann.peer.expect("made");
@@ -426,7 +429,7 @@ mod here {
         peer.finish();
     }
 
-    /// (The resources have another type in each C library.)
+    /// Lowers a limit. (The resources have another type in each C library.)
     macro_rules! limit {
         ($resource:expr, $most:expr) => {{
             let limit = libc::rlimit { rlim_cur: $most, rlim_max: $most };
@@ -438,7 +441,7 @@ mod here {
     pub(crate) fn role_limited(role: &mut Role) {
         let name = role.argument(0);
         limit!(libc::RLIMIT_FSIZE, 8192);
-        // Without a look before, the system would end this process by a signal.
+        // Without a check in advance, the system would end this process by a signal.
         let mut names = Vec::new();
         let large = OpenOptions::new().len(8193);
         let error = large.create(name).unwrap_err();
@@ -489,7 +492,7 @@ mod here {
             ("hidden", "PermissionDenied Some(PermissionDenied)"),
             ("no lists", "Unsupported Some(Unsupported)"),
         ] {
-            // The name is free in the mount that the role makes for itself.
+            // The name is free in the mount of the role.
             let user = if matches!(state, "closed" | "hidden") { ANN } else { 0 };
             let mut peer = testkit::Peer::start(
                 "diagnosis::role_mount",
@@ -504,7 +507,7 @@ mod here {
         }
     }
 
-    /// Gets a mount of its own for named memories, in a state, and tries to make one there.
+    /// Mounts a directory for named regions in a certain state, and tries to create one there.
     pub(crate) fn role_mount(role: &mut Role) {
         #[cfg(target_os = "linux")]
         {
@@ -563,8 +566,8 @@ mod here {
         crate::mounts::mount(kind.to_str().unwrap(), "/dev/shm", options.to_str().unwrap())
     }
 
-    /// What a directory passes on to what is made in it (a default list, a group) does not widen what was
-    /// granted.
+    /// The properties that a directory passes on to new files (a default list, a group) do not widen the
+    /// grants.
     pub(crate) fn directories_inherit_nothing() {
         need_root();
         let mut peer = testkit::Peer::start("diagnosis::role_inherit", &[&unique_name("inherit")]);
@@ -605,7 +608,7 @@ mod here {
                 list.extend(7_u16.to_le_bytes());
                 list.extend(id.to_le_bytes());
             }
-            // SAFETY: zero-terminated texts, and a value of the length that is said.
+            // SAFETY: zero-terminated texts, and a value of the given length.
             let code = unsafe {
                 libc::setxattr(
                     c"/dev/shm".as_ptr(),
@@ -643,7 +646,7 @@ mod here {
         peer.finish();
     }
 
-    /// The root directory becomes an empty one: nothing is mounted on /dev/shm there.
+    /// Changes to an empty root directory, where nothing is mounted on /dev/shm.
     pub(crate) fn role_no_directory(role: &mut Role) {
         let root = std::env::temp_dir().join(role.argument(0));
         std::fs::create_dir(&root).unwrap();
@@ -680,7 +683,7 @@ mod here {
     }
 
     pub(crate) fn not_granted() {
-        // Read only; nothing but seeing who may; nothing at all, whoever asks.
+        // Read-only; only the right to read the descriptor; nothing at all, for all users.
         for (sddl, kind, sees) in [
             ("D:P(A;;0x20005;;;WD)", ErrorKind::NotWritable, true),
             ("D:P(A;;0x4;;;WD)", ErrorKind::NotWritable, false),
@@ -694,7 +697,7 @@ mod here {
             let refused = |cause: &Cause| match cause {
                 Cause::NotGranted { security, user: you, .. } => {
                     assert!(you.is_some());
-                    // (Its owner always sees who may.)
+                    // (The owner can always read the descriptor.)
                     !sees || security.is_some()
                 }
                 Cause::Hidden => !sees,
@@ -707,7 +710,7 @@ mod here {
                 remedies.iter().any(|r| matches!(r, Remedy::LetCreatorGrant { write: true, .. })),
                 "{error}"
             );
-            // Who finds it in the way learns that much, too.
+            // A failed creation reports that much, too.
             let error = SharedMemory::create(&name, 10).unwrap_err();
             expect(&error, &options().check_create(&name), |cause| matches!(cause, Cause::Exists { .. }));
         }
@@ -725,8 +728,8 @@ mod here {
         testkit::skip("Windows leaves nothing");
     }
 
-    /// The token really loses it. (Wine makes global names all the same, so only the preflight is tried
-    /// there.)
+    /// The token really loses it. (Wine creates global names all the same, so only the check in advance is
+    /// tested there.)
     pub(crate) fn without_a_privilege() {
         if mmf::diagnosis::environment().session() == Some(0) {
             testkit::skip("in session 0, that of the services, all names are global");
@@ -793,8 +796,8 @@ mod here {
         use windows_sys::Win32::System::Threading::{GetCurrentProcess, OpenProcessToken};
         let wide: Vec<u16> = privilege.encode_utf16().chain([0]).collect();
         let (mut luid, mut token) = (LUID::default(), std::ptr::null_mut());
-        // SAFETY: a zero-terminated name, and valid places for the answers; the token lives as long as this
-        // process.
+        // SAFETY: a zero-terminated name, and valid locations for the answers; the token lives as long as
+        // this process.
         unsafe {
             assert_ne!(LookupPrivilegeValueW(std::ptr::null(), wide.as_ptr(), &mut luid), 0);
             let access = TOKEN_ADJUST_PRIVILEGES | TOKEN_QUERY;

@@ -1,4 +1,4 @@
-//! Bad input gets an error of its own kind, which says what to do; and nothing is leaked.
+//! Bad input has an error of its own kind with a cure, and nothing is leaked.
 
 use std::io;
 
@@ -31,18 +31,18 @@ pub(crate) fn invalid_names() {
     }
     assert_eq!(kind_of(&"x".repeat(Name::MAX_LEN + 1)), ErrorKind::NameTooLong);
     assert_eq!(kind_of(&"\u{fc}".repeat(Name::MAX_LEN / 2 + 1)), ErrorKind::NameTooLong);
-    // The message shows what was meant.
+    // The message suggests the name that was meant.
     for (wrong, right) in [(r"local\x", r"Local\x"), (r"GLOBAL\x", r"Global\x"), (r"Session\1\x", r"Local\")]
     {
         let message = format!("{:#}", Name::new(wrong).unwrap_err());
         assert!(message.contains(right) && message.contains(wrong), "{message}");
     }
-    // Every way in checks, and says the name as it was given.
+    // Every function checks the name, and reports it as it was given.
     let error = SharedMemory::create("a\\b", 10).unwrap_err();
     assert_eq!((error.kind(), error.name()), (ErrorKind::InvalidName, Some("a\\b")));
     assert_eq!(SharedMemory::open("").unwrap_err().kind(), ErrorKind::EmptyName);
     assert_eq!(SharedMemory::open_read_only(r"a\b").unwrap_err().kind(), ErrorKind::InvalidName);
-    // On Windows these are names like others.
+    // On Windows these are ordinary names.
     for name in ["a/b", "/x", r"Global\/x", ".", "..", r"Global\.."] {
         match Name::new(name) {
             Ok(parsed) => assert!(cfg!(windows) && name.ends_with(parsed.text()), "{name:?}"),
@@ -72,7 +72,7 @@ pub(crate) fn existing_name() {
     let error = SharedMemory::create(&name, 12_345).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::AlreadyExists);
     assert!(format!("{error:#}").contains(&memory.len().to_string()), "{error}");
-    // Trying has not changed it.
+    // The attempt has not changed it.
     assert_eq!(SharedMemory::open(&name).unwrap().len(), memory.len());
 }
 
@@ -93,7 +93,7 @@ pub(crate) fn too_large() {
         assert_eq!(SharedMemory::create(&name, len).unwrap_err().kind(), ErrorKind::TooLarge);
         assert_eq!(SharedMemory::anonymous(len).unwrap_err().kind(), ErrorKind::TooLarge);
     }
-    // More than this process can address, where that is little: the memory is there, the view is not.
+    // More than a 32-bit process can address: the region can be created, but not mapped.
     if usize::BITS == 32 {
         let memory = match SharedMemory::anonymous(3 << 30) {
             Ok(memory) => memory,
@@ -171,7 +171,7 @@ pub(crate) fn misaligned_atomics() {
         assert_eq!(view.atomic_u16(offset).is_ok(), offset % 2 == 0);
         assert!(view.atomic_i8(offset).is_ok());
     }
-    // It is the address that counts, not the offset in a slice.
+    // The address has to be aligned, not the offset in a subview.
     let odd = view.subview(1, 64).unwrap();
     assert_eq!(odd.atomic_u32(0).unwrap_err().kind(), ErrorKind::Misaligned);
     assert!(odd.atomic_u32(3).is_ok());
@@ -251,13 +251,13 @@ pub(crate) fn messages_name_the_cure() {
     let text = format!("{:#}", SharedMemory::create(&name, 1).unwrap_err());
     assert!(text.contains("open_or_create") && text.contains(&name), "{text}");
     let debug = format!("{:?}", SharedMemory::create(&name, 1).unwrap_err());
-    // What a `main` that returns the error prints.
+    // The output of a `main` that returns the error.
     assert_eq!(debug, text);
 }
 
 pub(crate) fn failing_leaks_nothing() {
-    // The counts are taken in `nothing_leaks_in_a_thousand_rounds`, which fails in every way on each round.
-    // Here: what failed to be made was not half made.
+    // `nothing_leaks_in_a_thousand_rounds` counts handles over failures of every kind. Here: a failed
+    // creation leaves nothing behind.
     let name = unique_name("half");
     let memory = SharedMemory::create(&name, 4096).unwrap();
     memory.view().unwrap().write(&7_u8, 0).unwrap();
@@ -270,7 +270,7 @@ pub(crate) fn failing_leaks_nothing() {
     assert_eq!(SharedMemory::open(&name).unwrap_err().kind(), ErrorKind::NotFound);
 }
 
-/// The inner error has the code of the system, which an `io::Error` with an inner error cannot have itself.
+/// The inner error has the code of the system; an `io::Error` with an inner error cannot have one itself.
 pub(crate) fn converts_to_io_error() {
     fn as_io() -> io::Result<SharedMemory> {
         Ok(SharedMemory::open(unique_name("io"))?)

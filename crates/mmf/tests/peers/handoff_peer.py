@@ -1,4 +1,4 @@
-"""frames_worker.rs in Python, as docs/handoff.md shows it: draws into the memory that was handed over as "frames"."""
+"""frames_worker.rs in Python, as docs/handoff.md shows it: draws into the region "frames" of its parent."""
 import mmap, os
 
 _, way, fd, device, inode, length, rights = os.environ["MMF_HANDOFF_frames"].split(":")
@@ -12,4 +12,5 @@ if rights == "r":
     assert bytes(frames[:4]) == b"read"
 else:
     for y in range(length // row):
-        frames[y * row:(y + 1) * row] = b"".join(bytes((x & 255, y & 255, (x ^ y) & 255, 255)) for x in range(3840))
+        pixels = (bytes((x & 255, y & 255, (x ^ y) & 255, 255)) for x in range(3840))
+        frames[y * row:(y + 1) * row] = b"".join(pixels)

@@ -1,4 +1,4 @@
-"""A program of another language: only multiprocessing.shared_memory, no mmf. It does what lines on its input say."""
+"""A program in another language: multiprocessing.shared_memory without mmf. It obeys its input."""
 import sys
 from multiprocessing import resource_tracker
 from multiprocessing.shared_memory import SharedMemory

@@ -1,6 +1,5 @@
-//! Rules, tried on recorded facts: what a machine of the tests cannot be brought into, such as sessions,
-//! integrity levels, missing privileges and sandboxes of Windows. What it can be brought into is tried for
-//! real in the conformance suite.
+//! Rules on recorded facts, for situations that no test machine can be brought into: sessions, integrity
+//! levels, missing privileges and sandboxes of Windows. The conformance suite tests all others for real.
 #![allow(clippy::unwrap_used, reason = "a test")]
 
 use super::super::facts::Caller;
@@ -18,7 +17,7 @@ fn descriptor(level: u32) -> Security {
     labelled(level, 1)
 }
 
-/// The same, with what the label denies to lower ones: 1 writing, 2 reading.
+/// Such a descriptor, with the accesses that the label denies to lower levels: 1 writing, 2 reading.
 fn labelled(level: u32, denied: u8) -> Security {
     let mut bytes = vec![1, 0, 0x14, 0x90, 20, 0, 0, 0, 0, 0, 0, 0, 48, 0, 0, 0, 76, 0, 0, 0];
     bytes.extend([1, 5, 0, 0, 0, 0, 0, 5, 21, 0, 0, 0, 1, 0, 0, 0, 2, 0, 0, 0, 3, 0, 0, 0, 0xe9, 3, 0, 0]);
@@ -32,7 +31,7 @@ fn user() -> Account {
     Account::new("S-1-5-21-1-2-3-1002".to_owned(), |_| Some(r"HOST\ann".to_owned()))
 }
 
-/// A program of an ordinary user in a session of its own, and a free name.
+/// The facts of a program of an ordinary user in a session of its own, and of a free name.
 fn facts() -> Facts {
     Facts {
         name_problem: None,
@@ -66,7 +65,7 @@ fn facts() -> Facts {
     }
 }
 
-/// A region that may be opened in this way.
+/// The facts of a region that may be opened in this way.
 fn there(may_read: bool, may_write: bool) -> NameProbe {
     let there = NameProbe { state: NameState::Memory, len: Some(4096), ..NameProbe::default() };
     NameProbe { may_read, may_write, ..there }
@@ -90,7 +89,7 @@ fn making_global_names_takes_a_privilege() {
     assert_eq!(*cause, Cause::PrivilegeMissing { privilege });
     assert_eq!(kind, Some(ErrorKind::PermissionDenied));
     assert_eq!(*remedies, [Remedy::UseLocalName, Remedy::Elevate, Remedy::GrantPrivilege { privilege }]);
-    // Local ones do not; nor does opening; nor does a service.
+    // Local names do not need it, nor does opening, nor does a service.
     assert!(asked(Operation::Create, "x", &facts()).is_ok());
     let opened = Facts { here: there(true, true), ..facts() };
     assert!(asked(Operation::Open, r"Global\x", &opened).is_ok());
@@ -122,7 +121,7 @@ fn integrity_is_told_from_grants() {
         *remedies,
         [Remedy::LetCreatorLowerIntegrity { to: IntegrityLevel::Medium }, Remedy::OpenReadOnly]
     );
-    // A sandbox is refused for reasons of its own.
+    // A sandbox has reasons of its own for a refusal.
     for sandbox in [|c: &mut Caller| c.restricted = true, |c: &mut Caller| c.app_container = true] {
         let mut facts = facts.clone();
         sandbox(&mut facts.caller);
@@ -147,7 +146,7 @@ fn integrity_is_told_from_grants() {
         *first(&diagnosis).0,
         Cause::Integrity { object: IntegrityLevel::Medium, process: IntegrityLevel::Low }
     );
-    // If the list does not allow it either, the label is not to blame.
+    // If the list does not allow it either, the label is not the cause.
     facts.list_allows = Some((true, false));
     assert!(matches!(first(&asked(Operation::Open, "x", &facts)).0, Cause::NotGranted { .. }));
 }
@@ -181,11 +180,11 @@ fn sandboxes_have_names_of_their_own() {
         assert_eq!((cause, kind), (&Cause::AppContainer, Some(ErrorKind::PermissionDenied)));
         assert_eq!(remedies[0], Remedy::HandOff);
     }
-    // A name that it cannot find may well be there for others.
+    // A name that it cannot find may exist for other processes.
     let diagnosis = asked(Operation::Open, "x", &facts);
     assert_eq!(diagnosis.error_kind(), Some(ErrorKind::NotFound));
     assert!(diagnosis.causes().any(|cause| *cause == Cause::AppContainer));
-    // What is there and closed in every way.
+    // An object that exists and grants nothing.
     facts.here.state = NameState::Hidden;
     let diagnosis = asked(Operation::Open, r"Global\x", &facts);
     assert_eq!(diagnosis.error_kind(), Some(ErrorKind::PermissionDenied));
@@ -221,7 +220,7 @@ fn commit_limits_are_told() {
     assert!(diagnosis.is_ok());
     assert_eq!(diagnosis.findings()[0].severity(), Severity::Warning);
     assert_eq!(asked(Operation::Create, "x", &facts(1 << 20)).findings().len(), 1);
-    // What exists needs no memory.
+    // An existing region needs no further memory.
     let there = Facts { here: there(true, true), ..facts(0) };
     assert!(asked(Operation::OpenOrCreate, "x", &there).is_ok());
 }
@@ -239,7 +238,7 @@ fn every_trouble_has_a_cure_and_a_text() {
     }
 }
 
-/// A fault at this offset of a region of this length, with so much room left.
+/// The facts of a fault at this offset of a region of this length, with so much space left.
 fn fault_at(sign: FaultSign, offset: u64, len: u64, left: u64) -> FaultFacts {
     let space = Space { place: "/dev/shm", is_mount: true, left, limit: 1 << 26, problem: None };
     FaultFacts { sign, offset, page: 4096, len: Some(len), is_file: false, space: Some(space), group: None }
@@ -250,7 +249,7 @@ fn faults_are_told_by_facts() {
     use FaultSign::{BadMemory, Device, Inaccessible, NoStorage, Unbacked};
     let causes = |facts| fault(facts).into_iter().map(|finding| finding.cause).collect::<Vec<_>>();
     let full = |left| Cause::Full { of: "/dev/shm", left, limit: Some(1 << 26) };
-    // Behind the end, whatever is left; the rest of the last page can be accessed.
+    // Beyond the end, whatever space is left; the rest of the last page can be accessed.
     assert_eq!(causes(fault_at(Unbacked, 8192, 8192, 0)), [Cause::Truncated { len: 8192 }]);
     assert_eq!(causes(fault_at(Unbacked, 5000, 4096, 1 << 20)), [Cause::Truncated { len: 4096 }]);
     assert_eq!(causes(fault_at(Unbacked, 4500, 4200, 0)), [full(0)]);
@@ -259,7 +258,7 @@ fn faults_are_told_by_facts() {
     assert_eq!(causes(fault_at(Inaccessible, 0, 8192, 0)), [Cause::Inaccessible]);
     assert_eq!(causes(fault_at(BadMemory, 0, 8192, 0)), [Cause::BadMemory]);
     assert_eq!(causes(fault_at(Device, 0, 8192, 0)), [Cause::Device]);
-    // Two causes that fit are both said.
+    // If two causes fit, both are reported.
     let group = MemoryGroup { used: (1 << 30) - 4096, limit: 1 << 30 };
     let both = FaultFacts { group: Some(group), ..fault_at(Unbacked, 0, 8192, 0) };
     assert_eq!(causes(both), [full(0), Cause::ControlGroup { used: group.used, limit: group.limit }]);
@@ -267,7 +266,7 @@ fn faults_are_told_by_facts() {
     assert_eq!(causes(only), [Cause::ControlGroup { used: group.used, limit: group.limit }]);
     let roomy = FaultFacts { group: Some(MemoryGroup { used: 0, limit: 1 << 30 }), ..only };
     assert!(matches!(causes(roomy)[..], [Cause::Unexplained { .. }]));
-    // None that is known: that is said.
+    // If no known cause fits, that is reported.
     for unknown in [
         fault_at(Unbacked, 0, 8192, 1 << 20),
         FaultFacts { space: None, ..fault_at(Unbacked, 0, 8192, 0) },
@@ -329,7 +328,7 @@ fn refused_mappings_are_told_by_facts() {
             MapLimits { gap: Some(1 << 19), ..limits() },
             Some(Cause::AddressSpace { asked: 1 << 20, largest: Some(1 << 19) }),
         ),
-        // What only private pages count for is no cause for shared ones.
+        // Limits on private pages are no cause for shared ones.
         (
             false,
             MapLimits { data: Some((1, 1 << 20)), commit: Some((0, 1)), most_private: Some(1), ..limits() },
@@ -343,14 +342,14 @@ fn refused_mappings_are_told_by_facts() {
             None => assert!(matches!(found[..], [Cause::Unexplained { .. }]), "{limits:?}: {found:?}"),
         }
     }
-    // Where nothing can be read, the address space may be it.
+    // If nothing can be read, the address space is a possible cause.
     let unknown = causes(&facts(Reason::NoMemory, false, MapLimits::default()));
     assert_eq!(unknown, [Cause::AddressSpace { asked: 1 << 20, largest: None }]);
-    // Two that fit are both said.
+    // If two causes fit, both are reported.
     let both =
         MapLimits { mappings: Some((65530, 65530)), address_space: Some((1 << 30, 1 << 30)), ..limits() };
     assert_eq!(causes(&facts(Reason::NoMemory, false, both)).len(), 2);
-    // All that is mapped is to be locked.
+    // After `mlockall` every mapping is locked.
     let locked = MapLimits { locked: Some((1 << 16, 1 << 20)), ..limits() };
     let found = causes(&facts(Reason::Limit, false, locked));
     assert_eq!(found, [in_use("RLIMIT_MEMLOCK", 1 << 16, 1 << 20, 1 << 20)]);
@@ -373,19 +372,19 @@ fn what_rights_allow_is_refused_by_something_else() {
         "{cause:?}"
     );
     assert_eq!((kind, &remedies[0]), (Some(ErrorKind::PermissionDenied), &Remedy::AllowInPolicy));
-    // Reading works, so it is writing that something refuses.
+    // Reading works, so only writing is refused.
     let half = Facts { here: there(true, false), ..closed.clone() };
     let diagnosis = asked(Operation::Open, r"Global\x", &half);
     let (cause, kind, remedies) = first(&diagnosis);
     assert!(matches!(cause, Cause::RefusedByPolicy { .. }), "{cause:?}");
     assert_eq!(kind, Some(ErrorKind::NotWritable));
     assert!(remedies.contains(&Remedy::OpenReadOnly));
-    // What the rights refuse is a matter of the rights.
+    // If the rights refuse it, they are the cause.
     for allows in [(false, false), (true, false)] {
         let facts = Facts { list_allows: Some(allows), here: there(allows.0, false), ..closed.clone() };
         assert!(matches!(first(&asked(Operation::Open, r"Global\x", &facts)).0, Cause::NotGranted { .. }));
     }
-    // In a snap, the name that would be allowed is proposed.
+    // In a snap, the allowed name is suggested.
     let label = Some("snap.viewer.viewer (enforce)".to_owned());
     let snap = Confinement { snap: Some("viewer".to_owned()), label, ..Confinement::default() };
     let diagnosis = asked(Operation::Open, r"Global\x", &Facts { confinement: Some(snap), ..closed });

@@ -166,8 +166,8 @@ impl Object {
         }
     }
 
-    /// Asks the caller to try again while the region has no length: one that can grow has a name before it has
-    /// a length.
+    /// Asks the caller to try again while the region has no length: one that can grow has a name before it
+    /// has a length.
     fn when_ready(self) -> Result<Attempt<Self>, Failure> {
         let unfinished = self.properties()?.reserved && self.len()? == 0;
         Ok(if unfinished { Attempt::Again } else { Attempt::Done(self) })

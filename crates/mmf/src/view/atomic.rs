@@ -120,7 +120,7 @@ impl<'v, T: AtomicInteger, A: Access> Atomic<'v, T, A> {
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Fault`](crate::ErrorKind::Fault).
+    /// [`ErrorKind::Fault`].
     #[inline]
     pub fn load(&self, order: Ordering) -> Result<T, Error> {
         // One routine serves all orderings: it acquires, and takes part in the single total order of SeqCst.
@@ -150,7 +150,7 @@ impl<T: AtomicInteger, A: Writable> Atomic<'_, T, A> {
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Fault`](crate::ErrorKind::Fault).
+    /// [`ErrorKind::Fault`].
     #[inline]
     pub fn store(&self, value: T, order: Ordering) -> Result<(), Error> {
         let operation = match order {
@@ -164,7 +164,7 @@ impl<T: AtomicInteger, A: Writable> Atomic<'_, T, A> {
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Fault`](crate::ErrorKind::Fault).
+    /// [`ErrorKind::Fault`].
     #[inline]
     pub fn swap(&self, value: T, order: Ordering) -> Result<T, Error> {
         let _ = order;
@@ -176,7 +176,7 @@ impl<T: AtomicInteger, A: Writable> Atomic<'_, T, A> {
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Fault`](crate::ErrorKind::Fault).
+    /// [`ErrorKind::Fault`].
     #[inline]
     pub fn compare_exchange(
         &self,
@@ -194,7 +194,7 @@ impl<T: AtomicInteger, A: Writable> Atomic<'_, T, A> {
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Fault`](crate::ErrorKind::Fault).
+    /// [`ErrorKind::Fault`].
     #[inline]
     pub fn fetch_add(&self, value: T, order: Ordering) -> Result<T, Error> {
         let _ = order;
@@ -205,7 +205,7 @@ impl<T: AtomicInteger, A: Writable> Atomic<'_, T, A> {
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Fault`](crate::ErrorKind::Fault).
+    /// [`ErrorKind::Fault`].
     #[inline]
     pub fn fetch_sub(&self, value: T, order: Ordering) -> Result<T, Error> {
         self.fetch_add(value.wrapping_negative(), order)
@@ -215,7 +215,7 @@ impl<T: AtomicInteger, A: Writable> Atomic<'_, T, A> {
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Fault`](crate::ErrorKind::Fault).
+    /// [`ErrorKind::Fault`].
     pub fn fetch_and(&self, value: T, order: Ordering) -> Result<T, Error> {
         self.fetch_with(order, |before| T::from_bits(before.to_bits() & value.to_bits()))
     }
@@ -224,7 +224,7 @@ impl<T: AtomicInteger, A: Writable> Atomic<'_, T, A> {
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Fault`](crate::ErrorKind::Fault).
+    /// [`ErrorKind::Fault`].
     pub fn fetch_or(&self, value: T, order: Ordering) -> Result<T, Error> {
         self.fetch_with(order, |before| T::from_bits(before.to_bits() | value.to_bits()))
     }
@@ -233,7 +233,7 @@ impl<T: AtomicInteger, A: Writable> Atomic<'_, T, A> {
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Fault`](crate::ErrorKind::Fault).
+    /// [`ErrorKind::Fault`].
     pub fn fetch_xor(&self, value: T, order: Ordering) -> Result<T, Error> {
         self.fetch_with(order, |before| T::from_bits(before.to_bits() ^ value.to_bits()))
     }
@@ -242,7 +242,7 @@ impl<T: AtomicInteger, A: Writable> Atomic<'_, T, A> {
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Fault`](crate::ErrorKind::Fault).
+    /// [`ErrorKind::Fault`].
     pub fn fetch_max(&self, value: T, order: Ordering) -> Result<T, Error> {
         self.fetch_with(order, |before| before.max(value))
     }
@@ -251,7 +251,7 @@ impl<T: AtomicInteger, A: Writable> Atomic<'_, T, A> {
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Fault`](crate::ErrorKind::Fault).
+    /// [`ErrorKind::Fault`].
     pub fn fetch_min(&self, value: T, order: Ordering) -> Result<T, Error> {
         self.fetch_with(order, |before| before.min(value))
     }

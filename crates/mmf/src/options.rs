@@ -148,8 +148,8 @@ impl OpenOptions {
     /// }
     /// # Ok::<(), mmf::Error>(())
     /// ```
-    pub fn large_pages(mut self, wish: LargePages) -> Self {
-        self.large_pages = wish;
+    pub fn large_pages(mut self, preference: LargePages) -> Self {
+        self.large_pages = preference;
         self
     }
 
@@ -383,8 +383,8 @@ impl OpenOptions {
         }
         let refusal = match self.large_pages {
             LargePages::Off => None,
-            wish => match large_pages_of_opened(&mut object) {
-                Err(failure) if wish == LargePages::Required => return Err(target.error(failure)),
+            preference => match large_pages_of_opened(&mut object) {
+                Err(failure) if preference == LargePages::Required => return Err(target.error(failure)),
                 result => result.err(),
             },
         };

@@ -21,7 +21,7 @@ pub(crate) fn judge(question: Question<'_>, facts: &Facts) -> Vec<Finding> {
     }
     // In the order of the calls themselves: the request is checked before what exists.
     if question.operation != Operation::Open {
-        wishes(question, facts, &mut findings);
+        preferences(question, facts, &mut findings);
     }
     // Whatever the name is, nothing can be there.
     if let Some(space) = facts.space {
@@ -318,7 +318,7 @@ pub(crate) fn mapping(facts: &MapFacts) -> Vec<Finding> {
 }
 
 /// Requests that cannot be fulfilled under any name.
-fn wishes(question: Question<'_>, facts: &Facts, findings: &mut Vec<Finding>) {
+fn preferences(question: Question<'_>, facts: &Facts, findings: &mut Vec<Finding>) {
     let len = question.options.wanted_len().unwrap_or(0);
     if len == 0 {
         findings

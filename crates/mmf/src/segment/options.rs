@@ -82,8 +82,8 @@ impl SegmentOptions {
     }
 
     /// Sets whether the region is to have large pages. See [`OpenOptions::large_pages`].
-    pub fn large_pages(mut self, wish: LargePages) -> Self {
-        self.region = self.region.large_pages(wish);
+    pub fn large_pages(mut self, preference: LargePages) -> Self {
+        self.region = self.region.large_pages(preference);
         self
     }
 

@@ -111,7 +111,7 @@ pub(crate) fn meaningless_checks() {
 
 pub(crate) fn unavailable_options() {
     // A check reports what the call reports, whatever exists.
-    let (free, taken) = (unique_name("wish"), unique_name("wish"));
+    let (free, taken) = (unique_name("preference"), unique_name("preference"));
     let memory = SharedMemory::create(&taken, 4096).unwrap();
     let mut all = vec![
         OpenOptions::new(),

@@ -319,7 +319,7 @@ pub(crate) fn role_grow_on(role: &mut Role) {
 /// Killed during creation: without a length the region cannot be opened, and the name is free again.
 pub(crate) fn killed_creators() {
     need_growth();
-    let name = unique_name("maker");
+    let name = unique_name("creator");
     for _ in 0..if testkit::under_wine() { 3 } else { 20 } {
         let mut peer = Peer::start("growth::role_create", &[&name]);
         peer.expect("making");

@@ -220,12 +220,12 @@ pub(crate) fn role_widen(role: &mut Role) {
 }
 
 pub(crate) fn several_regions_and_children() {
-    let memories: Vec<SharedMemory> = (0..5).map(|index| memory(100 + index)).collect();
+    let regions: Vec<SharedMemory> = (0..5).map(|index| memory(100 + index)).collect();
     let mut peers: Vec<Peer> = Vec::new();
     for _ in 0..3 {
         let mut command = command_for_role(WORKER, &[]);
-        let mut handing = command.hand_off("m0", &memories[0]).unwrap();
-        for (index, memory) in memories.iter().enumerate().skip(1) {
+        let mut handing = command.hand_off("m0", &regions[0]).unwrap();
+        for (index, memory) in regions.iter().enumerate().skip(1) {
             handing = handing.hand_off(&format!("m{index}"), memory).unwrap();
         }
         peers.push(Peer::adopt("worker", handing.spawn().unwrap()));
@@ -241,7 +241,7 @@ pub(crate) fn several_regions_and_children() {
     }
     expect(&mut peers[1], "write 0 77", "ok");
     expect(&mut peers[2], "read 0", "77");
-    assert_eq!(value(&memories[3]), 77);
+    assert_eq!(value(&regions[3]), 77);
     for peer in peers {
         peer.finish();
     }
@@ -504,10 +504,10 @@ fn in_threads(count: u64) -> String {
 }
 
 pub(crate) fn threads_receive_at_once() {
-    let memories: Vec<SharedMemory> = (0..6).map(|index| memory(100 + index)).collect();
+    let regions: Vec<SharedMemory> = (0..6).map(|index| memory(100 + index)).collect();
     let mut command = command_for_role(WORKER, &[]);
-    let mut handing = command.hand_off("m0", &memories[0]).unwrap();
-    for (index, memory) in memories.iter().enumerate().skip(1) {
+    let mut handing = command.hand_off("m0", &regions[0]).unwrap();
+    for (index, memory) in regions.iter().enumerate().skip(1) {
         handing = handing.hand_off(&format!("m{index}"), memory).unwrap();
     }
     let mut peer = Peer::adopt("worker", handing.spawn().unwrap());
@@ -523,17 +523,17 @@ pub(crate) fn no_other_child_receives_it() {
     std::thread::scope(|scope| {
         for thread in 0..8_u64 {
             scope.spawn(move || {
-                let memories = [memory(thread), memory(thread)];
+                let regions = [memory(thread), memory(thread)];
                 for round in 0..rounds {
                     let count = (thread + round) % 3;
                     let mut command = command_for_role(WORKER, &[]);
                     let child = match count {
                         0 => command.spawn(),
-                        1 => command.hand_off("a", &memories[0]).unwrap().spawn(),
+                        1 => command.hand_off("a", &regions[0]).unwrap().spawn(),
                         _ => command
-                            .hand_off("a", &memories[0])
+                            .hand_off("a", &regions[0])
                             .unwrap()
-                            .hand_off("b", &memories[1])
+                            .hand_off("b", &regions[1])
                             .unwrap()
                             .spawn(),
                     };
@@ -662,18 +662,18 @@ fn forge(text: &str, end: usize, changes: usize, numbers: &mut Numbers) -> Strin
 
 /// Objects of this process that a forged text may name, and a check that they are all still open.
 struct Own {
-    memories: Vec<SharedMemory>,
+    regions: Vec<SharedMemory>,
     file: std::fs::File,
 }
 
 impl Own {
     fn new() -> Self {
         let file = std::fs::File::open(std::env::current_exe().unwrap()).unwrap();
-        Own { memories: (0..20).map(|index| memory(1000 + index)).collect(), file }
+        Own { regions: (0..20).map(|index| memory(1000 + index)).collect(), file }
     }
 
     fn check(&self) {
-        for (memory, index) in self.memories.iter().zip(0..) {
+        for (memory, index) in self.regions.iter().zip(0..) {
             assert_eq!(value(memory), 1000 + index);
             assert_eq!(value(&memory.clone()), 1000 + index);
             here::check_handle(memory);
@@ -721,7 +721,7 @@ pub(crate) fn role_forged_values(role: &mut Role) {
         assert!(matches!(error.kind(), ErrorKind::InvalidTicket | ErrorKind::NotWritable), "{text}: {error}");
     }
     // An object that this process has opened itself, described correctly in every field.
-    for (index, memory) in own.memories.iter().enumerate() {
+    for (index, memory) in own.regions.iter().enumerate() {
         if let Some(text) = here::true_note(memory) {
             let error = try_it(FORGERIES + 1 + index, &text).expect_err(&text);
             assert_eq!(error.kind(), ErrorKind::InvalidTicket, "{text}: {error}");
@@ -1260,7 +1260,7 @@ mod here {
 
     pub(crate) fn role_forged_parcels(role: &mut Role) {
         let own = Own::new();
-        let secret = own.memories[3].as_raw_handle().addr() as u64;
+        let secret = own.regions[3].as_raw_handle().addr() as u64;
         let before = open_handles();
         let mut index = 0;
         let mut refused = |memory: u64, proof: &dyn Fn(u64) -> u64, open_more: bool| {

@@ -4,8 +4,8 @@ use mmf::pages::{LargePages, Pages};
 use mmf::{ErrorKind, OpenOptions, SharedMemory};
 use testkit::{page_size, unique_name};
 
-fn options(wish: LargePages) -> OpenOptions {
-    OpenOptions::new().len(3 << 20).large_pages(wish)
+fn options(preference: LargePages) -> OpenOptions {
+    OpenOptions::new().len(3 << 20).large_pages(preference)
 }
 
 pub(crate) fn ordinary_pages() {
@@ -21,7 +21,7 @@ pub(crate) fn ordinary_pages() {
 
 /// Preferred: the region is created in any case, with large pages or a reason. Required: large pages, or the
 /// same reason. Prints what could not be shown.
-fn wished(make: impl Fn(&OpenOptions) -> Result<SharedMemory, mmf::Error>) -> Result<(), String> {
+fn requested(make: impl Fn(&OpenOptions) -> Result<SharedMemory, mmf::Error>) -> Result<(), String> {
     let preferred = make(&options(LargePages::Preferred)).unwrap();
     preferred.view().unwrap().fill(1, 0..3 << 20).unwrap();
     match (preferred.pages(), preferred.large_pages_refused()) {
@@ -64,11 +64,11 @@ fn wished(make: impl Fn(&OpenOptions) -> Result<SharedMemory, mmf::Error>) -> Re
 }
 
 pub(crate) fn large_pages_without_a_name() {
-    wished(OpenOptions::anonymous).unwrap_or_else(|why| testkit::skip(why));
+    requested(OpenOptions::anonymous).unwrap_or_else(|why| testkit::skip(why));
 }
 
 pub(crate) fn large_pages_with_a_name() {
-    wished(|options| options.create(&*unique_name("large"))).unwrap_or_else(|why| testkit::skip(why));
+    requested(|options| options.create(&*unique_name("large"))).unwrap_or_else(|why| testkit::skip(why));
 }
 
 /// In a directory for named regions that is mounted for this test.

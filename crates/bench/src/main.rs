@@ -48,7 +48,7 @@ fn copies() -> Result<(), mmf::Error> {
     );
     println!(
         "{:>10} | {:>11} {:>11} {:>6} {:>6} | {:>11} {:>11} {:>6} {:>6}",
-        "bytes", "memcpy out", "read_at", "speed", "diff", "memcpy in", "write_at", "speed", "diff"
+        "bytes", "memcpy out", "read_exact", "speed", "diff", "memcpy in", "write_all", "speed", "diff"
     );
     let mut len = 8;
     while len <= LARGEST {
@@ -93,7 +93,7 @@ fn kernel_copies() -> Result<(), mmf::Error> {
     println!("copies by guarded routines and by the kernel, in nanoseconds\n");
     println!(
         "{:>10} | {:>11} {:>11} {:>6} | {:>11} {:>11} {:>6}",
-        "bytes", "read_at", "by kernel", "ratio", "write_at", "by kernel", "ratio"
+        "bytes", "read_exact", "by kernel", "ratio", "write_all", "by kernel", "ratio"
     );
     for len in [8, 16, 256, 4096, 65_536, 1 << 20, LARGEST] {
         let bytes = &mut private[..len];

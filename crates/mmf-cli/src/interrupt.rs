@@ -1,6 +1,6 @@
 //! Requests to end this program: Ctrl-C, a termination signal, or the system shutting down.
 //!
-//! A command that ends by itself drops what it holds, and with the last holder the name goes.
+//! A command that ends by itself drops what it holds, and the last holder removes the name.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError};

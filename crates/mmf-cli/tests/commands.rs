@@ -200,7 +200,8 @@ fn save_and_load_fail() {
     assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
 }
 
-/// Interrupts a program that reads or writes a file, and returns whether it ended early. It may be faster.
+/// Interrupts a program that reads or writes a file, and returns whether it ended early. It may be
+/// done before.
 fn is_interrupted(mut peer: Peer) -> bool {
     wait_until("it has started, or has ended", || moved(peer.id()).is_none_or(|bytes| bytes > 8 << 20));
     interrupt(&peer, "INT");

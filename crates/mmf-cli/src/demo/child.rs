@@ -307,9 +307,10 @@ impl Pipe {
 
 impl Drop for Pipe {
     fn drop(&mut self) {
-        // If the parent has ended, this process is the last holder of the regions, and their names go with
-        // the last view. The thread has one of them. A broken connection can report the parent's end before
-        // the pipe does, so the thread gets some time; if the parent is alive, it would wait forever.
+        // If the parent has ended, this process is the last holder of the regions, and their names are
+        // removed with the last view. The thread has one of them. A broken connection can report the parent's
+        // end before the pipe does, so the thread gets some time; if the parent is alive, it would wait for
+        // ever.
         let since = Instant::now();
         while !self.is_dismissed && !self.is_closed() && since.elapsed() < CLOSE_TIMEOUT {
             thread::sleep(Duration::from_millis(1));

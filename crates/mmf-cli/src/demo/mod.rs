@@ -48,7 +48,7 @@ pub(crate) fn run(args: &Demo, output: Output) -> Result<(), Failure> {
     let mut report = Report::new(&file, &name, &control_name);
     output.say(report.file_lines())?;
 
-    // Declared before the peer, and so dropped after it: the names go with the last holder.
+    // Declared before the peer, and so dropped after it: the last holder removes the names.
     let data = SharedMemory::create(&name, file.len).map_err(|error| file.too_large(error))?;
     let control_region = SharedMemory::create(&control_name, control::LEN)?;
     let control = Control::new(control_region.view()?);
@@ -105,7 +105,7 @@ fn share(
         }
         let answer = peer.digest(&part, || sha.update(part.source))?;
         bar.advance(len);
-        // In turns, so that other load on the machine affects all ways alike.
+        // Alternately, so that other load on the machine affects all ways equally.
         let mut again = [const { Vec::new() }; 3];
         for _ in 0..rounds {
             for (way, again) in Way::ALL.into_iter().zip(&mut again) {

@@ -54,7 +54,8 @@ fn provoke(armed: bool) -> (Option<bool>, Option<bool>) {
     (caught, kernel_copies)
 }
 
-/// Here no process can truncate a region, so there is no fault to provoke, and no handler to replace.
+/// On this system no process can truncate a region, so there is no fault to provoke, and no handler to
+/// replace.
 #[cfg(not(unix))]
 fn provoke(_armed: bool) -> (Option<bool>, Option<bool>) {
     (None, None)

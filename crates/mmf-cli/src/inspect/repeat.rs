@@ -44,7 +44,7 @@ pub(super) fn print(
         if number == count {
             return Ok(sample.exit_status());
         }
-        // Samples that a slow reader has missed are not made up for.
+        // Samples that a slow reader has missed are skipped.
         due = (due + args.interval).max(Instant::now());
         if interrupt.wait(Some(due.saturating_duration_since(Instant::now()))) {
             // Without a count, this is the regular end.
@@ -147,7 +147,7 @@ pub(super) fn draw(
                 Input::Resized(width, height) => {
                     (page.width, page.height) = (width, height);
                     page.scroll(Key::Other);
-                    // Terminals differ in what they leave of the old picture.
+                    // Terminals differ in what they leave of the previous frame.
                     drawn = None;
                 }
                 Input::Key(Key::Char('q' | 'Q') | Key::Interrupt | Key::Escape) => is_over = true,

@@ -1,4 +1,4 @@
-//! A picture of the screen: the content of each cell, and the difference from the previous picture.
+//! A frame: the content of each cell of the screen, and the difference from the previous frame.
 
 use std::fmt::Write;
 
@@ -62,7 +62,7 @@ struct Cell {
 
 const BLANK: Cell = Cell { symbol: Some(' '), role: Role::Plain };
 
-/// A picture of the screen.
+/// The content of the screen.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Frame {
     width: usize,

@@ -1,4 +1,4 @@
-//! A terminal as a screen: `frame` is a picture of it, and this module sends pictures and receives
+//! A terminal as a screen: `frame` has the content of a screen, and this module sends frames and receives
 //! keys.
 
 mod frame;

@@ -9,7 +9,7 @@ use crate::interrupt::Interrupt;
 use crate::output::Failure;
 use crate::terminal::{Frame, Input, Screen, palette, time_of_day};
 
-/// The least time between two pictures, however often the bytes change.
+/// The least time between two frames, however often the bytes change.
 const DRAW_INTERVAL: Duration = Duration::from_millis(33);
 
 /// How often the state of the region, and requests to end, are checked.
@@ -68,7 +68,7 @@ pub(super) fn run(source: &mut Source, settings: Settings, interrupt: &Interrupt
             match input {
                 Input::Resized(width, height) => {
                     model.resize(width, height);
-                    // Terminals differ in what they leave of the old picture.
+                    // Terminals differ in what they leave of the previous frame.
                     last = None;
                 }
                 Input::Key(key) => {

@@ -1,7 +1,7 @@
 //! `mmf watch`: shows how a region changes.
 //!
 //! `source` reads the visible bytes only, and `samples` compares them with the previous sample. In a
-//! terminal (`live`), `draw` and `layout` make a picture of the `model`, which also decides what keys do.
+//! terminal (`live`), `draw` and `layout` make a frame of the `model`, which also decides what keys do.
 //! Without a terminal, `stream` prints samples.
 
 mod draw;

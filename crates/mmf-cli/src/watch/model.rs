@@ -76,7 +76,7 @@ pub(super) struct Model {
     /// When the current pause began, and how long all earlier ones lasted: marks do not fade during a pause.
     paused: Option<Duration>,
     lost: Duration,
-    /// Whether the picture may have changed.
+    /// Whether the frame may have changed.
     pub(super) dirty: bool,
 }
 

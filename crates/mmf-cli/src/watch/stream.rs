@@ -101,7 +101,7 @@ impl Stream<'_> {
             if number == self.count {
                 return Ok(());
             }
-            // Samples that a slow reader has missed are not made up for.
+            // Samples that a slow reader has missed are skipped.
             due = (due + self.interval).max(Instant::now());
             if interrupt.wait(Some(due.saturating_duration_since(Instant::now()))) {
                 // Without a count, this is the regular end.

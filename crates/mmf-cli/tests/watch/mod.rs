@@ -361,7 +361,7 @@ fn cut() {
     skip("only on Linux can a peer truncate a region");
 }
 
-/// More than fits the address space of a 32-bit process, and on Linux more than the machine has region.
+/// A region that exceeds the address space of a 32-bit process, and on Linux also the RAM of the machine.
 fn huge() {
     let len: u64 = if cfg!(target_os = "linux") { 100 << 30 } else { 3 << 30 };
     #[cfg(target_os = "linux")]

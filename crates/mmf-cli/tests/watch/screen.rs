@@ -264,7 +264,7 @@ pub fn little_is_drawn() {
     terminal.until("no mark", |screen| {
         cell_is(screen, 4, 16, |cell| cell.contents() == "4" && cell.fgcolor() == Color::Default)
     });
-    // About a hundred samples and three pictures needed no more than this.
+    // About a hundred samples and three frames needed no more than this.
     let drawn = terminal.bytes() - all;
     assert!(drawn < 600, "{drawn}");
 }

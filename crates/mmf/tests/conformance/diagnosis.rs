@@ -728,8 +728,8 @@ mod here {
         testkit::skip("Windows leaves nothing");
     }
 
-    /// The token really loses it. (Wine creates global names all the same, so only the check in advance is
-    /// tested there.)
+    /// The privilege is really removed from the token. (Wine creates global names all the same, so only the
+    /// check in advance is tested there.)
     pub(crate) fn without_a_privilege() {
         if mmf::diagnosis::environment().session() == Some(0) {
             testkit::skip("in session 0, that of the services, all names are global");

@@ -64,7 +64,7 @@ fn go_on(_: Progress) -> ControlFlow<()> {
     ControlFlow::Continue(())
 }
 
-/// Continues until so many bytes are done.
+/// Returns a function that cancels once `done` bytes are copied.
 fn until(done: u64) -> impl FnMut(Progress) -> ControlFlow<()> {
     move |progress| if progress.done() >= done { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
 }
@@ -252,7 +252,8 @@ pub(crate) fn images_of_many_gibibytes() {
     };
     check(&loaded);
     if cfg!(windows) {
-        // All of it would be read, and so get pages: sections do not report ranges that were never written.
+        // All of it would be read, which allocates pages: sections do not report ranges that were never
+        // written.
         return;
     }
     let saved = loaded.save(folder.file("again")).unwrap();
@@ -473,7 +474,7 @@ fn files_without_a_name(_folder: &Folder) -> bool {
     cfg!(windows)
 }
 
-/// Saves so many bytes, and waits for a command when so many are done.
+/// Saves a region of the given length, and waits for a command once a given number of bytes is done.
 pub(crate) fn role_save(role: &mut Role) {
     let [len, stop] = [1, 2].map(|index| role.argument(index).parse::<usize>().unwrap());
     let mut waited = false;

@@ -351,7 +351,7 @@ mod here {
         let view = cut();
         install(1);
         another_mapping();
-        // It now remembers an entry as the next in line that leads to itself.
+        // The next handler that it remembers is now an entry that leads back to itself.
         install(1);
         if role.argument(0) == "rearmed" {
             another_mapping();

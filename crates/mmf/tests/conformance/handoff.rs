@@ -266,7 +266,7 @@ pub(crate) fn labels() {
     expect(&mut peer, "labels", "Frames_and-1");
     expect(&mut peer, "receive FRAMES_AND-1", "ok");
     expect(&mut peer, "receive Frames_and-1", "NotFound");
-    // If it hands on another region under the same label in other case, its child receives that one.
+    // If it hands on another region under the same label in different case, its child receives that one.
     expect(&mut peer, "hand-on 0 self frames_AND-1", "ok");
     assert!(ask(&mut peer, "child 0 labels").eq_ignore_ascii_case("frames_and-1"));
     expect(&mut peer, "child 0 receive Frames_and-1", "ok");
@@ -345,7 +345,7 @@ pub(crate) fn role_nothing(_: &mut Role) {}
 
 pub(crate) fn grandchildren_receive() {
     let memory = memory(5);
-    // Through a shell that does not take part in it.
+    // Through a shell that does not use the library.
     let child = here::through_a_shell().hand_off("frames", &memory).unwrap().spawn().unwrap();
     let mut peer = Peer::adopt("grandchild", child);
     expect(&mut peer, "receive frames", "ok");

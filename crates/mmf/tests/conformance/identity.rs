@@ -147,7 +147,7 @@ mod linux {
             let worker = scope.spawn(|| {
                 let mut count = 0;
                 while !done.load(Ordering::Relaxed) {
-                    // (An object makes room for the next one only when its owner removes it.)
+                    // (A name is free for the next link only when the owner removes the object.)
                     if fs::hard_link(&own, path_of(&format!("{prefix}{}", count % 4))).is_ok() {
                         count += 1;
                     }
@@ -485,7 +485,7 @@ mod linux {
         assert_eq!(reader.view().unwrap().refresh().unwrap(), 8192);
     }
 
-    /// Whether a name can be followed depends on the object, not on the program that created it.
+    /// Whether the name leads to the region depends on the object, not on the program that created it.
     pub(crate) fn names_that_lead_elsewhere() {
         let text = unique_name("leads");
         let (path, away) = (path_of(&text), path_of(&format!("{text}-away")));

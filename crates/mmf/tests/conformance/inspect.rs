@@ -13,7 +13,7 @@ use testkit::{Peer, Role, unique_name};
 const NAMES: [&str; 4] = ["mutex", "table", "pose", "go"];
 /// The header and two slots.
 const START: usize = 256 + 2 * 64;
-/// The second entry of the directory: behind head and object of the first.
+/// The second entry of the directory: after head and object of the first.
 const SECOND: usize = START + 256 + 128;
 
 fn four_objects() -> (SharedMemory, Segment) {
@@ -44,7 +44,7 @@ pub(crate) fn an_intact_segment_has_no_damage() {
     assert_eq!((names(&info).len(), info.damage.len()), (4, 0));
 }
 
-/// Objects in front of a damaged entry and behind it are listed, and the damage is located.
+/// Objects before and after a damaged entry are listed, and the damage is located.
 pub(crate) fn objects_around_a_damaged_entry_are_shown() {
     let (memory, segment) = four_objects();
     let view = memory.view().unwrap();
@@ -53,13 +53,13 @@ pub(crate) fn objects_around_a_damaged_entry_are_shown() {
     // (offset in the entry, description, names of the objects that are left)
     let others = ["mutex", "pose", "go"];
     let cases: [(usize, &[u8], &[&str]); 9] = [
-        (0, &[0xff; 8], &NAMES), // its length: the object's is still there
+        (0, &[0xff; 8], &NAMES), // its length; the object's length is intact
         (0, &[0; 8], &NAMES),
         (0, &960_u64.to_le_bytes(), &NAMES),
         (16, &[0xff; 8], &others),  // the object's length
         (40, &[0xff; 8], &NAMES),   // its fingerprint
         (64, &[0xff; 8], &others),  // its name
-        (128, &[0xff; 8], &others), // its type's
+        (128, &[0xff; 8], &others), // the name of its type
         (0, &[0; 256], &others),    // all of it
         (0, &[0xff; 256], &others),
     ];
@@ -182,7 +182,7 @@ pub(crate) fn every_word_can_be_hostile() {
             silent.push(at);
         }
     }
-    // Fields that tell how to read the segment cannot be overwritten undetected.
+    // Fields that describe how to read the segment cannot be overwritten undetected.
     let telling =
         [0, 4, 8, 12, 16, 20, 24, 64, 68, 80, 88, START, START + 16, START + 40, SECOND, SECOND + 8];
     assert!(telling.iter().all(|at| !silent.contains(at)), "{silent:?}");
@@ -260,7 +260,7 @@ pub(crate) fn zeros_are_not_a_death() {
     assert!(text.contains("SharedMemory") && text.contains("open_or_create"), "{text}");
     let error = Segment::inspect_memory(&memory).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::NotReady, "{error}");
-    // A byte further behind, which no creator has written.
+    // A byte after the header, which no creator has written.
     let view: View = memory.view().unwrap();
     view.write(&1_u8, 200).unwrap();
     assert_eq!(Segment::stage_of(&memory).unwrap(), SegmentStage::NotASegment);

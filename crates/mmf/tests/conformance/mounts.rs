@@ -2,7 +2,7 @@
 
 use testkit::{Peer, unique_name};
 
-/// Plays a role that mounts something and then says "done", or "skip: " and why it cannot.
+/// Plays a role that mounts something and reports "done", or "skip: " and the reason.
 pub(crate) fn play(role: &str) {
     if !cfg!(target_os = "linux") {
         testkit::skip("mounts of a process's own are made on Linux only");

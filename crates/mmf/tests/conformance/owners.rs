@@ -142,7 +142,7 @@ pub(crate) fn role_fork(role: &mut Role) {
         let wrong = errors.iter().position(|error| !is_right(error)).map_or(255, |which| which as u8);
         // SAFETY: one valid byte.
         unsafe { libc::write(pipe[1], [wrong].as_ptr().cast(), 1) };
-        // The whole segment goes as well, as at the end of `main`.
+        // The whole segment is dropped as well, as at the end of `main`.
         drop((mutex, lock, read, latest, once, segment));
         // SAFETY: it ends this process.
         unsafe { libc::_exit(0) };

@@ -1,4 +1,4 @@
-//! Large pages and nodes: what is requested, and what was obtained.
+//! Large pages and nodes: the preference, and the result.
 
 use mmf::pages::{LargePages, Pages};
 use mmf::{ErrorKind, OpenOptions, SharedMemory};

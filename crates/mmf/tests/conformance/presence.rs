@@ -96,7 +96,7 @@ mod linux {
             participants.retain(|one| one.alive);
             assert!(participants.len() == 2 && participants.iter().all(|one| one.held_by_kernel));
             let elsewhere = participants.iter().filter(|one| one.process.is_in_other_pid_namespace()).count();
-            // Without /proc a process cannot tell which namespace it is in.
+            // Without /proc a process cannot determine which namespace it is in.
             assert_eq!(elsewhere, usize::from(owner_in.starts_with("pid")), "[{owner_in}]");
             owner.kill();
             expect_owner_died(&segment, None);
@@ -109,7 +109,7 @@ mod linux {
         drop(segment.mutex::<u64>("m").unwrap().lock().unwrap());
     }
 
-    /// The owner's id is that of an unrelated process where the waiter is, or of none.
+    /// In the waiter's namespace, the owner's process id belongs to an unrelated process, or to none.
     pub(crate) fn ids_of_other_namespaces() {
         skip_if_emulated();
         crate::users::need_root();
@@ -178,7 +178,7 @@ mod linux {
     }
 
     pub(crate) fn read_locks_decide_nothing() {
-        // The creator's slot is in the way before there is a segment.
+        // The reader also locks the creator's slot, before the region contains a segment.
         let name = unique_name("read-locks");
         let memory = SharedMemory::create(&name, LEN).unwrap();
         let locks = ReadLocks::on(&name);
@@ -203,7 +203,7 @@ mod linux {
         assert_eq!(held, 1);
         let locks = ReadLocks::on(&name);
         owner.kill();
-        // From this moment on all bytes are the reader's.
+        // From this moment on, the reader has locked all bytes.
         locks.extend();
         assert_eq!(segment.participants().unwrap().iter().filter(|one| one.alive).count(), 1);
         expect_owner_died(&segment, Some(owner.id()));
@@ -316,7 +316,7 @@ mod linux {
         assert_eq!(testkit::mapped_views(), views);
     }
 
-    /// As a program does that becomes a service after it has opened its segment.
+    /// Closes all descriptors, as a program does that becomes a service after it has opened its segment.
     pub(crate) fn closing_all_descriptors() {
         skip_if_emulated();
         let (name, segment) = segment_with(4);
@@ -479,8 +479,8 @@ mod linux {
         unsafe { libc::syscall(libc::SYS_exit, 0) };
     }
 
-    /// A participant that the kernel holds no slot for has taken one and not recorded its process: its id
-    /// means nothing elsewhere.
+    /// A participant whose slot the kernel does not hold has taken the slot and has not recorded its process:
+    /// its process id means nothing in other namespaces.
     pub(crate) fn joining_in_two_pid_namespaces() {
         skip_if_emulated();
         crate::users::need_root();

@@ -483,7 +483,7 @@ mod here {
             assert_eq!(check.error_kind(), Some(ErrorKind::InvalidSecurity), "{check}");
         }
         peer.finish();
-        // A region that another user owns is granted alike, by its own owner.
+        // The security of another user's region can be used for a new one, which belongs to its creator.
         let name = unique_name("theirs");
         let theirs = Security::from_sddl("O:SYD:P(A;;GR;;;WD)(A;;GA;;;SY)").unwrap();
         let Ok(memory) = options().security(theirs).create(&name) else { return };

@@ -213,7 +213,7 @@ pub(crate) fn a_dead_creator_is_replaced() {
         let name = unique_name("creator");
         let mut creator = Peer::start("segment::role_create_until", &[&name, step]);
         creator.expect(&format!("at {step}"));
-        // The test keeps the region, which would otherwise go with its creator.
+        // The test keeps the region, which would otherwise be removed with its creator.
         let _memory = SharedMemory::open(&name).unwrap();
         let soon = SegmentOptions::new().len(LEN).ready_timeout(Duration::from_millis(20));
         assert_eq!(soon.open(&name).unwrap_err().kind(), ErrorKind::NotReady, "{step}: alive");
@@ -392,8 +392,8 @@ pub(crate) fn the_format_is_unchanged() {
     put(1024 + 64, &[7]);
     put(1024 + 128, &[8]);
     testkit::assert_bytes(&bytes, &golden, "the format of version 1");
-    // And they are opened: values stored then are found now, their owner has died, and new objects find space
-    // behind the old ones.
+    // They can also be opened: values stored then are found now, the death of their owner is detected, and
+    // new objects find space after the old ones.
     let stored = SharedMemory::anonymous(8192).unwrap();
     // (With the kernel bit, as where the kernel can hold slots: it does not hold this one.)
     golden[256] |= 4;
@@ -425,7 +425,7 @@ fn golden_of_all_kinds() -> Vec<u8> {
     put(48, "08000000"); // the creator's slot: generation 1, free again
     put(64, "00010000 02000000 01000000 00000000 c00b0000 00000000 80010000 00000000");
     put(256, "0a000000"); // generation 1, present
-    // For each object: the offset of its head, the head without names, the names, and what is not zero behind
+    // For each object: the offset of its head, the head without names, the names, and what is not zero after
     // the head.
     let mut object = |at: usize, head: &str, name: &str, type_name: &str, parts: &[(usize, &str)]| {
         put(at, head);
@@ -619,7 +619,7 @@ pub(crate) fn deaths_of_the_first_version_are_reported() {
     assert_eq!(once.get_or_init(|| 9).unwrap(), 9);
 }
 
-/// Uses everything in a segment, with deadlines. Any result is fine, as long as there is one.
+/// Uses everything in a segment, with deadlines. Any result is valid, but each call must return.
 fn use_all(segment: &Segment, objects: &Objects) {
     let soon = || Instant::now() + Duration::from_millis(1);
     let _ = segment.inspect();

@@ -17,7 +17,7 @@ mod linux {
 
     use testkit::{Peer, Role, command_for, command_for_role};
 
-    /// All combinations of namespaces whose processes see different things of each other.
+    /// The combinations of namespaces whose processes see each other differently.
     pub(crate) const SPACES: [&str; 6] = ["", "time", "pid proc", "pid", "no-proc", "time pid no-proc"];
 
     /// Converts the result of a call of the C library.

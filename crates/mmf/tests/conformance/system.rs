@@ -26,7 +26,7 @@ pub(crate) fn flush_prefetch_and_lock() {
     }
 }
 
-/// A region that is taken over read-only cannot be written by the processes that get it from there.
+/// A region that is taken over read-only cannot be written by the processes that receive it from this one.
 pub(crate) fn from_handle_read_only_is_permanent() {
     if cfg!(target_vendor = "apple") {
         testkit::skip("a descriptor cannot be narrowed here");

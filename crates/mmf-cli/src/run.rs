@@ -29,7 +29,7 @@ pub(crate) fn run(args: &Run) -> Result<Infallible, Failure> {
     }
     let mut child = handing.spawn().map_err(|error| {
         let shown = program.to_string_lossy();
-        Failure::io(format!("run \"{shown}\""), &error, "check the spelling, or give the path")
+        Failure::io(format!("run \"{shown}\""), &error, "check the spelling, or specify the path")
             .with_status(127)
     })?;
     // From here on, only the command holds the regions.

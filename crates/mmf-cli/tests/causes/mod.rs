@@ -45,7 +45,7 @@ fn refused(object: &str, call: &str, code: &str, arguments: &[&str]) -> Outcome 
     let outcome = finish(&mut traced(&options, arguments), b"");
     assert_eq!(outcome.status, Some(1), "{outcome:?}");
     // No remedy for another system, and none that makes no sense.
-    for words in ["Windows", "page file", "ask for 0 bytes"] {
+    for words in ["Windows", "page file", "at most 0 bytes"] {
         assert!(!outcome.err.contains(words), "{outcome:?}");
     }
     outcome

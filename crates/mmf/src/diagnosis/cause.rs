@@ -236,7 +236,7 @@ pub enum Cause {
         /// The capacity in bytes.
         capacity: u64,
     },
-    /// No holder with write access told its capacity when this process opened the region: it has none, or all
+    /// No holder with write access reported its capacity when this process opened the region: it has none, or all
     /// such holders are gone (Linux).
     CapacityUnknown,
     /// The request uses nearly all of what is left.

@@ -55,7 +55,7 @@ impl Diagnosis {
         Diagnosis::new(findings)
     }
 
-    /// Adds that no holder told the capacity of the region.
+    /// Adds that no holder reports the capacity of the region.
     pub(crate) fn with_capacity_not_told(mut self) -> Self {
         if self.error_kind() == Some(ErrorKind::BeyondCapacity) {
             let remedy = Remedy::Other {

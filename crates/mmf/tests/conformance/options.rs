@@ -137,8 +137,10 @@ pub(crate) fn options_of_files() {
         assert_eq!(wrong.open_copy_on_write().unwrap_err().kind(), kind);
         assert_eq!(wrong.open_or_create().unwrap_err().kind(), kind);
     }
-    assert_eq!(file().capacity(1 << 20).open().unwrap().capacity(), 1 << 20);
-    assert_eq!(file().capacity(1 << 20).open_read_only().unwrap().capacity(), 1 << 20);
+    // On Windows views of files do not follow, so there is nothing beyond the length to announce.
+    let capacity = if cfg!(windows) { 100 } else { 1 << 20 };
+    assert_eq!(file().capacity(1 << 20).open().unwrap().capacity(), capacity);
+    assert_eq!(file().capacity(1 << 20).open_read_only().unwrap().capacity(), capacity);
 }
 
 testkit::registry! {

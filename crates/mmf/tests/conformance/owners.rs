@@ -497,7 +497,7 @@ pub(crate) fn errors_of_objects_name_the_object() {
     let error = mmf::handoff::receive("nothing-of-this-label").unwrap_err();
     assert_eq!(error.kind(), ErrorKind::NotFound);
     let text = format!("{error:#}");
-    assert!(text.contains("\"nothing-of-this-label\"") && !text.contains("of this name"), "{text}");
+    assert!(text.contains("\"nothing-of-this-label\"") && !text.contains("has this name"), "{text}");
     // The error for a segment without a name says so.
     let segment = Segment::create_in(&SharedMemory::anonymous(LEN).unwrap()).unwrap();
     let mutex = segment.mutex::<u64>("m").unwrap();

@@ -236,8 +236,8 @@ pub enum Cause {
         /// The capacity in bytes.
         capacity: u64,
     },
-    /// No holder with write access reported its capacity when this process opened the region: it has none, or all
-    /// such holders are gone (Linux).
+    /// No holder with write access reported its capacity when this process opened the region: it has none, or
+    /// all such holders are gone (Linux).
     CapacityUnknown,
     /// The request uses nearly all of what is left.
     #[non_exhaustive]

@@ -1,41 +1,41 @@
-# Shorthands. What they do is written in ci/, so that just is not required.
+# Shorthands for the scripts in ci/, which also run without just.
 
 # list the recipes
 default:
     @just --list --unsorted
 
-# the tests, on this machine
+# run the tests on this machine
 test *target:
     ci/test.sh {{target}}
 
-# formatting and clippy
+# check formatting, imports, language and lints
 lint:
     ci/lint.sh
 
-# the documentation, broken links being errors
+# build the documentation, with broken links as errors
 doc:
     ci/doc.sh
 
-# check with the oldest Rust that is promised
+# check with the oldest supported Rust
 msrv:
     ci/check-msrv.sh
 
-# Windows tests under Wine and ARM64 tests under qemu, from Debian 12: all targets, or those named
+# run the Windows tests under Wine and the ARM64 tests under qemu, on Debian 12: all targets, or those named
 windows *targets:
     ci/test-windows.sh {{targets}}
 
-# the models of the locks, with loom
+# run the models of the locks with loom
 models *filter:
     ci/models.sh {{filter}}
 
-# ten thousand processes killed over one segment
+# kill ten thousand processes that share one segment
 torture:
     ci/torture.sh
 
-# everything that has to pass before a change lands
+# run every check that must pass before a change lands
 all:
     .ci/run
 
-# watch it work
+# run the demo
 demo:
     cargo run --release -p mmf-cli -- demo

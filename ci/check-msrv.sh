@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# Checks with the very Rust that Cargo.toml's rust-version promises. (Clippy's incompatible_msrv sees library
-# functions only; an old compiler sees everything.) The benches are for us alone and may use newer things.
+# Checks the workspace with exactly the Rust version that Cargo.toml's rust-version promises. (Clippy's
+# incompatible_msrv sees library functions only; an old compiler sees everything.) The benches are excluded: they are
+# never published, and may use newer features.
 set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 . "$here/lib.sh"
@@ -11,7 +12,7 @@ msrv=$(sed -n 's/^rust-version = "\([0-9.]*\)"$/\1/p' Cargo.toml)
 targets=(x86_64-pc-windows-gnu)
 
 unset RUSTC RUSTC_WRAPPER RUSTFLAGS RUSTUP_TOOLCHAIN CARGO_BUILD_TARGET || true
-# apart from the usual one: another compiler would make cargo build all of it again, here and there
+# a directory of its own: in a shared one, each change of compiler would make cargo rebuild everything
 export CARGO_TARGET_DIR=$ROOT/target/msrv
 
 rustups=""

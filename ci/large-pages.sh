@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Puts eight large pages into the system's pool, for the tests that need some (Linux, as root; elsewhere, or
-# where the kernel has none, it does nothing, and those tests are skipped and say so).
+# Puts eight large pages into the system's pool, for the tests that need them (Linux, as root). Elsewhere, or if the
+# kernel has no large pages, it does nothing, and those tests report that they are skipped.
 set -euo pipefail
 
 [ "$(uname)" = Linux ] && [ "$(id -u)" = 0 ] || exit 0

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Formatting, circles of imports, language and lints, for the machine it runs on. ci/test-windows.sh runs
+# Checks formatting, circles of imports, language and lints for the system that it runs on. ci/test-windows.sh runs
 # clippy for the other systems.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."

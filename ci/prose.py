@@ -1,9 +1,10 @@
 #!/usr/bin/env python3
-"""The patterns of CONTRIBUTING's "Language" that a machine can find, in comments, messages, Markdown and commit subjects.
+"""Finds patterns that CONTRIBUTING's "Language" excludes in comments, messages, Markdown and commit subjects.
 
     ci/prose.py [PATH...]    files of the repository; without a path, all of them and the newest commits
 
-Each finding is a line `path:line: rule: text`, and any finding fails. A finding that is right as it stands goes into EXCEPTIONS.
+Each finding is a line `path:line: rule: text`. The check fails if there is one. Text that is right as it stands goes
+into EXCEPTIONS.
 """
 
 import re
@@ -14,7 +15,7 @@ LINE_LIMIT = 110  # columns of Rust and Python
 SCRIPT_LIMIT = 120  # columns of comments elsewhere
 CELL_LIMIT = 140  # columns of a table cell
 SUBJECT_LIMIT = 72
-SUBJECTS = 20  # commits whose subjects are looked at
+SUBJECTS = 20  # commits whose subjects are checked
 
 SENTENCE = r"(?:^|[.:;(] +|\| )"
 RULES = [
@@ -33,7 +34,7 @@ RULES = [
     ("not idiomatic", r"\b(?:is|are) (?:not )?to be had\b", re.IGNORECASE),
     ("private term", r"\b(?:doze[ds]?|patience|parking)\b", re.IGNORECASE),
 ]
-# (path, fragment of the line): what is right although a pattern matches.
+# (path, fragment of the line): text that is right although a pattern matches.
 EXCEPTIONS = [
     ("ci/prose.py", ""),
     ("ci/msvc-stub/i686.rs", ""),  # symbols of the C runtime
@@ -42,7 +43,7 @@ EXCEPTIONS = [
 
 
 def prose(path, lines):
-    """The parts of a file that are read as English: (line number, text)."""
+    """Yields the parts of a file that are English: (line number, text)."""
     fenced = False
     for number, line in enumerate(lines, 1):
         if path.endswith(".md"):
@@ -86,7 +87,7 @@ def check(path):
 
 def subjects():
     log = subprocess.run(["git", "log", f"-{SUBJECTS}", "--no-merges", "--format=%h %s"], capture_output=True, text=True)
-    for line in log.stdout.splitlines():  # (nothing where there is no history)
+    for line in log.stdout.splitlines():  # (there are none without a history)
         commit, _, subject = line.partition(" ")
         if len(subject) > SUBJECT_LIMIT or not re.match(r"[a-z0-9_/ ,.-]+: [a-z`*:]", subject) or subject.endswith("."):
             yield commit, "`area: imperative verb and object`, at most 72 characters, without a full stop", subject

@@ -1,11 +1,10 @@
 #!/usr/bin/env bash
-# Everything that a Debian 12 machine can say about the other systems: clippy for Windows and macOS, then the
-# tests, as real Windows programs under Wine (x86-64, x86, ARM64; GNU, LLVM and MSVC) and as an ARM64 Linux
-# program under qemu.
+# Runs every check of the other systems that a Debian 12 machine can run: clippy for Windows and macOS, then the tests
+# as real Windows programs under Wine (x86-64, x86, ARM64; GNU, LLVM and MSVC) and as an ARM64 Linux program under qemu.
 #
-#   ci/test-windows.sh [TARGET...]      all of them, or only these
+#   ci/test-windows.sh [TARGET...]      all targets, or only these
 #
-# The first run makes the toolchain (ci/windows-toolchain.sh), which takes some minutes. Logs stay in
+# The first run builds the toolchain (ci/windows-toolchain.sh), which takes some minutes. Logs stay in
 # target/windows/logs.
 set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
@@ -16,7 +15,7 @@ LINT=(x86_64-pc-windows-msvc aarch64-pc-windows-msvc aarch64-apple-darwin)
 TEST=(x86_64-pc-windows-gnu i686-pc-windows-gnu x86_64-pc-windows-msvc i686-pc-windows-msvc
     aarch64-pc-windows-gnullvm aarch64-unknown-linux-musl)
 PACKAGES=(-p mmf -p mmf-cli -p testkit)
-SHORT=(-p mmf --lib --test conformance) # emulated ones are slow: what touches the system, and the units
+SHORT=(-p mmf --lib --test conformance) # emulation is slow: only the unit tests and those that touch the system
 LIMIT=${LIMIT:-1200}                    # seconds for one run, building included: a hanging test must not hang the rest
 
 wanted=("$@")
@@ -26,11 +25,11 @@ done
 want() { [ ${#wanted[@]} -eq 0 ] || [[ " ${wanted[*]} " == *" $1 "* ]]; }
 
 "$here/windows-toolchain.sh"
-# shellcheck disable=SC1091 # made by the line above
+# shellcheck disable=SC1091 # created by the line above
 . "$PREFIX/env.sh"
 unset RUSTC RUSTC_WRAPPER RUSTFLAGS RUSTUP_TOOLCHAIN CARGO_BUILD_TARGET || true
-PATH=$PREFIX/toolchain/bin:$PATH # the same as cargo +windows-cross, and it does without rustup
-# apart from the usual one: another rustc would make cargo build everything again, here and there
+PATH=$PREFIX/toolchain/bin:$PATH # the same as cargo +windows-cross, but works without rustup
+# a directory of its own: in a shared one, each change of rustc would make cargo rebuild everything
 export CARGO_TARGET_DIR=$ROOT/target/windows
 export RUST_BACKTRACE=0 # in 32-bit MSVC programs, walking the stack never ends under Wine
 zig_cache=$PREFIX/zig-cache
@@ -39,24 +38,23 @@ export ZIG_GLOBAL_CACHE_DIR=$zig_cache ZIG_LOCAL_CACHE_DIR=$zig_cache
 logs=$CARGO_TARGET_DIR/logs
 mkdir -p "$logs" "$CARGO_TARGET_DIR/peers"
 
-# One run per clone. Nothing that is started may inherit the lock (9>&-): a Wine server outlives a script that
-# was killed.
+# One run per clone. No child process may inherit the lock (9>&-): a Wine server outlives a script that was killed.
 exec 9>"$CARGO_TARGET_DIR/lock"
 flock -n 9 || die "another run of $0 is under way in this clone"
 
-# ---------------------------------------------------------------- Wine Each run has Wine prefixes of its own:
-# objects have names in one prefix only, so runs side by side (and whatever else uses the toolchain's prefix)
-# do not meet, and at the end everything in them can be ended without asking whose it is. A server that stays
-# (-p) saves the second that each program after a pause would wait for a new one.
+# ---------------------------------------------------------------- Wine
+# Each run has Wine prefixes of its own. The names of objects are local to a prefix, so concurrent runs (and other users
+# of the toolchain's prefix) do not interfere, and at the end all processes in them can be ended, since they belong to
+# this run. A persistent server (-p) saves the second that each program after a pause would wait for a new one.
 started=()
-wine() { # wine KIND: set WINEPREFIX for wine or wine-arm64
+wine() { # wine KIND: sets WINEPREFIX for wine or wine-arm64
     local kind=$1 from=$PREFIX/wineprefix${1#wine} to=$CARGO_TARGET_DIR/prefix-$1
     export WINEPREFIX=$to
     [[ " ${started[*]} " != *" $kind "* ]] || return 0
     end_wine "$kind" # left over by a killed run
     mkdir -p "$to"
     cp -a "$from"/{drive_c,dosdevices,.update-timestamp,*.reg} "$to/"
-    # the prefix was made by another user, perhaps: a home for this one
+    # another user may have created the prefix, so this user needs a home in it
     mkdir -p "$to/drive_c/users/$(id -un)/AppData/Local/Temp"
     started+=("$kind")
     "$PREFIX/$kind/usr/lib/wine/wineserver" -f -p >/dev/null 2>&1 </dev/null 9>&- &
@@ -80,11 +78,11 @@ trap 'exit 130' INT TERM HUP
 # ---------------------------------------------------------------- runs
 rows=() failed=0
 row() { rows+=("$(printf '%-28s %-7s %7s %7s %7s %6s  %s' "$@")"); }
-# run LOG COMMAND...: in the background, for only wait lets a signal in at once (and timeout, in a process
-# group of its own, hears no Ctrl-C: clean_up tells it)
+# run LOG COMMAND...: runs the command in the background, since only wait is interrupted by a signal at once. (timeout
+# is in a process group of its own and receives no Ctrl-C: clean_up kills it.)
 run() {
     local log=$1 status=0 shown; shift
-    : >"$log" # there before tail looks for it
+    : >"$log" # exists before tail opens it
     timeout -k 30 "$LIMIT" "$@" >"$log" 2>&1 </dev/null 9>&- &
     running=$!
     tail -n +1 -f -s 0.3 --pid="$running" "$log" 9>&- &
@@ -101,8 +99,8 @@ lint() { # lint TARGET
     run "$logs/clippy-$1.log" cargo clippy "${PACKAGES[@]}" --all-targets --target "$1" -- -D warnings || { result=FAILED failed=1; }
     row "$1" clippy - - - "$((SECONDS - t)) s" "$result"
 }
-# wine_died LOG: whether all tests have passed and a signal has ended Wine after that. A Windows program
-# cannot do this: its own faults are exceptions, which end it with an exit code.
+# wine_died LOG: whether a signal ended Wine after all tests had passed. A Windows program cannot cause this: its own
+# faults are exceptions, which end it with an exit code.
 wine_died() {
     grep -q 'process didn.t exit successfully.*(signal: ' "$1" && ! grep -q -e '^test result: FAILED' -e '(exit code: ' "$1" &&
         awk '/^test result: ok/ { passed = 1 } /^ +Running |^running / { passed = 0 } /\(signal: / && !passed { died = 1 } END { exit died }' "$1"
@@ -125,8 +123,8 @@ run_tests() { # run_tests TARGET ARG...
 
 # ---------------------------------------------------------------- peers: other programs on the same memory
 windows_path() { echo "Z:${1//\//\\}"; } # Wine shows / as Z:
-# conformance TARGET: the path of its conformance test, for a run of the other bitness to start as its second
-# process
+# conformance TARGET: builds the conformance test of this target, which a run of the other bitness starts as its second
+# process, and records its path
 declare -A built=()
 conformance() {
     [ -z "${built[$1]:-}" ] || return 0
@@ -139,8 +137,7 @@ found = [m["executable"] for m in map(json.loads, sys.stdin) if m["reason"] == "
 print(found[-1])' <"$json") || return 1
     built[$1]=$(windows_path "$exe")
 }
-# c_peer SOURCE ARCH COMPILER...: the same in C against the Win32 functions, since foreign programs are what
-# names are for
+# c_peer SOURCE ARCH COMPILER...: builds a peer in C that calls the Win32 functions directly, as a foreign program does
 c_peer() {
     local source=$1 arch=$2; shift 2
     local name; name=$(basename "$source" .c)
@@ -161,7 +158,7 @@ for t in "${TEST[@]}"; do
         x86_64-*) arch=x86_64 other=i686-pc-windows-gnu c=(x86_64-w64-mingw32-gcc -static) ;;
         i686-*) arch=i686 other=x86_64-pc-windows-gnu c=(i686-w64-mingw32-gcc -static) ;;
         aarch64-pc-windows-*) arch=aarch64 other="" c=("$PREFIX/py/ziglang/zig" cc -target aarch64-windows-gnu) ;;
-        *)  # No Windows at all. Linux would not start an ARM64 program by itself: testkit puts this before each second process.
+        *)  # Not Windows. Linux cannot start an ARM64 program here, so testkit starts each second process through the runner.
             MMF_TEST_RUNNER=$PREFIX/qemu/qemu-aarch64 run_tests "$t" "${SHORT[@]}"
             continue ;;
     esac

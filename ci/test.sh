@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# The tests, as the README tells a newcomer to run them. With a target (ci/test.sh i686-pc-windows-msvc) for
-# that one.
+# Runs the tests as the README describes, and those of the `serde` feature. With a target
+# (ci/test.sh i686-pc-windows-msvc), runs only the former, for that target.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 if [ $# -eq 0 ]; then

@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
-# The torture in full: 10,000 processes killed while they use a segment, a million words of it overwritten,
-# and 100 rounds of processes that fork, are stopped, live in namespaces of their own and meet their limits.
+# Runs the torture test in full: 10,000 processes are killed while they use a segment, a million of its words are
+# overwritten, and in 100 rounds processes fork, are stopped, live in namespaces of their own and reach their limits.
 #
-#   ci/torture.sh [ARGUMENT...]      arguments go to the test program: a name, for example
+#   ci/torture.sh [ARGUMENT...]      arguments are passed to the test program, for example the name of a test
 #
-# MMF_TORTURE_SEED, MMF_TORTURE_KILLS, MMF_TORTURE_WORDS and MMF_TORTURE_UNREST may say otherwise.
+# MMF_TORTURE_KILLS, MMF_TORTURE_WORDS and MMF_TORTURE_UNREST change these numbers; MMF_TORTURE_SEED sets the seed.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 export MMF_TORTURE_KILLS=${MMF_TORTURE_KILLS:-10000} MMF_TORTURE_WORDS=${MMF_TORTURE_WORDS:-1000000}

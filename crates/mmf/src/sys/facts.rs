@@ -18,11 +18,11 @@ pub(crate) enum NameState {
     #[default]
     Nothing,
     Memory,
-    /// A region without a length yet; `ours`: this library is creating it.
+    /// A region without a length yet. `ours`: this library is creating it.
     Unfinished {
         ours: bool,
     },
-    /// A region whose holders have all died; `removable`: this process may remove it.
+    /// A region whose holders were all killed. `removable`: this process may remove it.
     Stale {
         removable: bool,
     },
@@ -112,7 +112,7 @@ pub(crate) struct Confinement {
     pub(crate) container: Option<&'static str>,
 }
 
-/// Processes that hold an object but show neither a lock nor a length.
+/// The processes that hold an object, as far as they can be determined.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Holders {
     /// Processes that have the object open.
@@ -126,7 +126,8 @@ pub(crate) struct Holders {
 pub(crate) struct NameProbe {
     pub(crate) state: NameState,
     pub(crate) len: Option<u64>,
-    /// Determined by opening the object, so the system has applied all its rules.
+    /// Whether reading is permitted, determined by opening the object, so the system has applied all its
+    /// rules. The same holds for `may_write`.
     pub(crate) may_read: bool,
     pub(crate) may_write: bool,
     pub(crate) raw_security: Option<RawSecurity>,
@@ -200,7 +201,7 @@ pub(crate) enum PrivilegeHeld {
     Missing,
 }
 
-/// What the system knows of the caller, besides its user. What a system does not have is left out.
+/// The facts about the caller besides its user. Those that a system does not have are left out.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct CallerToken {
     pub(crate) elevated: Option<bool>,

@@ -15,7 +15,7 @@ pub(crate) enum Reason {
     ReadOnly,
     /// The object of this name or handle is not a shared memory region.
     WrongKind,
-    /// The system is out of memory, or does not commit to more.
+    /// The system is out of memory, or refuses to commit more.
     NoMemory,
     /// The size exceeds the limit of the system or of an address space.
     TooLarge,

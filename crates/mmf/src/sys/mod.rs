@@ -1,14 +1,14 @@
 //! The only module that calls the system.
 //!
-//! Each system has the same files with the same contents by name:
+//! Files of the same name have the same purpose on each system:
 //!
 //! | file | contents |
 //! | --- | --- |
 //! | `name` | [`ObjectName`]: a checked name in the system's own spelling |
 //! | `memory` | [`Object`]: a handle or descriptor of a region |
 //! | `mapping` | [`Mapping`]: an address range in which a region is mapped |
-//! | `security` | [`Protection`]: what an object is created with; [`RawSecurity`]: what it has |
-//! | `security` | [`Protection`]: parameters of new objects; [`RawSecurity`]: the state of existing ones |
+//! | `list` | [`list`]: the named regions of the machine |
+//! | `security` | [`Protection`]: the access rights of a new object; [`RawSecurity`]: those of an existing one |
 //! | `account` | users and groups by name and number; on Windows also the contents of the token |
 //! | `process` | other processes: passing handles to them, and their identity |
 //! | `liveness` | slots that the kernel holds for a process while it lives; whether a process is alive |
@@ -22,8 +22,8 @@
 //! | `kernel` | copies that need no handler, where the system has them |
 //!
 //! The contract: a call does one thing once and reports a [`Failure`] with the system's own code. The modules
-//! above decide how often to retry and what to tell the user. An `Object` or a `Mapping` releases what it
-//! holds exactly once, when it is dropped.
+//! above decide how often to retry and what to report to the user. An `Object` or a `Mapping` releases what
+//! it holds exactly once, when it is dropped.
 
 pub(crate) mod guard;
 
@@ -142,10 +142,10 @@ pub(crate) enum Claimed {
     Held,
     /// Another process holds the slot.
     Taken,
-    /// A lock that is no claim obstructs the slot: that of a process with read access only (Linux).
+    /// A lock that is no claim, taken by a process with read access only, obstructs the slot (Linux).
     #[cfg_attr(not(target_os = "linux"), allow(dead_code))]
     Obstructed,
-    /// The kernel cannot hold slots of this region.
+    /// The kernel cannot hold slots for this region.
     Impossible,
 }
 

@@ -1,4 +1,5 @@
-//! A stub for systems without copies by the kernel. No mapping requests them there.
+//! A stub for systems without copies by the kernel, where no mapping requests them (`faults::set_policy`
+//! refuses to).
 
 use crate::sys::{Failure, Reason, Stopped};
 

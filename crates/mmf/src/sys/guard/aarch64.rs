@@ -283,5 +283,5 @@ pub(super) unsafe fn atomic(
     verdict(result, fault)
 }
 
-/// Cleans up after a fault: there is nothing to do here.
+/// Does nothing: on this processor a fault leaves nothing to clean up.
 pub(super) fn after_fault() {}

@@ -270,7 +270,7 @@ impl Guard {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Place {
     low: usize,
-    /// The first address behind it.
+    /// The first address after it.
     high: usize,
 }
 
@@ -300,12 +300,13 @@ fn hit(start: usize, end: usize, place: Place) -> Option<usize> {
     inside.then_some(place.low.max(start))
 }
 
-/// The regions of the guarded code. The registers of a routine state the addresses that it answers for, so
-/// nothing has to be stored before an access: a locked instruction would have to wait for such a store.
+/// The regions of the guarded code, by where a handler finds the addresses that a routine answers for. In all
+/// but the first, the registers state them, so that nothing is stored before an access: a locked instruction
+/// would have to wait for such a store.
 #[cfg(not(target_arch = "x86"))]
 #[derive(Clone, Copy)]
 enum Region {
-    /// Those in the [`Guard`] at the fourth argument.
+    /// In the [`Guard`] that the fourth argument points to.
     Guarded,
     /// An integer at the first argument.
     Atomics,
@@ -360,8 +361,8 @@ pub(in crate::sys) fn catch(
     true
 }
 
-/// Interprets the registers after a routine without a guard: the result and 0, or the address of a fault and
-/// its code.
+/// Interprets the registers after a routine without a guard: they hold the result and 0, or the address of a
+/// fault and its code.
 #[cfg(not(target_arch = "x86"))]
 #[inline]
 fn verdict(result: u64, fault: u64) -> Result<u64, Caught> {
@@ -392,7 +393,7 @@ pub(crate) enum Shared {
     Both,
 }
 
-/// Copies `len` bytes. After a fault, an unspecified part of the destination has been written.
+/// Copies `len` bytes. After a fault, an unspecified part of the destination may have been written.
 ///
 /// # Safety
 ///

@@ -132,7 +132,7 @@ fn long_copies_stop_at_the_edge() {
                 assert!(offset < len - ahead, "{len} bytes, {ahead} before the edge: {caught:?}");
             }
         }
-        // Complete copies are complete.
+        // Copies without a fault copy every byte.
         let source: Vec<u8> = (0..len).map(|index| index.to_le_bytes()[0] ^ index.to_le_bytes()[1]).collect();
         for start in [0, 1, 33] {
             let len = len - start;

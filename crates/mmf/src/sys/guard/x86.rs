@@ -1,7 +1,8 @@
 //! The guarded routines for x86 (32 bits) on Windows.
 //!
-//! Here a handler is not found by a table but by a chain of records on the stack that starts at `fs:[0]`. So
-//! every call goes through `run`, which adds a record to the chain, calls a routine, and removes the record.
+//! Here Windows finds handlers not in a table but in a chain of records on the stack that starts at `fs:[0]`.
+//! So every call goes through `run`, which adds a record to the chain, calls a routine, and removes the
+//! record.
 //!
 //! Inside a routine, ecx is the destination or the address, edx the source or the operands, eax the length,
 //! and edi the [`Guard`]; eax, ebx, ecx, edx, esi and xmm0 to xmm7 are volatile. The 64-bit atomics change
@@ -329,7 +330,7 @@ type Routine = unsafe extern "C" fn();
 
 /// The longest copy that `copy_short` supports.
 const SHORT: usize = 32;
-/// From here on a copy bypasses the caches.
+/// The length from which on a copy bypasses the caches.
 const STREAM: usize = 16 << 20;
 
 /// Returns the range of the guarded instructions, and where a fault in them continues.
@@ -359,8 +360,8 @@ pub(super) unsafe fn fill(dst: *mut u8, byte: u8, len: usize, guard: &Guard) {
     unsafe { run(fill_bytes, dst, core::ptr::without_provenance(four_times), len, guard) };
 }
 
-/// Cleans up after a fault. A streaming copy may have stopped in its middle, whose stores only a fence orders
-/// with later ones.
+/// Cleans up after a fault. A streaming copy may have stopped in the middle, and only a fence orders its
+/// stores before later ones.
 #[cold]
 pub(super) fn after_fault() {
     // SAFETY: every supported processor has `sfence`, and it accesses no memory.

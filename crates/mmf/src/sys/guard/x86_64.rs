@@ -36,10 +36,11 @@ use super::{Atomic, Caught, Guard, Shared, verdict};
 const SHORTEST: usize = 64;
 /// The longest copy that `copy_short`, `take` and `put` support.
 pub(super) const SHORT: usize = 128;
-/// From here on the widest registers pay off, as long as both sides are in the first-level cache.
+/// The length from which on the widest registers are faster.
 const WIDE: usize = 513;
+/// The length up to which they are: both sides fit into the first-level cache.
 const WIDEST: usize = 16 << 10;
-/// From here on a copy bypasses the caches.
+/// The length from which on a copy bypasses the caches.
 const STREAM: usize = 16 << 20;
 
 /// The five routines of one width: rcx = address, rdx and r8 = operands; the previous value in rax.
@@ -417,15 +418,15 @@ macro_rules! text {
             label!("put"),
             copy_short!(),
             close!(),
-            // Outside the guarded range: the continuation of a fault, which clears the upper halves of the
-            // registers.
+            // Outside the guarded range: the continuation of a fault, and the routine that clears the upper
+            // halves of the registers after one.
             label!("fault"),
             "    ret\n",
             label!("clean"),
             "    vzeroupper\n    ret\n",
-            // The only routine that uses nonvolatile registers. It is apart, since Windows has to know
-            // how to restore them. It can fault in one place only, and continues behind it. r9 holds the
-            // guard there, too.
+            // The only routine that uses nonvolatile registers. It is outside the range, since Windows must
+            // know how to restore them. It can fault only at `movs`, and then continues at `moved`. r9 holds
+            // the guard there, too.
             begin_apart!(),
             label!("copy_movs"),
             "    push rdi\n",
@@ -528,7 +529,7 @@ fn is_zen_5() -> bool {
     family >= 0x1A && unsafe { __cpuid_count(7, 0) }.edx & FAST_SHORT_MOVS != 0
 }
 
-/// Returns where a fault continues in the routine that is apart.
+/// Returns where a fault in `copy_movs` continues, which is outside the range of the other routines.
 fn landing_apart(counter: usize) -> Option<usize> {
     (counter == (movs as *const ()).addr()).then(|| (moved as *const ()).addr())
 }
@@ -597,8 +598,8 @@ pub(super) unsafe fn atomic(
     verdict(result, fault)
 }
 
-/// Cleans up after a fault. A wide copy may have stopped in its middle, which would slow down later SSE code.
-/// A streaming copy may have, too, whose stores only a fence orders with later ones.
+/// Cleans up after a fault. A wide copy may have stopped in the middle, which would slow down later SSE code.
+/// So may a streaming copy, and only a fence orders its stores before later ones.
 #[cold]
 pub(super) fn after_fault() {
     // SAFETY: every x86-64 processor has `sfence`, and it accesses no memory.

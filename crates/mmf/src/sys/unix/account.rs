@@ -33,7 +33,7 @@ pub(crate) fn stands_for_unmapped(uid: u32) -> bool {
         let number = std::fs::read_to_string("/proc/sys/kernel/overflowuid").ok();
         number.and_then(|number| number.trim().parse().ok()).unwrap_or(65534)
     });
-    // Asked each time, since a process can enter another namespace. A namespace that maps all ids leaves no
+    // Read each time, since a process can enter another namespace. A namespace that maps all ids leaves no
     // user out.
     uid == overflow
         && std::fs::read_to_string("/proc/self/uid_map")
@@ -69,8 +69,8 @@ pub(crate) fn groups() -> Vec<u32> {
     others.iter().map(|group| group.as_raw()).chain([group()]).collect()
 }
 
-/// Whether the user namespace of this process has this user or group. All others share one id, and a
-/// superuser of the namespace has no power over them.
+/// Whether the user namespace of this process maps this user or group. All unmapped ones share one id, and
+/// the superuser of the namespace has no rights to their objects.
 pub(crate) fn is_mapped(id: u32) -> bool {
     if id == 0 {
         return true;

@@ -3,12 +3,12 @@
 use super::account;
 use crate::sys::CallerToken;
 
-/// Returns what is known of the caller besides its user.
+/// Returns the facts about the caller besides its user.
 pub(crate) fn caller_token() -> CallerToken {
     CallerToken { elevated: Some(account::user() == 0), ..CallerToken::default() }
 }
 
-/// Returns the session of this process, and whether it is in an app container. Neither exists here.
+/// Returns the session of this process, and whether it is in an app container: Unix has neither.
 pub(crate) fn caller_session() -> (Option<u32>, bool) {
     (None, false)
 }

@@ -9,7 +9,7 @@
 //! entry, a foreign fault would circulate forever. Hence each installation over another action uses an
 //! *entry* of its own: a few instructions that load their level and jump to the common handler. The action
 //! that a level replaces is written once and never changes, so a newcomer that calls the entry that it found
-//! passes the fault to an older level, and the walk ends at the action that preceded this library. A program
+//! passes the fault to an older level, and the chain ends at the action that preceded this library. A program
 //! that reinstalls a handler over an entry that already leads to it creates a cycle by itself. A mark in the
 //! unused bytes of the signal's `siginfo_t` ends it, see [`first_visit`].
 //!
@@ -199,13 +199,14 @@ fn has_signature(handler: usize) -> bool {
     unsafe { super::kernel::read(bytes.as_mut_ptr(), from, bytes.len()) }.is_ok() && bytes == SIGNATURE
 }
 
-/// Whether the signature precedes a foreign handler. Code is readable here, and the bytes are in the page of
-/// the handler.
+/// Whether the signature precedes a foreign handler, whose alignment the caller has checked. Code is readable
+/// here.
 #[cfg(not(any(target_os = "linux", target_os = "android")))]
 fn has_signature(handler: usize) -> bool {
     let from = ptr::with_exposed_provenance::<[u8; SIGNATURE.len()]>(handler - PLACE);
-    // SAFETY: the bytes are in the same page as the handler's first instruction, which is readable, and an
-    // array of bytes needs no alignment.
+    // SAFETY: the caller has checked that `handler` is `PLACE` bytes into an aligned block of `STRIDE` bytes,
+    // so these bytes are in the same page as its first instruction, which is readable. An array of bytes
+    // needs no alignment.
     unsafe { from.read_unaligned() == SIGNATURE }
 }
 
@@ -313,7 +314,7 @@ pub(super) fn is_installed(index: usize) -> bool {
 }
 
 /// Whether a fault in a guarded routine reaches this library whatever other handlers do. Makes one system
-/// call.
+/// call, unless the handler of another copy of this library has to be examined.
 #[inline]
 pub(super) fn is_in_place(index: usize) -> bool {
     let signal = SIGNALS[index];
@@ -342,7 +343,7 @@ pub(super) fn install(index: usize) -> io::Result<()> {
     for _ in 0..LEVELS {
         if leads_to_us(now.sa_sigaction, signal).is_some() {
             if installed {
-                // Another thread has restored an entry of this library meanwhile.
+                // Another thread has meanwhile restored an entry of this library.
                 replace(signal, &now)?;
             }
             return Ok(());

@@ -60,7 +60,7 @@ use libc::__darwin_x86_thread_state64 as ThreadState;
 
 #[cfg(target_vendor = "apple")]
 impl Context<'_> {
-    /// The machine context is behind a pointer here.
+    /// Returns the registers. The machine context is behind a pointer here.
     fn state(&self) -> ThreadState {
         // SAFETY: the kernel passes a context whose machine context is valid until the handler returns.
         unsafe { (*self.0.uc_mcontext).__ss }

@@ -250,7 +250,8 @@ impl Draft {
 
     /// Sets the length. Bytes that are not written later are zero.
     pub(crate) fn size(&self, len: u64) -> Result<(), Failure> {
-        // Checked each time: the kernel would not only refuse it, but also kill this process by a signal.
+        // Checked each time: the kernel would not only refuse the length, but also kill this process by a
+        // signal.
         if let Some(most) = limits().file_size.filter(|most| len > *most) {
             let failure = Failure::new(Reason::Limit).with_figure(most);
             return Err(Failure { code: Some(Errno::FBIG.raw_os_error()), ..failure });
@@ -266,13 +267,13 @@ impl Draft {
         write_all_at(self.file.as_fd(), offset, bytes).map_err(about_file)
     }
 
-    /// Starts writing a range back to the disk, so that little is left to wait for in the end.
+    /// Starts writing a range back to the disk, so that little remains to wait for at the end.
     pub(crate) fn start_writing_back(&self, offset: u64, len: u64) {
         #[cfg(any(target_os = "linux", target_os = "android"))]
         if let (Ok(offset), Ok(len)) = (i64::try_from(offset), i64::try_from(len)) {
             let fd = self.file.as_raw_fd();
-            // SAFETY: the descriptor is open, and the call does not access memory of this process. It is only
-            // advice: `finish` reports an error of the disk.
+            // Only advice: `finish` reports an error of the disk.
+            // SAFETY: the descriptor is open, and the call does not access memory of this process.
             unsafe { libc::sync_file_range(fd, offset, len, libc::SYNC_FILE_RANGE_WRITE) };
         }
         #[cfg(not(any(target_os = "linux", target_os = "android")))]
@@ -304,7 +305,7 @@ impl Draft {
         self.sync_directory()
     }
 
-    /// Makes the name survive a crash.
+    /// Writes the directory to the disk, so that the name survives a crash.
     fn sync_directory(&self) -> Result<(), Failure> {
         match rustix::fs::fsync(&self.directory) {
             // The directory was opened without the right to read, or its file system has nothing to
@@ -328,8 +329,8 @@ fn new_file_mode() -> Mode {
     Mode::RUSR | Mode::WUSR
 }
 
-/// Creates a file without a name, so that nothing stays if this process is killed. `None` where that is not
-/// possible.
+/// Creates a file without a name, so that nothing remains if this process is killed. Returns `None` where
+/// that is not possible.
 #[cfg(any(target_os = "linux", target_os = "android"))]
 fn nameless(directory: &OwnedFd) -> Option<OwnedFd> {
     let flags = OFlags::TMPFILE | OFlags::WRONLY | OFlags::CLOEXEC;

@@ -35,12 +35,14 @@ static HELD: Mutex<BTreeMap<RawFd, Held>> = Mutex::new(BTreeMap::new());
 /// The number of forks that this process has begun.
 static FORKS: AtomicU32 = AtomicU32::new(0);
 
-/// Releases a name at exit, unless `forget` is called before. Returns false if that is not possible.
+/// Registers a name to be released at exit, unless `forget` is called before. Returns false if that is not
+/// possible.
 pub(super) fn remember(fd: BorrowedFd<'_>, name: &ObjectName, identity: ObjectId, process: u32) -> bool {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
         chain::stay_loaded();
-        // SAFETY: the handler only increments an atomic, which is async-signal-safe.
+        // SAFETY: the handler only increments an atomic, which is async-signal-safe, and `stay_loaded` keeps
+        // its code mapped.
         let _ = unsafe { libc::pthread_atfork(Some(before_fork), None, None) };
         // SAFETY: `at_exit` never waits for a lock, and `stay_loaded` keeps its code mapped.
         let _ = unsafe { libc::atexit(at_exit) };

@@ -60,7 +60,7 @@ mod linux {
             let inside = path.strip_prefix(root).unwrap_or(path).trim_start_matches('/');
             let mut group = Path::new(place).join(inside);
             if !group.starts_with(place) || !group.exists() {
-                // The path leads out of the visible hierarchy, so its visible root stands in.
+                // The path leads out of the visible hierarchy, so the visible root is used instead.
                 group = PathBuf::from(place);
             }
             while group.starts_with(place) {
@@ -106,7 +106,7 @@ mod linux {
         use std::io::Read;
         let mut maps = fs::File::open("/proc/self/maps").ok()?;
         let (mut count, mut gap, mut end) = (0, 0, 0);
-        // "7f0000000000-7f0000200000 rw-s …": two numbers, of which the rest of the line says nothing here.
+        // "7f0000000000-7f0000200000 rw-s …": only the two numbers matter here.
         let (mut start, mut value, mut in_numbers) = (0_u64, 0_u64, true);
         let mut piece = [0; 4096];
         loop {

@@ -78,8 +78,8 @@ pub(super) extern "C" fn on_signal(signal: c_int, info: *mut siginfo_t, context:
     }
     // A handler that was installed without SA_SIGINFO may call this one without the other arguments.
     if !info.is_null() && !context.is_null() {
-        // SAFETY: the kernel passes a valid `siginfo_t` to a handler with `SA_SIGINFO`, and handlers that
-        // pass a signal on pass it along.
+        // SAFETY: the kernel passes a valid `siginfo_t` to a handler with `SA_SIGINFO`, and a handler that
+        // passes a signal on has to pass this pointer or null.
         let si = unsafe { &*info };
         if !is_sent(signal, si.si_code) {
             // SAFETY: the kernel passes the interrupted context, which nothing else accesses until the
@@ -101,8 +101,8 @@ fn place(signal: c_int, si: &siginfo_t) -> Place {
     place_of(signal, si.si_code, address, extent(si))
 }
 
-/// Memory errors concern a block whose size the kernel reports. For a huge page the kernel may report its
-/// start, far from the address of the access.
+/// Returns the inaccessible place for a signal and its code. Memory errors affect a block whose size the
+/// kernel reports. For a huge page the kernel may report its start, far from the address of the access.
 fn place_of(signal: c_int, code: c_int, address: usize, bits: u32) -> Place {
     const MEMORY_ERROR_HERE: c_int = 4; // BUS_MCEERR_AR of Linux
     if cfg!(any(target_os = "linux", target_os = "android"))
@@ -132,10 +132,10 @@ fn is_sent(signal: c_int, code: c_int) -> bool {
     code <= 0 || (cfg!(target_os = "linux") && signal == libc::SIGBUS && code == MEMORY_ERROR_ELSEWHERE)
 }
 
-/// Does what would have happened without this library.
+/// Does what would happen without this library.
 fn pass_on(signal: c_int, info: *mut siginfo_t, context: *mut c_void, at: usize) {
     let index = chain::index_of(signal);
-    // A delivery that reaches a level twice has come full circle. Then the original action gets it.
+    // A delivery that reaches a level twice has come full circle. Then it is passed to the original action.
     let at = if chain::first_visit(info, at) {
         Some(at)
     } else if at != 0 && chain::first_visit(info, 0) {
@@ -146,7 +146,7 @@ fn pass_on(signal: c_int, info: *mut siginfo_t, context: *mut c_void, at: usize)
     let level = at.map(|at| (at, chain::level(index, at)));
     let next = level.and_then(|(at, level)| Some((at, level, level.action()?)));
     let sent = info.is_null() || {
-        // SAFETY: the kernel passes a valid `siginfo_t` to a handler with `SA_SIGINFO`.
+        // SAFETY: as in `on_signal`, and the pointer is not null.
         let si = unsafe { &*info };
         is_sent(signal, si.si_code)
     };

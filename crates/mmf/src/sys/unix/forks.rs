@@ -1,7 +1,7 @@
 //! Forks of this process: detecting them, and keeping them away from descriptors that must not be inherited.
 //!
 //! A child inherits a copy of everything, including values that stand for its parent: participants, guards,
-//! and cached facts about "this process". Whatever belongs to one process alone is therefore kept in a page
+//! and cached facts about "this process". State that belongs to one process alone is therefore kept in a page
 //! that the kernel clears in every child with memory of its own (`MADV_WIPEONFORK`), even in one that a
 //! bare `clone` has created, which calls no fork handlers.
 
@@ -43,12 +43,12 @@ static IS_CLEARED: AtomicBool = AtomicBool::new(false);
 /// Inherited by children, so that their epochs are greater.
 static LAST_EPOCH: AtomicU32 = AtomicU32::new(0);
 
-/// The number of threads that no fork may interrupt, and of threads that are about to fork.
+/// The number of threads that no fork may interrupt, and the number of threads that are about to fork.
 static OPENERS: AtomicU32 = AtomicU32::new(0);
 static FORKING: AtomicU32 = AtomicU32::new(0);
-/// The limit for each side to wait for the other. Opening takes microseconds. The limit only matters for a
-/// fork in a signal handler that has interrupted an opener of the same thread, and for fork handlers of other
-/// libraries that wait for an opener.
+/// The longest time for which each side waits for the other. Opening takes microseconds. The limit only
+/// matters for a fork in a signal handler that has interrupted an opener of the same thread, and for fork
+/// handlers of other libraries that wait for an opener.
 const LONGEST: Duration = Duration::from_secs(1);
 
 /// Returns the epoch of this process, which differs from those of all processes that it descends from. Valid

@@ -2,15 +2,15 @@
 //!
 //! A tmpfs file has a length, but no attribute for the length that it may reach. Yet a process that opens it
 //! has to know, since a view reserves addresses for all of it. So every holder with write access has a lock
-//! on as many bytes as the capacity counts, far behind the last possible byte. A process that opens the
-//! region asks the kernel for a conflicting lock, and takes an equal one. Such locks ("open file description
+//! whose length is the capacity, far beyond the last possible byte. A process that opens the region asks the
+//! kernel for a conflicting lock, and acquires an equal one. Such locks ("open file description
 //! locks") belong to the open file description and end with it. Nothing is written anywhere, and programs
 //! that do not know of the locks are not affected.
 //!
 //! **Only write locks count**, which require write access. If read locks counted, a process with read access
 //! only could report a capacity to all others, and could keep the true one from being recorded. Since write
 //! locks exclude each other, each holder has a range of its own, a *slot*. A read lock can obstruct a later
-//! record; then that holder goes on without one.
+//! record; then that holder continues without one.
 //!
 //! A peer with write access can record another number. This is harmless: the number is checked against the
 //! length, and a view that cannot reserve so many addresses reserves fewer.
@@ -44,7 +44,7 @@ pub(super) fn len(fd: BorrowedFd<'_>) -> Result<u64, Errno> {
     Ok(u64::try_from(fstat(fd)?.st_size).unwrap_or(0))
 }
 
-/// Extends an object to at least `len` bytes in one step: concurrent calls never shorten it. The added bytes
+/// Extends an object to at least `to` bytes in one step: concurrent calls never shorten it. The added bytes
 /// are zero, and the system has allocated them.
 pub(super) fn grow(fd: BorrowedFd<'_>, to: u64) -> Result<(), Failure> {
     check_file_size(to)?;
@@ -89,9 +89,9 @@ fn allocate(fd: BorrowedFd<'_>, from: u64, to: u64) -> Result<(), Errno> {
             result => return result,
         }
     }
-    // A file system without `fallocate`; those of regions have it. This takes two steps, so other processes
-    // are excluded meanwhile. A program that does not use this library may truncate what another one adds at
-    // the same moment.
+    // The file system lacks `fallocate`, which those of regions have. This takes two steps, so other
+    // processes are excluded meanwhile. If a program that does not use this library extends the file at the
+    // same moment, its addition may be truncated.
     let _ = from;
     alone(fd, MAX_WAIT, || {
         len(fd).and_then(|now| if now < to { rustix::fs::ftruncate(fd, to) } else { Ok(()) })
@@ -102,7 +102,7 @@ fn allocate(fd: BorrowedFd<'_>, from: u64, to: u64) -> Result<(), Errno> {
 /// with read access only can obstruct it, too, for as long as it likes.
 const MAX_WAIT: Duration = Duration::from_secs(2);
 
-/// Calls `call` while no other process is inside the same section. Fails if another one does not leave it.
+/// Calls `call` while no other process is in such a call. Fails if another one does not end within `limit`.
 fn alone(fd: BorrowedFd<'_>, limit: Duration, call: impl FnOnce() -> Result<(), Errno>) -> Result<(), Errno> {
     let start = Instant::now();
     while !lock_alone(fd, true)? {
@@ -140,7 +140,7 @@ mod linux {
         libc::flock { l_type: kind, l_whence: whence, l_start: start, l_len: len, l_pid: 0 }
     }
 
-    /// Returns a slot that concurrent callers hardly choose, too.
+    /// Returns a slot that concurrent callers are unlikely to choose.
     fn slot() -> u32 {
         static NEXT: AtomicU32 = AtomicU32::new(0);
         let number = NEXT.fetch_add(1, Ordering::Relaxed);
@@ -158,7 +158,8 @@ mod linux {
         Err(Errno::from_io_error(&std::io::Error::last_os_error()).unwrap_or(Errno::INVAL))
     }
 
-    /// Acquires or releases the exclusive right to extend the file. Returns false if another process has it.
+    /// Acquires or releases the exclusive right to extend the file. Returns false if another process holds
+    /// it.
     pub(super) fn lock_alone(fd: BorrowedFd<'_>, take: bool) -> Result<bool, Errno> {
         let kind = if take { libc::F_WRLCK } else { libc::F_UNLCK };
         match control(fd, libc::F_OFD_SETLK, &mut lock_of(kind, START - 1, 1)) {
@@ -171,7 +172,7 @@ mod linux {
     /// Records the capacity for other processes, if possible. The descriptor must be writable.
     pub(in crate::sys) fn record(fd: BorrowedFd<'_>, capacity: u64) -> Result<(), Errno> {
         let len = i64::try_from(capacity).map_err(|_| Errno::FBIG)?;
-        // A length of 0 would mean: up to the last offset.
+        // A length of 0 would mean all bytes up to the last offset.
         if len == 0 {
             return Ok(());
         }
@@ -191,7 +192,7 @@ mod linux {
     /// has.
     pub(in crate::sys) fn recorded(fd: BorrowedFd<'_>, is_new: bool) -> Option<(u64, bool)> {
         let query = |kind| {
-            // A length of 0 means: up to the last offset.
+            // A length of 0 means all bytes up to the last offset.
             let mut lock = lock_of(kind, START, 0);
             control(fd, libc::F_OFD_GETLK, &mut lock)?;
             let is_lock = libc::c_int::from(lock.l_type) != libc::F_UNLCK;
@@ -234,7 +235,7 @@ mod others {
         }
     }
 
-    /// Records nothing: shared memory objects of these systems get their length once.
+    /// Fails: shared memory objects of these systems have a fixed length, so there is no capacity to record.
     pub(in crate::sys) fn record(_fd: BorrowedFd<'_>, _capacity: u64) -> Result<(), Errno> {
         Err(Errno::OPNOTSUPP)
     }

@@ -41,7 +41,7 @@ fn locks(identity: ObjectId) -> Vec<Lock> {
 /// Returns the process that has locked the object of this name exclusively, if it can be determined.
 pub(crate) fn exclusive_holder(name: &ObjectName) -> Option<FoundHolder> {
     let identity = named::identity_at(name)?;
-    // Locks that this library holds for an instant are not what blocks callers for seconds.
+    // (Locks that this library holds only for an instant do not block callers for seconds.)
     let lock = locks(identity).into_iter().find(|lock| lock.exclusive)?;
     Some(FoundHolder { program: program(lock.process), process: lock.process, may_write: None })
 }

@@ -3,8 +3,8 @@
 //!
 //! `process_vm_readv` and `process_vm_writev` on the calling process act on mapped pages, whatever object is
 //! behind them, respect page protection, and need neither a descriptor nor a signal handler. `pread` and
-//! `pwrite` on the object would not do: they ignore private pages, and a write behind the end of a truncated
-//! object would extend it.
+//! `pwrite` on the object would not suffice: they ignore private pages, and a write beyond the end of a
+//! truncated object would extend it.
 
 use core::sync::atomic::{AtomicU8, Ordering};
 
@@ -38,7 +38,8 @@ pub(crate) unsafe fn read(dst: *mut u8, src: *const u8, len: usize) -> Result<()
 /// `src` is valid to read for `len` bytes, and the bytes at `dst`, as far as they are mapped for writing, may
 /// be overwritten.
 pub(crate) unsafe fn write(dst: *mut u8, src: *const u8, len: usize) -> Result<(), Stopped> {
-    // SAFETY: the contract of this function; the private side is only read.
+    // SAFETY: the contract of this function. The call only reads the private side, so the cast to a mutable
+    // pointer permits no write.
     unsafe { copy(Direction::Write, src.cast_mut(), dst, len) }
 }
 
@@ -97,7 +98,7 @@ unsafe fn copy(direction: Direction, private: *mut u8, shared: *mut u8, len: usi
     Ok(())
 }
 
-/// Whether the system permits such copies, which a system call filter may forbid. Asked once: filters only
+/// Whether the system permits such copies, which a system call filter may forbid. Tested once: filters only
 /// become stricter, and a later refusal is an error of the copy.
 pub(crate) fn is_available() -> bool {
     const UNKNOWN: u8 = 2;

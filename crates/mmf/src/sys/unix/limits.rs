@@ -35,7 +35,7 @@ pub(crate) fn limit_reached(failure: Failure) -> Option<(&'static str, u64)> {
 /// but also kill the process by `SIGXFSZ`.
 pub(super) fn check_file_size(len: u64) -> Result<(), Failure> {
     // Hardly any process has such a limit. A process that gets one after it has created its first object is
-    // not protected from the signal: asking each time would add a system call to every creation.
+    // not protected from the signal: querying each time would add a system call to every creation.
     static UNLIMITED: AtomicBool = AtomicBool::new(false);
     if UNLIMITED.load(Ordering::Relaxed) {
         return Ok(());

@@ -7,12 +7,13 @@ use super::name::{DIRECTORY, split_local};
 use super::name_probe;
 use crate::sys::{Failure, Found, Reason};
 
-/// Lists `/dev/shm`. Other systems cannot list their objects.
+/// Lists `/dev/shm`. Fails on other systems, which cannot list their objects.
 pub(crate) fn list() -> Result<Vec<Found>, Failure> {
     read(true)
 }
 
-/// The limit for names that are compared with a missing one, since programs poll by opening.
+/// The maximum number of names that a missing name is compared with. It is bounded, since programs poll for a
+/// region by opening it.
 const MOST: usize = 1000;
 
 /// Lists names without opening the objects to see whether they are stale, up to [`MOST`] of them.

@@ -1,7 +1,6 @@
-//! Which participants are alive: slots that the kernel holds for a process, and what it reports about
-//! processes.
+//! The liveness of participants: slots that the kernel holds for a process, and its reports about processes.
 //!
-//! On Linux a slot is a byte far behind the end of the region's file. A process holds it by a write lock on
+//! On Linux a slot is a byte far beyond the end of the region's file. A process holds it by a write lock on
 //! that byte through an open file description of its own (`F_OFD_SETLK`). Such a lock conflicts neither with
 //! the `flock` that counts holders nor with the locks that record capacities at higher offsets.
 //!
@@ -83,8 +82,8 @@ impl SlotClaimer {
         let Some(fd) = &self.fd else { return Claimed::Impossible };
         match linux::set_lock(fd.as_fd(), libc::F_WRLCK, slot) {
             Ok(()) => Claimed::Held,
-            // A process with read access only cannot have a write lock, and must not decide which processes
-            // join.
+            // A process with read access only cannot have a write lock. Its read locks must not decide which
+            // processes join.
             Err(libc::EAGAIN | libc::EACCES) => match linux::is_write_locked(fd.as_fd(), slot) {
                 Some(false) => Claimed::Obstructed,
                 _ => Claimed::Taken,
@@ -109,7 +108,7 @@ impl SlotClaimer {
         // a free range, so no existing mapping changes. `PROT_NONE` forbids every access to the new one.
         let base = unsafe { mmap(std::ptr::null_mut(), len, ProtFlags::empty(), flags, fd, 0) }?;
         let hold = HeldSlots { address: base.addr(), len, process: fork_epoch() };
-        // SAFETY: the range was mapped above and is never accessed, so no child misses it.
+        // SAFETY: the range was mapped above, and no process accesses it, so a child does not need it.
         unsafe { madvise(base, len, Advice::LinuxDontFork) }?;
         Ok(hold)
     }
@@ -251,7 +250,7 @@ pub(crate) enum ProcessState {
     Unknown,
 }
 
-/// Returns the state of a process. `is_held`: the kernel holds its slot.
+/// Returns the state of a process. `is_held` states whether the kernel holds its slot.
 #[cfg(any(target_os = "linux", target_os = "android"))]
 pub(crate) fn process_state(process: &ProcessIdentity, is_held: bool) -> ProcessState {
     if is_held {
@@ -363,11 +362,11 @@ pub(crate) fn program(id: u32, started: u64) -> Option<String> {
             String::from_utf8_lossy(&name).trim_end_matches('\n').to_owned()
         }
     };
-    // Checked last: the id belongs to that process now, so it did all the time.
+    // Checked last: if the id belongs to that process now, it did so during the reads above.
     (proc.state(id).ok()?.0.started == started).then_some(name)
 }
 
-/// As above.
+/// Returns the file name of a process's program, if the process is still the one with this start time.
 #[cfg(target_vendor = "apple")]
 pub(crate) fn program(id: u32, started: u64) -> Option<String> {
     let mut path = [0_u8; libc::PROC_PIDPATHINFO_MAXSIZE as usize];
@@ -389,7 +388,7 @@ pub(crate) fn program(_: u32, _: u64) -> Option<String> {
 #[cfg(any(target_os = "linux", target_os = "android"))]
 pub(crate) fn random() -> Result<[u8; 16], Failure> {
     let mut bytes = [0_u8; 16];
-    // So few bytes arrive in one piece as soon as the kernel's generator is ready.
+    // The kernel returns so few bytes in one piece once its generator is ready.
     match rustix::rand::getrandom(&mut bytes, rustix::rand::GetRandomFlags::empty()) {
         Ok(_) => Ok(bytes),
         Err(errno) => Err(errno.into()),

@@ -1,4 +1,4 @@
-//! What the kernel does with a mapping.
+//! Calls to the kernel for a mapping and its pages.
 
 use std::ptr::NonNull;
 

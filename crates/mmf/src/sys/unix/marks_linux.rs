@@ -1,5 +1,5 @@
-//! What distinguishes the objects of this library and of this user, and how an object is opened to look at
-//! it.
+//! The properties that distinguish the objects of this library and of this user, and opening an object to
+//! examine it.
 
 use std::ffi::CStr;
 use std::os::fd::{AsFd, OwnedFd};
@@ -31,8 +31,8 @@ pub(super) fn is_own(fd: impl AsFd, stat: &Stat) -> bool {
     stat.st_uid == user && (!stands_for_unmapped(user) || acts_as_owner(fd))
 }
 
-/// Whether the kernel lets this process do what only the owner may. The kernel compares users, not the ids
-/// that they have in this user namespace.
+/// Whether the kernel permits this process to do what only the owner may do. The kernel compares users, not
+/// the ids that they have in this user namespace.
 fn acts_as_owner(fd: impl AsFd) -> bool {
     // Setting `O_NOATIME` requires ownership, and has no effect on an object in memory.
     let Ok(flags) = fcntl_getfl(&fd) else { return false };
@@ -46,7 +46,7 @@ pub(super) fn is_owner_certain(fd: impl AsFd, uid: u32) -> bool {
     !stands_for_unmapped(uid) || (uid == rustix::process::geteuid().as_raw() && acts_as_owner(fd))
 }
 
-/// Gives up a lock that was acquired only to probe. Closing the descriptor would not suffice: a child that
+/// Releases a lock that was acquired only to probe. Closing the descriptor would not suffice: a child that
 /// another thread forks meanwhile has it, too.
 pub(super) fn unlock(fd: &OwnedFd) {
     let _ = flock(fd, FlockOperation::NonBlockingUnlock);

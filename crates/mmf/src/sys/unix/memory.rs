@@ -34,8 +34,8 @@ struct Held {
     name: ObjectName,
     identity: ObjectId,
     /// The process that counts as the holder, by [`forks::fork_epoch`]: after a fork, the child's copy of
-    /// this value is no holder of its own. The process id would not do: in a pid namespace of its own, the
-    /// child of process 1 is process 1, too.
+    /// this value is no holder of its own. The process id would not suffice: in a pid namespace of its own,
+    /// the child of process 1 is process 1, too.
     process: u32,
     /// Whether an exit handler releases the name if the process exits first.
     at_exit: bool,
@@ -111,8 +111,8 @@ impl Object {
         })
     }
 
-    /// Records the capacity in a lock of this process too, since other holders may end and take theirs along.
-    /// A holder with read access only is not trusted to record it.
+    /// Records the capacity in a lock of this process too, since the locks of other holders end with them. A
+    /// holder with read access only is not trusted to record it.
     fn keep_capacity(&self) -> Result<(), Failure> {
         match self.properties.capacity {
             Some(capacity) if !self.properties.is_file && self.mode.is_writable() => {
@@ -127,14 +127,14 @@ impl Object {
         let (fd, writes, _) = checked(fd, mode)?;
         let (fd, name) = named::adopt(fd, mode.is_writable())?;
         let recorded = growth::recorded(fd.as_fd(), false);
-        // A descriptor that is taken over as read-only stays read-only wherever it is passed on to. An
+        // A descriptor that is taken over as read-only stays read-only for every process that receives it. An
         // unnamed object of another user cannot be reopened, so its descriptor is kept as it is.
         let narrow = !mode.is_writable() && writes && name.is_none();
         let fd = if narrow { named::narrowed(&fd).unwrap_or(fd) } else { fd };
         let properties = Properties::found(recorded.map(|(capacity, _)| capacity), pages::of(fd.as_fd()));
         let held = name.as_ref().map(|(name, identity)| Held::new(fd.as_fd(), name, *identity));
         let object = Object { fd, mode, held, names: 0, properties };
-        // The descriptor brings its own record along if it has one.
+        // A lock of the descriptor itself may already record the capacity.
         if !recorded.is_some_and(|(_, own)| own) {
             object.keep_capacity()?;
         }
@@ -364,8 +364,8 @@ impl Object {
     /// Drops a forked child's copy of an object that its parent holds.
     #[cfg_attr(not(any(target_os = "linux", target_os = "android")), allow(unused_variables))]
     fn leave(fd: &mut OwnedFd, held: &Held) {
-        // The child shares its lock with the parent and all other children, so trying it says nothing. But if
-        // they have all ended, closing this copy drops the lock.
+        // The child shares its lock with the parent and all other children, so trying to convert it shows
+        // nothing. But if they have all ended, closing this copy drops the lock.
         #[cfg(any(target_os = "linux", target_os = "android"))]
         if let Ok(apart) = named::reopen_uncounted(fd.as_fd(), false) {
             drop(std::mem::replace(fd, apart));
@@ -384,7 +384,7 @@ pub(crate) fn check_large_pages(_grows: bool) -> Result<(), Failure> {
 fn checked(fd: OwnedFd, mode: Mode) -> Result<(OwnedFd, bool, u32), Failure> {
     let bits = fstat(&fd)?.st_mode;
     let kind = FileType::from_raw_mode(bits);
-    // Shared memory objects that are no files have no type.
+    // Shared memory objects that are not files have no type.
     if !matches!(kind, FileType::RegularFile | FileType::Unknown) {
         return Err(Failure::new(Reason::WrongKind));
     }

@@ -8,8 +8,8 @@
 //! 2. **The last holder removes the name.** A holder that releases the object tries to acquire the exclusive
 //!    lock and unlinks the name if it succeeds. The kernel drops the shared lock in the same step even if the
 //!    attempt to convert it fails, so the last of several concurrent attempts succeeds.
-//! 3. **A stale name counts as missing.** If the last holder was killed, the next process that asks for the
-//!    name (or creates any region, see `sweep`) acquires the exclusive lock and unlinks the name.
+//! 3. **A stale name counts as missing.** If the last holder was killed, the next process that opens or
+//!    creates the name (or creates any region, see `sweep`) acquires the exclusive lock and unlinks the name.
 //! 4. **Creation has three steps**, and the creator can be killed between any two of them: create (with the
 //!    mark), lock, set the length. A process that finds an object without a lock removes it. Hence the
 //!    creator checks after locking that the object still has its name, and starts again if it has not. A
@@ -73,7 +73,7 @@ pub(super) fn create(
         return Ok(Attempt::Again);
     }
     let identity = identity_of(&stat);
-    // The umask has removed rights of the owner. It never adds any, so no other user had more rights
+    // The umask may have removed rights of the owner. It never adds any, so no other user had more rights
     // meanwhile.
     let whole_mode = if stat.st_mode & 0o7777 == MARK | OWNER_ONLY {
         Ok(())
@@ -141,7 +141,7 @@ fn resize(fd: &OwnedFd, len: u64) -> Result<(), Failure> {
     })
 }
 
-/// Decides what a creator reports that found the name taken.
+/// Decides the outcome of a creation whose name is taken.
 fn taken<T>(name: &ObjectName) -> Result<Attempt<T>, Failure> {
     let fd = match open_path(name.path(), OFlags::RDONLY) {
         Ok(fd) => fd,
@@ -161,8 +161,8 @@ fn taken<T>(name: &ObjectName) -> Result<Attempt<T>, Failure> {
         return Err(Failure::new(Reason::WrongKind));
     }
     let exists = Failure::new(Reason::Exists).with_figure(u64::try_from(stat.st_size).unwrap_or(0));
-    // Another user may have added this name. Then it says nothing about the holders, and is not for this
-    // process to remove.
+    // Another user may have added this name. Then this process must not conclude from it that the object has
+    // no holders, and must not remove it.
     if !is_ours(&stat) || (stat.st_nlink > 1 && !is_own(&fd, &stat)) {
         return Err(exists);
     }
@@ -192,7 +192,8 @@ enum Holders {
 }
 
 fn holders(fd: &OwnedFd) -> Result<Holders, Failure> {
-    // Twice: the process in the way may only have probed. Then the shared lock below would be the only one.
+    // Twice: the process that held the lock may only have probed. Then the shared lock below would be the
+    // only one.
     for _ in 0..2 {
         match flock(fd, FlockOperation::NonBlockingLockExclusive) {
             Ok(()) => return Ok(Holders::None),
@@ -284,8 +285,8 @@ pub(super) fn open(name: &ObjectName, writable: bool) -> Result<Attempt<Opened>,
     }
 }
 
-/// Handles an object that has further names besides the one that was asked for: it is refused whatever its
-/// owner and mark are, and removed if no process holds it.
+/// Handles an object that has further names besides the requested one: it is refused whatever its owner and
+/// mark are, and removed if no process holds it.
 fn linked<T>(fd: &OwnedFd, stat: &Stat, name: &ObjectName) -> Result<Attempt<T>, Failure> {
     // Another user's object is not even locked for that, since the requested name may not be its own.
     if is_ours(stat) && is_own(fd, stat) && flock(fd, FlockOperation::NonBlockingLockExclusive).is_ok() {
@@ -312,8 +313,8 @@ fn why_denied(name: &ObjectName) -> Reason {
 
 /// Releases a holder. The last one removes the name.
 pub(super) fn release(fd: BorrowedFd<'_>, name: &ObjectName, identity: ObjectId) {
-    // Each attempt drops the shared lock of this holder, as intended; every remaining holder gets here in
-    // turn. Of several concurrent attempts the last one acquires the exclusive lock.
+    // Each attempt drops the shared lock of this holder, as intended; every remaining holder will make the
+    // same attempts. Of several concurrent ones the last acquires the exclusive lock.
     for round in 0..150 {
         if flock(fd, FlockOperation::NonBlockingLockExclusive).is_ok() {
             // A process that may not remove the name leaves that to its owner. Without a holder it counts as
@@ -328,8 +329,8 @@ pub(super) fn release(fd: BorrowedFd<'_>, name: &ObjectName, identity: ObjectId)
                 let _ = remove(fd, identity, name.path());
                 return;
             }
-            // It also fails if another process probes in the instant in which this one has no lock, hardly
-            // ever twice.
+            // It also fails if another process probes in the instant in which this one has no lock, which
+            // hardly ever happens twice.
             if flock(fd, FlockOperation::NonBlockingLockShared).is_ok() {
                 if flock(fd, FlockOperation::NonBlockingLockExclusive).is_ok() {
                     let _ = remove(fd, identity, name.path());
@@ -338,8 +339,8 @@ pub(super) fn release(fd: BorrowedFd<'_>, name: &ObjectName, identity: ObjectId)
             }
             continue;
         }
-        // Another process has it for a moment to probe. It may be the only one left, and does not remove the
-        // name.
+        // Another process has the exclusive lock for a moment to probe. It may be the only other one, and
+        // does not remove the name.
         if round < 50 {
             std::thread::yield_now();
         } else {
@@ -454,8 +455,8 @@ pub(super) fn adopt(
     Ok((reopen(fd.as_fd(), writable)?, Some((name, identity_of(&stat)))))
 }
 
-/// Removes the stale names of this user, once in the life of a process: the memory of killed holders would
-/// otherwise stay until a process asks for the same name.
+/// Removes the stale names of this user, once per process: the memory of killed holders would
+/// otherwise stay until a process opens or creates the same name.
 fn sweep() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {

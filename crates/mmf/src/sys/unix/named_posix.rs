@@ -1,4 +1,4 @@
-//! Named objects on other Unix systems, where they are no files: they cannot be listed or locked, and their
+//! Named objects on other Unix systems, where they are not files: they cannot be listed or locked, and their
 //! holders are not counted.
 //!
 //! The creator removes the name when it releases the object. If the creator is killed, the name stays, and
@@ -66,7 +66,7 @@ fn resize(fd: BorrowedFd<'_>, len: u64) -> Result<(), Failure> {
     })
 }
 
-/// Opens an object, which is never removed by this process.
+/// Opens an object. This process never removes it.
 pub(super) fn open(name: &ObjectName, writable: bool) -> Result<Attempt<Opened>, Failure> {
     let fd =
         match open_object(name.path(), if writable { OFlags::RDWR } else { OFlags::RDONLY }, Mode::empty()) {
@@ -133,17 +133,17 @@ pub(super) fn reopen_read_only(fd: BorrowedFd<'_>, name: Option<&ObjectName>) ->
     }
 }
 
-/// Only a name would give a descriptor with fewer rights.
+/// Returns `None`: only by a name can an object be reopened with fewer rights.
 pub(super) fn narrowed(_fd: &OwnedFd) -> Option<OwnedFd> {
     None
 }
 
-/// Duplicates the descriptor. Holders are not counted here, so any descriptor will do.
+/// Duplicates the descriptor. Holders are not counted here, so a duplicate suffices.
 pub(super) fn reopen(fd: BorrowedFd<'_>, _writable: bool) -> Result<OwnedFd, Failure> {
     Ok(rustix::io::fcntl_dupfd_cloexec(fd, 3)?)
 }
 
-/// Objects from outside are never removed by this process.
+/// Returns the descriptor without a name: this process never removes objects from outside.
 #[allow(clippy::unnecessary_wraps, reason = "as on Linux")]
 pub(super) fn adopt(
     fd: OwnedFd,

@@ -1,9 +1,9 @@
 //! Large pages and preferred NUMA nodes.
 //!
-//! Linux offers large pages in two ways. `hugetlbfs` has a pool that an administrator fills; an object of
-//! this pool consists of large pages for certain. Unnamed regions use it. Named regions are on a tmpfs, where
-//! the kernel uses huge pages where it can ("transparent" ones) if the mount permits them and the mapping
-//! requests them. Such pages are only advised, and are reported as that.
+//! Linux offers large pages in two ways. `hugetlbfs` has a pool that an administrator fills. An object from
+//! this pool always consists of large pages. Unnamed regions use it. Named regions are on a tmpfs, where the
+//! kernel uses huge pages where it can ("transparent" ones) if the mount permits them and the mapping
+//! requests them. Such pages are only advised, and are reported as such.
 
 #[cfg(target_os = "linux")]
 pub(super) use linux::{advised, allocate, large_bytes, node_of, of, prefer_node, refused};
@@ -123,8 +123,8 @@ mod linux {
     // MPOL_PREFERRED of mempolicy.h.
     const PREFERRED: libc::c_long = 1;
 
-    /// Prefers the RAM of a node for the pages of an object, as long as the node has some. The preference
-    /// belongs to the object.
+    /// Prefers the RAM of a node for the pages of an object, as long as the node has free RAM. The preference
+    /// is a property of the object.
     pub(in crate::sys) fn prefer_node(fd: BorrowedFd<'_>, len: u64, node: u32) -> Result<(), Failure> {
         if !online().is_some_and(|nodes| nodes.contains(&node)) {
             return Err(Failure::new(Reason::NoSuchNode));
@@ -139,8 +139,9 @@ mod linux {
         let result = match nodes.get_mut(node as usize / 64) {
             Some(word) => {
                 *word = 1 << (node % 64);
-                // SAFETY: the range is the mapping above, which nothing else uses. The mask has as many bits
-                // as given, since the kernel counts one more. The call changes no byte.
+                // SAFETY: the range is the mapping above, which nothing else uses. The kernel reads one bit
+                // fewer than the count that is passed: exactly the bits of the mask. The call changes no
+                // byte.
                 let result = unsafe {
                     libc::syscall(libc::SYS_mbind, base, len, PREFERRED, nodes.as_ptr(), bits + 1, 0)
                 };

@@ -6,12 +6,12 @@ pub(crate) use super::facts::{
 pub(crate) use super::limits::{limit_reached, limits, locked_limit};
 pub(crate) use super::name_probe::{grants_to_users, names_are_replaceable, probe_name, space};
 
-/// Private namespaces exist only on Windows.
+/// Returns false: private namespaces exist only on Windows.
 pub(crate) fn has_private_namespaces() -> bool {
     false
 }
 
-/// Lengths are not rounded here.
+/// Returns the length itself, since this system does not round lengths.
 pub(crate) fn rounded(len: u64) -> u64 {
     len
 }

@@ -19,7 +19,7 @@ use crate::sys::{NameProbe, NameState, Space, StorageProblem};
 pub(crate) fn names_are_replaceable() -> bool {
     const STICKY: u32 = 0o1000;
     const OTHERS_MAY_WRITE: u32 = 0o002;
-    // Asked until the answer is no. Only an administrator can change that later.
+    // Queried until the answer is no. Only an administrator can change that later.
     static CERTAIN: AtomicBool = AtomicBool::new(false);
     if CERTAIN.load(Ordering::Relaxed) {
         return false;
@@ -38,9 +38,9 @@ pub(super) fn is_stale(path: &CStr) -> bool {
     if !fstat(&fd).is_ok_and(to_be_asked) {
         return false;
     }
-    // Not by a shared lock, as in `holders`: a last holder that releases the object meanwhile would take it
-    // for another holder. Hence the answer is wrong for an object that another process probes at the same
-    // moment, as the documentation of `ListEntry::is_stale` says.
+    // Not by a shared lock, as in `holders`: the last holder, if it released the object meanwhile, would take
+    // that lock for another holder's. Hence the answer is wrong for an object that another process probes at
+    // the same moment, as the documentation of `ListEntry::is_stale` says.
     let stale = flock(&fd, FlockOperation::NonBlockingLockExclusive).is_ok();
     if stale {
         unlock(&fd);

@@ -1,4 +1,4 @@
-//! Probes of names where named objects are no files.
+//! Probes of names where named objects are not files.
 
 use rustix::fs::{Mode, fstat};
 use rustix::io::Errno;
@@ -36,17 +36,17 @@ pub(crate) fn probe_name(name: &ObjectName) -> NameProbe {
     }
 }
 
-/// These systems do not report free storage.
+/// Returns `None`: these systems do not report free storage.
 pub(crate) fn space() -> Option<Space> {
     None
 }
 
-/// Names cannot be renamed on these systems.
+/// Returns false: these systems cannot rename objects.
 pub(crate) fn names_are_replaceable() -> bool {
     false
 }
 
-/// These objects have no access lists.
+/// Returns false: these objects have no access lists.
 pub(crate) fn grants_to_users() -> bool {
     false
 }

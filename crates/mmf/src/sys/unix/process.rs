@@ -85,8 +85,8 @@ pub(crate) fn take_inherited(number: RawFd, object: (u64, u64)) -> Result<OwnedF
     if identity(own.as_fd())? != object {
         return Err(wrong);
     }
-    // SAFETY: the descriptor was inherited for this call (see above), so no other value in this process owns
-    // it. The caller serialises these calls, and once it is closed no later one finds it.
+    // SAFETY: the checks above show that the descriptor was inherited for this call, so no other value in
+    // this process owns it. The caller serialises these calls, and once it is closed no later one finds it.
     drop(unsafe { OwnedFd::from_raw_fd(number) });
     Ok(own)
 }
@@ -162,7 +162,7 @@ impl ProcFs {
         let field = |number: usize| rest.split(' ').nth(number - 3);
         let started = field(22).and_then(|field| field.parse().ok());
         let started = started.ok_or(Failure::new(Reason::Other))?;
-        // If the first thread has ended before the others, there are several threads.
+        // The first thread may have ended before the others. Then the process still has several threads.
         let few = field(20).and_then(|field| field.parse::<u32>().ok()).is_some_and(|threads| threads <= 1);
         let ended = few && matches!(field(3), Some("Z" | "X" | "x"));
         Ok((Process { id, started }, ended))
@@ -175,7 +175,8 @@ pub(crate) fn namespaces() -> (u64, u64) {
 }
 
 impl Process {
-    /// Returns this process. `Unsupported` without `/proc`, or if it shows the ids of another namespace.
+    /// Returns this process. Fails with `Unsupported` without `/proc`, or if it shows the ids of another
+    /// namespace.
     pub(crate) fn current() -> Result<Self, Failure> {
         Process::with_id(std::process::id())
     }
@@ -204,14 +205,14 @@ impl Process {
             return Err(missing);
         }
         let directory = format!("/proc/{}", self.id);
-        // The receiver may have more rights than the sender, and must not lend them to a text that any user
-        // can write.
+        // The receiver may have more rights than the sender, and must not use them on behalf of a text that
+        // any user can write.
         if rustix::fs::stat(&directory)?.st_uid != rustix::process::geteuid().as_raw() {
             return Err(Failure::new(Reason::Stranger));
         }
         let path = format!("{directory}/fd/{number}");
-        // By now it may be a pipe, or a device with side effects of opening. So at first only its path is
-        // opened.
+        // By now the descriptor may refer to a pipe, or to a device whose opening has side effects. So at
+        // first only its path is opened.
         let found = open(path, OFlags::PATH | OFlags::CLOEXEC, Mode::empty())?;
         if identity(found.as_fd())? != object {
             return Err(wrong);

@@ -27,7 +27,7 @@ pub(super) const OWNER_ONLY: u32 = 0o600;
 #[cfg(any(target_os = "linux", target_os = "android"))]
 const LIST: &str = "system.posix_acl_access";
 
-/// Protects a new object, which so far only its owner can access and no process uses. `mark` holds further
+/// Protects a new object, which until now only its owner can access and no process uses. `mark` holds further
 /// mode bits.
 ///
 /// The group and the default list that the object may have inherited from its directory are overwritten; they
@@ -46,7 +46,7 @@ pub(super) fn protect(fd: BorrowedFd<'_>, protection: &Protection, mark: u32) ->
         // A file system without lists has none to remove.
         None => drop(fremovexattr(fd, LIST)),
     }
-    // After the list, which sets mode bits as well. The mode at creation would not do, since the umask
+    // After the list, which sets mode bits as well. The mode at creation would not suffice, since the umask
     // removes bits.
     let mode = mark | protection.mode;
     fchmod(fd, Mode::from_raw_mode(mode))?;
@@ -58,7 +58,7 @@ pub(super) fn protect(fd: BorrowedFd<'_>, protection: &Protection, mark: u32) ->
     }
 }
 
-/// Checks the protection. Objects of other systems get their mode at creation, and never change it.
+/// Checks the protection. On other systems an object has its mode from creation on, and never changes it.
 #[cfg(not(any(target_os = "linux", target_os = "android")))]
 pub(super) fn protect(fd: BorrowedFd<'_>, protection: &Protection, _mark: u32) -> Result<(), Failure> {
     if protection.mode == OWNER_ONLY && protection.list.is_none() {

@@ -17,7 +17,7 @@ const COMPANION: u8 = b'm';
 
 pub(crate) fn send(socket: BorrowedFd<'_>, fd: BorrowedFd<'_>) -> Result<(), Failure> {
     // A closed connection is an error, not a signal that kills this process. On other systems Rust programs
-    // ignore it.
+    // ignore that signal by default.
     #[cfg(target_os = "linux")]
     const FLAGS: SendFlags = SendFlags::NOSIGNAL;
     #[cfg(not(target_os = "linux"))]
@@ -40,12 +40,12 @@ pub(crate) fn send(socket: BorrowedFd<'_>, fd: BorrowedFd<'_>) -> Result<(), Fai
 /// Receives the descriptor that accompanies the next byte, or `None` if anything else arrives. Surplus
 /// descriptors are closed.
 pub(crate) fn receive(socket: BorrowedFd<'_>) -> Result<Option<OwnedFd>, Failure> {
-    // Otherwise a child that another thread starts now would inherit it. macOS has no such flag.
+    // Otherwise a child that another thread starts now would inherit the descriptor. macOS has no such flag.
     #[cfg(target_os = "linux")]
     const FLAGS: RecvFlags = RecvFlags::CMSG_CLOEXEC;
     #[cfg(not(target_os = "linux"))]
     const FLAGS: RecvFlags = RecvFlags::empty();
-    // Room for more than one, so that surplus descriptors are noticed and closed.
+    // Room for more than one, so that surplus descriptors are detected and closed.
     let mut room = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(8))];
     let mut messages = RecvAncillaryBuffer::new(&mut room);
     let mut byte = [0];
@@ -85,7 +85,7 @@ pub(crate) fn is_memory(fd: BorrowedFd<'_>) -> bool {
     rustix::fs::fcntl_get_seals(fd).is_ok()
 }
 
-/// As above. Shared memory objects that are no files have no type.
+/// Whether a descriptor refers to memory. Shared memory objects that are not files have no type.
 #[cfg(not(any(target_os = "linux", target_os = "android")))]
 pub(crate) fn is_memory(fd: BorrowedFd<'_>) -> bool {
     use rustix::fs::{FileType, fstat};

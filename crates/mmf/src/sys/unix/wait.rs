@@ -1,7 +1,7 @@
 //! Blocking on a word of shared memory until another process wakes the waiter.
 //!
 //! Linux uses a shared futex, which the kernel identifies by the file of the region and not by addresses of
-//! the process. The kernel reads the word. If its page is gone the kernel returns an error, so no access
+//! the process. The kernel reads the word. If its page is gone, the kernel returns an error, so no access
 //! faults here. Other systems poll at intervals of at most a millisecond.
 
 use std::time::Duration;
@@ -13,7 +13,7 @@ use super::memory::Object;
 use super::name::ObjectName;
 use crate::sys::{Failure, Woken};
 
-/// A process whose end can be waited for. Here there is none: the process is polled instead.
+/// A process whose end can be waited for. This system has none, so waiters poll the process.
 #[derive(Debug)]
 pub(crate) struct ProcessHandle(std::convert::Infallible);
 
@@ -21,7 +21,7 @@ pub(crate) struct ProcessHandle(std::convert::Infallible);
 #[cfg(not(any(target_os = "linux", target_os = "android")))]
 const POLL: Duration = Duration::from_millis(1);
 
-/// What the kernel objects of one segment have in common: nothing on this system.
+/// The common properties of the kernel objects of one segment. There are no such objects on this system.
 #[derive(Clone, Debug)]
 pub(crate) struct SegmentObjects;
 
@@ -123,7 +123,7 @@ pub(crate) fn wait_any(words: &[Watched<'_>], longest: Duration) -> Result<Woken
         libc::syscall(libc::SYS_futex_waitv, list, waiters.len(), 0_u32, time, libc::CLOCK_MONOTONIC)
     };
     if result < 0 && last_error() == Errno::NOSYS {
-        // Before Linux 5.16: waits for one of them, and returns soon for the others.
+        // Before Linux 5.16 this call is missing: waits for one word, and returns soon to check the others.
         let Some((waker, address, expected)) = words.first() else { return Ok(Woken::TimedOut) };
         let short = longest.min(Duration::from_millis(1));
         let woken = waker.wait(*address, *expected, short, None)?;

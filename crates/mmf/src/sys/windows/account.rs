@@ -95,12 +95,12 @@ fn number(class: sec::TOKEN_INFORMATION_CLASS) -> Result<u32, LastError> {
     api::get_token_information_u32(api::get_current_thread_effective_token(), class)
 }
 
-/// A flag of the token, or `None` if the system does not know the flag.
+/// Returns a flag of the token, or `None` if the system does not know the flag.
 fn flag(class: sec::TOKEN_INFORMATION_CLASS) -> Result<Option<bool>, LastError> {
     Ok(if_supported(number(class))?.map(|flag| flag != 0))
 }
 
-/// Returns `None` for an error which means that the system does not support the query.
+/// Translates an error which means that the system does not support the query into `None`.
 fn if_supported<T>(reply: Result<T, LastError>) -> Result<Option<T>, LastError> {
     match reply {
         Ok(reply) => Ok(Some(reply)),
@@ -172,7 +172,7 @@ pub(super) fn privilege_luids() -> Result<Vec<(win::LUID, bool)>, LastError> {
 /// Returns the SID of a user or a group by its name: `ann`, `HOST\ann`, `Everyone`.
 pub(crate) fn sid_of(name: &str) -> Result<Vec<u8>, Failure> {
     let wanted = Wide::new(name).ok_or(Failure::new(Reason::BadName))?;
-    // The system takes the empty name for that of its own domain.
+    // The system would interpret the empty name as that of its own domain.
     if name.is_empty() {
         return Err(Failure::new(Reason::Missing));
     }
@@ -215,7 +215,7 @@ pub(crate) fn name_of(sid: &[u8]) -> Option<String> {
     }
 }
 
-/// Whether a SID is that of a group, which has other members than itself.
+/// Whether a SID is that of a group, whose members have other SIDs.
 pub(super) fn is_group(sid: &[u8]) -> bool {
     let groups = [sec::SidTypeGroup, sec::SidTypeAlias, sec::SidTypeWellKnownGroup];
     look_up(sid).is_some_and(|(.., kind)| groups.contains(&kind))
@@ -241,7 +241,7 @@ pub(crate) fn package_sid(name: &str) -> Result<Vec<u8>, Failure> {
     Ok(if sid.is_empty() { Err(malformed()) } else { Ok(sid) }?)
 }
 
-/// The failure for an `HRESULT` that is an error of [`package_sid`].
+/// Translates an `HRESULT` that is an error of [`package_sid`].
 fn from_hresult(result: i32) -> Failure {
     /// Facility and severity of an `HRESULT` that contains an error of Win32.
     const FROM_WIN32: u32 = 0x8007_0000;

@@ -4,12 +4,12 @@ use super::account::{self, Token};
 use super::privilege::Privilege;
 use crate::sys::{CallerToken, PrivilegeHeld};
 
-/// Returns what is known of the caller besides its user; nothing if its token cannot be read.
+/// Returns the facts about the caller besides its user, or none if its token cannot be read.
 pub(crate) fn caller_token() -> CallerToken {
     let Ok(token) = account::token() else { return CallerToken::default() };
     let held = |privilege: Privilege| (privilege.name(), held(&token, privilege.name()));
     let privileges = [Privilege::CreateGlobal, Privilege::LockMemory].map(held).to_vec();
-    // In session 0, that of the services, all names are those of the machine.
+    // In session 0, that of the services, all names are global.
     let create_global = (token.session != 0).then(|| self::held(&token, Privilege::CreateGlobal.name()));
     CallerToken {
         elevated: token.elevated,
@@ -33,7 +33,7 @@ fn held(token: &Token, privilege: &str) -> PrivilegeHeld {
 
 pub(crate) use account::session as caller_session;
 
-/// Returns `None`: users have one SID everywhere.
+/// Returns `None`: a user has the same SID everywhere.
 pub(crate) fn user_numbers() -> Option<(u32, u32)> {
     None
 }

@@ -1,4 +1,4 @@
-//! Security descriptors by the system: parsed from SDDL, formatted as SDDL, and read from objects.
+//! Security descriptors, which the system parses from SDDL, formats as SDDL, and reads from objects.
 
 use std::os::windows::io::BorrowedHandle;
 

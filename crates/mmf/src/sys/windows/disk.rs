@@ -20,7 +20,7 @@ use crate::sys::{Failure, Reason};
 /// The minimum length of a range of zeros that becomes a hole in a file: the granularity of NTFS.
 pub(crate) const HOLE: usize = 64 << 10;
 
-/// The failure for an error about a file, which can mean something else than for a section.
+/// Translates an error about a file, which can have another meaning than for a section.
 fn file_failure(error: LastError) -> Failure {
     let failure = Failure::from(error);
     let reason = match error.0 {
@@ -107,7 +107,7 @@ impl Source {
     }
 }
 
-/// Access to a region without a view, which sections do not have.
+/// Access to a region without a view, which sections do not offer.
 #[derive(Debug)]
 pub(crate) struct Direct<'a>(&'a core::convert::Infallible);
 
@@ -147,7 +147,7 @@ pub(crate) fn run_of_pages(address: *const u8, len: usize) -> (usize, bool) {
 }
 
 /// A file that is being written, under a temporary name until it is complete. The file is deleted if this
-/// value is dropped or the process ends before.
+/// value is dropped or the process ends before that.
 #[derive(Debug)]
 pub(crate) struct Draft {
     file: File,
@@ -221,7 +221,7 @@ impl Draft {
         Ok(())
     }
 
-    /// Asks the system to start writing these bytes to the disk, which Windows does without being asked.
+    /// Does nothing: Windows starts writing bytes to the disk without a request.
     #[allow(clippy::unused_self, reason = "as on Linux")]
     pub(crate) fn start_writing_back(&self, _: u64, _: u64) {}
 
@@ -247,9 +247,9 @@ impl Draft {
         Ok(())
     }
 
-    /// The failure of a rename that replaces a file. The system also reports "access denied" if another
-    /// process has the old file open. Creating files in this directory is allowed, since the temporary file
-    /// exists.
+    /// Translates the error of a rename that replaces a file. The system also reports "access denied" if
+    /// another process has the old file open. This process may create files in this directory, since the
+    /// temporary file exists.
     fn not_replaced(&self, error: &io::Error) -> Failure {
         let failure = io_failure(error);
         let is_writable = fs::metadata(&self.path).is_ok_and(|data| !data.permissions().readonly());

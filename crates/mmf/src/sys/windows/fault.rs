@@ -29,7 +29,7 @@ pub(crate) fn state() -> HandlerState {
     HandlerState { segv: HandlerPosition::NotNeeded, bus: HandlerPosition::NotNeeded, blocked: false }
 }
 
-/// Whether copies are made by the kernel. On Windows none are: no copy depends on a handler of the process.
+/// Returns false: on Windows no copy depends on a handler of the process, so none is made by the kernel.
 pub(crate) fn kernel_copies() -> bool {
     false
 }
@@ -46,7 +46,7 @@ const UNWIND: u32 = 0x66;
 fn fault(record: &EXCEPTION_RECORD) -> Option<(usize, u32, i32)> {
     let detail = match record.ExceptionCode {
         EXCEPTION_ACCESS_VIOLATION => 0,
-        // The third parameter is the status that tells why the page could not be read.
+        // The third parameter is the status with which reading the page failed.
         EXCEPTION_IN_PAGE_ERROR if record.NumberParameters >= 3 => {
             let [a, b, c, d, ..] = record.ExceptionInformation[2].to_le_bytes();
             i32::from_le_bytes([a, b, c, d])
@@ -71,7 +71,7 @@ pub(in crate::sys) unsafe extern "C" fn handler(
     context: *mut CONTEXT,
     _dispatcher: *const c_void,
 ) -> i32 {
-    // SAFETY: Windows passes a valid record.
+    // SAFETY: Windows passes a valid record, which nothing changes during the call.
     let record = unsafe { &*record };
     if record.ExceptionFlags & UNWIND != 0 {
         return CONTINUE_SEARCH;

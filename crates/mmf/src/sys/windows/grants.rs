@@ -1,9 +1,9 @@
 //! The access rights of the kernel objects that belong to a segment: derived from the descriptor of the
 //! region, and compared with those of an object that was opened by its name.
 //!
-//! Such an object is found by a name, and any process of the session can create an object of that name first.
-//! So an existing object is used only if a participant could have created it: its owner is a user with the
-//! right to write the region, and its access control list grants no more than the list that a participant
+//! Such an object is found by its name, and any process of the session can create an object of that name
+//! first. So an existing object is used only if a participant could have created it: its owner is a user with
+//! the right to write the region, and its access control list grants no more than the list that a participant
 //! sets.
 
 use super::api::READ_CONTROL;
@@ -26,7 +26,7 @@ const DENIED: [u8; 2] = [1, 10];
 
 const DACL_AT: usize = 16;
 
-/// The offset of a part of the descriptor, unless the part is missing.
+/// Returns the offset of a part of the descriptor, unless the part is missing.
 fn offset(bytes: &[u8], at: usize) -> Option<usize> {
     long(bytes, at).and_then(|at| usize::try_from(at).ok()).filter(|at| *at != 0)
 }
@@ -119,8 +119,8 @@ fn grants(descriptor: &[u8]) -> impl Iterator<Item = (u8, &[u8], u32)> {
 }
 
 impl Expected {
-    /// The properties by the descriptor of the region, which is valid. Returns `None` if it has no list and
-    /// so grants everything to everyone.
+    /// Derives the properties from the descriptor of the region, which is valid. Returns `None` if the
+    /// descriptor has no list and so grants everything to everyone.
     pub(super) fn of_region(region: &[u8]) -> Option<Self> {
         offset(region, DACL_AT)?;
         let objects = for_objects(region, None);
@@ -128,12 +128,12 @@ impl Expected {
         Some(Expected { owner: owner(region), granted })
     }
 
-    /// The properties of an object that belongs to `user` and grants these rights to it alone.
+    /// Returns the properties of an object that belongs to `user` and grants these rights to it alone.
     pub(super) fn of_user(user: Vec<u8>, mask: u32) -> Self {
         Expected { granted: vec![(ALLOWED[0], user.clone(), mask)], owner: Some(user) }
     }
 
-    /// The SIDs of the users and groups that may create such an object.
+    /// Returns the SIDs of the users and groups that may create such an object.
     pub(super) fn creators(&self) -> impl Iterator<Item = &[u8]> {
         let creators = self.granted.iter().filter(|(kind, ..)| ALLOWED.contains(kind));
         creators.filter_map(|(_, trustee, _)| trustee.get(..sid::len(trustee)?))

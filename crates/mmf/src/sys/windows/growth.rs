@@ -103,8 +103,8 @@ impl Extent {
     }
 }
 
-/// The failure of a commit of `len` bytes. If the system has as many bytes left, another limit was reached,
-/// such as that of a job, and its rest is unknown.
+/// Translates the error of a commit of `len` bytes. If the system has that many bytes left, another limit was
+/// reached, such as that of a job, and what it leaves is unknown.
 fn out_of_commit(error: LastError, len: u64, commit: Option<limits::Commit>) -> Failure {
     let codes = [win::ERROR_COMMITMENT_LIMIT, win::ERROR_NOT_ENOUGH_MEMORY, win::ERROR_OUTOFMEMORY];
     if !codes.contains(&error.0) {

@@ -26,7 +26,7 @@ pub(crate) fn list() -> Result<Vec<Found>, Failure> {
     Ok(found)
 }
 
-/// As [`list`]: no region is stale on Windows, so that state costs no query.
+/// Lists the same as [`list`]: no region is stale on Windows, so the state costs no query.
 pub(crate) fn names() -> Result<Vec<Found>, Failure> {
     list()
 }
@@ -43,7 +43,7 @@ pub(super) fn type_name(name: &ObjectName) -> Option<String> {
     entries.into_iter().find(|entry| entry.name == text).map(|entry| entry.type_name)
 }
 
-/// The directory of the names of a session.
+/// Returns the directory of the names of a session.
 fn directory_of(session: u32) -> String {
     match session {
         0 => r"\BaseNamedObjects".to_owned(),

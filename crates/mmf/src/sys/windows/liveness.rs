@@ -28,7 +28,7 @@ pub(crate) struct Slots {
 }
 
 impl Slots {
-    /// The slots whose events belong to `objects`.
+    /// Returns the slots whose events belong to `objects`.
     pub(crate) fn new(objects: &SegmentObjects) -> Self {
         Slots { objects: objects.clone() }
     }
@@ -75,8 +75,8 @@ impl SlotClaimer {
                 Claimed::Held
             }
             Ok((_, false)) => Claimed::Taken,
-            // The event exists, and this process has no right to open it; or this process may not create it
-            // (in `Global\`, without the privilege to create names).
+            // Either the event exists and this process has no right to open it, or this process may not
+            // create it (in `Global\`, without the privilege to create names).
             Err(LastError(win::ERROR_ACCESS_DENIED)) => match api::open_event(name.as_wide()) {
                 Err(LastError(win::ERROR_FILE_NOT_FOUND)) => Claimed::Impossible,
                 _ => Claimed::Taken,
@@ -142,14 +142,14 @@ pub(crate) fn process_state(process: &ProcessIdentity, _: bool) -> ProcessState 
             }
         }
         Err(LastError(win::ERROR_INVALID_PARAMETER)) => ProcessState::Ended,
-        // A process of another user. Its creation time is in the list of processes, which needs no right to
-        // them.
+        // A process of another user. Its creation time is in the list of processes, which can be queried
+        // without a right to them.
         Err(_) => state_by_list(started, process::listed_start(id).ok().flatten()),
     }
 }
 
-/// The state of a process by its creation time in the list of processes. (A list may be incomplete, so a
-/// missing process proves nothing.)
+/// Determines the state of a process by its creation time in the list of processes. (A list may be
+/// incomplete, so a missing process proves nothing.)
 fn state_by_list(started: u64, listed: Option<u64>) -> ProcessState {
     match listed {
         Some(now) if started != 0 && now != started => ProcessState::Ended,
@@ -175,7 +175,7 @@ pub(crate) fn identity() -> ProcessIdentity {
     ProcessIdentity { id: std::process::id(), started, ..ProcessIdentity::default() }
 }
 
-/// The number of forks that led to this process: none on Windows.
+/// Returns 0, since Windows has no forks.
 #[inline]
 pub(crate) fn fork_epoch() -> u32 {
     0

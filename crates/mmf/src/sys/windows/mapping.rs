@@ -29,7 +29,7 @@ impl Mapping {
         Ok(if first.is_large() { len as u64 } else { 0 })
     }
 
-    /// Returns the node in whose RAM a byte is, or `None` if it is not in RAM.
+    /// Returns the node whose RAM holds a byte, or `None` if no RAM holds it now.
     pub(crate) fn node_of(&self, offset: usize) -> Result<Option<u32>, Failure> {
         let page = api::query_working_set(self.address().wrapping_add(offset))?;
         Ok(page.is_valid().then(|| page.node()))

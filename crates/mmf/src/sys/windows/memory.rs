@@ -54,7 +54,7 @@ struct Properties {
     large: bool,
 }
 
-/// The rights that a handle of a section needs.
+/// Returns the rights that a handle of a section needs.
 fn rights(mode: Mode) -> u32 {
     match mode {
         // Not FILE_MAP_ALL_ACCESS, which also requests the rights to delete, to change the owner, and to
@@ -64,7 +64,7 @@ fn rights(mode: Mode) -> u32 {
     }
 }
 
-/// The access of a view.
+/// Returns the access of a view.
 fn view_access(mode: Mode) -> u32 {
     match mode {
         Mode::Copy => FILE_MAP_COPY,
@@ -166,8 +166,8 @@ impl Object {
         }
     }
 
-    /// Asks the caller to try again while the region has no length: one that can grow has a name before it
-    /// has a length.
+    /// Returns [`Attempt::Again`] while the region has no length: one that can grow has a name before it has
+    /// a length.
     fn when_ready(self) -> Result<Attempt<Self>, Failure> {
         let unfinished = self.properties()?.reserved && self.len()? == 0;
         Ok(if unfinished { Attempt::Again } else { Attempt::Done(self) })
@@ -195,8 +195,7 @@ impl Object {
         if is_image {
             return Err(wrong);
         }
-        // A region that is opened read-only stays read-only for every process that the handle is passed on
-        // to.
+        // A region that is opened read-only stays read-only for every process that receives the handle.
         let handle = if !mode.is_writable() && granted & FILE_MAP_WRITE != 0 {
             api::duplicate_handle(handle.as_handle(), Some(FILE_MAP_READ | (granted & SECTION_QUERY)))?
         } else {
@@ -296,32 +295,32 @@ impl Object {
         }
     }
 
-    /// The number of names: one at most.
+    /// Returns the maximum number of names of an object, which is one.
     #[allow(clippy::unused_self, reason = "as on Unix")]
     pub(crate) fn names(&self) -> u64 {
         1
     }
 
-    /// Whether the owner of the object identifies a user.
+    /// Whether the owner of the object is certain: a SID always identifies one account.
     #[allow(clippy::unused_self, reason = "as on Linux")]
     pub(crate) fn is_owner_certain(&self) -> bool {
         true
     }
 
-    /// The identity of the object, on systems that can list its holders.
+    /// Returns `None`: objects have an identity only on systems that can list their holders.
     #[allow(clippy::unused_self, reason = "as on Linux")]
     pub(crate) fn identity(&self) -> Option<(u64, u64)> {
         None
     }
 
-    /// The object that a name leads to. A name lives as long as the last handle of its object, so it leads to
-    /// this one.
+    /// Returns the target of a name, which is this object: a name lives as long as the last handle of its
+    /// object.
     #[allow(clippy::unused_self, reason = "as on Unix")]
     pub(crate) fn leads_here(&self, _: &ObjectName) -> NameTarget {
         NameTarget::This
     }
 
-    /// Whether the capacity was determined by other processes. On Windows it is a property of the section.
+    /// Whether other processes reported the capacity. On Windows it is a property of the section.
     #[allow(clippy::unused_self, reason = "as on Linux")]
     pub(crate) fn is_capacity_from_peers(&self) -> bool {
         false
@@ -377,13 +376,13 @@ impl Object {
         }
     }
 
-    /// Advises large pages, which has no effect: on Windows they are chosen at creation.
+    /// Does nothing: on Windows large pages are chosen at creation.
     #[allow(clippy::unused_self, reason = "as on Unix")]
     pub(crate) fn advise_large_pages(&mut self) -> Result<(), Failure> {
         Ok(())
     }
 
-    /// Writes the data of the file system to the disk. Views have to be flushed before.
+    /// Writes the file system's data of the file to the disk. Views have to be flushed before.
     pub(crate) fn sync_all(&self) -> Result<(), Failure> {
         match &self.kind {
             Kind::File if self.mode.is_writable() => Ok(api::flush_file_buffers(self.handle.as_handle())?),
@@ -439,7 +438,7 @@ impl Object {
         let (start, slack, whole) = mapping::aligned(offset, len).ok_or(Failure::new(Reason::TooLarge))?;
         let base = api::map_view_of_file(section, view_access(self.mode) | large, start, whole);
         let base = base.map_err(|error| match error.0 {
-            // The address space is smaller than that.
+            // The view is longer than the address space.
             win::ERROR_INVALID_PARAMETER => Failure { reason: Reason::TooLarge, ..error.into() },
             // Either the address space is full, or the system has no memory for private copies of the pages
             // or for the page tables.
@@ -451,7 +450,7 @@ impl Object {
         Ok(Mapping::new(base, slack, whole))
     }
 
-    /// The handle of the section or of the file.
+    /// Returns the handle of the section or of the file.
     pub(crate) fn as_handle(&self) -> BorrowedHandle<'_> {
         self.handle.as_handle()
     }
@@ -469,7 +468,7 @@ pub(crate) fn check_large_pages(grows: bool) -> Result<(), Failure> {
     }
 }
 
-/// The failure for a missing privilege.
+/// Returns the failure for a missing privilege.
 fn no_privilege() -> Failure {
     Failure { reason: Reason::NoPrivilege, ..LastError(win::ERROR_PRIVILEGE_NOT_HELD).into() }
 }
@@ -485,7 +484,7 @@ fn with_large_pages<T>(
     }
 }
 
-/// The failure of a creation for which the name is taken.
+/// Returns the failure of a creation whose name is taken.
 fn exists(theirs: &Object) -> Failure {
     let failure = Failure::new(Reason::Exists);
     match theirs.len() {
@@ -494,7 +493,7 @@ fn exists(theirs: &Object) -> Failure {
     }
 }
 
-/// The failure of a creation.
+/// Translates the error of a creation.
 fn refused(error: LastError, name: Option<&ObjectName>) -> Failure {
     match (error.0, name) {
         // Either this process may not create the name, or the name is taken by an object that grants it no

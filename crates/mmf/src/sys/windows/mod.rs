@@ -42,7 +42,7 @@ struct LastError(u32);
 impl From<LastError> for Failure {
     fn from(LastError(code): LastError) -> Self {
         let reason = match code {
-            // (A missing path is reported for a private namespace that does not exist.)
+            // (The system reports a missing path for a private namespace that does not exist.)
             win::ERROR_FILE_NOT_FOUND | win::ERROR_PATH_NOT_FOUND => Reason::Missing,
             win::ERROR_ALREADY_EXISTS | win::ERROR_FILE_EXISTS => Reason::Exists,
             win::ERROR_ACCESS_DENIED | win::ERROR_PRIVILEGE_NOT_HELD => Reason::Denied,
@@ -73,7 +73,7 @@ impl From<LastError> for Failure {
     }
 }
 
-/// The failure for the code of an error of Win32.
+/// Returns the failure for the code of an error of Win32.
 pub(super) fn failure_from_code(code: i32) -> Failure {
     LastError(u32::from_ne_bytes(code.to_ne_bytes())).into()
 }

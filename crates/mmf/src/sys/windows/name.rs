@@ -27,19 +27,19 @@ pub(super) enum Space {
 }
 
 impl ObjectName {
-    /// Checks that the system can have such a name. (The caller has checked the grammar; a NUL would cut the
-    /// name.)
+    /// Checks that the system accepts such a name. (The caller has checked the grammar; a NUL would truncate
+    /// the name.)
     pub(crate) fn check(_global: bool, text: &str) -> Result<(), Failure> {
         if text.contains('\0') { Err(Failure::new(Reason::BadName)) } else { Ok(()) }
     }
 
-    /// A name in `Local\` or `Global\`.
+    /// Returns a name in `Local\` or `Global\`.
     pub(crate) fn new(global: bool, text: &str) -> Result<Self, Failure> {
         let prefix = if global { r"Global\" } else { r"Local\" };
         ObjectName::spell(prefix.to_owned(), text, if global { Space::Global } else { Space::Local })
     }
 
-    /// A name in a private namespace that is open under `alias`.
+    /// Returns a name in a private namespace that is open under `alias`.
     pub(crate) fn private(alias: &str, space: PrivateNamespace, text: &str) -> Result<Self, Failure> {
         ObjectName::spell(format!(r"{alias}\"), text, Space::Private(Arc::new(space)))
     }
@@ -49,12 +49,12 @@ impl ObjectName {
         Ok(ObjectName { prefix, text: text.to_owned(), whole, space })
     }
 
-    /// Another name in the same namespace.
+    /// Returns another name in the same namespace.
     pub(super) fn beside(&self, text: &str) -> Result<Self, Failure> {
         ObjectName::spell(self.prefix.clone(), text, self.space.clone())
     }
 
-    /// The name as the calls take it.
+    /// Returns the name as the calls take it.
     pub(super) fn as_wide(&self) -> &Wide {
         &self.whole
     }
@@ -63,7 +63,7 @@ impl ObjectName {
         &self.space
     }
 
-    /// The private namespace that has to stay open for the name to be reachable.
+    /// Returns the private namespace that has to stay open for the name to be reachable.
     pub(super) fn private_namespace(&self) -> Option<Arc<PrivateNamespace>> {
         match &self.space {
             Space::Private(space) => Some(Arc::clone(space)),
@@ -71,7 +71,7 @@ impl ObjectName {
         }
     }
 
-    /// The text after the prefix.
+    /// Returns the text after the prefix.
     pub(super) fn text(&self) -> &str {
         &self.text
     }

@@ -1,5 +1,5 @@
 //! Private namespaces: names that belong to a boundary, which states which processes may create the
-//! namespace. So other processes cannot take these names first.
+//! namespace. So other processes cannot create objects of these names first.
 //!
 //! The system identifies a namespace by its boundary: a name, the SIDs that its creator must have, and the
 //! minimum integrity level. The alias, which is the prefix of the names in it, belongs to a process. Windows
@@ -9,7 +9,7 @@
 //!   `ERROR_ACCESS_DENIED`. Opening is governed by the security descriptor of the namespace only.
 //! - Creating an existing namespace fails with `ERROR_ALREADY_EXISTS`. Opening a namespace that does not
 //!   exist, or that is being created at that moment, fails with `ERROR_PATH_NOT_FOUND`.
-//! - An alias that the process uses already fails with `ERROR_DUP_NAME`, also for the same boundary. By then
+//! - An alias that the process already uses fails with `ERROR_DUP_NAME`, also for the same boundary. By then
 //!   the namespace has been opened or created, and closed again.
 //! - The namespace disappears with its last handle in any process. The objects in it continue to exist, but
 //!   can no longer be opened by their names.
@@ -105,7 +105,7 @@ struct System {
     calls: NamespaceCalls,
     /// By alias. A second user of an alias shares the handle, because the system would not open another one.
     /// The users are counted here and not by an `Arc`: between the drop of the last `Arc` and the closing of
-    /// the handle, another thread could ask for the alias.
+    /// the handle, another thread could request the alias.
     open: Mutex<BTreeMap<String, Entry>>,
 }
 

@@ -22,7 +22,7 @@ pub(crate) enum Privilege {
 }
 
 impl Privilege {
-    /// The name that the system uses.
+    /// Returns the name that the system uses.
     pub(crate) fn name(self) -> &'static str {
         match self {
             Privilege::CreateGlobal => "SeCreateGlobalPrivilege",
@@ -88,7 +88,7 @@ struct Restore(Option<OwnedHandle>);
 impl Drop for Restore {
     fn drop(&mut self) {
         if let Err(LastError(code)) = api::set_thread_token(self.0.as_ref().map(AsHandle::as_handle)) {
-            // The thread would keep rights that were meant for one call. A panic is no way out: the thread
+            // The thread would keep rights that were meant for one call. A panic would not help: the thread
             // could catch it and continue, and this code may itself run while a panic unwinds.
             let _ = writeln!(
                 std::io::stderr(),

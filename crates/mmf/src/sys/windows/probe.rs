@@ -27,7 +27,7 @@ pub(crate) fn probe_name(name: &ObjectName) -> NameProbe {
         }
         _ => {}
     }
-    // In the way of `Object::open`, so that both determine the length alike.
+    // As in `Object::open`, so that both determine the length in the same way.
     let read = probe(FILE_MAP_READ | SECTION_QUERY).or_else(|_| probe(FILE_MAP_READ));
     let write = probe(FILE_MAP_READ | FILE_MAP_WRITE);
     let control = probe(READ_CONTROL);
@@ -40,8 +40,8 @@ pub(crate) fn probe_name(name: &ObjectName) -> NameProbe {
     let descriptor = control.ok().and_then(|handle| descriptor::of(handle.as_handle()).ok());
     let (may_read, may_write) = (read.is_ok(), write.is_ok());
     let len = len(read).or_else(|| len(query));
-    // A reserved section without committed pages. Its creator commits pages immediately, or at any later
-    // time.
+    // A reserved section without committed pages. This library commits pages immediately after creation,
+    // another creator at any later time.
     let state = if len == Some(0) { NameState::Unfinished { ours: false } } else { NameState::Memory };
     NameProbe {
         state,
@@ -94,7 +94,7 @@ pub(crate) fn fault_sign(code: u32, detail: i32) -> FaultSign {
     }
 }
 
-/// Only Linux has memory groups.
+/// Returns `None`: only Linux has control groups.
 pub(crate) fn memory_group() -> Option<MemoryGroup> {
     None
 }
@@ -119,12 +119,12 @@ pub(crate) fn holders_of(_device: u64, _inode: u64) -> Holders {
     Holders::default()
 }
 
-/// Windows has none of these limits.
+/// Returns no limits: Windows has none of these.
 pub(crate) fn limits() -> Limits {
     Limits::default()
 }
 
-/// Windows has no fixed limit for locked pages.
+/// Returns `None`: Windows has no fixed limit for locked pages.
 pub(crate) fn locked_limit() -> Option<u64> {
     None
 }
@@ -134,7 +134,7 @@ pub(crate) fn limit_reached(failure: Failure) -> Option<(&'static str, u64)> {
     Some(("the working set", failure.figure?))
 }
 
-/// Whether access can be granted to any user: a security descriptor can name every account.
+/// Returns true: a security descriptor can grant access to any account.
 pub(crate) fn grants_to_users() -> bool {
     true
 }
@@ -156,7 +156,7 @@ pub(crate) fn page_sizes() -> (u64, u64, Option<u64>) {
     (u64::from(system.dwPageSize), u64::from(system.dwAllocationGranularity), memory::large_page_minimum())
 }
 
-/// Whether a name can lead to another object while the first one is open: no, a name lives as long as the
+/// Returns false: a name cannot lead to another object while this one is open, since it lives as long as the
 /// last handle.
 pub(crate) fn names_are_replaceable() -> bool {
     false

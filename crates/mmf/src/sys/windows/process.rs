@@ -1,4 +1,4 @@
-//! Other processes: their identity, and handles that are put into them and taken out of them.
+//! Other processes: their identity, and duplicating handles into them and out of them.
 
 use std::os::windows::io::{AsHandle, BorrowedHandle, OwnedHandle};
 use std::process::Child;
@@ -25,7 +25,7 @@ impl Process {
         Ok(Process { id: std::process::id(), started })
     }
 
-    /// Whether the process is running. A process that cannot be queried is assumed to be.
+    /// Whether the process is running. A process that cannot be queried is assumed to be running.
     pub(crate) fn is_alive(self) -> bool {
         let open = |access| api::open_process(self.id, access);
         let query = PROCESS_QUERY_LIMITED_INFORMATION;
@@ -41,8 +41,8 @@ impl Process {
     }
 }
 
-/// Returns the creation time of the process of this id, in units of 100 ns, by the list of processes. This
-/// needs no right to the process.
+/// Returns the creation time of the process with this id, in units of 100 ns, from the list of processes.
+/// This needs no right to the process.
 pub(super) fn listed_start(id: u32) -> Result<Option<u64>, LastError> {
     // SYSTEM_PROCESS_INFORMATION of winternl.h: the offset of the next entry, the number of threads and six
     // further 64-bit words, of which the fourth is the creation time; then the name, a priority and the id,
@@ -66,8 +66,8 @@ pub(super) fn listed_start(id: u32) -> Result<Option<u64>, LastError> {
     }
 }
 
-/// Whether a process has ended. A process can exit with the code that means a running one (259). A wait
-/// distinguishes the two, if the handle has the right to wait.
+/// Whether a process has ended. A process can exit with the code of a running one (259). A wait distinguishes
+/// the two, if the handle has the right to wait.
 fn has_ended(process: BorrowedHandle<'_>) -> Result<bool, LastError> {
     let code = api::get_exit_code_process(process)?;
     let is_ambiguous = i32::from_ne_bytes(code.to_ne_bytes()) == win::STILL_ACTIVE;
@@ -132,8 +132,8 @@ impl Handles {
     /// Closes a handle in the process that [`put`](Handles::put) has created and whose value the process does
     /// not know, if the process still exists.
     pub(crate) fn take_back(&self, value: u64) {
-        // SAFETY: the caller has put the handle there and told no other process its value, so the handle has
-        // no owner.
+        // SAFETY: the caller has put the handle there, and no other process knows its value, so the handle
+        // has no owner.
         drop(unsafe { api::duplicate_handle_close_source(self.process.as_handle(), value) });
     }
 
@@ -174,9 +174,9 @@ pub(crate) fn copy_own(value: u64) -> Result<OwnedHandle, Failure> {
 /// its sender creates. The caller holds the lock under which parcels are received.
 pub(crate) fn close_received(region: u64, parcel: u64) {
     for value in [region, parcel] {
-        // SAFETY: the sender has put these handles into this process for this purpose alone, and has told
-        // their values to no one else. The proof handle shows that they have not been received yet, and the
-        // lock keeps other threads from receiving them: so they are open and have no owner.
+        // SAFETY: the sender has put these handles into this process for this purpose alone, and their values
+        // are only in the parcel. The proof handle shows that they have not been received yet, and the lock
+        // keeps other threads from receiving them. So they are open and have no owner.
         unsafe { api::close_handle(value) };
     }
 }

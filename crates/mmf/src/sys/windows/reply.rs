@@ -8,8 +8,8 @@ use zerocopy::IntoBytes;
 
 use super::{LastError, api, sid};
 
-/// The largest buffer, in elements: larger than any correct reply, and a bound for a system that never finds
-/// a buffer large enough.
+/// The largest buffer, in elements: larger than any correct reply, and a bound for a system that rejects
+/// every buffer as too small.
 const MAX_LEN: usize = 1 << 20;
 
 /// Calls `call` with larger and larger buffers until the reply fits. Returns the buffer and the result of the

@@ -59,8 +59,8 @@ fn with<T>(
     }
 }
 
-/// Grants these rights to the current user, or nothing to any user. The descriptor is built on the stack,
-/// because most regions are created with it.
+/// Calls `create` with attributes that grant these rights to the current user, or nothing to any user. The
+/// descriptor is built on the stack, because most regions are created with it.
 fn with_own<T>(
     rights: Option<u32>,
     create: impl FnOnce(&SecurityAttributes<'_>) -> Result<T, LastError>,

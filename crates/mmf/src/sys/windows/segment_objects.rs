@@ -38,7 +38,7 @@ enum Trust {
 }
 
 impl SegmentObjects {
-    /// The objects of the segment with this identity, whose region is `object` and has this name.
+    /// Returns the objects of the segment with this identity, whose region is `object` and has this name.
     pub(crate) fn new(object: Option<&Object>, name: Option<&ObjectName>, id: [u8; 16]) -> Self {
         let (protection, trust) = match (object.map(Object::raw_security), name) {
             (Some(Ok(RawSecurity::Descriptor(bytes))), Some(name)) => {
@@ -78,7 +78,7 @@ impl SegmentObjects {
         }
     }
 
-    /// The protection of new objects.
+    /// Returns the protection of new objects.
     pub(super) fn protection(&self) -> &Protection {
         &self.protection
     }

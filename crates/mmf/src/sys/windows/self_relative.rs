@@ -14,8 +14,8 @@ const HEAD: usize = 20;
 pub(super) struct SelfRelative(Vec<u64>);
 
 impl SelfRelative {
-    /// Checks the bytes. The check of the system (`IsValidSecurityDescriptor`) would not do: it trusts the
-    /// lengths in the descriptor, and reads beyond the end of bytes that are too short for them.
+    /// Checks the bytes. The check of the system (`IsValidSecurityDescriptor`) would not suffice: it trusts
+    /// the lengths in the descriptor, and reads beyond the end of bytes that are too short for them.
     pub(super) fn new(bytes: &[u8]) -> Result<Self, LastError> {
         end(bytes).ok_or(LastError(ERROR_INVALID_SECURITY_DESCR))?;
         let mut words = vec![0; bytes.len().div_ceil(8)];
@@ -28,12 +28,12 @@ impl SelfRelative {
     }
 }
 
-/// The number of 16 bits at this offset.
+/// Returns the number of 16 bits at this offset.
 pub(super) fn short(bytes: &[u8], at: usize) -> Option<u16> {
     Some(u16::from_le_bytes(*bytes.get(at..)?.first_chunk()?))
 }
 
-/// The number of 32 bits at this offset.
+/// Returns the number of 32 bits at this offset.
 pub(super) fn long(bytes: &[u8], at: usize) -> Option<u32> {
     Some(u32::from_le_bytes(*bytes.get(at..)?.first_chunk()?))
 }

@@ -47,7 +47,7 @@ impl Sid {
         sid
     }
 
-    /// The pointer for calls that only read the SID, which their types do not express.
+    /// Returns the pointer for calls that only read the SID, which their types do not express.
     pub(super) fn as_ptr(&self) -> *mut c_void {
         self.0.as_ptr().cast_mut().cast()
     }

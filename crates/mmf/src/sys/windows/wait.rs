@@ -1,9 +1,9 @@
-//! Waiting for a word of shared memory to change until another process wakes the waiter.
+//! Blocking on a word of shared memory until another process wakes the waiter.
 //!
 //! `WaitOnAddress` does not cross processes, so a waiter blocks on a semaphore: a kernel object with a name
 //! of its own in the namespace of the segment's region. Each participant that uses the word has the semaphore
 //! open, so it lives as long as any of them does. Waiters are counted beside the word, and a participant that
-//! wakes them releases as many.
+//! wakes them releases the semaphore as many times.
 //!
 //! An existing semaphore that is not trusted (see [`SegmentObjects`]) is not used. Without a semaphore, the
 //! waiter polls the word.
@@ -21,7 +21,7 @@ use crate::sys::{Failure, Woken};
 
 /// The maximum count of a semaphore: more than there can be live waiters.
 const MAX_COUNT: i32 = 1 << 20;
-/// The maximum number of waiters that one call wakes, for any count of waiters that a peer has written.
+/// The maximum number of waiters that one call wakes, whatever count of waiters a peer has written.
 const MAX_WOKEN: i32 = 1 << 14;
 /// The maximum number of words that one call can wait for: `MAXIMUM_WAIT_OBJECTS`.
 pub(crate) const MAX_WORDS: usize = 64;
@@ -93,7 +93,8 @@ impl Waker {
     }
 }
 
-/// Returns `None` if the semaphore cannot be created, or if the existing one is not trusted.
+/// Opens or creates the semaphore of this name. Returns `None` if it cannot be created, or if the existing
+/// one is not trusted.
 fn open_or_create(objects: &SegmentObjects, name: &ObjectName) -> Option<OwnedHandle> {
     // Two attempts, because another participant may create it between opening and creating.
     for _ in 0..2 {

@@ -8,7 +8,8 @@ use std::path::{Component, Path, Prefix};
 pub(super) struct Wide(Vec<u16>);
 
 impl Wide {
-    /// Returns `None` if the text contains a NUL: a call would take the part before it for the whole text.
+    /// Encodes a text. Returns `None` if it contains a NUL: a call would treat the part before it as the
+    /// whole text.
     pub(super) fn new(text: &str) -> Option<Self> {
         if text.contains('\0') { None } else { Some(Wide(text.encode_utf16().chain([0]).collect())) }
     }
@@ -33,7 +34,7 @@ pub(super) struct WidePath(Vec<u16>);
 const LONG: usize = 240;
 
 impl WidePath {
-    /// Returns `None` if the path contains a NUL or is no path.
+    /// Encodes a path. Returns `None` if it contains a NUL or is no path.
     pub(super) fn new(path: &Path) -> Option<Self> {
         let path = std::path::absolute(path).ok()?;
         let mut units: Vec<u16> = path.as_os_str().encode_wide().collect();

@@ -48,19 +48,22 @@ pub(crate) fn lookup_account_sid(
 struct AllocatedSid(NonNull<u8>);
 
 impl AllocatedSid {
-    /// The SID in its binary form.
+    /// Copies the SID in its binary form.
     fn to_vec(&self) -> Vec<u8> {
-        // SAFETY: every SID has eight bytes before its sub-authorities.
+        // SAFETY: the call has allocated a complete SID, and every SID has eight bytes before its
+        // sub-authorities.
         let [_, parts, ..] = unsafe { self.0.cast::<[u8; 8]>().read() };
         let len = 8 + 4 * usize::from(parts);
-        // SAFETY: a valid SID has as many sub-authorities, of four bytes each, as its second byte states.
+        // SAFETY: the SID is complete and has as many sub-authorities, of four bytes each, as its second byte
+        // states.
         unsafe { core::slice::from_raw_parts(self.0.as_ptr(), len) }.to_vec()
     }
 }
 
 impl Drop for AllocatedSid {
     fn drop(&mut self) {
-        // SAFETY: this value owns the SID, and its only constructor documents `FreeSid`.
+        // SAFETY: this value owns the SID, and the documentation of the only call that allocates one for it
+        // names `FreeSid`.
         unsafe { FreeSid(self.0.as_ptr().cast()) };
     }
 }
@@ -79,7 +82,8 @@ pub(crate) fn derive_app_container_sid_from_app_container_name(
         // SAFETY: userenv.h declares the function of this name with this type.
         Some(unsafe { core::mem::transmute::<Function, DeriveAppContainerSid>(found) })
     });
-    // SAFETY: this is the documented function.
+    // SAFETY: the system's library has returned the address for this name, so this is the documented
+    // function.
     derive.map(|derive| unsafe { derive_by(derive, name) })
 }
 
@@ -93,7 +97,7 @@ unsafe fn derive_by(derive: DeriveAppContainerSid, name: &Wide) -> Result<Vec<u8
     if result < 0 {
         return Err(result);
     }
-    // (The call transfers the ownership of the SID, and documents `FreeSid`.)
+    // (The call transfers the ownership of the SID, which `FreeSid` frees according to its documentation.)
     Ok(NonNull::new(sid.cast()).map(AllocatedSid).map_or(Vec::new(), |sid| sid.to_vec()))
 }
 

@@ -18,8 +18,8 @@ use super::super::LastError;
 use super::super::wide::WidePath;
 use super::{SecurityAttributes, bytes, check, last_error};
 
-/// `CreateFileW` with `CREATE_NEW`, for a file to write, to rename and to delete. Others may read and delete
-/// it.
+/// `CreateFileW` with `CREATE_NEW`, for a file to write, to rename and to delete. Other processes may read
+/// and delete it.
 pub(crate) fn create_file_new(
     path: &WidePath,
     attributes: &SecurityAttributes<'_>,
@@ -56,7 +56,7 @@ pub(crate) fn flush_file_buffers(file: BorrowedHandle<'_>) -> Result<(), LastErr
     check(unsafe { FlushFileBuffers(file.as_raw_handle()) })
 }
 
-/// `SetFileInformationByHandle` with `FILE_DISPOSITION_INFO`: whether the file is deleted when its last
+/// `SetFileInformationByHandle` with `FILE_DISPOSITION_INFO`: sets whether the file is deleted when its last
 /// handle is closed, also by the end of a process. The handle needs `DELETE`.
 pub(crate) fn set_file_disposition_info(file: BorrowedHandle<'_>, delete: bool) -> Result<(), LastError> {
     let information = FILE_DISPOSITION_INFO { DeleteFile: delete };

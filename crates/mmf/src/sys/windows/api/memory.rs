@@ -68,7 +68,7 @@ impl WorkingSetBlock {
         self.0 & 1 != 0
     }
 
-    /// The node in whose RAM the page is.
+    /// Returns the node whose RAM holds the page.
     pub(crate) fn node(self) -> u32 {
         u32::try_from((self.0 >> 16) & 0x3F).unwrap_or(0)
     }

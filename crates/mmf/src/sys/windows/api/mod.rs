@@ -55,12 +55,12 @@ fn last_error() -> LastError {
     LastError(unsafe { GetLastError() })
 }
 
-/// The result of a call that returns a `BOOL` and sets the last error.
+/// Translates the result of a call that returns a `BOOL` and sets the last error.
 fn check(result: BOOL) -> Result<(), LastError> {
     if result == 0 { Err(last_error()) } else { Ok(()) }
 }
 
-/// The result of a native call, with its status translated into an error of Win32.
+/// Translates the status of a native call into an error of Win32.
 fn check_status(status: NTSTATUS) -> Result<(), LastError> {
     if status >= 0 {
         return Ok(());
@@ -69,7 +69,7 @@ fn check_status(status: NTSTATUS) -> Result<(), LastError> {
     Err(LastError(unsafe { RtlNtStatusToDosError(status) }))
 }
 
-/// The result of a call that returns a new handle, or null and sets the last error.
+/// Takes over the result of a call that returns a new handle, or returns null and sets the last error.
 ///
 /// # Safety
 ///
@@ -82,8 +82,9 @@ unsafe fn owned(handle: HANDLE) -> Result<OwnedHandle, LastError> {
     Ok(unsafe { OwnedHandle::from_raw_handle(handle) })
 }
 
-/// The result of a call that creates a named object or opens an existing one, and whether the object is new.
-/// For an existing object such a call *succeeds*, and only the last error distinguishes the two.
+/// Takes over the result of a call that creates a named object or opens an existing one, and returns whether
+/// the object is new. For an existing object such a call *succeeds*, and only the last error distinguishes
+/// the two.
 ///
 /// # Safety
 ///
@@ -95,25 +96,25 @@ unsafe fn created(handle: HANDLE) -> Result<(OwnedHandle, bool), LastError> {
     Ok((handle, error.0 != ERROR_ALREADY_EXISTS))
 }
 
-/// The upper and the lower half of a number that a call takes in two parts.
+/// Splits a number that a call takes in two parts into its upper and its lower half.
 fn halves(value: u64) -> (u32, u32) {
     let [a, b, c, d, e, f, g, h] = value.to_be_bytes();
     (u32::from_be_bytes([a, b, c, d]), u32::from_be_bytes([e, f, g, h]))
 }
 
-/// The number of elements of a buffer. (Of a buffer that is longer than the type can express, the end is not
+/// Returns the number of elements of a buffer. (If the type cannot express it, the end of the buffer is not
 /// used.)
 fn count<T>(buffer: &[T]) -> u32 {
     u32::try_from(buffer.len()).unwrap_or(u32::MAX)
 }
 
-/// The number of bytes of a buffer or of a structure, likewise.
+/// Returns the number of bytes of a buffer or of a structure, with the same limit.
 fn bytes<T: ?Sized>(value: &T) -> u32 {
     u32::try_from(size_of_val(value)).unwrap_or(u32::MAX)
 }
 
-/// The text of the native string at an offset of a reply, or `None` for a null string and for one that is not
-/// in the reply.
+/// Returns the text of the native string at an offset of a reply, or `None` for a null string and for one
+/// that is not in the reply.
 fn string_at(reply: &[u64], at: usize) -> Option<String> {
     let bytes = reply.as_bytes();
     let field = |offset: usize| bytes.get(at.checked_add(offset)?..);

@@ -94,10 +94,10 @@ pub(crate) fn duplicate_handle_into(
     Ok(new.addr() as u64)
 }
 
-/// A handle of another process, by its value in that process.
+/// Returns a handle of another process, by its value in that process.
 fn foreign(value: u64) -> Result<HANDLE, LastError> {
-    // Handles have 32 significant bits in processes of every bitness. Those with the highest bit are pseudo
-    // handles, such as that of the process itself.
+    // Handles have 32 significant bits, in 32-bit and in 64-bit processes. Those with the highest bit set are
+    // pseudo handles, such as that of the process itself.
     match u32::try_from(value) {
         Ok(value) if value != 0 && i32::from_ne_bytes(value.to_ne_bytes()) > 0 => {
             Ok(ptr::without_provenance_mut(usize::try_from(value).unwrap_or(0)))

@@ -1,4 +1,4 @@
-//! Processes: handles of them, and what they report about themselves.
+//! Processes: handles of them, and queries about them.
 
 use core::ffi::c_void;
 use std::os::windows::io::{AsRawHandle, BorrowedHandle, OwnedHandle};
@@ -48,7 +48,7 @@ pub(crate) fn get_exit_code_process(process: BorrowedHandle<'_>) -> Result<u32, 
 
 /// `QueryFullProcessImageNameW`: the path of the program of a process.
 pub(crate) fn query_full_process_image_name(process: BorrowedHandle<'_>) -> Result<String, LastError> {
-    // The longest path of the system has as many units.
+    // The longest path of the system has fewer units.
     let mut path = vec![0_u16; 1 << 15];
     let (process, mut len) = (process.as_raw_handle(), count(&path));
     // SAFETY: the handle is open; the buffer has the length that is passed.

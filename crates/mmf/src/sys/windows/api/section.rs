@@ -30,7 +30,7 @@ pub(crate) fn create_file_mapping(
     let handle = match node {
         // SAFETY: the attributes are valid by their type; the name is null, or zero-terminated and borrowed.
         None => unsafe { CreateFileMappingW(file, attributes, protection, high, low, name) },
-        // SAFETY: the same.
+        // SAFETY: as above.
         Some(node) => unsafe { CreateFileMappingNumaW(file, attributes, protection, high, low, name, node) },
     };
     // SAFETY: the handle was returned by the preceding call, which transfers its ownership.

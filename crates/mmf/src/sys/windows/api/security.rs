@@ -52,7 +52,7 @@ impl<'d> SecurityAttributes<'d> {
         SecurityAttributes::new((&raw const descriptor.raw).cast())
     }
 
-    /// The attributes, which are valid during `self`'s lifetime.
+    /// Returns a pointer to the attributes, which is valid as long as `self` is borrowed.
     pub(super) fn as_ptr(&self) -> *const SECURITY_ATTRIBUTES {
         &self.raw
     }
@@ -100,7 +100,8 @@ impl UserAcl {
 
     /// `AddAccessAllowedAce`. Fails if there is no room left.
     pub(crate) fn add_access_allowed_ace(&mut self, rights: u32, user: UserSid<'_>) -> Result<(), LastError> {
-        // SAFETY: the list is initialised and states its length; the SID is in a reply that is borrowed.
+        // SAFETY: the list is initialised and states its length; the SID is in a reply that its type keeps
+        // borrowed.
         check(unsafe { AddAccessAllowedAce(self.as_mut_ptr(), ACL_REVISION, rights, user.sid) })
     }
 }
@@ -119,7 +120,7 @@ impl<'p> AbsoluteDescriptor<'p> {
     /// `InitializeSecurityDescriptor`.
     pub(crate) fn initialize_security_descriptor() -> Result<Self, LastError> {
         let mut new = AbsoluteDescriptor { raw: SECURITY_DESCRIPTOR::default(), parts: PhantomData };
-        // SAFETY: the structure is a descriptor, and `new` owns it.
+        // SAFETY: the pointer leads to a `SECURITY_DESCRIPTOR` of `new`, which is valid to write.
         check(unsafe { InitializeSecurityDescriptor(new.as_mut_ptr(), SECURITY_DESCRIPTOR_REVISION) })?;
         Ok(new)
     }
@@ -191,9 +192,10 @@ pub(crate) fn convert_string_security_descriptor(text: &Wide) -> Result<Vec<u8>,
             &mut len,
         )
     })?;
-    // SAFETY: the call transfers the ownership of the descriptor, and documents `LocalFree`.
+    // SAFETY: the call transfers the ownership of the descriptor, which `LocalFree` frees according to its
+    // documentation.
     let descriptor = unsafe { LocalAllocation::new(descriptor.cast::<u8>()) }?;
-    // SAFETY: the call has allocated and initialised so many bytes.
+    // SAFETY: the call has allocated and initialised `len` bytes.
     Ok(unsafe { core::slice::from_raw_parts(descriptor.0.as_ptr(), len as usize) }.to_vec())
 }
 
@@ -216,8 +218,9 @@ pub(crate) fn convert_security_descriptor_to_string(
             &mut len,
         )
     })?;
-    // SAFETY: the call transfers the ownership of the text, and documents `LocalFree`.
+    // SAFETY: the call transfers the ownership of the text, which `LocalFree` frees according to its
+    // documentation.
     let text = unsafe { LocalAllocation::new(text) }?;
-    // SAFETY: the call has allocated and initialised so many units.
+    // SAFETY: the call has allocated and initialised `len` units.
     Ok(wide::text(unsafe { core::slice::from_raw_parts(text.0.as_ptr(), len as usize) }))
 }

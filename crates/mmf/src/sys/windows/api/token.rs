@@ -85,7 +85,7 @@ pub(crate) fn duplicate_token(token: BorrowedHandle<'_>, access: u32) -> Result<
     Ok(unsafe { OwnedHandle::from_raw_handle(new) })
 }
 
-/// `SetThreadToken` for this thread: the token that it impersonates from now on, or none.
+/// `SetThreadToken` for this thread: sets the token that it impersonates from now on, or none.
 pub(crate) fn set_thread_token(token: Option<BorrowedHandle<'_>>) -> Result<(), LastError> {
     let token = token.map_or(ptr::null_mut(), |token| token.as_raw_handle());
     // SAFETY: a null thread means the calling one; the token is open, or null.
@@ -93,7 +93,7 @@ pub(crate) fn set_thread_token(token: Option<BorrowedHandle<'_>>) -> Result<(), 
 }
 
 /// `AdjustTokenPrivileges` for one privilege; `attributes` consists of `SE_PRIVILEGE_*`. The call *succeeds*
-/// if the token lacks the privilege, and only the last error tells: then this function fails with
+/// if the token lacks the privilege, and only the last error shows it: then this function fails with
 /// `ERROR_NOT_ALL_ASSIGNED`.
 pub(crate) fn adjust_token_privileges(
     token: BorrowedHandle<'_>,
@@ -105,7 +105,7 @@ pub(crate) fn adjust_token_privileges(
         Privileges: [LUID_AND_ATTRIBUTES { Luid: luid, Attributes: attributes }],
     };
     let (token, none) = (token.as_raw_handle(), ptr::null_mut());
-    // SAFETY: the handle is open; the list has one privilege, as it states; no former state is requested.
+    // SAFETY: the handle is open; the list has one privilege, as it states; no previous state is requested.
     let result = unsafe { AdjustTokenPrivileges(token, 0, &privileges, 0, none, ptr::null_mut()) };
     let error = last_error();
     if result == 0 || error.0 == ERROR_NOT_ALL_ASSIGNED { Err(error) } else { Ok(()) }

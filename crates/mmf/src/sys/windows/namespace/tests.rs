@@ -11,7 +11,7 @@ use super::*;
 const SYSTEM: [u8; 12] = [1, 1, 0, 0, 0, 0, 0, 5, 18, 0, 0, 0];
 const MEDIUM: [u8; 12] = [1, 1, 0, 0, 0, 0, 0, 16, 0, 0x20, 0, 0];
 
-/// The calls of a process that has just started, and a descriptor for its namespaces.
+/// Returns the calls of a process that has just started, and a descriptor for its namespaces.
 fn substitute() -> (&'static System, Vec<u8>) {
     let descriptor = descriptor::from_sddl("D:P(A;;GA;;;WD)").unwrap();
     state(|state| state.descriptor.clone_from(&descriptor));
@@ -38,7 +38,7 @@ fn open(
     system.open(&Boundary::new(name, sids, integrity), alias)
 }
 
-/// A namespace that another process has open.
+/// Adds a namespace that another process has open.
 fn open_in_another_process(name: &str, sids: &[Vec<u8>]) {
     let boundary = substitute::Boundary { name: name.into(), sids: sids.to_vec(), label: None };
     state(|state| state.namespaces.push((boundary, 1)));

@@ -7,7 +7,7 @@ use super::*;
 
 const BOTH: [Privilege; 2] = [Privilege::CreateGlobal, Privilege::LockMemory];
 
-/// The unique id of the token that this thread acts with.
+/// Returns the unique id of the token that this thread acts with.
 fn identity() -> u64 {
     // A TOKEN_STATISTICS starts with the id of the token.
     let (token, mut reply) = (api::get_current_thread_effective_token(), [0; 7]);
@@ -19,14 +19,14 @@ fn impersonates() -> bool {
     api::open_thread_token(TOKEN_QUERY).unwrap().is_some()
 }
 
-/// A copy of the token of this process, for a thread to impersonate.
+/// Returns a copy of the token of this process, for a thread to impersonate.
 fn copy() -> OwnedHandle {
     let process = api::open_process_token(api::get_current_process(), TOKEN_DUPLICATE | TOKEN_QUERY).unwrap();
     let access = TOKEN_DUPLICATE | TOKEN_ADJUST_PRIVILEGES | TOKEN_IMPERSONATE | TOKEN_QUERY;
     api::duplicate_token(process.as_handle(), access).unwrap()
 }
 
-/// The same, with a privilege disabled (0) or removed.
+/// Returns such a copy with a privilege disabled (0) or removed.
 fn copy_with(privilege: Privilege, attributes: u32) -> OwnedHandle {
     let token = copy();
     let adjusted = api::adjust_token_privileges(token.as_handle(), privilege.luid().unwrap(), attributes);

@@ -15,7 +15,7 @@ fn waker(number: u64) -> Waker {
     Waker::new(&SegmentObjects::new(None, None, id), number).expect("a waker")
 }
 
-/// Waits in the way of `sync`: increments the count, reads the word, and blocks.
+/// Waits as `raw::waiters` does: increments the count, reads the word, and blocks.
 fn wait_while(waker: &Waker, word: &AtomicU32, waiters: &AtomicU32, expected: u32) {
     waiters.fetch_add(1, SeqCst);
     if word.load(SeqCst) == expected {

@@ -42,9 +42,9 @@ fn package_sids_are_copied_from_the_allocated_reply() {
     let sid = unsafe { derive_by(derive, &name) };
     assert_eq!(sid.unwrap(), [1, 2, 0, 0, 0, 0, 0, 15, 2, 0, 0, 0, 77, 0, 0, 0]);
     assert_eq!(NAME.take(), "App_1ä".encode_utf16().collect::<Vec<_>>());
-    // SAFETY: the same; the substitute returns no SID.
+    // SAFETY: as above; the substitute returns no SID.
     assert_eq!(unsafe { derive_by(derive_without_a_sid, &name) }, Ok(Vec::new()));
-    // SAFETY: the function is documented to fail like this.
+    // SAFETY: the substitute fails as the documentation states.
     let refused = unsafe { derive_by(derive_refused, &name) };
     assert_eq!(refused, Err(-0x7FF8_FFA9));
 }

@@ -49,12 +49,12 @@ pub(crate) fn state<T>(access: impl FnOnce(&mut State) -> T) -> T {
     STATE.with_borrow_mut(access)
 }
 
-/// Takes the log of the calls since the last time.
+/// Returns the log of the calls since the previous `log`, and clears it.
 pub(crate) fn log() -> Vec<String> {
     state(|state| std::mem::take(&mut state.log))
 }
 
-/// The table of the substitutes.
+/// Returns the table of the substitutes.
 pub(crate) fn calls() -> NamespaceCalls {
     NamespaceCalls {
         create_boundary_descriptor: create_boundary,
@@ -102,7 +102,7 @@ unsafe fn sid(sid: *mut c_void) -> Vec<u8> {
 }
 
 impl State {
-    /// Adds a boundary descriptor. Each change moves the descriptor, as it can in the system.
+    /// Adds a boundary descriptor. Each change moves the descriptor, as it may in the real system.
     fn add(&mut self, boundary: Boundary) -> HANDLE {
         self.boundaries.push(Some(boundary));
         ptr::without_provenance_mut(0x1000 + self.boundaries.len())
@@ -139,7 +139,7 @@ unsafe extern "system" fn create_boundary(name: *const u16, flags: u32) -> HANDL
 unsafe extern "system" fn add_sid(handle: *mut HANDLE, new: *mut c_void) -> BOOL {
     // SAFETY: the caller meets the requirements of the call.
     let new = unsafe { sid(new) };
-    // SAFETY: the same.
+    // SAFETY: as above.
     let handle = unsafe { &mut *handle };
     state(|state| {
         state.log.push(format!("add {new:?}"));
@@ -158,7 +158,7 @@ unsafe extern "system" fn add_sid(handle: *mut HANDLE, new: *mut c_void) -> BOOL
 unsafe extern "system" fn add_integrity_label(handle: *mut HANDLE, label: *mut c_void) -> BOOL {
     // SAFETY: the caller meets the requirements of the call.
     let label = unsafe { sid(label) };
-    // SAFETY: the same.
+    // SAFETY: as above.
     let handle = unsafe { &mut *handle };
     state(|state| {
         state.log.push(format!("label {label:?}"));
@@ -183,7 +183,7 @@ unsafe extern "system" fn create(
 ) -> HANDLE {
     // SAFETY: the caller meets the requirements of the call.
     let alias = unsafe { text(alias) };
-    // SAFETY: the same.
+    // SAFETY: as above.
     let attributes = unsafe { attributes.read() };
     assert_eq!(attributes.nLength as usize, size_of::<SECURITY_ATTRIBUTES>());
     assert_eq!(attributes.bInheritHandle, 0);

@@ -65,7 +65,7 @@ fn forget(path: &Path) -> io::Result<()> {
     Ok(())
 }
 
-/// Bytes without a block of zeros.
+/// Fills `bytes` with pseudo-random numbers, so that no block is zero.
 fn noise(bytes: &mut [u8]) {
     let mut state = 0x9e37_79b9_7f4a_7c15_u64;
     for chunk in bytes.chunks_mut(8) {
@@ -97,6 +97,8 @@ impl Places {
     }
 }
 
+/// Runs all comparisons between `/dev/shm` and a directory.
+///
 /// # Errors
 ///
 /// Fails if space or `cp` is missing.

@@ -1,5 +1,5 @@
-//! The cost of growing by the same amount, whatever the present length. Compared with the bare system call,
-//! and with the usual way without growth: create a longer region, copy, and let every process open it.
+//! The cost of growing by the same amount at every length, compared with the bare system call and with the
+//! usual way without growth: create a longer region, copy the bytes, and let every process open it.
 
 use std::time::{Duration, Instant};
 
@@ -8,7 +8,7 @@ use mmf::{OpenOptions, SharedMemory};
 const PIECE: u64 = 1 << 20;
 const ROUNDS: usize = 25;
 
-/// Hardly any disturbance hits two rounds: the median represents all of them.
+/// Returns the median in microseconds, which a disturbance of few rounds does not change.
 fn median(mut times: Vec<Duration>) -> f64 {
     times.sort_unstable();
     times[times.len() / 2].as_secs_f64() * 1e6
@@ -57,12 +57,12 @@ fn row(len: u64, copied: bool) -> Result<(), mmf::Error> {
     for at in (0..whole).step_by(piece) {
         view.write_all_at(&bytes, at)?;
     }
-    // It costs the same at every length, as the next columns show for the library.
+    // Growing costs the same at every length, as the next columns show for the library.
     let bare = BareMemory::new(PIECE);
     let (mut alone, mut used, mut bare_times) = (Vec::new(), Vec::new(), Vec::new());
     for _ in 0..ROUNDS {
-        // The two sides in turns, and then the library with everything that a program needs: both views see
-        // the growth, and it is written to.
+        // The two sides take turns. Then the library does everything that a program needs: both views see the
+        // growth, and the new bytes are written.
         let now = memory.len();
         alone.push(timed(|| memory.grow(now + PIECE).map(drop))?);
         bare_times.push(timed(|| {
@@ -88,7 +88,8 @@ fn row(len: u64, copied: bool) -> Result<(), mmf::Error> {
     Ok(())
 }
 
-/// Creates a longer region and copies the previous one. Then the reader opens and maps it.
+/// Measures the usual way: creates a longer region and copies the previous one, and then the reader opens and
+/// maps it.
 fn usual_way(len: u64, whole: usize, piece: usize, bytes: &[u8]) -> Result<f64, mmf::Error> {
     let first = SharedMemory::create(&*name("first"), len)?;
     let from = first.view()?;
@@ -158,7 +159,7 @@ impl BareMemory {
         let size = len + (ROUNDS as u64 + 2) * PIECE;
         let [high, low] = [size >> 32, size & 0xFFFF_FFFF].map(|half| u32::try_from(half).unwrap_or(0));
         let (none, kind) = (std::ptr::null(), PAGE_READWRITE | SEC_RESERVE);
-        // SAFETY: attributes and name are null, which the call permits.
+        // SAFETY: attributes and name are null, which the call permits, and no file is mapped.
         let section =
             unsafe { CreateFileMappingW(INVALID_HANDLE_VALUE, none, kind, high, low, std::ptr::null()) };
         assert!(!section.is_null(), "to create a section");

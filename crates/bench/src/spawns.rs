@@ -38,7 +38,7 @@ fn command(how: &str, name: Option<&str>) -> io::Result<Command> {
 #[cfg_attr(windows, allow(unused_mut))]
 fn by_fork(mut command: Command) -> Command {
     #[cfg(unix)]
-    // SAFETY: the closure does nothing.
+    // SAFETY: the closure does nothing, so it is async-signal-safe.
     unsafe {
         std::os::unix::process::CommandExt::pre_exec(&mut command, || Ok(()));
     }

@@ -1,5 +1,5 @@
-//! Shares a frame buffer (3840 x 2160 pixels of four bytes) with a worker that draws into it. It has no name:
-//! no other process can find it, and the two agree on nothing but the label.
+//! Shares a frame buffer (3840 x 2160 pixels of four bytes) with a worker that draws into it. The region has
+//! no name, so no other process can find it. The two programs agree only on the label.
 //!
 //! ```text
 //! cargo build --examples

@@ -14,7 +14,7 @@ enum { WIDTH = 3840 };
 #ifdef _WIN32
 #include <windows.h>
 
-/* The memory that was handed over under this label: 1:parcel:NAME:LENGTH:rw or :r */
+/* Maps the region that was handed over under this label: 1:parcel:NAME:LENGTH:rw or :r */
 static unsigned char *receive(const char *label, size_t *len) {
     char variable[128], name[256], rights[3];
     unsigned long long length;
@@ -24,7 +24,7 @@ static unsigned char *receive(const char *label, size_t *len) {
     HANDLE section = OpenFileMappingA(FILE_MAP_READ, FALSE, name);
     const volatile unsigned char *parcel = section ? MapViewOfFile(section, FILE_MAP_READ, 0, 0, 64) : NULL;
     if (!parcel) return NULL;
-    /* The parent fills it when this process runs already. */
+    /* The parent fills the parcel only after it has started this process. */
     for (int i = 0; *(const volatile LONG *)(parcel + 8) != 1; i++) {
         if (i == 30000) return NULL;
         Sleep(1);
@@ -35,7 +35,7 @@ static unsigned char *receive(const char *label, size_t *len) {
     int ours = *(const volatile uint32_t *)(parcel + 40) == GetCurrentProcessId();
     UnmapViewOfFile((const void *)parcel);
     CloseHandle(section);
-    if (!ours) return NULL; /* it was put into our parent, such as a shell */
+    if (!ours) return NULL; /* the handles were put into our parent, such as a shell */
     unsigned char *bytes =
         MapViewOfFile(memory, strcmp(rights, "rw") ? FILE_MAP_READ : FILE_MAP_READ | FILE_MAP_WRITE, 0, 0, 0);
     CloseHandle(memory);
@@ -49,7 +49,7 @@ static unsigned char *receive(const char *label, size_t *len) {
 #include <sys/stat.h>
 #include <unistd.h>
 
-/* The memory that was handed over under this label: 1:fd:NUMBER:DEVICE:INODE:LENGTH:rw or :r */
+/* Maps the region that was handed over under this label: 1:fd:NUMBER:DEVICE:INODE:LENGTH:rw or :r */
 static unsigned char *receive(const char *label, size_t *len) {
     char variable[128], rights[3];
     unsigned long long device, inode, length;

@@ -1,5 +1,5 @@
-//! A counter that two processes change under a mutex. Start the example twice, and kill one of the processes
-//! while it holds the lock.
+//! A counter that two processes change under a mutex. Start the example twice, and kill one of the processes:
+//! each holds the lock most of the time.
 //!
 //! ```text
 //! cargo run --example shared_state
@@ -21,7 +21,7 @@ fn main() -> Result<(), Error> {
             Err(LockError::OwnerDied(owner)) => {
                 println!("{owner:?}");
                 let mut guard = owner.into_guard();
-                // A counter is consistent at each moment, so there is nothing to repair.
+                // A counter is consistent at every moment, so there is nothing to repair.
                 guard.declare_consistent()?;
                 guard
             }

@@ -12,7 +12,7 @@ use crate::raw::{Context, WaitOutcome};
 /// The maximum number of participants.
 pub(crate) const MAX_PARTICIPANTS: usize = 3;
 
-/// A word that participants wait on. Comparing it and blocking are one step, as of a futex in the kernel.
+/// A word that participants wait on. Comparing it and blocking are one step, as for a futex in the kernel.
 #[derive(Debug)]
 pub(crate) struct Futex {
     word: AtomicU32,
@@ -86,7 +86,7 @@ impl Actor {
                 let shared = &self.shared;
                 if !shared.dead[self.slot as usize].swap(true, SeqCst) {
                     shared.any_died.store(true, SeqCst);
-                    // From here on waits end by the recheck interval.
+                    // From here on, waits end after the recheck interval.
                     for futex in [&shared.lock, &shared.drain] {
                         let _kernel = futex.kernel.lock().expect("loom's locks are not poisoned");
                         futex.blocked.notify_all();
@@ -114,7 +114,7 @@ pub(crate) fn ordered<T>(access: impl FnOnce() -> T) -> T {
 impl Context for Actor {
     const SPIN_LIMIT: u32 = 1;
     const WAITS_BEFORE_QUEUE: u32 = 1;
-    /// So that the models also reach the steps for words that change all the time.
+    /// Small, so that the models also reach the steps for words that change all the time.
     const RETRY_LIMIT: u32 = 1;
 
     type Fault = Died;

@@ -14,7 +14,7 @@
 //!    deadlock.)
 //!
 //! As long as no participant dies, a wait ends only by a wake-up, so the algorithms do not rely on the
-//! recheck interval. After a death every wait may also end by it, as it does in the library.
+//! recheck interval. After a death every wait may also end after that interval, as it does in the library.
 //!
 //! # What is shared with the library, and what is not
 //!

@@ -24,7 +24,7 @@ fn get_or_init(actor: &Actor, value: &Data, fails: bool) -> Result<bool, Died> {
         assert!(!value.is_half_changed(), "initialised, and the value is not whole");
         return Ok(false);
     }
-    // What a dead participant has left is overwritten.
+    // The value that a dead participant left unfinished is overwritten.
     value.set_half_changed(true);
     actor.live()?;
     if fails {

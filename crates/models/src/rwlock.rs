@@ -1,5 +1,5 @@
-//! The reader-writer lock: a writer excludes all others, those after a dead writer are notified, and no
-//! waiter blocks for ever.
+//! The reader-writer lock: a writer excludes all other participants, the owners after a dead writer are
+//! notified, and no waiter blocks for ever.
 
 use loom::sync::Arc;
 use loom::thread;
@@ -180,7 +180,7 @@ fn a_writer_panics_within_a_change() {
                     assert!(panic().is_ok() || dies.is_some());
                 })
             };
-            // It fails if it finds the data half changed without being notified.
+            // `reads` fails if it finds the data half changed without being notified.
             reads(&Actor::new(&shared, 1, None), &data).expect("it does not die");
             panics.join().expect("no assertion failed");
             writes(&Actor::new(&shared, 2, None), &data).expect("it does not die");

@@ -1,5 +1,5 @@
-//! A plug-in that contains the library, as a host in another language loads and perhaps unloads it. See
-//! `conformance/handlers.rs`.
+//! A plug-in that contains the library, for hosts in other languages that load it and may unload it. The
+//! tests are in `crates/mmf/tests/conformance/handlers.rs`.
 #![allow(missing_docs, reason = "a test")]
 #![allow(unreachable_pub, reason = "exported by name, without a mangled one")]
 #![allow(clippy::unwrap_used, reason = "a test")]
@@ -47,7 +47,7 @@ mod plugin {
         *CUT.lock().unwrap() = Some(view);
     }
 
-    /// Reads the truncated part. Returns 1 if that is an error, as it should be.
+    /// Reads the truncated part. Returns 1 if the read fails with a fault, as it should.
     #[unsafe(no_mangle)]
     pub extern "C" fn touch() -> i32 {
         let view = CUT.lock().unwrap().clone().unwrap();
@@ -57,11 +57,13 @@ mod plugin {
         }
     }
 
-    /// Reads the truncated part as a program without the library does: the fault is not the library's.
+    /// Reads the truncated part with a plain load, as a program without the library does. The fault is not
+    /// the library's.
     #[unsafe(no_mangle)]
     pub extern "C" fn touch_plainly() -> i32 {
         let view = CUT.lock().unwrap().clone().unwrap();
-        // SAFETY: none: the page is gone, and this access is meant to end the process.
+        // SAFETY: the address is mapped. Its page is gone, so the access faults instead of reading anything,
+        // which is meant to end the process.
         i32::from(unsafe { view.as_ptr().wrapping_add(1 << 19).read_volatile() })
     }
 
@@ -92,8 +94,8 @@ mod plugin {
         }
     }
 
-    /// Runs before the host's main function if the plug-in is preloaded. Then the host's handlers are the
-    /// later ones.
+    /// The function that runs before the host's main function if the plug-in is preloaded, so that the host
+    /// installs its handlers later.
     #[cfg(target_os = "linux")]
     #[used]
     #[unsafe(link_section = ".init_array")]

@@ -45,8 +45,8 @@ pub type Test = (&'static str, fn());
 /// A role and its name.
 pub type Played = (&'static str, fn(&mut Role));
 
-/// The main function of a test program. Plays a role if the program was started for one, and runs the tests
-/// otherwise.
+/// Runs a test program: plays a role if the program was started for one, and runs the tests otherwise. The
+/// main function of the program calls it.
 pub fn run(tests: &[Test], roles: &[Played]) {
     let mut arguments = std::env::args().skip(1);
     if arguments.next().as_deref() == Some(peer::ROLE_FLAG) {
@@ -58,7 +58,7 @@ pub fn run(tests: &[Test], roles: &[Played]) {
         play(&mut Role::new(arguments.collect()));
         std::process::exit(0);
     }
-    // A skipped test ends by a panic of its own type, which is not reported.
+    // A skipped test ends by a panic with a payload of its own type, which the hook does not report.
     let former = panic::take_hook();
     panic::set_hook(Box::new(move |info| {
         if !info.payload().is::<Skipped>() {
@@ -106,7 +106,7 @@ thread_local! {
     static SKIPPING: Cell<bool> = const { Cell::new(false) };
 }
 
-/// Whether this thread ends a failed test.
+/// Whether this thread is unwinding because its test has failed.
 fn failing() -> bool {
     std::thread::panicking() && !SKIPPING.get()
 }

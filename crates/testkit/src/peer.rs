@@ -232,8 +232,8 @@ pub fn command_for_role(role: &str, arguments: &[&str]) -> Command {
     command
 }
 
-/// Returns a command that starts a test program, by the runner in `MMF_TEST_RUNNER` (such as an emulator) if
-/// there is one.
+/// Returns a command that starts a test program, through the runner in `MMF_TEST_RUNNER` (such as an
+/// emulator) if there is one.
 pub fn command_for(program: impl Into<PathBuf>) -> Command {
     match std::env::var_os("MMF_TEST_RUNNER") {
         None => Command::new(program.into()),

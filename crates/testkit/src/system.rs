@@ -1,4 +1,4 @@
-//! Queries of what this process holds, and inaccessible pages.
+//! Queries about the handles and mappings of this process, and inaccessible pages.
 
 /// The access that a page permits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -83,7 +83,7 @@ mod imp {
     /// Returns the number of descriptors of this process.
     #[must_use]
     pub fn open_handles() -> usize {
-        // One of them reads the directory.
+        // (One of them is the descriptor that reads the directory.)
         let directory = if cfg!(target_os = "linux") { "/proc/self/fd" } else { "/dev/fd" };
         std::fs::read_dir(directory).map_or(0, Iterator::count)
     }
@@ -200,7 +200,7 @@ mod imp {
     }
 
     pub(crate) fn under_wine() -> bool {
-        // Wine's ntdll has this export. The library is loaded in every process.
+        // Wine's ntdll has this export.
         let name: Vec<u16> = "ntdll.dll".encode_utf16().chain([0]).collect();
         // SAFETY: the name is zero-terminated.
         let module = unsafe { GetModuleHandleW(name.as_ptr()) };

@@ -75,12 +75,12 @@ fn sized<const WORDS: usize>(aims: &mut Vec<Aim>) -> Result<(), Error> {
     let to: *mut [u64; WORDS] = &raw mut *read;
     let [copy, bare, ours, by_value, publish] = pairs::measure([
         &mut || {
-            // SAFETY: both addresses are valid for this type, the one in the view and that of the local
-            // variable.
+            // SAFETY: the source is inside the view and the destination is a local variable. Both have the
+            // size and the alignment of the value.
             unsafe { std::ptr::copy_nonoverlapping(black_box(bare.value(0)), black_box(to), 1) };
         },
         &mut || {
-            // SAFETY: `to` is valid to write.
+            // SAFETY: `to` is the address of a local variable, which is valid to write.
             black_box(unsafe { bare.read(black_box(to)) });
         },
         &mut || {
@@ -104,7 +104,7 @@ fn sized<const WORDS: usize>(aims: &mut Vec<Aim>) -> Result<(), Error> {
     Ok(())
 }
 
-/// The offset of the bare values, as far into a page as the library's.
+/// The offset of the bare values, which is as far into a page as that of the library's.
 const VALUES: usize = 4096 + 64;
 
 /// The same protocol with plain loads, for programs that know that no page ever disappears.
@@ -131,10 +131,11 @@ impl<const WORDS: usize> Bare<WORDS> {
     #[inline]
     unsafe fn read(&self, to: *mut [u64; WORDS]) -> u64 {
         loop {
-            // SAFETY: the address is inside the view, which outlives `self`.
+            // SAFETY: the address is inside the view, which outlives `self`, and all accesses to it are
+            // atomic.
             let count = unsafe { &*self.count }.load(Ordering::Acquire);
             let place = usize::try_from((count - 1) % 3).expect("small");
-            // SAFETY: as above.
+            // SAFETY: as above, and all accesses to the numbers are atomic.
             let stamp = &unsafe { &*self.stamps }[place];
             if stamp.load(Ordering::Acquire) == count * 2 {
                 // SAFETY: the source is inside the view, and the caller guarantees the destination.

@@ -1,4 +1,5 @@
-//! Two processes. One child serves all kinds in turn, so that all have the same processors and caches.
+//! Two processes. One child plays all kinds of rounds in turn, so that all have the same processors and
+//! caches.
 
 use std::hint::{black_box, spin_loop};
 use std::process::{Command, Stdio};
@@ -204,7 +205,7 @@ impl Both {
         Ok(())
     }
 
-    /// Locks repeatedly until side 0 ends the round. Returns how often.
+    /// Locks repeatedly until side 0 ends the round. Returns the number of acquisitions.
     fn contend(
         &self,
         side: usize,
@@ -214,7 +215,7 @@ impl Both {
         let (start, over, mut own) = (Instant::now(), self.bare(OVER), 0);
         let (mut before, mut longest) = (Duration::ZERO, Duration::ZERO);
         while over.load(Ordering::Relaxed) == 0 {
-            // Enough repetitions that reading the clock costs little.
+            // Enough repetitions to make the cost of reading the clock negligible.
             for _ in 0..16 {
                 lock()?;
             }
@@ -230,7 +231,7 @@ impl Both {
         Ok(own)
     }
 
-    /// The other side publishes until it is stopped.
+    /// Publishes on the other side until side 0 ends the round.
     fn publish(&self, pause: Option<Duration>) -> Result<(), Error> {
         let mut writer = self.latest.acquire_writer()?;
         let mut value = [0; 32];
@@ -258,8 +259,8 @@ fn pin(processor: usize) {
 #[cfg(windows)]
 fn pin(processor: usize) {
     use windows_sys::Win32::System::Threading::{GetCurrentThread, SetThreadAffinityMask};
-    // SAFETY: the pseudo handle of this thread is always valid. After a refusal the system chooses the
-    // processor.
+    // After a refusal the system chooses the processor.
+    // SAFETY: `GetCurrentThread` has no requirements, and the pseudo handle of this thread is always valid.
     unsafe { SetThreadAffinityMask(GetCurrentThread(), 1 << processor) };
 }
 

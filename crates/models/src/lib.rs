@@ -9,7 +9,7 @@
 //! 1. Participants that exclude each other do not hold a lock at the same time. (Loom reports concurrent
 //!    accesses to the data.)
 //! 2. A participant that acquires a lock after an owner died is notified of it.
-//! 3. No value is torn, and each one goes with its number.
+//! 3. No value that is read is torn, and each one belongs to the number that is returned with it.
 //! 4. Every live participant reaches its end. (A lost wake-up leaves it blocked, which loom reports as a
 //!    deadlock.)
 //!

@@ -10,7 +10,7 @@ use crate::context::{Actor, Data, Died, Shared, model};
 use crate::raw::AcquireError;
 use crate::raw::once_lock::{begin, cancel, finish, is_done};
 
-/// The steps of `OnceLock::get_or_init`, with data that is half changed for a value that is partly written.
+/// Imitates the steps of `OnceLock::get_or_init`, with half-changed data for a value that is partly written.
 /// Returns whether the caller has initialised the value.
 fn get_or_init(actor: &Actor, value: &Data, fails: bool) -> Result<bool, Died> {
     let word = &actor.shared.lock;

@@ -1,4 +1,4 @@
-//! The latest value: each value that is read is whole and goes with its number, also if the writer dies at
+//! The latest value: each value that is read is whole and belongs to its number, also if the writer dies at
 //! any step.
 
 use std::cell::Cell;
@@ -98,8 +98,8 @@ fn publish(side: &Side, value: u32) -> Result<u64, Died> {
     })
 }
 
-/// Reads a value, checks that it is whole and goes with its number, and returns the number, or 0 for no
-/// value.
+/// Reads a value, checks that it is whole and belongs to its number, and returns the number, or 0 if there is
+/// no value.
 fn check_read(side: &Side) -> u64 {
     let mut value = [0; 2];
     let outcome = read(side, |slot| {

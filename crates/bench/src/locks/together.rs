@@ -176,7 +176,7 @@ impl Both {
         Ok(())
     }
 
-    /// Side 0 wakes side 1, which is asleep by then, and spins until side 1 answers.
+    /// Measures wake-ups: side 0 wakes side 1, which is asleep by then, and spins until side 1 answers.
     fn wake(
         &self,
         side: usize,
@@ -264,7 +264,7 @@ fn pin(processor: usize) {
     unsafe { SetThreadAffinityMask(GetCurrentThread(), 1 << processor) };
 }
 
-/// The other process: runs its side until it is stopped.
+/// Runs side 1 in the other process until the parent ends it.
 ///
 /// # Errors
 ///

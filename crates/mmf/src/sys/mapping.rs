@@ -19,7 +19,8 @@ pub(crate) struct Mapping {
 // SAFETY: the address range belongs to the process, so any thread may use and unmap it. No field refers to a
 // thread.
 unsafe impl Send for Mapping {}
-// SAFETY: `&Mapping` gives only addresses and system calls on them, and the kernel synchronises the latter.
+// SAFETY: `&Mapping` provides only addresses and system calls on them, and the kernel synchronises the
+// latter.
 unsafe impl Sync for Mapping {}
 
 impl Mapping {

@@ -275,13 +275,13 @@ pub(crate) struct Place {
 }
 
 impl Place {
-    /// A single address.
+    /// Returns the place of a single address.
     pub(crate) fn at(address: usize) -> Self {
         Place { low: address, high: address.saturating_add(1) }
     }
 
-    /// The aligned block of 2 to the power of `bits` bytes around an address: the extent of memory errors.
-    /// The kernel reports its start or any address in it, depending on how the error was detected.
+    /// Returns the aligned block of 2 to the power of `bits` bytes around an address: the extent of memory
+    /// errors. The kernel reports its start or any address in it, depending on how the error was detected.
     #[cfg_attr(not(any(target_os = "linux", target_os = "android")), allow(dead_code))]
     pub(crate) fn block(address: usize, bits: u32) -> Self {
         let Some(len) = 1_usize.checked_shl(bits) else { return Place::at(address) };

@@ -1,4 +1,4 @@
-//! The routines at their limits: every length, every alignment, right beside an inaccessible page.
+//! Tests of the routines at their limits: every length and alignment, right beside an inaccessible page.
 
 use testkit::{inaccessible, page_size};
 
@@ -13,7 +13,7 @@ fn is_fault(caught: Caught, address: *const u8) {
     );
 }
 
-/// A page of bytes in front of inaccessible ones.
+/// A page of accessible bytes, followed by inaccessible ones.
 struct Edge {
     start: *mut u8,
     end: *mut u8,
@@ -24,7 +24,7 @@ impl Edge {
         Edge::before(page_size())
     }
 
-    /// Places `len` inaccessible bytes behind the page.
+    /// Places `len` inaccessible bytes after the page.
     fn before(len: usize) -> Self {
         #[cfg(unix)]
         crate::sys::system::fault::install().unwrap();
@@ -50,7 +50,7 @@ fn copies_end_at_the_edge() {
         for (index, byte) in from.bytes().iter_mut().enumerate() {
             *byte = index.to_le_bytes()[0] ^ index.to_le_bytes()[1].wrapping_mul(37);
         }
-        // Also with the destination a little more than whole pages behind the source, where copies may go
+        // Also with the destination a little more than whole pages after the source, where copies may run
         // backwards.
         for (gap, ahead) in (0..17).map(|gap| (gap, 0)).chain([(0, 1), (0, 16), (0, 100), (3, 255), (0, 300)])
         {
@@ -206,7 +206,7 @@ fn a_fault_is_one_of_the_range_if_they_overlap() {
     assert_eq!(hit(start, end, Place::at(end - 1)), Some(end - 1));
     assert_eq!(hit(start, end, Place::at(end)), None);
     assert_eq!(hit(start, start, Place::at(start)), None);
-    // A block of 2 MiB that is reported at its start far below the range, inside the range, or behind it.
+    // A block of 2 MiB that is reported at its start far below the range, inside the range, or after it.
     for address in [0x20_0000, 0x20_1800, 0x3f_ffff] {
         assert_eq!(hit(start, end, Place::block(address, 21)), Some(start), "{address:#x}");
     }

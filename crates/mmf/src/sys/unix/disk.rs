@@ -377,7 +377,7 @@ fn free_name<T>(mut attempt: impl FnMut(&CStr) -> Result<T, Errno>) -> Result<(T
     }
 }
 
-/// Renames, unless the new name exists.
+/// Renames a file, unless the new name exists.
 fn rename_new(directory: &OwnedFd, from: &CStr, to: &CStr) -> Result<(), Errno> {
     #[cfg(any(target_os = "linux", target_os = "android"))]
     match rustix::fs::renameat_with(directory, from, directory, to, rustix::fs::RenameFlags::NOREPLACE) {

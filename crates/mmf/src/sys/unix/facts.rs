@@ -1,5 +1,5 @@
-//! Facts behind a refusal, which the kernel reports in `/proc` and `/sys`. They are read only after a
-//! failure.
+//! The facts that explain a refusal, which the kernel reports in `/proc` and `/sys`. They are read only after
+//! a failure.
 
 use crate::sys::{Confinement, FaultSign, Holders, MapLimits, MemoryGroup};
 
@@ -93,7 +93,7 @@ mod linux {
         Some(number(path)?.saturating_mul(size))
     }
 
-    /// Returns the bytes behind a key in a file such as `/proc/self/status`.
+    /// Returns the number of bytes that a file such as `/proc/self/status` reports for a key.
     fn kilobytes(text: &str, key: &str) -> Option<u64> {
         let rest = text.lines().find_map(|line| line.strip_prefix(key))?;
         Some(rest.trim().trim_end_matches("kB").trim().parse::<u64>().ok()?.saturating_mul(1024))
@@ -185,11 +185,12 @@ mod linux {
         }
     }
 
-    /// Whether any process of the visible pid namespace holds a `flock` on an object.
+    /// Whether any process of the visible pid namespace holds a lock on an object, of whatever kind.
     pub(crate) fn is_locked(device: u64, inode: u64) -> Option<bool> {
         let (major, minor) = (rustix::fs::major(device), rustix::fs::minor(device));
         let key = format!("{major:02x}:{minor:02x}:{inode}");
-        // "1: FLOCK  ADVISORY  READ 24466 fe:00:845051 0 EOF"; locks of open file descriptions are OFDLCK.
+        // "1: FLOCK  ADVISORY  READ 24466 fe:00:845051 0 EOF"; the locks of open file descriptions are listed
+        // as OFDLCK.
         let locks = text("/proc/locks")?;
         Some(locks.lines().any(|line| line.split_ascii_whitespace().any(|word| word == key)))
     }

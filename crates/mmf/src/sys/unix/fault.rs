@@ -70,7 +70,7 @@ pub(crate) fn state() -> HandlerState {
     }
 }
 
-/// The common handler behind all entries, see `chain`.
+/// Handles a signal that any entry has received, see `chain`.
 pub(super) extern "C" fn on_signal(signal: c_int, info: *mut siginfo_t, context: *mut c_void, level: u32) {
     let level = level as usize;
     if chain::answered(signal, info, context, level) {
@@ -135,7 +135,8 @@ fn is_sent(signal: c_int, code: c_int) -> bool {
 /// Does what would happen without this library.
 fn pass_on(signal: c_int, info: *mut siginfo_t, context: *mut c_void, at: usize) {
     let index = chain::index_of(signal);
-    // A delivery that reaches a level twice has come full circle. Then it is passed to the original action.
+    // A delivery that reaches a level twice has run through a cycle. Then it is passed to the original
+    // action.
     let at = if chain::first_visit(info, at) {
         Some(at)
     } else if at != 0 && chain::first_visit(info, 0) {

@@ -13,7 +13,7 @@
 //! record; then that holder continues without one.
 //!
 //! A peer with write access can record another number. This is harmless: the number is checked against the
-//! length, and a view that cannot reserve so many addresses reserves fewer.
+//! length, and a view that cannot reserve that many addresses reserves fewer.
 
 use std::os::fd::BorrowedFd;
 use std::time::{Duration, Instant};

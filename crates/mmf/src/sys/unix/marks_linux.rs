@@ -47,7 +47,7 @@ pub(super) fn is_owner_certain(fd: impl AsFd, uid: u32) -> bool {
 }
 
 /// Releases a lock that was acquired only to probe. Closing the descriptor would not suffice: a child that
-/// another thread forks meanwhile has it, too.
+/// another thread has forked meanwhile has the descriptor, too.
 pub(super) fn unlock(fd: &OwnedFd) {
     let _ = flock(fd, FlockOperation::NonBlockingUnlock);
 }

@@ -57,7 +57,7 @@ pub(super) fn create(
         Err(Errno::NOENT) => return Err(Failure { reason: Reason::Unsupported, ..Errno::NOENT.into() }),
         Err(errno) => return Err(errno.into()),
     };
-    // A process that finds the object before it is locked takes it for stale and removes it. Then creation
+    // A process that finds the object before it is locked considers it stale and removes it. Then creation
     // starts again.
     let locked = flock(&fd, FlockOperation::NonBlockingLockShared);
     if matches!(locked, Err(Errno::WOULDBLOCK | Errno::INTR)) {
@@ -372,7 +372,7 @@ pub(super) fn anonymous(params: &CreateParams<'_>) -> Result<(OwnedFd, Pages), F
         }
         flags |= MemfdFlags::HUGETLB;
     }
-    // Non-executable for good, where the kernel supports that (Linux 6.3).
+    // Permanently non-executable, where the kernel supports that (Linux 6.3).
     let fd = memfd_create("mmf", flags | MemfdFlags::NOEXEC_SEAL)
         .or_else(|_| memfd_create("mmf", flags))
         .map_err(|errno| if params.large_pages { pages::refused(errno) } else { errno.into() })?;

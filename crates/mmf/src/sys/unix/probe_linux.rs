@@ -40,7 +40,7 @@ pub(super) fn is_stale(path: &CStr) -> bool {
     }
     // Not by a shared lock, as in `holders`: the last holder, if it released the object meanwhile, would take
     // that lock for another holder's. Hence the answer is wrong for an object that another process probes at
-    // the same moment, as the documentation of `ListEntry::is_stale` says.
+    // the same moment, as the documentation of `ListEntry::is_stale` states.
     let stale = flock(&fd, FlockOperation::NonBlockingLockExclusive).is_ok();
     if stale {
         unlock(&fd);

@@ -25,7 +25,7 @@ pub(crate) fn identity(fd: BorrowedFd<'_>) -> Result<(u64, u64), Failure> {
 pub(crate) struct Inherited {
     fd: OwnedFd,
     /// The descriptor for the command's children, or -1 once this value has been dropped. The command keeps
-    /// the closure for good.
+    /// the closure as long as it exists.
     number: Arc<AtomicI32>,
 }
 
@@ -91,7 +91,7 @@ pub(crate) fn take_inherited(number: RawFd, object: (u64, u64)) -> Result<OwnedF
     Ok(own)
 }
 
-/// An open `/proc`: everything is read from one mount, whatever is mounted over it meanwhile.
+/// An open `/proc`: everything is read from one mount, even if another one is mounted over it.
 #[derive(Debug)]
 pub(super) struct ProcFs(OwnedFd);
 

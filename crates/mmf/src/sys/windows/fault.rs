@@ -17,8 +17,8 @@ use crate::sys::guard::{self, Place};
 use crate::sys::guard::{Frame, Guard};
 use crate::sys::{HandlerPosition, HandlerState};
 
-/// Nothing has to be installed: Windows finds the handler by the unwind table or the frame of the routines,
-/// which no other handler can replace.
+/// Does nothing: Windows finds the handler by the unwind table or the frame of the routines, which no other
+/// handler can replace.
 #[allow(clippy::unnecessary_wraps, reason = "on Unix it can fail")]
 pub(crate) fn install() -> std::io::Result<()> {
     Ok(())
@@ -58,8 +58,8 @@ fn fault(record: &EXCEPTION_RECORD) -> Option<(usize, u32, i32)> {
     (record.NumberParameters >= 2).then_some((record.ExceptionInformation[1], code, detail))
 }
 
-/// The handler of the routines. Windows finds it by their unwind table, or on x86 by the record that `run`
-/// puts into the chain.
+/// Handles an exception in the routines. Windows finds this handler by their unwind table, or on x86 by the
+/// record that `run` adds to the chain.
 ///
 /// # Safety
 ///
@@ -144,7 +144,7 @@ impl Interrupted for Context<'_> {
     }
 }
 
-/// The counterpart of [`guard::catch`] for x86, where the guard is in the frame of `run`.
+/// Does the same as [`guard::catch`] for x86, where the guard is in the frame of `run`.
 ///
 /// # Safety
 ///

@@ -75,7 +75,7 @@ pub(super) fn aligned(offset: u64, len: usize) -> Option<(u64, usize, usize)> {
 pub(super) fn largest_free_range() -> usize {
     let granularity = usize::try_from(granularity()).unwrap_or(1 << 16);
     let (mut at, mut largest) = (0_usize, 0);
-    // (The query fails behind the last address.)
+    // (The query fails beyond the last address.)
     while let Ok(pages) = api::virtual_query(core::ptr::without_provenance(at)) {
         let Some(end) = at.checked_add(pages.RegionSize) else { break };
         if pages.State == MEM_FREE {

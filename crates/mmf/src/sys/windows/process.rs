@@ -123,8 +123,8 @@ impl Handles {
         Ok(api::duplicate_handle_into(self.process.as_handle(), handle, None)?)
     }
 
-    /// Duplicates a handle into the process as a proof handle, which permits nothing and proves that it was
-    /// put there.
+    /// Duplicates a handle into the process as a proof handle, which permits nothing and proves that this
+    /// function put it there.
     pub(crate) fn put_proof(&self, handle: BorrowedHandle<'_>) -> Result<u64, Failure> {
         Ok(api::duplicate_handle_into(self.process.as_handle(), handle, Some(PROOF))?)
     }

@@ -29,7 +29,7 @@ pub(super) fn with_buffer<U: Copy + Default, T>(
     }
 }
 
-/// The error for a reply that contradicts itself.
+/// Returns the error for a reply that contradicts itself.
 pub(super) fn malformed() -> LastError {
     LastError(ERROR_INVALID_DATA)
 }

@@ -30,7 +30,7 @@ pub(super) fn text(units: &[u16]) -> String {
 pub(super) struct WidePath(Vec<u16>);
 
 /// The calls accept a path of this length only in its long form. (For directories the limit is lower than for
-/// files, because a file name of 12 characters must fit behind it.)
+/// files, because a file name of 12 characters must fit after it.)
 const LONG: usize = 240;
 
 impl WidePath {

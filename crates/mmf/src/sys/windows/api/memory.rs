@@ -31,8 +31,8 @@ pub(crate) unsafe fn virtual_alloc_commit(address: *mut u8, len: usize) -> Resul
 pub(crate) fn virtual_query(address: *const u8) -> Result<MEMORY_BASIC_INFORMATION, LastError> {
     let mut information = MEMORY_BASIC_INFORMATION::default();
     let len = size_of::<MEMORY_BASIC_INFORMATION>();
-    // SAFETY: the buffer has the length that is passed. The call does not access the address that it is asked
-    // about.
+    // SAFETY: the buffer has the length that is passed. The call does not access the memory at the queried
+    // address.
     if unsafe { VirtualQuery(address.cast(), &mut information, len) } == 0 {
         return Err(last_error());
     }

@@ -4,7 +4,8 @@ use core::fmt::Debug;
 
 use crate::sys::Mode;
 
-/// Access for reading. There are no methods that write, and the system refuses to.
+/// Read access. A view with it has no methods that write, and the system refuses to map the region for
+/// writing.
 ///
 /// None of these compiles:
 ///
@@ -31,13 +32,12 @@ use crate::sys::Mode;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum ReadOnly {}
 
-/// Access for reading and writing.
+/// Read and write access.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum ReadWrite {}
 
-/// Access for reading, and for writing to private copies: the system copies each page when this process first
-/// writes to it, for the view that writes. The file stays as it is. For [files](crate::file::FileOptions)
-/// only.
+/// Read access, and write access to private copies: the first write to a page copies it, for the view that
+/// writes. The file stays as it is. Only [files](crate::file::FileOptions) can be opened with it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum CopyOnWrite {}
 
@@ -71,7 +71,7 @@ impl Access for CopyOnWrite {
 impl Writable for ReadWrite {}
 impl Writable for CopyOnWrite {}
 
-/// Returns the mode that the system knows the access by.
+/// Returns the mode by which `sys` knows the access.
 pub(crate) fn mode<A: Access>() -> Mode {
     match (A::WRITABLE, A::COPIES) {
         (true, false) => Mode::Write,
@@ -80,12 +80,12 @@ pub(crate) fn mode<A: Access>() -> Mode {
     }
 }
 
-/// Whether what is written reaches the region, and so other processes.
+/// Returns whether writes reach the region, and so other processes.
 pub(crate) fn writes_through<A: Access>() -> bool {
     A::WRITABLE && !A::COPIES
 }
 
-/// Whether pages are copied for this process when it writes to them.
+/// Returns whether pages are copied for this process when it writes to them.
 pub(crate) fn is_private<A: Access>() -> bool {
     A::COPIES
 }

@@ -10,7 +10,7 @@ use crate::error::{ErrorKind, Operation};
 macro_rules! codes {
     ($type:ident { $($code:literal $id:literal $variant:ident $({ $($field:ident),* })?,)* }) => {
         impl $type {
-            /// The number of the variant. It never changes and is never reused; 0 is not a number of any.
+            /// Returns the number of the variant. It never changes and is never reused; 0 is never used.
             #[must_use]
             pub const fn code(&self) -> u32 {
                 match self {
@@ -18,7 +18,8 @@ macro_rules! codes {
                 }
             }
 
-            /// The identifier of the variant: lower case, words separated by underscores. It never changes.
+            /// Returns the identifier of the variant: lower case, words separated by underscores. It never
+            /// changes.
             #[must_use]
             pub const fn id(&self) -> &'static str {
                 match self {

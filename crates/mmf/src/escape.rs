@@ -1,14 +1,14 @@
-//! Texts that others have written, such that printing them does no harm.
+//! Escaping of texts that other processes have written, so that printing them does no harm.
 
 use core::fmt;
 
-/// Whether a character moves the cursor, changes colours, hides, or reorders what stands beside it.
+/// Returns whether a character moves the cursor, changes colours, or hides or reorders the text beside it.
 pub(crate) fn is_harmful(c: char) -> bool {
     c.is_control() || is_invisible(c)
 }
 
-/// Whether a character cannot be seen, or changes the order of what can: bidirectional controls, characters
-/// without width, separators of lines.
+/// Returns whether a character is invisible or reorders visible ones: bidirectional controls, zero-width
+/// characters, line separators.
 pub(crate) fn is_invisible(c: char) -> bool {
     matches!(
         c,
@@ -24,7 +24,8 @@ pub(crate) fn is_invisible(c: char) -> bool {
     )
 }
 
-/// Writes all that comes to a formatter; harmful characters as in the source of a program: `\n`, `\u{202e}`.
+/// A writer that passes text on to a formatter, with harmful characters escaped as in source code: `\n`,
+/// `\u{202e}`.
 pub(crate) struct Escaped<'f, 'b>(pub(crate) &'f mut fmt::Formatter<'b>);
 
 impl fmt::Write for Escaped<'_, '_> {
@@ -46,7 +47,7 @@ impl fmt::Write for Escaped<'_, '_> {
 }
 
 impl Escaped<'_, '_> {
-    /// A text, escaped.
+    /// Returns the escaped text.
     pub(crate) fn text(text: &str) -> String {
         Shown(text).to_string()
     }

@@ -6,8 +6,8 @@
 //! installs one *later* replaces this library's: Python's `faulthandler`, the JVM, Go, crash reporters.
 //! Therefore each mapping of a view checks that the handler is in place, and by default reinstalls it in
 //! front of the newcomer, which still gets every fault that is not this library's, exactly as the kernel
-//! would have delivered it. What is left is the time between the newcomer's installation and the next
-//! mapping; [`rearm`] ends it.
+//! would have delivered it. This leaves a gap between the newcomer's installation and the next mapping;
+//! [`rearm`] closes it.
 //!
 //! A program whose handlers must not be touched can use copies by the kernel instead, which return an error
 //! where a guarded copy would need the handler: [`set_policy`].
@@ -26,7 +26,7 @@
 //! ```
 //!
 //! On **Windows** none of this is needed. The guard is part of the copy routines' unwind tables (x86-64,
-//! ARM64) or frame (x86), and no other handler can replace it: [`state`] says [`Position::NotNeeded`].
+//! ARM64) or frame (x86), and no other handler can replace it: [`state`] reports [`Position::NotNeeded`].
 //! Vectored handlers see an exception first, as they see every exception, and must pass on those that they do
 //! not know.
 
@@ -176,7 +176,7 @@ pub fn state() -> State {
 /// afterwards.
 ///
 /// Existing views are safe again from then on. The handler that was in front still gets every fault that is
-/// not this library's, with the arguments, the mask and the stack that it asked for. If that handler has
+/// not this library's, with the arguments, the mask and the stack that it requested. If that handler has
 /// remembered this library's as the next in line, no cycle arises: such a fault ends at the action that was
 /// in place before this library.
 ///

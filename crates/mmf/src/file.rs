@@ -1,9 +1,9 @@
 //! Files as shared memory: the same types over a real file.
 //!
-//! A file that is opened by [`FileOptions`], or given to [`SharedMemory::from_file`], is a [`SharedMemory`]
-//! whose bytes outlive all processes. Other processes share it by mapping the same file. Its views are
-//! written back by the system at some time, and by [`View::flush`](crate::View::flush) or
-//! [`View::flush_all`](crate::View::flush_all) at once.
+//! A file that is opened by [`FileOptions`], or passed to [`SharedMemory::from_file`], is a [`SharedMemory`]
+//! whose bytes outlive all processes. Other processes share it by mapping the same file. The system writes
+//! changed pages back at some later time; [`View::flush`](crate::View::flush) and
+//! [`View::flush_all`](crate::View::flush_all) do so at once.
 
 use std::fs::{File, OpenOptions as StdOpenOptions};
 use std::io;
@@ -17,17 +17,17 @@ use crate::options::Disposition;
 use crate::right::Right;
 use crate::sys::{Failure, Mode, Object, Reason};
 
-/// How often [`FileOptions::open_or_create`] tries again when other processes create and remove the file.
+/// How many times [`FileOptions::open_or_create`] tries while other processes create and remove the file.
 const ATTEMPTS: u32 = 50;
 
 /// Options for creating or opening a file as shared memory.
 ///
 /// The verbs are those of [`OpenOptions`](crate::OpenOptions). The directory and the file itself determine
-/// who may open a file, so there are no options for that. Paths are followed as the system follows them, also
-/// through links: the caller has to know where they lead and who owns the file.
+/// who may open a file, so there are no options for that. Paths are resolved as the system resolves them,
+/// through links too: the caller has to know where they lead and who owns the file.
 ///
-/// Accesses to bytes that another process cuts off, or for which a disk has no room or that is gone, fail
-/// with [`ErrorKind::Fault`].
+/// Accesses to bytes that another process has cut off, for which the disk has no room, or whose disk is gone,
+/// fail with [`ErrorKind::Fault`].
 ///
 /// # What each option means to each verb
 ///
@@ -46,7 +46,7 @@ const ATTEMPTS: u32 = 50;
 /// [`open_copy_on_write`]: FileOptions::open_copy_on_write
 /// [`open_or_create`]: FileOptions::open_or_create
 ///
-/// The options of regions that files do not have do not exist here:
+/// Options of regions that files do not have do not exist here:
 ///
 /// ```compile_fail,E0599
 /// let options = mmf::file::FileOptions::new("x").security(mmf::security::Security::current_user());
@@ -150,7 +150,7 @@ impl FileOptions {
     /// # Errors
     ///
     /// - [`ErrorKind::NotFound`]: there is no such file.
-    /// - [`ErrorKind::PermissionDenied`]: this user may not open it so.
+    /// - [`ErrorKind::PermissionDenied`]: this user may not open it with this access.
     /// - [`ErrorKind::TooSmall`]: it has fewer than [`len`](FileOptions::len) bytes.
     /// - [`ErrorKind::UnexpectedLength`]: see [`expect_len`](FileOptions::expect_len).
     /// - [`ErrorKind::NotSharedMemory`]: it is a directory, a pipe or a device.
@@ -191,13 +191,13 @@ impl FileOptions {
         self.open_existing()
     }
 
-    /// Opens a file for reading and writing, or creates it if there is none, and returns which of both it
+    /// Opens a file for reading and writing, or creates it if there is none, and returns which of the two it
     /// did.
     ///
     /// # Errors
     ///
     /// Those of [`open`](FileOptions::open) and [`create`](FileOptions::create) except
-    /// [`ErrorKind::NotFound`] of the file and [`ErrorKind::AlreadyExists`]. [`ErrorKind::Busy`]: other
+    /// [`ErrorKind::NotFound`] for the file, and [`ErrorKind::AlreadyExists`]. [`ErrorKind::Busy`]: other
     /// processes keep creating and removing it.
     pub fn open_or_create(&self) -> Result<(SharedMemory<ReadWrite>, Disposition), Error> {
         for _ in 0..ATTEMPTS {

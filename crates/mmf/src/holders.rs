@@ -19,7 +19,7 @@ impl Holder {
         self.process_id
     }
 
-    /// Returns the file name of its program, if the caller can find it out.
+    /// Returns the file name of its program, if the caller may read it.
     #[must_use]
     pub fn program(&self) -> Option<&str> {
         self.program.as_deref()
@@ -43,7 +43,7 @@ impl Holder {
 /// [`NameReport::holders`](crate::diagnosis::NameReport::holders) and
 /// [`SharedMemory::holders`](crate::SharedMemory::holders) return.
 ///
-/// Which of them created the region is recorded nowhere: a region has no header and no file beside it. For a
+/// Which of them created the region is recorded nowhere: a region has no header and no additional file. For a
 /// [`Segment`](crate::Segment), [`inspect`](crate::Segment::inspect) returns more.
 ///
 /// On Linux, holders that use this library are visible to every user, by the locks that they hold. Other
@@ -59,7 +59,8 @@ pub struct Holders {
 }
 
 impl Holders {
-    /// Finds the holders of the region with this identity; without one, the system cannot identify regions.
+    /// Finds the holders of the region with this identity. It is `None` where the system does not identify
+    /// regions.
     pub(crate) fn of(identity: Option<(u64, u64)>) -> Result<Self, Error> {
         let fail = |failure| {
             let error = Error::from_system(Operation::Examine, failure);
@@ -78,7 +79,7 @@ impl Holders {
     }
 
     /// Returns whether there are no other holders, because every process of the machine was visible. On Linux
-    /// that takes the superuser, outside of containers.
+    /// that requires the superuser, outside of containers.
     #[must_use]
     pub fn is_complete(&self) -> bool {
         self.complete
@@ -95,8 +96,9 @@ impl Holders {
         (self.complete && others.all(|holder| holder.may_write == Some(false))).then_some(false)
     }
 
-    /// Updates the list at less cost than the first query: it looks into the known processes and those that
-    /// hold a lock on the region, and into all processes of the machine only if none of the former may write.
+    /// Updates the list at less cost than the first query. It examines the known processes and those that
+    /// hold a lock on the region, and all processes of the machine only if none of the former except the
+    /// caller may write.
     ///
     /// # Errors
     ///

@@ -31,7 +31,7 @@
 //! | handle errors | [`Error`], [`ErrorKind`], [`error`] |
 //! | find out why something was refused, or whether it will be | [`diagnosis`]: [`Error::diagnosis`], [`OpenOptions::check_open`] |
 //! | decide who may open a region | [`security`]: [`OpenOptions::security`] |
-//! | refuse regions that strangers created | [`OpenOptions::expect_owner`], [`security::BoundaryDescriptor`] |
+//! | refuse regions that an unexpected user created | [`OpenOptions::expect_owner`], [`security::BoundaryDescriptor`] |
 //! | see which regions exist, and which processes use them | [`inspect`]: [`inspect::list()`], [`SharedMemory::holders`] |
 //! | let a region grow | [`OpenOptions::capacity`], [`SharedMemory::grow`], [`View::refresh`] |
 //! | map a file | [`file::FileOptions`], [`View::flush_all`] |
@@ -43,16 +43,16 @@
 //!
 //! # Guarantees
 //!
-//! - **Every byte belongs to the program.** There is no header, and no file beside the region. Regions that
-//!   other programs create can be opened, and other programs can open the regions of this crate.
-//! - **Other processes are not trusted.** They may write anything at any time, or take pages away. No safe
-//!   function has undefined behaviour then: an access to a page that is gone returns [`ErrorKind::Fault`].
-//!   References into a region require `unsafe`.
-//! - **Nothing is left behind.** The region and its name are removed with the last holder, also if that is
-//!   killed. (On Linux the name of killed holders no longer leads anywhere, and its memory is freed by the
-//!   next process that asks for it or creates a region.)
+//! - **Every byte belongs to the program.** There is no header, and no additional file. Regions that other
+//!   programs create can be opened, and other programs can open the regions of this crate.
+//! - **Other processes are not trusted.** They may write anything at any time, or take pages away. This never
+//!   causes undefined behaviour in a safe function: an access to a page that is gone returns
+//!   [`ErrorKind::Fault`]. References into a region require `unsafe`.
+//! - **Nothing is left behind.** The region and its name are removed with the last holder, even if that
+//!   process is killed. (On Linux, a name whose holders were all killed can no longer be opened, and its
+//!   memory is freed by the next process that opens the name or creates any region.)
 //! - **Access is in the type.** A region that was opened read-only has no methods that write, and the system
-//!   refuses to.
+//!   refuses to map it for writing.
 //!
 //! # Signals and exceptions
 //!

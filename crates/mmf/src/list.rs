@@ -15,7 +15,7 @@ pub struct ListEntry {
     stale: bool,
 }
 
-/// As its prefix is spelled, without the backslash.
+/// Serializes a namespace as its prefix without the backslash.
 #[cfg(feature = "serde")]
 fn serialize_namespace<S: serde::Serializer>(
     namespace: &Namespace,

@@ -16,10 +16,10 @@ use crate::view::View;
 
 /// A shared memory region: a handle with which [`View`]s are mapped.
 ///
-/// The region and its name live as long as any process has a `SharedMemory` or a [`View`] of it. The last
-/// holder takes both along when it drops them, when its process is killed (for what that means on Linux see
-/// `docs/platforms.md`), and when its process exits with a value that was never dropped, such as a static. A
-/// clone shares the handle and is cheap.
+/// The region and its name live as long as any process has a `SharedMemory` or a [`View`] of it. Both are
+/// removed when the last holder drops its last value, when its process is killed (for what that means on
+/// Linux see `docs/platforms.md`), and when its process exits with a value that was never dropped, such as a
+/// static. A clone shares the handle and is cheap.
 ///
 /// ```
 /// use mmf::SharedMemory;
@@ -60,12 +60,12 @@ pub enum NameTarget {
     AnotherRegion,
     /// Nothing: the name has been removed.
     Nothing,
-    /// The system does not provide it.
+    /// The system does not report it.
     Unknown,
 }
 
 impl SharedMemory<ReadWrite> {
-    /// Gives up the right to write. The handle itself loses it for good.
+    /// Gives up the right to write. The handle itself loses it permanently.
     ///
     /// Existing views keep their access. A process that receives this handle cannot write through it. A
     /// process that is allowed to open the name for writing still can. On Linux, a region without a name also
@@ -102,11 +102,12 @@ impl SharedMemory<ReadWrite> {
     ///
     /// # Errors
     ///
-    /// - [`ErrorKind::BeyondCapacity`].
+    /// - [`ErrorKind::BeyondCapacity`]: `len` exceeds the capacity.
     /// - [`ErrorKind::OutOfMemory`], [`ErrorKind::StorageFull`]: nothing has been added. (If the region grows
     ///   by more than 1 GiB at once and other processes use up the storage meanwhile, a part may have been
     ///   added: see [`len`](SharedMemory::len).)
-    /// - [`ErrorKind::LimitReached`]: this process may not have files of that length (Unix).
+    /// - [`ErrorKind::LimitReached`]: the length exceeds the limit of this process for files (Unix,
+    ///   `RLIMIT_FSIZE`).
     /// - [`ErrorKind::PermissionDenied`]: another process has sealed the region (Linux).
     ///
     /// ```
@@ -166,7 +167,7 @@ impl SharedMemory<ReadWrite> {
         if not_told { diagnosis.with_capacity_not_told() } else { diagnosis }
     }
 
-    /// Returns the most bytes that the region can have.
+    /// Returns the largest length that the region can have.
     fn room(&self, now: u64) -> u64 {
         if self.right.file.is_some() {
             u64::MAX
@@ -223,15 +224,16 @@ impl<A: Access> SharedMemory<A> {
         self.right.object.capacity().map_or(len, |capacity| capacity.max(len))
     }
 
-    /// Returns what pages the region has, which may differ from those that were [asked
-    /// for](crate::OpenOptions::large_pages).
+    /// Returns the kind of pages that the region has, which may differ from the
+    /// [requested](crate::OpenOptions::large_pages) one.
     #[must_use]
     pub fn pages(&self) -> Pages {
         Pages::from_system(self.right.object.pages())
     }
 
     /// Returns why the region does not have the large pages that were
-    /// [preferred](crate::pages::LargePages::Preferred).
+    /// [preferred](crate::pages::LargePages::Preferred); `None` if it has them, or if they were not
+    /// preferred.
     #[must_use]
     pub fn large_pages_refused(&self) -> Option<&Error> {
         self.right.refusal.as_deref()
@@ -301,10 +303,10 @@ impl<A: Access> SharedMemory<A> {
         })
     }
 
-    /// Returns the processes that hold this region, as far as they are visible; this process is among them
+    /// Returns the processes that hold this region, as far as they are visible; this process is one of them
     /// (Linux).
     ///
-    /// This looks into every process of this user, which takes some milliseconds.
+    /// This examines every process of this user, which takes some milliseconds.
     ///
     /// # Errors
     ///
@@ -313,14 +315,14 @@ impl<A: Access> SharedMemory<A> {
         Holders::of(self.right.object.identity()).map_err(|error| self.right.name_it(error))
     }
 
-    /// Maps the whole region, and reserves addresses for its capacity. An empty file gives an empty view.
+    /// Maps the whole region, and reserves addresses for its capacity. The view of an empty file is empty.
     ///
     /// # Errors
     ///
     /// - [`ErrorKind::TooLarge`]: the region, or the [capacity](SharedMemory::capacity) that this process has
-    ///   asked for, does not fit the free address space; map parts of it with
-    ///   [`view_at`](SharedMemory::view_at). A capacity that came from other processes never causes
-    ///   this error (Linux): the view reserves addresses for as much of it as fits, which is its
+    ///   requested, does not fit the free address space; map parts of it with
+    ///   [`view_at`](SharedMemory::view_at). A capacity that came from other processes never causes this
+    ///   error (Linux): the view reserves addresses for as much of it as fits, which is its
     ///   [`View::capacity`].
     /// - [`ErrorKind::TooSmall`]: another process has cut the region down to nothing (Unix).
     pub fn view(&self) -> Result<View<A>, Error> {
@@ -360,8 +362,7 @@ impl<A: Access> SharedMemory<A> {
         }
     }
 
-    /// Maps `len` bytes from `offset`. Both may be any numbers within the region; they need not be multiples
-    /// of anything.
+    /// Maps `len` bytes from `offset`. Both can be any numbers within the region and need no alignment.
     ///
     /// # Errors
     ///

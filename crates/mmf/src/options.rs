@@ -15,8 +15,8 @@ use crate::security::{self, Account, Principal, Security};
 use crate::sys::{self, Attempt, CreateParams, Failure, Mode, Object, ObjectName, Protection, Reason};
 
 /// How long an operation is retried before it fails with [`ErrorKind::Busy`]. Each retry means that another
-/// process was creating or removing the same name, which takes it a few system calls; but it may have to wait
-/// for a processor.
+/// process was creating or removing the same name, which takes it a few system calls, unless it is preempted
+/// meanwhile.
 const RETRY_TIMEOUT: Duration = Duration::from_secs(2);
 /// How many retries follow each other without a pause.
 const RETRIES_WITHOUT_PAUSE: u32 = 50;
@@ -33,8 +33,9 @@ pub enum Disposition {
 /// Options for creating or opening a [`SharedMemory`].
 ///
 /// There are three verbs: [`create`](OpenOptions::create) never opens, [`open`](OpenOptions::open) never
-/// creates, and [`open_or_create`](OpenOptions::open_or_create) returns which of both it did. For a segment
-/// see [`SegmentOptions`](crate::SegmentOptions), for a file [`FileOptions`](crate::file::FileOptions).
+/// creates, and [`open_or_create`](OpenOptions::open_or_create) returns which of the two it did. For a
+/// segment see [`SegmentOptions`](crate::SegmentOptions), for a file
+/// [`FileOptions`](crate::file::FileOptions).
 ///
 /// ```
 /// use mmf::{Disposition, OpenOptions};
@@ -60,7 +61,7 @@ pub enum Disposition {
 /// | [`expect_len`](OpenOptions::expect_len) | *error* | the required length | of a region that it opens |
 ///
 /// An option is never ignored: where the table says *error*, the verb fails with
-/// [`ErrorKind::InvalidOption`], and the message names the option. The `check_…` functions answer the same.
+/// [`ErrorKind::InvalidOption`], and the message names the option. The `check_…` functions report the same.
 ///
 /// [`create`]: OpenOptions::create
 /// [`anonymous`]: OpenOptions::anonymous
@@ -103,7 +104,7 @@ impl OpenOptions {
     ///
     /// A process that opens the region learns its capacity. On Linux it learns it from the holders that may
     /// write: see `docs/platforms.md`. For a region that another program has created by the system's own
-    /// calls on Unix, the option sets how far this process's views follow.
+    /// calls (Unix), the option sets up to which length the views of this process follow its growth.
     ///
     /// ```
     /// use mmf::OpenOptions;
@@ -130,8 +131,9 @@ impl OpenOptions {
     /// - **Linux**, without a name: the same, from the pool that an administrator provides
     ///   (`vm.nr_hugepages`).
     /// - **Linux**, with a name: the system is advised to use large pages where it can (`madvise`), if
-    ///   `/dev/shm` is mounted for it (`mount -o remount,huge=advise /dev/shm`). The advice is for the views
-    ///   of this process; a process that opens the region can give it as well, by the same option.
+    ///   `/dev/shm` is mounted for it (`mount -o remount,huge=advise /dev/shm`). The advice applies to the
+    ///   views of this process; a process that opens the region can request it for its own views by the same
+    ///   option.
     /// - **macOS**: there are no large pages.
     ///
     /// A region in large pages cannot grow, except a named one on Linux.
@@ -221,13 +223,14 @@ impl OpenOptions {
     /// - [`ErrorKind::ZeroLength`]: [`len`](OpenOptions::len) is not set, or 0.
     /// - [`ErrorKind::InvalidOption`]: [`expect_owner`](OpenOptions::expect_owner) or
     ///   [`expect_len`](OpenOptions::expect_len) is set, which only apply to an existing region.
-    /// - [`ErrorKind::TooLarge`], [`ErrorKind::OutOfMemory`]: the system cannot create it, or not now.
+    /// - [`ErrorKind::TooLarge`], [`ErrorKind::OutOfMemory`]: no region can be that long, or there is not
+    ///   enough memory for it now.
     /// - [`ErrorKind::PermissionDenied`]: for example, a `Global\` name without the privilege that Windows
     ///   requires.
     /// - [`ErrorKind::UnknownAccount`], [`ErrorKind::InvalidSecurity`], [`ErrorKind::Unsupported`]: the
-    ///   [`security`](OpenOptions::security) is not possible.
-    /// - [`ErrorKind::LimitReached`]: the process has too many open files, or may not create such long ones
-    ///   (Unix).
+    ///   [`security`](OpenOptions::security) cannot be applied.
+    /// - [`ErrorKind::LimitReached`]: the process has too many open files, or the length exceeds its limit
+    ///   for files (Unix).
     /// - The errors of [`Name::new`].
     pub fn create(&self, name: impl ToName) -> Result<SharedMemory<ReadWrite>, Error> {
         let target = self.target(Operation::Create, name)?;
@@ -298,7 +301,7 @@ impl OpenOptions {
         }
     }
 
-    /// Creates an object with large pages if they are asked for. If they are only preferred and not
+    /// Creates an object, with large pages if they are requested. If they are only preferred and not
     /// available, creates it without them and returns why.
     fn make(
         &self,
@@ -338,13 +341,14 @@ impl OpenOptions {
     /// - [`ErrorKind::TooSmall`]: it has fewer than [`len`](OpenOptions::len) bytes, or a smaller
     ///   [`capacity`](OpenOptions::capacity).
     /// - [`ErrorKind::NotReady`]: the name exists, but the region has no length yet; the diagnosis contains
-    ///   since when, and what to do if that lasts.
+    ///   the time at which the name was reserved, and what to do if the state lasts.
     /// - [`ErrorKind::UnexpectedOwner`]: it is not owned by the [expected](OpenOptions::expect_owner)
     ///   principal; or another user has taken a `Local\` name (Unix). [`ErrorKind::UnexpectedLength`]: see
     ///   [`expect_len`](OpenOptions::expect_len).
     /// - [`ErrorKind::InvalidOption`]: [`security`](OpenOptions::security) or
     ///   [`numa_node`](OpenOptions::numa_node) is set, which only apply to a new region.
-    /// - [`ErrorKind::NoLargePages`]: they are [required](LargePages::Required), and the region has none.
+    /// - [`ErrorKind::NoLargePages`]: large pages are [required](LargePages::Required), and the region has
+    ///   none.
     /// - [`ErrorKind::LimitReached`]: the process has too many open files (Unix).
     /// - [`ErrorKind::Busy`]: other processes keep creating and removing it.
     /// - The errors of [`Name::new`].
@@ -367,7 +371,7 @@ impl OpenOptions {
         self.opened(target, object)
     }
 
-    /// Returns what has been opened if it is as the options require.
+    /// Returns the opened region if it is as the options require.
     fn opened<A: Access>(&self, target: Target, mut object: Object) -> Result<SharedMemory<A>, Error> {
         let len = object.len().map_err(|f| target.error(f))?;
         self.check_opened(&target, &object, len)?;
@@ -391,8 +395,8 @@ impl OpenOptions {
         Ok(memory(target.operation, object, Some(target.name), refusal, len))
     }
 
-    /// Opens a region, or creates it if there is none, and returns which of both it did. If several processes
-    /// call this at once, one of them creates the region and the others open the same one.
+    /// Opens a region, or creates it if there is none, and returns which of the two it did. If several
+    /// processes call this at once, one of them creates the region and the others open the same one.
     ///
     /// # Errors
     ///
@@ -431,8 +435,8 @@ impl OpenOptions {
         Ok((memory, how))
     }
 
-    /// Refuses options that mean nothing to a verb: those of a new region where none is created, and those of
-    /// an existing one where none is opened.
+    /// Refuses options that have no meaning for a verb: those of a new region where none is created, and
+    /// those of an existing one where none is opened.
     fn check_options(&self, operation: Operation) -> Result<(), Error> {
         let (options, is_missing) = match operation {
             Operation::Create => (
@@ -539,7 +543,7 @@ impl OpenOptions {
         Err(fail(ErrorKind::UnexpectedOwner).with_diagnosis(Diagnosis::of_wrong_owner(expected, owner)))
     }
 
-    /// Whether an option requires something of an existing region.
+    /// Returns whether an option requires something of an existing region.
     pub(crate) fn expects_trust(&self) -> bool {
         self.expect_owner.is_some() || self.expect_len.is_some()
     }
@@ -574,7 +578,7 @@ impl OpenOptions {
         self.expect_len
     }
 
-    /// Whether an existing region of this length is as expected.
+    /// Returns whether an existing region of this length is as expected.
     pub(crate) fn is_expected_len(&self, len: u64) -> bool {
         self.expect_len.is_none_or(|expected| len == expected || len == sys::rounded(expected))
     }
@@ -637,7 +641,7 @@ fn check_size(len: u64) -> Result<(), Failure> {
     if i64::try_from(len).is_ok() { Ok(()) } else { Err(Failure::new(Reason::TooLarge)) }
 }
 
-/// Whether the same request with ordinary pages could succeed.
+/// Returns whether the same request with ordinary pages could succeed.
 fn is_about_pages(failure: Failure) -> bool {
     use Reason::{FixedPages, NoLargePages, NoPrivilege, Unsupported};
     matches!(failure.reason, NoLargePages | FixedPages | NoPrivilege | Unsupported)

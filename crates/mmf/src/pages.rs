@@ -1,4 +1,4 @@
-//! The pages of a region: which are asked for, and which it has.
+//! The pages of a region: those that are requested, and those that it has.
 //!
 //! [`LargePages`] is an option of [`OpenOptions`](crate::OpenOptions::large_pages), and [`Pages`] what
 //! [`SharedMemory::pages`](crate::SharedMemory::pages) returns. `docs/performance.md` has figures, and
@@ -9,8 +9,9 @@ use crate::sys;
 /// Whether a region is to have large pages: see
 /// [`OpenOptions::large_pages`](crate::OpenOptions::large_pages).
 ///
-/// A large page takes one entry in the page tables and in the processor's TLB where many ordinary ones would
-/// be, so random access to a large region is faster. The price is whole large pages, which stay in RAM.
+/// A large page takes one entry in the page tables and in the processor's TLB where many ordinary pages take
+/// many, so random access to a large region is faster. In return, memory is used in whole large pages, which
+/// stay in RAM.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum LargePages {
     /// Ordinary pages.

@@ -1,8 +1,8 @@
-//! Errors and what was found out about them as documents (the feature `serde`).
+//! Serialization of errors, diagnoses and reports (the feature `serde`).
 //!
 //! A cause and a remedy are maps: `id` (the tag), `code`, the fields of the variant, and `text`, the words of
 //! `Display`; a remedy also has `advice`. Kinds, operations, severities, actions and states of privileges are
-//! their identifiers.
+//! serialized as their identifiers.
 
 use serde::ser::{Serialize, SerializeMap, Serializer};
 

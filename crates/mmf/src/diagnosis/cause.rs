@@ -8,7 +8,7 @@ use crate::error::ErrorKind;
 use crate::escape::Escaped;
 use crate::security::{Account, IntegrityLevel, Security};
 
-/// The reason why an operation fails or would fail, or a fact that is good to know.
+/// The reason why an operation fails or would fail, or a fact that may be useful.
 ///
 /// Variants and fields can be added in any version. Each cause has a stable number and a stable identifier,
 /// [`code`](Cause::code) and [`id`](Cause::id).
@@ -56,7 +56,7 @@ pub enum Cause {
         name: String,
     },
     /// The name is reserved, but the creator has not yet given the region a length (Unix) or committed a page
-    /// of it (Windows). It can stay so for good: a program can end between the two steps.
+    /// of it (Windows). It can stay so permanently: a program can end between the two steps.
     #[non_exhaustive]
     Unfinished {
         /// When the name was reserved, if known.
@@ -236,7 +236,7 @@ pub enum Cause {
         /// The capacity in bytes.
         capacity: u64,
     },
-    /// No holder with write access reported its capacity when this process opened the region: it has none, or
+    /// No holder with write access reported the capacity when this process opened the region: it has none, or
     /// all such holders are gone (Linux).
     CapacityUnknown,
     /// The request uses nearly all of what is left.
@@ -299,12 +299,12 @@ pub enum Cause {
         /// The path of the directory.
         path: &'static str,
     },
-    /// In this user namespace the user has another number than outside, and so other `Local\` names (Linux).
+    /// In this user namespace the user has another id than outside, and so other `Local\` names (Linux).
     #[non_exhaustive]
     OtherUserNamespace {
-        /// The number of the user inside.
+        /// The id of the user inside.
         inside: u32,
-        /// The number of the user outside.
+        /// The id of the user outside.
         outside: u32,
     },
     /// The region has another length than expected.
@@ -321,7 +321,7 @@ pub enum Cause {
         /// What is not supported, in words.
         what: String,
     },
-    /// The region exists and can be used as requested. Not a problem.
+    /// The region exists and can be used as requested. This is not a problem.
     #[non_exhaustive]
     Usable {
         /// Its length in bytes, if known.
@@ -329,14 +329,14 @@ pub enum Cause {
         /// Whether it can be written, too.
         write: bool,
     },
-    /// The name is free: a region can be created. Not a problem.
+    /// The name is free: a region can be created. This is not a problem.
     Free,
-    /// The region can grow as requested. Not a problem.
+    /// The region can grow as requested. This is not a problem.
     Growable,
 }
 
 impl Cause {
-    /// The kind of the error that it leads to.
+    /// Returns the kind of the error that it leads to.
     pub(crate) fn kind(&self) -> ErrorKind {
         match self {
             Cause::Invalid { kind, .. } => *kind,
@@ -384,7 +384,7 @@ impl Cause {
 }
 
 impl Cause {
-    /// Whether it is so brief that the first line of an error includes it.
+    /// Returns whether it is so brief that the first line of an error includes it.
     pub(crate) fn is_brief(&self) -> bool {
         matches!(
             self,

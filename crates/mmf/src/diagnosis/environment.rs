@@ -1,4 +1,4 @@
-//! The abilities of this user on this machine.
+//! The capabilities of this user on this machine.
 
 use core::fmt;
 
@@ -27,7 +27,7 @@ pub struct Privilege {
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub struct BackingStore {
-    /// What it is called.
+    /// Its name.
     pub name: &'static str,
     /// The bytes that are left.
     pub left: u64,
@@ -63,7 +63,7 @@ impl fmt::Display for Action {
     }
 }
 
-/// The answer to whether an action is possible here.
+/// Whether an action is possible here.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Capability {
     action: Action,
@@ -71,13 +71,13 @@ pub struct Capability {
 }
 
 impl Capability {
-    /// The action in question.
+    /// Returns the action in question.
     #[must_use]
     pub fn action(&self) -> Action {
         self.action
     }
 
-    /// What prevents the action, and what is good to know about it.
+    /// Returns what prevents the action, and notes about it.
     pub fn diagnosis(&self) -> &Diagnosis {
         &self.diagnosis
     }
@@ -97,74 +97,75 @@ pub struct Environment {
 }
 
 impl Environment {
-    /// The user that this process acts as.
+    /// Returns the user for whom this process acts.
     #[must_use]
     pub fn user(&self) -> Option<&Account> {
         self.caller.user.as_ref()
     }
 
-    /// Whether this process has the rights of an administrator: elevated (Windows), superuser (Unix).
+    /// Returns whether this process has the rights of an administrator: elevated (Windows), superuser (Unix).
     #[must_use]
     pub fn elevated(&self) -> Option<bool> {
         self.elevated
     }
 
-    /// The integrity level of this process (Windows).
+    /// Returns the integrity level of this process (Windows).
     #[must_use]
     pub fn integrity(&self) -> Option<IntegrityLevel> {
         self.caller.integrity
     }
 
-    /// The session of this process (Windows). Session 0 is that of the services.
+    /// Returns the session of this process (Windows). Session 0 is that of the services.
     #[must_use]
     pub fn session(&self) -> Option<u32> {
         self.caller.session
     }
 
-    /// Whether this process is in an `AppContainer` (Windows).
+    /// Returns whether this process is in an `AppContainer` (Windows).
     #[must_use]
     pub fn app_container(&self) -> bool {
         self.caller.app_container
     }
 
-    /// The SID of the `AppContainer` that this process is in (Windows): what
-    /// [`Principal::Package`](crate::security::Principal::Package) takes.
+    /// Returns the SID of the `AppContainer` that this process is in (Windows), which can be passed to
+    /// [`Principal::Package`](crate::security::Principal::Package).
     #[must_use]
     pub fn package(&self) -> Option<&Account> {
         self.caller.package.as_ref()
     }
 
-    /// The privileges that shared memory can need (Windows).
+    /// Returns the privileges that shared memory can need (Windows).
     #[must_use]
     pub fn privileges(&self) -> &[Privilege] {
         &self.privileges
     }
 
-    /// What regions are backed by, where the system reports it.
+    /// Returns what regions are backed by, where the system reports it.
     #[must_use]
     pub fn backing_store(&self) -> Option<&BackingStore> {
         self.backing_store.as_ref()
     }
 
-    /// The size of a page in bytes.
+    /// Returns the size of a page in bytes.
     #[must_use]
     pub fn page_size(&self) -> u64 {
         self.page
     }
 
-    /// What the system rounds the offsets of views to, in bytes. (Views of this library can start anywhere.)
+    /// Returns the allocation granularity in bytes: the system maps views at multiples of it. (Views of this
+    /// library can start anywhere.)
     #[must_use]
     pub fn granularity(&self) -> u64 {
         self.granularity
     }
 
-    /// The size of a large page in bytes, if the processor supports large pages (Windows).
+    /// Returns the size of a large page in bytes, if the processor supports large pages (Windows).
     #[must_use]
     pub fn large_page_size(&self) -> Option<u64> {
         self.large_page
     }
 
-    /// For each action, whether it is possible.
+    /// Returns for each action whether it is possible.
     #[must_use]
     pub fn capabilities(&self) -> &[Capability] {
         &self.capabilities
@@ -198,7 +199,7 @@ pub fn environment() -> Environment {
     Environment { caller, elevated, privileges, backing_store, page, granularity, large_page, capabilities }
 }
 
-/// Asks about a name that no process uses, since the answer is meant for all names.
+/// Checks a name that no process uses, because the result is meant for all names.
 fn can_create(namespace: Namespace) -> Diagnosis {
     let text = format!("mmf-doctor-{}", std::process::id());
     match Name::from_parts(namespace, &text) {

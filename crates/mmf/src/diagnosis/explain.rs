@@ -1,4 +1,4 @@
-//! Explains refusals: asks for the facts behind a failed call, and makes a diagnosis of them.
+//! Explains refusals: gathers the facts behind a failed call, and turns them into a diagnosis.
 
 use super::cause::Cause;
 use super::finding::{Diagnosis, Finding};
@@ -55,7 +55,7 @@ impl Diagnosis {
         Diagnosis::new(findings)
     }
 
-    /// Adds that no holder reports the capacity of the region.
+    /// Adds that no holder reported the capacity of the region.
     pub(crate) fn with_capacity_not_told(mut self) -> Self {
         if self.error_kind() == Some(ErrorKind::BeyondCapacity) {
             let remedy = Remedy::Other {
@@ -141,7 +141,7 @@ impl Diagnosis {
         Diagnosis::new(vec![rules::too_small(asked, len)])
     }
 
-    /// An opened region has not the expected length.
+    /// An opened region does not have the expected length.
     pub(crate) fn of_wrong_len(expected: u64, len: u64) -> Self {
         Diagnosis::new(vec![rules::wrong_len(expected, len)])
     }
@@ -172,8 +172,8 @@ impl Diagnosis {
 }
 
 impl Error {
-    /// The error for a failed call of the system, with the limit or the privilege that the code alone does
-    /// not name.
+    /// Creates the error for a failed call of the system, with the limit or the privilege that the code alone
+    /// does not name.
     #[cold]
     pub(crate) fn from_system(operation: Operation, failure: Failure) -> Self {
         let error = Error::of_failure(operation, failure);

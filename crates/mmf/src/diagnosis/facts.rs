@@ -31,7 +31,7 @@ impl PrivilegeState {
     }
 }
 
-/// The operation that is asked about, or was refused.
+/// The operation that is checked, or was refused.
 #[derive(Clone, Copy)]
 pub(crate) struct Question<'a> {
     pub(crate) operation: Operation,
@@ -58,18 +58,18 @@ pub(crate) struct Caller {
 /// The facts about a question. Rules judge by them alone.
 #[derive(Clone, Debug)]
 pub(crate) struct Facts {
-    /// Why the system cannot even look for such a name.
+    /// Why the system cannot look up such a name.
     pub(crate) name_problem: Option<(ErrorKind, String)>,
     pub(crate) here: NameProbe,
-    /// What it says about who may do what, if it lets us know.
+    /// Its access rights, if this process may read them.
     pub(crate) security: Option<Security>,
-    /// What its list alone gives to us: to read, to write (Windows).
+    /// What its access list alone grants to this process: reading, writing (Windows).
     pub(crate) list_allows: Option<(bool, bool)>,
-    /// Its name in the other namespace, if there is one of that name.
+    /// The name in the other namespace, if an object has it.
     pub(crate) elsewhere: Option<String>,
     /// A name that differs in case only.
     pub(crate) spelled: Option<String>,
-    /// The numbers of this user in the user namespace of this process and outside, if they differ (Linux).
+    /// The ids of this user in the user namespace of this process and outside, if they differ (Linux).
     pub(crate) user_numbers: Option<(u32, u32)>,
     /// A name that differs in one or two characters.
     pub(crate) similar: Option<String>,
@@ -81,16 +81,16 @@ pub(crate) struct Facts {
     pub(crate) group: Option<MemoryGroup>,
     /// A limit of the process or the machine that keeps it from opening anything.
     pub(crate) limit: Option<(&'static str, u64)>,
-    /// Bytes that were promised to others and have no pages yet.
+    /// The bytes that were promised to other processes and have no pages yet.
     pub(crate) promised: Option<u64>,
     pub(crate) caller: Caller,
     pub(crate) space: Option<Space>,
     pub(crate) limits: Limits,
-    /// Why the security that a new memory is to have cannot be had.
+    /// Why the requested security of a new region cannot be applied.
     pub(crate) security_problem: Option<(ErrorKind, String)>,
-    /// Why the large pages that a new memory is to have cannot be had.
+    /// Why the requested large pages of a new region are not available.
     pub(crate) pages_problem: Option<(ErrorKind, String)>,
-    /// Whose it should be, and whether it is.
+    /// Whether the region has the expected owner, and the account that is expected.
     pub(crate) expected_owner: Option<(bool, Account)>,
     /// Why the expected owner cannot be determined.
     pub(crate) owner_problem: Option<(ErrorKind, String)>,

@@ -9,9 +9,9 @@ use crate::error::ErrorKind;
 /// The severity of a [`Finding`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Severity {
-    /// A fact that is good to know.
+    /// A fact that may be useful.
     Note,
-    /// The operation works, but may fail soon.
+    /// The operation succeeds, but may fail soon.
     Warning,
     /// The operation fails.
     Error,
@@ -51,25 +51,25 @@ impl Finding {
         self
     }
 
-    /// The severity of the cause.
+    /// Returns the severity of the cause.
     #[must_use]
     pub fn severity(&self) -> Severity {
         self.severity
     }
 
-    /// The cause.
+    /// Returns the cause.
     #[must_use]
     pub fn cause(&self) -> &Cause {
         &self.cause
     }
 
-    /// The remedies, the most promising first; none if nothing needs to be done.
+    /// Returns the remedies, the most promising first. There are none if nothing needs to be done.
     #[must_use]
     pub fn remedies(&self) -> &[Remedy] {
         &self.remedies
     }
 
-    /// The kind of the error that the cause leads to, if it leads to one.
+    /// Returns the kind of the error that the cause leads to, if it leads to one.
     #[must_use]
     pub fn error_kind(&self) -> Option<ErrorKind> {
         self.kind
@@ -105,36 +105,36 @@ impl Diagnosis {
         Diagnosis { findings }
     }
 
-    /// The first cause, if it is so brief that the first line of an error includes it.
+    /// Returns the first cause, if it is so brief that the first line of an error includes it.
     pub(crate) fn fact(&self) -> Option<&Cause> {
         let first = self.findings.iter().find(|finding| finding.kind.is_some())?;
         first.cause.is_brief().then_some(&first.cause)
     }
 
-    /// The findings, the most severe first.
+    /// Returns the findings, the most severe first.
     #[must_use]
     pub fn findings(&self) -> &[Finding] {
         &self.findings
     }
 
-    /// Whether nothing prevents the operation.
+    /// Returns whether nothing prevents the operation.
     #[must_use]
     pub fn is_ok(&self) -> bool {
         self.error_kind().is_none()
     }
 
-    /// The kind of the error to expect, if any.
+    /// Returns the kind of the error to expect, if any.
     #[must_use]
     pub fn error_kind(&self) -> Option<ErrorKind> {
         self.findings.iter().find_map(Finding::error_kind)
     }
 
-    /// All causes, of any severity.
+    /// Iterates over all causes, of any severity.
     pub fn causes(&self) -> impl Iterator<Item = &Cause> {
         self.findings.iter().map(Finding::cause)
     }
 
-    /// All remedies, the most promising first.
+    /// Iterates over all remedies, the most promising of each finding first.
     pub fn remedies(&self) -> impl Iterator<Item = &Remedy> {
         self.findings.iter().flat_map(Finding::remedies)
     }

@@ -1,4 +1,4 @@
-//! Asks the system for facts, and lets the rules judge them. Asking changes nothing.
+//! Queries the system for facts, and lets the rules judge them. The queries change nothing.
 
 use std::time::{Duration, SystemTime};
 
@@ -18,7 +18,7 @@ pub(crate) fn ask(question: Question<'_>) -> Diagnosis {
 /// Returns the same, with the facts behind it.
 pub(crate) fn study(question: Question<'_>) -> (Facts, Diagnosis) {
     let mut facts = gather(question, true);
-    // What others may still need does not explain a failure, so only a question asked in advance includes it.
+    // What other processes may still need does not explain a failure, so only a check in advance includes it.
     if question.operation != Operation::Open {
         facts.promised = sys::promised();
     }
@@ -29,14 +29,14 @@ pub(crate) fn study(question: Question<'_>) -> (Facts, Diagnosis) {
 /// Explains a failure: the findings that fit it, or `None`.
 #[cold]
 pub(crate) fn explain(question: Question<'_>, failure: Failure, kind: ErrorKind) -> Option<Diagnosis> {
-    // Programs wait for others by trying to open, so this has to stay cheap.
+    // Programs wait for other programs by trying to open a name, so this has to stay cheap.
     let thorough = !matches!(failure.reason, Reason::Missing);
     if failure.reason == Reason::Limit {
-        return None; // it says so itself
+        return None; // its own text names the limit
     }
     let facts = gather(question, thorough);
     let mut findings = rules::judge(question, &facts);
-    // Some causes say more than the code of the system did.
+    // Some causes are more precise than the code of the system.
     let first = findings.iter().find(|finding| finding.kind.is_some());
     let kind = first.filter(|first| rules::overrides(first)).and_then(|first| first.kind).unwrap_or(kind);
     // Another process may have changed it meanwhile: then it does not explain the failure.
@@ -81,7 +81,7 @@ fn gather(question: Question<'_>, thorough: bool) -> Facts {
     } else {
         (None, (None, None))
     };
-    // (Of an owner who has no number here, none is believed.)
+    // (An owner without an id in this user namespace cannot be compared.)
     let owner = security.as_ref().filter(|_| !here.owner_is_unmapped);
     let owner_asked = question.options.expected_owner().zip(owner);
     let (expected_owner, owner_problem) =
@@ -116,7 +116,7 @@ fn gather(question: Question<'_>, thorough: bool) -> Facts {
         user_numbers: if missing && opens { sys::user_numbers() } else { None },
         similar,
         caller: if thorough { caller(&sys::caller_token()) } else { stranger() },
-        // (Where it says only what is left, it matters to those who make something.)
+        // (On Windows it only shows what is left, which matters only if a region is to be created.)
         space: if cfg!(unix) || (makes && thorough) { sys::space() } else { None },
         limits: sys::limits(),
         security_problem,
@@ -162,7 +162,8 @@ fn elsewhere(name: &Name) -> Option<String> {
 /// How long an object without a length counts as being created.
 const LASTING: Duration = Duration::from_secs(2);
 
-/// A name that differs in upper and lower case only, else one that differs in one or two characters.
+/// Returns a name that differs in upper and lower case only, otherwise one that differs in one or two
+/// characters.
 fn spelled_otherwise(name: &Name) -> (Option<String>, Option<String>) {
     let Ok(found) = sys::names() else { return (None, None) };
     let text = name.text().to_lowercase();
@@ -180,8 +181,8 @@ fn spelled_otherwise(name: &Name) -> (Option<String>, Option<String>) {
     (spelled, similar)
 }
 
-/// Whether two texts differ by what is easily mistyped: a letter too many, too few or another one, or two
-/// that have changed places. (Digits count things; who writes another one means another one.)
+/// Returns whether two texts differ by a likely typing error: an added, missing or different letter, or two
+/// transposed ones. (Digits number things, so another digit means another name.)
 fn is_near(left: &str, right: &str) -> bool {
     let (left, right): (Vec<char>, Vec<char>) = (left.chars().collect(), right.chars().collect());
     if left.len() < 4 || right.len() < 4 {
@@ -200,7 +201,7 @@ fn is_near(left: &str, right: &str) -> bool {
     }
 }
 
-/// The caller, as far as it costs little: names of users may come from another machine.
+/// Returns the caller as far as that is cheap: names of users may have to be fetched from another machine.
 fn stranger() -> Caller {
     let (session, app_container) = sys::caller_session();
     Caller {

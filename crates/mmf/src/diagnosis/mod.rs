@@ -1,11 +1,11 @@
 //! Explains why an operation was refused, or whether it would be, without changing anything.
 //!
 //! An [`Error`](crate::Error) carries a [`Diagnosis`]: its causes and remedies, as values and as text.
-//! [`OpenOptions::check_open`](crate::OpenOptions::check_open) and its siblings return one before anything is
-//! done. [`examine`] and [`environment()`] are for tools such as `mmf doctor`.
+//! [`OpenOptions::check_open`](crate::OpenOptions::check_open) and its siblings return one in advance.
+//! [`examine`] and [`environment()`] are for tools such as `mmf doctor`.
 
-// `gather` and `explain` ask the system for `facts`; `rules` turn facts, and nothing else, into findings, so
-// that recorded facts test them; `cause` and `remedy` put them into words.
+// `gather` and `explain` query the system for `facts`; `rules` turn facts, and nothing else, into findings,
+// so that recorded facts test them; `cause` and `remedy` put them into words.
 mod cause;
 mod environment;
 mod explain;

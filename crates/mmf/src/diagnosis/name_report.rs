@@ -20,14 +20,14 @@ pub struct NameReport {
 }
 
 impl NameReport {
-    /// The name that was examined.
+    /// Returns the name that was examined.
     #[must_use]
     pub fn name(&self) -> &Name {
         &self.name
     }
 
-    /// The type of the object that has the name: "shared memory", or for example "event" or "directory".
-    /// `None` if no object has it, or if the type is unknown.
+    /// Returns the type of the object that has the name: "shared memory", or for example "event" or
+    /// "directory". `None` if no object has it, or if the type is unknown.
     #[must_use]
     pub fn kind(&self) -> Option<&str> {
         match &self.probe.state {
@@ -41,49 +41,50 @@ impl NameReport {
         }
     }
 
-    /// Whether an object has the name.
+    /// Returns whether an object has the name.
     #[must_use]
     pub fn exists(&self) -> bool {
         !matches!(self.probe.state, NameState::Nothing | NameState::NoPlace)
     }
 
-    /// Whether the region is stale: all its holders were killed, and the next open removes it (Linux).
+    /// Returns whether the region is stale: all its holders were killed, and the next open removes it
+    /// (Linux).
     #[must_use]
     pub fn is_stale(&self) -> bool {
         matches!(self.probe.state, NameState::Stale { .. })
     }
 
-    /// The length in bytes, if known.
+    /// Returns the length in bytes, if known.
     #[must_use]
     pub fn len(&self) -> Option<u64> {
         self.probe.len
     }
 
-    /// Whether the region exists without a byte, because its creator has not finished.
+    /// Returns whether the region exists but has no length yet, because its creator has not finished.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         matches!(self.probe.state, NameState::Unfinished { .. })
     }
 
-    /// The owner, if known.
+    /// Returns the owner, if known.
     #[must_use]
     pub fn owner(&self) -> Option<Account> {
         self.security.as_ref()?.owner()
     }
 
-    /// The access rights, if known.
+    /// Returns the access rights, if known.
     #[must_use]
     pub fn security(&self) -> Option<&Security> {
         self.security.as_ref()
     }
 
-    /// Whether this process may read the region, as the system answers.
+    /// Returns whether this process may read the region, according to the system.
     #[must_use]
     pub fn may_read(&self) -> bool {
         self.probe.may_read
     }
 
-    /// Whether this process may write to the region, as the system answers.
+    /// Returns whether this process may write to the region, according to the system.
     #[must_use]
     pub fn may_write(&self) -> bool {
         self.probe.may_write
@@ -94,18 +95,18 @@ impl NameReport {
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Unsupported`](crate::ErrorKind::Unsupported) on Windows and macOS, where nothing has the
+    /// [`ErrorKind::Unsupported`](crate::ErrorKind::Unsupported) on Windows and macOS, if no object has the
     /// name, and where there is no `/proc`.
     pub fn holders(&self) -> Result<Holders, Error> {
         Holders::of(self.probe.identity).map_err(|error| error.with_subject(&self.name))
     }
 
-    /// What prevents opening the region for reading and writing, and what to do about it.
+    /// Returns what prevents opening the region for reading and writing, and what to do about it.
     pub fn diagnosis(&self) -> &Diagnosis {
         &self.diagnosis
     }
 
-    /// Whether the diagnosis contains a warning or an error.
+    /// Returns whether the diagnosis contains a warning or an error.
     #[must_use]
     pub fn is_troubled(&self) -> bool {
         self.diagnosis.findings().iter().any(|finding| finding.severity() > Severity::Note)

@@ -15,7 +15,7 @@ use crate::security::{Account, IntegrityLevel};
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Remedy {
-    /// Correct the input, as the cause says.
+    /// Correct the input, as the cause states.
     CorrectInput,
     /// Start the program that creates the region first.
     StartCreator,
@@ -138,7 +138,7 @@ pub enum Remedy {
 }
 
 impl Remedy {
-    /// The remedy in plain words, for people at a terminal who may not write programs.
+    /// Returns the remedy in plain words, for people at a terminal who may not write programs.
     ///
     /// ```
     /// let error = mmf::SharedMemory::open("doc-remedy-missing").unwrap_err();

@@ -1,4 +1,4 @@
-//! Rules: make findings of facts, and of nothing else.
+//! Rules: they derive findings from facts, and from nothing else.
 
 use super::cause::Cause;
 use super::facts::{Facts, PrivilegeState, Question};
@@ -94,7 +94,7 @@ pub(crate) fn listing(space: Option<Space>, failure: Failure) -> Option<Finding>
     }
 }
 
-/// Whether a cause is more precise than the code of the system.
+/// Returns whether a cause is more precise than the code of the system.
 pub(crate) fn overrides(finding: &Finding) -> bool {
     matches!(finding.cause, Cause::Directory { .. } | Cause::Unfinished { .. } | Cause::Limit { .. })
 }
@@ -181,7 +181,7 @@ pub(crate) struct FaultFacts {
 pub(crate) fn fault(facts: FaultFacts) -> Vec<Finding> {
     let FaultFacts { sign, offset, page, len, is_file, space, group } = facts;
     let mut findings = Vec::new();
-    // The rest of the last page can be accessed, and is no part of it.
+    // The rest of the last page can be accessed, but is not part of the region.
     let start = offset - offset % page.max(1);
     let full = space.filter(|space| space.left < page || sign == FaultSign::NoStorage);
     match (sign, len) {
@@ -268,7 +268,7 @@ pub(crate) fn mapping(facts: &MapFacts) -> Vec<Finding> {
     let exceeds = |(used, limit): &(u64, u64)| used.saturating_add(asked) > *limit;
     let mut findings = Vec::new();
     match failure.reason {
-        // The kernel locks all that this process maps, and may not lock so much.
+        // The kernel locks all that this process maps, and the process may not lock so much.
         Reason::Limit => {
             findings.extend(limits.locked.filter(exceeds).map(|locked| in_use("RLIMIT_MEMLOCK", locked)))
         }
@@ -359,8 +359,8 @@ fn taken(question: Question<'_>, facts: &Facts) -> Finding {
             }
             let finding = Finding::error(Cause::Exists { len: here.len, owner: owner(facts) });
             let finding = match (here.may_read, here.may_write) {
-                // (What it takes to open it is asked for by opening it; where not even that is possible,
-                // nothing is known.)
+                // (What opening requires is reported by a check of opening; if even that is impossible,
+                // nothing more is known.)
                 (true, true) => finding.cure(Remedy::OpenExisting),
                 (true, false) => finding.cure(Remedy::OpenReadOnly),
                 (false, _) => {
@@ -628,8 +628,8 @@ fn refused(question: Question<'_>, facts: &Facts) -> Vec<Finding> {
     let read_works = facts.here.may_read;
     let wants_write = question.write && read_works;
     let kind = if wants_write { ErrorKind::NotWritable } else { ErrorKind::PermissionDenied };
-    // The list would allow it, and the system does not: what is judged before the list is integrity. (What a
-    // sandbox may is not a matter of the list alone.)
+    // The list would allow it, but the system does not: the integrity level is evaluated before the list.
+    // (What a sandbox may do does not depend on the list alone.)
     let sandboxed = facts.caller.app_container || facts.caller.restricted;
     if let (Some((reads, writes)), Some(yours), false) =
         (facts.list_allows, facts.caller.integrity, sandboxed)

@@ -5,7 +5,7 @@ use std::time::SystemTime;
 
 use crate::security::Account;
 
-/// A number of bytes, and for large ones also what people say.
+/// A number of bytes, with large ones also in a common unit.
 pub(super) struct Bytes(pub(super) u64);
 
 impl fmt::Display for Bytes {

@@ -2,7 +2,7 @@
 
 use std::io;
 
-/// What kind of error it is, to match on.
+/// The kind of an [`Error`](crate::Error), to match on.
 ///
 /// Each kind has a stable number and a stable identifier, [`code`](ErrorKind::code) and
 /// [`id`](ErrorKind::id).
@@ -14,11 +14,13 @@ pub enum ErrorKind {
     /// The name is longer than the system allows. Names are never truncated.
     NameTooLong,
     /// The name contains characters that a name cannot contain, or starts with something that resembles a
-    /// namespace prefix.
+    /// namespace prefix. Also the name of an object of a segment, or a label, that is empty, too long or
+    /// invalid.
     InvalidName,
-    /// No region has this name.
+    /// No region has this name; or the segment has no such object, or there is no such file or process.
     NotFound,
-    /// A region with this name already exists.
+    /// A region with this name already exists; or there is such a file, or the region holds a segment
+    /// already.
     AlreadyExists,
     /// The name belongs to another object (an event, a mutex, a directory), or the handle does not refer to
     /// shared memory.
@@ -29,9 +31,11 @@ pub enum ErrorKind {
     NotWritable,
     /// The length is zero.
     ZeroLength,
-    /// The length exceeds what the system, or the address space of this process, can hold.
+    /// The length exceeds what the system, or the address space of this process, can hold; or a segment
+    /// cannot have this number of participants.
     TooLarge,
-    /// The region is smaller than requested.
+    /// The region is smaller than requested, or too small for a segment; or a peer has truncated it to
+    /// nothing.
     TooSmall,
     /// Not enough memory is left.
     OutOfMemory,
@@ -43,7 +47,8 @@ pub enum ErrorKind {
     /// left for the page, or another cause that [`Error::diagnosis`](crate::Error::diagnosis) names. See
     /// [`Error::fault`](crate::Error::fault).
     Fault,
-    /// This system does not support the operation.
+    /// The operation is not supported: by this system, for this region, or in a forked copy of the process
+    /// that opened the segment.
     Unsupported,
     /// The owner is not the one that [`expect_owner`](crate::OpenOptions::expect_owner) requires, or another
     /// user has taken a name of this user. The region was not touched.
@@ -56,10 +61,12 @@ pub enum ErrorKind {
     /// A [`Security`](crate::security::Security) cannot be applied: it cannot be parsed, this user may not
     /// assign it, or it would grant everyone everything.
     InvalidSecurity,
-    /// A limit of this process or of the system is reached, such as the number of open files or of bytes that
-    /// may be locked in RAM.
+    /// A limit of this process, of the system or of this library is reached, such as the number of open
+    /// files, of bytes that may be locked in RAM, or of events to wait for.
     LimitReached,
     /// Another process is in the middle of creating or removing the region, and has not finished for seconds.
+    /// Of a segment: another owner holds the lock or the writer, the directory is locked, or a value was
+    /// overwritten during each attempt to copy it.
     Busy,
     /// What was handed to this process is not valid: forged, malformed, expired, meant for another process,
     /// or received before. See [`handoff`](crate::handoff).
@@ -84,20 +91,21 @@ pub enum ErrorKind {
     /// The region is not a [`Segment`](crate::Segment), or is one of a version that this library does not
     /// know.
     NotASegment,
-    /// It is not ready. A region: its name is reserved, but it has no length yet (Unix) or no committed page
-    /// (Windows), and may stay so if its creator has ended. A segment: its creator has died, or takes longer
-    /// than the caller was prepared to wait.
+    /// The region or the segment is not ready. A region: its name is reserved, but it has no length yet
+    /// (Unix) or no committed page (Windows), and may stay so if its creator has ended. A segment: its
+    /// creator has not started, has died, or takes longer than the timeout of the caller.
     NotReady,
     /// The object has another kind, type, size, alignment or version than requested.
     Incompatible,
-    /// The bytes of a segment are not valid: a peer has overwritten them, or its creator has declared it
-    /// broken.
+    /// The bytes of a segment are not valid: a peer has overwritten them, or the segment was declared broken.
+    /// Also the data of a lock whose owner died or panicked: see
+    /// [`LockError::OwnerDied`](crate::sync::LockError::OwnerDied).
     Corrupted,
     /// The segment has no room left, or no slot for another participant.
     Full,
     /// The deadline has passed.
     TimedOut,
-    /// The lock was given up for good after an owner had died.
+    /// An owner has permanently given the lock up, because its data could not be repaired.
     NotRecoverable,
     /// An option does not apply to the function that was called, or contradicts another option. The message
     /// names the option and what to do.
@@ -117,7 +125,7 @@ pub(crate) enum Audience {
 }
 
 impl ErrorKind {
-    /// The fact, in a few words.
+    /// Returns the fact in a few words.
     pub(crate) fn describe(self) -> &'static str {
         match self {
             ErrorKind::EmptyName => "the name is empty",
@@ -163,7 +171,7 @@ impl ErrorKind {
         }
     }
 
-    /// The cure, where it does not depend on the case; else an empty text.
+    /// Returns the cure, or an empty text if it depends on the case.
     pub(crate) fn cure(self, audience: Audience) -> &'static str {
         let programmer = audience == Audience::Programmer;
         match self {
@@ -250,7 +258,7 @@ impl ErrorKind {
         }
     }
 
-    /// The fact and the cure where the error is about a file.
+    /// Returns the fact and the cure for an error about a file.
     pub(crate) fn of_file(self, audience: Audience) -> (&'static str, &'static str) {
         match self {
             ErrorKind::NotFound => {
@@ -271,7 +279,7 @@ impl ErrorKind {
         }
     }
 
-    /// The kind that `std::io` has for it. `code` decides where this library has no kind of its own.
+    /// Returns the corresponding kind of `std::io`. `code` decides where this library has no kind of its own.
     pub(crate) fn as_io(self, code: Option<i32>) -> io::ErrorKind {
         match self {
             ErrorKind::NotFound => io::ErrorKind::NotFound,

@@ -1,7 +1,7 @@
 //! [`Error`]: the operation that failed, the name, the fact, its cause, and its cure.
 //!
-//! An error is plain data: nothing here asks the system. What a code of the system means, and what the facts
-//! behind it are, is found out by [`diagnosis`](crate::diagnosis).
+//! An error is plain data: nothing here queries the system. [`diagnosis`](crate::diagnosis) determines what
+//! an error code of the system means and which facts explain it.
 
 mod kind;
 mod operation;
@@ -32,25 +32,25 @@ pub struct Fault {
 }
 
 impl Fault {
-    /// The byte that could not be accessed, as an offset from the start of the view: what the system reports.
-    /// A copy touches its first bytes first and may touch its last bytes before those between, so bytes
-    /// before this one can be inaccessible, too.
+    /// Returns the byte that could not be accessed, as the system reports it: an offset from the start of the
+    /// view. A copy accesses its first bytes first and may access its last bytes before those between, so
+    /// bytes before this one can be inaccessible, too.
     #[must_use]
     pub fn offset(&self) -> usize {
         self.offset
     }
 
-    /// The code of the system. On Windows, the exception: `0xC0000005` (access violation) or `0xC0000006`
-    /// (in-page error). On Unix, the signal: `SIGSEGV` or `SIGBUS`; where the kernel made the copy (see
-    /// [`faults`](crate::faults)), no signal was raised, and it is `SIGBUS` with a [`detail`](Fault::detail)
-    /// of 0.
+    /// Returns the code of the system. On Windows, the exception: `0xC0000005` (access violation) or
+    /// `0xC0000006` (in-page error). On Unix, the signal: `SIGSEGV` or `SIGBUS`; where the kernel made the
+    /// copy (see [`faults`](crate::faults)), no signal was raised, and it is `SIGBUS` with a
+    /// [`detail`](Fault::detail) of 0.
     #[must_use]
     pub fn code(&self) -> u32 {
         self.code
     }
 
-    /// More from the system. On Windows, the status behind an in-page error, else 0; on Unix, the signal's
-    /// `si_code`.
+    /// Returns the detail that the system reports. On Windows, the status behind an in-page error, otherwise
+    /// 0; on Unix, the signal's `si_code`.
     #[must_use]
     pub fn detail(&self) -> i32 {
         self.detail
@@ -178,7 +178,7 @@ impl Error {
         self
     }
 
-    /// Sets the diagnosis, which replaces detail and cure: it says the same, and more.
+    /// Sets the diagnosis, which replaces detail and cure: it contains both, and more.
     pub(crate) fn with_diagnosis(mut self, diagnosis: Diagnosis) -> Self {
         self.0.detail = None;
         self.0.cure = None;
@@ -197,7 +197,7 @@ impl Error {
         self
     }
 
-    /// The fact without the operation.
+    /// Returns the fact without the operation.
     pub(crate) fn fact(&self) -> String {
         match (&self.0.sentence, &self.0.detail) {
             (Some(sentence), _) => sentence.clone(),
@@ -206,7 +206,7 @@ impl Error {
         }
     }
 
-    /// The error for a failed call of the system: its kind, and the words for its code.
+    /// Creates the error for a failed call of the system, with its kind and the words for its code.
     pub(crate) fn of_failure(operation: Operation, failure: Failure) -> Self {
         let kind = match failure.reason {
             Reason::Missing => ErrorKind::NotFound,
@@ -258,26 +258,27 @@ impl Error {
         }
     }
 
-    /// The kind of the error, to match on.
+    /// Returns the kind of the error, to match on.
     #[must_use]
     pub fn kind(&self) -> ErrorKind {
         self.0.kind
     }
 
-    /// The operation that failed.
+    /// Returns the operation that failed.
     #[must_use]
     pub fn operation(&self) -> Operation {
         self.0.operation
     }
 
-    /// The name of the region with its namespace; or the text that was given as a name, if it is not a valid
-    /// one.
+    /// Returns the name of the region with its namespace, or the text that was passed as a name if it is not
+    /// a valid one.
     #[must_use]
     pub fn name(&self) -> Option<&str> {
         self.0.subject.as_deref()
     }
 
-    /// The name of the object of a [`Segment`](crate::Segment) that the error is about, such as a lock.
+    /// Returns the name of the object of a [`Segment`](crate::Segment) that the error is about, such as a
+    /// lock.
     ///
     /// ```
     /// let segment = mmf::Segment::create("doc-error-object", 64 * 1024)?;
@@ -294,22 +295,22 @@ impl Error {
         self.0.object.as_deref()
     }
 
-    /// The file that the error is about, if it is not about the region: one that could not be saved to,
-    /// loaded or restored.
+    /// Returns the file that the error is about, if it is not about the region: one to which a region could
+    /// not be saved, or from which one could not be loaded or restored.
     #[must_use]
     pub fn path(&self) -> Option<&Path> {
         self.0.path.as_deref()
     }
 
-    /// The error code of the system: `GetLastError` on Windows, `errno` on Unix. `None` if the system was not
-    /// asked.
+    /// Returns the error code of the system: `GetLastError` on Windows, `errno` on Unix; `None` if no system
+    /// call failed.
     #[must_use]
     pub fn raw_os_error(&self) -> Option<i32> {
         self.0.code
     }
 
-    /// The cause and the cure, where the system refused something and facts were found that explain it. Also
-    /// part of the text of `{:#}`.
+    /// Returns the cause and the cure, if the system refused something and facts were found that explain it.
+    /// They are also part of the text of `{:#}`.
     ///
     /// ```
     /// use mmf::diagnosis::Cause;
@@ -324,14 +325,14 @@ impl Error {
         self.0.diagnosis.as_ref()
     }
 
-    /// The offset and the code of a [`Fault`](ErrorKind::Fault).
+    /// Returns the offset and the code of a [`Fault`](ErrorKind::Fault).
     #[must_use]
     pub fn fault(&self) -> Option<Fault> {
         self.0.fault
     }
 
-    /// The cure in plain words, for people at a terminal who may not write programs: the first remedy of the
-    /// [`diagnosis`](Error::diagnosis), or what helps against this [`kind`](Error::kind) in general.
+    /// Returns the cure in plain words, for people at a terminal who may not write programs: the first remedy
+    /// of the [`diagnosis`](Error::diagnosis), or what helps against this [`kind`](Error::kind) in general.
     ///
     /// ```
     /// let error = mmf::SharedMemory::create("doc-error-advice", 0).unwrap_err();
@@ -362,7 +363,7 @@ impl Error {
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let is_full = f.alternate();
-        // Texts of others, such as names, must not disturb the output.
+        // Texts from other processes, such as names, must not disturb the output.
         fmt::write(&mut Escaped(f), format_args!("{}", Headline { inner: &self.0, is_full }))?;
         if !is_full {
             return Ok(());
@@ -387,7 +388,7 @@ impl fmt::Debug for Error {
     }
 }
 
-/// The first line, unescaped.
+/// The first line of an error, unescaped.
 struct Headline<'e> {
     inner: &'e Inner,
     /// Whether the diagnosis follows.
@@ -427,7 +428,7 @@ impl fmt::Display for Headline<'_> {
     }
 }
 
-/// The end of every first line: the offset of a fault, and the words of the system.
+/// Writes the end of every first line: the offset of a fault, and the words of the system.
 fn write_evidence(f: &mut fmt::Formatter<'_>, inner: &Inner) -> fmt::Result {
     if let Some(fault) = inner.fault {
         write!(f, " (byte {}, {}, {:#x})", fault.offset, describe_code(fault.code), fault.detail)?;

@@ -117,7 +117,7 @@ impl Operation {
         }
     }
 
-    /// The words where the name of the region follows; of what is in a segment, the name of the segment.
+    /// Returns the words in front of the name of the region or the segment.
     pub(super) fn describe_with_name(self) -> &'static str {
         match self {
             Operation::Copy => "copy to or from",
@@ -134,7 +134,7 @@ impl Operation {
         }
     }
 
-    /// The words where there is no name.
+    /// Returns the words for an error without a name.
     pub(super) fn describe_without_name(self) -> &'static str {
         match self {
             Operation::Read => "read from the shared memory region",
@@ -144,7 +144,7 @@ impl Operation {
         }
     }
 
-    /// The words where the path of a file follows.
+    /// Returns the words in front of the path of a file.
     pub(super) fn describe_with_path(self) -> &'static str {
         match self {
             Operation::Save => "save a shared memory region to",

@@ -15,30 +15,31 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! The receiver gets the access with which the region was handed off: a `SharedMemory<ReadOnly>` can only be
+//! The receiver has the access with which the region was handed off: a `SharedMemory<ReadOnly>` can only be
 //! [received read-only](receive_read_only). The region lives as long as any process holds it, so the giver
-//! may drop it or end at once. No other process gets it, not even one that is started at the same time. A
-//! child can hand on what it has received. A region gets to a process that runs already by a [`Ticket`].
+//! may drop it or end at once. No other process receives it, not even one that is started at the same time. A
+//! child can hand off what it has received. A [`Ticket`] passes a region to a process that is already
+//! running.
 //!
 //! # What the child finds
 //!
 //! The environment variable `MMF_HANDOFF_` and the label contains fields separated by colons. The first field
 //! is the version, 1. `docs/handoff.md` shows how programs in C, C# and Python read it.
 //!
-//! | system | value | how the region gets there |
+//! | system | value | how the region is passed |
 //! | --- | --- | --- |
 //! | Unix | `1:fd:NUMBER:DEVICE:INODE:LENGTH:rw` | the child inherits the descriptor, which is marked for that only in the child, between fork and exec |
 //! | Windows | `1:parcel:NAME:LENGTH:rw` | once the child runs, the handle is duplicated into it; a small named section, whose name cannot be guessed, contains its value |
 //!
-//! Inheriting handles would be simpler on Windows, but *every* child that any thread starts at that moment
-//! inherits an inheritable handle, unless a list of handles limits it. The standard library has no such list
-//! yet.
+//! Inherited handles would be simpler on Windows, but *every* child that any thread starts at that moment
+//! inherits an inheritable handle, unless the child has a list of handles. The standard library has no such
+//! list yet.
 //!
 //! # What is checked
 //!
-//! What arrives is not trusted. It has to be the object that the giver meant, shared memory and no executable
-//! image, of the stated length, and with the stated access. A value that is forged, garbled or out of date is
-//! an [`ErrorKind::InvalidTicket`], and never gives a handle of something else.
+//! What arrives is not trusted. It has to be the object that the giver meant, shared memory and not an
+//! executable image, of the stated length, and with the stated access. A value that is forged, malformed or
+//! out of date is an [`ErrorKind::InvalidTicket`], and never yields a handle of something else.
 
 mod note;
 #[cfg(unix)]
@@ -80,8 +81,8 @@ pub trait CommandExt {
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::InvalidName`]: the text is no label, or was used before. Otherwise those of the system:
-    /// for example, that the process has too many descriptors.
+    /// [`ErrorKind::InvalidName`]: the text is not a valid label, or was used before for this command.
+    /// Otherwise those of the system: for example, that the process has too many descriptors.
     fn hand_off<A: Access>(
         &mut self,
         label: &str,
@@ -99,7 +100,7 @@ impl CommandExt for Command {
     }
 }
 
-/// A command whose next child gets regions: returned by [`CommandExt::hand_off`].
+/// A command whose next child receives regions: returned by [`CommandExt::hand_off`].
 #[derive(Debug)]
 #[must_use = "no region is handed over before spawn is called"]
 pub struct HandoffCommand<'a> {
@@ -108,7 +109,7 @@ pub struct HandoffCommand<'a> {
 }
 
 impl HandoffCommand<'_> {
-    /// Hands over one more region.
+    /// Hands off one more region.
     ///
     /// # Errors
     ///
@@ -125,14 +126,14 @@ impl HandoffCommand<'_> {
         Ok(self)
     }
 
-    /// Starts the child by [`Command::spawn`]. From then on the child holds the regions, whatever becomes of
-    /// this process.
+    /// Starts the child by [`Command::spawn`]. From then on the child holds the regions, even if this process
+    /// ends.
     ///
-    /// The command itself stays as it was: a child that it starts afterwards gets nothing.
+    /// The command itself stays as it was: a child that it starts afterwards receives no region.
     ///
     /// # Errors
     ///
-    /// Those of [`Command::spawn`]. If the regions cannot be handed over, the child is ended and the error
+    /// Those of [`Command::spawn`]. If a region cannot be handed off, the child is killed and the error is
     /// returned.
     pub fn spawn(self) -> io::Result<Child> {
         // The child has no use for the variables of regions that this process has received, or that have one
@@ -165,7 +166,7 @@ impl HandoffCommand<'_> {
         Ok(child)
     }
 
-    /// Starts the child and waits until it ends, as [`Command::status`].
+    /// Starts the child and waits until it ends, like [`Command::status`].
     ///
     /// # Errors
     ///
@@ -188,20 +189,20 @@ fn check_label(label: &str, operation: Operation) -> Result<&str, Error> {
     Err(Error::new(operation, ErrorKind::InvalidName).with_detail(detail))
 }
 
-/// Receives a region with which this process was started, for reading and writing. Each region can be
-/// received once.
+/// Receives a region that was handed off to this process when it was started, for reading and writing. Each
+/// region can be received once.
 ///
 /// # Errors
 ///
-/// - [`ErrorKind::NotFound`]: nothing was handed over under this label, or it has been received.
-/// - [`ErrorKind::NotWritable`]: it was handed over read-only; [`receive_read_only`] succeeds.
+/// - [`ErrorKind::NotFound`]: no region was handed off under this label, or it has been received already.
+/// - [`ErrorKind::NotWritable`]: it was handed off read-only; [`receive_read_only`] succeeds.
 /// - [`ErrorKind::InvalidTicket`]: the region is not what the variable states, or its giver ended before the
 ///   hand-off.
 pub fn receive(label: &str) -> Result<SharedMemory<ReadWrite>, Error> {
     receive_as(label)
 }
 
-/// Receives a region with which this process was started, for reading.
+/// Receives a region that was handed off to this process when it was started, for reading.
 ///
 /// # Errors
 ///
@@ -261,7 +262,7 @@ enum Origin {
     Ticket,
 }
 
-/// Returns the value of a label's variable, in any case, because Windows ignores the case of variables.
+/// Returns the value of a label's variable in any letter case, because Windows ignores the case of variables.
 fn variable(label: &str) -> Option<OsString> {
     std::env::var_os(format!("{VARIABLE}{label}")).or_else(|| {
         let is_it =
@@ -270,7 +271,8 @@ fn variable(label: &str) -> Option<OsString> {
     })
 }
 
-/// Returns the labels of the regions with which this process was started, received or not.
+/// Returns the labels of the regions that were handed off to this process when it was started, received or
+/// not.
 ///
 /// ```
 /// for label in mmf::handoff::labels() {

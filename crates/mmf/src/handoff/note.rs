@@ -1,4 +1,4 @@
-//! The text about a region on its way: in an environment variable, or in a ticket.
+//! The text that describes a region on its way: in an environment variable, or in a ticket.
 
 #[cfg(test)]
 mod tests;
@@ -6,7 +6,7 @@ mod tests;
 use core::fmt;
 use core::str::FromStr;
 
-/// What the receiver gets to know. Any process may have written it, so it is only a claim.
+/// The information for the receiver. Any process may have written it, so it is only a claim.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Note {
     pub(super) way: Way,
@@ -15,7 +15,7 @@ pub(super) struct Note {
     pub(super) writable: bool,
 }
 
-/// How the region gets to the receiver.
+/// How the region is passed to the receiver.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Way {
     /// A descriptor that the process has inherited, and the object that it should refer to.
@@ -43,7 +43,7 @@ impl fmt::Display for Note {
     }
 }
 
-/// The text is no note.
+/// The error for a text that is not a note.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) struct NoNote;
 

@@ -1,4 +1,4 @@
-//! Tickets: regions for processes that run already.
+//! Tickets: regions for processes that are already running.
 
 #[cfg(all(test, feature = "serde"))]
 mod tests;
@@ -12,8 +12,8 @@ use crate::access::{Access, ReadOnly, ReadWrite};
 use crate::error::{Error, ErrorKind, Operation};
 use crate::memory::SharedMemory;
 
-/// A region on its way to a process, as a text, for programs that have their own way to reach that process: a
-/// pipe, a socket or a message queue.
+/// A region on its way to a process, in the form of a text, for programs that have their own connection to
+/// that process: a pipe, a socket or a message queue.
 ///
 /// ```
 /// use mmf::SharedMemory;
@@ -25,7 +25,7 @@ use crate::memory::SharedMemory;
 /// memory.view()?.write(&7_u32, 0)?;
 /// let text = memory.ticket_for(std::process::id())?.to_string();
 ///
-/// // … and the receiver gets the text.
+/// // … and the receiver redeems the text.
 /// let memory = text.parse::<Ticket>()?.redeem()?;
 /// assert_eq!(memory.view()?.read::<u32>(0)?, 7);
 /// # Ok::<(), mmf::Error>(())
@@ -38,9 +38,9 @@ use crate::memory::SharedMemory;
 /// | macOS | *unsupported*: send the region over a socket, see [`os::unix`](crate::os) | |
 ///
 /// A ticket is for one process and can be redeemed once. (On Linux, any process of the user can redeem it,
-/// any number of times while the giver holds the region.) It is no secret, because other processes can do
-/// nothing with it. A forged ticket is an [`ErrorKind::InvalidTicket`]. A process that redeems one should
-/// know where it comes from, as with all shared memory.
+/// any number of times while the giver holds the region.) It is not a secret, because other processes can do
+/// nothing with it. A forged ticket is an [`ErrorKind::InvalidTicket`]. As with all shared memory, a process
+/// that redeems one should know where it comes from.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Ticket(Note);
 
@@ -50,7 +50,7 @@ impl<A: Access> SharedMemory<A> {
     /// # Errors
     ///
     /// - [`ErrorKind::NotFound`]: there is no such process.
-    /// - [`ErrorKind::PermissionDenied`]: this user may not duplicate handles into it (Windows).
+    /// - [`ErrorKind::PermissionDenied`]: this user may not duplicate handles into that process (Windows).
     /// - [`ErrorKind::Unsupported`]: on macOS; on Linux, `/proc` is missing or shows another pid namespace.
     pub fn ticket_for(&self, process: u32) -> Result<Ticket, Error> {
         system::ticket(self, process).map(Ticket)
@@ -63,8 +63,8 @@ impl Ticket {
     /// # Errors
     ///
     /// - [`ErrorKind::InvalidTicket`]: the ticket is for another process, was redeemed, or is forged; or its
-    ///   giver has ended or is in another pid or time namespace. The message says which.
-    /// - [`ErrorKind::NotWritable`]: it gives read access only;
+    ///   giver has ended or is in another pid or time namespace. The message states which.
+    /// - [`ErrorKind::NotWritable`]: it grants read access only;
     ///   [`redeem_read_only`](Ticket::redeem_read_only) succeeds.
     pub fn redeem(self) -> Result<SharedMemory<ReadWrite>, Error> {
         if !self.0.writable {
@@ -83,7 +83,7 @@ impl Ticket {
         system::take(&self.0, Origin::Ticket)
     }
 
-    /// Returns whether the ticket gives write access.
+    /// Returns whether the ticket grants write access.
     #[must_use]
     pub fn is_writable(&self) -> bool {
         self.0.writable

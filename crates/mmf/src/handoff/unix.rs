@@ -11,7 +11,7 @@ use crate::memory::SharedMemory;
 use crate::sys::process::{Inherited, Process, identity, namespaces, take_inherited};
 use crate::sys::{Failure, Object, Reason};
 
-/// A region that the next child of a command gets.
+/// A region that the next child of a command receives.
 #[derive(Debug)]
 pub(super) struct Parcel {
     note: Note,
@@ -35,7 +35,7 @@ impl Parcel {
         &self.note
     }
 
-    /// Does nothing: the child got the descriptor when it was started.
+    /// Does nothing: the child inherited the descriptor when it was started.
     #[allow(clippy::unnecessary_wraps, reason = "as on Windows")]
     pub(super) fn deliver(&self, _child: &Child) -> Result<(), Error> {
         Ok(())
@@ -66,7 +66,7 @@ pub(super) fn take<A: Access>(note: &Note, origin: Origin) -> Result<SharedMemor
     })?;
     let fail = |failure| Error::from_system(Operation::Receive, failure);
     let memory = SharedMemory::from_object(object).map_err(fail)?;
-    // A peer may have grown the region since; only one that cuts it makes it shorter.
+    // A peer may have grown the region since. It is shorter only if a peer has truncated it.
     if memory.right().len().map_err(fail)? < note.len {
         Err(invalid("the region is shorter than it states"))
     } else {
@@ -74,7 +74,8 @@ pub(super) fn take<A: Access>(note: &Note, origin: Origin) -> Result<SharedMemor
     }
 }
 
-/// Refuses a ticket whose giver cannot be found from here, because its id and its start mean something else.
+/// Refuses a ticket whose giver cannot be found from here, because its process id and start time have another
+/// meaning here.
 fn check_namespaces((pid, time): (u64, u64)) -> Result<(), Error> {
     let (our_pid, our_time) = namespaces();
     let other = |theirs: u64, ours: u64| theirs != 0 && ours != 0 && theirs != ours;

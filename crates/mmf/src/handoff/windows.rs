@@ -1,5 +1,5 @@
 //! Hand-off by handles on Windows. The sender duplicates the handle of the region into the receiver, which
-//! learns its value from a small named section, the parcel.
+//! reads its value from a small named section, the parcel.
 //!
 //! The value alone would not suffice: a process that can write the text of a ticket could name any handle of
 //! the receiver. So the sender also duplicates a handle of the parcel into the receiver, as a proof handle,
@@ -71,7 +71,7 @@ impl Parcel {
             None => false,
         };
         let name = format!(r"{}\{PREFIX}{text}", if is_elsewhere { "Global" } else { "Local" });
-        // A child runs as the user of this process, also if this thread impersonates another one.
+        // A child runs as the user of this process, even if this thread impersonates another one.
         let reader = receiver.map_or_else(process::user, Handles::user).map_err(fail)?;
         let security = Security::readable_only(Some(&reader), Operation::HandOff)?;
         let section = OpenOptions::new().len(PARCEL_LEN as u64).security(security).create(&*name)?;

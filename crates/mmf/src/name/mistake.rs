@@ -5,7 +5,7 @@ use crate::diagnosis::{self, Diagnosis};
 use crate::error::{Error, ErrorKind, Operation};
 use crate::escape::is_harmful;
 
-/// Why a text is no name.
+/// Why a text is not a name.
 pub(super) struct Mistake {
     pub(super) kind: ErrorKind,
     pub(super) why: String,
@@ -29,7 +29,7 @@ impl Mistake {
     }
 }
 
-/// Returns what may have been meant: full names that are accepted, the most likely first.
+/// Returns the names that may have been meant: full names that are accepted, the most likely first.
 fn proposals(name: &str) -> Vec<Proposal> {
     // A compiler turns a backslash and the first letter of the text into a control character.
     let mut candidates = Vec::new();
@@ -81,7 +81,7 @@ pub(crate) struct Proposal {
     pub(crate) is_literal: bool,
 }
 
-/// Returns what a text without invisible characters may have been meant for.
+/// Returns the names that a text without invisible characters may have been meant to be.
 fn meant(text: &str) -> Vec<String> {
     let full = |namespace: Namespace, text: &str| format!("{}{text}", namespace.prefix());
     let local = |text: &str| full(Namespace::Local, text);

@@ -86,18 +86,19 @@ impl Name {
     /// - [`ErrorKind::NameTooLong`]: it has more than [`Name::MAX_LEN`] bytes (on macOS 15, or 30 for a
     ///   global name, which is the limit of the system).
     /// - [`ErrorKind::InvalidName`]: it contains a NUL, a further backslash or (on Unix) a slash; it starts
-    ///   with something that looks like a prefix and is none: `local\`, `Global/`, `Session\`; or it contains
-    ///   invisible characters that hide mistakes, such as control characters, marks of direction, or spaces
-    ///   at its ends. ([`Name::from_parts`] accepts those, for regions that other programs have named so.)
-    ///   The diagnosis proposes what was probably meant, and proposes only names that this function accepts.
+    ///   with something that resembles a prefix: `local\`, `Global/`, `Session\`; or it contains invisible
+    ///   characters that hide mistakes, such as control characters, bidirectional controls, or spaces at its
+    ///   ends. ([`Name::from_parts`] accepts those, for regions to which other programs have given such
+    ///   names.) The diagnosis proposes what was probably meant, and proposes only names that this function
+    ///   accepts.
     pub fn new(name: &str) -> Result<Self, Error> {
         checked(name).map_err(|mistake| mistake.into_error(name))
     }
 
-    /// Creates a name of a namespace and a text. The text is taken as it is: no prefix is parsed.
+    /// Creates a name from a namespace and a text. The text is taken as it is: no prefix is parsed.
     ///
-    /// Every name that [`list`](crate::inspect::list()) finds and that this function accepts is the one that
-    /// [`Name::new`] parses from its text, except for texts with invisible characters, which only this
+    /// If this function accepts a name that [`list`](crate::inspect::list()) found, [`Name::new`] parses the
+    /// printed form of the name to the same one, except for texts with invisible characters, which only this
     /// function accepts.
     ///
     /// # Errors

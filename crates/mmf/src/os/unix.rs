@@ -7,13 +7,13 @@ use crate::error::{Error, ErrorKind, Operation};
 use crate::memory::SharedMemory;
 use crate::sys::{Object, socket};
 
-/// Descriptors for [`SharedMemory`].
+/// Conversions between [`SharedMemory`] and descriptors.
 pub trait SharedMemoryExt: Sized {
     /// Takes ownership of a descriptor of a shared memory object, a `memfd`, or a file that can be mapped.
     ///
     /// On Linux a writable descriptor that is taken as read-only loses the right to write, except for an
-    /// unnamed object of another user. For a raw descriptor, create an [`OwnedFd`] first; that is where the
-    /// `unsafe` belongs.
+    /// unnamed object of another user. To pass a raw descriptor, convert it into an [`OwnedFd`] first, which
+    /// is the `unsafe` step.
     ///
     /// # Errors
     ///
@@ -49,7 +49,7 @@ pub trait SharedMemoryExt: Sized {
 
     /// Sends the region over a Unix domain socket: one byte, `m`, with the descriptor (`SCM_RIGHTS`).
     ///
-    /// The receiver gets the rights of this handle, whatever its user is. This process may drop the handle at
+    /// The receiver has the rights of this handle, whatever its user is. This process may drop the handle at
     /// once.
     ///
     /// # Errors
@@ -69,13 +69,13 @@ pub trait SharedMemoryExt: Sized {
     /// ```
     fn send_over(&self, socket: impl AsFd) -> Result<(), Error>;
 
-    /// Receives a region that [`send_over`](SharedMemoryExt::send_over) sends. It blocks, unless the socket
-    /// is non-blocking.
+    /// Receives a region that [`send_over`](SharedMemoryExt::send_over) sends. Blocks, unless the socket is
+    /// non-blocking.
     ///
     /// Only shared memory is accepted: objects of `/dev/shm` and other `tmpfs`, of `hugetlbfs`, and `memfd`s.
-    /// A file could be on a file system that the sender serves itself (FUSE), where each access blocks for as
-    /// long as the sender likes. [`receive_file_over`](SharedMemoryExt::receive_file_over) accepts files from
-    /// a sender that is trusted not to do so.
+    /// A file could be on a file system that the sender serves itself (FUSE), where the sender can block each
+    /// access for any time. [`receive_file_over`](SharedMemoryExt::receive_file_over) accepts files from a
+    /// sender that is trusted not to do so.
     ///
     /// # Errors
     ///
@@ -92,7 +92,7 @@ pub trait SharedMemoryExt: Sized {
     ///
     /// # Errors
     ///
-    /// As [`receive_over`](SharedMemoryExt::receive_over).
+    /// Those of [`receive_over`](SharedMemoryExt::receive_over).
     fn receive_file_over(socket: impl AsFd) -> Result<Self, Error>;
 }
 

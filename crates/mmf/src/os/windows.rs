@@ -39,12 +39,12 @@ pub trait SharedMemoryExt: Sized {
 
     /// Returns a new handle of the section, with the same rights. Children do not inherit it.
     ///
-    /// For a region over a file, this creates a section over the present length of the file. (The borrowed
-    /// handle that [`AsHandle`] returns is that of the file.)
+    /// For a mapped file, this creates a section of the current length of the file. (The borrowed handle that
+    /// [`AsHandle`] returns is that of the file.)
     ///
     /// # Errors
     ///
-    /// An error of the system, for example if it has no memory left.
+    /// The errors of the system, for example that it has no memory left.
     fn to_handle(&self) -> Result<OwnedHandle, Error>;
 }
 

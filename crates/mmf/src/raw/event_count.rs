@@ -14,7 +14,7 @@
 //!
 //! 1. *A waiter blocks only while the count is the one that it has seen.* So each later notification either
 //!    changes the word before the waiter blocks, or wakes it.
-//! 2. *A waiter misses no notification*, unless exactly 2³² of them come between two of its looks.
+//! 2. *A waiter misses no notification*, unless exactly 2³² of them come between two of its loads.
 //!
 //! # Memory ordering
 //!

@@ -1,5 +1,5 @@
-//! The algorithms of the synchronization objects, apart from memory and system: each one works on a
-//! [`Context`].
+//! The algorithms of the synchronization objects, independent of the memory and the system: each one works on
+//! a [`Context`].
 //!
 //! # Two contexts
 //!
@@ -12,8 +12,8 @@
 //! # Memory ordering
 //!
 //! All accesses through [`Context`] are sequentially consistent. The reader-writer lock needs it: each side
-//! announces itself in one word and then looks at another one. The latest value ([`seqlock`]) names the
-//! ordering of each access and of each fence itself.
+//! announces itself in one word and then loads another one. The latest value ([`seqlock`]) names the ordering
+//! of each access and of each fence itself.
 //!
 //! # Deaths and faults
 //!
@@ -84,17 +84,17 @@ pub trait Context {
     /// Wakes one waiter of the word, or all of them.
     fn wake(&self, word: &Self::Word, all: bool) -> Result<(), Self::Fault>;
 
-    /// Whether the deadline of this operation has passed.
+    /// Returns whether the deadline of this operation has passed.
     fn is_past_deadline(&self) -> bool;
 
-    /// Whether the participant with this id has died. Never true of a live one.
+    /// Returns whether the participant with this id has died. Never true of a live one.
     fn is_dead(&self, id: u32) -> bool;
 
     /// Records that the word's owner was found dead, for every later participant that meets the damaged
     /// data.
     ///
     /// The record is needed because the participant that detects the death may run out of time before it
-    /// looks at the data. The caller owns the lock; or it is a reader that has not freed the word yet.
+    /// examines the data. The caller owns the lock; or it is a reader that has not freed the word yet.
     fn owner_died(&self, word: &Self::Word, id: u32) -> Result<(), Self::Fault>;
 
     /// Records that the word was released while others may have waited for it: what they recorded about its
@@ -112,7 +112,7 @@ pub trait Context {
     /// Hints to the processor that the caller spins.
     fn pause(&self);
 
-    /// A point at which tests stop a process for good.
+    /// Marks a point at which tests stop a process permanently.
     fn step(&self, name: &'static str);
 }
 
@@ -189,7 +189,7 @@ pub enum AcquireError<F> {
     /// The participant with this id holds it; 0: others were faster at each attempt.
     WouldBlock(u32),
     TimedOut,
-    /// It was given up for good.
+    /// The lock is in its final state: given up, or, for a once lock, initialised.
     Done,
     /// This participant has more readers than its word can count.
     TooManyReaders,

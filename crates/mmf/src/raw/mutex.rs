@@ -18,7 +18,7 @@
 //! | 28 `PHASE` | toggled by each writer of a reader-writer lock; 0 in other locks |
 //! | 27–0 `OWNER` | the owner's participant id; 0: the lock is free; all ones, `DONE`: see below |
 //!
-//! `DONE` is final. A mutex or reader-writer lock in this state was given up for good; a once lock is
+//! `DONE` is final. A mutex or reader-writer lock in this state was given up permanently; a once lock is
 //! initialised.
 //!
 //! # Transitions
@@ -58,14 +58,14 @@
 //!    and only [`mark_consistent`] clears it. So no owner sees data that a dead owner may have left half
 //!    changed without being notified of it.
 //! 5. *No state can be left only by a participant that may be dead*: see *Deaths*.
-//! 6. *No loop runs for as long as a peer likes*: see *A word that changes all the time*.
+//! 6. *No peer can keep a loop running*: see *A word that changes all the time*.
 //!
 //! # Memory ordering
 //!
 //! All accesses are sequentially consistent. The exclusion itself would need no more than an acquiring
 //! compare-exchange to lock and a releasing one to unlock. That no wake-up is lost also needs an order
-//! between a release and the look at the count of waiters that follows it ([`waiters`](super::waiters)),
-//! and the reader-writer lock needs an order between the words of its two sides.
+//! between a release and the load of the count of waiters that follows it ([`waiters`](super::waiters)), and
+//! the reader-writer lock needs an order between the words of its two sides.
 //!
 //! # Fairness
 //!
@@ -94,11 +94,11 @@
 //!
 //! # A word that changes all the time
 //!
-//! A peer may change the word before each compare-exchange, by malice or by mere load. A single attempt
-//! gives up after [`Context::RETRY_LIMIT`] rounds; a waiter checks its deadline after as many
-//! ([`Retries`]). A waiter that times out tries as often to clear `QUEUE` and then leaves it as a dead
-//! waiter would. The owner's part of the word belongs to the owner alone, so after as many failures the
-//! owner changes it by an addition, which cannot fail.
+//! A peer may change the word before each compare-exchange, by malice or merely under load. A single attempt
+//! gives up after [`Context::RETRY_LIMIT`] rounds; a waiter checks its deadline after as many ([`Retries`]).
+//! A waiter that times out tries as often to clear `QUEUE` and then leaves it as a dead waiter would. The
+//! owner's part of the word belongs to the owner alone, so after as many failures the owner changes it by an
+//! addition, which cannot fail.
 //!
 //! # Sources
 //!

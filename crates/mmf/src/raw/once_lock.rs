@@ -16,7 +16,7 @@
 //!
 //! 1. *The value is written only by the owner of the lock*, and never after `DONE`.
 //! 2. *A participant that sees `DONE` sees the value*, because the value was written before.
-//! 3. *What a dead owner has left of a value is never read*: it is overwritten before `DONE`.
+//! 3. *A value that a dead owner has written in part is never read*: it is overwritten before `DONE`.
 //!
 //! # Memory ordering
 //!
@@ -35,7 +35,7 @@
 use super::mutex::{self, DONE, OWNER};
 use super::{AcquireError, BlockingMode, Context};
 
-/// Whether the value is initialised.
+/// Returns whether the value is initialised.
 pub fn is_done<C: Context>(cx: &C, word: &C::Word) -> Result<bool, C::Fault> {
     Ok(cx.load(word)? & OWNER == DONE)
 }

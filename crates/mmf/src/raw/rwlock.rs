@@ -13,7 +13,7 @@
 //! | bits of a slot's readers' word | meaning |
 //! | --- | --- |
 //! | 63–32 | participant id; unless it belongs to this slot, the word counts no reader |
-//! | 31–20 `ACTIVE` | readers that read, or that are about to look whether they may |
+//! | 31–20 `ACTIVE` | readers that read, or that are about to check whether they may |
 //! | 19–10, 9–0 `WAITING` | readers that wait for the end of a writer of phase 1, of phase 0 |
 //!
 //! The *drain word* is an event count: a writer that drains the readers blocks on it, and each reader that
@@ -43,15 +43,15 @@
 //!
 //! # Invariants
 //!
-//! 1. *No reader reads beside a writer.* Each side announces itself before it looks for the other, the
-//!    reader in `ACTIVE` and the writer in the lock word. So at least one of them sees the other; and if
-//!    both do, the reader moves from `ACTIVE` to `WAITING` and lets the writer go first.
+//! 1. *No reader reads while a writer writes.* Each side announces itself before it checks for the other, the
+//!    reader in `ACTIVE` and the writer in the lock word. So at least one of them sees the other; and if both
+//!    do, the reader moves from `ACTIVE` to `WAITING` and lets the writer go first.
 //! 2. *A reader waits for one writer.* While it is counted in `WAITING p`, the next writer has phase 1 −
 //!    *p* and drains it.
 //! 3. *A writer waits only for readers that arrived before it*, because later ones are counted in `WAITING
 //!    p`, which it does not drain.
-//! 4. *No count reaches into another one.* A count is changed only where it stays within its bits, also
-//!    after a peer has written nonsense or a guard was released twice ([`can_move`]).
+//! 4. *No count reaches into another one.* A count is changed only where it stays within its bits, even after
+//!    a peer has written invalid values or a guard was released twice ([`can_move`]).
 //! 5. *A word without the slot's participant id counts no reader.* So a leftover of a dead participant
 //!    neither delays a writer nor has to be cleared by one particular participant.
 //!
@@ -71,7 +71,7 @@
 //! | --- | --- | --- |
 //! | as a reader, at any step | counts in its own word | a draining writer clears the word |
 //! | before it notifies the writer | the same | the writer, after a recheck interval |
-//! | as a writer, also while draining | its id in the lock word | the next writer takes it over; a reader frees it |
+//! | as a writer, even while draining | its id in the lock word | the next writer takes it over; a reader frees it |
 //! | as a reader, before it wakes the others | a free lock word | each waiter, after a recheck interval |
 //!
 //! Every participant that acquires the lock after a dead writer is notified, until a writer has declared
@@ -101,31 +101,31 @@ const ACTIVE_MAX: u64 = 4000;
 /// The maximum number of waiting readers of one participant and phase, with room as above.
 const WAITING_MAX: u64 = 1000;
 
-/// One reader that waits for the end of a writer of this phase.
+/// Returns what one reader that waits for the end of a writer of this phase adds to the word.
 pub const fn waiting_one(phase: u32) -> u64 {
     if phase == 0 { 1 } else { 1 << 10 }
 }
 
-/// The participant whose readers are counted.
+/// Returns the participant whose readers are counted.
 pub const fn participant_of(readers: u64) -> u32 {
     (readers >> 32) as u32
 }
 
-/// The number of active readers.
+/// Returns the number of active readers.
 pub const fn active(readers: u64) -> u64 {
     (readers >> 20) & 0xfff
 }
 
-/// The number of readers that wait for the end of a writer of this phase.
+/// Returns the number of readers that wait for the end of a writer of this phase.
 pub const fn waiting(readers: u64, phase: u32) -> u64 {
     (if phase == 0 { readers } else { readers >> 10 }) & 0x3ff
 }
 
 /// What a reader-writer lock needs in addition to a [`Context`]: the readers' words, one for each slot.
 pub trait Readers: Context {
-    /// The number of slots that were ever used. Never more than there are words.
+    /// Returns the number of slots that were ever used. Never more than there are words.
     fn slots(&self) -> Result<u32, Self::Fault>;
-    /// Whether the slot belongs to the participant with this id.
+    /// Returns whether the slot belongs to the participant with this id.
     fn owns_slot(&self, id: u32, slot: u32) -> bool;
     /// Loads the word of a slot. Sequentially consistent, as all accesses here.
     fn readers_load(&self, slot: u32) -> Result<u64, Self::Fault>;
@@ -206,7 +206,7 @@ fn add_reader_slow<C: Readers>(
 /// Moves a reader of this participant from one count to another, if there is one to take and room where it
 /// goes. Returns the previous word.
 ///
-/// Otherwise a peer has written nonsense, or a guard was released twice; then the word stays as it is.
+/// Otherwise a peer has written invalid values, or a guard was released twice; then the word stays as it is.
 fn move_reader<C: Readers>(cx: &C, me: Participant, take: u64, add: u64) -> Result<u64, C::Fault> {
     let mut before = cx.readers_load(me.slot)?;
     for _ in 0..C::RETRY_LIMIT {
@@ -227,7 +227,7 @@ fn move_reader<C: Readers>(cx: &C, me: Participant, take: u64, add: u64) -> Resu
     Ok(before)
 }
 
-/// Whether `take` and `add` leave each count of this participant's word within its bits.
+/// Returns whether `take` and `add` leave each count of this participant's word within its bits.
 fn can_move(readers: u64, id: u32, take: u64, add: u64) -> bool {
     let fits = |ones: u64, count: fn(u64) -> u64, most: u64| {
         count(readers) >= count(take) && (ones & add == 0 || count(readers) < most)
@@ -397,7 +397,7 @@ pub fn write<C: Readers>(
         Ok(()) => Ok(acquired),
         Err(error) => {
             if !matches!(error, AcquireError::Fault(_)) {
-                // The caller may have detected a death and has not looked at the data: `DAMAGED` stays.
+                // The caller may have detected a death and has not examined the data: `DAMAGED` stays.
                 mutex::unlock_slow(cx, words.lock, me.id, true)?;
             }
             Err(error)

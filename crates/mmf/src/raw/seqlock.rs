@@ -39,8 +39,8 @@
 //! The copies are not atomic and have no order of their own.
 //!
 //! - A reader that has loaded the count (acquire) sees at least the whole value that was published with it
-//!   (step 5, release). So it need not look at the sequence before it copies: the copy contains value *n*,
-//!   or parts of a later one.
+//!   (step 5, release). So it need not load the sequence before it copies: the copy contains value *n*, or
+//!   parts of a later one.
 //! - If the copy contains parts of a later value, then the fence of that value's writer (step 2) and the
 //!   reader's fence (step 3) synchronize. So the reader sees the later sequence number in step 4, and
 //!   rejects the copy.
@@ -89,7 +89,7 @@ pub trait WritableSlots: Slots {
     fn store_count(&self, count: u64, order: Ordering) -> Result<(), Self::Fault>;
     /// Stores the sequence number of a slot.
     fn store_sequence(&self, slot: u64, sequence: u64, order: Ordering) -> Result<(), Self::Fault>;
-    /// A point at which tests stop a process for good.
+    /// Marks a point at which tests stop a process permanently.
     fn step(&self, name: &'static str);
 }
 
@@ -100,7 +100,7 @@ pub enum ReadOutcome {
     Empty,
     /// The value with this number, counted from 1.
     Value(u64),
-    /// Every attempt failed: the writer is faster than the copy, or a peer has written nonsense.
+    /// Every attempt failed: the writer is faster than the copy, or a peer has written invalid values.
     Torn,
 }
 

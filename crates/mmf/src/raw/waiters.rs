@@ -20,7 +20,7 @@
 //!
 //! # Deaths
 //!
-//! A waiter that dies between steps 1 and 4 stays counted for good. From then on each change of the word
+//! A waiter that dies between steps 1 and 4 stays counted permanently. From then on each change of the word
 //! costs a needless system call, and nothing else.
 
 /// A word with a count of its waiters.
@@ -33,7 +33,7 @@ pub trait WaiterCount {
     fn waiters(&self) -> Result<u32, Self::Fault>;
     /// Adds to the count of waiters, wrapping around.
     fn add_waiters(&self, change: u32) -> Result<(), Self::Fault>;
-    /// A point at which tests stop a process for good.
+    /// Marks a point at which tests stop a process permanently.
     fn step(&self, name: &'static str);
 }
 

@@ -2,14 +2,14 @@
 
 use super::{IntegrityLevel, Principal};
 
-/// The boundary of a [private namespace](crate::Namespace::Private) (Windows), which says what processes may
-/// create names in it.
+/// The boundary of a [private namespace](crate::Namespace::Private) (Windows), which determines the processes
+/// that may create names in it.
 ///
-/// In `Local\` and `Global\` the first process to create a name has it, friend or foe. Names in a private
-/// namespace can be created only by processes inside its boundary: those that belong to *all* of its members
-/// and have at least its integrity level. A boundary is identified by all of its parts, so every program that
-/// uses it has to spell it the same way. Without a member it contains the current user; programs of other
-/// users name that user as a member.
+/// In `Local\` and `Global\` a name belongs to the first process that creates it, whichever that is. Names in
+/// a private namespace can be created only by processes inside its boundary: those that belong to *all* of
+/// its members and have at least its integrity level. A boundary is identified by all of its parts, so every
+/// program that uses it has to spell it the same way. Without a member it contains the current user; programs
+/// of other users name that user as a member.
 ///
 /// ```
 /// use mmf::security::{BoundaryDescriptor, Principal};
@@ -21,10 +21,11 @@ use super::{IntegrityLevel, Principal};
 /// # Ok::<(), mmf::Error>(())
 /// ```
 ///
-/// The [`Security`](crate::security::Security) of a region says who may *open* it. The principals that the
-/// first region in the namespace grants access to can pass through the namespace; grants of later regions to
-/// other principals do not reach them. The boundary and its name are no secret, and no protection by
-/// themselves: the protection is that only processes inside can create the namespace and names in it.
+/// The [`Security`](crate::security::Security) of a region determines who may *open* it. The principals to
+/// which the first region in the namespace grants access can traverse the namespace; grants of later regions
+/// to other principals do not let those traverse it. The boundary and its name are not a secret and do not
+/// protect by themselves: the protection is that only processes inside can create the namespace and names in
+/// it.
 ///
 /// On Unix such a name is [`ErrorKind::Unsupported`](crate::ErrorKind::Unsupported); use
 /// [`expect_owner`](crate::OpenOptions::expect_owner) there.
@@ -44,7 +45,7 @@ impl BoundaryDescriptor {
         BoundaryDescriptor { name: name.into(), members: Vec::new(), integrity: None }
     }
 
-    /// Requires processes inside to belong (also) to this user or group.
+    /// Requires processes inside to belong to this user or group as well.
     pub fn member(mut self, who: Principal) -> Self {
         self.members.push(who);
         self

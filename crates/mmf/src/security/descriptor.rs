@@ -50,12 +50,12 @@ impl Ace {
         Ace { kind, flags: 0, body }
     }
 
-    /// An entry that allows access.
+    /// Returns an entry that allows access.
     pub(crate) fn allow(mask: u32, sid: &Sid) -> Self {
         Ace::new(ALLOWED, mask, sid)
     }
 
-    /// The mask and the SID, which have the same offsets in the known types.
+    /// Returns the mask and the SID, which have the same offsets in the known types.
     fn parts(&self) -> Option<(u32, Sid)> {
         let (mask, sid) = self.body.split_first_chunk()?;
         Some((u32::from_le_bytes(*mask), Sid::from_bytes(sid)?))
@@ -67,12 +67,12 @@ impl Ace {
         self.any_rule().filter(|_| !self.is_conditional())
     }
 
-    /// Whether the entry has a condition, which only the system can evaluate.
+    /// Returns whether the entry has a condition, which only the system can evaluate.
     pub(crate) fn is_conditional(&self) -> bool {
         matches!(self.kind, ALLOWED_CALLBACK | DENIED_CALLBACK)
     }
 
-    /// As [`rule`](Ace::rule), also for an entry with a condition.
+    /// Returns the same as [`rule`](Ace::rule), also for an entry with a condition.
     pub(crate) fn any_rule(&self) -> Option<(bool, u32, Sid)> {
         let allows = match self.kind {
             ALLOWED | ALLOWED_CALLBACK => true,
@@ -122,12 +122,12 @@ pub(crate) struct Descriptor {
     protected: bool,
 }
 
-/// The error for bytes that are no descriptor.
+/// The error for bytes that are not a descriptor.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct NoDescriptor;
 
 impl Descriptor {
-    /// A descriptor with this owner and these entries, which inherits no entries.
+    /// Returns a descriptor with this owner and these entries, which inherits no entries.
     pub(crate) fn new(owner: Option<Sid>, entries: Vec<Ace>) -> Self {
         Descriptor { owner, group: None, dacl: Dacl::List(entries), sacl: Vec::new(), protected: true }
     }

@@ -33,9 +33,9 @@ pub(crate) use system::{account_of, account_of_user, is_owner, list_allows, priv
 
 /// The principals that may open a region, and whether they may write.
 ///
-/// The default is [`current_user`](Security::current_user): the user that this thread acts for has all
-/// rights, and no other principal has any. Further grants are added step by step, and one value can be used
-/// for any number of objects:
+/// The default is [`current_user`](Security::current_user): the user for whom this thread acts has all
+/// rights, and no other principal has any. Grants are added one by one, and one value can be used for any
+/// number of objects:
 ///
 /// ```
 /// use mmf::security::{Principal, Security};
@@ -76,7 +76,7 @@ enum Base {
     CurrentUser,
     /// Written by the caller.
     Descriptor(Descriptor),
-    /// Read from an existing region; a new region that uses it has an owner of its own.
+    /// Read from an existing region. A new region that uses it has an owner of its own.
     Seen(Descriptor),
     Posix(Posix),
 }
@@ -95,8 +95,8 @@ impl Default for Security {
 }
 
 impl Security {
-    /// Grants all rights to the user that this thread acts for, which also is the owner, and nothing to
-    /// others.
+    /// Grants all rights to the user for whom this thread acts, who is also the owner, and nothing to other
+    /// principals.
     pub fn current_user() -> Self {
         Security { base: Base::CurrentUser, grants: Vec::new(), integrity: None }
     }
@@ -104,7 +104,7 @@ impl Security {
     /// Lets the users of the machine read: for a service that publishes to them.
     ///
     /// The grant is to the creator and, on Windows, to `Authenticated Users`, on Unix to everyone. Create the
-    /// region under a `Global\` name, which all sessions see.
+    /// region under a `Global\` name, which is visible in all sessions.
     pub fn users_may_read() -> Self {
         Security::current_user().grant_read(users())
     }
@@ -120,8 +120,8 @@ impl Security {
     /// Lets a sandboxed or low-integrity helper of this program read and write (Windows).
     ///
     /// The grant is to the current user and all application packages, with a low integrity label. An
-    /// `AppContainer` has object names of its own, so *by name* this serves helpers of low integrity; one in
-    /// an `AppContainer` has to be given a handle.
+    /// `AppContainer` has object names of its own, so *by name* only helpers of low integrity can open the
+    /// region; a helper in an `AppContainer` has to receive a handle.
     pub fn sandboxed_helper() -> Self {
         Security::current_user().grant_write(Principal::AllApplicationPackages).integrity(IntegrityLevel::Low)
     }
@@ -130,7 +130,7 @@ impl Security {
     /// (Windows).
     ///
     /// The integrity label is medium, whatever the program's own level. (A program that was elevated with
-    /// another user's password runs as that user: then grant to the user at the machine, by
+    /// another user's password runs as that user: then grant access to the user at the machine, by
     /// [`Principal::InteractiveUsers`] or by name.) On Unix, which has no elevation, this is
     /// [`current_user`](Security::current_user).
     pub fn unelevated() -> Self {
@@ -141,8 +141,8 @@ impl Security {
     /// Parses a text in the security descriptor definition language (Windows), such as
     /// `D:P(A;;GA;;;BA)(A;;GR;;;WD)`.
     ///
-    /// Generic rights suffice for sections: `GR` allows mapping for reading. Without an owner in the text,
-    /// the owner is the current user.
+    /// Generic rights are sufficient for sections: `GR` allows mapping for reading. If the text names no
+    /// owner, the current user is the owner.
     ///
     /// # Errors
     ///
@@ -173,28 +173,29 @@ impl Security {
         Ok(Security { base: Base::Descriptor(descriptor), grants: Vec::new(), integrity: None })
     }
 
-    /// Also lets this principal read.
+    /// Grants reading to this principal as well.
     pub fn grant_read(mut self, who: Principal) -> Self {
         self.grants.push(Grant { who, write: false });
         self
     }
 
-    /// Also lets this principal read and write.
+    /// Grants reading and writing to this principal as well.
     pub fn grant_write(mut self, who: Principal) -> Self {
         self.grants.push(Grant { who, write: true });
         self
     }
 
-    /// Keeps programs below this integrity level from writing, whatever they are granted (Windows).
+    /// Keeps programs below this integrity level from writing, whatever rights they are granted (Windows).
     ///
     /// The default is [`IntegrityLevel::Medium`], or the program's own level if that is lower. A level above
-    /// the program's own takes a privilege.
+    /// the program's own requires a privilege.
     pub fn integrity(mut self, level: IntegrityLevel) -> Self {
         self.integrity = Some(level);
         self
     }
 
-    /// Returns the owner, if the value was read from a region or names one.
+    /// Returns the owner: the current user, or the one that the descriptor or the region names, if it names
+    /// one.
     #[must_use]
     pub fn owner(&self) -> Option<Account> {
         match &self.base {
@@ -254,7 +255,7 @@ impl Security {
 }
 
 fn users() -> Principal {
-    // On Windows every user of a machine is authenticated; anonymous logons are not meant.
+    // On Windows every user of a machine is authenticated, and anonymous logons are not to be included.
     if cfg!(windows) { Principal::AuthenticatedUsers } else { Principal::Everyone }
 }
 
@@ -262,7 +263,7 @@ fn invalid(detail: impl Into<String>) -> Error {
     Error::new(Operation::Security, ErrorKind::InvalidSecurity).with_detail(detail)
 }
 
-/// A sentence with the owner and the grants.
+/// Formats a sentence with the owner and the grants.
 impl fmt::Display for Security {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.base {

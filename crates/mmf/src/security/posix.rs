@@ -29,7 +29,7 @@ pub(crate) const WRITE: u16 = 2;
 const VERSION: u32 = 2;
 const NOBODY: u32 = u32::MAX;
 
-/// Parses the value of the extended attribute `system.posix_acl_access`. Returns none if it is malformed.
+/// Parses the value of the extended attribute `system.posix_acl_access`. Returns `None` if it is malformed.
 pub(crate) fn read_list(bytes: &[u8]) -> Option<Vec<Entry>> {
     let (version, rest) = bytes.split_first_chunk()?;
     if u32::from_le_bytes(*version) != VERSION || rest.len() % 8 != 0 {

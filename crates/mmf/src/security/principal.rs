@@ -8,8 +8,8 @@ use core::fmt;
 use core::str::FromStr;
 use std::sync::OnceLock;
 
-/// A user, a group or another set of processes that rights are granted to, or that a region is expected to be
-/// owned by.
+/// A user, a group or another set of processes to which rights are granted, or which is expected to own a
+/// region.
 ///
 /// It parses from a text, as on a command line: one of the words below, otherwise the name of a user.
 ///
@@ -31,7 +31,7 @@ use std::sync::OnceLock;
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
 pub enum Principal {
-    /// The user that this thread acts for.
+    /// The user for whom this thread acts.
     CurrentUser,
     /// A user by name or id.
     User(String),
@@ -72,7 +72,7 @@ impl Principal {
     }
 }
 
-/// In the form that parses to the same principal.
+/// Formats the principal as a text that parses to the same principal.
 impl fmt::Display for Principal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -118,8 +118,8 @@ impl FromStr for Principal {
     }
 }
 
-/// An integrity level of Windows. A process cannot write to an object of a higher level, whatever it is
-/// granted.
+/// An integrity level of Windows. A process cannot write to an object of a higher level, whatever rights it
+/// is granted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
 pub enum IntegrityLevel {
@@ -147,7 +147,7 @@ impl IntegrityLevel {
         }
     }
 
-    /// Rounds levels in between down.
+    /// Rounds intermediate levels down.
     pub(crate) fn from_rid(rid: u32) -> Self {
         match rid {
             0..0x1000 => IntegrityLevel::Untrusted,
@@ -203,7 +203,7 @@ impl FromStr for IntegrityLevel {
 #[derive(Clone)]
 pub struct Account {
     id: String,
-    /// Looked up on demand: names may have to be fetched from another machine.
+    /// Looked up on demand, because names may have to be fetched from another machine.
     name: OnceLock<Option<String>>,
     look_up: fn(&str) -> Option<String>,
 }
@@ -213,7 +213,7 @@ impl Account {
         Account { id, name: OnceLock::new(), look_up }
     }
 
-    /// An account that cannot be identified.
+    /// Returns an account that cannot be identified.
     pub(crate) fn unknown(who: &Principal) -> Self {
         Account::new(who.to_string(), |_| None)
     }
@@ -233,7 +233,7 @@ impl Account {
     }
 }
 
-/// By identifier, because names can change.
+/// Compares the identifiers, because names can change.
 impl PartialEq for Account {
     fn eq(&self, other: &Self) -> bool {
         self.id == other.id

@@ -23,7 +23,7 @@ impl Sid {
         Sid::well_known(1, &[0])
     }
 
-    /// The owner of an object. An entry for it replaces the implied rights of the owner.
+    /// Returns the SID of the owner of an object. An entry for it replaces the implied rights of the owner.
     pub(crate) fn owner_rights() -> Self {
         Sid::well_known(3, &[4])
     }
@@ -52,7 +52,7 @@ impl Sid {
         Sid::well_known(15, &[2, 1])
     }
 
-    /// The SID of an integrity level.
+    /// Returns the SID of an integrity level.
     pub(crate) fn label(level: u32) -> Self {
         Sid::well_known(16, &[level])
     }
@@ -122,7 +122,7 @@ impl fmt::Display for Sid {
     }
 }
 
-/// The error for a text that is no security identifier.
+/// The error for a text that is not a security identifier.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct NoSid;
 

@@ -223,7 +223,7 @@ pub(super) fn account_of_gid(gid: u32) -> Account {
     Account::new(gid.to_string(), |id| account::name_of(Kind::Group, id.parse().ok()?))
 }
 
-/// Returns the user that this thread acts for.
+/// Returns the user for whom this thread acts.
 #[allow(clippy::unnecessary_wraps, reason = "it can be unknown on Windows")]
 pub(crate) fn account_of_user() -> Option<Account> {
     Some(account_of_uid(account::user()))

@@ -150,7 +150,7 @@ fn no_list(operation: Operation) -> Error {
     )
 }
 
-/// The error for systems without security descriptors, which is never used on Windows.
+/// Returns the error for systems without security descriptors, which is never used on Windows.
 pub(super) fn no_descriptors() -> Error {
     invalid("")
 }
@@ -175,12 +175,12 @@ pub(crate) fn account_of(bytes: &[u8]) -> Option<Account> {
     Sid::from_bytes(bytes).map(|sid| account_of_sid(&sid))
 }
 
-/// Returns the user that this thread acts as.
+/// Returns the user for whom this thread acts.
 pub(crate) fn account_of_user() -> Option<Account> {
     current_user(Operation::Security).ok().map(|sid| account_of_sid(&sid))
 }
 
-/// Whether `principal` owns the object with this security. Also returns the account of the principal.
+/// Returns whether `principal` owns the object with this security, and the account of the principal.
 pub(crate) fn is_owner(
     security: &Security,
     principal: &Principal,
@@ -207,8 +207,8 @@ pub(crate) fn is_owner(
     Ok((is_owner, account_of_sid(&expected)))
 }
 
-/// Whether the access control list alone grants this token reading, and writing. (The system also considers
-/// integrity levels.)
+/// Returns whether the access control list alone grants reading, and writing, to this token. (The system also
+/// considers integrity levels.)
 pub(crate) fn list_allows(security: &Security) -> Option<(bool, bool)> {
     let Base::Seen(descriptor) = &security.base else { return None };
     let token = account::token().ok()?;
@@ -248,8 +248,8 @@ impl Resolved {
         Ok(Resolved { name: boundary.name.clone(), members, integrity })
     }
 
-    /// The alias of the namespace in this process: equal for equal boundaries, and different for different
-    /// ones.
+    /// Returns the alias of the namespace in this process: equal for equal boundaries, and different for
+    /// different ones.
     fn alias(&self) -> String {
         // FNV-1a, which is the same in all copies of the library in a process. It need not resist attacks,
         // because only this process chooses its boundaries.
@@ -260,8 +260,8 @@ impl Resolved {
         format!("mmf-{hash:016x}")
     }
 
-    /// The descriptor of the namespace itself. Once the namespace exists, only this descriptor keeps other
-    /// processes from creating names in it: the boundary governs only the creation of the namespace. A
+    /// Returns the descriptor of the namespace itself. Once the namespace exists, only this descriptor keeps
+    /// other processes from creating names in it: the boundary governs only the creation of the namespace. A
     /// process with all SIDs of the boundary may create names, a user with access to the region may traverse
     /// the namespace, and no user, not even the owner, may change the descriptor.
     fn protection(&self, security: &Security, operation: Operation) -> Result<Vec<u8>, Error> {

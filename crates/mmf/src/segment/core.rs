@@ -1,4 +1,5 @@
-//! What all objects of a segment rest on: the view, the own slot, and whether other participants are alive.
+//! What all objects of a segment rest on: the view, the slot of this process, and the liveness of other
+//! participants.
 
 use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::SeqCst;
@@ -78,13 +79,12 @@ pub(crate) fn time_of(nanoseconds: u64) -> Option<SystemTime> {
     if nanoseconds == 0 { None } else { UNIX_EPOCH.checked_add(Duration::from_nanos(nanoseconds)) }
 }
 
-/// An offset in a view, already checked against its length. (An offset that does not fit is past the end of
-/// every view.)
+/// Converts an offset into an index of a view. (An offset that does not fit is past the end of every view.)
 pub(crate) fn index(offset: u64) -> usize {
     usize::try_from(offset).unwrap_or(usize::MAX)
 }
 
-/// The process of a participant, as far as it has been recorded.
+/// Returns the process of a participant, as far as it has been recorded.
 pub(crate) fn participant(slot_state: SlotState, record: &Slot) -> ProcessIdentity {
     let id = slot_state.process();
     if slot_state.phase() != Phase::Present {
@@ -105,7 +105,7 @@ impl<A: Access> Core<A> {
         self.memory.right().name_it(Error::new(operation, kind))
     }
 
-    /// The segment's name as errors quote it.
+    /// Returns the segment's name as errors quote it.
     pub(crate) fn quoted_name(&self) -> String {
         match self.fail(Operation::Object, ErrorKind::Other).name() {
             // Verbatim: {:?} would double the backslash, and users compare the name with their own.
@@ -114,24 +114,25 @@ impl<A: Access> Core<A> {
         }
     }
 
-    /// The state of a slot and the record beside it. The record is torn while a participant joins; the state
-    /// never is.
+    /// Returns the state of a slot and the record beside it. The record is torn while a participant joins;
+    /// the state never is.
     pub(crate) fn slot(&self, slot: u32) -> Result<(SlotState, Slot), Error> {
         let slot_state = SlotState(self.view.atomic_u64(slot_at(slot))?.load(SeqCst)?);
         Ok((slot_state, self.view.read::<Slot>(slot_at(slot))?))
     }
 
-    /// The number of slots that were ever used, at most the number of slots.
+    /// Returns the number of slots that were ever used, at most the number of slots.
     pub(crate) fn slots_used(&self) -> Result<u32, Error> {
         Ok(self.view.atomic_u32(index(SLOTS_USED_AT))?.load(SeqCst)?.min(self.slots))
     }
 
-    /// The id of this process. `None` for an observer, and in a forked copy of the process that joined.
+    /// Returns the participant id of this process. `None` for an observer, and in a forked copy of the
+    /// process that joined.
     pub(crate) fn own_id(&self) -> Option<u32> {
         self.member.as_ref().filter(|member| member.forks == liveness::fork_epoch()).map(|member| member.id)
     }
 
-    /// Whether the participant with this id is alive.
+    /// Returns whether the participant with this id is alive.
     pub(crate) fn standing(&self, id: u32) -> Result<Standing, Error> {
         if self.own_id() == Some(id) {
             return Ok(Standing::Present(None));
@@ -169,8 +170,8 @@ impl<A: Access> Core<A> {
         self.kernel_slots.is_held(&self.memory.right().object, slot)
     }
 
-    /// Whether to believe the kernel that no process holds a slot. Not if it says so of this process's own
-    /// slot as well: then all of them may have been restored from a checkpoint without such locks.
+    /// Returns whether to believe the kernel that no process holds a slot. Not if it reports the same of this
+    /// process's own slot: then all of them may have been restored from a checkpoint without such locks.
     fn can_trust(&self) -> bool {
         match &self.member {
             // (A forked child holds nothing itself.)
@@ -181,14 +182,14 @@ impl<A: Access> Core<A> {
         }
     }
 
-    /// Whether the participant has left or died. If this process cannot tell, it counts as alive.
+    /// Returns whether the participant has left or died. If this process cannot tell, it counts as alive.
     pub(crate) fn is_gone(&self, id: u32) -> bool {
         matches!(self.standing(id), Ok(Standing::Gone))
     }
 }
 
 impl Core<ReadWrite> {
-    /// The id of this process, or an error in a forked copy of the process that joined.
+    /// Returns the participant id of this process, or an error in a forked copy of the process that joined.
     #[inline]
     pub(crate) fn me(&self) -> Result<u32, Error> {
         match &self.member {
@@ -197,14 +198,14 @@ impl Core<ReadWrite> {
         }
     }
 
-    /// Whether this is the process that joined, and not a forked copy of it.
+    /// Returns whether this is the process that joined, and not a forked copy of it.
     #[allow(clippy::inline_always, reason = "it is asked between two locked instructions")]
     #[inline(always)]
     pub(crate) fn is_here(&self) -> bool {
         matches!(&self.member, Some(member) if member.forks == liveness::fork_epoch())
     }
 
-    /// The error of a forked child that does what only its parent may do.
+    /// Returns the error for a forked child that does what only its parent may do.
     #[cold]
     pub(crate) fn forked(&self) -> Error {
         let sentence = format!(

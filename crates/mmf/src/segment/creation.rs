@@ -1,4 +1,4 @@
-//! The creation of a segment in a region of zeros, also after a creator has died.
+//! The creation of a segment in a region of zeros, including a takeover after a creator has died.
 
 use std::sync::atomic::Ordering::SeqCst;
 use std::sync::atomic::{AtomicU64, fence};
@@ -60,7 +60,7 @@ impl Parameters {
         Ok(Parameters { operation, slots, deadline })
     }
 
-    /// The end of the header and the slots, where the directory starts.
+    /// Returns the end of the header and the slots, where the directory starts.
     pub(super) fn start(self) -> u64 {
         HEADER_LEN + u64::from(self.slots) * SLOT_LEN
     }
@@ -73,10 +73,10 @@ pub(super) struct SegmentRegion<'m, A: Access> {
     parameters: Parameters,
 }
 
-/// How far the creation is.
+/// How far the creation has progressed.
 enum Progress {
     Ready,
-    /// No process has started; or the region is no segment and starts with zeros.
+    /// No process has started to create it; or the region is not a segment and starts with zeros.
     Blank,
     /// A process is creating the segment.
     UnderWay,
@@ -152,8 +152,8 @@ impl<'m, A: Access> SegmentRegion<'m, A> {
         Ok(if self.creator_is_alive(slot_state)? { Progress::UnderWay } else { Progress::Died })
     }
 
-    /// The offset of a byte in the header that is not zero, although the state says that no creator has
-    /// started to write.
+    /// Returns the offset of a byte in the header that is not zero, although according to the state no
+    /// creator has started to write.
     pub(super) fn unlike_raw(&self) -> Result<Option<usize>, Error> {
         let bytes = self.view.read::<Header>(0)?;
         // A creator changes the state from *raw* before it writes anything else. If the state is still *raw*,
@@ -165,8 +165,8 @@ impl<'m, A: Access> SegmentRegion<'m, A> {
         Ok(is_blank(&bytes).err())
     }
 
-    /// The process in the creator's slot, as far as it has been recorded: of a process that has just taken
-    /// the slot, only the id is known.
+    /// Returns the process in the creator's slot, as far as it has been recorded: of a process that has just
+    /// taken the slot, only the id is known.
     pub(super) fn creator(&self, slot_state: SlotState) -> Result<ProcessIdentity, Error> {
         let id = slot_state.process();
         if slot_state.phase() != Phase::Present {
@@ -227,8 +227,8 @@ impl<'m, A: Access> SegmentRegion<'m, A> {
         }
     }
 
-    /// The length of the region, of at least `len` bytes if the view can be extended so far: it may have been
-    /// mapped before the segment grew.
+    /// Returns the length of the view, after extending it to at least `len` bytes if that is possible: it may
+    /// have been mapped before the segment grew.
     pub(super) fn reaches(&self, len: u64) -> Result<u64, Error> {
         let known = self.view.len() as u64;
         if len <= known { Ok(known) } else { Ok(self.view.refresh()? as u64) }
@@ -269,7 +269,7 @@ impl<'m, A: Access> SegmentRegion<'m, A> {
         Ok(self.core(slots, header.len, header.id))
     }
 
-    /// The caller has checked these values against the view.
+    /// Returns the core of a segment. The caller has checked these values against the view.
     pub(super) fn core(&self, slots: u32, len: u64, id: [u8; 16]) -> Core<A> {
         let right = self.memory.right();
         let name = self.object_name();
@@ -377,7 +377,7 @@ impl SegmentRegion<'_, ReadWrite> {
         self.view.atomic_u32(index(STATE_AT))?.store(value, SeqCst)
     }
 
-    /// The caller holds the creator's slot.
+    /// Writes the header and makes the segment ready. The caller holds the creator's slot.
     fn write(&self, begun_before: bool, len: u64) -> Result<(), Error> {
         self.set_state(state::CREATING)?;
         step("create: creating");
@@ -407,8 +407,7 @@ impl SegmentRegion<'_, ReadWrite> {
     }
 }
 
-/// The offset of a byte that is not zero although a creator has not started, apart from the creator's own
-/// slot.
+/// Returns the offset of a byte that is not zero, apart from the creator's own slot, as an error.
 fn is_blank(header: &Header) -> Result<(), usize> {
     let creator = index(CREATOR_AT)..index(CREATOR_STARTED_AT) + 8;
     let namespaces = index(CREATOR_NAMESPACES_AT)..index(CREATOR_NAMESPACES_AT) + 16;

@@ -66,7 +66,7 @@ impl<A: Access> Core<A> {
         self.damaged(&format!("{what} in the head of the object at byte {at}"))
     }
 
-    /// The length of the segment as far as this process knows it. It only grows.
+    /// Returns the length of the segment as far as this process knows it. It only grows.
     pub(crate) fn len(&self) -> u64 {
         self.len.load(Relaxed)
     }
@@ -82,7 +82,7 @@ impl<A: Access> Core<A> {
         Ok(self.len.fetch_max(says, Relaxed).max(says))
     }
 
-    /// The end of the directory, checked.
+    /// Returns the end of the directory after checking it.
     fn end(&self) -> Result<u64, Error> {
         let end = self.view.atomic_u64(index(END_AT))?.load(SeqCst)?;
         let len = if end > self.len() { self.follow()? } else { self.len() };
@@ -101,8 +101,8 @@ impl<A: Access> Core<A> {
         Ok(end)
     }
 
-    /// The number of bytes left for further objects: those of the segment, and those by which the region has
-    /// grown since.
+    /// Returns the number of bytes left for further objects: those of the segment, and those by which the
+    /// region has grown since.
     pub(crate) fn remaining(&self) -> Result<u64, Error> {
         let there = self.view.refresh()? as u64 & !(ALIGN - 1);
         Ok(there.max(self.follow()?).saturating_sub(self.end()?))
@@ -247,7 +247,7 @@ impl Core<ReadWrite> {
         added
     }
 
-    /// The caller holds the lock.
+    /// Adds an object unless it exists, and returns its offset. The caller holds the lock.
     fn add(&self, name: &str, wanted: &Shape) -> Result<u64, Error> {
         if let Some(at) = self.find(name, wanted)? {
             return Ok(at);

@@ -1,4 +1,4 @@
-//! What an inspection returns: plain values, apart from how they are read.
+//! The values that an inspection returns. `inspect` and `salvage` read them.
 
 use core::fmt;
 use core::num::NonZero;
@@ -7,7 +7,7 @@ use std::time::SystemTime;
 use super::types::{ObjectKind, TypeDescription};
 use crate::sys::{ProcessIdentity, liveness};
 
-/// The number by which lock words name a participant of a segment.
+/// The number by which lock words identify a participant of a segment.
 ///
 /// It is unique within the segment: no later participant has the same one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -15,7 +15,7 @@ use crate::sys::{ProcessIdentity, liveness};
 pub struct ParticipantId(NonZero<u32>);
 
 impl ParticipantId {
-    /// `None` for 0, which no participant has.
+    /// Returns `None` for 0, which no participant has.
     pub(crate) fn new(id: u32) -> Option<Self> {
         NonZero::new(id).map(ParticipantId)
     }
@@ -40,7 +40,7 @@ impl fmt::Display for ParticipantId {
 pub struct ProcessInfo {
     /// The process id. It identifies the process only together with `started`, because ids are reused.
     pub id: u32,
-    /// The start of the process in the system's own count; 0 if unknown.
+    /// The start time of the process in the system's own units; 0 if unknown.
     pub started: u64,
     /// The inode of the pid namespace in which `id` is valid (Linux); `None` if it is unknown or the system
     /// has none.
@@ -89,7 +89,7 @@ impl ProcessInfo {
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[non_exhaustive]
 pub struct ParticipantInfo {
-    /// The number by which lock words name it.
+    /// The number by which lock words identify it.
     pub id: ParticipantId,
     /// Its process.
     pub process: ProcessInfo,
@@ -134,13 +134,13 @@ pub struct ObjectInfo {
 #[cfg_attr(feature = "serde", derive(serde::Serialize), serde(untagged))]
 #[non_exhaustive]
 pub enum ObjectState {
-    /// Of a mutex.
+    /// The state of a mutex.
     #[non_exhaustive]
     Mutex {
         /// The lock.
         lock: LockState,
     },
-    /// Of a reader-writer lock.
+    /// The state of a reader-writer lock.
     #[non_exhaustive]
     RwLock {
         /// The lock, as writers hold it.
@@ -148,15 +148,15 @@ pub enum ObjectState {
         /// The participants that hold it for reading.
         readers: Vec<Readers>,
     },
-    /// Of a latest value.
+    /// The state of a latest value.
     #[non_exhaustive]
     Latest {
-        /// The participant that has the writer, if one has.
+        /// The participant that holds the writer, if one does.
         writer: Option<ParticipantId>,
         /// The number of values published so far.
         published: u64,
     },
-    /// Of an event.
+    /// The state of an event.
     #[non_exhaustive]
     Event {
         /// Whether it is set.
@@ -164,7 +164,7 @@ pub enum ObjectState {
         /// The number of waiters; see [`LockState::waiters`].
         waiters: u32,
     },
-    /// Of a once lock.
+    /// The state of a once lock.
     #[non_exhaustive]
     OnceLock {
         /// Whether its value is initialized.
@@ -172,7 +172,7 @@ pub enum ObjectState {
         /// The lock that the initializing participant holds.
         lock: LockState,
     },
-    /// Of an event count or a futex.
+    /// The state of an event count or a futex.
     #[non_exhaustive]
     Word {
         /// The count of the event count, or the word of the futex.
@@ -180,7 +180,7 @@ pub enum ObjectState {
         /// The number of waiters; see [`LockState::waiters`].
         waiters: u32,
     },
-    /// Of an object that this version does not know, or whose state is damaged.
+    /// The state of an object that this version does not know, or a damaged state.
     Unknown,
 }
 
@@ -202,20 +202,20 @@ pub struct Readers {
 pub struct LockState {
     /// The participant that holds the lock, if one does.
     pub owner: Option<ParticipantId>,
-    /// The latest time since which the owner can have held the lock: when another participant first blocked
-    /// on it. `None` if none did.
+    /// A time at which the owner already held the lock: when another participant first blocked on it. `None`
+    /// if none did.
     #[cfg_attr(feature = "serde", serde(serialize_with = "super::time::serialize"))]
     pub held_since: Option<SystemTime>,
     /// The number of waiters. A waiter that is killed stays counted.
     pub waiters: u32,
     /// Whether an owner died or panicked, and no later one has declared the data consistent.
     pub inconsistent: bool,
-    /// Whether an owner has given the lock up for good.
+    /// Whether an owner has given the lock up permanently.
     pub not_recoverable: bool,
-    /// The owner that died holding the lock, if that was the last to leave the data inconsistent.
+    /// The owner that died holding the lock, if it was the last one to leave the data inconsistent.
     pub dead_owner: Option<ProcessInfo>,
-    /// The owner of which a thread panicked while holding the lock, if that was the last to leave the data
-    /// inconsistent. The process may still be running.
+    /// The owner one of whose threads panicked while holding the lock, if it was the last one to leave the
+    /// data inconsistent. The process may still be running.
     pub panicked_owner: Option<ProcessInfo>,
 }
 
@@ -226,8 +226,8 @@ pub struct LockState {
 pub struct Damage {
     /// Its offset in the segment.
     pub offset: u64,
-    /// The number of the directory entry that it is in, counted from 1; `None` in front of the directory. A
-    /// stretch in which entries cannot be distinguished counts as one entry.
+    /// The number of the directory entry that it is in, counted from 1; `None` if it is in front of the
+    /// directory. A stretch in which entries cannot be distinguished counts as one entry.
     pub entry: Option<usize>,
     /// What was found, and what was expected.
     pub description: String,
@@ -262,7 +262,7 @@ pub struct SegmentInfo {
     pub created_at: Option<SystemTime>,
     /// The number of slots, which is the largest number of participants at a time.
     pub slots: u32,
-    /// The participants, and those that have died and whose slots are not reused yet.
+    /// The participants, including those that have died and whose slots have not been reused yet.
     pub participants: Vec<ParticipantInfo>,
     /// The objects, in the order of their creation.
     pub objects: Vec<ObjectInfo>,
@@ -283,7 +283,7 @@ impl SegmentInfo {
     }
 }
 
-/// How far a region is on the way to being a segment, as far as its first bytes show.
+/// How far the creation of a segment in a region has progressed, as its first bytes show it.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize), serde(rename_all = "snake_case"))]
 #[non_exhaustive]
@@ -304,8 +304,8 @@ pub enum SegmentStage {
     },
     /// The segment can be used.
     Ready,
-    /// The segment was declared broken, for good.
+    /// The segment was declared broken, which is permanent.
     Broken,
-    /// The region was a segment: its state is invalid, but other parts of its header show what it was.
+    /// The region was a segment: its state is invalid, but other parts of its header identify it as one.
     Damaged,
 }

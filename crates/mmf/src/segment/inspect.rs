@@ -30,7 +30,7 @@ const SLOTS_AT: u64 = offset_of!(Header, slots) as u64;
 const START_AT: u64 = offset_of!(Header, start) as u64;
 
 impl<A: Access> Segment<A> {
-    /// Returns a snapshot of the segment. Nothing is changed.
+    /// Returns a snapshot of the segment. Changes nothing.
     ///
     /// ```
     /// let segment = mmf::Segment::create("doc-segment-inspected", 64 * 1024)?;
@@ -70,7 +70,7 @@ impl<A: Access> Segment<A> {
     ///
     /// # Errors
     ///
-    /// - [`ErrorKind::NotASegment`]: there is no sign that the region is or was a segment, or its format has
+    /// - [`ErrorKind::NotASegment`]: nothing shows that the region is or was a segment, or its format has
     ///   another version.
     /// - [`ErrorKind::NotReady`]: the segment is not created yet; see [`stage_of`](Segment::stage_of).
     /// - [`ErrorKind::Fault`].
@@ -78,7 +78,8 @@ impl<A: Access> Segment<A> {
         SegmentRegion::new(memory, Parameters::new(Operation::Open, None, None)?)?.salvage()?.inspect()
     }
 
-    /// Returns how far a region is on the way to being a segment. It reads the first bytes and does not wait.
+    /// Returns how far the creation of a segment in `memory` has progressed. Reads the first bytes and does
+    /// not wait.
     ///
     /// ```
     /// use mmf::inspect::SegmentStage;
@@ -104,7 +105,7 @@ impl<A: Access> Segment<A> {
         }
     }
 
-    /// Returns the participants, and those that have died and whose slots are not reused yet.
+    /// Returns the participants, including those that have died and whose slots have not been reused yet.
     ///
     /// # Errors
     ///
@@ -118,10 +119,10 @@ impl<A: Access> Segment<A> {
 /// participants.
 const MOST_READERS: usize = 1 << 16;
 
-/// What has been found out and listed so far.
+/// What has been determined and listed so far.
 struct Listed {
-    /// Participant ids. Whether a participant is alive takes a system call, so it is asked once for each and
-    /// not for each of its locks.
+    /// Participant ids. Checking whether a participant is alive takes a system call, so it is done once for
+    /// each participant and not for each of its locks.
     alive: BTreeSet<u32>,
     readers: usize,
 }
@@ -196,7 +197,8 @@ impl<A: Access> Core<A> {
         (self.start..=self.len()).contains(&end).then_some(end).filter(|end| end % ALIGN == 0)
     }
 
-    /// Where the header contradicts the values that this inspection uses, which were checked or found out.
+    /// Returns where the header contradicts the values that this inspection uses, which were checked or
+    /// salvaged.
     fn damaged_header(&self, header: &Header) -> Vec<Damage> {
         let mut damage = salvage::damaged_header(header);
         let mut wrong = |offset, what| damage.push(Damage { offset, entry: None, description: what });
@@ -233,7 +235,7 @@ impl<A: Access> Core<A> {
             let (slot_state, record) = self.slot(slot)?;
             let known = match slot_state.phase() {
                 Phase::Free => continue,
-                // Retired for good: the slot has no generations left.
+                // Retired: the slot has no generations left.
                 Phase::Retired if slot_state.process() == 0 && slot_state.generation() >= LAST_GENERATION => {
                     continue;
                 }
@@ -262,7 +264,7 @@ impl<A: Access> Core<A> {
         Ok(found)
     }
 
-    /// The state of an object, or a description of why it cannot be read.
+    /// Returns the state of an object, or a description of why it cannot be read.
     fn state_of(&self, found: &Found, at: u64, listed: &mut Listed) -> Result<ObjectState, String> {
         let kind = ObjectKind::of(found.head.kind);
         // The bytes that the head of a lock, the counts of a latest value and the readers of an rwlock take.

@@ -102,7 +102,8 @@ pub(crate) struct LockHead {
 }
 
 impl LockHead {
-    /// Whether `since` is about this owner and its current acquisition: it has not released the lock since.
+    /// Returns whether `since` is about this owner and its current acquisition: it has not released the lock
+    /// since.
     pub(crate) fn since_is_of(&self, id: u32) -> bool {
         self.since_owner == id && self.since_releases == self.releases
     }
@@ -118,7 +119,7 @@ pub(crate) const HEAD_LEN: u64 = 256;
 /// The longest name of an object, and of a type, in bytes.
 pub(crate) const NAME_MAX: usize = 63;
 pub(crate) const TYPE_NAME_MAX: usize = 127;
-/// The most slots: a slot has 9 bits in a participant id, and the value of all ones is reserved.
+/// The largest number of slots: a slot has 9 bits in a participant id, and the value of all ones is reserved.
 pub(crate) const SLOTS_MAX: u32 = 511;
 /// The creator's slot among those that the kernel holds.
 pub(crate) const CREATOR: u32 = 1 << 20;
@@ -210,7 +211,7 @@ impl SlotState {
         (self.tag() >> 3) & ((1 << 19) - 1)
     }
 
-    /// Whether the kernel holds the slot for its participant, and can be asked whether it still does.
+    /// Returns whether the kernel holds the slot for its participant, and can be asked whether it still does.
     pub(crate) fn kernel(self) -> bool {
         self.tag() & 4 != 0
     }
@@ -249,22 +250,22 @@ pub(crate) fn put_text(bytes: &mut [u8], text: &str) {
     bytes[1..=len].copy_from_slice(&text.as_bytes()[..len]);
 }
 
-/// FNV-1a.
+/// Returns the fingerprint of a kind and a type (FNV-1a).
 pub(crate) fn fingerprint(kind: u32, version: u32, size: u64, align: u32, type_name: &str) -> u64 {
     let numbers = [u64::from(kind), u64::from(version), size, u64::from(align)];
     let bytes = numbers.iter().flat_map(|number| number.to_le_bytes()).chain(type_name.bytes());
     bytes.fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3))
 }
 
-/// Whether participants and directory are where this number of slots puts them.
+/// Returns whether participants and directory are where this number of slots puts them.
 pub(super) fn layout_fits(header: &Header) -> bool {
     (1..=SLOTS_MAX).contains(&header.slots)
         && u64::from(header.participants) == HEADER_LEN
         && header.start == HEADER_LEN + u64::from(header.slots) * SLOT_LEN
 }
 
-/// Whether a header shows a segment even if a part of it was overwritten: none of these signs is a
-/// coincidence.
+/// Returns whether a header is that of a segment even if a part of it was overwritten: none of these signs is
+/// a coincidence.
 pub(super) fn has_signs(header: &Header) -> bool {
     header.magic == MAGIC || header.fingerprint == FINGERPRINT || layout_fits(header)
 }

@@ -37,7 +37,7 @@ use crate::options::Disposition;
 
 /// A shared memory region that holds named, typed objects: locks, events, latest values.
 ///
-/// Objects are identified by name and type. The first process that asks for an object creates it, and a
+/// Objects are identified by name and type. The first process that requests an object creates it, and a
 /// request with another type is refused. The locks survive their owners: if a process dies while it holds a
 /// lock, the next owner acquires the lock *and* is notified of the death. The format is documented in
 /// `docs/segment.md`, and [`Segment::inspect`] returns what a segment contains.
@@ -88,8 +88,8 @@ impl Segment<ReadWrite> {
     /// ```
     pub const MAGIC: [u8; 8] = layout::MAGIC;
 
-    /// Creates a segment of `len` bytes under a name that is not in use. The segment itself takes about 4.5
-    /// KiB of them, and each object takes a quarter KiB besides its own bytes.
+    /// Creates a segment of `len` bytes under a name that is not in use. The segment itself takes 4.25 KiB of
+    /// them, and each object takes a quarter KiB in addition to its own bytes.
     ///
     /// # Errors
     ///
@@ -109,7 +109,7 @@ impl Segment<ReadWrite> {
     }
 
     /// Opens a segment, or creates it if it does not exist or its creator died before it was ready. Returns
-    /// which of both it did.
+    /// which of the two it did.
     ///
     /// # Errors
     ///
@@ -119,7 +119,7 @@ impl Segment<ReadWrite> {
     }
 
     /// Creates a segment in a region whose bytes are all zero: for example, an unnamed region that is then
-    /// handed over.
+    /// handed off.
     ///
     /// ```
     /// let memory = mmf::SharedMemory::anonymous(64 * 1024)?;
@@ -144,8 +144,8 @@ impl Segment<ReadWrite> {
         SegmentOptions::new().open_in(memory)
     }
 
-    /// Declares the segment broken, for good: it can no longer be opened. Processes that have it open are not
-    /// affected.
+    /// Permanently declares the segment broken: it can no longer be opened. Processes that have it open are
+    /// not affected.
     ///
     /// # Errors
     ///
@@ -157,8 +157,8 @@ impl Segment<ReadWrite> {
 }
 
 impl Segment<ReadOnly> {
-    /// Opens an existing segment as an observer, which reads and is no participant. Other processes cannot
-    /// detect it.
+    /// Opens an existing segment as an observer, which only reads and is not a participant. It leaves no
+    /// trace in the segment.
     ///
     /// ```
     /// let segment = mmf::Segment::create("doc-segment-observed", 64 * 1024)?;
@@ -179,7 +179,7 @@ impl Segment<ReadOnly> {
 }
 
 impl<A: Access> Segment<A> {
-    /// Returns the region that the segment lies in.
+    /// Returns the region that contains the segment.
     pub fn memory(&self) -> &SharedMemory<A> {
         &self.core.memory
     }

@@ -17,7 +17,7 @@ use crate::security::{Principal, Security};
 ///
 /// The verbs are those of [`OpenOptions`]: [`create`](SegmentOptions::create) never opens,
 /// [`open`](SegmentOptions::open) never creates, and [`open_or_create`](SegmentOptions::open_or_create)
-/// returns which of both it did. The options of the region that the segment lies in are here as well.
+/// returns which of the two it did. The options of the region that contains the segment are here as well.
 ///
 /// An option that has no meaning for a verb is an error of kind [`ErrorKind::InvalidOption`]; it is never
 /// ignored.
@@ -42,7 +42,7 @@ pub struct SegmentOptions {
     ready_timeout: Option<Duration>,
 }
 
-/// The options of the region, with nothing said about the segment.
+/// Takes over the options of the region. Those of the segment have their defaults.
 impl From<OpenOptions> for SegmentOptions {
     fn from(region: OpenOptions) -> Self {
         SegmentOptions { region, ..SegmentOptions::default() }
@@ -118,8 +118,8 @@ impl SegmentOptions {
     /// Those of [`OpenOptions::create`], and:
     ///
     /// - [`ErrorKind::TooSmall`]: [`len`](SegmentOptions::len) leaves no room for objects.
-    /// - [`ErrorKind::TooLarge`]: a segment cannot have so many
-    ///   [`participants`](SegmentOptions::participants), or none.
+    /// - [`ErrorKind::TooLarge`]: the number of [`participants`](SegmentOptions::participants) is 0 or
+    ///   greater than 511.
     pub fn create(&self, name: impl ToName) -> Result<Segment<ReadWrite>, Error> {
         let parameters = self.parameters(Operation::Create)?;
         created(&self.region.create(name)?, parameters)
@@ -145,7 +145,7 @@ impl SegmentOptions {
         opened(&self.region.open(name)?, parameters)
     }
 
-    /// Opens an existing segment as an observer, which reads and is no participant.
+    /// Opens an existing segment as an observer, which only reads and is not a participant.
     ///
     /// # Errors
     ///
@@ -156,7 +156,7 @@ impl SegmentOptions {
         Ok(Segment { core: Arc::new(core) })
     }
 
-    /// Opens a segment as a participant, or creates it, and returns which of both it did. If several
+    /// Opens a segment as a participant, or creates it, and returns which of the two it did. If several
     /// processes call this at once, one of them creates the segment. If a creator dies before the segment is
     /// ready, the next caller creates it anew.
     ///
@@ -178,7 +178,7 @@ impl SegmentOptions {
     /// - [`ErrorKind::NotASegment`]: the region holds something else.
     /// - [`ErrorKind::NotReady`]: another process is creating the segment and has not finished in time.
     /// - [`ErrorKind::TooSmall`]: the region has no room for the participants.
-    /// - [`ErrorKind::InvalidOption`]: an option of the region is set, which exists already.
+    /// - [`ErrorKind::InvalidOption`]: an option of the region is set, but the region exists already.
     pub fn create_in(&self, memory: &SharedMemory<ReadWrite>) -> Result<Segment<ReadWrite>, Error> {
         let parameters = self.parameters(Operation::Create)?;
         self.refuse_region_options(memory, parameters.operation)?;
@@ -189,8 +189,8 @@ impl SegmentOptions {
     ///
     /// # Errors
     ///
-    /// Those of [`open`](SegmentOptions::open) that are about the segment; [`ErrorKind::InvalidOption`] if an
-    /// option of the region is set, which exists already.
+    /// Those of [`open`](SegmentOptions::open) that are about the segment, and [`ErrorKind::InvalidOption`]
+    /// if an option of the region is set, because the region is open already.
     pub fn open_in(&self, memory: &SharedMemory<ReadWrite>) -> Result<Segment<ReadWrite>, Error> {
         let parameters = self.parameters_to_open()?;
         self.refuse_region_options(memory, parameters.operation)?;

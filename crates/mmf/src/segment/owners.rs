@@ -8,7 +8,7 @@ use super::layout::LockHead;
 use crate::access::Access;
 use crate::error::Error;
 
-/// Returns the process of a participant, if the slot has not been claimed by another one since.
+/// Returns the process of a participant, if no other participant has claimed the slot since.
 pub(crate) fn process_of<A: Access>(core: &Core<A>, id: u32) -> Option<ProcessInfo> {
     let slot = slot_of(id);
     if id == 0 || slot >= core.slots {

@@ -1,4 +1,4 @@
-//! What can still be read of a damaged segment.
+//! Reading what is left of a damaged segment.
 //!
 //! Each head in the directory carries a fingerprint of its kind and type, and its two lengths depend on each
 //! other. So an overwritten head can be distinguished from a whole one, and the next whole one behind a
@@ -46,7 +46,7 @@ struct Checked {
     total: Option<u64>,
 }
 
-/// `room` is the number of bytes from the head on.
+/// Checks a head. `room` is the number of bytes from its start to the end of the directory.
 fn check(head: &Head, room: u64) -> Checked {
     let mut wrong = Vec::new();
     let total = align_up(head.object_len).and_then(|len| len.max(ALIGN).checked_add(HEAD_LEN));
@@ -94,7 +94,7 @@ fn check(head: &Head, room: u64) -> Checked {
     Checked { wrong, names, total }
 }
 
-/// Whether there is a whole head at `at`, in front of `end`.
+/// Returns whether there is a whole head at `at`, in front of `end`.
 fn is_whole<A: Access>(view: &View<A>, at: u64, end: u64) -> Result<bool, Error> {
     if end.saturating_sub(at) < HEAD_LEN + ALIGN {
         return Ok(false);
@@ -109,7 +109,7 @@ fn is_whole<A: Access>(view: &View<A>, at: u64, end: u64) -> Result<bool, Error>
 
 /// Walks the directory from whole head to whole head. Each step goes forward, and the search and the number
 /// of entries are bounded, so the work is bounded whatever a peer has written. If the end of the directory is
-/// unknown, it is where only zeros are in the place of a head.
+/// unknown, it is assumed where the lengths and the fingerprint of a head are zero.
 ///
 /// Returns whether the walk reached the end: not if there are more entries, or more damage, than are listed.
 pub(super) fn walk<A: Access>(
@@ -179,8 +179,8 @@ pub(super) fn walk<A: Access>(
     true
 }
 
-/// The offset of the next whole head, or the end: where one of the lengths leads if possible, otherwise the
-/// first one found.
+/// Returns the offset of the next whole head, or the end: the one to which one of the lengths leads if
+/// possible, otherwise the first one found.
 fn next_whole<A: Access>(
     view: &View<A>,
     at: u64,
@@ -207,7 +207,7 @@ fn next_whole<A: Access>(
     Ok(None)
 }
 
-/// The parts of a header that no segment of this version has.
+/// Returns the parts of a header that no segment of this version has.
 pub(super) fn damaged_header(header: &Header) -> Vec<Damage> {
     let mut damage = Vec::new();
     let mut wrong =
@@ -239,7 +239,7 @@ pub(super) fn damaged_header(header: &Header) -> Vec<Damage> {
     damage
 }
 
-/// The stage of a segment that was once ready.
+/// Returns the stage of a segment that was once ready.
 pub(super) fn stage(header: &Header) -> SegmentStage {
     match header.state {
         state::READY => SegmentStage::Ready,
@@ -249,7 +249,8 @@ pub(super) fn stage(header: &Header) -> SegmentStage {
 }
 
 impl<A: Access> SegmentRegion<'_, A> {
-    /// A segment to inspect, from what its header still says and from what is found where it should be.
+    /// Returns a segment to inspect, from what its header still states and from what is found where it should
+    /// be.
     pub(super) fn salvage(&self) -> Result<Core<A>, Error> {
         match self.stage()? {
             SegmentStage::Ready | SegmentStage::Broken | SegmentStage::Damaged => {}
@@ -291,7 +292,8 @@ impl<A: Access> SegmentRegion<'_, A> {
         Ok(self.core(slots, len.unwrap_or(there & !(ALIGN - 1)), header.id))
     }
 
-    /// The number of slots. If the header contradicts itself, it follows from where the directory starts.
+    /// Returns the number of slots. If the header contradicts itself, it follows from where the directory
+    /// starts.
     fn slots(&self, header: &Header, there: u64) -> Result<u32, Error> {
         let most = u32::try_from((there - HEADER_LEN) / SLOT_LEN).unwrap_or(SLOTS_MAX).min(SLOTS_MAX);
         let fits = |slots: u32| (1..=most).contains(&slots);

@@ -1,4 +1,4 @@
-//! How far a region is on the way to being a segment: read from its first bytes, without waiting.
+//! How far the creation of a segment in a region has progressed: read from the first bytes, without waiting.
 
 use std::sync::atomic::Ordering::SeqCst;
 
@@ -31,7 +31,8 @@ impl<A: Access> SegmentRegion<'_, A> {
         Ok(stage)
     }
 
-    /// The creator, or `without` if no process has ever started.
+    /// Returns the stage of a segment that is being created, or `without` if no process has started to create
+    /// it.
     fn creating(&self, without: SegmentStage) -> Result<SegmentStage, Error> {
         let slot_state = SlotState(self.view.atomic_u64(index(CREATOR_AT))?.load(SeqCst)?);
         if slot_state.phase() == Phase::Free {

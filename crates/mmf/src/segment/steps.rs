@@ -1,5 +1,5 @@
 //! Steps at which a test stops a process in order to kill it there, with the feature `__test-hooks`, which
-//! only tests enable. Without it a step is nothing.
+//! only tests enable. Without it a step does nothing.
 
 #[cfg(feature = "__test-hooks")]
 pub(crate) use hooks::step;
@@ -46,8 +46,8 @@ mod hooks {
         }
     }
 
-    /// Stops every thread of this process for good that reaches the step of this name, after it has called
-    /// `report`. Only the first call of this or of [`report_at`] in a process has an effect.
+    /// Calls `report` in every thread of this process that reaches the step of this name, and stops the
+    /// thread there. Only the first call of this or of [`report_at`] in a process has an effect.
     pub fn stop_at(name: &str, report: fn(&str)) {
         watch(Watched { step: name.to_owned(), report, stop: true });
     }

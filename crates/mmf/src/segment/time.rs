@@ -4,7 +4,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use serde::{Serialize, Serializer};
 
-/// A text such as `2026-11-25T21:04:05Z`, or nothing if the time is unknown.
+/// Serializes a time as a text such as `2026-11-25T21:04:05Z`; an unknown time is none.
 pub(super) fn serialize<S: Serializer>(time: &Option<SystemTime>, serializer: S) -> Result<S::Ok, S::Error> {
     time.and_then(rfc3339).serialize(serializer)
 }

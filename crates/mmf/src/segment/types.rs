@@ -5,15 +5,15 @@ use std::borrow::Cow;
 
 use zerocopy::{FromBytes, Immutable, IntoBytes};
 
-/// A type whose values may lie in a segment.
+/// A type whose values can be stored in a segment.
 ///
-/// The traits of zerocopy guarantee that any bytes are a valid value and that a value is nothing but its
-/// bytes. This trait adds a name and a version, by which all programs that use the segment recognise the
-/// type. Size and alignment are compared as well.
+/// The traits of zerocopy guarantee that any bytes are a valid value, and that a value has neither padding
+/// nor references outside its bytes. This trait adds a name and a version, by which all programs that use the
+/// segment recognise the type. Size and alignment are compared as well.
 ///
 /// Choose a name that identifies its owner, and raise the version when the meaning of the bytes changes. Use
 /// `#[repr(C)]` and types of a fixed width, so that the layout depends neither on the compiler nor on the
-/// width of the processor.
+/// word size of the processor.
 ///
 /// ```
 /// use mmf::SharedType;
@@ -32,10 +32,10 @@ use zerocopy::{FromBytes, Immutable, IntoBytes};
 pub trait SharedType: FromBytes + IntoBytes + Immutable + Sized + 'static {
     /// The name of the type in all programs: at most 127 bytes.
     const NAME: &'static str;
-    /// The version of the meaning of its bytes.
+    /// The version of the type: it changes when the meaning of the bytes changes.
     const VERSION: u32 = 0;
 
-    /// Returns everything that has to be the same in all programs.
+    /// Returns the description that has to be the same in all programs.
     #[must_use]
     fn description() -> TypeDescription {
         TypeDescription {
@@ -150,7 +150,7 @@ impl ObjectKind {
         }
     }
 
-    /// Its name in a sentence.
+    /// Returns its name with an article.
     pub(crate) fn with_article(self) -> String {
         let name = self.to_string();
         let article = if name.starts_with(['a', 'e', 'o', 'r']) { "an" } else { "a" };

@@ -94,8 +94,8 @@ impl WaitWord {
 
     pub(crate) fn wake(&self, all: bool) -> Result<(), Error> {
         waiters::wake(self, |waiters| {
-            // A single waiter is woken as all are: then the wake-up cannot go to another process that reads
-            // the word.
+            // If there is a single waiter, all are woken, so that the wake-up cannot go to another process
+            // that waits on the word without being counted.
             let all = all || waiters == 1 || self.must_wake_all()?;
             // If it fails because the page is gone, the next access reports it.
             let _ = self.waker.wake(self.word.address(), all, waiters);
@@ -204,7 +204,7 @@ impl<'a> LockContext<'a> {
         index(self.readers + u64::from(slot) * READER_STEP)
     }
 
-    /// Returns how long to block before the next check. None: the deadline has passed.
+    /// Returns how long to block before the next check, or `None` if the deadline has passed.
     fn until_recheck(&self) -> Option<Duration> {
         until_recheck(self.deadline)
     }
@@ -236,7 +236,7 @@ impl<'a> LockContext<'a> {
     }
 }
 
-/// Returns how long to block before the next check. None: `deadline` has passed.
+/// Returns how long to block before the next check, or `None` if `deadline` has passed.
 pub(crate) fn until_recheck(deadline: Option<Instant>) -> Option<Duration> {
     match deadline {
         None => Some(RECHECK_INTERVAL),

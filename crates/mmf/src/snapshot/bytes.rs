@@ -61,13 +61,12 @@ impl<'a, A: Access> Bytes<'a, A> {
             .with_fault(Fault { offset: offset_of_fault, ..fault })
     }
 
-    /// Returns how many bytes have been written at some time, as far as the system knows.
+    /// Returns how many bytes have ever been written, as far as the system knows.
     pub(in crate::snapshot) fn allocated(&self) -> u64 {
         self.direct().and_then(Direct::allocated).map_or(self.len, |bytes| bytes.min(self.len))
     }
 
-    /// Returns the next range at or after an offset that has been written at some time, as far as the system
-    /// knows.
+    /// Returns the next range at or after an offset that has ever been written, as far as the system knows.
     pub(in crate::snapshot) fn next_data(&self, from: u64) -> Result<Option<Range<u64>>, Error> {
         if let Some(direct) = self.direct() {
             return Ok(direct.next_data(from));
@@ -198,7 +197,7 @@ impl Bytes<'_, ReadWrite> {
         Ok(())
     }
 
-    /// Fails if the region was truncated: writing by descriptor would have extended it again.
+    /// Returns an error if the region was truncated: writing by descriptor would have extended it again.
     pub(in crate::snapshot) fn check_len(&self) -> Result<(), Error> {
         let right = self.memory.right();
         let len = right.len().map_err(|failure| right.error(self.operation, failure))?;

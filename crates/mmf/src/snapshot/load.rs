@@ -16,7 +16,7 @@ use crate::sys::disk::{HOLE, Source};
 impl SharedMemory<ReadWrite> {
     /// Creates a region under an unused name, with the length and the contents of a file.
     ///
-    /// Only the current user can open it. For more see [`OpenOptions::load`].
+    /// Only the current user can open it. [`OpenOptions::load`] has more choices.
     ///
     /// # Errors
     ///
@@ -35,10 +35,11 @@ impl SharedMemory<ReadWrite> {
     }
 
     /// Copies the contents of a file into this region, starting at its first byte. Bytes beyond the length of
-    /// the file stay.
+    /// the file stay as they are.
     ///
-    /// Nothing is undone: if it fails or is cancelled, part of the region has the new contents. Peers see the
-    /// copy progress. In the holes of the file, ranges of the region that were never written stay so.
+    /// A failure or a cancellation undoes nothing: part of the region then has the new contents. Peers can
+    /// see the copy in progress. Ranges of the region that were never written are not written where the file
+    /// has holes.
     ///
     /// # Errors
     ///
@@ -69,8 +70,8 @@ impl SharedMemory<ReadWrite> {
     ///
     /// # Errors
     ///
-    /// As [`restore`](SharedMemory::restore), and [`ErrorKind::Cancelled`]: part of the region has the new
-    /// contents.
+    /// Those of [`restore`](SharedMemory::restore), and [`ErrorKind::Cancelled`]: part of the region has the
+    /// new contents.
     pub fn restore_with(
         &self,
         path: impl AsRef<Path>,
@@ -105,7 +106,7 @@ impl OpenOptions {
     ///
     /// - [`ErrorKind::NotFound`], [`ErrorKind::PermissionDenied`], [`ErrorKind::NotAFile`]: the file cannot
     ///   be read.
-    /// - [`ErrorKind::ZeroLength`]: the file is empty, and no [`len`](OpenOptions::len) is given.
+    /// - [`ErrorKind::ZeroLength`]: the file is empty, and [`len`](OpenOptions::len) is not set.
     /// - [`ErrorKind::OutOfBounds`]: the file is longer than [`len`](OpenOptions::len).
     /// - [`ErrorKind::ChangedDuringCopy`]: the file was truncated meanwhile.
     /// - the errors of [`create`](OpenOptions::create), such as [`ErrorKind::AlreadyExists`] or
@@ -118,7 +119,7 @@ impl OpenOptions {
     ///
     /// # Errors
     ///
-    /// As [`load`](OpenOptions::load), and [`ErrorKind::Cancelled`].
+    /// Those of [`load`](OpenOptions::load), and [`ErrorKind::Cancelled`].
     pub fn load_with(
         &self,
         name: impl ToName,
@@ -133,7 +134,7 @@ impl OpenOptions {
     ///
     /// # Errors
     ///
-    /// As [`load`](OpenOptions::load), except for those that concern the name.
+    /// Those of [`load`](OpenOptions::load), except for those that concern the name.
     pub fn load_anonymous(&self, path: impl AsRef<Path>) -> Result<SharedMemory<ReadWrite>, Error> {
         self.load_anonymous_with(path, |_| ControlFlow::Continue(()))
     }
@@ -143,7 +144,7 @@ impl OpenOptions {
     ///
     /// # Errors
     ///
-    /// As [`load_anonymous`](OpenOptions::load_anonymous), and [`ErrorKind::Cancelled`].
+    /// Those of [`load_anonymous`](OpenOptions::load_anonymous), and [`ErrorKind::Cancelled`].
     pub fn load_anonymous_with(
         &self,
         path: impl AsRef<Path>,

@@ -44,14 +44,14 @@ impl Progress {
         self.done
     }
 
-    /// Returns the number of all bytes to copy.
+    /// Returns the total number of bytes to copy.
     #[must_use]
     pub fn total(&self) -> u64 {
         self.total
     }
 
-    /// Returns how many of the bytes that are [`done`](Progress::done) were holes or zeros, which cost next
-    /// to nothing.
+    /// Returns how many of the bytes that are [`done`](Progress::done) were holes or zeros, which cost almost
+    /// nothing.
     #[must_use]
     pub fn holes(&self) -> u64 {
         self.holes
@@ -142,7 +142,7 @@ pub(in crate::snapshot) fn file_error(operation: Operation, path: &Path, failure
     }
     let error = error.with_kind(ErrorKind::NotAFile);
     match sys::disk::what_else(path, operation != Operation::Save) {
-        // A saved file replaces the existing one: the link would be lost, or its target.
+        // A saved file replaces the existing one, so either the link or its target would be lost.
         Some(link @ "symbolic link") => {
             error.with_detail(format!("it is a {link}: give the path of its target"))
         }

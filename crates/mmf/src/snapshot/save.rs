@@ -17,22 +17,23 @@ const OPERATION: Operation = Operation::Save;
 impl<A: Access> SharedMemory<A> {
     /// Saves the bytes of the region to a file, without a header. An existing file at this path is replaced.
     ///
-    /// The file gets its name in one step when it is completely on the disk. Whatever happens meanwhile (an
-    /// error, a crash, a kill), the path leads to the old file, to none, or to the new one, and never to half
-    /// of one. Nothing else is left behind, with one exception: a process that is killed in the very last
-    /// step, or saves to a file system that cannot keep unnamed files (on Linux, such as NFS), leaves a file
-    /// `.mmf-….part` in the same directory. Until the new file is complete, both need space.
+    /// The file receives its name in one step when it is completely on the disk. Whatever happens meanwhile
+    /// (an error, a crash, a kill), the path leads to the old file, to none, or to the new one, and never to
+    /// an incomplete one. Nothing else is left behind, with one exception: a process that is killed in the
+    /// very last step, or saves to a file system that cannot keep unnamed files (on Linux, such as NFS),
+    /// leaves a file `.mmf-….part` in the same directory. Until the new file is complete, the old and the new
+    /// file both take space.
     ///
     /// **Zeros become holes.** Ranges that were never written are not read and, on Linux, not touched. Blocks
     /// of zeros are not written if the file system supports holes. So a large region with little data is
-    /// saved fast and takes little space.
+    /// saved quickly and takes little space.
     ///
-    /// **Peers may write meanwhile.** The image may then mix old and new bytes. If that matters, make peers
-    /// pause by whatever protocol they share.
+    /// **Peers may write meanwhile.** The image may then mix old and new bytes. If that matters, make the
+    /// peers pause by a protocol of their own.
     ///
-    /// **Only the current user may open the file**, which is the default for regions, too (Unix: mode 0600;
-    /// Windows: a protected access list with one entry). The rights of a replaced file are not carried over.
-    /// A symbolic link is refused.
+    /// **Only the current user may open the file**, as is the default for regions (Unix: mode 0600; Windows:
+    /// a protected access list with one entry). The rights of a replaced file are not carried over. A
+    /// symbolic link is refused.
     ///
     /// # Errors
     ///
@@ -43,8 +44,8 @@ impl<A: Access> SharedMemory<A> {
     /// - [`ErrorKind::NotFound`]: the directory does not exist.
     /// - [`ErrorKind::NotAFile`]: the path leads to something else.
     /// - [`ErrorKind::PermissionDenied`]; [`ErrorKind::InUse`]: another program has the file open (Windows).
-    /// - [`ErrorKind::TooLarge`], [`ErrorKind::LimitReached`]: the file system or a limit does not allow such
-    ///   a long file.
+    /// - [`ErrorKind::TooLarge`], [`ErrorKind::LimitReached`]: the file system or a limit does not allow a
+    ///   file of this length.
     /// - [`ErrorKind::Fault`]: a peer has truncated the region; the message names the first missing byte.
     ///
     /// ```
@@ -67,7 +68,7 @@ impl<A: Access> SharedMemory<A> {
     ///
     /// # Errors
     ///
-    /// As [`save`](SharedMemory::save), and [`ErrorKind::AlreadyExists`], also if the file was created
+    /// Those of [`save`](SharedMemory::save), and [`ErrorKind::AlreadyExists`], even if the file was created
     /// meanwhile.
     pub fn save_new(&self, path: impl AsRef<Path>) -> Result<CopyStats, Error> {
         self.save_with(path, IfExists::Keep, |_| ControlFlow::Continue(()))
@@ -81,7 +82,7 @@ impl<A: Access> SharedMemory<A> {
     ///
     /// # Errors
     ///
-    /// As [`save`](SharedMemory::save); [`ErrorKind::AlreadyExists`] with [`IfExists::Keep`]; and
+    /// Those of [`save`](SharedMemory::save); [`ErrorKind::AlreadyExists`] with [`IfExists::Keep`]; and
     /// [`ErrorKind::Cancelled`].
     ///
     /// ```
@@ -204,7 +205,7 @@ fn disk_error(path: &Path, failure: Failure, written: u64, room: Option<u64>) ->
     }
 }
 
-/// Fails if there is too little space, before any is used.
+/// Returns an error if there is too little space, before any is used.
 fn check_room<A: Access>(
     bytes: &Bytes<'_, A>,
     len: u64,

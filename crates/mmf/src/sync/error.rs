@@ -17,8 +17,8 @@ pub type LockResult<G> = Result<G, LockError<G>>;
 
 /// An error of acquiring a lock.
 ///
-/// Because it can contain the guard, it borrows the lock. In a function that returns a `Box<dyn Error>`,
-/// convert it first: `lock().map_err(mmf::Error::from)?`.
+/// Because the error can contain the guard, it borrows the lock. In a function that returns a `Box<dyn
+/// Error>`, convert it first: `lock().map_err(mmf::Error::from)?`.
 #[non_exhaustive]
 pub enum LockError<G> {
     /// The lock is acquired, but a previous owner died or panicked while it held the lock. The data may be
@@ -94,7 +94,7 @@ impl From<WaitError> for Error {
     }
 }
 
-/// A guard whose lock was left damaged, and how a previous owner left it so.
+/// The guard of a lock whose data may be inconsistent, and what is known about the owner that left it so.
 #[must_use = "dropping it releases the lock and leaves the data marked as damaged"]
 pub struct OwnerDied<G> {
     guard: G,
@@ -102,7 +102,7 @@ pub struct OwnerDied<G> {
     damage: Box<LockDamage>,
 }
 
-/// How a lock was left damaged.
+/// How a previous owner left the data of a lock damaged.
 #[derive(Clone, Debug, Default)]
 struct LockDamage {
     /// For example: the mutex "counter" in "Local\plant".
@@ -117,7 +117,7 @@ struct LockDamage {
 }
 
 impl LockDamage {
-    /// For example: its previous owner (process 7) died holding it.
+    /// Describes the cause. For example: its previous owner (process 7) died holding it.
     fn cause(&self) -> String {
         match (&self.process, self.panicked) {
             (Some(process), true) => format!("a thread of process {} panicked while holding it", process.id),
@@ -134,8 +134,8 @@ impl<G> OwnerDied<G> {
         self.guard
     }
 
-    /// Returns the process that died, or the one a thread of which [panicked](OwnerDied::panicked). None if
-    /// it is not known any more.
+    /// Returns the process that died, or the one whose thread [panicked](OwnerDied::panicked); `None` if it
+    /// is no longer known.
     pub fn process(&self) -> Option<&ProcessInfo> {
         self.damage.process.as_ref()
     }
@@ -164,9 +164,9 @@ impl<G> OwnerDied<G> {
         self.damage.panicked
     }
 
-    /// Returns the time since when the owner had held the lock, at the latest: when another participant first
-    /// had to wait for it. None if no participant had to. (To record the exact time would cost as much as the
-    /// lock itself.)
+    /// Returns a time at which the owner already held the lock: when another participant first had to wait
+    /// for it. `None` if no participant had to. (To record the exact time would cost as much as the lock
+    /// itself.)
     pub fn held_since(&self) -> Option<SystemTime> {
         self.damage.held_since
     }

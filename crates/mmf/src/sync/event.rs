@@ -89,16 +89,16 @@ impl Event {
     ///
     /// # Errors
     ///
-    /// [`WaitError::TimedOut`]; as [`wait`](Event::wait) in [`WaitError::Failed`].
+    /// [`WaitError::TimedOut`]; those of [`wait`](Event::wait), in [`WaitError::Failed`].
     pub fn wait_timeout(&self, timeout: Duration) -> Result<(), WaitError> {
         self.wait_until(Instant::now().checked_add(timeout))
     }
 
-    /// Blocks until the event is set, until `deadline` at the latest.
+    /// Blocks until the event is set or `deadline` has passed.
     ///
     /// # Errors
     ///
-    /// [`WaitError::TimedOut`]; as [`wait`](Event::wait) in [`WaitError::Failed`].
+    /// [`WaitError::TimedOut`]; those of [`wait`](Event::wait), in [`WaitError::Failed`].
     pub fn wait_deadline(&self, deadline: Instant) -> Result<(), WaitError> {
         self.wait_until(Some(deadline))
     }
@@ -126,26 +126,26 @@ impl Event {
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Fault`]; [`ErrorKind::LimitReached`] for no event, or for more than 64 of them (Linux:
-    /// 128).
+    /// [`ErrorKind::Fault`]; [`ErrorKind::LimitReached`] if `events` is empty or contains more than 64 events
+    /// (Unix: 128).
     pub fn wait_any(events: &[&Event]) -> Result<usize, Error> {
         Ok(Event::wait_any_until(events, None)?)
     }
 
-    /// Blocks as [`wait_any`](Event::wait_any), for at most `timeout`.
+    /// Blocks like [`wait_any`](Event::wait_any), for at most `timeout`.
     ///
     /// # Errors
     ///
-    /// [`WaitError::TimedOut`]; as [`wait_any`](Event::wait_any) in [`WaitError::Failed`].
+    /// [`WaitError::TimedOut`]; those of [`wait_any`](Event::wait_any), in [`WaitError::Failed`].
     pub fn wait_any_timeout(events: &[&Event], timeout: Duration) -> Result<usize, WaitError> {
         Event::wait_any_until(events, Instant::now().checked_add(timeout))
     }
 
-    /// Blocks as [`wait_any`](Event::wait_any), until `deadline` at the latest.
+    /// Blocks like [`wait_any`](Event::wait_any), until `deadline` at the latest.
     ///
     /// # Errors
     ///
-    /// [`WaitError::TimedOut`]; as [`wait_any`](Event::wait_any) in [`WaitError::Failed`].
+    /// [`WaitError::TimedOut`]; those of [`wait_any`](Event::wait_any), in [`WaitError::Failed`].
     pub fn wait_any_deadline(events: &[&Event], deadline: Instant) -> Result<usize, WaitError> {
         Event::wait_any_until(events, Some(deadline))
     }
@@ -166,7 +166,7 @@ impl Event {
         })
     }
 
-    /// None: the deadline passed.
+    /// Resets and returns the first event that is set, or blocks. Returns `None` if the deadline has passed.
     fn take_or_block(events: &[&Event], deadline: Option<Instant>) -> Result<Option<usize>, Error> {
         let mut unwoken = false;
         loop {

@@ -16,14 +16,14 @@ use crate::segment::world::{LockContext, WaitWord};
 /// A counter of notifications that processes wait on. [`Segment::event_count`](crate::Segment::event_count)
 /// creates or opens it.
 ///
-/// Every waiter receives every notification, and none that comes between a look at the data and the wait is
-/// missed: read the count, look at the data, and wait until the count has changed.
+/// Every waiter receives every notification, and none between examining the data and blocking is missed: read
+/// the count, examine the data, and wait until the count has changed.
 ///
 /// ```
 /// let segment = mmf::Segment::create("doc-event-count", 64 * 1024)?;
 /// let changed = segment.event_count("changed")?;
 /// let seen = changed.count()?;
-/// // … look at the data; meanwhile, in another process:
+/// // … examine the data; meanwhile, in another process:
 /// changed.notify()?;
 /// // … and block until there are more notifications than were seen.
 /// assert_eq!(changed.wait_past(seen)?, seen + 1);
@@ -74,7 +74,7 @@ impl EventCount {
     ///
     /// # Errors
     ///
-    /// [`WaitError::TimedOut`]; as [`wait_past`](EventCount::wait_past) in [`WaitError::Failed`].
+    /// [`WaitError::TimedOut`]; those of [`wait_past`](EventCount::wait_past), in [`WaitError::Failed`].
     pub fn wait_past_timeout(&self, seen: u32, timeout: Duration) -> Result<u32, WaitError> {
         self.wait_until(seen, Instant::now().checked_add(timeout))
     }
@@ -83,7 +83,7 @@ impl EventCount {
     ///
     /// # Errors
     ///
-    /// [`WaitError::TimedOut`]; as [`wait_past`](EventCount::wait_past) in [`WaitError::Failed`].
+    /// [`WaitError::TimedOut`]; those of [`wait_past`](EventCount::wait_past), in [`WaitError::Failed`].
     pub fn wait_past_deadline(&self, seen: u32, deadline: Instant) -> Result<u32, WaitError> {
         self.wait_until(seen, Some(deadline))
     }

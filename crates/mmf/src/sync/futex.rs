@@ -1,4 +1,4 @@
-//! A word of shared memory to build locks on.
+//! A word of shared memory on which locks can be built.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering::SeqCst;
@@ -18,13 +18,14 @@ use crate::sys::Woken;
 use crate::sys::wait::{SegmentObjects, Waker};
 use crate::view::View;
 
-/// A 32-bit word in shared memory on which processes wait, to build locks and other primitives on.
+/// A 32-bit word in shared memory that processes wait on: a base for locks and other primitives.
 ///
 /// In a segment it is an object like the others ([`Segment::futex`](crate::Segment::futex)). In a plain
 /// [`View`] it takes eight bytes that the user chooses ([`Futex::at`]). All accesses are sequentially
 /// consistent.
 ///
-/// A mutex whose word is 0 if it is free, 1 if it is locked, and 2 if it is locked and there may be waiters:
+/// For example, a mutex whose word is 0 if it is free, 1 if it is locked, and 2 if it is locked and there may
+/// be waiters:
 ///
 /// ```
 /// use mmf::sync::Futex;
@@ -77,8 +78,8 @@ impl Futex {
 
     /// Returns the futex at `offset` in a view: four bytes for the word, and four that count the waiters.
     ///
-    /// All processes use the same bytes and the same `name`. (On Windows it names the kernel object in the
-    /// session that wakes waiters, and which only programs of this user can open.)
+    /// All processes use the same bytes and the same `name`. (On Windows it names the kernel object that
+    /// wakes waiters. The object belongs to the session, and only programs of this user can open it.)
     ///
     /// # Errors
     ///
@@ -145,11 +146,11 @@ impl Futex {
 
     /// Blocks while the word is `expected`, and returns the value that it has instead.
     ///
-    /// A return says that the word was seen to have changed, and nothing else: as with C++'s
+    /// A return means that the word was seen to have changed, and nothing else: as with C++'s
     /// `std::atomic::wait`, a wake-up after which the word is `expected` (a spurious one, for example) does
     /// not end the wait. A process that changes the word wakes the waiters with [`wake_one`](Futex::wake_one)
-    /// or [`wake_all`](Futex::wake_all). If it dies in between, the waiters see the change within 50 ms: so
-    /// often they check the word. If the word changes and changes back, a waiter may not see it.
+    /// or [`wake_all`](Futex::wake_all). If it dies in between, the waiters see the change within 50 ms,
+    /// because they check the word that often. If the word changes and changes back, a waiter may not see it.
     ///
     /// # Errors
     ///
@@ -158,20 +159,20 @@ impl Futex {
         Ok(self.wait_until(expected, None)?)
     }
 
-    /// Blocks as [`wait`](Futex::wait), for at most `timeout`.
+    /// Blocks like [`wait`](Futex::wait), for at most `timeout`.
     ///
     /// # Errors
     ///
-    /// [`WaitError::TimedOut`]; as [`wait`](Futex::wait) in [`WaitError::Failed`].
+    /// [`WaitError::TimedOut`]; those of [`wait`](Futex::wait), in [`WaitError::Failed`].
     pub fn wait_timeout(&self, expected: u32, timeout: Duration) -> Result<u32, WaitError> {
         self.wait_until(expected, Instant::now().checked_add(timeout))
     }
 
-    /// Blocks as [`wait`](Futex::wait), until `deadline` at the latest.
+    /// Blocks like [`wait`](Futex::wait), until `deadline` at the latest.
     ///
     /// # Errors
     ///
-    /// [`WaitError::TimedOut`]; as [`wait`](Futex::wait) in [`WaitError::Failed`].
+    /// [`WaitError::TimedOut`]; those of [`wait`](Futex::wait), in [`WaitError::Failed`].
     pub fn wait_deadline(&self, expected: u32, deadline: Instant) -> Result<u32, WaitError> {
         self.wait_until(expected, Some(deadline))
     }

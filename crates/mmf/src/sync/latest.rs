@@ -22,15 +22,15 @@ use crate::segment::types::{ObjectKind, SharedType};
 use crate::segment::world::{LockContext, WaitWord};
 use crate::view::{AtomicAt, View};
 
-// The format has room for that many sequences.
+// The format has room for this number of sequences.
 const _: () = assert!(SLOTS == 3 && SEQUENCES + 8 * SLOTS <= VALUE);
 
 /// The latest value of one writer, for any number of readers. [`Segment::latest`](crate::Segment::latest)
 /// creates or opens it; [`Segment::find_latest`](crate::Segment::find_latest) opens it for readers without
 /// write access.
 ///
-/// Readers never block the writer. A reader copies a value that was published completely, or retries, which
-/// happens only if two further values are published while it copies one. If the writer dies, the last
+/// Readers never block the writer. A reader copies a value that was published completely, or retries. It has
+/// to retry only if two further values are published while it copies one. If the writer dies, the last
 /// complete value stays. The object keeps three values, so it takes three times the space of one.
 ///
 /// ```
@@ -171,8 +171,7 @@ impl<T: SharedType> Latest<T, ReadWrite> {
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Busy`] if there is a writer that is alive: the message names its process.
-    /// [`ErrorKind::Fault`].
+    /// [`ErrorKind::Busy`] if there is a live writer: the message names its process. [`ErrorKind::Fault`].
     pub fn acquire_writer(&self) -> Result<LatestWriter<T>, Error> {
         let lock = WaitWord::bare(&self.core, self.at)?;
         let values = Values::new(&self.core.view, self.at)?;
@@ -203,7 +202,7 @@ impl<T: SharedType, A: Access> Latest<T, A> {
         Ok(Latest { core: Arc::clone(core), at, label, values: Values::new(&core.view, at)? })
     }
 
-    /// Returns a copy of the latest value, or none if no value was published yet.
+    /// Returns a copy of the latest value, or `None` if no value has been published yet.
     ///
     /// # Errors
     ///
@@ -216,25 +215,25 @@ impl<T: SharedType, A: Access> Latest<T, A> {
         Ok(if self.read_into(&mut value)?.is_some() { Some(value) } else { None })
     }
 
-    /// Returns a copy of the latest value with its number, or none if no value was published yet.
+    /// Returns a copy of the latest value with its number, or `None` if no value has been published yet.
     ///
     /// # Errors
     ///
-    /// As [`read`](Latest::read).
+    /// Those of [`read`](Latest::read).
     #[inline]
     pub fn read_numbered(&self) -> Result<Option<Published<T>>, Error> {
         let mut value = T::new_zeroed();
         Ok(self.read_into(&mut value)?.map(|number| Published { number, value }))
     }
 
-    /// Copies the latest value into `value` and returns its number, or none if no value was published yet.
-    /// For values that are too large for the stack.
+    /// Copies the latest value into `value` and returns its number, or `None` if no value has been published
+    /// yet. This is for values that are too large for the stack.
     ///
-    /// Without a number, and after an error, `value` may have been overwritten in part.
+    /// If it returns `None` or an error, a part of `value` may have been overwritten.
     ///
     /// # Errors
     ///
-    /// As [`read`](Latest::read).
+    /// Those of [`read`](Latest::read).
     #[inline]
     pub fn read_into(&self, value: &mut T) -> Result<Option<u64>, Error> {
         let outcome = seqlock::read(&self.values, |slot| {
@@ -271,7 +270,7 @@ impl<T: SharedType, A: Access> Latest<T, A> {
         self.values.load_count(Acquire)
     }
 
-    /// Returns whether there is a writer that is alive.
+    /// Returns whether there is a live writer.
     ///
     /// # Errors
     ///

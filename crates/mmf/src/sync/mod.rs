@@ -9,10 +9,10 @@
 //! | [`Futex`] | building primitives of your own |
 //!
 //! A [`Segment`](crate::Segment) creates and opens them by name and type. Their state is in the shared
-//! memory. Without contention, an operation takes one atomic instruction or a few. A waiter spins 100 times,
-//! for a microsecond or a few, and then blocks in the kernel: on a futex (Linux), on a semaphore that belongs
-//! to the segment (Windows), or by polling every millisecond (elsewhere). Locks are starvation-free: after
-//! half of the spins a waiter sets the queue bit, and later arrivals yield to it.
+//! memory. Without contention, an operation takes one or a few atomic instructions. A waiter spins 100 times,
+//! for one or a few microseconds, and then blocks in the kernel: on a futex (Linux), on a semaphore that
+//! belongs to the segment (Windows), or by polling every millisecond (elsewhere). Locks are starvation-free:
+//! after half of the spins a waiter sets the queue bit, and later arrivals yield to it.
 //!
 //! # Timeouts
 //!
@@ -33,11 +33,11 @@
 //! | a position in a queue of waiters | the other waiters continue |
 //!
 //! A waiter detects a death within 100 ms: a blocked waiter checks every 50 ms whether the other processes
-//! are alive, and the rest is for the check and for being scheduled. On Windows it detects the death at once
-//! if it may wait for the process. (On an overloaded machine, add the time that any thread waits there to be
+//! are alive, and the rest is for the check and for scheduling. On Windows it detects the death at once if it
+//! may wait for the process. (On an overloaded machine, add the time that any thread waits there to be
 //! scheduled.)
 //!
-//! On Windows and Linux, the kernel holds an object for each participant that goes away with the process.
+//! On Windows and Linux, the kernel holds an object for each participant, which disappears with its process.
 //! There and on macOS, a process is identified by its id and its start time. Death is never inferred from the
 //! process id alone, because ids are reused. A live process is never taken for dead, even if it is hidden
 //! from the process that asks (`hidepid` on Linux).
@@ -55,17 +55,17 @@
 //!
 //! # Hostile peers
 //!
-//! A process that may write to the segment can break its locks: it can hand out nonsense, cause spurious
-//! wake-ups, and make a waiter wait until its deadline. It cannot cause undefined behaviour, and values that
-//! were copied out belong to the caller. Only a reference into the shared memory relies on all peers to keep
-//! to the locks, and therefore takes `unsafe`. A process that may only read the segment cannot affect a lock.
-//! On Linux it can delay some wake-ups (see `docs/safety.md`).
+//! A process that may write to the segment can break its locks: it can store invalid values, cause spurious
+//! wake-ups, and keep a waiter waiting until its deadline. It cannot cause undefined behaviour, and values
+//! that were copied out belong to the caller. Only a reference into the shared memory relies on all peers to
+//! respect the locks, and therefore requires `unsafe`. A process that may only read the segment cannot affect
+//! a lock. On Linux it can delay some wake-ups (see `docs/safety.md`).
 //!
 //! # Threads
 //!
 //! A lock belongs to a participant, not to a thread, so guards can be sent to other threads. A thread that
 //! acquires a lock that its own process holds waits for it, even if it holds the lock itself. The error of a
-//! `try_lock` or of a deadline then says "held by this process itself".
+//! `try_lock` or of a deadline then reports "held by this process itself".
 //!
 //! # Fork
 //!
@@ -73,7 +73,7 @@
 //! of its guards, of its [`LatestWriter`]s and of [`OnceLock`]s during initialisation. Dropping a copy does
 //! nothing. Its methods return an error of the kind [`Unsupported`](crate::ErrorKind::Unsupported) until the
 //! child opens the segment again, and so do acquiring locks and creating objects. Operations without an owner
-//! work in the child: reading a [`Latest`] or an initialised [`OnceLock`], and those of [`Event`],
+//! work in the child: reading a [`Latest`] or an initialised [`OnceLock`], and the operations of [`Event`],
 //! [`EventCount`] and [`Futex`].
 //!
 //! On Linux since 4.14, the library detects each `fork` and `clone` that gives the child an address space of

@@ -91,8 +91,8 @@ impl<T: SharedType> Mutex<T> {
     ///
     /// # Errors
     ///
-    /// As [`lock`](Mutex::lock), and [`LockError::WouldBlock`](super::LockError::WouldBlock), which names the
-    /// process that holds the lock.
+    /// Those of [`lock`](Mutex::lock), and [`LockError::WouldBlock`](super::LockError::WouldBlock), which
+    /// names the process that holds the lock.
     #[inline]
     pub fn try_lock(&self) -> LockResult<MutexGuard<'_, T>> {
         self.acquire(None, BlockingMode::Try)
@@ -102,7 +102,7 @@ impl<T: SharedType> Mutex<T> {
     ///
     /// # Errors
     ///
-    /// As [`lock`](Mutex::lock), and [`LockError::TimedOut`](super::LockError::TimedOut).
+    /// Those of [`lock`](Mutex::lock), and [`LockError::TimedOut`](super::LockError::TimedOut).
     pub fn lock_timeout(&self, timeout: Duration) -> LockResult<MutexGuard<'_, T>> {
         self.acquire(Instant::now().checked_add(timeout), BlockingMode::Block)
     }
@@ -111,12 +111,12 @@ impl<T: SharedType> Mutex<T> {
     ///
     /// # Errors
     ///
-    /// As [`lock`](Mutex::lock), and [`LockError::TimedOut`](super::LockError::TimedOut).
+    /// Those of [`lock`](Mutex::lock), and [`LockError::TimedOut`](super::LockError::TimedOut).
     pub fn lock_deadline(&self, deadline: Instant) -> LockResult<MutexGuard<'_, T>> {
         self.acquire(Some(deadline), BlockingMode::Block)
     }
 
-    /// Tries the fast path, and sets up nothing for the slow one.
+    /// Tries the fast path before it sets up anything for the slow one.
     #[allow(
         clippy::inline_always,
         reason = "a locked instruction waits for all stores before it, so the guard has to stay in registers"
@@ -146,7 +146,7 @@ impl<T: SharedType> Mutex<T> {
         }
     }
 
-    /// The participant id of the owner; 0 if the lock is free.
+    /// Returns the participant id of the owner, or 0 if the lock is free.
     fn holder(&self) -> u32 {
         let word = self.lock.word.get().load(SeqCst).unwrap_or(0);
         if word & OWNER == DONE { 0 } else { word & OWNER }
@@ -159,7 +159,7 @@ impl<T: SharedType> Mutex<T> {
     }
 }
 
-/// The shape of an object whose value follows a lock head.
+/// Returns the shape of an object whose value follows a lock head.
 pub(super) fn shape<T: SharedType>(kind: ObjectKind) -> Shape {
     const { assert!(align_of::<T>() <= 64, "objects in a segment are aligned to 64 bytes at most") };
     let described = T::description();
@@ -234,10 +234,10 @@ impl<T: SharedType> MutexGuard<'_, T> {
     /// While the reference is used, the caller guarantees for all processes:
     ///
     /// - They access the value only while they hold this lock. None of them is hostile.
-    /// - They do not take its pages away. (On Unix, a process that shortens the region does. Touching such a
-    ///   page ends the process.)
+    /// - They do not take its pages away. (On Unix, a process that shortens the region does. An access to
+    ///   such a page ends the process.)
     pub unsafe fn value_mut_unchecked(&mut self) -> Result<&mut T, Error> {
-        // SAFETY: this guard holds the lock, and the caller guarantees that all processes keep to it. The
+        // SAFETY: this guard holds the lock, and the caller guarantees that all processes respect it. The
         // reference borrows the guard mutably.
         unsafe { self.value().as_mut() }
     }
@@ -246,7 +246,7 @@ impl<T: SharedType> MutexGuard<'_, T> {
     ///
     /// # Errors
     ///
-    /// As [`value_mut_unchecked`](MutexGuard::value_mut_unchecked).
+    /// Those of [`value_mut_unchecked`](MutexGuard::value_mut_unchecked).
     ///
     /// # Safety
     ///
@@ -277,7 +277,8 @@ impl<T: SharedType> MutexGuard<'_, T> {
         self.owner.give_up(&self.mutex.core, &self.mutex.lock)
     }
 
-    /// `panicked`: the owner may have left a change half done.
+    /// Releases the lock after the fast path has failed. `panicked`: the owner may have left a change half
+    /// done.
     #[cold]
     #[inline(never)]
     fn unlock_slow(&self, me: u32, panicked: bool) {

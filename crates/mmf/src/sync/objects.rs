@@ -13,12 +13,16 @@ impl Segment<ReadWrite> {
     ///
     /// - [`ErrorKind::Incompatible`](crate::ErrorKind::Incompatible): the object of this name is of another
     ///   kind or type. The message shows both.
+    /// - [`ErrorKind::InvalidName`](crate::ErrorKind::InvalidName): a name of 0 or more than 63 bytes, or a
+    ///   type name of more than 127, for a new object.
     /// - [`ErrorKind::Full`](crate::ErrorKind::Full): the segment has no room for it.
     /// - [`ErrorKind::Corrupted`](crate::ErrorKind::Corrupted): a peer has overwritten the directory of the
     ///   segment.
     /// - [`ErrorKind::Fault`](crate::ErrorKind::Fault): a peer has taken pages of the region away.
     /// - [`ErrorKind::Busy`](crate::ErrorKind::Busy): other participants have been adding objects for ten
     ///   seconds.
+    /// - [`ErrorKind::Unsupported`](crate::ErrorKind::Unsupported): a new object, in a process that was
+    ///   forked from the one that opened the segment.
     pub fn mutex<T: SharedType>(&self, name: &str) -> Result<Mutex<T>, Error> {
         Mutex::create_or_open(&self.core, name)
     }
@@ -28,7 +32,7 @@ impl Segment<ReadWrite> {
     ///
     /// # Errors
     ///
-    /// As [`mutex`](Segment::mutex).
+    /// Those of [`mutex`](Segment::mutex).
     pub fn rwlock<T: SharedType>(&self, name: &str) -> Result<RwLock<T>, Error> {
         RwLock::create_or_open(&self.core, name)
     }
@@ -37,7 +41,7 @@ impl Segment<ReadWrite> {
     ///
     /// # Errors
     ///
-    /// As [`mutex`](Segment::mutex).
+    /// Those of [`mutex`](Segment::mutex).
     pub fn auto_reset_event(&self, name: &str) -> Result<Event, Error> {
         Event::create_or_open(&self.core, name, true)
     }
@@ -46,7 +50,7 @@ impl Segment<ReadWrite> {
     ///
     /// # Errors
     ///
-    /// As [`mutex`](Segment::mutex).
+    /// Those of [`mutex`](Segment::mutex).
     pub fn manual_reset_event(&self, name: &str) -> Result<Event, Error> {
         Event::create_or_open(&self.core, name, false)
     }
@@ -55,16 +59,16 @@ impl Segment<ReadWrite> {
     ///
     /// # Errors
     ///
-    /// As [`mutex`](Segment::mutex).
+    /// Those of [`mutex`](Segment::mutex).
     pub fn event_count(&self, name: &str) -> Result<EventCount, Error> {
         EventCount::create_or_open(&self.core, name)
     }
 
-    /// Creates or opens the value `name`, which one process initialises.
+    /// Creates or opens the once lock `name`, whose value one process initialises.
     ///
     /// # Errors
     ///
-    /// As [`mutex`](Segment::mutex).
+    /// Those of [`mutex`](Segment::mutex).
     pub fn once_lock<T: SharedType>(&self, name: &str) -> Result<OnceLock<T>, Error> {
         OnceLock::create_or_open(&self.core, name)
     }
@@ -73,7 +77,7 @@ impl Segment<ReadWrite> {
     ///
     /// # Errors
     ///
-    /// As [`mutex`](Segment::mutex).
+    /// Those of [`mutex`](Segment::mutex).
     pub fn latest<T: SharedType>(&self, name: &str) -> Result<Latest<T>, Error> {
         Latest::create_or_open(&self.core, name)
     }
@@ -82,7 +86,7 @@ impl Segment<ReadWrite> {
     ///
     /// # Errors
     ///
-    /// As [`mutex`](Segment::mutex).
+    /// Those of [`mutex`](Segment::mutex).
     pub fn futex(&self, name: &str) -> Result<Futex, Error> {
         Futex::create_or_open(&self.core, name)
     }
@@ -93,8 +97,8 @@ impl<A: Access> Segment<A> {
     ///
     /// # Errors
     ///
-    /// As [`mutex`](Segment::mutex), and [`ErrorKind::NotFound`](crate::ErrorKind::NotFound) if no process
-    /// has created it.
+    /// Those of [`mutex`](Segment::mutex), and [`ErrorKind::NotFound`](crate::ErrorKind::NotFound) if no
+    /// process has created it.
     pub fn find_latest<T: SharedType>(&self, name: &str) -> Result<Latest<T, A>, Error> {
         Latest::find(&self.core, name)
     }

@@ -49,7 +49,7 @@ impl<T: SharedType> OnceLock<T> {
         Ok(OnceLock { core: Arc::clone(core), lock, at, label, value: PhantomData })
     }
 
-    /// Returns the value, or none if it is not initialised yet. Does not block.
+    /// Returns the value, or `None` if it is not initialised yet. Does not block.
     ///
     /// # Errors
     ///
@@ -72,22 +72,22 @@ impl<T: SharedType> OnceLock<T> {
         self.get_or_try_init(|| Ok(init()))
     }
 
-    /// Returns the value as [`get_or_init`](OnceLock::get_or_init). Blocks for at most `timeout`, not
+    /// Returns the value like [`get_or_init`](OnceLock::get_or_init). Blocks for at most `timeout`, not
     /// counting `init`.
     ///
     /// # Errors
     ///
-    /// [`WaitError::TimedOut`]; as [`get_or_init`](OnceLock::get_or_init) in [`WaitError::Failed`].
+    /// [`WaitError::TimedOut`]; those of [`get_or_init`](OnceLock::get_or_init), in [`WaitError::Failed`].
     pub fn get_or_init_timeout(&self, timeout: Duration, init: impl FnOnce() -> T) -> Result<T, WaitError> {
         self.get_or_init_until(Instant::now().checked_add(timeout), || Ok(init()), |error| error)
     }
 
-    /// Returns the value as [`get_or_init`](OnceLock::get_or_init). Blocks until `deadline` at the latest,
+    /// Returns the value like [`get_or_init`](OnceLock::get_or_init). Blocks until `deadline` at the latest,
     /// not counting `init`.
     ///
     /// # Errors
     ///
-    /// [`WaitError::TimedOut`]; as [`get_or_init`](OnceLock::get_or_init) in [`WaitError::Failed`].
+    /// [`WaitError::TimedOut`]; those of [`get_or_init`](OnceLock::get_or_init), in [`WaitError::Failed`].
     pub fn get_or_init_deadline(&self, deadline: Instant, init: impl FnOnce() -> T) -> Result<T, WaitError> {
         self.get_or_init_until(Some(deadline), || Ok(init()), |error| error)
     }
@@ -103,12 +103,12 @@ impl<T: SharedType> OnceLock<T> {
         self.get_or_init_until(None, init, |error| Error::from(error).into())
     }
 
-    /// Returns the value as [`get_or_try_init`](OnceLock::get_or_try_init). Blocks for at most `timeout`, not
-    /// counting `init`.
+    /// Returns the value like [`get_or_try_init`](OnceLock::get_or_try_init). Blocks for at most `timeout`,
+    /// not counting `init`.
     ///
     /// # Errors
     ///
-    /// That of `init`; as [`get_or_init_timeout`](OnceLock::get_or_init_timeout).
+    /// That of `init`; those of [`get_or_init_timeout`](OnceLock::get_or_init_timeout).
     pub fn get_or_try_init_timeout<E: From<WaitError>>(
         &self,
         timeout: Duration,
@@ -117,12 +117,12 @@ impl<T: SharedType> OnceLock<T> {
         self.get_or_init_until(Instant::now().checked_add(timeout), init, E::from)
     }
 
-    /// Returns the value as [`get_or_try_init`](OnceLock::get_or_try_init). Blocks until `deadline` at the
+    /// Returns the value like [`get_or_try_init`](OnceLock::get_or_try_init). Blocks until `deadline` at the
     /// latest, not counting `init`.
     ///
     /// # Errors
     ///
-    /// That of `init`; as [`get_or_init_deadline`](OnceLock::get_or_init_deadline).
+    /// That of `init`; those of [`get_or_init_deadline`](OnceLock::get_or_init_deadline).
     pub fn get_or_try_init_deadline<E: From<WaitError>>(
         &self,
         deadline: Instant,
@@ -169,7 +169,7 @@ impl<T: SharedType> OnceLock<T> {
     }
 }
 
-/// Releases the lock, for the next caller to initialise the value, if the closure panics or fails.
+/// Releases the lock if the closure panics or fails, so that the next caller initialises the value.
 struct ReleaseOnDrop<'o, T: SharedType> {
     once: &'o OnceLock<T>,
     owner: Owner,

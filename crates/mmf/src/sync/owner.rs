@@ -25,29 +25,30 @@ impl Owner {
         Ok(Owner { id: core.me()? })
     }
 
-    /// Returns the participant id without a check. For the operation that acquires: no fork can come in
-    /// between.
+    /// Returns the participant id without a check. This is for the operation that acquires: no fork can come
+    /// in between.
     #[allow(clippy::inline_always, reason = "the guard has to stay in registers")]
     #[inline(always)]
     pub(super) fn id(self) -> u32 {
         self.id
     }
 
-    /// Returns the participant id, or none in a forked copy of the owner. For destructors: a copy releases
-    /// nothing.
+    /// Returns the participant id, or `None` in a forked copy of the owner. This is for destructors: a copy
+    /// releases nothing.
     #[allow(clippy::inline_always, reason = "the guard has to stay in registers")]
     #[inline(always)]
     pub(super) fn here(self, core: &Core) -> Option<u32> {
         core.is_here().then_some(self.id)
     }
 
-    /// Returns the participant id, or an error in a forked copy of the owner. For the methods of guards.
+    /// Returns the participant id, or an error in a forked copy of the owner. This is for the methods of
+    /// guards.
     #[inline]
     pub(super) fn check(self, core: &Core) -> Result<u32, Error> {
         if core.is_here() { Ok(self.id) } else { Err(core.forked()) }
     }
 
-    /// Declares the data of a lock consistent that this participant owns.
+    /// Declares consistent the data of a lock that this participant owns.
     pub(super) fn declare_consistent(self, core: &Core, lock: &WaitWord) -> Result<(), Error> {
         let me = self.check(core)?;
         raw::mutex::mark_consistent(&LockContext::new(core), lock, me).map(drop)

@@ -137,7 +137,8 @@ impl<T: SharedType> RwLock<T> {
     ///
     /// # Errors
     ///
-    /// As [`read`](RwLock::read), and [`LockError::WouldBlock`], which names the process that holds the lock.
+    /// Those of [`read`](RwLock::read), and [`LockError::WouldBlock`], which names the process that holds the
+    /// lock.
     pub fn try_read(&self) -> LockResult<RwLockReadGuard<'_, T>> {
         self.acquire_read(None, BlockingMode::Try)
     }
@@ -146,7 +147,7 @@ impl<T: SharedType> RwLock<T> {
     ///
     /// # Errors
     ///
-    /// As [`read`](RwLock::read), and [`LockError::TimedOut`].
+    /// Those of [`read`](RwLock::read), and [`LockError::TimedOut`].
     pub fn read_timeout(&self, timeout: Duration) -> LockResult<RwLockReadGuard<'_, T>> {
         self.acquire_read(Instant::now().checked_add(timeout), BlockingMode::Block)
     }
@@ -155,7 +156,7 @@ impl<T: SharedType> RwLock<T> {
     ///
     /// # Errors
     ///
-    /// As [`read`](RwLock::read), and [`LockError::TimedOut`].
+    /// Those of [`read`](RwLock::read), and [`LockError::TimedOut`].
     pub fn read_deadline(&self, deadline: Instant) -> LockResult<RwLockReadGuard<'_, T>> {
         self.acquire_read(Some(deadline), BlockingMode::Block)
     }
@@ -191,7 +192,8 @@ impl<T: SharedType> RwLock<T> {
     ///
     /// # Errors
     ///
-    /// As [`write`](RwLock::write), and [`LockError::WouldBlock`], which names a process that holds the lock.
+    /// Those of [`write`](RwLock::write), and [`LockError::WouldBlock`], which names a process that holds the
+    /// lock.
     pub fn try_write(&self) -> LockResult<RwLockWriteGuard<'_, T>> {
         self.acquire_write(None, BlockingMode::Try)
     }
@@ -200,7 +202,7 @@ impl<T: SharedType> RwLock<T> {
     ///
     /// # Errors
     ///
-    /// As [`write`](RwLock::write), and [`LockError::TimedOut`].
+    /// Those of [`write`](RwLock::write), and [`LockError::TimedOut`].
     pub fn write_timeout(&self, timeout: Duration) -> LockResult<RwLockWriteGuard<'_, T>> {
         self.acquire_write(Instant::now().checked_add(timeout), BlockingMode::Block)
     }
@@ -209,7 +211,7 @@ impl<T: SharedType> RwLock<T> {
     ///
     /// # Errors
     ///
-    /// As [`write`](RwLock::write), and [`LockError::TimedOut`].
+    /// Those of [`write`](RwLock::write), and [`LockError::TimedOut`].
     pub fn write_deadline(&self, deadline: Instant) -> LockResult<RwLockWriteGuard<'_, T>> {
         self.acquire_write(Some(deadline), BlockingMode::Block)
     }
@@ -239,13 +241,13 @@ impl<T: SharedType> RwLock<T> {
         }
     }
 
-    /// The participant id of the writer; 0 if there is none.
+    /// Returns the participant id of the writer, or 0 if there is none.
     fn writer(&self) -> u32 {
         let word = self.lock.word.get().load(SeqCst).unwrap_or(0);
         if word & OWNER == DONE { 0 } else { word & OWNER }
     }
 
-    /// The participant id of the writer, or of one of the readers; 0 if the lock is free.
+    /// Returns the participant id of the writer or of one of the readers, or 0 if the lock is free.
     #[cold]
     fn holder(&self) -> u32 {
         let context = self.context(None);
@@ -298,10 +300,10 @@ impl<T: SharedType> RwLockReadGuard<'_, T> {
     ///
     /// # Safety
     ///
-    /// As [`MutexGuard::value_mut_unchecked`](super::MutexGuard::value_mut_unchecked): all processes keep to
-    /// the lock, and none of them takes the pages away.
+    /// As [`MutexGuard::value_mut_unchecked`](super::MutexGuard::value_mut_unchecked): all processes
+    /// respect the lock, and none of them takes the pages away.
     pub unsafe fn value_ref_unchecked(&self) -> Result<&T, Error> {
-        // SAFETY: a process that keeps to the lock does not write while there are readers. The caller
+        // SAFETY: a process that respects the lock does not write while there are readers. The caller
         // guarantees that all processes do.
         unsafe { self.value().as_ref() }
     }
@@ -372,10 +374,10 @@ impl<T: SharedType> RwLockWriteGuard<'_, T> {
     ///
     /// # Safety
     ///
-    /// As [`MutexGuard::value_mut_unchecked`](super::MutexGuard::value_mut_unchecked): all processes keep to
-    /// the lock, and none of them takes the pages away.
+    /// As [`MutexGuard::value_mut_unchecked`](super::MutexGuard::value_mut_unchecked): all processes
+    /// respect the lock, and none of them takes the pages away.
     pub unsafe fn value_mut_unchecked(&mut self) -> Result<&mut T, Error> {
-        // SAFETY: this guard holds the lock, and the caller guarantees that all processes keep to it. The
+        // SAFETY: this guard holds the lock, and the caller guarantees that all processes respect it. The
         // reference borrows the guard mutably.
         unsafe { self.value().as_mut() }
     }

@@ -1,8 +1,8 @@
 //! Atomic integers in shared memory.
 //!
-//! The accesses are single instructions (or the processor's short loops) of the guarded routines, so an
-//! access to a page that is gone is an error here as well. An ordering may always be stronger than asked for,
-//! so a few routines serve all orderings.
+//! The accesses are single instructions of the guarded routines (or short loops, where the processor has no
+//! such instruction), so an access to a page that is gone is an error here as well. An ordering can always be
+//! stronger than requested, so a few routines serve all orderings.
 #![allow(unsafe_code)]
 
 use core::fmt;
@@ -83,8 +83,8 @@ macro_rules! atomics {
                 ///
                 /// # Errors
                 ///
-                /// [`ErrorKind::OutOfBounds`]; [`ErrorKind::Misaligned`] for an address that is no multiple
-                /// of the size.
+                /// [`ErrorKind::OutOfBounds`]; [`ErrorKind::Misaligned`] if the address is not a multiple of
+                /// the size.
                 #[inline]
                 pub fn $method(&self, offset: usize) -> Result<Atomic<'_, $integer, A>, Error> {
                     self.atomic(offset)
@@ -128,7 +128,7 @@ impl<'v, T: AtomicInteger, A: Access> Atomic<'v, T, A> {
         self.access(guard::Atomic::Load, T::ZERO, T::ZERO)
     }
 
-    /// Returns the atomic of the standard library at this place, for the innermost loops.
+    /// Returns the atomic of the standard library at this address, for the innermost loops.
     ///
     /// # Safety
     ///

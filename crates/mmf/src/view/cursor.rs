@@ -6,11 +6,12 @@ use crate::access::{Access, ReadWrite, Writable};
 use crate::error::{Error, ErrorKind, Operation};
 use crate::view::View;
 
-/// Reads and writes a [`View`] like a file of fixed length. Returned by [`View::cursor`].
+/// A position in a [`View`], which it reads and writes like a file of fixed length. Returned by
+/// [`View::cursor`].
 ///
 /// A cursor keeps the mapping alive. Reads stop at the end. Writes at the end fail with
 /// [`WriteZero`](io::ErrorKind::WriteZero), because a cursor does not grow the region; [`View::refresh`]
-/// picks up growth by others. A fault is an [`io::Error`] that contains an [`Error`].
+/// picks up growth by other processes. A fault is an [`io::Error`] that contains an [`Error`].
 ///
 /// ```
 /// use std::io::{Read, Seek, Write};

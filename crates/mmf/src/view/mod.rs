@@ -3,7 +3,7 @@
 //!
 //! A [`View`] copies bytes and typed values in and out. An [`Atomic`] is an integer that is accessed in
 //! place. A [`Cursor`] reads and writes like a file, by the traits of [`std::io`]. The traits [`Access`] and
-//! [`Writable`] say what the type parameter of a view allows.
+//! [`Writable`] describe what the type parameter of a view allows.
 //!
 //! ```
 //! let memory = mmf::SharedMemory::anonymous(4096)?;
@@ -43,14 +43,14 @@ use crate::sys::{self, Copying, Failure, Mapping, Reason, Stopped, kernel};
 
 /// An address range of this process in which a region, or a part of it, is mapped.
 ///
-/// Other processes may write to the same bytes at any time, so a view never gives a safe reference to them:
+/// Other processes may write to the same bytes at any time, so a view never returns a safe reference to them:
 /// bytes are copied in and out, and atomics are accessed in place. All offsets are in bytes from the start of
 /// the view. Every access is checked against the length of the view. An access to a page that is gone returns
 /// [`ErrorKind::Fault`].
 ///
 /// A view of a whole region that can [grow](crate::OpenOptions::capacity) reserves addresses for its
-/// capacity, so it never moves. It knows a [length](View::len), and asks the system for the new one when
-/// bytes beyond it are accessed, or when [`refresh`](View::refresh) is called.
+/// capacity, so it never moves. It caches the [length](View::len), and queries the system for the new one
+/// when bytes beyond it are accessed, or when [`refresh`](View::refresh) is called.
 ///
 /// A view keeps the region and its name alive. Clones share one mapping. Threads can use a view at the same
 /// time. Concurrent accesses to the same bytes are not ordered, unless the program orders them by
@@ -122,7 +122,7 @@ impl<A: Access> View<A> {
 
     /// Picks up growth by any process and returns the new length.
     ///
-    /// This costs one system call, unless the view has its full capacity already. There is no need to call it
+    /// This takes one system call, unless the view has reached its capacity. There is no need to call it
     /// before an access: an access beyond the known length refreshes the view.
     ///
     /// Only views of whole regions ([`SharedMemory::view`](crate::SharedMemory::view)) grow, up to the
@@ -130,7 +130,7 @@ impl<A: Access> View<A> {
     ///
     /// # Errors
     ///
-    /// If the system does not report the length.
+    /// Those of the system call that queries the length.
     ///
     /// ```
     /// let memory = mmf::OpenOptions::new().len(4096).capacity(1 << 20).anonymous()?;
@@ -165,9 +165,9 @@ impl<A: Access> View<A> {
         self.copying == Copying::ByKernel
     }
 
-    /// Returns the same view with copies made by the kernel, which need no signal handler. For what they
-    /// cover and cost, see [`faults::set_policy`](crate::faults::set_policy), which sets the same for the
-    /// whole process.
+    /// Returns a view of the same bytes whose copies are made by the kernel, which needs no signal handler.
+    /// For what such copies cover and cost, see [`faults::set_policy`](crate::faults::set_policy), which
+    /// requests them for the whole process.
     ///
     /// # Errors
     ///
@@ -349,7 +349,7 @@ impl<A: Access> View<A> {
         Ok(bytes)
     }
 
-    /// Reads a value. All bytes that another process can write are a valid `T`, which is what zerocopy's
+    /// Reads a value. Whatever bytes another process writes, they are a valid `T`: that is what zerocopy's
     /// [`FromBytes`] guarantees.
     ///
     /// The offset needs no alignment. The value is copied in one go but not atomically: if another process
@@ -399,7 +399,7 @@ impl<A: Access> View<A> {
     /// # Errors
     ///
     /// - [`ErrorKind::OutOfBounds`]: for either view.
-    /// - [`ErrorKind::Fault`]: its offset is that in the view in which the fault happened.
+    /// - [`ErrorKind::Fault`]: its offset is relative to the view in which the fault happened.
     pub fn copy_to(
         &self,
         range: Range<usize>,
@@ -496,10 +496,10 @@ impl<A: Access> View<A> {
     /// Writes the changed bytes of this view to the file behind the region. Does nothing for a region without
     /// a file.
     ///
-    /// What the return means depends on the system. **Linux** and **macOS** (`msync` with `MS_SYNC`): the
-    /// device has the bytes; on macOS they may still be in its cache. **Windows** (`FlushViewOfFile`): the
-    /// file system has them and writes them soon, so they survive the end of the process but not a loss of
-    /// power. [`flush_all`](View::flush_all) guarantees more.
+    /// What a successful return guarantees depends on the system. **Linux** and **macOS** (`msync` with
+    /// `MS_SYNC`): the device has the bytes; on macOS they may still be in its cache. **Windows**
+    /// (`FlushViewOfFile`): the file system has them and writes them soon, so they survive the end of the
+    /// process but not a loss of power. [`flush_all`](View::flush_all) guarantees more.
     ///
     /// Other processes see the same pages, whether they are flushed or not.
     ///
@@ -538,8 +538,8 @@ impl<A: Access> View<A> {
         right.object.sync_all().map_err(|failure| right.storage(Operation::Flush, failure))
     }
 
-    /// Returns how many bytes of the pages of this view are in large pages now. Pages that were never touched
-    /// do not count.
+    /// Returns how many bytes of the pages that this view covers are in large pages now. Pages that were
+    /// never touched do not count.
     ///
     /// (Windows: `QueryWorkingSetEx`. Linux: `/proc/self/smaps`.) See
     /// [`OpenOptions::large_pages`](crate::OpenOptions::large_pages).
@@ -577,7 +577,7 @@ impl<A: Access> View<A> {
     }
 
     /// Locks the pages of this view in RAM, until [`unlock_pages`](View::unlock_pages) is called or the
-    /// mapping goes.
+    /// mapping is removed.
     ///
     /// Whole pages are locked, and locking does not nest: one `unlock_pages` ends it. (Windows:
     /// `VirtualLock`. Unix: `mlock`.)
@@ -617,9 +617,9 @@ impl<A: Writable> View<A> {
             // SAFETY: `bytes` is valid for reads and outside the mapping, as below.
             return unsafe { self.write_far(Operation::Write, offset, bytes.as_ptr(), bytes.len()) };
         };
-        // SAFETY: `bytes` is valid for reads and outside the mapping, because a caller that made a slice of
-        // the mapping has guaranteed that nothing writes to it. The destination was checked to be within this
-        // view's mapping, which lives as long as the view.
+        // SAFETY: `bytes` is valid for reads and outside the mapping, because a caller that created a slice
+        // of the mapping has guaranteed that nothing writes to it. The destination was checked to be within
+        // this view's mapping, which lives as long as the view.
         unsafe { guard::copy(destination, bytes.as_ptr(), bytes.len(), Shared::Destination) }
             .map_err(|caught| self.fault(Operation::Write, caught))
     }

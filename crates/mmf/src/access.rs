@@ -37,7 +37,8 @@ pub enum ReadOnly {}
 pub enum ReadWrite {}
 
 /// Read access, and write access to private copies: the first write to a page copies it, for the view that
-/// writes. The file stays as it is. Only [files](crate::file::FileOptions) can be opened with it.
+/// writes. No other process sees the copy, and the file stays as it is. Only
+/// [files](crate::file::FileOptions) can be opened with it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum CopyOnWrite {}
 

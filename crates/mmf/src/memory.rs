@@ -91,7 +91,7 @@ impl SharedMemory<ReadWrite> {
     ///
     /// Views stay where they are, in all processes, and pick up the new length when bytes beyond the old one
     /// are accessed, or by [`View::refresh`]. If several processes grow the region at once, the longest
-    /// length wins. The cost depends on the number of new bytes.
+    /// length wins. The cost depends on the number of new bytes, not on the length.
     ///
     /// A region grows up to the [capacity](crate::OpenOptions::capacity) with which it was created, and not
     /// at all without one. A file grows as far as the disk has room. There is no method that shrinks a

@@ -341,7 +341,7 @@ fn preferences(question: Question<'_>, facts: &Facts, findings: &mut Vec<Finding
     }
 }
 
-/// What prevents creating a region, because the name is taken.
+/// Explains why a region cannot be created under a name that is taken.
 fn taken(question: Question<'_>, facts: &Facts) -> Finding {
     match &facts.here.state {
         NameState::Other(kind) => other_kind(kind),
@@ -432,7 +432,7 @@ fn abandoned(facts: &Facts) -> Finding {
     finding.cure(Remedy::ChooseOtherName)
 }
 
-/// What prevents creating a region under a free name.
+/// Finds what prevents creating a region under a free name.
 fn make(question: Question<'_>, facts: &Facts, findings: &mut Vec<Finding>) {
     let before = findings.len();
     let len = question.options.wanted_len().unwrap_or(0);
@@ -543,7 +543,7 @@ pub(crate) fn limit(name: &'static str, limit: u64, asked: Option<u64>) -> Findi
     if asked.is_some() { ask_for_less(finding, limit) } else { finding }
 }
 
-/// What prevents opening a region.
+/// Finds what prevents opening a region.
 fn open(question: Question<'_>, facts: &Facts, findings: &mut Vec<Finding>) {
     match &facts.here.state {
         NameState::Nothing => missing(question, facts, findings),

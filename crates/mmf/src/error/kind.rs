@@ -65,7 +65,7 @@ pub enum ErrorKind {
     /// files, of bytes that may be locked in RAM, or of events to wait for.
     LimitReached,
     /// Another process is in the middle of creating or removing the region, and has not finished for seconds.
-    /// Of a segment: another owner holds the lock or the writer, the directory is locked, or a value was
+    /// In a segment: another owner holds the lock or the writer, the directory is locked, or a value was
     /// overwritten during each attempt to copy it.
     Busy,
     /// What was handed to this process is not valid: forged, malformed, expired, meant for another process,

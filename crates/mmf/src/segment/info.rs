@@ -129,7 +129,7 @@ pub struct ObjectInfo {
     pub state: ObjectState,
 }
 
-/// The state of an object at the time of the sample.
+/// The state of an object at the time of the sample. It may have changed since.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize), serde(untagged))]
 #[non_exhaustive]

@@ -89,7 +89,7 @@ impl Segment<ReadWrite> {
     pub const MAGIC: [u8; 8] = layout::MAGIC;
 
     /// Creates a segment of `len` bytes under a name that is not in use. The segment itself takes 4.25 KiB of
-    /// them, and each object takes a quarter KiB in addition to its own bytes.
+    /// them with 64 slots, and each object takes a quarter KiB in addition to its own bytes.
     ///
     /// # Errors
     ///

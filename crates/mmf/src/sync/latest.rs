@@ -25,9 +25,9 @@ use crate::view::{AtomicAt, View};
 // The format has room for this number of sequences.
 const _: () = assert!(SLOTS == 3 && SEQUENCES + 8 * SLOTS <= VALUE);
 
-/// The latest value of one writer, for any number of readers. [`Segment::latest`](crate::Segment::latest)
-/// creates or opens it; [`Segment::find_latest`](crate::Segment::find_latest) opens it for readers without
-/// write access.
+/// The latest value of one writer, for any number of readers, as in telemetry.
+/// [`Segment::latest`](crate::Segment::latest) creates or opens it;
+/// [`Segment::find_latest`](crate::Segment::find_latest) opens it for readers without write access.
 ///
 /// Readers never block the writer. A reader copies a value that was published completely, or retries. It has
 /// to retry only if two further values are published while it copies one. If the writer dies, the last

@@ -26,7 +26,7 @@
 //!
 //! | it held | the other processes |
 //! | --- | --- |
-//! | a [`Mutex`], or an [`RwLock`] for writing | the next owner receives [`LockError::OwnerDied`] |
+//! | a [`Mutex`], or an [`RwLock`] for writing | the next owner receives [`LockError::OwnerDied`], which names the process |
 //! | an [`RwLock`] for reading | a waiting writer continues |
 //! | the writer of a [`Latest`] | readers see the last complete value; the next writer continues after it |
 //! | a [`OnceLock`] during initialisation | the next caller initialises it |

@@ -128,7 +128,8 @@ impl<'v, T: AtomicInteger, A: Access> Atomic<'v, T, A> {
         self.access(guard::Atomic::Load, T::ZERO, T::ZERO)
     }
 
-    /// Returns the atomic of the standard library at this address, for the innermost loops.
+    /// Returns the atomic of the standard library at this address, for the innermost loops: its accesses are
+    /// inlined and not guarded.
     ///
     /// # Safety
     ///

@@ -183,12 +183,12 @@ fn a_waiter_that_never_acquires_a_changing_word_times_out() {
         let tried = mutex::lock(&Restless::new(change, false), &word, 512, BlockingMode::Try);
         assert!(matches!(tried, Err(AcquireError::WouldBlock(_))), "{tried:?}");
     }
-    // Set at each look, and taken by another participant before each step.
+    // Set at each load, and taken by another participant before each step.
     let by_turns = |_, step| step % 2;
     let (late, late_too) = (Restless::new(by_turns, true), Restless::new(by_turns, true));
     let waited = event::wait(&late, &word, true, BlockingMode::Block);
     assert_eq!(waited, Err(AcquireError::TimedOut));
-    // The count is the one that was seen at each look, and another one before each wait.
+    // The count is the one that was seen at each load, and another one before each wait.
     assert_eq!(event_count::wait_past(&late_too, &word, 1), Err(AcquireError::TimedOut));
 }
 

@@ -64,7 +64,7 @@ impl Holders {
     pub(crate) fn of(identity: Option<(u64, u64)>) -> Result<Self, Error> {
         let fail = |failure| {
             let error = Error::from_system(Operation::Examine, failure);
-            error.with_detail("this system does not tell which processes hold a region")
+            error.with_detail("this system does not report the processes that hold a region")
         };
         let unsupported = sys::Failure::new(sys::Reason::Unsupported);
         let identity = identity.ok_or_else(|| fail(unsupported))?;

@@ -331,7 +331,7 @@ impl<A: Access> SharedMemory<A> {
         if len == 0 && self.right.file.is_none() {
             // It had bytes when it was opened.
             let error = Error::new(Operation::Map, ErrorKind::TooSmall)
-                .with_detail("another process has cut it down to nothing");
+                .with_detail("another process has truncated it to nothing");
             return Err(self.right.name_it(error));
         }
         let most = if object.follows() { object.capacity().map_or(len, |most| most.max(len)) } else { len };

@@ -674,7 +674,7 @@ fn memory<A: Access>(
 fn too_large(operation: Operation, len: u64, failure: Failure) -> Error {
     let error = Error::from_system(operation, failure);
     if failure.reason == Reason::TooLarge {
-        error.with_detail(format!("{len} bytes were asked for; ask for less"))
+        error.with_detail(format!("{len} bytes were requested; request fewer"))
     } else {
         error
     }

@@ -242,7 +242,7 @@ impl Error {
                 error.with_detail(format!("{free} bytes of them are free")).with_cure(cure())
             }
             (Reason::FixedPages, _) => {
-                error.with_detail("memory in large pages cannot grow").with_cure("leave capacity() out")
+                error.with_detail("a region in large pages cannot grow").with_cure("leave capacity() out")
             }
             (Reason::Unsupported, _)
                 if cfg!(unix)

@@ -109,7 +109,7 @@ impl FromStr for Ticket {
 
     fn from_str(text: &str) -> Result<Self, Error> {
         let note = text.parse().map_err(|_| {
-            Error::new(Operation::Receive, ErrorKind::InvalidTicket).with_detail("the text is no ticket")
+            Error::new(Operation::Receive, ErrorKind::InvalidTicket).with_detail("the text is not a ticket")
         })?;
         Ok(Ticket(note))
     }

@@ -58,7 +58,7 @@ pub(super) fn take<A: Access>(note: &Note, origin: Origin) -> Result<SharedMemor
             })
         }
         (Way::Parcel { .. }, _) => Err(invalid("it was written on Windows")),
-        _ => Err(invalid("the value of an environment variable is no ticket, and a ticket no such value")),
+        _ => Err(invalid("a ticket and the value of an environment variable have different forms")),
     }?;
     let object = Object::from_owned(fd, mode::<A>()).map_err(|failure| match failure.reason {
         Reason::WrongKind => invalid("what was handed over is not shared memory"),

@@ -134,7 +134,7 @@ fn descriptor_from(socket: BorrowedFd<'_>) -> Result<OwnedFd, Error> {
     let fd = received.map_err(|failure| Error::from_system(Operation::Receive, failure))?;
     fd.ok_or_else(|| {
         Error::new(Operation::Receive, ErrorKind::InvalidTicket)
-            .with_detail("what came over the socket is no memory, or the other end is closed")
+            .with_detail("no region came over the socket, or the other end is closed")
     })
 }
 

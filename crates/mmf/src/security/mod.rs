@@ -163,7 +163,7 @@ impl Security {
             return Err(system::no_descriptors());
         }
         let descriptor = Descriptor::from_bytes(bytes)
-            .map_err(|_| invalid("the bytes are no self-relative security descriptor"))?;
+            .map_err(|_| invalid("the bytes are not a self-relative security descriptor"))?;
         if descriptor.dacl == Dacl::Missing {
             return Err(invalid(
                 "it has no access list, so that everyone could do anything; \

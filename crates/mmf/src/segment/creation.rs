@@ -302,8 +302,8 @@ impl SegmentRegion<'_, ReadWrite> {
         let start = self.parameters.start();
         if len < start {
             let detail = format!(
-                "{} participants take {start} bytes of the {len} that there are, before any object: ask \
-                 for more, or for fewer participants",
+                "{} participants alone take {start} of its {len} bytes: request a longer region, or fewer \
+                 participants",
                 self.parameters.slots
             );
             return Err(self.fail(ErrorKind::TooSmall).with_detail(detail));

@@ -305,7 +305,7 @@ fn create_fails() {
 
     let name = &unique_name("fails");
     run(["create", name, "0"]).failed(1, &["the length is zero"]);
-    run(["create", name, "16777215T"]).failed(1, &["cannot create", "ask for less"]);
+    run(["create", name, "16777215T"]).failed(1, &["cannot create", "request fewer"]);
     let (folder, path) = temporary_file(b"");
     run(["create", name, "--from", &path]).failed(1, &["the file is empty", "give a length"]);
     fs::write(&path, [1; 5000]).unwrap();
